@@ -1,0 +1,1 @@
+"""Darkroom: durable, webhook-backed image generation on Replicate."""

@@ -1,0 +1,1 @@
+"""The HTTP surface: requests, Replicate's bodies, problem answers."""

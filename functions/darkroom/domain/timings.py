@@ -1,0 +1,45 @@
+"""Every grace, budget and window, in seconds. A stage may override any of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Production values; the embedded cloud shortens them, so that recovery shows in seconds."""
+
+    create_budget_s: float = 3.0
+    """Wall-clock cap on submit's POST, counted from the gateway's receipt of the request."""
+    dispatch_budget_s: float = 20.0
+    """Wall-clock cap on dispatch's POST."""
+    create_margin_s: float = 10.0
+    """An attempt counts as unfinished until its budget and this margin have passed."""
+    create_silence_s: float = 120.0
+    """How long webhook and list must both be silent before an unknown create may be repeated."""
+    create_give_up_s: float = 3000.0
+    """Past this age an unknown create is never repeated: Replicate's own record may be gone."""
+    unknown_poll_s: float = 30.0
+    """Pause between two looks at Replicate's list for an unknown create."""
+    first_poll_s: float = 90.0
+    """First poll this long after the model's typical duration."""
+    poll_max_s: float = 300.0
+    """Longest pause between two polls."""
+    store_grace_s: float = 120.0
+    """A storing record is handed to persist again after this long without news."""
+    store_retry_s: float = 15.0
+    """First pause after a failed copy; doubles up to `store_grace_s`."""
+    output_life_s: float = 3600.0
+    """Replicate deletes outputs this long after completion."""
+    effects_grace_s: float = 60.0
+    """A terminal record whose effects are not marked done is taken up by the sweep after this."""
+    cancel_retry_s: float = 15.0
+    """Pause between two attempts to cancel upstream."""
+    parked_retry_s: float = 60.0
+    """Pause between two attempts while Replicate refuses our token or our account."""
+    refused_retry_s: float = 2.0
+    """First pause after a refused create that named none; doubles, with jitter, up to a minute."""
+    claim_s: float = 60.0
+    """A record claimed by one sweep is due again after this long."""
+    default_deadline_s: float = 1800.0
+    """Deadline of a prediction whose client and model set none: Replicate's own limit on a run."""

@@ -1,0 +1,1 @@
+"""One use case per module, over the domain and the ports only."""
