@@ -97,6 +97,8 @@ class _Provider(Settings):
 class SubmitSettings(_Provider, _Shown, _Http):
     link_key_secret: str
     open_models: bool = False
+    retention_days: int = 90
+    local_callbacks: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,154 @@
+"""Reading outputs from the provider's hosts, and calling clients' webhooks."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import httpx
+
+from darkroom.adapters.http import NETWORK_ERRORS, Client, Guard, public
+from darkroom.domain.errors import DownloadFailed
+from darkroom.domain.prediction import Code
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHUNK = 256 * 1024
+CALLBACK_BUDGET_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class HttpDownload:
+    """One open response: its raw bytes, never decoded."""
+
+    response: httpx.Response
+    most: int
+    length: int | None
+
+    def chunks(self) -> Iterator[bytes]:
+        """Raises DownloadFailed when they stop short, pass the cap, or take too long."""
+        size = 0
+        try:
+            for chunk in self.response.iter_raw(CHUNK):
+                size += len(chunk)
+                if size > self.most:
+                    raise too_large(self.most)
+                yield chunk
+        except NETWORK_ERRORS as error:
+            raise DownloadFailed(f"the download broke off: {type(error).__name__}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFetcher:
+    """Fetcher for the hosts that the provider serves outputs from."""
+
+    client: Client
+    hosts: tuple[str, ...]
+    """`host`, `*.host` (https, port 443), or a whole origin such as `http://127.0.0.1:9000`."""
+    most: int
+    budget_s: float
+
+    @contextmanager
+    def open(self, url: str) -> Iterator[HttpDownload]:
+        """GET it. Raises DownloadFailed; with a code where no retry can help."""
+        if not allowed(url, self.hosts):
+            raise DownloadFailed("the output is on a host that is not allowed", Code.OUTPUT_REFUSED)
+        self.client.begin(self.budget_s)
+        try:
+            request = self.client.http.build_request("GET", url)
+            response = self.client.http.send(request, stream=True)
+        except (*NETWORK_ERRORS, httpx.InvalidURL) as error:
+            raise DownloadFailed(f"no answer: {type(error).__name__}") from None
+        try:
+            yield HttpDownload(response, self.most, self._length(response))
+        finally:
+            response.close()
+
+    def _length(self, response: httpx.Response) -> int | None:
+        if response.status_code != 200:
+            raise DownloadFailed(f"status {response.status_code}")
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise DownloadFailed("the output is compressed on the way")
+        length = response.headers.get("content-length")
+        if length is None:
+            chunked = response.headers.get("transfer-encoding", "").lower() == "chunked"
+            if not chunked:
+                raise DownloadFailed("the output's length is not announced")
+            return None
+        if int(length) > self.most:
+            raise too_large(self.most)
+        return int(length)
+
+
+def too_large(most: int) -> DownloadFailed:
+    """Above the stage's cap: no retry makes it smaller."""
+    return DownloadFailed(f"the output is larger than {most} bytes", Code.OUTPUT_TOO_LARGE)
+
+
+def allowed(url: str, hosts: tuple[str, ...]) -> bool:
+    """Whether the URL is on one of the hosts, in https on port 443, with nothing odd in it."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    odd = any(c <= " " or c == "\\" or c > "~" for c in url)
+    if odd or parts.username is not None or parts.password is not None or not parts.hostname:
+        return False
+    if f"{parts.scheme}://{parts.netloc}" in hosts:
+        return True
+    if parts.scheme != "https" or port not in {None, 443}:
+        return False
+    host = parts.hostname
+    return any(
+        host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
+        for pattern in hosts
+    )
+
+
+def output_guard(hosts: tuple[str, ...]) -> Guard:
+    """Public addresses, and the whole origins among the hosts (the embedded cloud's)."""
+    return lambda host, address, port: (
+        f"http://{host}:{port}" in hosts or public(host, address, port)
+    )
+
+
+def callback_guard(*, local: bool) -> Guard:
+    """Public addresses; loopback only where the stage says so."""
+    return lambda host, address, port: (
+        (local and host == address == "127.0.0.1") or public(host, address, port)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """CallbackSender: one POST, no redirects, to a public address only."""
+
+    client: Client
+    local: bool = False
+    """Let `http://127.0.0.1` through: for the embedded cloud, never in a deployed stack."""
+
+    def post(self, url: str, headers: dict[str, str], body: bytes) -> int:
+        """The answer's status. Raises DownloadFailed where there was none."""
+        if not (url.startswith("https://") or (self.local and is_loopback(url))):
+            raise DownloadFailed("the callback's URL is not https")
+        self.client.begin(CALLBACK_BUDGET_S)
+        try:
+            request = self.client.http.build_request("POST", url, headers=headers, content=body)
+            response = self.client.http.send(request, stream=True)
+        except (*NETWORK_ERRORS, httpx.InvalidURL) as error:
+            raise DownloadFailed(f"no answer: {type(error).__name__}") from None
+        response.close()
+        return response.status_code
+
+
+def is_loopback(url: str) -> bool:
+    """True for `http://127.0.0.1:PORT/…`, to the letter."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme == "http" and parts.hostname == "127.0.0.1" and parts.username is None

@@ -1,0 +1,200 @@
+"""The one HTTP client: guarded addresses, a wall-clock cap, nothing followed, nothing decoded.
+
+httpx's own time-outs are per read, it takes proxies from the environment, and it decodes what a
+server calls compressed: each of these is closed here, below httpx, in httpcore's network backend.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import httpcore
+import httpx
+
+if TYPE_CHECKING:
+    from httpcore._backends.base import SOCKET_OPTION
+
+Guard = Callable[[str, str, int], bool]
+"""`(host, address, port)` → whether a connection to it may be opened."""
+
+_SHARED = ipaddress.ip_network("100.64.0.0/10")
+_EMBEDDED = [ipaddress.ip_network(n) for n in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")]
+_RELAYS = [ipaddress.ip_network(n) for n in ("192.88.99.0/24", "198.18.0.0/15", "240.0.0.0/4")]
+
+
+def public(host: str, address: str, port: int) -> bool:
+    """A public unicast address on port 443: no network of ours, no tunnel into one.
+
+    `ipaddress.is_global` holds for NAT64, 6to4, its relay and multicast, so they are named.
+    """
+    del host
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    tunnels = any(ip in net for net in [*_EMBEDDED, *_RELAYS, _SHARED] if net.version == ip.version)
+    return port == 443 and ip.is_global and not ip.is_multicast and not tunnels
+
+
+class Deadline(httpcore.TimeoutException):
+    """The wall-clock cap of the whole exchange has passed."""
+
+
+class Refused(httpcore.ConnectError):
+    """The guard does not allow this address: nothing was sent."""
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, stream: httpcore.NetworkStream, client: Client) -> None:
+        self._stream = stream
+        self._client = client
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, self._client.left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._client.wrote = True
+        self._stream.write(buffer, self._client.left(timeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        inner = self._stream.start_tls(ssl_context, server_hostname, self._client.left(timeout))
+        return _Stream(inner, self._client)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class _Backend(httpcore.NetworkBackend):
+    """Resolves once, asks the guard about every address, connects to one that was asked about."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._inner = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        address = self._resolve(host, port)
+        left = self._client.left(timeout)
+        stream = self._inner.connect_tcp(address, port, left, local_address, socket_options)
+        return _Stream(stream, self._client)
+
+    def _resolve(self, host: str, port: int) -> str:
+        guard = self._client.guard
+        if guard is None:
+            return host
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise httpcore.ConnectError("the name does not resolve") from error
+        addresses = [str(entry[4][0]) for entry in found]
+        if not addresses or not all(guard(host, address, port) for address in addresses):
+            raise Refused("the address is not allowed")
+        return addresses[0]
+
+
+class _Transport(httpx.BaseTransport):
+    def __init__(self, client: Client) -> None:
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=client.ssl_context,
+            network_backend=_Backend(client),
+            max_connections=10,
+            # A frozen function's idle connection is dead when it wakes: keep none for long.
+            keepalive_expiry=5.0,
+            retries=0,
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        assert isinstance(request.stream, httpx.SyncByteStream)  # noqa: S101 - httpx's own promise
+        answer = self._pool.handle_request(
+            httpcore.Request(
+                method=request.method,
+                url=httpcore.URL(
+                    scheme=request.url.raw_scheme,
+                    host=request.url.raw_host,
+                    port=request.url.port,
+                    target=request.url.raw_path,
+                ),
+                headers=request.headers.raw,
+                content=request.stream,
+                extensions=request.extensions,
+            )
+        )
+        assert isinstance(answer.stream, Iterable)  # noqa: S101 - the pool is a synchronous one
+        return httpx.Response(
+            status_code=answer.status,
+            headers=answer.headers,
+            stream=_Body(answer.stream),
+            extensions=answer.extensions,
+        )
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, stream: Iterable[bytes]) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._stream
+
+    def close(self) -> None:
+        if hasattr(self._stream, "close"):
+            self._stream.close()
+
+
+NETWORK_ERRORS = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.TimeoutException,
+    httpcore.UnsupportedProtocol,
+    ssl.SSLError,
+    OSError,
+)
+"""Everything that an exchange may raise. `wrote` tells whether a byte of the request had left."""
+
+
+class Client:
+    """One exchange at a time: its budget is the client's state."""
+
+    def __init__(self, guard: Guard | None = None) -> None:
+        self.guard = guard
+        self.ssl_context = ssl.create_default_context()
+        self.wrote = False
+        self._ends = 0.0
+        self.http = httpx.Client(
+            transport=_Transport(self),
+            trust_env=False,
+            follow_redirects=False,
+            headers={"accept-encoding": "identity", "user-agent": "darkroom/0.1"},
+        )
+
+    def begin(self, budget_s: float) -> None:
+        """Start the clock of the next exchange: connecting, TLS, all writes and all reads."""
+        self._ends = time.monotonic() + budget_s
+        self.wrote = False
+
+    def left(self, timeout: float | None) -> float:
+        """What is left for the next call on the socket. Raises Deadline when it is nothing."""
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise Deadline("the exchange took too long")
+        return left if timeout is None else min(left, timeout)

@@ -1,0 +1,93 @@
+"""Records as DynamoDB items, and back.
+
+Attributes are strings, integers, booleans, lists and maps of those. What a model was given or
+answered is kept as JSON text: DynamoDB refuses floats through boto3, and numbers past 38 digits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, State
+
+DUE_SHARDS = 16
+
+
+def attribute(value: Any) -> dict[str, Any]:
+    """One value in DynamoDB's typed form. None is never an attribute: leave it out."""
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, str):
+        return {"S": str(value)}
+    if isinstance(value, int):
+        return {"N": str(value)}
+    if isinstance(value, list | tuple):
+        return {"L": [attribute(item) for item in value]}
+    if isinstance(value, dict):
+        return {"M": {key: attribute(item) for key, item in value.items() if item is not None}}
+    raise TypeError(f"no attribute for a {type(value).__name__}")
+
+
+def plain(typed: dict[str, Any]) -> Any:
+    """The value of one attribute."""
+    ((kind, value),) = typed.items()
+    match kind:
+        case "S" | "BOOL":
+            return value
+        case "N":
+            return int(value)
+        case "L":
+            return [plain(item) for item in value]
+        case "SS":
+            return sorted(value)
+        case "M":
+            return {key: plain(item) for key, item in value.items()}
+    raise TypeError(f"no value for the type {kind}")
+
+
+def to_item(values: dict[str, Any]) -> dict[str, Any]:
+    """A flat mapping as an item, without its Nones."""
+    return {name: attribute(value) for name, value in values.items() if value is not None}
+
+
+def from_item(item: dict[str, Any]) -> dict[str, Any]:
+    """An item as a mapping."""
+    return {name: plain(typed) for name, typed in item.items()}
+
+
+def shard(id_: str) -> int:
+    """The `due` index's partition for a record: ids are random, so any digits spread."""
+    return int(id_[-4:], 36) % DUE_SHARDS
+
+
+def prediction_item(record: Prediction) -> dict[str, Any]:
+    """The whole record; `due_shard` goes with `due_at`, so that the index is sparse."""
+    values = {f.name: getattr(record, f.name) for f in fields(Prediction)}
+    values["create"] = _parts(record.create)
+    values["files"] = [_parts(file) for file in record.files]
+    if record.due_at is not None:
+        values["due_shard"] = shard(record.id)
+    return to_item(values)
+
+
+def _parts(value: Create | File) -> dict[str, Any]:
+    return {f.name: getattr(value, f.name) for f in fields(value)}
+
+
+_KNOWN = frozenset(f.name for f in fields(Prediction))
+
+
+def read_prediction(item: dict[str, Any]) -> Prediction:
+    """A record from its item; attributes of other versions of Darkroom are ignored."""
+    values = {name: plain(typed) for name, typed in item.items() if name in _KNOWN}
+    create = values["create"]
+    values["create"] = Create(**{**create, "state": CreateState(create["state"])})
+    values["files"] = tuple(File(**file) for file in values.get("files", []))
+    values["state"] = State(values["state"])
+    if "code" in values:
+        values["code"] = Code(values["code"])
+    for name in ("webhook_events", "extra_provider_ids"):
+        values[name] = tuple(values.get(name, ()))
+    values.setdefault("version", None)
+    return Prediction(**values)

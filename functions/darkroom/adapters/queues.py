@@ -1,0 +1,50 @@
+"""SQS queues and the EventBridge bus."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+LONGEST_DELAY_S = 900
+
+
+class EventNotTaken(Exception):
+    """EventBridge answered, but did not take the event. The text is its error code."""
+
+
+@dataclass(frozen=True, slots=True)
+class SqsQueue:
+    """Queue: messages are small JSON objects of strings."""
+
+    client: Any
+    url: str
+
+    def send(self, message: dict[str, str], delay_s: int = 0) -> None:
+        self.client.send_message(
+            QueueUrl=self.url,
+            MessageBody=json.dumps(message, separators=(",", ":")),
+            DelaySeconds=min(delay_s, LONGEST_DELAY_S),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EventBridgeBus:
+    """EventBus. PutEvents answers 200 for entries that it refused, so each answer is read."""
+
+    client: Any
+    name: str
+
+    def publish(self, detail_type: str, detail: dict[str, Any]) -> None:
+        answer = self.client.put_events(
+            Entries=[
+                {
+                    "EventBusName": self.name,
+                    "Source": "darkroom",
+                    "DetailType": detail_type,
+                    "Detail": json.dumps(detail, separators=(",", ":")),
+                }
+            ]
+        )
+        if answer.get("FailedEntryCount"):
+            raise EventNotTaken(str(answer["Entries"][0].get("ErrorCode")))

@@ -1,0 +1,70 @@
+"""Secrets Manager behind the Secrets port, read through Powertools' cache."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from darkroom.domain import signature
+from darkroom.domain.errors import Unavailable
+
+CACHED_S = 300
+REFRESH_S = 30.0
+"""At most one forced reading in so long: forged webhooks must not become calls to AWS."""
+SHORTEST_KEY = 32
+
+
+@dataclass(slots=True)
+class ManagedSecrets:
+    """Secrets. Only those whose names were given can be read; fails closed where one is unset."""
+
+    provider: Any
+    """A Powertools SecretsProvider."""
+    token_name: str = ""
+    webhook_name: str = ""
+    link_name: str = ""
+    callback_name: str = ""
+    _refreshed_at: float = field(default=-REFRESH_S, init=False)
+
+    def replicate_token(self) -> str:
+        return self._read(self.token_name).strip()
+
+    def webhook_keys(self, *, refresh: bool = False) -> tuple[bytes, ...]:
+        """The secret is `{"current": "whsec_…", "previous": "whsec_…"}`, the latter optional."""
+        now = time.monotonic()
+        force = refresh and now - self._refreshed_at >= REFRESH_S
+        if force:
+            self._refreshed_at = now
+        try:
+            return signature.load_keys(_pair(self._read(self.webhook_name, force=force)))
+        except ValueError:
+            raise Unavailable("Replicate's webhook secret is not set.") from None
+
+    def link_keys(self) -> tuple[bytes, ...]:
+        """`{"current": "…", "previous": "…"}`: any text of 32 characters or more."""
+        keys = tuple(text.encode() for text in _pair(self._read(self.link_name)))
+        if not keys or min(map(len, keys)) < SHORTEST_KEY:
+            raise Unavailable("The link key is not set.")
+        return keys
+
+    def callback_key(self) -> bytes:
+        key = self._read(self.callback_name).encode()
+        if len(key) < SHORTEST_KEY:
+            raise Unavailable("The callback key is not set.")
+        return key
+
+    def _read(self, name: str, *, force: bool = False) -> str:
+        return str(self.provider.get(name, max_age=CACHED_S, force_fetch=force))
+
+
+def _pair(text: str) -> list[str]:
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return []
+    if not isinstance(values, dict):
+        return []
+    pair = (values.get("current"), values.get("previous"))
+    return [value for value in pair if isinstance(value, str) and value]

@@ -1,0 +1,136 @@
+"""HTTP as API Gateway hands it over (payload 2.0, 1.0 tolerated), and problem answers."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from darkroom.domain import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Response = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. Header names are as they came; look one up with `header`."""
+
+    route: str
+    method: str
+    path: str
+    parameters: dict[str, str]
+    query: dict[str, str]
+    headers: dict[str, object]
+    body: bytes
+    received_at: int | None
+    """When the gateway got it, in milliseconds."""
+
+    def header(self, name: str) -> str | None:
+        """The header's only value; None where it is absent. Raises BadRequest for two of it."""
+        values = [value for key, value in self.headers.items() if key.lower() == name]
+        if len(values) > 1 or any(not isinstance(value, str) for value in values):
+            raise errors.BadRequest(f"The header {name} came more than once.")
+        return str(values[0]) if values else None
+
+
+def read_request(event: dict[str, Any]) -> Request:
+    """Read the event. Raises BadRequest where a body said to be base64 is not."""
+    context = event.get("requestContext") or {}
+    http = context.get("http") or {}
+    return Request(
+        route=event.get("routeKey") or "$default",
+        method=http.get("method") or event.get("httpMethod") or "GET",
+        path=event.get("rawPath") or event.get("path") or "/",
+        parameters=event.get("pathParameters") or {},
+        query=event.get("queryStringParameters") or {},
+        headers=_headers(event),
+        body=_body(event),
+        received_at=context.get("timeEpoch"),
+    )
+
+
+def _headers(event: dict[str, Any]) -> dict[str, object]:
+    if event.get("headers"):
+        return dict(event["headers"])
+    many = event.get("multiValueHeaders") or {}
+    return {name: values[0] if len(values) == 1 else values for name, values in many.items()}
+
+
+def _body(event: dict[str, Any]) -> bytes:
+    text = event.get("body") or ""
+    if not event.get("isBase64Encoded"):
+        return str(text).encode("utf-8", "surrogatepass")
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise errors.BadRequest("The body is not base64.") from None
+
+
+def answer(status: int, body: object, headers: dict[str, str] | None = None) -> Response:
+    """A JSON answer."""
+    return {
+        "statusCode": status,
+        "headers": {"content-type": "application/json", **(headers or {})},
+        "body": json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+    }
+
+
+_STATUS: dict[type[Exception], tuple[int, str]] = {
+    errors.BadRequest: (400, "Bad request"),
+    errors.NotAuthenticated: (401, "Unauthenticated"),
+    errors.WebhookRefused: (401, "Unauthenticated"),
+    errors.OutOfScope: (403, "Forbidden"),
+    errors.NotFound: (404, "Not found"),
+    errors.NotServed: (404, "Not served by Darkroom"),
+    errors.MethodNotAllowed: (405, "Method not allowed"),
+    errors.TooLarge: (413, "Too large"),
+    errors.UnsupportedMedia: (415, "Unsupported media type"),
+    errors.Unavailable: (503, "Temporarily unavailable"),
+}
+
+
+def problem(error: Exception) -> Response:
+    """The answer to an error, in Replicate's form. What was not foreseen says nothing of itself."""
+    extra: dict[str, Any] = {}
+    if isinstance(error, errors.InvalidInput):
+        status, title = 422, error.title
+        if error.fields:
+            extra["invalid_fields"] = [
+                {"type": kind, "field": field, "description": description}
+                for kind, field, description in error.fields
+            ]
+    else:
+        status, title = _STATUS.get(type(error), (500, "Internal error"))
+    detail = str(error) if status != 500 else "Something went wrong on our side; try again."
+    if isinstance(error, errors.WebhookRefused):
+        # One text for every reason: a forger learns nothing from it.
+        detail = "The webhook could not be verified."
+    body = {"title": title, "detail": detail, "status": status, **extra}
+    return answer(status, body, {"content-type": "application/problem+json"})
+
+
+def respond(event: dict[str, Any], route: Callable[[Request], Response]) -> Response:
+    """Read the request, run the route, and turn whatever it raises into a problem answer."""
+    from darkroom.runtime.observability import logger
+
+    try:
+        request = read_request(event)
+        response = route(request)
+        logger.info("answered", route=request.route, status=response["statusCode"])
+    except errors.DarkroomError as error:
+        response = problem(error)
+        logger.info(
+            "refused",
+            route=event.get("routeKey"),
+            status=response["statusCode"],
+            reason=type(error).__name__,
+        )
+    except Exception:  # noqa: BLE001 - the edge: nothing of it may reach the client
+        logger.exception("failed", route=event.get("routeKey"))
+        response = problem(RuntimeError())
+    return response

@@ -1,0 +1,172 @@
+"""The body of a create, checked as Replicate checks it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from darkroom.domain import strict_json
+from darkroom.domain.errors import BadRequest, InvalidInput, UnsupportedMedia
+from darkroom.domain.model import InvalidField, problem_detail
+from darkroom.services.submit import NewPrediction
+
+if TYPE_CHECKING:
+    from darkroom.api.http import Request
+
+LONGEST_URL = 2048
+SHORTEST_CANCEL_AFTER_S = 5
+LONGEST_CANCEL_AFTER_S = 24 * 3600
+
+_CONTENT_TYPE = re.compile(r"application/json\s*(;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
+_CANCEL_AFTER = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?")
+
+
+class CreateBody(BaseModel):
+    """What a client may send. `webhook_completed` and `stream` are tolerated and dropped."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    version: str | None = Field(default=None, max_length=300)
+    input: dict[str, Any]
+    webhook: str | None = Field(default=None, max_length=LONGEST_URL)
+    webhook_events_filter: list[Literal["start", "output", "logs", "completed"]] | None = None
+    webhook_completed: Any = None
+    stream: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCreate:
+    """Reads a create request. `local_callbacks` lets a callback go to this machine."""
+
+    local_callbacks: bool = False
+
+    def __call__(self, request: Request, tenant: str) -> NewPrediction:
+        """The request as a NewPrediction.
+
+        Raises UnsupportedMedia, BadRequest or InvalidInput; no value of the body is in their
+        texts, since a broken client may send its own token as the input.
+        """
+        body = _json_body(request)
+        reference = _reference(request, body)
+        try:
+            create = CreateBody.model_validate(body)
+        except ValidationError as error:
+            _refuse([_invalid_field(e["type"], e["loc"], e.get("ctx")) for e in error.errors()])
+        events = create.webhook_events_filter
+        return NewPrediction(
+            tenant=tenant,
+            reference=reference or create.version or "",
+            input=create.input,
+            webhook=_callback_url(create.webhook, local=self.local_callbacks),
+            webhook_events=("completed",) if events is None else tuple(events),
+            cancel_after_s=_cancel_after(request.header("cancel-after")),
+            received_at=request.received_at,
+        )
+
+
+def _reference(request: Request, body: dict[str, Any]) -> str | None:
+    """The model that the path names, if it does; then the body names no version."""
+    owner, name = request.parameters.get("owner"), request.parameters.get("name")
+    if owner and name:
+        if "version" in body:
+            _refuse([_additional("version")])
+        return f"{owner}/{name}"
+    if "version" not in body:
+        _refuse([InvalidField("required", "", "version is required"), *_extras(body)])
+    return None
+
+
+def _json_body(request: Request) -> dict[str, Any]:
+    if not _CONTENT_TYPE.fullmatch(request.header("content-type") or ""):
+        raise UnsupportedMedia("Send the body as application/json, in UTF-8.")
+    if request.header("content-encoding") not in {None, "identity"}:
+        raise UnsupportedMedia("Send the body without a content encoding.")
+    try:
+        body = strict_json.loads(request.body)
+    except strict_json.NotStrictJSON as error:
+        raise BadRequest(f"The body is not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise BadRequest("The body is not a JSON object.")
+    return body
+
+
+def _extras(body: dict[str, Any]) -> list[InvalidField]:
+    return [_additional(name) for name in body if name not in CreateBody.model_fields]
+
+
+def _additional(name: str) -> InvalidField:
+    shown = name if name.isascii() and name.isprintable() and len(name) <= 100 else "(unnamed)"
+    text = f"Additional property {shown} is not allowed"
+    return InvalidField("additional_property_not_allowed", "", text)
+
+
+_EXPECTED = {
+    "string_type": "string",
+    "dict_type": "object",
+    "list_type": "array",
+    "model_type": "object",
+}
+
+
+def _invalid_field(kind: str, where: tuple[int | str, ...], context: Any) -> InvalidField:
+    field = ".".join(str(part) for part in where)
+    if kind == "missing":
+        return InvalidField("required", "", f"{field} is required")
+    if kind == "extra_forbidden":
+        return _additional(field)
+    if kind == "literal_error":
+        options = '"start", "output", "logs", "completed"'
+        return InvalidField("enum", field, f"{field} must be one of the following: {options}")
+    if kind == "string_too_long":
+        most = (context or {}).get("max_length")
+        text = f"String length must be less than or equal to {most}"
+        return InvalidField("string_lte", field, text)
+    expected = _EXPECTED.get(kind, "another type")
+    return InvalidField("invalid_type", field, f"Invalid type. Expected: {expected}")
+
+
+def _callback_url(url: str | None, *, local: bool) -> str | None:
+    """Syntax only; where it leads is checked each time that it is called."""
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        _refuse([_bad_webhook()])
+    odd = any(c <= " " or c == "\\" or c > "~" for c in url)
+    plain = not odd and parts.username is None and parts.password is None and bool(parts.hostname)
+    https = parts.scheme == "https" and port in {None, 443}
+    loopback = local and parts.scheme == "http" and parts.hostname == "127.0.0.1"
+    if not plain or not (https or loopback):
+        _refuse([_bad_webhook()])
+    return url
+
+
+def _bad_webhook() -> InvalidField:
+    return InvalidField("format", "webhook", "webhook must be an https URL on port 443")
+
+
+def _cancel_after(text: str | None) -> int | None:
+    """`30s`, `5m`, `2h30m`, or a bare number of seconds; 5 seconds at least, as on Replicate."""
+    if text is None:
+        return None
+    match = _CANCEL_AFTER.fullmatch(text)
+    if text.isascii() and text.isdigit() and len(text) <= 6:
+        seconds = int(text)
+    elif match and text:
+        hours, minutes, rest = (int(part or 0) for part in match.groups())
+        seconds = hours * 3600 + minutes * 60 + rest
+    else:
+        raise BadRequest("Cancel-After is a duration such as 30s, 5m or 2h30m.")
+    if not SHORTEST_CANCEL_AFTER_S <= seconds <= LONGEST_CANCEL_AFTER_S:
+        raise BadRequest("Cancel-After is between 5 seconds and 24 hours.")
+    return seconds
+
+
+def _refuse(fields: list[InvalidField]) -> NoReturn:
+    raise InvalidInput(problem_detail(fields), [(f.type, f.field, f.description) for f in fields])

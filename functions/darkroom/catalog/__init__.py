@@ -1,0 +1,119 @@
+"""The models that Darkroom knows: one data file each, and how a client's reference finds one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from darkroom.domain import strict_json
+from darkroom.domain.model import MODEL_NAME, VERSION, InvalidModel, Model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,99})?")
+_ALIASES_FILE = "aliases.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a reference means."""
+
+    model: Model
+    version: str | None
+    """The version to ask Replicate for; None runs an official model by its name."""
+    warning: str | None = None
+    """To be told to whoever used this reference."""
+
+
+class Catalogue:
+    """The entries of one folder: `owner--name.json` each, and optionally `aliases.json`.
+
+    A file is read when its model is first wanted.
+    """
+
+    def __init__(self, files: Mapping[str, Path], aliases: Mapping[str, str]) -> None:
+        self._files = dict(files)
+        self._aliases = dict(aliases)
+        self._models: dict[str, Model] = {}
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Catalogue:
+        """List the folder (the package's own by default) and read its aliases.
+
+        Raises InvalidModel for a file name or an alias that cannot be meant.
+        """
+        folder = folder or Path(__file__).parent
+        files = {
+            path.stem.replace("--", "/", 1): path
+            for path in sorted(folder.glob("*.json"))
+            if path.name != _ALIASES_FILE
+        }
+        for name, path in files.items():
+            if MODEL_NAME.fullmatch(name) is None:
+                raise InvalidModel(f"{path.name}: the file name is not owner--name.json")
+        catalogue = cls(files, _read_aliases(folder / _ALIASES_FILE))
+        for alias, target in catalogue._aliases.items():
+            if catalogue._find(target) is None:
+                raise InvalidModel(f"{_ALIASES_FILE}: {alias} points to an unknown model")
+        return catalogue
+
+    def names(self) -> tuple[str, ...]:
+        """All models as owner/name, sorted."""
+        return tuple(sorted(self._files))
+
+    def resolve(self, reference: str) -> Resolved | None:
+        """The model and version that a client means by `reference`; None if it is none of ours.
+
+        Forms: owner/name, owner/name:version, a bare version, or a stage's alias, which may
+        stand before a model's own name. Raises InvalidModel only for a damaged catalogue file.
+        """
+        return self._find(self._aliases.get(reference, reference))
+
+    def _find(self, reference: str) -> Resolved | None:
+        if VERSION.fullmatch(reference):
+            found = (self._at_version(name, reference) for name in self._files)
+            return next((resolved for resolved in found if resolved), None)
+        name, colon, version = reference.partition(":")
+        if name not in self._files:
+            return None
+        if colon:
+            return self._at_version(name, version)
+        model = self._model(name)
+        return Resolved(model, model.version)
+
+    def _at_version(self, name: str, version: str) -> Resolved | None:
+        model = self._model(name)
+        if version in model.version_aliases:
+            return Resolved(model, model.version, model.version_aliases[version])
+        if version == model.version or version in model.known_versions:
+            return Resolved(model, version)
+        return None
+
+    def _model(self, name: str) -> Model:
+        if name not in self._models:
+            path = self._files[name]
+            try:
+                model = Model.from_dict(strict_json.loads(path.read_bytes()))
+            except ValueError as error:
+                raise InvalidModel(f"{path.name}: {error}") from None
+            if model.model != name:
+                raise InvalidModel(f"{path.name}: holds the model {model.model}")
+            self._models[name] = model
+        return self._models[name]
+
+
+def _read_aliases(path: Path) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    try:
+        aliases = strict_json.loads(path.read_bytes())
+    except strict_json.NotStrictJSON as error:
+        raise InvalidModel(f"{path.name}: {error}") from None
+    if not isinstance(aliases, dict) or not all(
+        _ALIAS.fullmatch(alias) and isinstance(target, str) for alias, target in aliases.items()
+    ):
+        raise InvalidModel(f"{path.name}: expected an object of alias to owner/name")
+    return aliases

@@ -1,0 +1,121 @@
+"""What can go wrong, drawn whole.
+
+DarkroomError
+├── BadRequest            400  not HTTP or JSON as we read them
+├── NotAuthenticated      401  no API key, or not one of ours
+├── OutOfScope            403  the key may not do this
+├── NotFound              404  unknown, or another tenant's
+├── MethodNotAllowed      405
+├── TooLarge              413
+├── UnsupportedMedia      415
+├── InvalidInput          422  well formed, but the model or the API refuses it
+├── Unavailable           503  something that we need does not answer; try again
+├── NotServed             501  a part of Replicate's API that Darkroom leaves out on purpose
+├── WebhookRefused        401  unsigned, forged, stale, or not linked to its record
+├── Conflict                   a conditional write lost; carries the item that won
+│   └── ProviderIdTaken        the provider's id already belongs to another record
+├── AlreadyExists              an insert found its key taken
+├── ProviderUnavailable        the provider gave no usable answer to a read
+└── DownloadFailed             an output could not be copied; says whether to try again
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from darkroom.domain.prediction import Prediction
+
+
+class DarkroomError(Exception):
+    """Base of every error that Darkroom raises on purpose."""
+
+
+class BadRequest(DarkroomError):
+    """The request is not HTTP or JSON as we read them."""
+
+
+class NotAuthenticated(DarkroomError):
+    """No API key was given, or it is not one of ours."""
+
+
+class OutOfScope(DarkroomError):
+    """The API key is ours, but not for this."""
+
+
+class NotFound(DarkroomError):
+    """Unknown, or another tenant's: the two are told apart nowhere."""
+
+
+class MethodNotAllowed(DarkroomError):
+    """The path exists, the method on it does not."""
+
+
+class TooLarge(DarkroomError):
+    """The body, or the input in it, is above its limit."""
+
+
+class UnsupportedMedia(DarkroomError):
+    """The body is of a type or encoding that this route does not take."""
+
+
+class InvalidInput(DarkroomError):
+    """Well formed, but refused. `fields` are Replicate's `(type, field, description)`."""
+
+    def __init__(
+        self,
+        detail: str,
+        fields: list[tuple[str, str, str]] | None = None,
+        title: str = "Input validation failed",
+    ) -> None:
+        super().__init__(detail)
+        self.fields = fields or []
+        self.title = title
+
+
+class Unavailable(DarkroomError):
+    """Something that we need does not answer; the same request may succeed later."""
+
+
+class NotServed(DarkroomError):
+    """A part of Replicate's API that Darkroom leaves out on purpose."""
+
+
+class WebhookRefused(DarkroomError):
+    """Unsigned, forged, stale, or not linked to its record. The reason is for metrics only."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Conflict(DarkroomError):
+    """A conditional write lost. `current` is the item that won, or None if it is gone."""
+
+    def __init__(self, current: Prediction | None) -> None:
+        super().__init__("the record changed meanwhile")
+        self.current = current
+
+
+class ProviderIdTaken(Conflict):
+    """The provider's id already belongs to the record `owner`."""
+
+    def __init__(self, current: Prediction | None, owner: str) -> None:
+        super().__init__(current)
+        self.owner = owner
+
+
+class AlreadyExists(DarkroomError):
+    """An insert found its key taken."""
+
+
+class ProviderUnavailable(DarkroomError):
+    """The provider gave no usable answer to a read. Nothing was changed."""
+
+
+class DownloadFailed(DarkroomError):
+    """An output could not be copied. `code` names a failure that no retry will mend, else None."""
+
+    def __init__(self, reason: str, code: str | None = None) -> None:
+        super().__init__(reason)
+        self.code = code

@@ -1,0 +1,667 @@
+"""The state machine: four pure functions carry every rule of a prediction's life.
+
+`advance` decides what news does to a record, `effects` what a committed change causes, `due` when
+the sweep must look again, `classify` what an answer to a create means. None of them does I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, State
+from darkroom.domain.snapshot import BadSnapshot, Snapshot, file_urls, milliseconds, read_snapshot
+from darkroom.domain.snapshot import rfc3339 as _rfc3339
+
+if TYPE_CHECKING:
+    from darkroom.domain.timings import Timings
+
+MAX_OUTPUTS = 100
+"""More files than this in one prediction are refused: work per record stays bounded."""
+
+# --- News -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The provider's own record: from a webhook, a create's answer, a poll or the list."""
+
+    snapshot: Snapshot
+    polled: bool = False
+    """We asked: the next poll moves even where nothing changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """We asked, and the provider does not know the id."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted:
+    """A create is about to be POSTed; `budget_s` caps its wall-clock time."""
+
+    budget_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The attempt surely created nothing and may be repeated from `not_before` on."""
+
+    attempt: int
+    not_before: int
+    parked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The attempt may or may not have created something."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The provider will never take this request."""
+
+    attempt: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """We read the provider's whole list for an unknown create and could bind nothing.
+
+    `silent` is true where nothing in it could be ours; false where something could.
+    """
+
+    silent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """The client wants it to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelSent:
+    """The provider was told to cancel (or could not be reached): look again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlinePassed:
+    """The clock reached the record's deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Every output is in our bucket."""
+
+    files: tuple[File, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreDelayed:
+    """A copy failed in a way that another try may mend while the provider's copy lives."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFailed:
+    """A copy failed for good."""
+
+    code: Code
+    reason: str
+
+
+Outcome = Heard | Refused | Unknown | Rejected
+News = (
+    Outcome
+    | Missing
+    | AttemptStarted
+    | Looked
+    | CancelRequested
+    | CancelSent
+    | DeadlinePassed
+    | Stored
+    | StoreDelayed
+    | StoreFailed
+)
+
+
+# --- advance --------------------------------------------------------------------------------------
+
+
+def advance(record: Prediction, news: News, now: int, timings: Timings) -> Prediction | None:
+    """The record as `news` leaves it, one revision on, or None where the news changes nothing.
+
+    The result is only good for a write on the condition that the stored revision is still
+    `record.revision`: so every rule here holds for exactly the item that the write replaces.
+    Snapshots form a join: repeated, reordered or late, they lead to the same record.
+    """
+    changed = _changed(record, news, now, timings)
+    if changed is None:
+        return None
+    changed = replace(changed, revision=record.revision + 1, updated_at=now)
+    return replace(changed, due_at=due(changed, timings))
+
+
+def _changed(record: Prediction, news: News, now: int, timings: Timings) -> Prediction | None:
+    match news:
+        case Heard():
+            return _heard(record, news, now, timings)
+        case Refused() | Unknown() | Rejected():
+            return _create_answered(record, news, now)
+        case AttemptStarted():
+            return _attempt(record, news, now, timings)
+        case Looked():
+            return _looked(record, news, now, timings)
+        case CancelRequested():
+            return _cancel(record, now, timings, by_deadline=False)
+        case DeadlinePassed():
+            passed = now >= record.deadline
+            return _cancel(record, now, timings, by_deadline=True) if passed else None
+        case Missing() | CancelSent():
+            return _bound_upkeep(record, news, now, timings)
+        case Stored() | StoreDelayed() | StoreFailed():
+            return _storing(record, news, now, timings)
+
+
+def _ended(
+    record: Prediction, state: State, now: int, error: str | None, code: Code | None
+) -> Prediction:
+    completed = record.completed_at or _rfc3339(now)
+    return replace(record, state=state, error=error, code=code, completed_at=completed)
+
+
+# Snapshots
+
+
+def _heard(record: Prediction, news: Heard, now: int, timings: Timings) -> Prediction | None:
+    said = news.snapshot
+    ours = record.provider_id in {None, said.provider_id}
+    if not ours or (record.provider_id is None and record.state.terminal):
+        # A second upstream prediction carries our link: never hidden, always cancelled.
+        # One create of ours makes one prediction: with no attempt left over, it is another's.
+        known = len(record.extra_provider_ids) + (record.provider_id is not None)
+        if said.provider_id in record.extra_provider_ids or record.create.attempt <= known:
+            return None
+        extra = (*record.extra_provider_ids, said.provider_id)
+        return replace(record, extra_provider_ids=extra, effects_done=False)
+    if record.state.terminal or record.state is State.STORING:
+        return None
+    bound = record
+    if record.provider_id is None:
+        bound = replace(
+            record, provider_id=said.provider_id, next_poll_at=_first_poll(record, now, timings)
+        )
+    told = _merged(bound, said)
+    moved = _moved(told, said, now, timings)
+    if moved == record and not news.polled:
+        return None
+    if news.polled and not moved.state.terminal and moved.state is not State.STORING:
+        moved = _asked(moved, now, timings)
+    return moved
+
+
+def _merged(record: Prediction, said: Snapshot) -> Prediction:
+    """Take over what is more than we have; nothing that we have is ever taken away."""
+    more_logs = said.log_size > record.log_size
+    return replace(
+        record,
+        output=_longer(record.output, said.output),
+        logs=said.logs if more_logs else record.logs,
+        log_size=max(said.log_size, record.log_size),
+        metrics=said.metrics or record.metrics,
+        started_at=said.started_at or record.started_at,
+        completed_at=said.completed_at or record.completed_at,
+        stream_url=said.stream_url or record.stream_url,
+    )
+
+
+def _longer(ours: str | None, theirs: str | None) -> str | None:
+    # The text breaks ties so that the merge does not depend on the order of arrival.
+    return max((ours or "", theirs or ""), key=lambda text: (len(text), text)) or None
+
+
+_NEXT = {
+    "starting": State.SUBMITTED,
+    "processing": State.PROCESSING,
+    "succeeded": State.STORING,
+    "failed": State.FAILED,
+    "canceled": State.CANCELED,
+    "aborted": State.ABORTED,
+}
+
+
+def _moved(record: Prediction, said: Snapshot, now: int, timings: Timings) -> Prediction:
+    target = _NEXT[said.status]
+    if target.rank <= record.state.rank:
+        return record
+    if target is State.STORING:
+        return _succeeded_upstream(record, said, now)
+    if target is State.FAILED:
+        error = said.error or "The model failed without saying why."
+        return _ended(record, State.FAILED, now, error, Code.PROVIDER_FAILED)
+    if target in {State.CANCELED, State.ABORTED}:
+        late = record.cancel_by_deadline or target is State.ABORTED
+        late = late or (record.cancel_requested_at is None and now >= record.deadline)
+        return _stopped(record, target, now, by_deadline=late)
+    poll = _first_poll(record, now, timings)
+    return replace(record, state=target, next_poll_at=poll)
+
+
+def _succeeded_upstream(record: Prediction, said: Snapshot, now: int) -> Prediction:
+    if said.data_removed and said.output is None:
+        return _ended(
+            record,
+            State.FAILED,
+            now,
+            "The provider deleted the output before it could be copied.",
+            Code.OUTPUT_EXPIRED,
+        )
+    if said.output_too_large or len(file_urls(record.output)) > MAX_OUTPUTS:
+        return _ended(
+            record, State.FAILED, now, "The output is larger than is stored.", Code.OUTPUT_REFUSED
+        )
+    finished = milliseconds(said.completed_at) or now
+    return replace(
+        record,
+        state=State.STORING,
+        completed_at=said.completed_at or _rfc3339(now),
+        # A provider's clock ahead of ours must not shorten the time we try.
+        finished_at=min(finished, now),
+        next_store_at=now,
+    )
+
+
+def _stopped(record: Prediction, state: State, now: int, *, by_deadline: bool) -> Prediction:
+    error = "The prediction was canceled."
+    if by_deadline:
+        began = "before it started" if state is State.ABORTED else "while it ran"
+        error = f"The deadline passed {began}."
+    code = Code.DEADLINE_EXCEEDED if by_deadline else Code.CANCELED
+    return _ended(record, state, now, error, code)
+
+
+# Creates
+
+
+def create_state(create: Create, now: int) -> CreateState:
+    """What is known of the attempt now: one in flight past its time has become unknown."""
+    if create.state is CreateState.IN_FLIGHT and now >= create.until:
+        return CreateState.UNKNOWN
+    return create.state
+
+
+def _attempt(
+    record: Prediction, news: AttemptStarted, now: int, timings: Timings
+) -> Prediction | None:
+    may = (
+        record.state is State.ACCEPTED
+        and record.create.state is CreateState.REFUSED
+        and now >= record.create.not_before
+        and now < record.deadline
+    )
+    if not may:
+        return None
+    attempt = first_attempt(now, news.budget_s, timings)
+    return replace(record, create=replace(attempt, attempt=record.create.attempt + 1))
+
+
+def first_attempt(now: int, budget_s: float, timings: Timings) -> Create:
+    """Attempt 1, in flight from `now`: part of the record before its POST leaves."""
+    until = now + int((budget_s + timings.create_margin_s) * 1000)
+    return Create(attempt=1, state=CreateState.IN_FLIGHT, started_at=now, until=until)
+
+
+def _create_answered(
+    record: Prediction, news: Refused | Unknown | Rejected, now: int
+) -> Prediction | None:
+    create = record.create
+    if (
+        record.state is not State.ACCEPTED
+        or create.state is CreateState.REFUSED
+        or create.attempt != news.attempt
+    ):
+        return None
+    match news:
+        case Unknown():
+            if create.state is CreateState.UNKNOWN:
+                return None
+            asked = replace(create, state=CreateState.UNKNOWN, not_before=now)
+            return replace(record, create=asked)
+        case Rejected():
+            return _ended(record, State.FAILED, now, news.error, Code.REJECTED)
+        case Refused():
+            return _refused(record, now, news.not_before, parked=news.parked)
+
+
+def _refused(record: Prediction, now: int, not_before: int, *, parked: bool) -> Prediction:
+    """Nothing exists upstream: a wish to cancel, or a deadline, can be granted at once."""
+    create = replace(record.create, state=CreateState.REFUSED, not_before=not_before, parked=parked)
+    refused = replace(record, create=create)
+    if record.cancel_requested_at is not None:
+        return _stopped(refused, State.CANCELED, now, by_deadline=False)
+    if now >= record.deadline:
+        return _stopped(refused, State.ABORTED, now, by_deadline=True)
+    return refused
+
+
+def _looked(record: Prediction, news: Looked, now: int, timings: Timings) -> Prediction | None:
+    create = record.create
+    if record.state is not State.ACCEPTED or create_state(create, now) is not CreateState.UNKNOWN:
+        return None
+    if now >= create.started_at + int(timings.create_give_up_s * 1000):
+        error = "The provider never said whether this prediction was created."
+        return _ended(record, State.FAILED, now, error, Code.OUTCOME_UNKNOWN)
+    if news.silent and now >= create.until + int(timings.create_silence_s * 1000):
+        return _refused(record, now, now, parked=False)
+    next_look = now + int(timings.unknown_poll_s * 1000)
+    asked = replace(create, state=CreateState.UNKNOWN, not_before=next_look)
+    return replace(record, create=asked)
+
+
+# Cancel and deadline
+
+
+def _cancel(
+    record: Prediction, now: int, timings: Timings, *, by_deadline: bool
+) -> Prediction | None:
+    if record.state.rank >= State.STORING.rank or record.cancel_requested_at is not None:
+        return None
+    if record.state is State.ACCEPTED:
+        if record.create.state is CreateState.REFUSED:
+            state = State.ABORTED if by_deadline else State.CANCELED
+            return _stopped(record, state, now, by_deadline=by_deadline)
+        if by_deadline:
+            # Something may exist upstream: the deadline waits until that is known.
+            return None
+    retry = now + int(timings.cancel_retry_s * 1000)
+    return replace(
+        record, cancel_requested_at=now, cancel_by_deadline=by_deadline, next_cancel_at=retry
+    )
+
+
+# Polls
+
+
+def _first_poll(record: Prediction, now: int, timings: Timings) -> int:
+    return now + record.typical_ms + int(timings.first_poll_s * 1000)
+
+
+def _next_poll(record: Prediction, now: int, timings: Timings) -> int:
+    pause = timings.first_poll_s * 1.5 ** min(record.polls, 20)
+    return now + int(min(pause, timings.poll_max_s) * 1000)
+
+
+def _asked(record: Prediction, now: int, timings: Timings) -> Prediction:
+    """Both clocks of a bound record move on: a cancel's answer tells what a poll would."""
+    return replace(
+        record,
+        polls=record.polls + 1,
+        next_poll_at=_next_poll(record, now, timings),
+        next_cancel_at=now + int(timings.cancel_retry_s * 1000),
+    )
+
+
+def _bound_upkeep(
+    record: Prediction, news: Missing | CancelSent, now: int, timings: Timings
+) -> Prediction | None:
+    if record.provider_id is None or record.state.rank >= State.STORING.rank:
+        return None
+    if isinstance(news, CancelSent):
+        retry = now + int(timings.cancel_retry_s * 1000)
+        return replace(record, next_cancel_at=retry)
+    # Replicate may not know an id straight after its create; an hour on it is gone for good.
+    if now >= record.create.started_at + int(timings.output_life_s * 1000):
+        error = "The provider no longer knows this prediction."
+        return _ended(record, State.FAILED, now, error, Code.PROVIDER_LOST)
+    return _asked(record, now, timings)
+
+
+# Storing
+
+
+def _storing(
+    record: Prediction,
+    news: Stored | StoreDelayed | StoreFailed,
+    now: int,
+    timings: Timings,
+) -> Prediction | None:
+    if record.state is not State.STORING:
+        return None
+    match news:
+        case Stored():
+            return replace(record, state=State.SUCCEEDED, files=news.files)
+        case StoreFailed():
+            return _ended(record, State.FAILED, now, news.reason, news.code)
+        case StoreDelayed():
+            lives_until = (record.finished_at or now) + int(timings.output_life_s * 1000)
+            if now >= lives_until:
+                error = f"The output could not be copied while it existed: {news.reason}"
+                return _ended(record, State.FAILED, now, error, Code.OUTPUT_EXPIRED)
+            pause = min(
+                timings.store_retry_s * 2.0 ** min(record.store_attempts, 20),
+                timings.store_grace_s,
+            )
+            return replace(
+                record,
+                store_attempts=record.store_attempts + 1,
+                next_store_at=now + int(pause * 1000),
+            )
+
+
+# --- due ------------------------------------------------------------------------------------------
+
+
+def due(record: Prediction, timings: Timings) -> int | None:
+    """When the sweep must look at the record: the earliest of its clocks, or None for never."""
+    if record.state.terminal:
+        done = record.effects_done
+        return None if done else record.updated_at + int(timings.effects_grace_s * 1000)
+    if record.state is State.STORING:
+        return record.next_store_at + int(timings.store_grace_s * 1000)
+    if record.provider_id is None:
+        return _create_due(record, timings)
+    clocks = [record.next_poll_at]
+    if record.cancel_requested_at is not None:
+        clocks.append(record.next_cancel_at)
+    else:
+        clocks.append(record.deadline)
+    return min(clocks)
+
+
+def _create_due(record: Prediction, timings: Timings) -> int:
+    match record.create.state:
+        case CreateState.IN_FLIGHT:
+            return record.create.until
+        case CreateState.UNKNOWN:
+            return record.create.not_before
+        case CreateState.REFUSED:
+            # The queue's message comes at not_before; the sweep stands in for one that was lost.
+            lost = record.create.not_before + int(timings.effects_grace_s * 1000)
+            return min(lost, record.deadline)
+
+
+class Urgency(StrEnum):
+    """Why a record is due, most urgent first."""
+
+    STORING = "storing"
+    EFFECTS = "effects"
+    POLL = "poll"
+    CREATE = "create"
+
+
+URGENCIES = tuple(Urgency)
+
+
+def urgency(record: Prediction) -> Urgency:
+    """The kind of work that a due record asks for: the sweep's order of work."""
+    if record.state is State.STORING:
+        return Urgency.STORING
+    if record.state.terminal:
+        return Urgency.EFFECTS
+    return Urgency.CREATE if record.provider_id is None else Urgency.POLL
+
+
+# --- effects --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Persist:
+    """Copy the outputs, not before that time."""
+
+    not_before: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """Create upstream, not before that time."""
+
+    not_before: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelUpstream:
+    """Tell the provider to stop this prediction."""
+
+    provider_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Put an event on the bus: `started` or a terminal state."""
+
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Call the client's webhook: `start` or `completed`."""
+
+    event: str
+
+
+Effect = Persist | Dispatch | CancelUpstream | Publish | Deliver
+
+
+def effects(old: Prediction | None, new: Prediction) -> list[Effect]:
+    """What the committed change from `old` to `new` causes; `old` None derives all again.
+
+    Total: never raises. Effects may be carried out more than once.
+    """
+    caused: list[Effect] = []
+    waiting = new.state is State.ACCEPTED and new.create.state is CreateState.REFUSED
+    if waiting and (old is None or old.create != new.create):
+        caused.append(Dispatch(new.create.not_before))
+    if new.state is State.STORING:
+        entered = old is None or old.state is not State.STORING
+        if entered or (old is not None and old.store_attempts != new.store_attempts):
+            caused.append(Persist(new.next_store_at))
+    caused += _cancels(old, new)
+    caused += _announcements(old, new)
+    return caused
+
+
+def _cancels(old: Prediction | None, new: Prediction) -> list[Effect]:
+    wanted = [
+        pid for pid in new.extra_provider_ids if old is None or pid not in old.extra_provider_ids
+    ]
+    stoppable = new.provider_id is not None and new.state.rank < State.STORING.rank
+    if stoppable and new.cancel_requested_at is not None:
+        known = (
+            old is not None and old.provider_id is not None and old.cancel_requested_at is not None
+        )
+        if not known:
+            wanted.append(str(new.provider_id))
+    return [CancelUpstream(pid) for pid in wanted]
+
+
+def _announcements(old: Prediction | None, new: Prediction) -> list[Effect]:
+    was = State.ACCEPTED.rank if old is None else old.state.rank
+    caused: list[Effect] = []
+    running = new.state in {State.PROCESSING, State.STORING}
+    if running and was < State.PROCESSING.rank:
+        caused.append(Publish("started"))
+        if new.webhook and "start" in new.webhook_events:
+            caused.append(Deliver("start"))
+    if new.state.terminal and (old is None or not old.state.terminal):
+        caused.append(Publish(new.state.value))
+        if new.webhook and "completed" in new.webhook_events:
+            caused.append(Deliver("completed"))
+    return caused
+
+
+# --- classify -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The provider answered a create. `body` is None where it could not be read as JSON."""
+
+    status: int
+    body: object = None
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The connection failed before the first byte of the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """The request left, or may have left, and no answer came in time."""
+
+
+_REJECTING = frozenset({400, 404, 422})
+_PARKING = frozenset({401, 402, 403})
+_LONGEST_PAUSE_S = 60.0
+_LONGEST_RETRY_AFTER_S = 3600.0
+
+
+def classify(
+    answer: Answered | NotSent | NoAnswer,
+    attempt: int,
+    now: int,
+    timings: Timings,
+    jitter: float,
+) -> Outcome:
+    """What the end of a create means. `jitter` is uniform in [0, 1).
+
+    `Refused` only where the provider surely created nothing; whatever leaves a doubt is `Unknown`.
+    """
+    match answer:
+        case NotSent():
+            return Refused(attempt, now + _pause(attempt, timings, jitter))
+        case NoAnswer():
+            return Unknown(attempt)
+        case Answered(status=status) if status in _REJECTING:
+            return Rejected(attempt, _detail(answer.body))
+        case Answered(status=status) if status in _PARKING:
+            return Refused(attempt, now + int(timings.parked_retry_s * 1000), parked=True)
+        case Answered(status=429):
+            if answer.retry_after_s is None:
+                return Refused(attempt, now + _pause(attempt, timings, jitter))
+            wait = min(max(answer.retry_after_s, 0.0), _LONGEST_RETRY_AFTER_S) * 1000
+            return Refused(attempt, now + int(wait) + 1 + int(1000 * jitter))
+        case Answered(status=status) if 200 <= status < 300:
+            try:
+                return Heard(read_snapshot(answer.body))
+            except BadSnapshot:
+                return Unknown(attempt)
+        case Answered():
+            return Unknown(attempt)
+
+
+def _pause(attempt: int, timings: Timings, jitter: float) -> int:
+    longest = min(timings.refused_retry_s * 2.0 ** min(attempt, 20), _LONGEST_PAUSE_S)
+    return int(1000 * longest * (0.5 + jitter / 2))
+
+
+def _detail(body: object) -> str:
+    detail = body.get("detail") if isinstance(body, dict) else None
+    said = detail if isinstance(detail, str) else "the request was refused"
+    return f"The provider refused the request: {said[:1000].strip()}"

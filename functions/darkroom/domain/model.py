@@ -1,0 +1,374 @@
+"""A model: its input schema, price and typical duration, and how an input is checked against it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from darkroom.domain import strict_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from random import Random
+
+MODEL_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?/[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
+VERSION = re.compile(r"[0-9a-f]{64}")
+PRICE_UNITS = ("image", "second", "megapixel", "prediction")
+
+MAX_PROBLEMS = 20
+"""As many problems are reported at once, so that a hostile input cannot grow the answer."""
+MAX_SCHEMA_DEPTH = 16
+_MAX_SCHEMA_NODES = 10_000
+_MAX_SEED = 2**31 - 1
+_HUGE = 1e300
+
+# What Replicate can fetch or decode; anything else would only fail after it has been paid for.
+_URI = re.compile(r"https?://[^\s/?#]\S*\Z|data:[^\s,]{0,255},")
+
+
+class InvalidModel(ValueError):
+    """A catalogue entry is not one. The text names the entry's field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One catalogue entry."""
+
+    model: str
+    """owner/name"""
+    task: str
+    official: bool
+    """Official models are run by name; all others by `version`."""
+    version: str | None
+    """The pinned version, 64 hex digits; None for an official model."""
+    input_schema: dict[str, Any]
+    """The `Input` object with its enums inline."""
+    output: Literal["array", "string"]
+    typical_seconds: float
+    price: dict[str, Any] | None = None
+    """`{"unit": "image" | "second" | "megapixel" | "prediction", "usd": number}`; None: unknown,
+    as for a model outside the catalogue."""
+    description: str = ""
+    price_note: str = ""
+    known_versions: tuple[str, ...] = ()
+    """Versions that share `input_schema`, besides the pinned one."""
+    version_aliases: dict[str, str] = field(default_factory=dict)
+    """Hash that stands for `version` → the warning to give whoever uses it."""
+    deadline_seconds: int | None = None
+
+    @classmethod
+    def from_dict(cls, data: object) -> Model:
+        """Read a catalogue file's content. Raises InvalidModel."""
+        if not isinstance(data, dict):
+            raise InvalidModel("a catalogue entry is a JSON object")
+        unknown = data.keys() - _FIELDS.keys()
+        if unknown:
+            raise InvalidModel(f"unknown field {min(unknown)!r}")
+        for name, (fits, expected) in _FIELDS.items():
+            if name not in data and name in _REQUIRED:
+                raise InvalidModel(f"field {name!r} is missing")
+            if name in data and not fits(data[name]):
+                raise InvalidModel(f"field {name!r} must be {expected}")
+        version = data.get("version")
+        if data["official"] is (version is not None):
+            raise InvalidModel("an official model has no pinned version, any other has one")
+        if version is None and data.get("version_aliases"):
+            raise InvalidModel("version aliases need a pinned version")
+        return cls(
+            **{
+                **data,
+                "version": version,
+                "known_versions": tuple(data.get("known_versions", ())),
+                "typical_seconds": float(data["typical_seconds"]),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidField:
+    """One thing wrong with an input, in the vocabulary of gojsonschema, which Replicate uses."""
+
+    type: str
+    field: str
+    """`input`, or `input.` and the path below it."""
+    description: str
+
+
+def validate_input(schema: Mapping[str, Any], value: object) -> list[InvalidField]:
+    """What Replicate would refuse in this input, and what could only fail: at most 20 problems.
+
+    Keys that the schema does not name are allowed, as Replicate allows them. A schema from
+    outside never makes this raise: what is not understood in it is not checked.
+    """
+    if not isinstance(value, dict):
+        return [_wrong_type("object", value, "")]
+    return list(islice(_input_problems(schema, value), MAX_PROBLEMS))
+
+
+def problem_detail(fields: list[InvalidField]) -> str:
+    """Replicate's `detail` text: one line for each problem."""
+    return "".join(f"- {field.field}: {field.description}\n" for field in fields)
+
+
+def draw_seed(schema: Mapping[str, Any], value: dict[str, Any], random: Random) -> dict[str, Any]:
+    """The input with a seed, drawn where the model takes an integer one and none was given.
+
+    Seeds stay within 0 to 2**31 - 1 and the schema's own range.
+    """
+    seed = _dict(_dict(schema.get("properties")).get("seed"))
+    branches = [seed, *map(_dict, _list(seed.get("anyOf")))]
+    if value.get("seed") is not None or not any("integer" in _types(b) for b in branches):
+        return value
+    low, high = _number(seed.get("minimum")), _number(seed.get("maximum"))
+    first = 0 if low is None else max(0, math.ceil(low))
+    last = _MAX_SEED if high is None else min(_MAX_SEED, math.floor(high))
+    return {**value, "seed": random.randint(first, last)} if first <= last else value
+
+
+def input_schema_of(openapi_schema: object) -> dict[str, Any]:
+    """The `Input` object of a version's OpenAPI schema, references resolved, enums inline.
+
+    Never raises: what is missing, cyclic, too deep or too large comes back as `{}`, which
+    checks nothing.
+    """
+    resolved = _resolve(
+        {"$ref": "#/components/schemas/Input"},
+        _component_schemas(openapi_schema),
+        iter(range(_MAX_SCHEMA_NODES)),
+        0,
+    )
+    return cast("dict[str, Any]", resolved)
+
+
+def output_shape_of(openapi_schema: object) -> Literal["array", "string"]:
+    """`array` where the version's output is a list; everything else counts as `string`."""
+    schemas = _component_schemas(openapi_schema)
+    output = _resolve(
+        {"$ref": "#/components/schemas/Output"}, schemas, iter(range(_MAX_SCHEMA_NODES)), 0
+    )
+    return "array" if "array" in _types(_dict(output)) else "string"
+
+
+def _input_problems(schema: Mapping[str, Any], value: dict[str, Any]) -> Iterator[InvalidField]:
+    yield from _problems({**schema, "type": "object"}, value, "", 0)
+    prompt = value.get("prompt")
+    if "prompt" in _list(schema.get("required")) and isinstance(prompt, str) and not prompt.strip():
+        yield InvalidField("string_gte", "input.prompt", "prompt must not be empty")
+    for name, item in value.items():
+        if strict_json.has_nul([name, item]):
+            # An unknown name is not repeated back: it may be anything.
+            known = name in _dict(schema.get("properties"))
+            yield InvalidField(
+                "format", _field(name if known else ""), "Must not contain NUL characters"
+            )
+
+
+def _problems(
+    schema: Mapping[str, Any], value: object, path: str, depth: int
+) -> Iterator[InvalidField]:
+    if depth > MAX_SCHEMA_DEPTH or (value is None and schema.get("nullable") is True):
+        return
+    types = _types(schema)
+    if types and not any(_is_a(value, name) for name in types):
+        yield _wrong_type(types[0] if len(types) == 1 else f"[{','.join(types)}]", value, path)
+        return
+    yield from _combined_problems(schema, value, path, depth)
+    yield from _enum_problems(schema, value, path)
+    if isinstance(value, str):
+        yield from _string_problems(schema, value, path)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield from _number_problems(schema, value, path)
+    elif isinstance(value, list):
+        items = _dict(schema.get("items"))
+        for index, item in enumerate(value):
+            yield from _problems(items, item, _join(path, str(index)), depth + 1)
+    elif isinstance(value, dict):
+        yield from _object_problems(schema, value, path, depth)
+
+
+def _object_problems(
+    schema: Mapping[str, Any], value: dict[str, Any], path: str, depth: int
+) -> Iterator[InvalidField]:
+    for name in _list(schema.get("required")):
+        if isinstance(name, str) and name not in value:
+            yield InvalidField("required", _field(path), f"{name} is required")
+    for name, inner in _dict(schema.get("properties")).items():
+        if name in value:
+            yield from _problems(_dict(inner), value[name], _join(path, name), depth + 1)
+
+
+def _combined_problems(
+    schema: Mapping[str, Any], value: object, path: str, depth: int
+) -> Iterator[InvalidField]:
+    for inner in _list(schema.get("allOf")):
+        yield from _problems(_dict(inner), value, path, depth + 1)
+    branches = [
+        list(islice(_problems(_dict(inner), value, path, depth + 1), MAX_PROBLEMS))
+        for inner in _list(schema.get("anyOf"))
+    ]
+    if branches and all(branches):
+        yield InvalidField(
+            "number_any_of", _field(path), "Must validate at least one schema (anyOf)"
+        )
+        yield from min(branches, key=len)
+
+
+def _enum_problems(schema: Mapping[str, Any], value: object, path: str) -> Iterator[InvalidField]:
+    allowed = _list(schema.get("enum"))
+    if allowed and not any(
+        value == choice and isinstance(value, bool) is isinstance(choice, bool)
+        for choice in allowed
+    ):
+        shown = ", ".join(json.dumps(choice, ensure_ascii=False) for choice in allowed)
+        text = f"{path or 'input'} must be one of the following: {shown}"
+        yield InvalidField("enum", _field(path), text)
+
+
+def _string_problems(schema: Mapping[str, Any], value: str, path: str) -> Iterator[InvalidField]:
+    low, high = _number(schema.get("minLength")), _number(schema.get("maxLength"))
+    if low is not None and len(value) < low:
+        text = f"String length must be greater than or equal to {low:.10g}"
+        yield InvalidField("string_gte", _field(path), text)
+    if high is not None and len(value) > high:
+        text = f"String length must be less than or equal to {high:.10g}"
+        yield InvalidField("string_lte", _field(path), text)
+    if schema.get("format") == "uri" and _URI.match(value) is None:
+        yield InvalidField("format", _field(path), "Does not match format 'uri'")
+
+
+def _number_problems(schema: Mapping[str, Any], value: float, path: str) -> Iterator[InvalidField]:
+    low, high = _number(schema.get("minimum")), _number(schema.get("maximum"))
+    if low is not None and value < low:
+        text = f"Must be greater than or equal to {low:.10g}"
+        yield InvalidField("number_gte", _field(path), text)
+    if high is not None and value > high:
+        text = f"Must be less than or equal to {high:.10g}"
+        yield InvalidField("number_lte", _field(path), text)
+
+
+def _wrong_type(expected: str, value: object, path: str) -> InvalidField:
+    text = f"Invalid type. Expected: {expected}, given: {_type_of(value)}"
+    return InvalidField("invalid_type", _field(path), text)
+
+
+def _type_of(value: object) -> str:
+    return next((name for name in _JSON_TYPES if _is_a(value, name)), "undefined")
+
+
+def _is_a(value: object, name: str) -> bool:
+    if name in {"integer", "number"}:
+        # 1.0 is an integer in JSON Schema, and true is none.
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return is_number and (name == "number" or cast("float", value) % 1 == 0)
+    return isinstance(value, _JSON_TYPES[name])
+
+
+_JSON_TYPES: dict[str, Any] = {
+    "null": type(None),
+    "boolean": bool,
+    "integer": int,
+    "number": float,
+    "string": str,
+    "array": list,
+    "object": dict,
+}
+
+
+def _types(schema: Mapping[str, Any]) -> list[str]:
+    declared = schema.get("type")
+    names = declared if isinstance(declared, list) else [declared]
+    known = [name for name in names if isinstance(name, str) and name in _JSON_TYPES]
+    return known if len(known) == len(names) else []
+
+
+def _field(path: str) -> str:
+    return f"input.{path}" if path else "input"
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _number(value: object) -> float | None:
+    # The bound also keeps out NaN, the infinities, and integers that no float can hold.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _HUGE:
+        return None
+    return value
+
+
+def _component_schemas(openapi_schema: object) -> dict[str, Any]:
+    return _dict(_dict(_dict(openapi_schema).get("components")).get("schemas"))
+
+
+_REFERENCE = "#/components/schemas/"
+
+
+def _resolve(node: object, schemas: dict[str, Any], budget: Iterator[int], depth: int) -> object:
+    if depth > MAX_SCHEMA_DEPTH or next(budget, None) is None:
+        return {}
+    if isinstance(node, list):
+        return [_resolve(item, schemas, budget, depth + 1) for item in node]
+    if not isinstance(node, dict):
+        return node
+    merged = {key: value for key, value in node.items() if key not in {"$ref", "allOf"}}
+    inherited = [item for item in _list(node.get("allOf")) if isinstance(item, dict)]
+    if isinstance(node.get("$ref"), str):
+        inherited.append(_dict(schemas.get(node["$ref"].removeprefix(_REFERENCE))))
+    resolved = {key: _resolve(value, schemas, budget, depth + 1) for key, value in merged.items()}
+    for item in inherited:
+        # The reference's own words (default, description, x-order) win over what it points to.
+        resolved = {**_dict(_resolve(item, schemas, budget, depth + 1)), **resolved}
+    return resolved
+
+
+def _is_versions(values: Iterable[object]) -> bool:
+    return all(isinstance(value, str) and VERSION.fullmatch(value) for value in values)
+
+
+def _are_texts(values: Iterable[object]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _is_price(value: object) -> bool:
+    price = _dict(value)
+    usd = _number(price.get("usd"))
+    known = price.keys() == {"unit", "usd"} and price["unit"] in PRICE_UNITS
+    return known and usd is not None and usd >= 0
+
+
+_REQUIRED = frozenset(
+    {"model", "task", "official", "input_schema", "output", "typical_seconds", "price"}
+)
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "model": (lambda v: isinstance(v, str) and bool(MODEL_NAME.fullmatch(v)), "owner/name"),
+    "task": (lambda v: isinstance(v, str) and bool(v), "a text"),
+    "official": (lambda v: isinstance(v, bool), "true or false"),
+    "version": (lambda v: v is None or _is_versions([v]), "64 hex digits or null"),
+    "input_schema": (lambda v: isinstance(_dict(v).get("properties"), dict), "an object schema"),
+    "output": (lambda v: v in ("array", "string"), "array or string"),
+    "typical_seconds": (lambda v: (_number(v) or 0) > 0, "a number above 0"),
+    "price": (_is_price, f"an object of usd, at least 0, and unit, one of {PRICE_UNITS}"),
+    "description": (lambda v: isinstance(v, str), "a text"),
+    "price_note": (lambda v: isinstance(v, str), "a text"),
+    "known_versions": (lambda v: isinstance(v, list) and _is_versions(v), "a list of versions"),
+    "version_aliases": (
+        lambda v: isinstance(v, dict) and _is_versions(v) and _are_texts(v.values()),
+        "an object of warnings by version",
+    ),
+    "deadline_seconds": (
+        lambda v: v is None or (isinstance(v, int) and not isinstance(v, bool) and v > 0),
+        "a whole number above 0 or null",
+    ),
+}

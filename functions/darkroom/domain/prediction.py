@@ -1,0 +1,152 @@
+"""The one durable record of a prediction, and the words for where it stands.
+
+Times are integers: milliseconds since the epoch, on our clock, unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a prediction stands. `rank` never falls; terminal states are immutable."""
+
+    ACCEPTED = "accepted"
+    SUBMITTED = "submitted"
+    PROCESSING = "processing"
+    STORING = "storing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    ABORTED = "aborted"
+
+    @property
+    def rank(self) -> int:
+        """0 to 4, in the order of a prediction's life."""
+        return _RANKS[self]
+
+    @property
+    def terminal(self) -> bool:
+        """True where nothing may follow."""
+        return _RANKS[self] == 4
+
+
+_RANKS = {
+    State.ACCEPTED: 0,
+    State.SUBMITTED: 1,
+    State.PROCESSING: 2,
+    State.STORING: 3,
+    State.SUCCEEDED: 4,
+    State.FAILED: 4,
+    State.CANCELED: 4,
+    State.ABORTED: 4,
+}
+
+
+class Code(StrEnum):
+    """Why a prediction did not succeed, for programs. `error` says it for people."""
+
+    PROVIDER_FAILED = "provider_failed"
+    REJECTED = "rejected"
+    CANCELED = "canceled"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    OUTPUT_EXPIRED = "output_expired"
+    OUTPUT_REFUSED = "output_refused"
+    OUTPUT_TOO_LARGE = "output_too_large"
+    PROVIDER_LOST = "provider_lost"
+
+
+class CreateState(StrEnum):
+    """What is known of the latest POST to the provider. Only `refused` may be sent again."""
+
+    IN_FLIGHT = "in_flight"
+    UNKNOWN = "unknown"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """The latest attempt to create upstream, written before its POST leaves."""
+
+    attempt: int
+    state: CreateState
+    started_at: int
+    until: int
+    """An attempt in flight is over by now: past this its outcome is unknown."""
+    not_before: int = 0
+    """Refused: the next attempt's earliest time. Unknown: the next look at the provider's list."""
+    parked: bool = False
+    """Refused because of our own token or account: an operator has to act."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One stored output. The key is kept, never a URL: URLs are made when read."""
+
+    key: str
+    sha256: str
+    bytes: int
+    content_type: str
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """One record. A change makes a new one with `revision` one higher; see `lifecycle.advance`."""
+
+    id: str
+    tenant: str
+    created_at: int
+    model: str
+    version: str | None
+    """Pinned version; None runs an official model by name."""
+    input: str
+    """Canonical JSON. Values that were moved to the uploads bucket are absent from it."""
+    uploads: dict[str, str] = field(default_factory=dict)
+    """JSON pointer into `input` → key in the uploads bucket."""
+    webhook: str | None = None
+    """The client's callback URL."""
+    webhook_events: tuple[str, ...] = ("completed",)
+    deadline: int
+    typical_ms: int
+    """The model's typical duration, which times the first poll."""
+    expires_at: int
+    """End of retention, in seconds since the epoch: DynamoDB's TTL attribute."""
+
+    revision: int = 1
+    updated_at: int
+    due_at: int | None = None
+    """When the sweep takes the record up; None leaves the index."""
+    state: State = State.ACCEPTED
+    create: Create
+    provider_id: str | None = None
+    extra_provider_ids: tuple[str, ...] = ()
+    """Upstream predictions beyond ours that carry our link: to be cancelled, and counted."""
+    stream_url: str | None = None
+    output: str | None = None
+    """The provider's output, as JSON, its URLs still in it."""
+    logs: str = ""
+    """The tail of the logs; `log_size` is the length of the whole."""
+    log_size: int = 0
+    error: str | None = None
+    code: Code | None = None
+    metrics: str | None = None
+    started_at: str | None = None
+    """As the provider wrote it (RFC 3339)."""
+    completed_at: str | None = None
+    """As the provider wrote it, or our own time where it never came to that."""
+    finished_at: int | None = None
+    """`completed_at` of a success in milliseconds: outputs live an hour from here."""
+    polls: int = 0
+    next_poll_at: int = 0
+    store_attempts: int = 0
+    next_store_at: int = 0
+    files: tuple[File, ...] = ()
+    cancel_requested_at: int | None = None
+    cancel_by_deadline: bool = False
+    next_cancel_at: int = 0
+    effects_done: bool = False
+    """Terminal only: what the end of this prediction causes has been handed on."""

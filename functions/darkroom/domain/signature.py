@@ -1,0 +1,156 @@
+"""Standard Webhooks signatures (v1, HMAC-SHA256): verifying Replicate's, making our own."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+TOLERANCE_S = 300
+MAX_KEYS = 3
+_MAX_HEADER = 1024
+
+_SECRET = re.compile(r"whsec_([A-Za-z0-9+/]+={0,2})")
+# No dot in an id: otherwise id "a.1" with time "2" would sign the same text as "a" with "1.2".
+_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_TIMESTAMP = re.compile(r"[1-9][0-9]{8,11}")
+# Up to eight entries of printable ASCII, one space between: no tab, no empty entry.
+_SIGNATURES = re.compile(r"[!-~]+(?: [!-~]+){0,7}")
+
+
+class Reason(StrEnum):
+    """Why a delivery was refused: fit for a metric, holding nothing of the delivery itself."""
+
+    MISSING_HEADER = "missing_header"
+    REPEATED_HEADER = "repeated_header"
+    BAD_ID = "bad_id"
+    BAD_TIMESTAMP = "bad_timestamp"
+    BAD_SIGNATURE = "bad_signature"
+    TOO_OLD = "too_old"
+    TOO_NEW = "too_new"
+    NO_MATCH = "no_match"
+
+
+class SignatureRejected(Exception):
+    """The delivery is not proven to come from a holder of the secret, now."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+class KeyRejected(ValueError):
+    """A signing secret is unusable. The text never holds the secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a verified request says of itself."""
+
+    id: str
+    """The same over all resends of one message."""
+    timestamp: int
+    """Unix seconds of this attempt."""
+
+
+def load_keys(secrets: Iterable[str]) -> tuple[bytes, ...]:
+    """The keys of one to three `whsec_` secrets, current first. Raises KeyRejected.
+
+    Strict, so that a damaged secret fails at start and not as a key that anybody could guess:
+    canonical base64 with its padding, 24 to 64 bytes.
+    """
+    keys = tuple(_key(secret) for secret in secrets)
+    if not 1 <= len(keys) <= MAX_KEYS:
+        raise KeyRejected(f"expected 1 to {MAX_KEYS} signing secrets, got {len(keys)}")
+    return keys
+
+
+def verify(
+    headers: Mapping[str, object] | None,
+    body: bytes,
+    *,
+    keys: Iterable[bytes],
+    now: float,
+) -> Delivery:
+    """Prove a request authentic and recent (`now` in Unix seconds, 300 s either way).
+
+    Raises SignatureRejected, and nothing else, whatever the headers and the body hold. The body
+    is the bytes as received; it has not been parsed, and may be anything.
+    """
+    message_id = _header(headers, "webhook-id")
+    timestamp = _header(headers, "webhook-timestamp")
+    signatures = _header(headers, "webhook-signature")
+    if _ID.fullmatch(message_id) is None:
+        raise SignatureRejected(Reason.BAD_ID)
+    if _TIMESTAMP.fullmatch(timestamp) is None:
+        raise SignatureRejected(Reason.BAD_TIMESTAMP)
+    if len(signatures) > _MAX_HEADER or _SIGNATURES.fullmatch(signatures) is None:
+        raise SignatureRejected(Reason.BAD_SIGNATURE)
+    if "=," in signatures:
+        # A comma after a signature is what a gateway makes of two header lines.
+        raise SignatureRejected(Reason.REPEATED_HEADER)
+    age = now - int(timestamp)
+    if not age <= TOLERANCE_S:
+        raise SignatureRejected(Reason.TOO_OLD)
+    if age < -TOLERANCE_S:
+        raise SignatureRejected(Reason.TOO_NEW)
+
+    # The whole text is compared, so that a version other than v1, and base64 that decodes to
+    # the same bytes in another spelling, never match. No early exit.
+    matched = False
+    for key in keys:
+        expected = _sign(message_id, timestamp, body, key).encode()
+        for entry in signatures.split(" "):
+            matched |= hmac.compare_digest(expected, entry.encode())
+    if not matched:
+        raise SignatureRejected(Reason.NO_MATCH)
+    return Delivery(message_id, int(timestamp))
+
+
+def sign(message_id: str, timestamp: int, body: bytes, *, key: bytes) -> str:
+    """The `webhook-signature` value for one attempt. Raises ValueError for an id that has a dot."""
+    if _ID.fullmatch(message_id) is None:
+        raise ValueError("a message id is 1 to 128 letters, digits, hyphens or underscores")
+    return _sign(message_id, str(timestamp), body, key)
+
+
+def _sign(message_id: str, timestamp: str, body: bytes, key: bytes) -> str:
+    mac = hmac.digest(key, f"{message_id}.{timestamp}.".encode() + body, "sha256")
+    return "v1," + base64.b64encode(mac).decode()
+
+
+def _header(headers: Mapping[str, object] | None, name: str) -> str:
+    """The one value of a header, whatever the casing of its name."""
+    if not isinstance(headers, Mapping):
+        raise SignatureRejected(Reason.MISSING_HEADER)
+    values = [
+        value
+        for key, value in headers.items()
+        # lower() maps some letters beyond ASCII into it: the Kelvin sign to k.
+        if isinstance(key, str) and key.isascii() and key.lower() == name
+    ]
+    if len(values) > 1 or (values and isinstance(values[0], list | tuple)):
+        raise SignatureRejected(Reason.REPEATED_HEADER)
+    if not values or not isinstance(values[0], str) or not values[0].strip():
+        raise SignatureRejected(Reason.MISSING_HEADER)
+    return values[0]
+
+
+def _key(secret: object) -> bytes:
+    match = _SECRET.fullmatch(secret) if isinstance(secret, str) else None
+    if match is None:
+        raise KeyRejected("a signing secret is whsec_ and base64")
+    encoded = match[1]
+    try:
+        key = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        raise KeyRejected("a signing secret's base64 is damaged") from None
+    if base64.b64encode(key).decode() != encoded:
+        raise KeyRejected("a signing secret's base64 is not canonical")
+    if not 24 <= len(key) <= 64:
+        raise KeyRejected(f"a signing secret holds 24 to 64 bytes, not {len(key)}")
+    return key

@@ -1,0 +1,173 @@
+"""A provider's own record of a prediction, read defensively: from a webhook, an answer, a list."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from darkroom.domain import strict_json
+
+STATUSES = frozenset({"starting", "processing", "succeeded", "failed", "canceled", "aborted"})
+LOGS_KEPT = 32_000
+"""Characters of the logs' tail that a record keeps: an item may not pass 400 KB."""
+ERROR_KEPT = 4_000
+OUTPUT_KEPT = 64_000
+"""Characters of output JSON that a record keeps. Outputs are URLs of some 120 characters."""
+METRICS_KEPT = 4_000
+
+_PROVIDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class BadSnapshot(ValueError):
+    """Not a prediction as Replicate describes one; the text names the field, never its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the provider said, cut to what a record may hold."""
+
+    provider_id: str
+    status: str
+    output: str | None = None
+    """Canonical JSON, or None where there is none yet."""
+    output_too_large: bool = False
+    error: str | None = None
+    logs: str = ""
+    log_size: int = 0
+    metrics: str | None = None
+    created_at: int | None = None
+    started_at: str | None = None
+    completed_at: str | None = None
+    data_removed: bool = False
+    stream_url: str | None = None
+    webhook: str | None = None
+    version: str | None = None
+    model: str | None = None
+    input: str | None = None
+
+
+def read_snapshot(body: object) -> Snapshot:
+    """Read a prediction's JSON. Raises BadSnapshot for anything that is not one.
+
+    Timestamps vary in their fraction digits between Replicate's endpoints; they are kept as text
+    and read leniently. Statuses that Replicate does not document are refused, not guessed at.
+    """
+    if not isinstance(body, dict):
+        raise BadSnapshot("not an object")
+    provider_id = body.get("id")
+    if not isinstance(provider_id, str) or not _PROVIDER_ID.fullmatch(provider_id):
+        raise BadSnapshot("id")
+    status = body.get("status")
+    if not isinstance(status, str) or status not in STATUSES:
+        raise BadSnapshot("status")
+    output = body.get("output")
+    output_json = None if output is None else strict_json.canonical(output)
+    too_large = output_json is not None and len(output_json) > OUTPUT_KEPT
+    logs = _text(body, "logs") or ""
+    metrics = body.get("metrics")
+    metrics_json = strict_json.canonical(metrics) if isinstance(metrics, dict) and metrics else None
+    urls = body.get("urls")
+    given = body.get("input")
+    return Snapshot(
+        provider_id=provider_id,
+        status=status,
+        output=None if too_large else output_json,
+        output_too_large=too_large,
+        error=_error(body.get("error")),
+        logs=logs[-LOGS_KEPT:],
+        log_size=len(logs),
+        metrics=metrics_json if metrics_json and len(metrics_json) <= METRICS_KEPT else None,
+        created_at=milliseconds(_text(body, "created_at")),
+        started_at=_time_text(body, "started_at"),
+        completed_at=_time_text(body, "completed_at"),
+        data_removed=body.get("data_removed") is True,
+        stream_url=_https(urls.get("stream")) if isinstance(urls, dict) else None,
+        webhook=_text(body, "webhook"),
+        version=_text(body, "version"),
+        model=_text(body, "model"),
+        input=strict_json.canonical(given) if isinstance(given, dict) else None,
+    )
+
+
+def milliseconds(text: str | None) -> int | None:
+    """RFC 3339 to milliseconds since the epoch, with any number of fraction digits; else None."""
+    if text is None:
+        return None
+    match = re.fullmatch(
+        r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d{1,12}))?(Z|[+-]\d\d:?\d\d)", text
+    )
+    if match is None:
+        return None
+    whole, fraction, zone = match.groups()
+    try:
+        at = datetime.fromisoformat(whole + ("+00:00" if zone == "Z" else zone))
+        return int(at.timestamp()) * 1000 + int((fraction or "0").ljust(3, "0")[:3])
+    except (ValueError, OverflowError):
+        return None
+
+
+def rfc3339(at: int) -> str:
+    """Milliseconds since the epoch as Replicate writes them on create: UTC, three digits, Z."""
+    whole = datetime.fromtimestamp(at // 1000, UTC)
+    return f"{whole:%Y-%m-%dT%H:%M:%S}.{at % 1000:03d}Z"
+
+
+def file_urls(output: str | None) -> list[str]:
+    """Every URL in an output, in reading order: those are its files."""
+    return [] if output is None else _collect(json.loads(output), 0)
+
+
+def with_urls(output: str | None, urls: list[str]) -> Any:
+    """The output with its n-th URL replaced by the n-th of `urls`, in its own shape."""
+    return None if output is None else _replace(json.loads(output), iter(urls), 0)
+
+
+_DEEPEST = 8
+
+
+def _is_url(value: str) -> bool:
+    return value.startswith(("https://", "http://", "data:"))
+
+
+def _collect(value: Any, depth: int) -> list[str]:
+    if isinstance(value, str):
+        return [value] if _is_url(value) else []
+    if depth == _DEEPEST or not isinstance(value, list | dict):
+        return []
+    inner = value if isinstance(value, list) else value.values()
+    return [url for item in inner for url in _collect(item, depth + 1)]
+
+
+def _replace(value: Any, urls: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return next(urls, None) if _is_url(value) else value
+    if depth == _DEEPEST or not isinstance(value, list | dict):
+        return value
+    if isinstance(value, list):
+        return [_replace(item, urls, depth + 1) for item in value]
+    return {key: _replace(item, urls, depth + 1) for key, item in value.items()}
+
+
+def _text(body: dict[str, Any], name: str) -> str | None:
+    value = body.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _time_text(body: dict[str, Any], name: str) -> str | None:
+    text = _text(body, name)
+    return text if milliseconds(text) is not None else None
+
+
+def _error(value: object) -> str | None:
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else strict_json.canonical(value)
+    return text[:ERROR_KEPT]
+
+
+def _https(value: object) -> str | None:
+    fits = isinstance(value, str) and value.startswith(("https://", "http://"))
+    return str(value) if fits and len(str(value)) <= 2_000 else None

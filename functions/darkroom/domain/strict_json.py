@@ -1,0 +1,117 @@
+"""JSON from outside, read strictly, and one canonical spelling of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, cast
+
+MAX_DEPTH = 64
+MAX_DIGITS = 1000
+
+
+class NotStrictJSON(ValueError):
+    """The bytes are not JSON as we read it. The text says why and never quotes them."""
+
+
+def loads(raw: bytes) -> Any:
+    """Parse UTF-8 JSON. Raises NotStrictJSON, and nothing else, whatever the bytes are.
+
+    Refused beyond what the grammar refuses: a byte order mark, duplicate keys, NaN and the
+    infinities (1e999 among them), more than 64 levels, numbers of more than 1000 digits, and
+    lone surrogates, which no UTF-8 encoder could write again.
+    """
+    try:
+        text = raw.decode()
+        value = _DECODER.decode(text)
+        if isinstance(value, list | dict) and text.count("[") + text.count("{") > MAX_DEPTH:
+            _check_depth(value)
+        if "\\u" in text:
+            canonical(value).encode()
+    except NotStrictJSON:
+        raise
+    except UnicodeDecodeError:
+        raise NotStrictJSON("not UTF-8") from None
+    except UnicodeEncodeError:
+        raise NotStrictJSON("lone surrogate") from None
+    except json.JSONDecodeError as error:
+        raise NotStrictJSON(f"not JSON at character {error.pos}") from None
+    except RecursionError:
+        raise NotStrictJSON("nested too deeply") from None
+    return value
+
+
+def canonical(value: object) -> str:
+    """One spelling per value: sorted keys, no spaces, floats in their shortest form.
+
+    `loads(canonical(v).encode()) == v` for all that `loads` returns. 1 and 1.0 stay apart.
+    """
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def has_nul(value: object) -> bool:
+    """Whether any string or key contains NUL, which SQS and some stores refuse."""
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str):
+            if "\0" in item:
+                return True
+        elif isinstance(item, list):
+            pending += item
+        elif isinstance(item, dict):
+            pending += item.keys()
+            pending += item.values()
+    return False
+
+
+def _check_depth(value: object) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for node in level
+            for child in (node.values() if isinstance(node, dict) else cast("list[object]", node))
+            if isinstance(child, list | dict)
+        ]
+    if level:
+        raise NotStrictJSON("nested too deeply")
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise NotStrictJSON("duplicate key")
+    return result
+
+
+def _integer(text: str) -> int:
+    _check_digits(text)
+    return int(text)
+
+
+def _float(text: str) -> float:
+    _check_digits(text)
+    number = float(text)
+    if math.isinf(number):
+        raise NotStrictJSON("number out of range")
+    return number
+
+
+def _check_digits(text: str) -> None:
+    if len(text.lstrip("-")) > MAX_DIGITS:
+        raise NotStrictJSON("number too long")
+
+
+def _constant(name: str) -> object:
+    raise NotStrictJSON(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_int=_integer,
+    parse_float=_float,
+    parse_constant=_constant,
+)

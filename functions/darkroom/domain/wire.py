@@ -1,0 +1,94 @@
+"""A record in Replicate's own words: the body of every answer, callback and event."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from darkroom.domain.inputs import put_back
+from darkroom.domain.prediction import Prediction, State
+from darkroom.domain.snapshot import rfc3339, with_urls
+
+STATUS = {
+    State.ACCEPTED: "starting",
+    State.SUBMITTED: "starting",
+    State.PROCESSING: "processing",
+    State.STORING: "processing",
+    State.SUCCEEDED: "succeeded",
+    State.FAILED: "failed",
+    State.CANCELED: "canceled",
+    # Replicate's published clients crash on `aborted`, or poll it for ever.
+    State.ABORTED: "canceled",
+}
+
+
+def body(
+    record: Prediction,
+    *,
+    public_url: str,
+    output_urls: list[str],
+    upload_urls: dict[str, str],
+) -> dict[str, Any]:
+    """The prediction as `GET /v1/predictions/{id}` shows it.
+
+    `output_urls` holds one URL per stored file, in order; `upload_urls` one per pointer of
+    `record.uploads`. The output is shown only once every file of it is stored.
+    """
+    here = f"{public_url}/v1/predictions/{record.id}"
+    urls = {"get": here, "cancel": f"{here}/cancel", "web": here}
+    if record.stream_url:
+        urls["stream"] = record.stream_url
+    shown: dict[str, Any] = {
+        "id": record.id,
+        "model": record.model,
+        "version": record.version or "hidden",
+        "input": _input(record, upload_urls),
+        "output": with_urls(record.output, output_urls) if _stored(record) else None,
+        "logs": record.logs,
+        "error": record.error,
+        "status": STATUS[record.state],
+        "created_at": rfc3339(record.created_at),
+        "started_at": record.started_at,
+        "completed_at": record.completed_at if record.state.terminal else None,
+        "deadline": rfc3339(record.deadline),
+        "data_removed": False,
+        "source": "api",
+        "metrics": json.loads(record.metrics) if record.metrics else {},
+        "urls": urls,
+        "darkroom": details(record),
+    }
+    if record.webhook:
+        shown["webhook"] = record.webhook
+    return shown
+
+
+def details(record: Prediction) -> dict[str, Any]:
+    """What Darkroom knows beyond Replicate's own fields."""
+    return {
+        "state": record.state.value,
+        "code": record.code.value if record.code else None,
+        "provider_id": record.provider_id,
+        "attempts": record.create.attempt,
+        "files": [
+            {
+                "key": file.key,
+                "sha256": file.sha256,
+                "bytes": file.bytes,
+                "content_type": file.content_type,
+                "width": file.width,
+                "height": file.height,
+            }
+            for file in record.files
+        ],
+    }
+
+
+def _stored(record: Prediction) -> bool:
+    return record.state is State.SUCCEEDED
+
+
+def _input(record: Prediction, upload_urls: dict[str, str]) -> Any:
+    value = json.loads(record.input)
+    for pointer, url in upload_urls.items():
+        put_back(value, pointer, url)
+    return value

@@ -1,0 +1,41 @@
+"""POST /v1/files, GET and DELETE /v1/files/{id}."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from darkroom.api.http import Request, Response, answer, respond
+from darkroom.api.multipart import file_part
+from darkroom.domain.errors import NotServed
+from darkroom.runtime import wiring
+from darkroom.runtime.observability import count, logger, metrics
+
+
+def _files(request: Request) -> Response:
+    authenticate, files = wiring.files()
+    scope = "read" if request.method == "GET" else "submit"
+    tenant = authenticate(request.header("authorization"), scope)
+    match request.route:
+        case "POST /v1/files":
+            part = file_part(request.header("content-type"), request.body)
+            count("FileUploaded")
+            return answer(201, files.create(tenant, _name(part.filename), part.data))
+        case "GET /v1/files/{id}":
+            return answer(200, files.get(tenant, request.parameters["id"]))
+        case "DELETE /v1/files/{id}":
+            files.delete(tenant, request.parameters["id"])
+            return {"statusCode": 204, "headers": {"content-type": "text/plain"}, "body": ""}
+    raise NotServed("Darkroom does not list files yet.")
+
+
+def _name(given: str | None) -> str:
+    """A file name that fits into S3's metadata: printable ASCII, short."""
+    kept = "".join(c for c in given or "" if c.isascii() and c.isprintable())
+    return kept[:100] or "file"
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], _context: Any) -> Response:
+    """Keep small files that later inputs name."""
+    return respond(event, _files)

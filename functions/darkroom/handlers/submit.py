@@ -1,0 +1,32 @@
+"""POST /v1/predictions and POST /v1/models/{owner}/{name}/predictions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from darkroom.api.http import Request, Response, answer, respond
+from darkroom.runtime import wiring
+from darkroom.runtime.observability import count, logger, metrics
+
+
+def _submit(request: Request) -> Response:
+    authenticate, read_create, submit, shown = wiring.submit()
+    tenant = authenticate(request.header("authorization"), "submit")
+    accepted = submit(read_create(request, tenant))
+    record = accepted.record
+    count("Accepted")
+    if record.provider_id is None:
+        count("CreateUnbound")
+        count("CreateParked", int(record.create.parked))
+    logger.info("accepted", prediction=record.id, state=record.state.value, model=record.model)
+    headers = {"location": f"{submit.public_url}/v1/predictions/{record.id}"}
+    if accepted.warning:
+        headers["warning"] = f'299 darkroom "{accepted.warning}"'
+    return answer(201, shown(record), headers)
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], _context: Any) -> Response:
+    """Accept a prediction; never waits for its result."""
+    return respond(event, _submit)

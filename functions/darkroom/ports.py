@@ -1,0 +1,250 @@
+"""What the services need from outside, as protocols. Adapters and the tests' fakes implement them.
+
+Unless a method says otherwise it may raise any error of its own for an outage; the caller's
+platform (queue, stream, schedule, client) then tries again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
+
+    from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
+    from darkroom.domain.prediction import Prediction
+    from darkroom.domain.snapshot import Snapshot
+
+Clock = Callable[[], int]
+"""Milliseconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A key of the `due` index: it may be stale, so the time is compared when claiming."""
+
+    id: str
+    due_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Ids newest first, and where the next page begins."""
+
+    ids: list[str]
+    next: tuple[int, str] | None
+
+
+class PredictionStore(Protocol):
+    def insert(self, record: Prediction) -> None:
+        """Put a new record. Raises AlreadyExists."""
+
+    def get(self, id_: str) -> Prediction | None:
+        """Read one record, strongly consistent."""
+
+    def get_many(self, ids: Iterable[str]) -> list[Prediction]:
+        """Read records, strongly consistent, in the order of `ids`; unknown ones are left out."""
+
+    def commit(self, record: Prediction, *, claims_provider_id: bool = False) -> None:
+        """Replace the record if its stored revision is one lower.
+
+        Raises Conflict with the item that is stored instead. With `claims_provider_id` the write
+        is one transaction with an item that gives the provider's id one owner; raises
+        ProviderIdTaken where it has another.
+        """
+
+    def owner_of(self, provider_id: str) -> str | None:
+        """The record that claimed the provider's id, if one did."""
+
+    def due(self, now: int, limit: int) -> list[Due]:
+        """Keys due by `now`, at most about `limit`, oldest first; eventually consistent."""
+
+    def claim(self, key: Due, until: int) -> Prediction | None:
+        """Move the record's due time to `until` if it still is `key.due_at`; None if it is not.
+
+        Returns the whole record as it is after the write. The revision stays.
+        """
+
+    def mark_effects_done(self, record: Prediction) -> None:
+        """Take a terminal record out of `due`, if its revision is still the stored one."""
+
+    def list_ids(self, tenant: str, after: tuple[int, str] | None, limit: int) -> Page:
+        """A tenant's ids, newest first, from `after` on; eventually consistent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A part of the provider's list. `complete` is false where pages were left unread."""
+
+    snapshots: list[Snapshot]
+    complete: bool
+
+
+class Provider(Protocol):
+    """Replicate, or what may one day stand beside it."""
+
+    def create(
+        self,
+        *,
+        model: str,
+        version: str | None,
+        input_: dict[str, Any],
+        webhook: str,
+        events: Iterable[str],
+        cancel_after_s: int,
+        budget_s: float,
+    ) -> Answered | NotSent | NoAnswer:
+        """POST once, never twice, within `budget_s` of wall-clock time. Raises nothing."""
+
+    def get(self, provider_id: str) -> Snapshot | None:
+        """None where the provider does not know the id. Raises ProviderUnavailable."""
+
+    def find(self, created_after: int) -> Found:
+        """The account's predictions created since. Raises ProviderUnavailable."""
+
+    def cancel(self, provider_id: str) -> Snapshot | None:
+        """Cancel; idempotent. None where the id is unknown. Raises ProviderUnavailable."""
+
+    def input_schema(self, model: str, version: str) -> dict[str, Any] | None:
+        """A version's OpenAPI schema, or None if unknown. Raises ProviderUnavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key without its token: only the token's SHA-256 is stored."""
+
+    tenant: str
+    scopes: frozenset[str]
+
+
+class Controls(Protocol):
+    """Small items beside the records: API keys, schemas of open models."""
+
+    def api_key(self, key_id: str) -> ApiKey | None:
+        """Look up `KEY#…`; a revoked or expired key counts as absent."""
+
+    def cached_schema(self, version: str) -> dict[str, Any] | None:
+        """An open model's OpenAPI schema, if it was fetched before."""
+
+    def cache_schema(self, version: str, schema: dict[str, Any]) -> None:
+        """Keep a schema: a version's never changes."""
+
+
+class Queue(Protocol):
+    def send(self, message: dict[str, str], delay_s: int = 0) -> None:
+        """Enqueue at least once; `delay_s` is cut to SQS's 900."""
+
+
+class EventBus(Protocol):
+    def publish(self, detail_type: str, detail: dict[str, Any]) -> None:
+        """Put one event; raises if the bus did not take it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One callback owed to a client: a prediction's event, and how its attempts went."""
+
+    prediction: str
+    event: str
+    created_at: int
+    expires_at: int
+    state: str = "pending"
+    attempts: int = 0
+    last_status: int | None = None
+    last_error: str | None = None
+    due_at: int | None = None
+
+
+class DeliveryStore(Protocol):
+    def put(self, delivery: Delivery) -> bool:
+        """Put if absent; False if it was there."""
+
+    def get(self, prediction: str, event: str) -> Delivery | None:
+        """Read one, strongly consistent."""
+
+    def record_attempt(self, delivery: Delivery) -> None:
+        """Replace the row if its stored attempts are one fewer; a lost race changes nothing."""
+
+    def due(self, now: int, limit: int) -> list[tuple[str, str, int]]:
+        """`(prediction, event, due_at)` of deliveries whose message seems lost."""
+
+    def claim(self, prediction: str, event: str, due_at: int, until: int) -> bool:
+        """Move the due time if it still is `due_at`."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """What was written: size in bytes and the SHA-256 in hex."""
+
+    bytes: int
+    sha256: str
+
+
+class OutputStore(Protocol):
+    def write_once(self, key: str, content_type: str, chunks: Iterator[bytes]) -> StoredObject:
+        """Stream an object that never is overwritten, in constant memory.
+
+        If the key exists already, the stored object's own size and hash are returned. Whatever
+        `chunks` raises passes through, and nothing is left visible.
+        """
+
+
+class UploadStore(Protocol):
+    def put(self, key: str, content_type: str, data: bytes, metadata: dict[str, str]) -> None:
+        """Write an uploaded file or an input that is too large for its record."""
+
+    def head(self, key: str) -> dict[str, Any] | None:
+        """`content_type`, `bytes`, `created_at` and `metadata` of an upload, or None."""
+
+    def delete(self, key: str) -> None:
+        """Delete; idempotent."""
+
+
+class Signer(Protocol):
+    """Makes URLs for stored objects, good for an hour where the signer allows."""
+
+    def output_url(self, key: str) -> str:
+        """A URL that a client may GET."""
+
+    def upload_url(self, key: str) -> str:
+        """A URL from which the provider may GET an input."""
+
+
+class Download(Protocol):
+    """One open response: raw chunks, and what the server said of their length."""
+
+    @property
+    def length(self) -> int | None:
+        """What the server said, if it did."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """Raises DownloadFailed when the bytes stop short, pass the cap, or take too long."""
+
+
+class Fetcher(Protocol):
+    def open(self, url: str) -> AbstractContextManager[Download]:
+        """GET from an allowed host, following nothing. Raises DownloadFailed."""
+
+
+class CallbackSender(Protocol):
+    def post(self, url: str, headers: dict[str, str], body: bytes) -> int:
+        """POST once to a client's URL; the status. Raises DownloadFailed where none came."""
+
+
+class Secrets(Protocol):
+    """Cached for minutes; `refresh` asks for a new reading, at most one per 30 seconds."""
+
+    def replicate_token(self) -> str:
+        """Bearer token for Replicate."""
+
+    def webhook_keys(self, *, refresh: bool = False) -> tuple[bytes, ...]:
+        """Current and previous signing keys of Replicate's webhooks. Raises Unavailable."""
+
+    def link_keys(self) -> tuple[bytes, ...]:
+        """Current and previous keys of the link token, current first. Raises Unavailable."""
+
+    def callback_key(self) -> bytes:
+        """Master key from which tenants' callback secrets are derived. Raises Unavailable."""

@@ -1,0 +1,280 @@
+"""The composition root: the only place that knows both the services and the adapters.
+
+Each function builds what one handler needs; adapters are imported here, inside, so that a handler
+loads only its own.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from darkroom.runtime import settings as settings_
+from darkroom.services.changes import Changes
+
+if TYPE_CHECKING:
+    from darkroom.adapters.dynamodb import DynamoControls
+    from darkroom.adapters.replicate import Replicate
+    from darkroom.adapters.s3 import S3Signer, S3Uploads
+    from darkroom.adapters.secrets import ManagedSecrets
+    from darkroom.api.requests import ReadCreate
+    from darkroom.services.authenticate import Authenticate
+    from darkroom.services.cancel import Cancel
+    from darkroom.services.carry_out import CarryOut
+    from darkroom.services.create import Create
+    from darkroom.services.deliver import DeliverCallback
+    from darkroom.services.dispatch import Dispatch
+    from darkroom.services.files import Files
+    from darkroom.services.persist import Persist
+    from darkroom.services.read import Read
+    from darkroom.services.receive import Receive
+    from darkroom.services.relay import Relay
+    from darkroom.services.shown import Shown
+    from darkroom.services.submit import Submit
+    from darkroom.services.sweep import Sweep
+
+
+def now() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+@lru_cache
+def submit() -> tuple[Authenticate, ReadCreate, Submit, Shown]:
+    """What the submit function needs."""
+    from darkroom.api.requests import ReadCreate
+    from darkroom.catalog import Catalogue
+    from darkroom.services.submit import Submit
+
+    s = settings_.SubmitSettings.from_env()
+    changes = _changes(s, s.controls_table, dedicated=s.dedicated_account)
+    secrets = _secrets(token_name=s.replicate_token_secret, link_name=s.link_key_secret)
+    provider = _provider(s.replicate_url, secrets)
+    signer = _signer(s.outputs_bucket, s.uploads_bucket, s.s3_endpoint)
+    use_case = Submit(
+        changes=changes,
+        create=_create(changes, provider, signer, secrets, s.public_url),
+        provider=provider,
+        catalogue=lru_cache(Catalogue.load),
+        controls=_controls(s.controls_table),
+        uploads=_uploads(s.uploads_bucket),
+        random=random.SystemRandom(),
+        retention_days=s.retention_days,
+        open_models=s.open_models,
+        public_url=s.public_url,
+    )
+    reader = ReadCreate(local_callbacks=s.local_callbacks)
+    return _authenticate(s.controls_table), reader, use_case, _shown(signer, s.public_url)
+
+
+@lru_cache
+def read() -> tuple[Authenticate, Read, Shown, str]:
+    """What the read function needs."""
+    from darkroom.services.read import Read
+
+    s = settings_.ReadSettings.from_env()
+    changes = _changes(s, s.controls_table)
+    signer = _signer(s.outputs_bucket, s.uploads_bucket, s.s3_endpoint)
+    shown = _shown(signer, s.public_url)
+    return _authenticate(s.controls_table), Read(changes.store), shown, s.public_url
+
+
+@lru_cache
+def cancel() -> tuple[Authenticate, Cancel, Shown]:
+    """What the cancel function needs."""
+    from darkroom.services.cancel import Cancel
+    from darkroom.services.read import Read
+
+    s = settings_.CancelSettings.from_env()
+    changes = _changes(s, s.controls_table, dedicated=s.dedicated_account)
+    secrets = _secrets(token_name=s.replicate_token_secret)
+    use_case = Cancel(changes, _provider(s.replicate_url, secrets), Read(changes.store))
+    signer = _signer(s.outputs_bucket, s.uploads_bucket, s.s3_endpoint)
+    return _authenticate(s.controls_table), use_case, _shown(signer, s.public_url)
+
+
+@lru_cache
+def files() -> tuple[Authenticate, Files]:
+    """What the files function needs."""
+    from darkroom.services.files import Files
+
+    s = settings_.FilesSettings.from_env()
+    use_case = Files(_uploads(s.uploads_bucket), now, s.public_url)
+    return _authenticate(s.controls_table), use_case
+
+
+@lru_cache
+def webhook() -> Receive:
+    """What the webhook function needs."""
+    from darkroom.services.receive import Receive
+
+    s = settings_.WebhookSettings.from_env()
+    secrets = _secrets(webhook_name=s.replicate_webhook_secret, link_name=s.link_key_secret)
+    return Receive(_changes(s, s.controls_table, dedicated=s.dedicated_account), secrets)
+
+
+@lru_cache
+def dispatch() -> Dispatch:
+    """What the dispatch function needs."""
+    from darkroom.services.dispatch import Dispatch
+
+    s = settings_.DispatchSettings.from_env()
+    changes = _changes(s, s.controls_table, dedicated=s.dedicated_account)
+    secrets = _secrets(token_name=s.replicate_token_secret, link_name=s.link_key_secret)
+    provider = _provider(s.replicate_url, secrets)
+    signer = _signer("", s.uploads_bucket, s.s3_endpoint)
+    create = _create(changes, provider, signer, secrets, s.public_url)
+    return Dispatch(changes, create, provider)
+
+
+@lru_cache
+def relay() -> Relay:
+    """What the relay function needs."""
+    from darkroom.services.relay import Relay
+
+    s = settings_.RelaySettings.from_env()
+    return Relay(_carry_out(s), _changes(s, "").store)
+
+
+@lru_cache
+def persist() -> Persist:
+    """What the persist function needs."""
+    from darkroom.adapters.aws import client
+    from darkroom.adapters.download import OutputFetcher, output_guard
+    from darkroom.adapters.http import Client
+    from darkroom.adapters.s3 import S3Outputs
+    from darkroom.services.persist import Persist
+
+    s = settings_.PersistSettings.from_env()
+    fetcher = OutputFetcher(
+        Client(output_guard(s.output_hosts)), s.output_hosts, s.max_output_bytes, budget_s=60.0
+    )
+    return Persist(_changes(s, ""), fetcher, S3Outputs(client("s3"), s.outputs_bucket))
+
+
+@lru_cache
+def deliver() -> DeliverCallback:
+    """What the deliver function needs."""
+    from darkroom.adapters.aws import client
+    from darkroom.adapters.download import Callbacks, callback_guard
+    from darkroom.adapters.dynamodb import DynamoDeliveries
+    from darkroom.adapters.http import Client
+    from darkroom.services.deliver import DeliverCallback
+
+    s = settings_.DeliverSettings.from_env()
+    signer = _signer(s.outputs_bucket, s.uploads_bucket, s.s3_endpoint)
+    return DeliverCallback(
+        deliveries=DynamoDeliveries(client("dynamodb"), s.deliveries_table),
+        store=_changes(s, "").store,
+        sender=Callbacks(Client(callback_guard(local=s.local_callbacks)), s.local_callbacks),
+        secrets=_secrets(callback_name=s.callback_key_secret),
+        shown=_shown(signer, s.public_url),
+        clock=now,
+    )
+
+
+@lru_cache
+def sweep() -> Sweep:
+    """What the sweep function needs."""
+    from darkroom.services.sweep import Sweep
+
+    s = settings_.SweepSettings.from_env()
+    secrets = _secrets(token_name=s.replicate_token_secret, link_name=s.link_key_secret)
+    carry_out = _carry_out(s)
+    return Sweep(
+        changes=_changes(s, s.controls_table, dedicated=s.dedicated_account),
+        provider=_provider(s.replicate_url, secrets),
+        carry_out=carry_out,
+        deliveries=carry_out.deliveries,
+        deliver=carry_out.deliver,
+        secrets=secrets,
+    )
+
+
+def _changes(s: settings_.Common, controls: str, *, dedicated: bool = False) -> Changes:
+    from darkroom.adapters.aws import client
+    from darkroom.adapters.dynamodb import DynamoPredictions
+
+    store = DynamoPredictions(client("dynamodb"), s.predictions_table, controls)
+    return Changes(store, now, s.timings, dedicated_account=dedicated)
+
+
+def _controls(table: str) -> DynamoControls:
+    from darkroom.adapters.aws import client
+    from darkroom.adapters.dynamodb import DynamoControls
+
+    return DynamoControls(client("dynamodb"), table)
+
+
+def _authenticate(controls_table: str) -> Authenticate:
+    from darkroom.services.authenticate import Authenticate
+
+    return Authenticate(_controls(controls_table))
+
+
+def _uploads(bucket: str) -> S3Uploads:
+    from darkroom.adapters.aws import client
+    from darkroom.adapters.s3 import S3Uploads
+
+    return S3Uploads(client("s3"), bucket)
+
+
+def _signer(outputs: str, uploads: str, endpoint: str) -> S3Signer:
+    from darkroom.adapters.aws import client
+    from darkroom.adapters.s3 import S3Signer
+
+    return S3Signer(client("s3", endpoint or None), outputs, uploads)
+
+
+def _shown(signer: S3Signer, public_url: str) -> Shown:
+    from darkroom.services.shown import Shown
+
+    return Shown(signer, public_url)
+
+
+def _secrets(**names: str) -> ManagedSecrets:
+    from aws_lambda_powertools.utilities.parameters.secrets import SecretsProvider
+
+    from darkroom.adapters.aws import client
+    from darkroom.adapters.secrets import ManagedSecrets
+
+    provider = SecretsProvider(boto3_client=client("secretsmanager"))
+    return ManagedSecrets(provider, **names)
+
+
+def _provider(url: str, secrets: ManagedSecrets) -> Replicate:
+    from darkroom.adapters.http import Client
+    from darkroom.adapters.replicate import Replicate
+
+    return Replicate(Client(), url, secrets)
+
+
+def _create(
+    changes: Changes,
+    provider: Replicate,
+    signer: S3Signer,
+    secrets: ManagedSecrets,
+    public_url: str,
+) -> Create:
+    from darkroom.services.create import Create
+
+    return Create(changes, provider, signer, secrets, random.random, public_url)
+
+
+def _carry_out(s: settings_.RelaySettings | settings_.SweepSettings) -> CarryOut:
+    from darkroom.adapters.aws import client
+    from darkroom.adapters.dynamodb import DynamoDeliveries
+    from darkroom.adapters.queues import EventBridgeBus, SqsQueue
+    from darkroom.services.carry_out import CarryOut
+
+    sqs = client("sqs")
+    return CarryOut(
+        persist=SqsQueue(sqs, s.persist_queue),
+        dispatch=SqsQueue(sqs, s.dispatch_queue),
+        deliver=SqsQueue(sqs, s.deliver_queue),
+        bus=EventBridgeBus(client("events"), s.event_bus),
+        deliveries=DynamoDeliveries(client("dynamodb"), s.deliveries_table),
+        clock=now,
+    )

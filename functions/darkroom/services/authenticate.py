@@ -1,0 +1,36 @@
+"""Who is calling: an API key's tenant and scopes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from darkroom.domain import keys
+from darkroom.domain.errors import NotAuthenticated, OutOfScope
+
+if TYPE_CHECKING:
+    from darkroom.ports import Controls
+
+LONGEST_TOKEN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """One read of the key's own item: a revoked key is refused at once."""
+
+    controls: Controls
+
+    def __call__(self, authorization: str | None, scope: str) -> str:
+        """The tenant of `Bearer …` or `Token …`. Raises NotAuthenticated or OutOfScope."""
+        if not authorization:
+            raise NotAuthenticated("You did not pass an authentication token")
+        scheme, _, token = authorization.partition(" ")
+        plain = token.isascii() and token.isprintable() and 0 < len(token) <= LONGEST_TOKEN
+        key = None
+        if plain and scheme.lower() in {"bearer", "token"}:
+            key = self.controls.api_key(keys.key_id(token))
+        if key is None:
+            raise NotAuthenticated("You did not pass a valid authentication token")
+        if scope not in key.scopes:
+            raise OutOfScope(f"This API key does not have the scope {scope!r}.")
+        return key.tenant

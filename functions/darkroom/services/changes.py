@@ -1,0 +1,61 @@
+"""The one way in which a record changes: read, advance, write on condition, a few times over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from darkroom.domain.errors import Conflict, ProviderIdTaken
+from darkroom.domain.lifecycle import advance
+
+if TYPE_CHECKING:
+    from darkroom.domain.lifecycle import News
+    from darkroom.domain.prediction import Prediction
+    from darkroom.domain.timings import Timings
+    from darkroom.ports import Clock, PredictionStore
+
+TRIES = 4
+"""One write and three more after lost races: then the sender tries again, on its own schedule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The record as it is stored now, and whether this news changed it."""
+
+    record: Prediction
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Applies news to records. Safe to repeat: news that a record holds already changes nothing."""
+
+    store: PredictionStore
+    clock: Clock
+    timings: Timings
+    dedicated_account: bool = False
+    """Bind provider ids uniquely: needed where the provider's list may serve as evidence."""
+
+    def apply(self, record: Prediction, news: News) -> Applied:
+        """Apply `news`, starting from `record` as last read.
+
+        Raises Conflict when the race was lost too often or the record is gone, and ProviderIdTaken
+        where the news would bind a provider's id that belongs to another record.
+        """
+        current = record
+        for _ in range(TRIES):
+            changed = advance(current, news, self.clock(), self.timings)
+            if changed is None:
+                return Applied(current, changed=False)
+            binds = changed.provider_id != current.provider_id
+            try:
+                self.store.commit(changed, claims_provider_id=binds and self.dedicated_account)
+            except ProviderIdTaken:
+                raise
+            except Conflict as lost:
+                if lost.current is None:
+                    raise
+                current = lost.current
+                continue
+            return Applied(changed, changed=True)
+        raise Conflict(current)

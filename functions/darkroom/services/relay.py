@@ -1,0 +1,30 @@
+"""From a committed change to its effects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from darkroom.domain.lifecycle import effects
+
+if TYPE_CHECKING:
+    from darkroom.domain.prediction import Prediction
+    from darkroom.ports import PredictionStore
+    from darkroom.services.carry_out import CarryOut
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Runs for each record of the table's stream, at least once, in order per prediction."""
+
+    carry_out: CarryOut
+    store: PredictionStore
+
+    def __call__(self, old: Prediction | None, new: Prediction) -> None:
+        """Carry out what the change caused; mark the end of a prediction as handed on.
+
+        The mark comes last: if anything fails before it, the stream or the sweep repeats it all.
+        """
+        self.carry_out(new, effects(old, new))
+        if new.state.terminal and not new.effects_done:
+            self.store.mark_effects_done(new)

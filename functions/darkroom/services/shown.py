@@ -1,0 +1,31 @@
+"""A record as a client sees it: Replicate's body with URLs made at this moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from darkroom.domain import wire
+
+if TYPE_CHECKING:
+    from darkroom.domain.prediction import Prediction
+    from darkroom.ports import Signer
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Shows records on our own host. Signing is local: no I/O."""
+
+    signer: Signer
+    public_url: str
+
+    def __call__(self, record: Prediction) -> dict[str, Any]:
+        """The JSON body of the prediction."""
+        return wire.body(
+            record,
+            public_url=self.public_url,
+            output_urls=[self.signer.output_url(file.key) for file in record.files],
+            upload_urls={
+                pointer: self.signer.upload_url(key) for pointer, key in record.uploads.items()
+            },
+        )

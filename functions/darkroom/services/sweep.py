@@ -1,0 +1,219 @@
+"""The clock: takes up every record whose time has come, whatever was lost on the way."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from darkroom.domain import inputs, link
+from darkroom.domain.errors import ProviderIdTaken, ProviderUnavailable
+from darkroom.domain.lifecycle import (
+    URGENCIES,
+    DeadlinePassed,
+    Heard,
+    Looked,
+    Missing,
+    Urgency,
+    create_state,
+    effects,
+    urgency,
+)
+from darkroom.domain.prediction import CreateState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from darkroom.domain.prediction import Prediction
+    from darkroom.domain.snapshot import Snapshot
+    from darkroom.ports import DeliveryStore, Due, Found, Provider, Queue, Secrets
+    from darkroom.services.carry_out import CarryOut
+    from darkroom.services.changes import Changes
+
+LIMIT = 500
+"""Records and deliveries taken up in one tick, at most."""
+LIST_FROM = 10
+"""From so many polls on, the provider's list is read instead: a hundred records a call."""
+CLOCK_SKEW_MS = 60_000
+"""The provider's clock may differ from ours by so much when its list is searched."""
+
+
+@dataclass(slots=True)
+class Tick:
+    """What one tick did, by kind of work, for the log and for metrics."""
+
+    done: Counter[str] = field(default_factory=Counter)
+    left: int = 0
+    """Due records that the tick's time did not suffice for: the next tick takes them up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """The sweep use case. Two may run at once: a record is claimed before anything is done."""
+
+    changes: Changes
+    provider: Provider
+    carry_out: CarryOut
+    deliveries: DeliveryStore
+    deliver: Queue
+    secrets: Secrets
+
+    def __call__(self, remaining_ms: Callable[[], int]) -> Tick:
+        """One bounded tick: storing first, then ends, polls, creates, deliveries.
+
+        A record whose work raises stays claimed and is taken up again; the tick goes on with the
+        others and raises the first such error at its end.
+        """
+        now = self.changes.clock()
+        tick = Tick()
+        errors: list[Exception] = []
+        keys = {key.id: key for key in self.changes.store.due(now, LIMIT)}
+        records = self.changes.store.get_many(keys)
+        records.sort(key=lambda record: URGENCIES.index(urgency(record)))
+        look = _Look(self, records, now)
+        for number, record in enumerate(records):
+            if remaining_ms() < 10_000:
+                tick.left = len(records) - number
+                break
+            try:
+                self._one(keys[record.id], look, tick)
+            except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
+                errors.append(error)
+        self._deliveries(now, tick)
+        if errors:
+            raise errors[0]
+        return tick
+
+    def _one(self, key: Due, look: _Look, tick: Tick) -> None:
+        until = self.changes.clock() + int(self.changes.timings.claim_s * 1000)
+        record = self.changes.store.claim(key, until)
+        if record is None:
+            return
+        kind = urgency(record)
+        tick.done[kind.value] += 1
+        match kind:
+            case Urgency.STORING:
+                self.carry_out(record, effects(None, record))
+            case Urgency.EFFECTS:
+                self.carry_out(record, effects(None, record))
+                self.changes.store.mark_effects_done(record)
+            case Urgency.POLL:
+                self._poll(record, look)
+            case Urgency.CREATE:
+                self._create(record, look, tick)
+
+    def _poll(self, record: Prediction, look: _Look) -> None:
+        now = self.changes.clock()
+        if record.cancel_requested_at is None and now >= record.deadline:
+            record = self.changes.apply(record, DeadlinePassed()).record
+        if record.provider_id is None or record.state.rank >= 3:
+            return
+        try:
+            if record.cancel_requested_at is not None:
+                snapshot = self.provider.cancel(record.provider_id)
+            else:
+                snapshot = look.listed(record.provider_id) or self.provider.get(record.provider_id)
+        except ProviderUnavailable:
+            # Still claimed: it is due again when the claim runs out.
+            return
+        self.changes.apply(record, Heard(snapshot, polled=True) if snapshot else Missing())
+
+    def _create(self, record: Prediction, look: _Look, tick: Tick) -> None:
+        if create_state(record.create, self.changes.clock()) is CreateState.REFUSED:
+            if self.changes.clock() >= record.deadline:
+                self.changes.apply(record, DeadlinePassed())
+            else:
+                self.carry_out(record, effects(None, record))
+            return
+        try:
+            found = look.found()
+        except ProviderUnavailable:
+            return
+        tick.done["looked"] += 1
+        self._settle(record, found)
+
+    def _settle(self, record: Prediction, found: Found) -> None:
+        """Bind an unknown create by evidence, or write down what the search showed."""
+        keys = self.secrets.link_keys()
+        echoed = [s for s in found.snapshots if s.webhook is not None]
+        for snapshot in echoed:
+            if links_to(snapshot.webhook, record, keys):
+                self._bind(record, snapshot)
+                return
+        alike = [s for s in found.snapshots if s.webhook is None and could_be(s, record)]
+        unowned = [s for s in alike if not self._owned_by_another(s, record)]
+        if self.changes.dedicated_account and len(unowned) == 1 and found.complete:
+            self._bind(record, unowned[0])
+            return
+        self.changes.apply(record, Looked(silent=found.complete and not unowned))
+
+    def _owned_by_another(self, snapshot: Snapshot, record: Prediction) -> bool:
+        if not self.changes.dedicated_account:
+            return False
+        return self.changes.store.owner_of(snapshot.provider_id) not in {None, record.id}
+
+    def _bind(self, record: Prediction, snapshot: Snapshot) -> None:
+        try:
+            self.changes.apply(record, Heard(snapshot, polled=True))
+        except ProviderIdTaken:
+            self.changes.apply(record, Looked(silent=False))
+
+    def _deliveries(self, now: int, tick: Tick) -> None:
+        until = now + int(self.changes.timings.claim_s * 1000)
+        for prediction, event, due_at in self.deliveries.due(now, LIMIT):
+            if self.deliveries.claim(prediction, event, due_at, until):
+                self.deliver.send({"prediction": prediction, "event": event})
+                tick.done["deliveries"] += 1
+
+
+class _Look:
+    """The provider's list, read at most once in a tick, and only if somebody needs it."""
+
+    def __init__(self, sweep: Sweep, records: list[Prediction], now: int) -> None:
+        self._provider = sweep.provider
+        self._found: Found | None = None
+        unknown = [r for r in records if urgency(r) is Urgency.CREATE]
+        polls = [r for r in records if urgency(r) is Urgency.POLL]
+        self._bulk = len(polls) >= LIST_FROM
+        begun = [r.created_at for r in (unknown + polls if self._bulk else unknown)]
+        self._since = min(begun, default=now) - CLOCK_SKEW_MS
+
+    def found(self) -> Found:
+        """The list since the oldest record in question. Raises ProviderUnavailable."""
+        if self._found is None:
+            self._found = self._provider.find(self._since)
+        return self._found
+
+    def listed(self, provider_id: str) -> Snapshot | None:
+        """The record from the list, where there are so many polls that the list is cheaper."""
+        if not self._bulk:
+            return None
+        return next((s for s in self.found().snapshots if s.provider_id == provider_id), None)
+
+
+def links_to(webhook: str | None, record: Prediction, keys: tuple[bytes, ...]) -> bool:
+    """True if the URL is the record's own webhook, by its id and its token."""
+    path, _, token = (webhook or "").partition("?t=")
+    ours = path.endswith(f"/hooks/replicate/{record.id}")
+    return ours and link.check(token, record.id, record.created_at, keys=keys)
+
+
+def could_be(snapshot: Snapshot, record: Prediction) -> bool:
+    """True unless version, input or time rule out that the record's create made this.
+
+    The provider may add defaults to an input, and shows uploads under URLs of its own.
+    """
+    early = snapshot.created_at is not None and (
+        snapshot.created_at < record.created_at - CLOCK_SKEW_MS
+    )
+    other_version = record.version is not None and snapshot.version not in {None, record.version}
+    other_model = snapshot.model is not None and snapshot.model != record.model
+    if early or other_version or other_model:
+        return False
+    if snapshot.input is None:
+        return True
+    ours = json.loads(record.input)
+    theirs = json.loads(snapshot.input)
+    tops = {inputs.steps(pointer)[0] for pointer in record.uploads}
+    return all(theirs.get(name) == value for name, value in ours.items() if name not in tops)
