@@ -1,0 +1,224 @@
+"""The control surface, and each fault of creates, reads and the output host."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from local.replicate.server import Emulator
+from tests.emulator.conftest import SCHNELL, Client, until
+
+BODY = {"version": SCHNELL, "input": {"prompt": "a fault"}}
+
+
+def count(client: Client) -> int:
+    return len(client.get("/_emulator/predictions").json())
+
+
+def in_background(call: Callable[[], httpx.Response]) -> tuple[threading.Thread, list]:
+    results: list[httpx.Response | Exception] = []
+
+    def work() -> None:
+        try:
+            results.append(call())
+        except httpx.HTTPError as error:
+            results.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread, results
+
+
+class TestControl:
+    def test_put_replaces_the_whole_set(self, emulator: Emulator) -> None:
+        with httpx.Client(base_url=emulator.url, trust_env=False) as anyone:
+            anyone.put("/_emulator/faults", json={"webhook_drop": 0.5, "echo_webhook": False})
+            now = anyone.put("/_emulator/faults", json={"create_429": 1}).json()
+            assert (now["create_429"], now["webhook_drop"], now["echo_webhook"]) == (1, 0, True)
+            assert anyone.get("/_emulator/faults").json() == now
+            defaults = anyone.delete("/_emulator/faults").json()
+            assert (defaults["create_429"], defaults["time_scale"]) == (0, 1)
+            assert defaults["retry_after_s"] == 5
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"webhook_lose": 1},
+            {"webhook_drop": 1.5},
+            {"webhook_drop": -0.1},
+            {"webhook_drop": True},
+            {"webhook_drop": "1"},
+            {"time_scale": -1},
+            {"list_lag_s": None},
+            {"echo_webhook": 1},
+            [],
+        ],
+    )
+    def test_bad_sets_are_refused_whole(self, client: Client, given: object) -> None:
+        before = client.get("/_emulator/faults").json()
+        mixed = {"create_500": 1, **given} if isinstance(given, dict) else given
+        response = client.put("/_emulator/faults", json=mixed)
+        assert response.status_code == 422
+        assert response.headers["content-type"] == "application/problem+json"
+        assert client.get("/_emulator/faults").json() == before
+
+    def test_predictions_are_listed_oldest_first(self, client: Client) -> None:
+        ids = [client.create(body={"webhook": "http://127.0.0.1:1/"})["id"] for _ in range(2)]
+        listed = client.get("/_emulator/predictions").json()
+        assert [item["id"] for item in listed[-2:]] == ids
+        assert listed[-1]["webhook"] == "http://127.0.0.1:1/"
+
+    def test_requests_are_recorded(self, client: Client) -> None:
+        started = time.time()
+        client.post("/v1/predictions", json={})
+        call = client.get("/_emulator/requests").json()[-1]
+        assert (call["method"], call["path"], call["status"]) == ("POST", "/v1/predictions", 422)
+        assert started <= call["time"] <= time.time()
+
+
+class TestCreate:
+    def test_429(self, client: Client) -> None:
+        client.faults(create_429=1, retry_after_s=7)
+        before = count(client)
+        response = client.post("/v1/predictions", json=BODY)
+        assert response.status_code == 429
+        assert response.headers["retry-after"] == "7"
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json()["retry_after"] == 7
+        assert count(client) == before
+
+    def test_500(self, client: Client) -> None:
+        client.faults(create_500=1)
+        before = count(client)
+        assert client.post("/v1/predictions", json=BODY).status_code == 500
+        assert count(client) == before
+
+    def test_accept_then_drop(self, client: Client) -> None:
+        client.faults(create_accept_then_drop=1)
+        before = count(client)
+        with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+            client.post("/v1/predictions", json=BODY)
+        assert count(client) == before + 1
+        assert client.get("/_emulator/requests").json()[-1]["status"] is None
+        last = client.get("/_emulator/predictions").json()[-1]
+        until(lambda: client.prediction(last["id"])["status"] == "succeeded")
+
+    def test_hang(self, client: Client) -> None:
+        client.faults(create_hang_s=0.2)
+        before, started = count(client), time.monotonic()
+        assert client.post("/v1/predictions", json=BODY).status_code == 504
+        assert time.monotonic() - started >= 0.2
+        assert count(client) == before
+
+    def test_hang_ends_with_the_faults(self, client: Client) -> None:
+        client.faults(create_hang_s=60)
+        before, calls = count(client), len(client.get("/_emulator/requests").json())
+        thread, results = in_background(lambda: client.post("/v1/predictions", json=BODY))
+        until(lambda: len(client.get("/_emulator/requests").json()) > calls)
+        client.delete("/_emulator/faults")
+        thread.join(5)
+        assert results[0].status_code == 504
+        assert count(client) == before
+
+    def test_late_to_a_patient_client(self, client: Client) -> None:
+        client.faults(create_late_s=0.2)
+        assert client.create()["status"] == "starting"
+
+    def test_late_to_a_client_that_has_gone(self, client: Client) -> None:
+        client.faults(create_late_s=0.4)
+        before = count(client)
+        with pytest.raises(httpx.ReadTimeout):
+            client.post("/v1/predictions", json=BODY, timeout=0.1)
+        assert count(client) == before
+        until(lambda: count(client) == before + 1)
+
+    def test_late_ends_with_the_faults(self, client: Client) -> None:
+        client.faults(create_late_s=60)
+        calls = len(client.get("/_emulator/requests").json())
+        thread, results = in_background(lambda: client.post("/v1/predictions", json=BODY))
+        until(lambda: len(client.get("/_emulator/requests").json()) > calls)
+        client.delete("/_emulator/faults")
+        thread.join(5)
+        assert results[0].status_code == 201
+
+
+class TestRead:
+    def test_list_lag(self, client: Client) -> None:
+        client.faults(list_lag_s=60)
+        created = client.create()
+        assert client.prediction(created["id"])
+        listed = client.get("/v1/predictions").json()["results"]
+        assert created["id"] not in [item["id"] for item in listed]
+
+    def test_get_404(self, client: Client) -> None:
+        client.faults(get_404_s=0.3)
+        created = client.create()
+        response = client.get(created["urls"]["get"])
+        assert response.status_code == 404
+        assert response.headers["content-type"] == "application/problem+json"
+        until(lambda: client.get(created["urls"]["get"]).status_code == 200)
+
+
+class TestOutputs:
+    @pytest.fixture
+    def url(self, client: Client) -> str:
+        return client.create(wait=True)["output"][0]
+
+    def test_headers_and_ranges(self, client: Client, url: str) -> None:
+        whole = client.get(url, headers={"authorization": "Bearer nonsense"})
+        assert whole.headers["content-type"] == "image/webp"
+        assert whole.headers["cache-control"] == "public,max-age=3600"
+        assert whole.headers["access-control-allow-origin"] == "*"
+        etag = whole.headers["etag"]
+        assert client.get(url, headers={"if-none-match": etag}).status_code == 304
+        assert client.head(url).headers["content-length"] == str(len(whole.content))
+        for wanted, part in (
+            ("bytes=0-9", whole.content[:10]),
+            ("bytes=10-", whole.content[10:]),
+            ("bytes=-7", whole.content[-7:]),
+        ):
+            response = client.get(url, headers={"range": wanted})
+            assert (response.status_code, response.content) == (206, part)
+        beyond = client.get(url, headers={"range": "bytes=999999999-"})
+        assert beyond.status_code == 416
+        assert client.get(url, headers={"range": "lines=1"}).content == whole.content
+
+    def test_404(self, client: Client, url: str) -> None:
+        client.faults(output_404=1)
+        assert client.get(url).status_code == 404
+
+    def test_truncate(self, client: Client, url: str) -> None:
+        client.faults(output_truncate=1)
+        with pytest.raises(httpx.RemoteProtocolError, match="without sending complete"):
+            client.get(url)
+
+    def test_html(self, client: Client, url: str) -> None:
+        client.faults(output_html=1)
+        response = client.get(url)
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("text/html")
+
+    def test_oversize(self, client: Client, url: str) -> None:
+        client.faults(output_oversize=1)
+        with client.stream("GET", url) as response:
+            assert int(response.headers["content-length"]) > 50_000_000
+            received = 0
+            for chunk in response.iter_raw():
+                received += len(chunk)
+                if received > 5_000_000:
+                    break
+        assert received > 5_000_000
+
+    def test_slow(self, client: Client, url: str) -> None:
+        size = len(client.get(url).content)
+        client.faults(output_slow=1)
+        started = time.monotonic()
+        with client.stream("GET", url) as response:
+            first = next(response.iter_raw())
+        assert time.monotonic() - started < 5
+        # A fiftieth every half second.
+        assert 0 < len(first) <= size / 20

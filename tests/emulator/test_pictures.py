@@ -1,0 +1,221 @@
+"""The pictures: size, format and number as asked for, and inputs really used."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import pytest
+from PIL import Image, ImageChops, ImageDraw, ImageStat
+
+from tests.emulator.conftest import SCHNELL, Client
+
+DEV = "black-forest-labs/flux-dev"
+PRO = "black-forest-labs/flux-pro"
+PRO_11 = "black-forest-labs/flux-1.1-pro"
+FILL = "black-forest-labs/flux-fill-pro"
+SDXL = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"
+INPAINTING = "95b7223104132402a9ae91cc677285bc5eb997834bd2349fa486f53910fd68b3"
+ESRGAN = "f121d640bd286e1fdc67f9799164c1d5be36ff74576ee11c803ae5b665dd46aa"
+
+
+def data_uri(picture: Image.Image, media_type: str = "image/png") -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return f"data:{media_type};base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def photo(width: int, height: int) -> Image.Image:
+    """A picture in which every pixel tells where it is."""
+    ramp = Image.linear_gradient("L")
+    across, down = ramp.rotate(90).resize((width, height)), ramp.resize((width, height))
+    return Image.merge("RGB", (across, down, ImageChops.invert(across)))
+
+
+def half_mask(width: int, height: int) -> Image.Image:
+    """White on the left half: that is to be repainted."""
+    mask = Image.new("L", (width, height), 0)
+    ImageDraw.Draw(mask).rectangle((0, 0, width // 2 - 1, height), fill=255)
+    return mask
+
+
+def run(client: Client, version: str, **values: Any) -> list[Image.Image]:
+    done = client.create(version, wait=True, **values)
+    assert done["status"] == "succeeded", done["error"]
+    output = done["output"]
+    urls = output if isinstance(output, list) else [output]
+    return [Image.open(io.BytesIO(client.get(url).content)) for url in urls]
+
+
+def difference(one: Image.Image, other: Image.Image) -> float:
+    """Mean distance of two pictures, 0 to 255."""
+    delta = ImageChops.difference(one.convert("RGB"), other.convert("RGB"))
+    return sum(ImageStat.Stat(delta).mean) / 3
+
+
+@pytest.mark.parametrize(
+    ("version", "values", "size", "kind"),
+    [
+        (SCHNELL, {}, (1024, 1024), "WEBP"),
+        (SCHNELL, {"aspect_ratio": "16:9", "output_format": "jpg"}, (1344, 768), "JPEG"),
+        (SCHNELL, {"aspect_ratio": "21:9", "megapixels": "0.25"}, (768, 320), "WEBP"),
+        (DEV, {"aspect_ratio": "9:21", "output_format": "png"}, (640, 1536), "PNG"),
+        (PRO, {"aspect_ratio": "4:5"}, (896, 1088), "WEBP"),
+        (PRO, {"aspect_ratio": "custom", "width": 300, "height": 1440}, (288, 1440), "WEBP"),
+        (PRO_11, {"aspect_ratio": "custom", "width": 256}, (256, 1024), "WEBP"),
+        (PRO_11, {"aspect_ratio": "3:2", "output_format": "jpg"}, (1216, 832), "JPEG"),
+        (SDXL, {"width": 512, "height": 768}, (512, 768), "PNG"),
+    ],
+)
+def test_sizes_and_formats(
+    client: Client, version: str, values: dict, size: tuple[int, int], kind: str
+) -> None:
+    (picture,) = run(client, version, **values)
+    assert (picture.size, picture.format) == (size, kind)
+
+
+@pytest.mark.parametrize(("version", "name"), [(SCHNELL, "out-1.jpg"), (PRO, "out-0.jpg")])
+def test_names_and_shapes(client: Client, version: str, name: str) -> None:
+    more = {"num_outputs": 2} if version == SCHNELL else {}
+    output = client.create(version, wait=True, output_format="jpg", **more)["output"]
+    assert (output[1] if isinstance(output, list) else output).endswith("/" + name)
+
+
+def test_a_seed_repeats_a_picture(client: Client) -> None:
+    def pixels(**values: Any) -> list[bytes]:
+        small = {"megapixels": "0.25", "output_format": "png"}
+        return [picture.tobytes() for picture in run(client, SCHNELL, **small, **values)]
+
+    assert pixels(seed=4, num_outputs=2) == pixels(seed=4, num_outputs=2)
+    first, second = pixels(seed=4, num_outputs=2)
+    assert len({first, second, *pixels(seed=5), *pixels(seed=4, prompt="else")}) == 4
+
+
+def test_quality_counts(client: Client) -> None:
+    def size(quality: int) -> int:
+        values = {"seed": 1, "output_format": "jpg", "output_quality": quality}
+        done = client.create(wait=True, **values)
+        return len(client.get(done["output"][0]).content)
+
+    assert size(0) < size(80) < size(100)
+
+
+def test_image_to_image_follows_ratio_and_strength(client: Client) -> None:
+    source = photo(600, 300)
+    values = {"image": data_uri(source), "output_format": "png", "seed": 2}
+    (faithful,) = run(client, DEV, prompt_strength=0, **values)
+    assert faithful.width / faithful.height == pytest.approx(2, rel=0.03)
+    (free,) = run(client, DEV, prompt_strength=1, **values)
+    (between,) = run(client, DEV, prompt_strength=0.5, **values)
+    resized = source.resize(faithful.size)
+    near, middle, far = (difference(resized, p) for p in (faithful, between, free))
+    assert near < 3 < middle < far
+
+
+@pytest.mark.parametrize(
+    ("version", "name", "strength"),
+    [
+        (SDXL, "image", {"prompt_strength": 0.2}),
+        (PRO_11, "image_prompt", {}),
+        (PRO, "image_prompt", {}),
+    ],
+)
+def test_other_image_inputs_are_used(
+    client: Client, version: str, name: str, strength: dict
+) -> None:
+    (plain,) = run(client, version, seed=3)
+    uri = data_uri(photo(64, 64), "application/octet-stream")
+    (blended,) = run(client, version, seed=3, **{name: uri}, **strength)
+    resized = photo(64, 64).resize(plain.size)
+    assert difference(blended, resized) < difference(plain, resized)
+
+
+@pytest.mark.parametrize(
+    ("version", "values", "size"),
+    [
+        (INPAINTING, {}, (512, 512)),
+        (INPAINTING, {"width": 640, "height": 384, "num_outputs": 2}, (640, 384)),
+        (FILL, {"output_format": "png"}, (500, 300)),
+        (SDXL, {"width": 512, "height": 512}, (512, 512)),
+    ],
+)
+def test_inpainting_repaints_white_and_keeps_black(
+    client: Client, version: str, values: dict, size: tuple[int, int]
+) -> None:
+    source = photo(*(size if version == FILL else (512, 512)))
+    uris = {"image": data_uri(source), "mask": data_uri(half_mask(*source.size))}
+    pictures = run(client, version, **uris, **values)
+    assert len(pictures) == values.get("num_outputs", 1)
+    width, height = size
+    for picture in pictures:
+        assert (picture.size, picture.format) == (size, "PNG")
+        before = source.resize(size, Image.Resampling.LANCZOS)
+        kept, fresh = (width // 2, 0, width, height), (0, 0, width // 2, height)
+        assert difference(picture.crop(kept), before.crop(kept)) == 0
+        assert difference(picture.crop(fresh), before.crop(fresh)) > 10
+
+
+def test_transparency_serves_as_mask(client: Client) -> None:
+    source = photo(256, 256)
+    hole = Image.composite(
+        Image.new("L", (256, 256), 0), Image.new("L", (256, 256), 255), half_mask(256, 256)
+    )
+    source.putalpha(hole)
+    (picture,) = run(client, FILL, image=data_uri(source), output_format="png")
+    right = (128, 0, 256, 256)
+    assert difference(picture.crop(right), source.convert("RGB").crop(right)) == 0
+
+
+@pytest.mark.parametrize(
+    ("outpaint", "size", "where"),
+    [
+        ("Zoom out 1.5x", (300, 150), (50, 25)),
+        ("Zoom out 2x", (400, 200), (100, 50)),
+        ("Make square", (200, 200), (0, 50)),
+        ("Left outpaint", (300, 100), (100, 0)),
+        ("Right outpaint", (300, 100), (0, 0)),
+        ("Top outpaint", (200, 150), (0, 50)),
+        ("Bottom outpaint", (200, 150), (0, 0)),
+    ],
+)
+def test_outpainting(
+    client: Client, outpaint: str, size: tuple[int, int], where: tuple[int, int]
+) -> None:
+    source = photo(200, 100)
+    (picture,) = run(client, FILL, image=data_uri(source), outpaint=outpaint, output_format="png")
+    assert picture.size == size
+    inside = (*where, where[0] + 200, where[1] + 100)
+    assert difference(picture.crop(inside), source) == 0
+
+
+@pytest.mark.parametrize(("scale", "size"), [(4, (160, 120)), (2.5, (100, 75)), (0, (1, 1))])
+def test_upscaling(client: Client, scale: float, size: tuple[int, int]) -> None:
+    source = photo(40, 30)
+    (picture,) = run(client, ESRGAN, image=data_uri(source), scale=scale)
+    assert (picture.size, picture.format) == (size, "PNG")
+    if scale:
+        assert difference(picture.resize((40, 30)), source) < 10
+
+
+def test_upload_and_output_serve_as_input(client: Client) -> None:
+    buffer = io.BytesIO()
+    photo(30, 20).save(buffer, "GIF")
+    files = {"content": ("in.gif", buffer.getvalue(), "image/gif")}
+    uploaded = client.post("/v1/files", files=files).json()["urls"]["get"]
+    first = client.create(ESRGAN, wait=True, image=uploaded, scale=2)
+    (again,) = run(client, ESRGAN, image=first["output"], scale=2)
+    assert again.size == (120, 80)
+
+
+@pytest.mark.parametrize(
+    ("version", "values"),
+    [
+        (SDXL, {"width": 100_000, "height": 100_000}),
+        (SDXL, {"width": 0}),
+        (SDXL, {"height": -5}),
+        (ESRGAN, {"image": data_uri(Image.new("RGB", (2000, 2000))), "scale": 10}),
+    ],
+)
+def test_sizes_that_cannot_be(client: Client, version: str, values: dict) -> None:
+    assert client.create(version, wait=True, **values)["status"] == "failed"

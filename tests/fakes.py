@@ -1,0 +1,462 @@
+"""In-memory doubles of the ports, for tests that need thousands of runs or a fault at will.
+
+Fakes rather than mocks, for three reasons: a test reads as what a user would see; a fake keeps
+state, so that a repeated or reordered call has its real consequence; and each fake passes the very
+suite that its adapter passes against moto (tests/adapters), so that it cannot drift from AWS.
+They are never kinder than AWS: items have a size limit, conditions are checked on what is stored,
+and what is read is a copy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from darkroom.adapters.items import prediction_item, read_prediction
+from darkroom.domain.errors import (
+    AlreadyExists,
+    Conflict,
+    DownloadFailed,
+    ProviderIdTaken,
+    ProviderUnavailable,
+)
+from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
+from darkroom.domain.snapshot import read_snapshot, rfc3339
+from darkroom.ports import ApiKey, Delivery, Due, Found, Page, StoredObject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from darkroom.domain.prediction import Prediction
+    from darkroom.domain.snapshot import Snapshot
+
+START = 1_800_000_000_000
+LARGEST_ITEM = 400 * 1024
+
+
+class ItemTooLarge(Exception):
+    """DynamoDB's ValidationException for an item over 400 KB."""
+
+
+@dataclass
+class FakeClock:
+    """Milliseconds that move only when told to."""
+
+    now: int = START
+
+    def __call__(self) -> int:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += int(seconds * 1000)
+
+
+def item_size(item: dict[str, Any]) -> int:
+    """About what DynamoDB counts: names and values, without the type tags' JSON."""
+    return len(json.dumps(item, ensure_ascii=False).encode())
+
+
+@dataclass
+class FakePredictions:
+    """PredictionStore over a dictionary of items, with the stream of its changes."""
+
+    items: dict[str, dict[str, Any]] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    stream: list[tuple[dict[str, Any] | None, dict[str, Any]]] = field(default_factory=list)
+
+    def __contains__(self, id_: str) -> bool:
+        return id_ in self.items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def insert(self, record: Prediction) -> None:
+        if record.id in self.items:
+            if self._read(record.id) != record:
+                raise AlreadyExists(record.id)
+            return
+        self._write(record.id, prediction_item(record))
+
+    def get(self, id_: str) -> Prediction | None:
+        return self._read(id_) if id_ in self.items else None
+
+    def get_many(self, ids: Iterable[str]) -> list[Prediction]:
+        return [self._read(id_) for id_ in ids if id_ in self.items]
+
+    def commit(self, record: Prediction, *, claims_provider_id: bool = False) -> None:
+        current = self.get(record.id)
+        if current is None or current.revision != record.revision - 1:
+            if current == record:
+                return
+            raise Conflict(current)
+        if claims_provider_id:
+            provider_id = str(record.provider_id)
+            owner = self.owners.get(provider_id, record.id)
+            if owner != record.id:
+                raise ProviderIdTaken(None, owner)
+            self.owners[provider_id] = record.id
+        self._write(record.id, prediction_item(record))
+
+    def owner_of(self, provider_id: str) -> str | None:
+        return self.owners.get(provider_id)
+
+    def due(self, now: int, limit: int) -> list[Due]:
+        keys = [
+            Due(id_, int(item["due_at"]["N"]))
+            for id_, item in self.items.items()
+            if "due_at" in item and "due_shard" in item and int(item["due_at"]["N"]) <= now
+        ]
+        return sorted(keys, key=lambda key: key.due_at)[:limit]
+
+    def claim(self, key: Due, until: int) -> Prediction | None:
+        item = self.items.get(key.id)
+        if item is None or item.get("due_at") != {"N": str(key.due_at)}:
+            return None
+        self._write(key.id, {**item, "due_at": {"N": str(until)}})
+        return self._read(key.id)
+
+    def mark_effects_done(self, record: Prediction) -> None:
+        item = self.items.get(record.id)
+        if item is None or item["revision"] != {"N": str(record.revision)}:
+            return
+        kept = {name: value for name, value in item.items() if name not in {"due_at", "due_shard"}}
+        self._write(record.id, {**kept, "effects_done": {"BOOL": True}})
+
+    def list_ids(self, tenant: str, after: tuple[int, str] | None, limit: int) -> Page:
+        rows = sorted(
+            (
+                (int(item["created_at"]["N"]), id_)
+                for id_, item in self.items.items()
+                if item["tenant"] == {"S": tenant}
+            ),
+            reverse=True,
+        )
+        rows = [row for row in rows if after is None or row < after]
+        page = rows[:limit]
+        more = page[-1] if len(rows) >= limit and page else None
+        return Page([id_ for _, id_ in page], more)
+
+    def _read(self, id_: str) -> Prediction:
+        return read_prediction(deepcopy(self.items[id_]))
+
+    def _write(self, id_: str, item: dict[str, Any]) -> None:
+        if item_size(item) > LARGEST_ITEM:
+            raise ItemTooLarge(id_)
+        old = self.items.get(id_)
+        if old == item:
+            return
+        self.items[id_] = deepcopy(item)
+        self.stream.append((old, deepcopy(item)))
+
+
+@dataclass
+class FakeDeliveries:
+    """DeliveryStore over a dictionary."""
+
+    rows: dict[tuple[str, str], Delivery] = field(default_factory=dict)
+
+    def put(self, delivery: Delivery) -> bool:
+        key = (delivery.prediction, delivery.event)
+        if key in self.rows:
+            return False
+        self.rows[key] = delivery
+        return True
+
+    def get(self, prediction: str, event: str) -> Delivery | None:
+        return self.rows.get((prediction, event))
+
+    def record_attempt(self, delivery: Delivery) -> None:
+        key = (delivery.prediction, delivery.event)
+        if key in self.rows and self.rows[key].attempts == delivery.attempts - 1:
+            self.rows[key] = delivery
+
+    def due(self, now: int, limit: int) -> list[tuple[str, str, int]]:
+        found = [
+            (row.prediction, row.event, row.due_at)
+            for row in self.rows.values()
+            if row.due_at is not None and row.due_at <= now
+        ]
+        return sorted(found, key=lambda key: key[2])[:limit]
+
+    def claim(self, prediction: str, event: str, due_at: int, until: int) -> bool:
+        row = self.rows.get((prediction, event))
+        if row is None or row.due_at != due_at:
+            return False
+        self.rows[prediction, event] = Delivery(**{**asdict(row), "due_at": until})
+        return True
+
+
+@dataclass
+class FakeControls:
+    """Controls over dictionaries."""
+
+    keys: dict[str, ApiKey] = field(default_factory=dict)
+    schemas: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def api_key(self, key_id: str) -> ApiKey | None:
+        return self.keys.get(key_id)
+
+    def cached_schema(self, version: str) -> dict[str, Any] | None:
+        return deepcopy(self.schemas.get(version))
+
+    def cache_schema(self, version: str, schema: dict[str, Any]) -> None:
+        self.schemas[version] = deepcopy(schema)
+
+
+@dataclass
+class FakeQueue:
+    """Queue: `messages` are what waits, with the delay each was sent with."""
+
+    messages: list[tuple[dict[str, str], int]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.messages)
+
+    def send(self, message: dict[str, str], delay_s: int = 0) -> None:
+        self.messages.append((dict(message), min(delay_s, 900)))
+
+    def take(self) -> list[dict[str, str]]:
+        """Everything that waits, taken off the queue, whatever its delay."""
+        taken = [message for message, _ in self.messages]
+        self.messages.clear()
+        return taken
+
+
+@dataclass
+class FakeBus:
+    """EventBus: `events` are `(detail_type, detail)` in order."""
+
+    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def publish(self, detail_type: str, detail: dict[str, Any]) -> None:
+        self.events.append((detail_type, deepcopy(detail)))
+
+    @property
+    def types(self) -> list[str]:
+        return [kind for kind, _ in self.events]
+
+
+@dataclass
+class FakeOutputs:
+    """OutputStore over a dictionary; an object is visible only when it is whole."""
+
+    objects: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.objects
+
+    def write_once(self, key: str, content_type: str, chunks: Iterator[bytes]) -> StoredObject:
+        data = b"".join(chunks)
+        content_type, data = self.objects.setdefault(key, (content_type, data))
+        return StoredObject(len(data), hashlib.sha256(data).hexdigest())
+
+
+@dataclass
+class FakeUploads:
+    """UploadStore over a dictionary."""
+
+    clock: Callable[[], int] = field(default_factory=FakeClock)
+    objects: dict[str, tuple[bytes, dict[str, Any]]] = field(default_factory=dict)
+
+    def put(self, key: str, content_type: str, data: bytes, metadata: dict[str, str]) -> None:
+        head = {
+            "content_type": content_type,
+            "bytes": len(data),
+            "created_at": self.clock(),
+            "metadata": dict(metadata),
+        }
+        self.objects[key] = (data, head)
+
+    def head(self, key: str) -> dict[str, Any] | None:
+        return deepcopy(self.objects[key][1]) if key in self.objects else None
+
+    def delete(self, key: str) -> None:
+        self.objects.pop(key, None)
+
+
+class FakeSigner:
+    """Signer whose URLs name the key."""
+
+    def output_url(self, key: str) -> str:
+        return f"https://outputs.test/{key}?signed"
+
+    def upload_url(self, key: str) -> str:
+        return f"https://uploads.test/{key}?signed"
+
+
+@dataclass
+class FakeSecrets:
+    """Secrets; `rotated` are the webhook keys that a refresh finds."""
+
+    webhook: tuple[bytes, ...] = (b"w" * 32,)
+    rotated: tuple[bytes, ...] | None = None
+    link: tuple[bytes, ...] = (b"l" * 32,)
+    refreshes: int = 0
+
+    def replicate_token(self) -> str:
+        return "r8_fake"
+
+    def webhook_keys(self, *, refresh: bool = False) -> tuple[bytes, ...]:
+        if refresh:
+            self.refreshes += 1
+            self.webhook = self.rotated or self.webhook
+        return self.webhook
+
+    def link_keys(self) -> tuple[bytes, ...]:
+        return self.link
+
+    def callback_key(self) -> bytes:
+        return b"c" * 32
+
+
+@dataclass
+class FakeDownload:
+    """Chunks of one response."""
+
+    data: bytes
+    length: int | None
+    breaks: bool = False
+
+    def chunks(self) -> Iterator[bytes]:
+        for start in range(0, len(self.data), 65_536):
+            yield self.data[start : start + 65_536]
+        if self.breaks:
+            raise DownloadFailed("the download broke off")
+
+
+@dataclass
+class FakeFetcher:
+    """Fetcher over a dictionary of URLs; a value that is an error is raised."""
+
+    pages: dict[str, bytes | FakeDownload | DownloadFailed] = field(default_factory=dict)
+    fetched: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def open(self, url: str) -> Iterator[FakeDownload]:
+        self.fetched.append(url)
+        found = self.pages.get(url, DownloadFailed("status 404"))
+        if isinstance(found, DownloadFailed):
+            raise found
+        yield found if isinstance(found, FakeDownload) else FakeDownload(found, len(found))
+
+
+@dataclass
+class FakeCallbacks:
+    """CallbackSender that answers `status`, or fails where it is None."""
+
+    status: int | None = 200
+    posts: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+
+    def post(self, url: str, headers: dict[str, str], body: bytes) -> int:
+        self.posts.append((url, headers, body))
+        if self.status is None:
+            raise DownloadFailed("no answer")
+        return self.status
+
+
+@dataclass
+class FakeProvider:
+    """Replicate, seen from our side of the wire.
+
+    `answers` are taken in turn for creates: None creates and answers; "drop" creates and does not
+    answer; "hang" does neither; "refuse" fails to connect; anything else is returned as it is.
+    `down` makes reads fail. `echo` shows the webhook in GET and list.
+    """
+
+    clock: FakeClock
+    answers: list[Any] = field(default_factory=list)
+    down: bool = False
+    echo: bool = True
+    list_complete: bool = True
+    hidden: set[str] = field(default_factory=set)
+    upstream: dict[str, dict[str, Any]] = field(default_factory=dict)
+    creates: list[dict[str, Any]] = field(default_factory=list)
+    cancels: list[str] = field(default_factory=list)
+    reads: list[str] = field(default_factory=list)
+    schemas: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def create(self, **request: Any) -> Answered | NotSent | NoAnswer:
+        self.creates.append(deepcopy(request))
+        wanted = self.answers.pop(0) if self.answers else None
+        if wanted == "hang":
+            return NoAnswer()
+        if wanted == "refuse":
+            return NotSent()
+        if wanted is not None and wanted != "drop":
+            return wanted
+        body = self.make(**request)
+        return NoAnswer() if wanted == "drop" else Answered(201, deepcopy(body))
+
+    def make(self, **request: Any) -> dict[str, Any]:
+        """Create upstream whatever the answer was."""
+        provider_id = f"p{len(self.upstream):025d}"
+        body = {
+            "id": provider_id,
+            "status": "starting",
+            "model": request["model"],
+            "version": request["version"] or "hidden",
+            "input": json.loads(json.dumps(request["input_"])),
+            "output": None,
+            "logs": "",
+            "error": None,
+            "created_at": rfc3339(self.clock()),
+            "webhook": request["webhook"],
+        }
+        self.upstream[provider_id] = body
+        return body
+
+    def finish(self, provider_id: str, status: str = "succeeded", output: Any = None) -> None:
+        """Let one upstream prediction come to its end."""
+        self.upstream[provider_id].update(
+            status=status, output=output, completed_at=rfc3339(self.clock())
+        )
+
+    def body(self, provider_id: str) -> dict[str, Any]:
+        """As a webhook carries it."""
+        return deepcopy(self.upstream[provider_id])
+
+    def get(self, provider_id: str) -> Snapshot | None:
+        self._up()
+        self.reads.append(provider_id)
+        if provider_id not in self.upstream or provider_id in self.hidden:
+            return None
+        return self._seen(provider_id)
+
+    def find(self, created_after: int) -> Found:
+        self._up()
+        self.reads.append("list")
+        since = rfc3339(created_after)
+        found = [
+            self._seen(provider_id)
+            for provider_id, body in self.upstream.items()
+            if body["created_at"] >= since and provider_id not in self.hidden
+        ]
+        return Found(found[::-1], self.list_complete)
+
+    def cancel(self, provider_id: str) -> Snapshot | None:
+        self._up()
+        self.cancels.append(provider_id)
+        if provider_id not in self.upstream:
+            return None
+        if self.upstream[provider_id]["status"] in {"starting", "processing"}:
+            self.finish(provider_id, "canceled")
+        return self._seen(provider_id)
+
+    def input_schema(self, model: str, version: str) -> dict[str, Any] | None:
+        self._up()
+        self.reads.append("schema")
+        return self.schemas.get(f"{model}:{version}")
+
+    def _seen(self, provider_id: str) -> Snapshot:
+        body = self.body(provider_id)
+        if not self.echo:
+            body.pop("webhook")
+        return read_snapshot(body)
+
+    def _up(self) -> None:
+        if self.down:
+            raise ProviderUnavailable("down")

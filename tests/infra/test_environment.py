@@ -1,0 +1,102 @@
+"""What the stack sets is what the function's settings class reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from darkroom.domain.timings import Timings
+from darkroom.runtime import settings
+from infra.constructs.python_function import EnvironmentMismatchError, check_environment
+from infra.stacks.service import SHAPES
+
+if TYPE_CHECKING:
+    from conftest import Synth
+
+
+def environment(synth: Synth, function: str) -> dict[str, Any]:
+    functions = synth.service.properties("Lambda::Function")
+    variables: dict[str, Any] = functions[f"{function}Function"]["Environment"]["Variables"]
+    return {k: v for k, v in variables.items() if not k.startswith("POWERTOOLS_")}
+
+
+def flat(synth: Synth, value: Any) -> str:
+    """A value as a deployment would hold it, references replaced by what they name."""
+    return "https://api" if "Fn::If" in value else synth.shown(value)
+
+
+def parsed(synth: Synth, function: str) -> Any:
+    read = {k: flat(synth, v) for k, v in environment(synth, function).items()}
+    # A parameter shows as its own name; this one must parse as a boolean.
+    read |= {"LOCAL_CALLBACKS": "true"} if "LOCAL_CALLBACKS" in read else {}
+    return SHAPES[function].settings.from_env(read)
+
+
+@pytest.mark.parametrize("stage", ["local", "dev", "prod"])
+@pytest.mark.parametrize("function", SHAPES)
+def test_the_settings_class_reads_the_whole_environment(
+    stage: str, function: str, request: pytest.FixtureRequest
+) -> None:
+    synth: Synth = request.getfixturevalue(stage)
+    assert environment(synth, function).keys() <= SHAPES[function].settings.names()
+    read = parsed(synth, function)
+    if hasattr(read, "timings"):
+        assert read.timings == synth.config.timings
+
+
+def test_every_resource_variable_names_the_resource_it_is_called_after(prod: Synth) -> None:
+    seen: dict[str, set[str]] = {}
+    for function in SHAPES:
+        for name, value in environment(prod, function).items():
+            seen.setdefault(name, set()).add(flat(prod, value))
+    assert seen == {
+        "PREDICTIONS_TABLE": {"Predictions"},
+        "CONTROLS_TABLE": {"Controls"},
+        "DELIVERIES_TABLE": {"Deliveries"},
+        "OUTPUTS_BUCKET": {"Outputs"},
+        "UPLOADS_BUCKET": {"Uploads"},
+        "REPLICATE_TOKEN_SECRET": {"ReplicateToken"},
+        "REPLICATE_WEBHOOK_SECRET": {"ReplicateWebhook"},
+        "LINK_KEY_SECRET": {"LinkKey"},
+        "CALLBACK_KEY_SECRET": {"CallbackKey"},
+        "DISPATCH_QUEUE": {"DispatchTasksQueue"},
+        "PERSIST_QUEUE": {"PersistTasksQueue"},
+        "DELIVER_QUEUE": {"DeliverTasksQueue"},
+        "EVENT_BUS": {"Events"},
+        "PUBLIC_URL": {"https://api"},
+        "REPLICATE_URL": {"ReplicateUrl"},
+        "OUTPUT_HOSTS": {"OutputHosts"},
+        "S3_ENDPOINT": {"S3Endpoint"},
+        "TIMINGS": {"{}"},
+        "RETENTION_DAYS": {"90"},
+        "OPEN_MODELS": {"false"},
+        "DEDICATED_ACCOUNT": {"false"},
+    }
+
+
+def test_parameters_default_to_replicate_itself(prod: Synth) -> None:
+    parameters = prod.service.body["Parameters"]
+    assert {k: v["Default"] for k, v in parameters.items() if k != "BootstrapVersion"} == {
+        "ReplicateUrl": "https://api.replicate.com",
+        "OutputHosts": "replicate.delivery,*.replicate.delivery",
+        "PublicUrl": "",
+        "S3Endpoint": "",
+    }
+
+
+def test_the_local_stage_shows_recovery_within_seconds(local: Synth) -> None:
+    timings = parsed(local, "Sweep").timings
+    assert max(timings.first_poll_s, timings.create_silence_s, timings.store_grace_s) <= 10
+    assert parsed(local, "Persist").timings == timings != Timings()
+
+
+def test_a_variable_that_either_side_forgets_fails_the_synth() -> None:
+    needed = {"CONTROLS_TABLE": "c", "PUBLIC_URL": "https://api", "UPLOADS_BUCKET": "u"}
+    check_environment(settings.FilesSettings, needed)
+    with pytest.raises(EnvironmentMismatchError, match=r"missing \['PUBLIC_URL'\], unknown \[\]"):
+        check_environment(
+            settings.FilesSettings, {k: v for k, v in needed.items() if k != "PUBLIC_URL"}
+        )
+    with pytest.raises(EnvironmentMismatchError, match=r"missing \[\], unknown \['TYPO'\]"):
+        check_environment(settings.FilesSettings, {**needed, "TYPO": "x"})

@@ -1,0 +1,182 @@
+"""Least privilege: exactly which actions on which resource each function holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Synth
+
+CONSUME = "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage"
+SECRET = "secretsmanager:GetSecretValue"
+LOGS = "logs:CreateLogStream logs:PutLogEvents"
+
+GRANTS = {
+    "Submit": {
+        "Predictions": "dynamodb:PutItem",
+        "Controls": "dynamodb:GetItem",
+        "Controls PID#* SCHEMA#*": "dynamodb:PutItem",
+        "Uploads/*": "s3:GetObject s3:PutObject",
+        "Outputs/*": "s3:GetObject",
+        "ReplicateToken": SECRET,
+        "LinkKey": SECRET,
+        "SubmitLogs": LOGS,
+    },
+    "Read": {
+        "Predictions": "dynamodb:BatchGetItem dynamodb:GetItem",
+        "Predictions/index/tenant": "dynamodb:Query",
+        "Controls": "dynamodb:GetItem",
+        "Uploads/*": "s3:GetObject",
+        "Outputs/*": "s3:GetObject",
+        "ReadLogs": LOGS,
+    },
+    "Cancel": {
+        "Predictions": "dynamodb:GetItem dynamodb:PutItem",
+        "Controls": "dynamodb:GetItem",
+        "Uploads/*": "s3:GetObject",
+        "Outputs/*": "s3:GetObject",
+        "ReplicateToken": SECRET,
+        "CancelLogs": LOGS,
+    },
+    "Files": {
+        "Controls": "dynamodb:GetItem",
+        "Uploads/*": "s3:DeleteObject s3:GetObject s3:PutObject",
+        "FilesLogs": LOGS,
+    },
+    "Webhook": {
+        "Predictions": "dynamodb:GetItem dynamodb:PutItem",
+        "Controls": "dynamodb:GetItem",
+        "Controls PID#*": "dynamodb:PutItem",
+        "ReplicateWebhook": SECRET,
+        "LinkKey": SECRET,
+        "WebhookLogs": LOGS,
+    },
+    "Dispatch": {
+        "DispatchTasksQueue": CONSUME,
+        "Predictions": "dynamodb:GetItem dynamodb:PutItem",
+        "Controls PID#*": "dynamodb:PutItem",
+        "Uploads/*": "s3:GetObject",
+        "ReplicateToken": SECRET,
+        "LinkKey": SECRET,
+        "DispatchLogs": LOGS,
+    },
+    "Relay": {
+        "Predictions.StreamArn": "dynamodb:DescribeStream dynamodb:GetRecords "
+        "dynamodb:GetShardIterator dynamodb:ListStreams",
+        "Predictions": "dynamodb:UpdateItem",
+        "Deliveries": "dynamodb:PutItem",
+        "DispatchTasksQueue": "sqs:SendMessage",
+        "PersistTasksQueue": "sqs:SendMessage",
+        "DeliverTasksQueue": "sqs:SendMessage",
+        "RelayFailures": "sqs:SendMessage",
+        "Events": "events:PutEvents",
+        "RelayLogs": LOGS,
+    },
+    "Persist": {
+        "PersistTasksQueue": CONSUME,
+        "Predictions": "dynamodb:GetItem dynamodb:PutItem",
+        "Outputs/*": "s3:AbortMultipartUpload s3:GetObject s3:PutObject",
+        "PersistLogs": LOGS,
+    },
+    "Deliver": {
+        "DeliverTasksQueue": CONSUME,
+        "Deliveries": "dynamodb:GetItem dynamodb:PutItem",
+        "Predictions": "dynamodb:GetItem",
+        "Uploads/*": "s3:GetObject",
+        "Outputs/*": "s3:GetObject",
+        "CallbackKey": SECRET,
+        "DeliverLogs": LOGS,
+    },
+    "Sweep": {
+        "Predictions": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:UpdateItem",
+        "Predictions/index/due": "dynamodb:Query",
+        "Controls": "dynamodb:GetItem",
+        "Controls PID#*": "dynamodb:PutItem",
+        "Deliveries": "dynamodb:PutItem dynamodb:UpdateItem",
+        "Deliveries/index/due": "dynamodb:Query",
+        "DispatchTasksQueue": "sqs:SendMessage",
+        "PersistTasksQueue": "sqs:SendMessage",
+        "DeliverTasksQueue": "sqs:SendMessage",
+        "Events": "events:PutEvents",
+        "ReplicateToken": SECRET,
+        "LinkKey": SECRET,
+        "SweepLogs": LOGS,
+    },
+}
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def held(synth: Synth, role: dict[str, Any]) -> dict[str, str]:
+    """Resource, with the keys it is narrowed to, to the actions; fails on any other condition."""
+    actions: dict[str, set[str]] = {}
+    for policy in role["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            assert statement["Effect"] == "Allow"
+            condition = statement.get("Condition")
+            keys = ""
+            if condition is not None:
+                narrowed = condition["ForAllValues:StringLike"].pop("dynamodb:LeadingKeys")
+                assert condition == {"ForAllValues:StringLike": {}}
+                keys = " " + " ".join(listed(narrowed))
+            for resource in listed(statement["Resource"]):
+                place = actions.setdefault(synth.shown(resource) + keys, set())
+                place.update(listed(statement["Action"]))
+    return {resource: " ".join(sorted(names)) for resource, names in actions.items()}
+
+
+@pytest.mark.parametrize("function", GRANTS)
+def test_a_function_holds_exactly_these_actions(prod: Synth, function: str) -> None:
+    roles = prod.service.properties("IAM::Role")
+    assert held(prod, roles[f"{function}Role"]) == GRANTS[function]
+
+
+def test_each_function_has_its_own_role_for_lambda_alone(prod: Synth) -> None:
+    functions = prod.service.properties("Lambda::Function")
+    roles = prod.service.properties("IAM::Role")
+    assert {name: prod.shown(f["Role"]) for name, f in functions.items()} == {
+        f"{name}Function": f"{name}Role" for name in GRANTS
+    }
+    assert set(roles) == {f"{name}Role" for name in GRANTS}
+    for role in roles.values():
+        assert "ManagedPolicyArns" not in role
+        assert role["AssumeRolePolicyDocument"]["Statement"] == [
+            {
+                "Action": "sts:AssumeRole",
+                "Effect": "Allow",
+                "Principal": {"Service": "lambda.amazonaws.com"},
+            }
+        ]
+
+
+def test_nothing_else_grants_anything(prod: Synth) -> None:
+    """No policy beside the roles, and no action or resource that is a bare wildcard."""
+    for template in (prod.stateful, prod.service):
+        iam = {r["Type"] for _, r in template.resources() if r["Type"].startswith("AWS::IAM::")}
+        assert iam <= {"AWS::IAM::Role"}
+    for grants in GRANTS.values():
+        for resource, actions in grants.items():
+            assert resource != "*"
+            assert "*" not in actions
+
+
+def test_each_function_is_called_by_one_kind_of_caller(prod: Synth) -> None:
+    callers: dict[str, set[str]] = {}
+    for permission in prod.service.properties("Lambda::Permission").values():
+        assert "SourceArn" in permission
+        callers.setdefault(prod.shown(permission["FunctionName"]), set()).add(
+            permission["Principal"]
+        )
+    gateway = {"apigateway.amazonaws.com"}
+    assert callers == {
+        "SubmitFunction": gateway,
+        "ReadFunction": gateway,
+        "CancelFunction": gateway,
+        "FilesFunction": gateway,
+        "WebhookFunction": gateway,
+        "SweepFunction": {"events.amazonaws.com"},
+    }

@@ -1,0 +1,179 @@
+"""Stages differ in values, in the places named here, and in nothing else."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from infra.config import Domain, StageConfig, UnknownStageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from conftest import Synth
+
+DIFFERENCES = {
+    "DeletionPolicy",
+    "UpdateReplacePolicy",
+    "DeletionProtectionEnabled",
+    "RecoveryPeriodInDays",
+    "RetentionInDays",
+    "ThrottlingBurstLimit",
+    "ThrottlingRateLimit",
+    "MaximumConcurrency",
+    "ReservedConcurrentExecutions",
+}
+LOCAL_DIFFERENCES = {
+    "PointInTimeRecoveryEnabled",
+    "RecoveryPeriodInDays",
+    "RetentionInDays",
+    "MaximumConcurrency",
+    "VisibilityTimeout",
+    "TIMINGS",
+    "LOCAL_CALLBACKS",
+    "LocalCallbacks",
+}
+MISSING = object()
+
+
+def differing(one: Any, other: Any, name: str = "") -> Iterator[str]:
+    """The keys whose values differ, or that one side lacks."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in one.keys() | other.keys():
+            yield from differing(one.get(key, MISSING), other.get(key, MISSING), key)
+    elif isinstance(one, list) and isinstance(other, list):
+        for a, b in zip_longest(one, other, fillvalue=MISSING):
+            yield from differing(a, b, name)
+    elif one != other:
+        yield name
+
+
+def nameless(value: Any) -> Any:
+    """A template without the stage's name, which CDK puts into exports and one logical id."""
+    if isinstance(value, dict):
+        return {nameless(k): nameless(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [nameless(v) for v in value]
+    if isinstance(value, str):
+        text = re.sub(r"Darkroom(-?)(local|dev|prod)(-?)Service\w*", "Service", value)
+        text = re.sub(r"Darkroom-(local|dev|prod)-Stateful", "Stateful", text)
+        return "stage" if text in {"local", "dev", "prod"} else text
+    return value
+
+
+@pytest.mark.parametrize(
+    ("stage", "expected"), [("prod", DIFFERENCES), ("local", LOCAL_DIFFERENCES)]
+)
+def test_a_stage_differs_from_dev_only_here(
+    dev: Synth, stage: str, expected: set[str], request: pytest.FixtureRequest
+) -> None:
+    synth: Synth = request.getfixturevalue(stage)
+    found = {
+        name
+        for ours, theirs in ((dev.stateful, synth.stateful), (dev.service, synth.service))
+        for name in differing(nameless(ours.body), nameless(theirs.body))
+    }
+    assert found == expected
+
+
+def test_callbacks_to_this_machine_exist_in_the_local_stage_alone(
+    local: Synth, dev: Synth, prod: Synth
+) -> None:
+    assert "LOCAL_CALLBACKS" in local.service.path.read_text()
+    assert local.service.body["Parameters"]["LocalCallbacks"]["Default"] == "false"
+    for synth in (dev, prod):
+        assert "local_callbacks" not in synth.service.path.read_text().lower()
+        assert "localcallbacks" not in synth.service.path.read_text().lower()
+
+
+def test_an_unknown_stage_is_refused_with_the_names_of_the_known_ones() -> None:
+    with pytest.raises(UnknownStageError, match="'staging'.*local, dev, prod"):
+        StageConfig.named("staging")
+
+
+def test_prod_outlives_its_stack(prod: Synth, dev: Synth) -> None:
+    for synth, policy in ((prod, "Retain"), (dev, "Delete")):
+        kept = {
+            resource["DeletionPolicy"]
+            for type_ in ("DynamoDB::Table", "S3::Bucket", "SecretsManager::Secret")
+            for _, resource in synth.stateful.resources(type_)
+        }
+        assert kept == {policy}
+    for table in prod.stateful.properties("DynamoDB::Table").values():
+        assert table["DeletionProtectionEnabled"] is True
+
+
+DOMAIN = Domain(name="img.example.com", certificate_arn="arn:aws:acm:eu-west-1:1:certificate/x")
+
+
+def public_urls(synth: Synth) -> list[Any]:
+    return [
+        function["Environment"]["Variables"]["PUBLIC_URL"]
+        for function in synth.service.properties("Lambda::Function").values()
+        if "PUBLIC_URL" in function["Environment"]["Variables"]
+    ]
+
+
+def test_the_public_url_is_the_parameter_or_else_the_api_itself(prod: Synth) -> None:
+    urls = public_urls(prod)
+    assert len(urls) == 7
+    for url in urls:
+        condition, given, otherwise = url["Fn::If"]
+        assert condition == "PublicUrlGiven"
+        assert given == {"Ref": "PublicUrl"}
+        assert prod.shown(otherwise) == "HttpApi.ApiEndpoint"
+    assert prod.service.body["Conditions"]["PublicUrlGiven"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "PublicUrl"}, ""]}]
+    }
+
+
+def test_a_custom_domain_becomes_the_public_url(synth: Callable[[StageConfig], Synth]) -> None:
+    done = synth(replace(StageConfig.prod(), domain=DOMAIN))
+    assert {url["Fn::If"][2] for url in public_urls(done)} == {"https://img.example.com"}
+    assert done.service.body["Outputs"]["ApiUrl"]["Value"] == "https://img.example.com"
+    (mapped,) = done.service.properties("ApiGatewayV2::DomainName").values()
+    assert mapped["DomainNameConfigurations"][0]["SecurityPolicy"] == "TLS_1_2"
+    assert len(list(done.service.resources("ApiGatewayV2::ApiMapping"))) == 1
+    assert list(done.service.resources("Route53::RecordSet")) == []
+    (api,) = done.service.properties("ApiGatewayV2::Api").values()
+    assert not api.get("DisableExecuteApiEndpoint")
+
+
+def test_the_default_endpoint_closes_and_the_alias_appears_when_asked_for(
+    synth: Callable[[StageConfig], Synth],
+) -> None:
+    domain = replace(
+        DOMAIN,
+        hosted_zone_id="Z1",
+        hosted_zone_name="example.com",
+        close_default_endpoint=True,
+    )
+    done = synth(replace(StageConfig.prod(), domain=domain))
+    (api,) = done.service.properties("ApiGatewayV2::Api").values()
+    assert api["DisableExecuteApiEndpoint"] is True
+    (record,) = done.service.properties("Route53::RecordSet").values()
+    assert record["Name"] == "img.example.com."
+
+
+def test_half_a_hosted_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="go together"):
+        replace(DOMAIN, hosted_zone_id="Z1")
+
+
+def test_tracing_and_cors_when_a_stage_asks_for_them(
+    prod: Synth, synth: Callable[[StageConfig], Synth]
+) -> None:
+    done = synth(
+        replace(StageConfig.prod(), tracing=True, cors_origins=("https://app.example.com",))
+    )
+    for function in done.service.properties("Lambda::Function").values():
+        assert function["TracingConfig"] == {"Mode": "Active"}
+    (api,) = done.service.properties("ApiGatewayV2::Api").values()
+    assert api["CorsConfiguration"]["AllowOrigins"] == ["https://app.example.com"]
+    assert "AllowCredentials" not in api["CorsConfiguration"]
+    (plain,) = prod.service.properties("ApiGatewayV2::Api").values()
+    assert "CorsConfiguration" not in plain

@@ -1,0 +1,342 @@
+"""The packaged models, and how references, versions and stage aliases find them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from random import SystemRandom
+from typing import Any
+
+import darkroom.catalog
+import pytest
+from darkroom.catalog import Catalogue
+from darkroom.domain.model import InvalidModel, draw_seed, validate_input
+
+PACKAGED = Path(darkroom.catalog.__file__).parent
+INPAINTING = "stability-ai/stable-diffusion-inpainting"
+INPAINTING_VERSION = "95b7223104132402a9ae91cc677285bc5eb997834bd2349fa486f53910fd68b3"
+INPAINTING_DAMAGED = "95b7223104132402a9ae91cc677285bc5eb997f76ab45f93e1cbd4b4e08d6e29"
+SDXL_VERSION = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"
+PICTURE = "https://example.com/fox.png"
+
+# The least input, the shape of the output, and the names of all properties in their order.
+MODELS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "black-forest-labs/flux-schnell": (
+        {"prompt": "a fox"},
+        "array",
+        (
+            "prompt aspect_ratio num_outputs num_inference_steps seed output_format output_quality"
+            " disable_safety_checker go_fast megapixels"
+        ),
+    ),
+    "black-forest-labs/flux-dev": (
+        {"prompt": "a fox"},
+        "array",
+        (
+            "prompt aspect_ratio image prompt_strength num_outputs num_inference_steps guidance seed"
+            " output_format output_quality disable_safety_checker go_fast megapixels"
+        ),
+    ),
+    "black-forest-labs/flux-pro": (
+        {"prompt": "a fox"},
+        "string",
+        (
+            "prompt image_prompt aspect_ratio width height steps guidance interval safety_tolerance"
+            " prompt_upsampling seed output_format output_quality"
+        ),
+    ),
+    "black-forest-labs/flux-1.1-pro": (
+        {"prompt": "a fox"},
+        "string",
+        (
+            "prompt image_prompt aspect_ratio width height safety_tolerance seed prompt_upsampling"
+            " output_format output_quality"
+        ),
+    ),
+    "black-forest-labs/flux-fill-pro": (
+        {"prompt": "a fox", "image": PICTURE},
+        "string",
+        (
+            "prompt image mask outpaint seed steps prompt_upsampling guidance safety_tolerance"
+            " output_format"
+        ),
+    ),
+    "stability-ai/sdxl": (
+        {},
+        "array",
+        (
+            "prompt negative_prompt image mask width height num_outputs scheduler"
+            " num_inference_steps guidance_scale prompt_strength seed refine high_noise_frac"
+            " refine_steps apply_watermark lora_scale replicate_weights disable_safety_checker"
+        ),
+    ),
+    INPAINTING: (
+        {"image": PICTURE, "mask": PICTURE},
+        "array",
+        (
+            "prompt negative_prompt image mask height width num_outputs num_inference_steps"
+            " guidance_scale scheduler seed disable_safety_checker"
+        ),
+    ),
+    "nightmareai/real-esrgan": ({"image": PICTURE}, "string", "image scale face_enhance"),
+}
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return Catalogue.load()
+
+
+def test_the_packaged_models(catalogue: Catalogue) -> None:
+    assert catalogue.names() == tuple(sorted(MODELS))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_model(catalogue: Catalogue, name: str) -> None:
+    found = catalogue.resolve(name)
+    assert found is not None
+    model = found.model
+    least, output, names = MODELS[name]
+    properties: dict[str, dict[str, Any]] = model.input_schema["properties"]
+    by_order = sorted(properties, key=lambda each: properties[each]["x-order"])
+    assert by_order == names.split()
+    assert [properties[each]["x-order"] for each in by_order] == list(range(len(by_order)))
+    assert set(model.input_schema.get("required", [])) == least.keys()
+    assert model.output == output
+    assert found.version == model.version
+    assert found.warning is None
+
+    assert validate_input(model.input_schema, least) == []
+    for missing in least:
+        rest = {key: value for key, value in least.items() if key != missing}
+        (problem,) = validate_input(model.input_schema, rest)
+        assert problem.description == f"{missing} is required"
+    defaults = {key: p["default"] for key, p in properties.items() if "default" in p}
+    assert validate_input(model.input_schema, {**least, **defaults}) == []
+    for schema in properties.values():
+        assert schema["title"]
+        assert schema["description"]
+        assert schema["type"] in {"string", "integer", "number", "boolean"}
+
+    drawn = draw_seed(model.input_schema, least, SystemRandom())
+    assert ("seed" in drawn) is ("seed" in properties)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "wrong"),
+    [
+        ("black-forest-labs/flux-schnell", "num_inference_steps", 5),
+        ("black-forest-labs/flux-schnell", "megapixels", 1),
+        ("black-forest-labs/flux-schnell", "aspect_ratio", "custom"),
+        ("black-forest-labs/flux-dev", "guidance", 10.5),
+        ("black-forest-labs/flux-pro", "aspect_ratio", "21:9"),
+        ("black-forest-labs/flux-pro", "width", 1441),
+        ("black-forest-labs/flux-1.1-pro", "safety_tolerance", 7),
+        ("black-forest-labs/flux-fill-pro", "steps", 14),
+        ("black-forest-labs/flux-fill-pro", "output_format", "webp"),
+        ("stability-ai/sdxl", "scheduler", "KLMS"),
+        ("stability-ai/sdxl", "num_outputs", 5),
+        (INPAINTING, "width", 500),
+        (INPAINTING, "mask", "mask.png"),
+        ("nightmareai/real-esrgan", "scale", 10.1),
+    ],
+)
+def test_each_model_has_its_limits(
+    catalogue: Catalogue, name: str, key: str, wrong: object
+) -> None:
+    found = catalogue.resolve(name)
+    assert found is not None
+    value = {**MODELS[name][0], key: wrong}
+    assert [p.field for p in validate_input(found.model.input_schema, value)] == [f"input.{key}"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "name", "version"),
+    [
+        ("black-forest-labs/flux-schnell", "black-forest-labs/flux-schnell", None),
+        (
+            (
+                "black-forest-labs/flux-schnell:"
+                "c846a69991daf4c0e5d016514849d14ee5b2e6846ce6b9d6f21369e564cfe51e"
+            ),
+            "black-forest-labs/flux-schnell",
+            "c846a69991daf4c0e5d016514849d14ee5b2e6846ce6b9d6f21369e564cfe51e",
+        ),
+        (
+            "ce4035b99fc7bac18bc2f0384632858f126f6b4d96c88603a898a76b8e0c4ac2",
+            "black-forest-labs/flux-pro",
+            "ce4035b99fc7bac18bc2f0384632858f126f6b4d96c88603a898a76b8e0c4ac2",
+        ),
+        ("stability-ai/sdxl", "stability-ai/sdxl", SDXL_VERSION),
+        (f"stability-ai/sdxl:{SDXL_VERSION}", "stability-ai/sdxl", SDXL_VERSION),
+        (SDXL_VERSION, "stability-ai/sdxl", SDXL_VERSION),
+        (
+            "39ed52f2a78e934b3ba6e2a89f5b1c712de7dfea535525255b1aa35c5565e08b",
+            "stability-ai/sdxl",
+            "39ed52f2a78e934b3ba6e2a89f5b1c712de7dfea535525255b1aa35c5565e08b",
+        ),
+        (INPAINTING, INPAINTING, INPAINTING_VERSION),
+    ],
+)
+def test_references(catalogue: Catalogue, reference: str, name: str, version: str | None) -> None:
+    found = catalogue.resolve(reference)
+    assert found is not None
+    assert (found.model.model, found.version, found.warning) == (name, version, None)
+
+
+@pytest.mark.parametrize("prefix", ["", INPAINTING + ":"])
+def test_the_damaged_inpainting_hash_means_the_known_one(catalogue: Catalogue, prefix: str) -> None:
+    found = catalogue.resolve(prefix + INPAINTING_DAMAGED)
+    assert found is not None
+    assert (found.model.model, found.version) == (INPAINTING, INPAINTING_VERSION)
+    assert found.warning is not None
+    assert INPAINTING_VERSION in found.warning
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "",
+        ":",
+        "flux-schnell",
+        "black-forest-labs/flux-schnel",
+        "Black-Forest-Labs/flux-schnell",
+        "black-forest-labs/flux-schnell\n",
+        "black-forest-labs/flux-schnell:",
+        "black-forest-labs/flux-schnell:latest",
+        f"black-forest-labs/flux-schnell:{SDXL_VERSION}",
+        f"stability-ai/sdxl:{SDXL_VERSION.upper()}",
+        f"stability-ai/sdxl:{SDXL_VERSION}\n",
+        f"nobody/nothing:{SDXL_VERSION}",
+        "0" * 64,
+        SDXL_VERSION.upper(),
+        # Versions whose inputs differ from those in the catalogue.
+        "9d0768f66b5a739ff3b365366b3fe9cafb3997fd86098b96482c8d28c9aef50f",
+        "9609ba7331ed872c99f81c92c69a9ee52a50d8aba99f636173e0674d997efd0c",
+        "../../etc/passwd",
+        "aliases",
+        "é\ud800\0",
+    ],
+)
+def test_unknown_references(catalogue: Catalogue, reference: str) -> None:
+    assert catalogue.resolve(reference) is None
+
+
+def entry(**changes: object) -> dict[str, object]:
+    return {
+        "model": "acme/portrait",
+        "task": "text-to-image",
+        "official": True,
+        "input_schema": {"type": "object", "properties": {"prompt": {"type": "string"}}},
+        "output": "string",
+        "typical_seconds": 4,
+        "price": {"unit": "image", "usd": 0.01},
+        **changes,
+    }
+
+
+def write(folder: Path, name: str, content: object) -> None:
+    (folder / name).write_text(json.dumps(content), "utf-8")
+
+
+def test_a_stage_adds_models_and_aliases(tmp_path: Path) -> None:
+    write(tmp_path, "acme--portrait.json", entry())
+    write(
+        tmp_path,
+        "acme--pinned.json",
+        entry(model="acme/pinned", official=False, version="a" * 64, known_versions=["b" * 64]),
+    )
+    write(
+        tmp_path,
+        "aliases.json",
+        {
+            "my-model": "acme/portrait",
+            "acme/best": f"acme/pinned:{'b' * 64}",
+            "acme/portrait": "acme/pinned",
+        },
+    )
+    catalogue = Catalogue.load(tmp_path)
+    assert catalogue.names() == ("acme/pinned", "acme/portrait")
+    found = {name: catalogue.resolve(name) for name in ["my-model", "acme/best", "acme/portrait"]}
+    assert {name: (r.model.model, r.version) for name, r in found.items() if r} == {
+        "my-model": ("acme/portrait", None),
+        "acme/best": ("acme/pinned", "b" * 64),
+        "acme/portrait": ("acme/pinned", "a" * 64),
+    }
+    assert catalogue.resolve("my-model:" + "a" * 64) is None
+
+
+@pytest.mark.parametrize(
+    "aliases",
+    [
+        [],
+        {"a": 1},
+        {"a": "acme/nothing"},
+        {"a": "acme/portrait:latest"},
+        {"a b": "acme/portrait"},
+        {"": "acme/portrait"},
+        {"a/b/c": "acme/portrait"},
+    ],
+)
+def test_aliases_that_cannot_be_meant(tmp_path: Path, aliases: object) -> None:
+    write(tmp_path, "acme--portrait.json", entry())
+    write(tmp_path, "aliases.json", aliases)
+    with pytest.raises(InvalidModel, match=r"aliases\.json"):
+        Catalogue.load(tmp_path)
+
+
+def test_damaged_aliases(tmp_path: Path) -> None:
+    (tmp_path / "aliases.json").write_text("{", "utf-8")
+    with pytest.raises(InvalidModel, match=r"aliases\.json: not JSON"):
+        Catalogue.load(tmp_path)
+
+
+def test_a_file_name_must_name_a_model(tmp_path: Path) -> None:
+    write(tmp_path, "portrait.json", entry())
+    with pytest.raises(InvalidModel, match=r"portrait\.json"):
+        Catalogue.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("{", "not JSON"),
+        (json.dumps(entry(model="acme/other")), "holds the model acme/other"),
+        (json.dumps(entry(output="file")), "field 'output'"),
+    ],
+)
+def test_a_damaged_entry_names_its_file(tmp_path: Path, content: str, reason: str) -> None:
+    (tmp_path / "acme--portrait.json").write_text(content, "utf-8")
+    catalogue = Catalogue.load(tmp_path)
+    with pytest.raises(InvalidModel, match=rf"acme--portrait\.json: .*{reason}"):
+        catalogue.resolve("acme/portrait")
+
+
+def test_only_the_wanted_file_is_read(tmp_path: Path) -> None:
+    write(tmp_path, "acme--portrait.json", entry())
+    (tmp_path / "acme--damaged.json").write_text("{", "utf-8")
+    catalogue = Catalogue.load(tmp_path)
+    first = catalogue.resolve("acme/portrait")
+    (tmp_path / "acme--portrait.json").unlink()
+    assert catalogue.resolve("acme/portrait") == first
+
+
+def test_importing_the_catalogue_reads_no_model_and_no_package_beyond_the_standard_library() -> (
+    None
+):
+    code = (
+        "import sys, darkroom.catalog, darkroom.domain.signature, darkroom.domain.link,"
+        " darkroom.domain.media\n"
+        "tops = {name.partition('.')[0] for name in sys.modules}\n"
+        "print(sorted(tops & {'pydantic', 'httpx', 'boto3', 'botocore', 'aws_lambda_powertools'}))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(PACKAGED.parent.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip() == "[]"

@@ -1,0 +1,119 @@
+"""Record ids, and the token that a webhook URL must carry."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from darkroom.domain import link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KEY = bytes(range(32))
+PREVIOUS = b"the key before this one, 32 long"
+ID = "0123456789abcdefghijklmnop"
+AT = 1_795_000_000_123
+TOKEN = link.token(ID, AT, key=KEY)
+
+
+def test_new_ids_have_the_form_and_differ() -> None:
+    ids = [link.new_id() for _ in range(500)]
+    assert all(link.is_id(one) for one in ids)
+    assert len(set(ids)) == 500
+
+
+def test_every_character_is_as_likely_at_every_place() -> None:
+    ids = [link.new_id() for _ in range(3600)]
+    for place in range(26):
+        counts = Counter(one[place] for one in ids)
+        assert len(counts) == 36
+        # 100 expected, standard deviation 10: seven of them make a false alarm a thing of eras.
+        assert all(30 <= count <= 170 for count in counts.values())
+
+
+def test_an_id_uses_more_than_130_bits_of_its_source() -> None:
+    def source(bits: int) -> Callable[[int], bytes]:
+        return lambda n: bits.to_bytes(n, "big")
+
+    assert len({link.new_id(source(1 << bit)) for bit in range(134)}) == 134
+    assert link.new_id(source(0)) == "0" * 26
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ID[:-1],
+        ID + "a",
+        ID + "\n",
+        ID.upper(),
+        "/" + ID[1:],
+        "é" + ID[1:],
+        "\u0661" + ID[1:],
+        "EVT#" + ID[4:],
+        None,
+        7,
+        ID.encode(),
+    ],
+)
+def test_what_is_no_id(text: object) -> None:
+    assert not link.is_id(text)
+
+
+def test_the_token_is_checked_under_current_and_previous_keys() -> None:
+    assert link.check(TOKEN, ID, AT, keys=[KEY])
+    assert link.check(TOKEN.encode(), ID, AT, keys=[PREVIOUS, KEY])
+    assert not link.check(TOKEN, ID, AT, keys=[PREVIOUS])
+    assert not link.check(TOKEN, ID, AT, keys=[])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        None,
+        7,
+        [TOKEN],
+        TOKEN[:-1],
+        TOKEN + "A",
+        TOKEN + "=",
+        TOKEN.swapcase(),
+        "\ud800",
+        "é" * 32,
+        b"\xff" * 32,
+        "A" * 1_000_000,
+    ],
+)
+def test_no_other_token_passes(given: object) -> None:
+    assert not link.check(given, ID, AT, keys=[KEY, PREVIOUS])
+
+
+def test_a_token_is_for_one_record_only() -> None:
+    assert not link.check(TOKEN, ID[::-1], AT, keys=[KEY])
+    assert not link.check(TOKEN, ID, AT + 1, keys=[KEY])
+    assert not link.check(TOKEN, "\ud800", AT, keys=[KEY])
+    # Digits cannot move from the time to the id.
+    assert link.token("3" + ID, 12, key=KEY) != link.token(ID, 123, key=KEY)
+
+
+@pytest.mark.parametrize("key", [b"", b"fifteen bytes.."])
+def test_a_key_that_could_be_guessed_makes_no_token(key: bytes) -> None:
+    with pytest.raises(ValueError, match="too short"):
+        link.token(ID, AT, key=key)
+    with pytest.raises(ValueError, match="too short"):
+        link.check(TOKEN, ID, AT, keys=[key])
+
+
+@pytest.mark.parametrize("public_url", ["https://api.example.com", "https://api.example.com/"])
+def test_the_webhook_url_survives_parsing(public_url: str) -> None:
+    url = urlsplit(link.webhook_url(public_url, ID, TOKEN))
+    assert (url.scheme, url.netloc, url.path) == (
+        "https",
+        "api.example.com",
+        f"/hooks/replicate/{ID}",
+    )
+    assert parse_qs(url.query, strict_parsing=True) == {"t": [TOKEN]}
+    assert len(TOKEN) == 32

@@ -1,0 +1,551 @@
+"""Checking an input as Replicate would, drawing seeds, and reading models and their schemas."""
+
+from __future__ import annotations
+
+from random import SystemRandom
+from typing import Any
+
+import pytest
+from darkroom.domain.model import (
+    InvalidField,
+    InvalidModel,
+    Model,
+    draw_seed,
+    input_schema_of,
+    output_shape_of,
+    problem_detail,
+    validate_input,
+)
+
+VERSION = "a1" * 32
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "title": "Input",
+    "required": ["prompt"],
+    "properties": {
+        "prompt": {"type": "string", "x-order": 0},
+        "image": {"type": "string", "format": "uri"},
+        "num_outputs": {"type": "integer", "minimum": 1, "maximum": 4},
+        "guidance": {"type": "number", "minimum": 1.5, "maximum": 10},
+        "go_fast": {"type": "boolean"},
+        "output_format": {"type": "string", "enum": ["jpg", "png"]},
+        "width": {"type": "integer", "enum": [64, 128]},
+        "hf_loras": {"type": "array", "items": {"type": "string"}},
+        "extra": {"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}}},
+        "seed": {"type": "integer"},
+    },
+}
+
+
+def problems(schema: dict[str, Any], value: object) -> list[tuple[str, str, str]]:
+    return [(f.type, f.field, f.description) for f in validate_input(schema, value)]
+
+
+def one(schema: dict[str, Any], value: object) -> list[tuple[str, str, str]]:
+    """The problems of one property called `x`."""
+    return problems({"type": "object", "properties": {"x": schema}}, {"x": value})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        {"image": "https://example.com/a.png"},
+        {"image": "http://example.com/a.png?x=1"},
+        {"image": "data:application/octet-stream;base64,AAAA"},
+        {"image": "data:,"},
+        {"num_outputs": 1},
+        {"num_outputs": 4.0},
+        {"guidance": 1.5},
+        {"guidance": 2},
+        {"go_fast": False},
+        {"output_format": "png"},
+        {"width": 128},
+        {"width": 64.0},
+        {"hf_loras": []},
+        {"hf_loras": ["a", "b"]},
+        {"extra": {"a": 1, "b": None}},
+        {"seed": 10**30},
+        {"unknown": {"deep": [1, None, "x"]}},
+        {"prompt": " a fox "},
+    ],
+)
+def test_valid_input(value: dict[str, Any]) -> None:
+    assert problems(SCHEMA, {"prompt": "a fox", **value}) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ({"num_outputs": 0}, ("number_gte", "num_outputs", "Must be greater than or equal to 1")),
+        ({"num_outputs": 5}, ("number_lte", "num_outputs", "Must be less than or equal to 4")),
+        ({"guidance": 1}, ("number_gte", "guidance", "Must be greater than or equal to 1.5")),
+        ({"guidance": 10**400}, ("number_lte", "guidance", "Must be less than or equal to 10")),
+        (
+            {"num_outputs": 1.5},
+            ("invalid_type", "num_outputs", "Invalid type. Expected: integer, given: number"),
+        ),
+        (
+            {"num_outputs": "1"},
+            ("invalid_type", "num_outputs", "Invalid type. Expected: integer, given: string"),
+        ),
+        (
+            {"num_outputs": True},
+            ("invalid_type", "num_outputs", "Invalid type. Expected: integer, given: boolean"),
+        ),
+        (
+            {"guidance": False},
+            ("invalid_type", "guidance", "Invalid type. Expected: number, given: boolean"),
+        ),
+        (
+            {"go_fast": 1},
+            ("invalid_type", "go_fast", "Invalid type. Expected: boolean, given: integer"),
+        ),
+        ({"seed": None}, ("invalid_type", "seed", "Invalid type. Expected: integer, given: null")),
+        (
+            {"hf_loras": "a"},
+            ("invalid_type", "hf_loras", "Invalid type. Expected: array, given: string"),
+        ),
+        (
+            {"hf_loras": ["a", {}]},
+            ("invalid_type", "hf_loras.1", "Invalid type. Expected: string, given: object"),
+        ),
+        (
+            {"prompt": ["a"]},
+            ("invalid_type", "prompt", "Invalid type. Expected: string, given: array"),
+        ),
+        (
+            {"output_format": "gif"},
+            (
+                "enum",
+                "output_format",
+                'output_format must be one of the following: "jpg", "png"',
+            ),
+        ),
+        ({"width": 65}, ("enum", "width", "width must be one of the following: 64, 128")),
+        ({"extra": {}}, ("required", "extra", "a is required")),
+        (
+            {"extra": {"a": "1"}},
+            ("invalid_type", "extra.a", "Invalid type. Expected: integer, given: string"),
+        ),
+        ({"prompt": ""}, ("string_gte", "prompt", "prompt must not be empty")),
+        ({"prompt": " \n\t\u2003"}, ("string_gte", "prompt", "prompt must not be empty")),
+        ({"prompt": "a\0b"}, ("format", "prompt", "Must not contain NUL characters")),
+        ({"hf_loras": ["\0"]}, ("format", "hf_loras", "Must not contain NUL characters")),
+    ],
+)
+def test_one_problem(value: dict[str, Any], problem: tuple[str, str, str]) -> None:
+    kind, field, description = problem
+    found = problems(SCHEMA, {"prompt": "a fox", **value})
+    assert found == [(kind, f"input.{field}", description)]
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "",
+        "fox.png",
+        "/etc/passwd",
+        "file:///etc/passwd",
+        "ftp://example.com/a.png",
+        "javascript:alert(1)",
+        "https://",
+        "https:///a.png",
+        "https://example.com/a b.png",
+        "https://example.com/\n",
+        " https://example.com/a.png",
+        "data:image/png;base64",
+        "data:" + "x" * 1000 + ",AAAA",
+    ],
+)
+def test_a_file_must_be_a_url_or_a_data_uri(uri: str) -> None:
+    found = problems(SCHEMA, {"prompt": "a fox", "image": uri})
+    assert found == [("format", "input.image", "Does not match format 'uri'")]
+
+
+def test_missing_prompt_reads_as_replicate_writes_it() -> None:
+    fields = validate_input(SCHEMA, {})
+    assert fields == [InvalidField("required", "input", "prompt is required")]
+    assert problem_detail(fields) == "- input: prompt is required\n"
+
+
+def test_every_problem_gets_a_line() -> None:
+    fields = validate_input(SCHEMA, {"num_outputs": 0, "output_format": "bmp"})
+    assert problem_detail(fields) == (
+        "- input: prompt is required\n"
+        "- input.num_outputs: Must be greater than or equal to 1\n"
+        '- input.output_format: output_format must be one of the following: "jpg", "png"\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "given"), [([], "array"), ("x", "string"), (None, "null"), (1, "integer")]
+)
+def test_an_input_is_an_object(value: object, given: str) -> None:
+    description = f"Invalid type. Expected: object, given: {given}"
+    assert problems(SCHEMA, value) == [("invalid_type", "input", description)]
+    assert problems({}, value) == [("invalid_type", "input", description)]
+
+
+def test_an_empty_prompt_is_fine_where_none_is_required() -> None:
+    assert problems({"properties": SCHEMA["properties"]}, {"prompt": ""}) == []
+
+
+def test_nul_under_an_unknown_name_does_not_repeat_the_name() -> None:
+    expected = [("format", "input", "Must not contain NUL characters")]
+    assert problems(SCHEMA, {"prompt": "x", "evil\0": 1}) == expected
+    assert problems(SCHEMA, {"prompt": "x", "evil": ["\0"]}) == expected
+
+
+def test_a_hostile_input_gets_a_short_answer() -> None:
+    found = problems(SCHEMA, {"prompt": "x", "hf_loras": [0] * 100_000})
+    assert len(found) == 20
+    branches = {"anyOf": [SCHEMA["properties"]["hf_loras"], {"type": "null"}]}
+    assert len(one(branches, [0] * 100_000)) <= 20
+
+
+def test_any_of() -> None:
+    optional = {"anyOf": [{"type": "string", "format": "uri"}, {"type": "null"}]}
+    assert one(optional, None) == []
+    assert one(optional, "https://example.com") == []
+    assert one(optional, 1) == [
+        ("number_any_of", "input.x", "Must validate at least one schema (anyOf)"),
+        ("invalid_type", "input.x", "Invalid type. Expected: string, given: integer"),
+    ]
+
+
+def test_all_of() -> None:
+    schema = {"allOf": [{"type": "string", "enum": ["a", "b"]}], "default": "a"}
+    assert one(schema, "b") == []
+    assert one(schema, "c") == [("enum", "input.x", 'x must be one of the following: "a", "b"')]
+
+
+def test_lengths() -> None:
+    schema = {"type": "string", "minLength": 2, "maxLength": 3}
+    assert one(schema, "é😀") == []
+    assert one(schema, "a") == [
+        ("string_gte", "input.x", "String length must be greater than or equal to 2")
+    ]
+    assert one(schema, "abcd") == [
+        ("string_lte", "input.x", "String length must be less than or equal to 3")
+    ]
+
+
+def test_several_types_and_nullable() -> None:
+    schema = {"type": ["string", "null"]}
+    assert one(schema, None) == []
+    assert one(schema, 1) == [
+        ("invalid_type", "input.x", "Invalid type. Expected: [string,null], given: integer")
+    ]
+    assert one({"type": "string", "nullable": True}, None) == []
+    assert one({"type": "string", "nullable": "yes"}, None) != []
+
+
+@pytest.mark.parametrize(
+    ("allowed", "value", "fits"),
+    [
+        ([1], True, False),
+        ([0, 1], False, False),
+        ([True], 1, False),
+        ([True], True, True),
+        ([1], 1.0, True),
+        ([None], None, True),
+        ([None, {"a": 1}], {"a": 1}, True),
+        (["1", "0.25"], 1, False),
+    ],
+)
+def test_enum_tells_types_apart(allowed: list[object], value: object, fits: bool) -> None:
+    assert (one({"enum": allowed}, value) == []) is fits
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "colour"},
+        {"type": 7},
+        {"type": ["string", []]},
+        {"type": {}},
+        {"enum": "abc"},
+        {"enum": []},
+        {"minimum": "1", "maximum": None},
+        {"minimum": True, "maximum": float("nan")},
+        {"minimum": float("inf"), "maximum": 10**400},
+        {"items": [1], "properties": 7, "required": "prompt"},
+        {"required": [1, None]},
+        {"anyOf": {"type": "string"}, "allOf": 1},
+        {"anyOf": [7], "allOf": [None]},
+        {"format": ["uri"], "pattern": "((", "$ref": "#/nowhere"},
+        {"minLength": [], "maxLength": "x"},
+    ],
+)
+@pytest.mark.parametrize("value", [1, "x", None, True, [1], {"a": 1}, 2.5])
+def test_what_a_schema_says_unclearly_is_not_checked(schema: dict[str, Any], value: object) -> None:
+    assert one(schema, value) == []
+
+
+def test_a_schema_without_an_end_is_followed_only_so_far() -> None:
+    endless: dict[str, Any] = {"type": "array"}
+    endless["items"] = endless
+    value: object = 1
+    for _ in range(60):
+        value = [value]
+    assert one(endless, value) == []
+    assert one(endless, [[1]]) != []
+
+
+SEEDED = {"properties": {"prompt": {"type": "string"}, "seed": {"type": "integer"}}}
+RANDOM = SystemRandom()
+
+
+class TestSeed:
+    def test_is_drawn_where_none_was_given(self) -> None:
+        given = {"prompt": "a fox"}
+        drawn = draw_seed(SEEDED, given, RANDOM)
+        assert drawn.keys() == {"prompt", "seed"}
+        assert 0 <= drawn["seed"] < 2**31
+        assert given == {"prompt": "a fox"}
+        assert len({draw_seed(SEEDED, given, RANDOM)["seed"] for _ in range(20)}) > 10
+
+    @pytest.mark.parametrize("seed", [0, 7, -1])
+    def test_given_is_kept(self, seed: int) -> None:
+        assert draw_seed(SEEDED, {"seed": seed}, RANDOM) == {"seed": seed}
+
+    @pytest.mark.parametrize(
+        "schema",
+        [
+            {},
+            {"properties": {}},
+            {"properties": {"prompt": {"type": "string"}}},
+            {"properties": {"seed": {"type": "string"}}},
+            {"properties": {"seed": {"type": "integer", "minimum": 5, "maximum": 4}}},
+            {"properties": {"seed": {"type": "integer", "maximum": -1}}},
+            {"properties": {"seed": {"type": "integer", "minimum": 2**40}}},
+            {"properties": {"seed": 3}},
+            {"properties": []},
+        ],
+    )
+    def test_is_not_drawn_where_the_model_takes_none(self, schema: dict[str, Any]) -> None:
+        assert draw_seed(schema, {"prompt": "x"}, RANDOM) == {"prompt": "x"}
+
+    @pytest.mark.parametrize(
+        "seed",
+        [
+            {"type": "integer", "minimum": 3, "maximum": 5},
+            {"type": "integer", "minimum": 2.5, "maximum": 5.5},
+            {"type": ["integer", "null"], "minimum": 3, "maximum": 5},
+            {"anyOf": [{"type": "integer"}, {"type": "null"}], "minimum": 3, "maximum": 5},
+        ],
+    )
+    def test_stays_in_the_models_range(self, seed: dict[str, Any]) -> None:
+        schema = {"properties": {"seed": seed}}
+        drawn = {draw_seed(schema, {}, RANDOM)["seed"] for _ in range(100)}
+        assert drawn == {3, 4, 5}
+
+    def test_null_counts_as_none_given(self) -> None:
+        schema = {"properties": {"seed": {"type": ["integer", "null"]}}}
+        assert isinstance(draw_seed(schema, {"seed": None}, RANDOM)["seed"], int)
+
+
+def openapi(**schemas: object) -> dict[str, Any]:
+    return {"openapi": "3.0.2", "components": {"schemas": schemas}}
+
+
+class TestOpenAPI:
+    def test_enums_come_inline(self) -> None:
+        schema = input_schema_of(
+            openapi(
+                scheduler={
+                    "type": "string",
+                    "title": "scheduler",
+                    "enum": ["DDIM", "K_EULER"],
+                    "description": "An enumeration.",
+                },
+                Input={
+                    "type": "object",
+                    "required": ["prompt"],
+                    "properties": {
+                        "prompt": {"type": "string", "x-order": 0},
+                        "scheduler": {
+                            "allOf": [{"$ref": "#/components/schemas/scheduler"}],
+                            "description": "The sampler",
+                            "default": "K_EULER",
+                            "x-order": 1,
+                        },
+                        "others": {
+                            "type": "array",
+                            "items": {"$ref": "#/components/schemas/scheduler"},
+                        },
+                        "maybe": {
+                            "anyOf": [
+                                {"$ref": "#/components/schemas/scheduler"},
+                                {"type": "null"},
+                            ]
+                        },
+                    },
+                },
+            )
+        )
+        enum = {"type": "string", "title": "scheduler", "enum": ["DDIM", "K_EULER"]}
+        assert schema["required"] == ["prompt"]
+        properties = schema["properties"]
+        assert properties["prompt"] == {"type": "string", "x-order": 0}
+        assert properties["scheduler"] == {
+            **enum,
+            "description": "The sampler",
+            "default": "K_EULER",
+            "x-order": 1,
+        }
+        assert properties["others"]["items"] == {**enum, "description": "An enumeration."}
+        assert properties["maybe"]["anyOf"][0]["enum"] == ["DDIM", "K_EULER"]
+        assert problems(schema, {"prompt": "x", "scheduler": "PNDM"}) == [
+            (
+                "enum",
+                "input.scheduler",
+                'scheduler must be one of the following: "DDIM", "K_EULER"',
+            )
+        ]
+
+    @pytest.mark.parametrize(
+        "schema",
+        [
+            None,
+            7,
+            [],
+            {},
+            {"components": []},
+            {"components": {"schemas": None}},
+            openapi(),
+            openapi(Input=None),
+            openapi(Input={"$ref": "#/components/schemas/Input"}),
+            openapi(Input={"allOf": [{"$ref": "#/components/schemas/Input"}] * 10}),
+            openapi(Input={"$ref": "https://example.com/schema.json"}),
+            openapi(Input={"$ref": ["x"], "allOf": {"type": "string"}}),
+        ],
+    )
+    def test_a_useless_schema_checks_nothing(self, schema: object) -> None:
+        assert input_schema_of(schema) == {}
+
+    @pytest.mark.parametrize(
+        ("output", "shape"),
+        [
+            ({"type": "array", "items": {"type": "string", "format": "uri"}}, "array"),
+            ({"type": "string", "format": "uri"}, "string"),
+            ({"$ref": "#/components/schemas/List"}, "array"),
+            ({"type": "object"}, "string"),
+            ({}, "string"),
+            (None, "string"),
+        ],
+    )
+    def test_output_shape(self, output: object, shape: str) -> None:
+        assert output_shape_of(openapi(Output=output, List={"type": "array"})) == shape
+        assert output_shape_of(None) == "string"
+
+
+ENTRY: dict[str, Any] = {
+    "model": "acme/portrait",
+    "task": "text-to-image",
+    "official": False,
+    "version": VERSION,
+    "input_schema": SCHEMA,
+    "output": "string",
+    "typical_seconds": 4,
+    "price": {"unit": "image", "usd": 0.01},
+}
+
+
+class TestModel:
+    def test_reads_an_entry(self) -> None:
+        model = Model.from_dict(
+            {
+                **ENTRY,
+                "known_versions": ["0" * 64],
+                "version_aliases": {"f" * 64: "old"},
+                "deadline_seconds": 600,
+                "description": "Portraits",
+                "price_note": "Agreed",
+            }
+        )
+        assert (model.model, model.version, model.official) == ("acme/portrait", VERSION, False)
+        assert model.typical_seconds == 4.0
+        assert model.known_versions == ("0" * 64,)
+        assert model.version_aliases == {"f" * 64: "old"}
+        assert (model.deadline_seconds, model.output) == (600, "string")
+
+    def test_what_may_be_left_out(self) -> None:
+        model = Model.from_dict(ENTRY)
+        assert (model.known_versions, model.version_aliases) == ((), {})
+        assert (model.deadline_seconds, model.description) == (None, "")
+        official = Model.from_dict({**ENTRY, "official": True, "version": None})
+        assert official.version is None
+
+    @pytest.mark.parametrize("name", [*ENTRY.keys() - {"version"}])
+    def test_what_may_not(self, name: str) -> None:
+        with pytest.raises(InvalidModel, match=f"field '{name}' is missing"):
+            Model.from_dict({key: value for key, value in ENTRY.items() if key != name})
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("model", "portrait"),
+            ("model", "Acme/Portrait"),
+            ("model", "../portrait"),
+            ("model", "acme/portrait\n"),
+            ("model", None),
+            ("task", ""),
+            ("official", "yes"),
+            ("version", "latest"),
+            ("version", VERSION.upper()),
+            ("version", 7),
+            ("input_schema", []),
+            ("input_schema", {"type": "object"}),
+            ("output", "file"),
+            ("output", ["array"]),
+            ("typical_seconds", 0),
+            ("typical_seconds", "4"),
+            ("typical_seconds", True),
+            ("price", 0.01),
+            ("price", {"unit": "image"}),
+            ("price", {"unit": "picture", "usd": 0.01}),
+            ("price", {"unit": ["image"], "usd": 0.01}),
+            ("price", {"unit": "image", "usd": -0.01}),
+            ("price", {"unit": "image", "usd": "0.01"}),
+            ("price", {"unit": "image", "usd": 0.01, "currency": "EUR"}),
+            ("description", None),
+            ("price_note", 1),
+            ("known_versions", "0" * 64),
+            ("known_versions", ["latest"]),
+            ("version_aliases", ["f" * 64]),
+            ("version_aliases", {"latest": "note"}),
+            ("version_aliases", {"f" * 64: None}),
+            ("deadline_seconds", 0),
+            ("deadline_seconds", True),
+            ("deadline_seconds", 1.5),
+        ],
+    )
+    def test_refuses_and_names_the_field(self, name: str, value: object) -> None:
+        with pytest.raises(InvalidModel, match=f"field '{name}' must be"):
+            Model.from_dict({**ENTRY, name: value})
+
+    @pytest.mark.parametrize("data", [None, [], "x", 7])
+    def test_refuses_what_is_no_object(self, data: object) -> None:
+        with pytest.raises(InvalidModel, match="JSON object"):
+            Model.from_dict(data)
+
+    def test_refuses_a_misspelt_field(self) -> None:
+        with pytest.raises(InvalidModel, match="unknown field 'dead_line'"):
+            Model.from_dict({**ENTRY, "dead_line": 5})
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"official": True},
+            {"version": None},
+            {"official": True, "version": None, "version_aliases": {"f" * 64: "old"}},
+        ],
+    )
+    def test_a_version_belongs_to_a_model_that_is_run_by_version(
+        self, changes: dict[str, Any]
+    ) -> None:
+        with pytest.raises(InvalidModel, match="pinned version"):
+            Model.from_dict({**ENTRY, **changes})

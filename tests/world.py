@@ -1,0 +1,197 @@
+"""The whole of Darkroom over the fakes: services wired as in production, moved by hand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from darkroom.adapters.items import read_prediction
+from darkroom.catalog import Catalogue
+from darkroom.domain import link, signature
+from darkroom.domain.timings import Timings
+from darkroom.services.cancel import Cancel
+from darkroom.services.carry_out import CarryOut
+from darkroom.services.changes import Changes
+from darkroom.services.create import Create
+from darkroom.services.deliver import DeliverCallback
+from darkroom.services.dispatch import Dispatch
+from darkroom.services.persist import Persist
+from darkroom.services.read import Read
+from darkroom.services.receive import Receive, Received
+from darkroom.services.relay import Relay
+from darkroom.services.shown import Shown
+from darkroom.services.submit import NewPrediction, Submit
+from darkroom.services.sweep import Sweep, Tick
+from tests.fakes import (
+    FakeBus,
+    FakeCallbacks,
+    FakeClock,
+    FakeControls,
+    FakeDeliveries,
+    FakeFetcher,
+    FakeOutputs,
+    FakePredictions,
+    FakeProvider,
+    FakeQueue,
+    FakeSecrets,
+    FakeSigner,
+    FakeUploads,
+)
+
+if TYPE_CHECKING:
+    from darkroom.domain.prediction import Prediction
+
+PUBLIC_URL = "https://darkroom.test"
+SCHNELL = "black-forest-labs/flux-schnell"
+PNG = (
+    b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x02\x00\x00\x00\x03\x08\x02\x00\x00\x00"
+    b"\x12\x34\x56\x78\x00\x00\x00\x00IEND\xaeB`\x82"
+)
+"""A picture of 2 by 3 pixels as far as its header and its end go."""
+
+
+@dataclass
+class World:
+    """Every use case over one set of fakes. `settle` moves everything until nothing moves."""
+
+    dedicated: bool = False
+    timings: Timings = field(default_factory=Timings)
+    open_models: bool = False
+
+    def __post_init__(self) -> None:
+        self.clock = FakeClock()
+        self.store = FakePredictions()
+        self.controls = FakeControls()
+        self.provider = FakeProvider(self.clock)
+        self.uploads = FakeUploads(self.clock)
+        self.outputs = FakeOutputs()
+        self.fetcher = FakeFetcher()
+        self.secrets = FakeSecrets()
+        self.bus = FakeBus()
+        self.deliveries = FakeDeliveries()
+        self.callbacks = FakeCallbacks()
+        self.persist_queue, self.dispatch_queue, self.deliver_queue = (
+            FakeQueue(),
+            FakeQueue(),
+            FakeQueue(),
+        )
+        signer = FakeSigner()
+        self.shown = Shown(signer, PUBLIC_URL)
+        self.changes = Changes(
+            self.store, self.clock, self.timings, dedicated_account=self.dedicated
+        )
+        create = Create(
+            self.changes, self.provider, signer, self.secrets, lambda: 0.5, PUBLIC_URL
+        )
+        self.submit = Submit(
+            changes=self.changes,
+            create=create,
+            provider=self.provider,
+            catalogue=Catalogue.load,
+            controls=self.controls,
+            uploads=self.uploads,
+            random=Random(7),
+            retention_days=90,
+            open_models=self.open_models,
+            public_url=PUBLIC_URL,
+        )
+        self.read = Read(self.store)
+        self.cancel = Cancel(self.changes, self.provider, self.read)
+        self.receive = Receive(self.changes, self.secrets)
+        self.dispatch = Dispatch(self.changes, create, self.provider)
+        carry_out = CarryOut(
+            persist=self.persist_queue,
+            dispatch=self.dispatch_queue,
+            deliver=self.deliver_queue,
+            bus=self.bus,
+            deliveries=self.deliveries,
+            clock=self.clock,
+        )
+        self.relay = Relay(carry_out, self.store)
+        self.persist = Persist(self.changes, self.fetcher, self.outputs)
+        self.deliver = DeliverCallback(
+            self.deliveries, self.store, self.callbacks, self.secrets, self.shown, self.clock
+        )
+        self.sweep_service = Sweep(
+            changes=self.changes,
+            provider=self.provider,
+            carry_out=carry_out,
+            deliveries=self.deliveries,
+            deliver=self.deliver_queue,
+            secrets=self.secrets,
+        )
+
+    # What clients do
+
+    def accept(self, input_: dict[str, Any] | None = None, **request: Any) -> Prediction:
+        """Submit a flux-schnell prediction and return the record as submit left it."""
+        request.setdefault("tenant", "acme")
+        request.setdefault("reference", SCHNELL)
+        wanted = NewPrediction(input=input_ or {"prompt": "a corgi"}, **request)
+        return self.submit(wanted).record
+
+    def record(self, id_: str) -> Prediction:
+        """The record as it is stored now."""
+        found = self.store.get(id_)
+        assert found is not None
+        return found
+
+    # What the provider does
+
+    def succeed(self, provider_id: str, *names: str) -> None:
+        """End it well, with one picture for each name, served by the fake output host."""
+        urls = [f"https://replicate.delivery/{provider_id}/{name}" for name in names or ["0.png"]]
+        self.fetcher.pages.update(dict.fromkeys(urls, PNG))
+        self.provider.finish(provider_id, output=urls)
+
+    def webhook(
+        self, id_: str, provider_id: str, *, token: str | None = None, key: bytes | None = None
+    ) -> Received:
+        """Deliver what the provider knows of `provider_id` to the record's webhook URL."""
+        record = self.record(id_)
+        body = json.dumps(self.provider.body(provider_id)).encode()
+        now = self.clock() // 1000
+        mac = signature.sign("msg_1", now, body, key=key or self.secrets.webhook[0])
+        headers = {
+            "webhook-id": "msg_1",
+            "webhook-timestamp": str(now),
+            "webhook-signature": mac,
+        }
+        if token is None:
+            token = link.token(id_, record.created_at, key=self.secrets.link[0])
+        return self.receive(id_, token, headers, body)
+
+    # What AWS does
+
+    def run_stream(self) -> None:
+        """Hand every change in the stream to relay, in order."""
+        while self.store.stream:
+            old, new = self.store.stream.pop(0)
+            self.relay(read_prediction(old) if old else None, read_prediction(new))
+
+    def run_queues(self) -> None:
+        """Run every message that waits, whatever its delay."""
+        for message in self.persist_queue.take():
+            self.persist(message["id"])
+        for message in self.dispatch_queue.take():
+            if message["action"] == "create":
+                self.dispatch.create_upstream(message["id"])
+            else:
+                self.dispatch.cancel_upstream(message["id"], message["provider_id"])
+        for message in self.deliver_queue.take():
+            self.deliver(message["prediction"], message["event"])
+
+    def sweep(self, seconds: float = 0) -> Tick:
+        """Let time pass, then run one tick."""
+        self.clock.advance(seconds)
+        return self.sweep_service(lambda: 50_000)
+
+    def settle(self) -> None:
+        """Run stream and queues until nothing is left to do at this moment."""
+        while self.store.stream or any(
+            map(len, (self.persist_queue, self.dispatch_queue, self.deliver_queue))
+        ):
+            self.run_stream()
+            self.run_queues()
