@@ -6,16 +6,18 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from local.replicate.server import Emulator, running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 TOKEN = "r8_emulator_tests"
 SCHNELL = "black-forest-labs/flux-schnell"
@@ -111,12 +113,17 @@ def emulator() -> Iterator[Emulator]:
         yield emulator
 
 
-@pytest.fixture
-def client(emulator: Emulator) -> Iterator[Client]:
+@pytest.fixture(scope="session")
+def shared_client(emulator: Emulator) -> Iterator[Client]:
     with Client(emulator.url) as client:
-        client.faults()
         yield client
-        client.delete("/_emulator/faults")
+
+
+@pytest.fixture
+def client(shared_client: Client) -> Iterator[Client]:
+    shared_client.faults()
+    yield shared_client
+    shared_client.delete("/_emulator/faults")
 
 
 @pytest.fixture

@@ -5,14 +5,22 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from local.replicate.server import Emulator, running
+from local.replicate.server import running
 from tests.emulator.conftest import SCHNELL, TOKEN, Client, until
 
+if TYPE_CHECKING:
+    from local.replicate.server import Emulator
+
 SDXL = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"
+BAD_EVENT = (
+    "- webhook_events_filter.0: webhook_events_filter.0 must be one of the following: "
+    '"start", "output", "logs", "completed"\n'
+)
 REQUIRED = {"id", "model", "version", "input", "output", "data_removed", "error", "status"} | {
     "created_at",
     "urls",
@@ -132,11 +140,7 @@ class TestCreate:
             ({"webhook": "ftp://x/"}, "- webhook: Does not match format 'uri'\n"),
             ({"webhook": "http://[::1"}, "- webhook: Does not match format 'uri'\n"),
             ({"stream": 1}, "- stream: Invalid type. Expected: boolean, given: integer\n"),
-            (
-                {"webhook_events_filter": ["done"]},
-                "- webhook_events_filter.0: webhook_events_filter.0 must be one of the "
-                'following: "start", "output", "logs", "completed"\n',
-            ),
+            ({"webhook_events_filter": ["done"]}, BAD_EVENT),
         ],
     )
     def test_bad_top_level_values(self, client: Client, extra: dict, detail: str) -> None:
@@ -237,7 +241,7 @@ class TestGetListCancel:
             third = client.get(second["next"]).json()
             pages = [[item["id"] for item in page["results"]] for page in (first, second, third)]
             assert [len(page) for page in pages] == [100, 100, 5]
-            assert sum(pages, []) == ids
+            assert [one for page in pages for one in page] == ids
             assert third["next"] is None
             assert client.get(third["previous"]).json()["results"] == second["results"]
             assert problem(client.get("/v1/predictions?cursor=xx"))["status"] == 404

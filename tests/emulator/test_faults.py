@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from local.replicate.server import Emulator
 from tests.emulator.conftest import SCHNELL, Client, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.replicate.server import Emulator
 
 BODY = {"version": SCHNELL, "input": {"prompt": "a fault"}}
 

@@ -41,8 +41,8 @@ def test_model_failures(client: Client) -> None:
         ("http://127.0.0.1:1/x.png", "Could not download image from 127.0.0.1:1: ConnectError."),
         ("data:image/png;base64,AAAA", "Could not read image: cannot identify image file."),
         ("data:image/png;base64,A", "Could not read image: not a valid data URI."),
-        ("data:nothing", "Could not read image: not a valid data URI."),
-        ("http://[", "Could not download image from that address: InvalidURL."),
+        ("http://[", "Could not download image from that address: ConnectError."),
+        ("http://x:y/", "Could not download image from x:y: InvalidURL."),
     ],
 )
 def test_inputs_that_cannot_be_had(client: Client, image: str, error: str) -> None:
@@ -51,7 +51,7 @@ def test_inputs_that_cannot_be_had(client: Client, image: str, error: str) -> No
 
 
 def test_input_that_answers_404(client: Client) -> None:
-    image = str(client.base_url) + "outputs/gone/out-0.png"
+    image = f"{client.base_url}/outputs/gone/out-0.png"
     body = client.create("black-forest-labs/flux-dev", wait=True, image=image)
     assert body["error"] == "Could not download image: HTTP 404."
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from local.replicate.server import Emulator
 from tests.emulator.conftest import Client, Receiver, until
+
+if TYPE_CHECKING:
+    from local.replicate.server import Emulator
 
 
 def create(client: Client, receiver: Receiver, *events: str, **values: object) -> dict:
@@ -78,7 +82,7 @@ def test_it_gives_up_after_seven_attempts(client: Client) -> None:
     prediction = client.create(body=body)
     tried = until(lambda: len(a := attempts(client, prediction)) == 7 and a)
     assert all("ConnectError" in attempt["error"] for attempt in tried)
-    pauses = [b["time"] - a["time"] for a, b in zip(tried, tried[1:], strict=False)]
+    pauses = [b["time"] - a["time"] for a, b in pairwise(tried)]
     assert pauses == pytest.approx([0.02, 0.04, 0.08, 0.16, 0.32, 0.64], abs=0.2)
 
 

@@ -35,8 +35,8 @@ MODELS: dict[str, tuple[dict[str, Any], str, str]] = {
         {"prompt": "a fox"},
         "array",
         (
-            "prompt aspect_ratio image prompt_strength num_outputs num_inference_steps guidance seed"
-            " output_format output_quality disable_safety_checker go_fast megapixels"
+            "prompt aspect_ratio image prompt_strength num_outputs num_inference_steps guidance"
+            " seed output_format output_quality disable_safety_checker go_fast megapixels"
         ),
     ),
     "black-forest-labs/flux-pro": (

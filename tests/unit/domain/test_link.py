@@ -66,6 +66,7 @@ def test_what_is_no_id(text: object) -> None:
 def test_the_token_is_checked_under_current_and_previous_keys() -> None:
     assert link.check(TOKEN, ID, AT, keys=[KEY])
     assert link.check(TOKEN.encode(), ID, AT, keys=[PREVIOUS, KEY])
+    assert link.check(TOKEN, ID, AT, keys=[KEY, PREVIOUS])
     assert not link.check(TOKEN, ID, AT, keys=[PREVIOUS])
     assert not link.check(TOKEN, ID, AT, keys=[])
 

@@ -163,6 +163,7 @@ def test_a_jpeg_thumbnail_is_not_the_picture() -> None:
     data = encode(picture(200, 100), "JPEG")
     segment = b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
     assert media.size(data[:2] + segment + data[2:], media.JPEG) == (200, 100)
+    assert not is_complete(media.JPEG, data[:2] + segment + data[2:100])
     assert media.size(data[:2] + b"\xff\xff\xff" + data[2:], media.JPEG) == (200, 100)
 
 

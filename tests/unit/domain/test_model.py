@@ -342,6 +342,10 @@ class TestSeed:
         drawn = {draw_seed(schema, {}, RANDOM)["seed"] for _ in range(100)}
         assert drawn == {3, 4, 5}
 
+    def test_is_never_negative(self) -> None:
+        schema = {"properties": {"seed": {"type": "integer", "minimum": -5, "maximum": 0}}}
+        assert {draw_seed(schema, {}, RANDOM)["seed"] for _ in range(100)} == {0}
+
     def test_null_counts_as_none_given(self) -> None:
         schema = {"properties": {"seed": {"type": ["integer", "null"]}}}
         assert isinstance(draw_seed(schema, {"seed": None}, RANDOM)["seed"], int)

@@ -1,0 +1,142 @@
+"""What differs between stages, and nothing else does."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Self
+
+from aws_cdk.aws_lambda import ApplicationLogLevel
+from aws_cdk.aws_logs import RetentionDays
+from darkroom.domain.timings import Timings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class UnknownStageError(Exception):
+    """No stage has this name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Domain:
+    """A custom domain for the API. Replicate calls back to URLs that were baked into predictions
+    hours ago, so a domain of your own outlives a replaced API."""
+
+    name: str
+    certificate_arn: str
+    """An ACM certificate for `name` in the stack's own region."""
+    hosted_zone_id: str | None = None
+    hosted_zone_name: str | None = None
+    """Both or neither: with them the alias record is made, without them point DNS yourself."""
+    close_default_endpoint: bool = False
+    """Turn the execute-api address off. Predictions in flight must not still name it."""
+
+    def __post_init__(self) -> None:
+        if (self.hosted_zone_id is None) != (self.hosted_zone_name is None):
+            raise ValueError("hosted_zone_id and hosted_zone_name go together")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageConfig:
+    """The settings of one deployment."""
+
+    name: str
+    retain: bool
+    """Keep tables, buckets and secrets when their stack goes, and protect the tables."""
+    recovery_days: int | None
+    """Point-in-time recovery of the Predictions table, 1 to 35 days."""
+    retention_days: int = 90
+    """Life of a record. Outputs expire a day later, so a record never shows a file that is gone."""
+    log_retention: RetentionDays = RetentionDays.ONE_MONTH
+    log_level: ApplicationLogLevel = ApplicationLogLevel.INFO
+    tracing: bool = False
+    throttle_rate: int = 50
+    """Requests a second over the whole API, before any tenant's own limit."""
+    throttle_burst: int = 100
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose browsers may call the API; none by default."""
+    domain: Domain | None = None
+    webhook_concurrency: int | None = None
+    """Reserved for the webhook function, so that a flood of submits cannot starve it. An account
+    must keep 100 unreserved; a new account may have no more than 10 in all."""
+    queue_concurrency: int = 5
+    """At most so many invocations at once for each queue (2 to 1000)."""
+    queue_visibility_s: int | None = None
+    """Overrides the visibility time-out of all queues; by default 6 times the function's."""
+    timings: Timings = field(default_factory=Timings)
+    catalogue: Path | None = None
+    """A folder of *.json laid over the packaged catalogue, `aliases.json` included: a file of the
+    same name replaces the packaged one."""
+    open_models: bool = False
+    """Let any pinned version through, not only catalogue models."""
+    dedicated_account: bool = False
+    """Nothing but this deployment uses the Replicate account."""
+    local_callbacks: bool = False
+    """Adds the LocalCallbacks parameter, which lets callbacks go to 127.0.0.1."""
+
+    @classmethod
+    def local(cls) -> Self:
+        """The embedded cloud: recovery shows within seconds."""
+        return cls(
+            name="local",
+            retain=False,
+            recovery_days=None,
+            log_retention=RetentionDays.ONE_DAY,
+            queue_concurrency=4,
+            queue_visibility_s=15,
+            timings=Timings(
+                create_margin_s=2,
+                create_silence_s=10,
+                unknown_poll_s=2,
+                first_poll_s=3,
+                poll_max_s=10,
+                store_grace_s=10,
+                store_retry_s=1,
+                effects_grace_s=3,
+                cancel_retry_s=2,
+                parked_retry_s=5,
+                refused_retry_s=1,
+                claim_s=5,
+            ),
+            # The emulated account is ours alone, so its list may serve as evidence.
+            dedicated_account=True,
+            local_callbacks=True,
+        )
+
+    @classmethod
+    def dev(cls) -> Self:
+        """An AWS account to try things in: everything goes with the stack."""
+        return cls(name="dev", retain=False, recovery_days=1)
+
+    @classmethod
+    def prod(cls) -> Self:
+        """An AWS account that people rely on."""
+        return cls(
+            name="prod",
+            retain=True,
+            recovery_days=35,
+            log_retention=RetentionDays.THREE_MONTHS,
+            throttle_rate=500,
+            throttle_burst=1000,
+            webhook_concurrency=50,
+            queue_concurrency=50,
+        )
+
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """The stage of this name. Raises UnknownStageError."""
+        stages = {"local": cls.local, "dev": cls.dev, "prod": cls.prod}
+        if name not in stages:
+            raise UnknownStageError(f"no stage {name!r}; choose one of {', '.join(stages)}")
+        return stages[name]()
+
+    def timing_overrides(self) -> str:
+        """The timings that differ from the code's own, as the JSON object that TIMINGS takes."""
+        default = Timings()
+        overrides = {
+            f.name: getattr(self.timings, f.name)
+            for f in fields(Timings)
+            if getattr(self.timings, f.name) != getattr(default, f.name)
+        }
+        return json.dumps(overrides, sort_keys=True)

@@ -1,0 +1,75 @@
+"""The control surface under /_emulator: faults, what happened, and the end of the hour."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.routing import Route
+
+from local.replicate.faults import FaultsError
+from local.replicate.wire import invalid, json_response, read_json, timestamp
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from local.replicate.server import Emulator
+
+
+class Control:
+    """Needs no token: whoever reaches the emulator may command it."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+
+    def routes(self) -> list[Route]:
+        """All of /_emulator."""
+        return [
+            Route("/_emulator/faults", self.get_faults, methods=["GET"]),
+            Route("/_emulator/faults", self.put_faults, methods=["PUT"]),
+            Route("/_emulator/faults", self.delete_faults, methods=["DELETE"]),
+            Route("/_emulator/predictions", self.predictions, methods=["GET"]),
+            Route("/_emulator/expire", self.expire, methods=["POST"]),
+            Route("/_emulator/webhooks", self.webhooks, methods=["GET"]),
+            Route("/_emulator/requests", self.requests, methods=["GET"]),
+        ]
+
+    async def get_faults(self, _request: Request) -> Response:
+        return json_response(self._emulator.faults.as_dict())
+
+    async def put_faults(self, request: Request) -> Response:
+        try:
+            self._emulator.faults.replace(await read_json(request))
+        except FaultsError as error:
+            raise invalid(
+                [("invalid", name, text) for name, text in error.problems.items()]
+            ) from None
+        return await self.get_faults(request)
+
+    async def delete_faults(self, request: Request) -> Response:
+        self._emulator.faults.reset()
+        return await self.get_faults(request)
+
+    async def predictions(self, _request: Request) -> Response:
+        return json_response(
+            [
+                {
+                    "id": prediction.id,
+                    "status": prediction.status,
+                    "input": prediction.input,
+                    "webhook": prediction.webhook,
+                    "created_at": timestamp(prediction.created),
+                }
+                for prediction in self._emulator.predictions.oldest_first()
+            ]
+        )
+
+    async def expire(self, _request: Request) -> Response:
+        self._emulator.files.clear()
+        return json_response({"predictions": self._emulator.predictions.expire()})
+
+    async def webhooks(self, _request: Request) -> Response:
+        return json_response(self._emulator.webhooks.attempts())
+
+    async def requests(self, _request: Request) -> Response:
+        return json_response(list(self._emulator.requests))

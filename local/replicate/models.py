@@ -1,0 +1,200 @@
+"""The models that the emulator serves: Darkroom's catalogue, and a few of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import darkroom.catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+CATALOGUE = Path(darkroom.catalog.__file__).parent
+CREATED_AT = "2024-08-01T00:00:00.000000Z"
+
+STREAM_TEXT: dict[str, Any] = {
+    "model": "emulator/stream-text",
+    "task": "text",
+    "official": False,
+    "version": hashlib.sha256(b"emulator/stream-text").hexdigest(),
+    "description": "Writes a few words about the prompt, one at a time.",
+    "input_schema": {
+        "type": "object",
+        "title": "Input",
+        "required": ["prompt"],
+        "properties": {
+            "prompt": {"type": "string", "title": "Prompt", "x-order": 0},
+            "max_tokens": {
+                "type": "integer",
+                "title": "Max Tokens",
+                "default": 24,
+                "minimum": 1,
+                "maximum": 512,
+                "x-order": 1,
+            },
+        },
+    },
+    "output": "text",
+    "typical_seconds": 2,
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model with the one schema that all its versions share here."""
+
+    owner: str
+    name: str
+    description: str
+    official: bool
+    version: str
+    """The hash shown as the latest version; made up for an official model that names none."""
+    versions: frozenset[str]
+    input_schema: dict[str, Any]
+    output: str
+    """`array` or `string` of pictures, or `text`, streamed."""
+    typical_seconds: float
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.owner}/{self.name}"
+
+    @property
+    def shown_version(self) -> str | None:
+        """What predictions say instead of the version they ran; None: they say the version."""
+        return "hidden" if self.official else None
+
+    def with_defaults(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The input as the model sees it; properties without a default stay absent."""
+        properties = self.input_schema.get("properties", {})
+        defaults = {name: p["default"] for name, p in properties.items() if "default" in p}
+        return defaults | given
+
+    def file_inputs(self) -> list[str]:
+        """Names of the properties that hold a file: a URL or a data URI."""
+        properties = self.input_schema.get("properties", {})
+        return [name for name, p in properties.items() if p.get("format") == "uri"]
+
+    def openapi_schema(self) -> dict[str, Any]:
+        """The schema as Cog publishes it: every enum a component of its own."""
+        components: dict[str, Any] = {}
+        properties: dict[str, Any] = {}
+        for name, declared in self.input_schema.get("properties", {}).items():
+            shown = {key: value for key, value in declared.items() if key not in ("enum", "type")}
+            if "enum" in declared:
+                components[name] = {
+                    "enum": declared["enum"],
+                    "type": declared.get("type", "string"),
+                    "title": name,
+                    "description": "An enumeration.",
+                }
+                shown.pop("title", None)
+                properties[name] = {"allOf": [{"$ref": f"#/components/schemas/{name}"}], **shown}
+            else:
+                properties[name] = declared
+        components["Input"] = {**self.input_schema, "properties": properties}
+        components["Output"] = _output_schema(self.output)
+        return {
+            "openapi": "3.0.2",
+            "info": {"title": "Cog", "version": "0.1.0"},
+            "paths": {},
+            "components": {"schemas": components},
+        }
+
+    def version_view(self, version: str | None = None) -> dict[str, Any]:
+        """The body of the version routes."""
+        return {
+            "id": version or self.version,
+            "created_at": CREATED_AT,
+            "cog_version": "0.9.5",
+            "openapi_schema": self.openapi_schema(),
+        }
+
+    def view(self, run_count: int) -> dict[str, Any]:
+        """The body of the model routes."""
+        return {
+            "url": f"https://replicate.com/{self.full_name}",
+            "owner": self.owner,
+            "name": self.name,
+            "description": self.description,
+            "visibility": "public",
+            "is_official": self.official,
+            "github_url": None,
+            "paper_url": None,
+            "license_url": None,
+            "run_count": run_count,
+            "cover_image_url": None,
+            "default_example": None,
+            "latest_version": self.version_view(),
+            "created_at": CREATED_AT,
+        }
+
+
+def _output_schema(output: str) -> dict[str, Any]:
+    if output == "text":
+        return {
+            "type": "array",
+            "items": {"type": "string"},
+            "title": "Output",
+            "x-cog-array-type": "iterator",
+            "x-cog-array-display": "concatenate",
+        }
+    file: dict[str, Any] = {"type": "string", "format": "uri"}
+    return {**file, "title": "Output"} if output == "string" else _list_of(file)
+
+
+def _list_of(item: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": item, "title": "Output"}
+
+
+def read_model(entry: dict[str, Any]) -> Model:
+    """A model from an entry in the form of Darkroom's catalogue."""
+    owner, _, name = entry["model"].partition("/")
+    known = entry.get("known_versions", [])
+    made_up = hashlib.sha256(entry["model"].encode()).hexdigest()
+    version = entry.get("version") or next(iter(known), made_up)
+    return Model(
+        owner=owner,
+        name=name,
+        description=entry.get("description", ""),
+        official=bool(entry["official"]),
+        version=version,
+        versions=frozenset({version, *known}),
+        input_schema=entry["input_schema"],
+        output=entry["output"],
+        typical_seconds=float(entry["typical_seconds"]),
+    )
+
+
+class Models:
+    """Finds a model by any of the three forms of a version reference."""
+
+    def __init__(self, extra: Iterable[dict[str, Any]] = ()) -> None:
+        files = sorted(CATALOGUE.glob("*--*.json"))
+        entries = [json.loads(file.read_text("utf-8")) for file in files]
+        self.all = [read_model(entry) for entry in (*entries, STREAM_TEXT, *extra)]
+        self._by_name = {model.full_name: model for model in self.all}
+        self._by_version = {version: model for model in self.all for version in model.versions}
+
+    def named(self, owner: str, name: str) -> Model | None:
+        """The model with this name."""
+        return self._by_name.get(f"{owner}/{name}")
+
+    def resolve(self, reference: str) -> tuple[Model, str] | None:
+        """Model and version hash for `owner/name` (official ones only), `owner/name:hash`, `hash`.
+
+        Darkroom's aliases are its own: upstream does not know them.
+        """
+        name, colon, version = reference.partition(":")
+        if not colon and "/" in name:
+            model = self._by_name.get(name)
+            return (model, model.version) if model and model.official else None
+        version = version if colon else name
+        model = self._by_version.get(version)
+        if model is None or (colon and model.full_name != name):
+            return None
+        return model, version

@@ -1,0 +1,353 @@
+"""Predictions and their life: starting, processing, and one terminal state."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from local.replicate.inputs import ModelError
+from local.replicate.pictures import render
+from local.replicate.streams import Stream
+from local.replicate.webhooks import Message
+from local.replicate.wire import encode, timestamp
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from local.replicate.faults import Faults
+    from local.replicate.inputs import InputFetcher
+    from local.replicate.models import Model
+    from local.replicate.outputs import Outputs
+    from local.replicate.webhooks import WebhookSender
+
+logger = logging.getLogger(__name__)
+
+EVENTS = ("start", "output", "logs", "completed")
+TERMINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
+ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+STARTING_SHARE = 0.15
+"""The part of a model's typical time that goes by before it starts."""
+THROTTLE_S = 0.5
+"""`output` and `logs` webhooks of one prediction are at least so far apart."""
+PROGRESS_LINES = 8
+NSFW = "All generated images contained NSFW content. Try running it again with a different prompt."
+
+
+@dataclass(eq=False, kw_only=True)
+class Prediction:
+    """One prediction, from its creation on; it outlives the deletion of its data."""
+
+    seq: int
+    model: Model
+    version: str
+    input: dict[str, Any]
+    webhook: str | None
+    events: tuple[str, ...]
+    time_scale: float
+    cancel_after: float | None
+    created: float
+    id: str = field(default_factory=lambda: "".join(secrets.choice(ID_ALPHABET) for _ in range(26)))
+    status: str = "starting"
+    started: float | None = None
+    completed: float | None = None
+    logs: str = ""
+    output: Any = None
+    output_paths: list[str] = field(default_factory=list)
+    error: str | None = None
+    data_removed: bool = False
+    stream: Stream | None = None
+    told_at: float = 0.0
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+    @property
+    def terminal(self) -> bool:
+        return self.status in TERMINAL
+
+    def view(self, base_url: str, *, echo_webhook: bool) -> dict[str, Any]:
+        """The body of GET, of a list item and of a webhook."""
+        own = f"{base_url}/v1/predictions/{self.id}"
+        urls = {"get": own, "cancel": f"{own}/cancel", "web": f"{base_url}/p/{self.id}"}
+        if self.stream:
+            urls["stream"] = f"{base_url}/v1/streams/{self.stream.token}"
+        body: dict[str, Any] = {
+            "id": self.id,
+            "model": self.model.full_name,
+            "version": self.model.shown_version or self.version,
+            "input": {} if self.data_removed else self.input,
+            "logs": None if self.data_removed else self.logs,
+            "output": None if self.data_removed else self.output,
+            "data_removed": self.data_removed,
+            "error": self.error,
+            "status": self.status,
+            "source": "api",
+            "created_at": timestamp(self.created),
+            "started_at": self.started and timestamp(self.started, 6),
+            "completed_at": self.completed and timestamp(self.completed, 6),
+            "metrics": self._metrics(),
+            "urls": urls,
+        }
+        if self.cancel_after is not None:
+            body["deadline"] = timestamp(self.created + self.cancel_after)
+        if self.webhook is not None and echo_webhook:
+            body["webhook"] = self.webhook
+        return body
+
+    def created_view(self, base_url: str, *, echo_webhook: bool) -> dict[str, Any]:
+        """The answer to a create: the same, without the keys that have no value yet."""
+        body = self.view(base_url, echo_webhook=echo_webhook)
+        unset = {key for key in ("started_at", "completed_at", "metrics") if not body[key]}
+        return {key: value for key, value in body.items() if key not in unset}
+
+    def _metrics(self) -> dict[str, float]:
+        if self.completed is None:
+            return {}
+        metrics = {"total_time": round(self.completed - self.created, 6)}
+        if self.started is not None:
+            metrics["predict_time"] = round(self.completed - self.started, 6)
+        return metrics
+
+
+class Predictions:
+    """All predictions ever created, and the one place that moves them on."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        faults: Faults,
+        inputs: InputFetcher,
+        outputs: Outputs,
+        webhooks: WebhookSender,
+        random: Random,
+        retention_s: float,
+    ) -> None:
+        self._base_url = base_url
+        self._faults = faults
+        self._inputs = inputs
+        self._outputs = outputs
+        self._webhooks = webhooks
+        self._random = random
+        self._retention_s = retention_s
+        self._by_id: dict[str, Prediction] = {}
+        self._by_stream: dict[str, Prediction] = {}
+        self._pool = ThreadPoolExecutor(2, "draw")
+
+    def close(self) -> None:
+        """Stop everything that runs; nothing more is told to anybody."""
+        for prediction in self._by_id.values():
+            if prediction.task:
+                prediction.task.cancel()
+        self._pool.shutdown(cancel_futures=True)
+
+    def get(self, prediction_id: str) -> Prediction | None:
+        """The prediction, deleted data or not."""
+        return self._by_id.get(prediction_id)
+
+    def streaming(self, token: str) -> Stream | None:
+        """The stream behind a capability URL."""
+        prediction = self._by_stream.get(token)
+        return prediction.stream if prediction else None
+
+    def oldest_first(self) -> list[Prediction]:
+        """Every prediction ever created."""
+        return list(self._by_id.values())
+
+    def create(
+        self,
+        model: Model,
+        version: str,
+        values: dict[str, Any],
+        *,
+        webhook: str | None,
+        events: tuple[str, ...],
+        cancel_after: float | None,
+    ) -> Prediction:
+        """Record a prediction and start its life, which begins after the caller has gone on."""
+        prediction = Prediction(
+            seq=len(self._by_id),
+            model=model,
+            version=version,
+            input=values,
+            webhook=webhook,
+            events=events,
+            time_scale=self._faults["time_scale"],
+            cancel_after=cancel_after,
+            # What the wire shows and what list filters compare are the same milliseconds.
+            created=int(time.time() * 1000) / 1000,
+            stream=Stream() if model.output == "text" else None,
+        )
+        self._by_id[prediction.id] = prediction
+        if prediction.stream:
+            self._by_stream[prediction.stream.token] = prediction
+        prediction.task = asyncio.create_task(self._live(prediction))
+        prediction.task.add_done_callback(lambda task: self._check(prediction, task))
+        return prediction
+
+    def cancel(self, prediction: Prediction) -> None:
+        """Canceled at once; a terminal prediction stays as it is."""
+        if not prediction.terminal and prediction.task:
+            prediction.task.cancel()
+            self._finish(prediction, "canceled")
+
+    def expire(self) -> int:
+        """Delete the data of everything that has ended; the number of predictions it hit."""
+        ended = [p for p in self._by_id.values() if p.terminal and not p.data_removed]
+        for prediction in ended:
+            self._remove_data(prediction)
+        return len(ended)
+
+    def _remove_data(self, prediction: Prediction) -> None:
+        prediction.data_removed = True
+        for path in prediction.output_paths:
+            self._outputs.delete(path)
+
+    async def _live(self, prediction: Prediction) -> None:
+        deadline = asyncio.timeout(prediction.cancel_after)
+        try:
+            async with deadline:
+                await self._run(prediction)
+        except ModelError as error:
+            self._finish(prediction, "failed", error=str(error))
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            late = "aborted" if prediction.started is None else "canceled"
+            self._finish(prediction, late, error="Prediction exceeded its deadline")
+        else:
+            self._finish(prediction, "succeeded")
+
+    def _check(self, prediction: Prediction, task: asyncio.Task[None]) -> None:
+        """A model that fails in a way nobody foresaw still ends its prediction."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("prediction %s crashed", prediction.id, exc_info=error)
+            self._finish(prediction, "failed", error="(E1000) Unknown error")
+
+    async def _run(self, prediction: Prediction) -> None:
+        model = prediction.model
+        seconds = model.typical_seconds * prediction.time_scale
+        await asyncio.sleep(seconds * STARTING_SHARE)
+        prediction.status = "processing"
+        prediction.started = time.time()
+        self._tell(prediction, "start")
+        values = model.with_defaults(prediction.input)
+        prompt = str(values.get("prompt", ""))
+        if "FAIL" in prompt:
+            raise ModelError("(E1001) The model ran out of memory: the prompt asked it to fail.")
+        seconds *= 1 - STARTING_SHARE
+        if prediction.stream:
+            await self._write(prediction, prediction.stream, prompt, values, seconds)
+            return
+        sources = await self._inputs.fetch(values, model.file_inputs())
+        # JSON Schema lets 1.0 pass for an integer.
+        seed = int(values.get("seed", self._random.randrange(1 << 31)))
+        await self._show_progress(prediction, seed, values, seconds)
+        if "NSFW" in prompt:
+            raise ModelError(NSFW)
+        await self._draw(prediction, values, sources, seed)
+
+    async def _show_progress(
+        self, prediction: Prediction, seed: int, values: dict[str, Any], seconds: float
+    ) -> None:
+        """Let the time pass, with a line in tqdm's style now and then."""
+        self._log(prediction, f"Using seed: {seed}\n")
+        steps = int(values.get("num_inference_steps", values.get("steps", PROGRESS_LINES)))
+        for line in range(1, PROGRESS_LINES + 1):
+            await asyncio.sleep(seconds / PROGRESS_LINES)
+            share = line / PROGRESS_LINES
+            done = round(steps * share)
+            bar = "█" * round(10 * share)
+            self._log(prediction, f"{round(100 * share):3}%|{bar:<10}| {done}/{steps}\n")
+
+    async def _draw(
+        self,
+        prediction: Prediction,
+        values: dict[str, Any],
+        sources: dict[str, bytes],
+        seed: int,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        for index in range(int(values.get("num_outputs", 1))):
+            data, extension, content_type = await loop.run_in_executor(
+                self._pool, render, values, sources, seed, index
+            )
+            path = self._outputs.put(f"out-{index}.{extension}", data, content_type)
+            prediction.output_paths.append(path)
+            urls = [self._base_url + path for path in prediction.output_paths]
+            prediction.output = urls if prediction.model.output == "array" else urls[0]
+            self._tell(prediction, "output")
+
+    async def _write(
+        self,
+        prediction: Prediction,
+        stream: Stream,
+        prompt: str,
+        values: dict[str, Any],
+        seconds: float,
+    ) -> None:
+        words = f"You asked for {prompt}. It would be a fine picture, quietly lit.".split(" ")
+        words = words[: int(values["max_tokens"])]
+        prediction.output = []
+        for number, word in enumerate(words):
+            await asyncio.sleep(seconds / len(words))
+            token = f" {word}" if number else word
+            prediction.output = [*prediction.output, token]
+            stream.add("output", token)
+            self._tell(prediction, "output")
+
+    def _log(self, prediction: Prediction, line: str) -> None:
+        prediction.logs += line
+        if prediction.stream:
+            prediction.stream.add("logs", line)
+        self._tell(prediction, "logs")
+
+    def _finish(self, prediction: Prediction, status: str, error: str | None = None) -> None:
+        if prediction.terminal:
+            return
+        prediction.status = status
+        prediction.completed = time.time()
+        prediction.error = error
+        if status != "succeeded":
+            prediction.output = None
+            for path in prediction.output_paths:
+                self._outputs.delete(path)
+        if prediction.stream:
+            _close(prediction.stream, status, error)
+        prediction.done.set()
+        self._tell(prediction, "completed")
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._retention_s, self._remove_data, prediction)
+
+    def _tell(self, prediction: Prediction, event: str) -> None:
+        """Send the webhook of an event, if there is one and it asked for that event."""
+        if prediction.webhook is None or event not in prediction.events:
+            return
+        if event in {"output", "logs"}:
+            now = time.monotonic()
+            if now - prediction.told_at < THROTTLE_S:
+                return
+            prediction.told_at = now
+        view = prediction.view(self._base_url, echo_webhook=self._faults.echo_webhook)
+        message = Message(
+            id="msg_" + secrets.token_hex(14),
+            prediction=prediction.id,
+            event=event,
+            status=prediction.status,
+            url=prediction.webhook,
+            body=encode(view),
+        )
+        self._webhooks.send(
+            message, may_hold="completed" in prediction.events and event != "completed"
+        )
+
+
+def _close(stream: Stream, status: str, error: str | None) -> None:
+    if status == "failed":
+        stream.add("error", encode({"detail": error}).decode())
+    reason = {"succeeded": {}, "failed": {"reason": "error"}}.get(status, {"reason": "canceled"})
+    stream.add("done", encode(reason).decode())

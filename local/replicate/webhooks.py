@@ -1,0 +1,161 @@
+"""Sends webhooks as Replicate does: signed, throttled, the terminal one retried for a minute."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import secrets
+import time
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from local.replicate.faults import Faults
+
+RETRY_PAUSES_S = (0, 1, 2, 4, 8, 16, 32)
+"""Before each attempt at the terminal webhook: the last one leaves about a minute after it."""
+TIMEOUT_S = 10.0
+STALE_S = 600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """One webhook; its bytes and its id stay the same however often it is sent."""
+
+    id: str
+    prediction: str
+    event: str
+    status: str
+    url: str
+    body: bytes
+
+    @property
+    def terminal(self) -> bool:
+        return self.event == "completed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """What became of one attempt; `response` is the status, or None when none came."""
+
+    prediction: str
+    event: str
+    status: str
+    webhook_id: str
+    attempt: int
+    time: float
+    response: int | None
+    error: str | None
+
+
+def new_secret() -> str:
+    """A signing secret in Replicate's form."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
+    """The Standard Webhooks signature, version 1."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    digest = hmac.digest(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256)
+    return "v1," + base64.b64encode(digest).decode()
+
+
+class WebhookSender:
+    """Takes messages and sends each in the background; keeps a list of all attempts."""
+
+    def __init__(
+        self,
+        *,
+        client: httpx.AsyncClient,
+        faults: Faults,
+        secret: str,
+        retry_scale: float,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
+        self._client = client
+        self._faults = faults
+        self._secret = secret
+        self._retry_scale = retry_scale
+        self._spawn = spawn
+        self._held: defaultdict[str, list[Message]] = defaultdict(list)
+        self._attempts: list[Attempt] = []
+
+    def attempts(self) -> list[dict[str, Any]]:
+        """Every attempt so far, oldest first."""
+        return [asdict(attempt) for attempt in self._attempts]
+
+    def send(self, message: Message, *, may_hold: bool) -> None:
+        """Send in the background. One that may be held can be reordered behind the terminal one."""
+        if may_hold and self._faults.happens("webhook_reorder"):
+            self._held[message.prediction].append(message)
+        else:
+            self._spawn(self._deliver(message))
+
+    async def _deliver(self, message: Message) -> None:
+        if not message.terminal:
+            await self._attempt(message, 1)
+            return
+        for number, pause in enumerate(RETRY_PAUSES_S, start=1):
+            await asyncio.sleep(pause * self._retry_scale)
+            accepted = await self._attempt(message, number)
+            for held in self._held.pop(message.prediction, ()):
+                self._spawn(self._deliver(held))
+            if accepted:
+                return
+
+    async def _attempt(self, message: Message, number: int) -> bool:
+        copies = 2 if self._faults.happens("webhook_duplicate") else 1
+        return any(await asyncio.gather(*(self._post(message, number) for _ in range(copies))))
+
+    async def _post(self, message: Message, number: int) -> bool:
+        await self._faults.hold(self._faults["webhook_delay_s"])
+        response, error = None, None
+        if self._faults.happens("webhook_drop"):
+            error = "dropped"
+        else:
+            try:
+                response = await self._exchange(message)
+            except TimeoutError:
+                error = "timeout"
+            except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as failure:
+                error = f"{type(failure).__name__}: {failure}"
+        self._attempts.append(
+            Attempt(
+                prediction=message.prediction,
+                event=message.event,
+                status=message.status,
+                webhook_id=message.id,
+                attempt=number,
+                time=time.time(),
+                response=response,
+                error=error,
+            )
+        )
+        return response is not None and 200 <= response < 300
+
+    async def _exchange(self, message: Message) -> int:
+        stale = self._faults.happens("webhook_stale")
+        sent_at = int(time.time()) - (STALE_S if stale else 0)
+        forged = self._faults.happens("webhook_bad_signature")
+        secret = new_secret() if forged else self._secret
+        headers = {
+            "content-type": "application/json",
+            "user-agent": "Replicate",
+            "webhook-id": message.id,
+            "webhook-timestamp": str(sent_at),
+            "webhook-signature": sign(secret, message.id, sent_at, message.body),
+        }
+        async with (
+            asyncio.timeout(TIMEOUT_S),
+            self._client.stream(
+                "POST", message.url, content=message.body, headers=headers
+            ) as response,
+        ):
+            return response.status_code
