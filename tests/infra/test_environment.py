@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
 from darkroom.domain.timings import Timings
 from darkroom.runtime import settings
+
 from infra.constructs.python_function import EnvironmentMismatchError, check_environment
 from infra.stacks.service import SHAPES
 
 if TYPE_CHECKING:
-    from conftest import Synth
+    from tests.infra.synthesis import Synth
 
 
 def environment(synth: Synth, function: str) -> dict[str, Any]:
     functions = synth.service.properties("Lambda::Function")
     variables: dict[str, Any] = functions[f"{function}Function"]["Environment"]["Variables"]
-    return {k: v for k, v in variables.items() if not k.startswith("POWERTOOLS_")}
+    return variables
 
 
 def flat(synth: Synth, value: Any) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Synth
+    from tests.infra.synthesis import Synth
 
 CONSUME = "sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage"
 SECRET = "secretsmanager:GetSecretValue"

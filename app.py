@@ -1,0 +1,46 @@
+"""The CDK app: a stage's name becomes two stacks. Needs no account, network or Docker to synth."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT / "functions"))
+
+import infra  # noqa: E402, F401 - before aws_cdk: it names the Node that jsii starts
+
+# isort: split
+import aws_cdk as cdk  # noqa: E402
+
+from infra.config import StageConfig  # noqa: E402
+from infra.nag import add_checks  # noqa: E402
+from infra.stacks.service import ServiceStack  # noqa: E402
+from infra.stacks.stateful import StatefulStack  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def build(
+    config: StageConfig | None = None,
+    *,
+    outdir: str | None = None,
+    context: Mapping[str, Any] | None = None,
+) -> cdk.App:
+    """The app, not yet synthesised. Without `config` the context value `stage` names the stage."""
+    # Only the CDK command line reads cdk.json: here, `python app.py` gets the same flags.
+    flags = json.loads((ROOT / "cdk.json").read_text())["context"]
+    app = cdk.App(outdir=outdir, context={**flags, **(context or {})})
+    config = config or StageConfig.named(app.node.try_get_context("stage") or "dev")
+    add_checks(app)
+    cdk.Tags.of(app).add("darkroom:stage", config.name)
+    stateful = StatefulStack(app, f"Darkroom-{config.name}-Stateful", config=config)
+    ServiceStack(app, f"Darkroom-{config.name}-Service", config=config, stateful=stateful)
+    return app
+
+
+if __name__ == "__main__":
+    build().synth()

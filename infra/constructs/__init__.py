@@ -1,0 +1,1 @@
+"""Building blocks that carry Darkroom's defaults; the stacks wire them together."""

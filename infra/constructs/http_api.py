@@ -1,0 +1,162 @@
+"""The HTTP API: routes, throttling, CORS, custom domain, and an access log without secrets."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, cast
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_apigatewayv2 as apigw
+from aws_cdk import aws_apigatewayv2_integrations as integrations
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_route53 as route53
+from aws_cdk import aws_route53_targets as targets
+from constructs import Construct
+
+from infra.nag import acknowledge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aws_cdk import aws_lambda as lambda_
+
+    from infra.config import Domain
+
+ACCESS_LOG = {
+    # The route, never the path: paths hold ids, and the webhook's query string holds its token.
+    "requestId": "$context.requestId",
+    "time": "$context.requestTimeEpoch",
+    "route": "$context.routeKey",
+    "status": "$context.status",
+    "bytes": "$context.responseLength",
+    "latency": "$context.responseLatency",
+    "ip": "$context.identity.sourceIp",
+    "error": "$context.integrationErrorMessage",
+}
+
+
+class HttpApi(Construct):
+    """An API without routes; `add_routes` hangs the functions in.
+
+    It is made before the functions, which need its address in their environment.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        throttle_rate: int,
+        throttle_burst: int,
+        cors_origins: tuple[str, ...],
+        domain: Domain | None,
+        log_retention: logs.RetentionDays,
+    ) -> None:
+        super().__init__(scope, id_)
+        self.api = apigw.HttpApi(
+            self,
+            "Api",
+            create_default_stage=False,
+            cors_preflight=_cors(cors_origins) if cors_origins else None,
+            disable_execute_api_endpoint=domain is not None and domain.close_default_endpoint,
+        )
+        custom = _custom_domain(self, domain) if domain else None
+        stage = apigw.HttpStage(
+            self,
+            "Stage",
+            http_api=self.api,
+            stage_name="$default",
+            auto_deploy=True,
+            throttle=apigw.ThrottleSettings(rate_limit=throttle_rate, burst_limit=throttle_burst),
+            domain_mapping=apigw.DomainMappingOptions(domain_name=custom) if custom else None,
+        )
+        access_log = logs.LogGroup(
+            self, "AccessLog", retention=log_retention, removal_policy=RemovalPolicy.DESTROY
+        )
+        cast(
+            "apigw.CfnStage", stage.node.default_child
+        ).access_log_settings = apigw.CfnStage.AccessLogSettingsProperty(
+            destination_arn=access_log.log_group_arn, format=json.dumps(ACCESS_LOG)
+        )
+        self.url: str = f"https://{domain.name}" if domain else self.api.api_endpoint
+        """Where clients and Replicate reach the API; no trailing slash."""
+        acknowledge(
+            self,
+            {
+                "AwsSolutions-APIG4": "Authentication is in the functions: an API key on every "
+                "route, a signature and a link token on the webhook's.",
+            },
+        )
+
+    def add_routes(
+        self, functions: Mapping[str, tuple[lambda_.IFunction, tuple[str, ...]]]
+    ) -> None:
+        """Function's id to the function and its route keys: `METHOD /path`, or `$default`."""
+        for name, (function, routes) in functions.items():
+            integration = integrations.HttpLambdaIntegration(name, function)
+            for route in routes:
+                apigw.HttpRoute(
+                    self,
+                    f"Route {route}",
+                    http_api=self.api,
+                    route_key=_route_key(route),
+                    integration=integration,
+                )
+
+
+def _route_key(route: str) -> apigw.HttpRouteKey:
+    if route == "$default":
+        return apigw.HttpRouteKey.DEFAULT
+    method, path = route.split(" ")
+    return apigw.HttpRouteKey.with_(path, apigw.HttpMethod[method])
+
+
+def _cors(origins: tuple[str, ...]) -> apigw.CorsPreflightOptions:
+    return apigw.CorsPreflightOptions(
+        allow_origins=list(origins),
+        allow_methods=[
+            apigw.CorsHttpMethod.GET,
+            apigw.CorsHttpMethod.POST,
+            apigw.CorsHttpMethod.DELETE,
+        ],
+        allow_headers=[
+            "authorization",
+            "content-type",
+            "darkroom-cache",
+            "idempotency-key",
+            "prefer",
+        ],
+        expose_headers=["retry-after"],
+        max_age=Duration.hours(1),
+    )
+
+
+def _custom_domain(scope: Construct, domain: Domain) -> apigw.DomainName:
+    custom = apigw.DomainName(
+        scope,
+        "Domain",
+        domain_name=domain.name,
+        certificate=acm.Certificate.from_certificate_arn(
+            scope, "Certificate", domain.certificate_arn
+        ),
+        security_policy=apigw.SecurityPolicy.TLS_1_2,
+    )
+    if domain.hosted_zone_id and domain.hosted_zone_name:
+        route53.ARecord(
+            scope,
+            "Alias",
+            zone=route53.HostedZone.from_hosted_zone_attributes(
+                scope,
+                "Zone",
+                hosted_zone_id=domain.hosted_zone_id,
+                zone_name=domain.hosted_zone_name,
+            ),
+            record_name=domain.name,
+            target=route53.RecordTarget.from_alias(
+                targets.ApiGatewayv2DomainProperties(
+                    custom.regional_domain_name, custom.regional_hosted_zone_id
+                )
+            ),
+        )
+    return custom

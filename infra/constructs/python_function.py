@@ -1,0 +1,186 @@
+"""A Lambda function with Darkroom's defaults: own role, own log group, JSON logs, arm64."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.bundling import ARCHITECTURE, RUNTIME
+from infra.nag import acknowledge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from aws_cdk import aws_sqs as sqs
+    from darkroom.runtime.settings import Settings
+
+RUNTIME_REASON = (
+    "Python 3.13 on purpose: supported until 2029, and the version that the locked wheels and "
+    "the shipped bytecode are built for."
+)
+
+OBJECTS_REASON = (
+    "One bucket's objects: their keys begin with a tenant, and tenants come and go without a "
+    "deployment."
+)
+TRACING_REASON = "X-Ray's actions know no resources."
+
+
+class EnvironmentMismatchError(Exception):
+    """The stack and the function's settings class disagree on the environment."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionDefaults:
+    """What all functions of a stage share."""
+
+    code: lambda_.Code
+    log_retention: logs.RetentionDays
+    log_level: lambda_.ApplicationLogLevel
+    tracing: bool
+
+
+class PythonFunction(Construct):
+    """One handler of `darkroom.handlers`, allowed exactly `statements` and its own log group.
+
+    Raises EnvironmentMismatchError unless `environment` holds every variable that `settings`
+    requires and none that it does not know.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        defaults: FunctionDefaults,
+        settings: type[Settings],
+        environment: Mapping[str, str],
+        statements: Sequence[iam.PolicyStatement],
+        memory_mb: int,
+        timeout_s: int,
+        reserved_concurrency: int | None = None,
+    ) -> None:
+        super().__init__(scope, id_)
+        check_environment(settings, environment)
+        self.log_group = logs.LogGroup(
+            self,
+            "Logs",
+            retention=defaults.log_retention,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        self.role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            inline_policies={
+                "Grants": iam.PolicyDocument(
+                    statements=[
+                        *statements,
+                        iam.PolicyStatement(
+                            actions=["logs:CreateLogStream", "logs:PutLogEvents"],
+                            resources=[self.log_group.log_group_arn],
+                        ),
+                        *([_TRACING] if defaults.tracing else []),
+                    ]
+                )
+            },
+        )
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            code=defaults.code,
+            handler=f"darkroom.handlers.{id_.lower()}.handler",
+            runtime=RUNTIME,
+            architecture=ARCHITECTURE,
+            # CDK would widen the role on its own, for event sources for example.
+            role=self.role.without_policy_updates(),
+            log_group=self.log_group,
+            logging_format=lambda_.LoggingFormat.JSON,
+            application_log_level_v2=defaults.log_level,
+            memory_size=memory_mb,
+            timeout=Duration.seconds(timeout_s),
+            tracing=lambda_.Tracing.ACTIVE if defaults.tracing else lambda_.Tracing.DISABLED,
+            reserved_concurrent_executions=reserved_concurrency,
+            environment=dict(environment),
+        )
+        acknowledge(
+            self,
+            {
+                "AwsSolutions-L1": RUNTIME_REASON,
+                "Serverless-LambdaLatestVersion": RUNTIME_REASON,
+                "Serverless-LambdaDLQ": "Invoked by the gateway, a queue, a stream or a schedule, "
+                "each of which has its own place for failures; none of them uses this one.",
+                "Serverless-LambdaTracing": "A stage's choice: X-Ray costs start-up time and money "
+                "on every request.",
+                **self._wildcards(statements),
+            },
+        )
+        if defaults.tracing:
+            acknowledge(
+                self.role,
+                {
+                    "AwsSolutions-IAM5[Resource::*]": TRACING_REASON,
+                    "Serverless-LambdaStarPermissions": TRACING_REASON,
+                },
+            )
+
+    def _wildcards(self, statements: Sequence[iam.PolicyStatement]) -> dict[str, str]:
+        """cdk-nag's ids for statements on all objects of a bucket, and why they are so wide."""
+        stack = Stack.of(self)
+        return {
+            f"AwsSolutions-IAM5[Resource::{_bucket_export(stack.resolve(arn))}/*]": OBJECTS_REASON
+            for statement in statements
+            for arn in statement.resources
+            if arn.endswith("/*")
+        }
+
+    def consume(self, queue: sqs.IQueue, *, batch_size: int, max_concurrency: int) -> None:
+        """Take messages from the queue; the role's statements must allow it."""
+        mapping = lambda_.EventSourceMapping(
+            self,
+            "Messages",
+            target=self.function,
+            event_source_arn=queue.queue_arn,
+            batch_size=batch_size,
+            max_concurrency=max_concurrency,
+            report_batch_item_failures=True,
+        )
+        acknowledge(
+            mapping,
+            {
+                "Serverless-LambdaEventSourceMappingDestination": "A queue as source takes no "
+                "failure destination; its redrive policy moves failures to its own dead-letter "
+                "queue.",
+            },
+        )
+
+
+def check_environment(settings: type[Settings], environment: Mapping[str, str]) -> None:
+    """Raises EnvironmentMismatchError, naming every variable that is missing or unknown."""
+    required = {
+        f.name.upper()
+        for f in fields(settings)
+        if f.default is MISSING and f.default_factory is MISSING
+    }
+    missing = required - environment.keys()
+    unknown = environment.keys() - settings.names()
+    if missing or unknown:
+        raise EnvironmentMismatchError(
+            f"{settings.__name__}: missing {sorted(missing)}, unknown {sorted(unknown)}"
+        )
+
+
+def _bucket_export(arn: Any) -> str:
+    name: str = arn["Fn::Join"][1][0]["Fn::ImportValue"]
+    return name
+
+
+_TRACING = iam.PolicyStatement(
+    actions=["xray:PutTraceSegments", "xray:PutTelemetryRecords"], resources=["*"]
+)

@@ -1,0 +1,148 @@
+"""What each function may do: every action it needs, on the resource it needs it for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import aws_iam as iam
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from aws_cdk import aws_dynamodb as dynamodb
+    from aws_cdk import aws_events as events
+    from aws_cdk import aws_sqs as sqs
+
+    from infra.stacks.stateful import StatefulStack
+
+
+def allow(actions: str, *resources: str) -> iam.PolicyStatement:
+    """`allow("s3:GetObject PutObject", arn)`: one service, its actions, their resources."""
+    service, names = actions.split(":")
+    return iam.PolicyStatement(
+        actions=[f"{service}:{name}" for name in names.split()], resources=list(resources)
+    )
+
+
+def allow_put(table: str, *keys: str) -> iam.PolicyStatement:
+    """Writing whole items, of these partition keys only: no function may write itself an API key
+    into the table that holds them beside other things."""
+    return iam.PolicyStatement(
+        actions=["dynamodb:PutItem"],
+        resources=[table],
+        conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(keys)}},
+    )
+
+
+def grants(
+    *,
+    stateful: StatefulStack,
+    bus: events.IEventBus,
+    dispatch: sqs.IQueue,
+    persist: sqs.IQueue,
+    deliver: sqs.IQueue,
+    relay_failures: sqs.IQueue,
+) -> Mapping[str, Sequence[iam.PolicyStatement]]:
+    """Function's name to its statements.
+
+    A change of a record is a conditional PutItem, in a transaction with the owner of the provider's
+    id (`PID#…`) where the stage has an account of its own. Transactions need no actions besides.
+    """
+    predictions = stateful.predictions.table_arn
+    controls = stateful.controls.table_arn
+    deliveries = stateful.deliveries.table_arn
+    outputs = stateful.objects_arn(stateful.outputs)
+    uploads = stateful.objects_arn(stateful.uploads)
+    token = stateful.replicate_token.secret_arn
+    webhook_secret = stateful.replicate_webhook.secret_arn
+    link_key = stateful.link_key.secret_arn
+    callback_key = stateful.callback_key.secret_arn
+    work_queues = dispatch.queue_arn, persist.queue_arn, deliver.queue_arn
+    read_secret = "secretsmanager:GetSecretValue"  # noqa: S105
+    return {
+        "Submit": [
+            allow("dynamodb:PutItem", predictions),
+            allow("dynamodb:GetItem", controls),
+            allow_put(controls, "PID#*", "SCHEMA#*"),
+            allow("s3:PutObject GetObject", uploads),
+            allow("s3:GetObject", outputs),
+            allow(read_secret, token, link_key),
+        ],
+        "Read": [
+            allow("dynamodb:GetItem BatchGetItem", predictions),
+            allow("dynamodb:Query", _index(stateful.predictions, "tenant")),
+            allow("dynamodb:GetItem", controls),
+            allow("s3:GetObject", outputs, uploads),
+        ],
+        "Cancel": [
+            allow("dynamodb:GetItem PutItem", predictions),
+            allow("dynamodb:GetItem", controls),
+            allow("s3:GetObject", outputs, uploads),
+            allow(read_secret, token),
+        ],
+        "Files": [
+            allow("dynamodb:GetItem", controls),
+            allow("s3:PutObject GetObject DeleteObject", uploads),
+        ],
+        "Webhook": [
+            allow("dynamodb:GetItem PutItem", predictions),
+            allow("dynamodb:GetItem", controls),
+            allow_put(controls, "PID#*"),
+            allow(read_secret, webhook_secret, link_key),
+        ],
+        "Dispatch": [
+            allow("dynamodb:GetItem PutItem", predictions),
+            allow_put(controls, "PID#*"),
+            allow("s3:GetObject", uploads),
+            allow(read_secret, token, link_key),
+            _consume(dispatch),
+        ],
+        "Relay": [
+            _read_stream(stateful.predictions),
+            allow("dynamodb:UpdateItem", predictions),
+            allow("dynamodb:PutItem", deliveries),
+            allow("sqs:SendMessage", *work_queues, relay_failures.queue_arn),
+            allow("events:PutEvents", bus.event_bus_arn),
+        ],
+        "Persist": [
+            allow("dynamodb:GetItem PutItem", predictions),
+            allow("s3:PutObject GetObject AbortMultipartUpload", outputs),
+            _consume(persist),
+        ],
+        "Deliver": [
+            allow("dynamodb:GetItem PutItem", deliveries),
+            allow("dynamodb:GetItem", predictions),
+            allow("s3:GetObject", outputs, uploads),
+            allow(read_secret, callback_key),
+            _consume(deliver),
+        ],
+        "Sweep": [
+            allow("dynamodb:BatchGetItem PutItem UpdateItem", predictions),
+            allow("dynamodb:Query", _index(stateful.predictions, "due")),
+            allow("dynamodb:GetItem", controls),
+            allow_put(controls, "PID#*"),
+            allow("dynamodb:PutItem UpdateItem", deliveries),
+            allow("dynamodb:Query", _index(stateful.deliveries, "due")),
+            allow("sqs:SendMessage", *work_queues),
+            allow("events:PutEvents", bus.event_bus_arn),
+            allow(read_secret, token, link_key),
+        ],
+    }
+
+
+def _index(table: dynamodb.ITable, name: str) -> str:
+    return f"{table.table_arn}/index/{name}"
+
+
+def _consume(queue: sqs.IQueue) -> iam.PolicyStatement:
+    """What Lambda's pollers use in the function's name."""
+    return allow("sqs:ReceiveMessage DeleteMessage GetQueueAttributes", queue.queue_arn)
+
+
+def _read_stream(table: dynamodb.ITable) -> iam.PolicyStatement:
+    """What Lambda's pollers use in the function's name."""
+    if table.table_stream_arn is None:
+        raise ValueError(f"{table.node.path} has no stream")
+    return allow(
+        "dynamodb:DescribeStream GetRecords GetShardIterator ListStreams", table.table_stream_arn
+    )

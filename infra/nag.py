@@ -1,0 +1,26 @@
+"""cdk-nag: the packs that every synth runs, and how a construct answers a finding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from cdk_nag import AwsSolutionsChecks, ServerlessChecks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from constructs import Construct
+
+
+def add_checks(app: cdk.App) -> None:
+    """Run both packs at synth; a finding that nobody acknowledged makes it fail."""
+    packs = AwsSolutionsChecks(app, verbose=True), ServerlessChecks(app, verbose=True)
+    cdk.Validations.of(app).add_plugins(*packs)
+
+
+def acknowledge(construct: Construct, reasons: Mapping[str, str]) -> None:
+    """Accept findings on this construct and what it contains: rule id to the reason why."""
+    cdk.Validations.of(construct).acknowledge(
+        *(cdk.Acknowledgment(id=rule, reason=reason) for rule, reason in reasons.items())
+    )

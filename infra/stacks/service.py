@@ -1,0 +1,304 @@
+"""What may be replaced at any time: the functions, and what calls them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import Duration
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_event_sources as sources
+from darkroom.runtime import settings
+
+from infra.bundling import lambda_code
+from infra.constructs.http_api import HttpApi
+from infra.constructs.python_function import FunctionDefaults, PythonFunction
+from infra.constructs.queues import FailureQueue, TaskQueue
+from infra.grants import grants
+from infra.nag import acknowledge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from constructs import Construct
+    from darkroom.runtime.settings import Settings
+
+    from infra.config import StageConfig
+    from infra.stacks.stateful import StatefulStack
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A function's size, settings and routes."""
+
+    settings: type[Settings]
+    memory_mb: int
+    timeout_s: int
+    routes: tuple[str, ...] = ()
+
+
+SHAPES: Mapping[str, Shape] = {
+    "Submit": Shape(
+        settings.SubmitSettings,
+        512,
+        15,
+        ("POST /v1/predictions", "POST /v1/models/{owner}/{name}/predictions"),
+    ),
+    "Read": Shape(
+        settings.ReadSettings,
+        512,
+        10,
+        ("GET /v1/predictions", "GET /v1/predictions/{id}", "$default"),
+    ),
+    "Cancel": Shape(settings.CancelSettings, 512, 15, ("POST /v1/predictions/{id}/cancel",)),
+    "Files": Shape(
+        settings.FilesSettings,
+        512,
+        30,
+        ("POST /v1/files", "GET /v1/files", "GET /v1/files/{id}", "DELETE /v1/files/{id}"),
+    ),
+    "Webhook": Shape(settings.WebhookSettings, 512, 10, ("POST /hooks/replicate/{id}",)),
+    "Dispatch": Shape(settings.DispatchSettings, 512, 60),
+    "Relay": Shape(settings.RelaySettings, 512, 60),
+    "Persist": Shape(settings.PersistSettings, 1024, 120),
+    "Deliver": Shape(settings.DeliverSettings, 512, 60),
+    "Sweep": Shape(settings.SweepSettings, 512, 55),
+}
+VISIBILITY_FACTOR = 6
+"""A queue's visibility time-out, in time-outs of its function: what AWS advises."""
+
+
+class ServiceStack(cdk.Stack):
+    """Holds no state: it can be deleted and created again under the stateful stack."""
+
+    def __init__(
+        self, scope: Construct, id_: str, *, config: StageConfig, stateful: StatefulStack
+    ) -> None:
+        super().__init__(scope, id_, description="Darkroom: API, functions, queues")
+        self._config = config
+        self._stateful = stateful
+        self.api = HttpApi(
+            self,
+            "HttpApi",
+            throttle_rate=config.throttle_rate,
+            throttle_burst=config.throttle_burst,
+            cors_origins=config.cors_origins,
+            domain=config.domain,
+            log_retention=config.log_retention,
+        )
+        self.dispatch = self._task_queue("Dispatch")
+        self.persist = self._task_queue("Persist")
+        self.deliver = self._task_queue("Deliver")
+        self.relay_failures = FailureQueue(self, "RelayFailures")
+        self.bus = events.EventBus(self, "Events", description="What became of predictions")
+        self.functions = self._make_functions()
+        self.api.add_routes(
+            {
+                name: (self.functions[name].function, shape.routes)
+                for name, shape in SHAPES.items()
+                if shape.routes
+            }
+        )
+        self._consume_queues()
+        self._follow_the_stream()
+        self._sweep_every_minute()
+        self._write_outputs()
+
+    def _task_queue(self, function: str) -> TaskQueue:
+        by_default = VISIBILITY_FACTOR * SHAPES[function].timeout_s
+        override = self._config.queue_visibility_s
+        tasks = TaskQueue(self, f"{function}Tasks", visibility_s=override or by_default)
+        if override:
+            acknowledge(
+                tasks.queue,
+                {
+                    "CloudFormation-Validate::E3505": "For the embedded cloud, where redelivery is "
+                    "to show within seconds; AWS would refuse so short a time-out.",
+                },
+            )
+        return tasks
+
+    def _make_functions(self) -> dict[str, PythonFunction]:
+        config = self._config
+        defaults = FunctionDefaults(
+            code=lambda_code(self, catalogue=config.catalogue),
+            log_retention=config.log_retention,
+            log_level=config.log_level,
+            tracing=config.tracing,
+        )
+        statements = grants(
+            stateful=self._stateful,
+            bus=self.bus,
+            dispatch=self.dispatch.queue,
+            persist=self.persist.queue,
+            deliver=self.deliver.queue,
+            relay_failures=self.relay_failures,
+        )
+        environment = self._environment()
+        reserved = {"Webhook": config.webhook_concurrency}
+        return {
+            name: PythonFunction(
+                self,
+                name,
+                defaults=defaults,
+                settings=shape.settings,
+                environment={
+                    variable: value
+                    for variable, value in environment.items()
+                    if variable in shape.settings.names()
+                },
+                statements=statements[name],
+                memory_mb=shape.memory_mb,
+                timeout_s=shape.timeout_s,
+                reserved_concurrency=reserved.get(name),
+            )
+            for name, shape in SHAPES.items()
+        }
+
+    def _environment(self) -> dict[str, str]:
+        """Every variable that some function reads, with this deployment's value."""
+        config, stateful = self._config, self._stateful
+        environment = {
+            "PREDICTIONS_TABLE": stateful.predictions.table_name,
+            "CONTROLS_TABLE": stateful.controls.table_name,
+            "DELIVERIES_TABLE": stateful.deliveries.table_name,
+            "OUTPUTS_BUCKET": stateful.outputs.bucket_name,
+            "UPLOADS_BUCKET": stateful.uploads.bucket_name,
+            "REPLICATE_TOKEN_SECRET": stateful.replicate_token.secret_arn,
+            "REPLICATE_WEBHOOK_SECRET": stateful.replicate_webhook.secret_arn,
+            "LINK_KEY_SECRET": stateful.link_key.secret_arn,
+            "CALLBACK_KEY_SECRET": stateful.callback_key.secret_arn,
+            "DISPATCH_QUEUE": self.dispatch.queue.queue_url,
+            "PERSIST_QUEUE": self.persist.queue.queue_url,
+            "DELIVER_QUEUE": self.deliver.queue.queue_url,
+            "EVENT_BUS": self.bus.event_bus_name,
+            "TIMINGS": config.timing_overrides(),
+            "RETENTION_DAYS": str(config.retention_days),
+            "OPEN_MODELS": _flag(value=config.open_models),
+            "DEDICATED_ACCOUNT": _flag(value=config.dedicated_account),
+            "PUBLIC_URL": self._public_url(),
+            "REPLICATE_URL": cdk.CfnParameter(
+                self,
+                "ReplicateUrl",
+                default="https://api.replicate.com",
+                description="Where predictions are created",
+            ).value_as_string,
+            "OUTPUT_HOSTS": cdk.CfnParameter(
+                self,
+                "OutputHosts",
+                default="replicate.delivery,*.replicate.delivery",
+                description="Hosts that outputs may be copied from, separated by commas",
+            ).value_as_string,
+            "S3_ENDPOINT": cdk.CfnParameter(
+                self,
+                "S3Endpoint",
+                default="",
+                description="Where presigned URLs point; empty: S3's own address",
+            ).value_as_string,
+        }
+        if config.local_callbacks:
+            environment["LOCAL_CALLBACKS"] = cdk.CfnParameter(
+                self,
+                "LocalCallbacks",
+                default="false",
+                allowed_values=["true", "false"],
+                description="Let callbacks go to 127.0.0.1",
+            ).value_as_string
+        return environment
+
+    def _public_url(self) -> str:
+        given = cdk.CfnParameter(
+            self,
+            "PublicUrl",
+            default="",
+            description="Where clients and Replicate reach the API; empty: its own address",
+        ).value_as_string
+        is_given = cdk.CfnCondition(
+            self,
+            "PublicUrlGiven",
+            expression=cdk.Fn.condition_not(cdk.Fn.condition_equals(given, "")),
+        )
+        return cdk.Fn.condition_if(is_given.logical_id, given, self.api.url).to_string()
+
+    def _consume_queues(self) -> None:
+        at_most = self._config.queue_concurrency
+        for name, tasks, batch_size in (
+            ("Dispatch", self.dispatch, 5),
+            ("Persist", self.persist, 1),
+            ("Deliver", self.deliver, 5),
+        ):
+            self.functions[name].consume(
+                tasks.queue, batch_size=batch_size, max_concurrency=at_most
+            )
+
+    def _follow_the_stream(self) -> None:
+        lambda_.EventSourceMapping(
+            self,
+            "Changes",
+            target=self.functions["Relay"].function,
+            event_source_arn=self._stateful.predictions.table_stream_arn,
+            # From the oldest: records written while the mapping is made must not be skipped.
+            starting_position=lambda_.StartingPosition.TRIM_HORIZON,
+            batch_size=25,
+            bisect_batch_on_error=True,
+            retry_attempts=10,
+            max_record_age=Duration.hours(6),
+            report_batch_item_failures=True,
+            on_failure=sources.SqsDlq(self.relay_failures),
+            filters=[
+                lambda_.FilterCriteria.filter(
+                    {"eventName": lambda_.FilterRule.or_("INSERT", "MODIFY")}
+                )
+            ],
+        )
+
+    def _sweep_every_minute(self) -> None:
+        sweep = self.functions["Sweep"].function
+        self.sweep_failures = FailureQueue(self, "SweepFailures")
+        # The next tick is the retry: one that comes late would only run beside it.
+        at_most_old = Duration.minutes(1)
+        sweep.configure_async_invoke(retry_attempts=0, max_event_age=at_most_old)
+        acknowledge(
+            sweep,
+            {
+                "Serverless-LambdaAsyncFailureDestination": "A tick carries nothing to keep: what "
+                "a failed one left is still due, and the next one takes it.",
+            },
+        )
+        events.Rule(
+            self,
+            "EveryMinute",
+            schedule=events.Schedule.rate(Duration.minutes(1)),
+            targets=[
+                targets.LambdaFunction(
+                    sweep,
+                    dead_letter_queue=self.sweep_failures,
+                    retry_attempts=0,
+                    max_event_age=at_most_old,
+                )
+            ],
+        )
+
+    def _write_outputs(self) -> None:
+        for name, value in {
+            "ApiId": self.api.api.api_id,
+            "ApiUrl": self.api.url,
+            "EventBus": self.bus.event_bus_name,
+            "DispatchQueue": self.dispatch.queue.queue_url,
+            "PersistQueue": self.persist.queue.queue_url,
+            "DeliverQueue": self.deliver.queue.queue_url,
+            "DispatchDlq": self.dispatch.dlq.queue_url,
+            "PersistDlq": self.persist.dlq.queue_url,
+            "DeliverDlq": self.deliver.dlq.queue_url,
+            "RelayFailures": self.relay_failures.queue_url,
+            **{f"Function{name}": f.function.function_name for name, f in self.functions.items()},
+        }.items():
+            # The construct needs an id of its own: a resource may already have this one.
+            cdk.CfnOutput(self, f"{name}Output", value=value).override_logical_id(name)
+
+
+def _flag(*, value: bool) -> str:
+    return "true" if value else "false"

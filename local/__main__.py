@@ -1,0 +1,135 @@
+"""`python -m local run` and `python -m local demo`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, NoReturn
+
+from local.cloud import DEFAULT_PORT, EmbeddedCloud
+from local.demo import demo
+from local.processes import StartError, state_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Stopped(BaseException):
+    """A signal asked us to end."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run_command = commands.add_parser("run", help="serve until Ctrl-C")
+    run_command.add_argument("--port", type=int, default=_port_from_environment())
+    run_command.add_argument(
+        "--keep", action="store_true", default=os.environ.get("KEEP", "") not in {"", "0"}
+    )
+    commands.add_parser("demo", help="one prediction per catalogue model, then stop")
+    given = parser.parse_args(arguments)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    # The developer's own AWS settings have no business here, and a profile that is missing on
+    # this machine would stop boto3.
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    try:
+        if given.command == "demo":
+            return demo()
+        return run(port=given.port, keep=given.keep)
+    except StartError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except Stopped:
+        print("Stopped.", file=sys.stderr)
+        return 0 if given.command == "run" else 130
+
+
+def run(*, port: int, keep: bool) -> int:
+    """Serve until a signal. Returns 1 when a part of the cloud ended by itself."""
+    replicate = _real_replicate()
+    with (
+        EmbeddedCloud(
+            port=port,
+            state_dir=state_dir(),
+            keep=keep,
+            local_callbacks=os.environ.get("DARKROOM_LOCAL_CALLBACKS") == "1",
+            replicate=replicate,
+            say=_say,
+        ) as cloud,
+        _announced(cloud, emulated=replicate is None),
+    ):
+        while True:
+            time.sleep(0.5)
+            failure = cloud.failure()
+            if failure:
+                print(failure, file=sys.stderr)
+                return 1
+
+
+@contextlib.contextmanager
+def _announced(cloud: EmbeddedCloud, *, emulated: bool) -> Iterator[None]:
+    """Write local.json, whole or not at all, and take it away again if it is still ours."""
+    found = {
+        "base_url": cloud.base_url,
+        "token": cloud.token,
+        "replicate_url": cloud.replicate_url,
+        # A real token is the developer's secret and stays in the environment.
+        "replicate_token": cloud.replicate_token if emulated else "",
+        "aws_endpoint": cloud.aws_endpoint,
+        "pid": os.getpid(),
+    }
+    announcement = state_dir() / "local.json"
+    draft = announcement.with_name(f"local.json.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(found, file, indent=2)
+    draft.replace(announcement)
+    try:
+        print(f"\n  base URL   {cloud.base_url}\n  API token  {cloud.token}\n", flush=True)
+        print("Ready. Ctrl-C stops it.", flush=True)
+        yield
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            if json.loads(announcement.read_text()) == found:
+                announcement.unlink()
+
+
+def _real_replicate() -> tuple[str, str] | None:
+    token = os.environ.get("REPLICATE_API_TOKEN", "")
+    public_url = os.environ.get("DARKROOM_PUBLIC_URL", "").rstrip("/")
+    if not (token and public_url):
+        return None
+    if not public_url.startswith("https://"):
+        raise StartError("DARKROOM_PUBLIC_URL must begin with https://: Replicate calls it back.")
+    _say(f"Using the real Replicate, which costs money; it calls back to {public_url}.")
+    return token, public_url
+
+
+def _port_from_environment() -> int:
+    given = os.environ.get("PORT") or str(DEFAULT_PORT)
+    if not given.isdigit() or not 0 <= int(given) <= 65_535:
+        print(f"PORT must be a port number, not {given!r}.", file=sys.stderr)
+        sys.exit(1)
+    return int(given)
+
+
+def _stop(_number: int, _frame: object) -> NoReturn:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # cleaning up takes a moment and must not be cut
+    raise Stopped
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,284 @@
+"""The one port that clients see: the HTTP API and, by signed URL, the files in the buckets.
+
+It adds what stands before the functions on AWS and what the embedded AWS leaves out: size limits,
+forwarding headers, the gateway's own errors, and no way to a file without a signature.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import re
+import threading
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import httpx
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from starlette.types import Receive, Scope, Send
+
+MAX_BODY = 10_000_000
+"""Bytes. The HTTP API's limit is 10 MB."""
+MAX_HEADERS = 10_240
+"""Bytes of all header names and values together, as on the HTTP API."""
+INTEGRATION_TIMEOUT_S = 30.0
+"""The HTTP API waits no longer for a function."""
+
+_DRAINED = 64_000_000
+_HOP_BY_HOP = frozenset(
+    b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
+    b"transfer-encoding upgrade expect".split()
+)
+_SIGNED_QUERY = (
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Date",
+    "X-Amz-Expires",
+    "X-Amz-SignedHeaders",
+    "X-Amz-Signature",
+)
+_ACCESS_DENIED = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n'
+    "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+)
+
+
+class Front:
+    """Routes by path: `/{bucket}/…` to S3, `/_local/…` to ourselves, all else to the HTTP API."""
+
+    def __init__(
+        self,
+        *,
+        aws_endpoint: str,
+        api_id: str,
+        outputs_bucket: str,
+        uploads_bucket: str,
+        port: int,
+        sweep: Callable[[], dict[str, Any]],
+    ) -> None:
+        self._aws = aws_endpoint
+        # By path, not by Host: the embedded AWS keeps paths of its own on every host, /health and
+        # /_ministack/reset among them, and this way none of them can be reached from outside.
+        self._api = f"/_aws/execute-api/{api_id}/$default".encode()
+        self._outputs = outputs_bucket.encode()
+        self._uploads = uploads_bucket.encode()
+        self._port = str(port).encode()
+        self._sweep = sweep
+        self._client: httpx.AsyncClient  # lives as long as the server, in its event loop
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        return Starlette(
+            routes=[
+                Route("/", self._about, methods=["GET"]),
+                Route("/_local/sweep", self._run_sweep, methods=["POST"]),
+                Mount("", app=self._forward),
+            ],
+            lifespan=self._lifespan,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=50)
+        async with httpx.AsyncClient(trust_env=False, limits=limits) as self._client:
+            yield
+
+    async def _about(self, _: Request) -> Response:
+        return PlainTextResponse(
+            "Darkroom on the embedded cloud. The API is under /v1, as Replicate's is.\n"
+        )
+
+    async def _run_sweep(self, _: Request) -> Response:
+        result = await asyncio.to_thread(self._sweep)
+        return JSONResponse(result, status_code=200 if result["ok"] else 502)
+
+    async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        bucket = scope["raw_path"].partition(b"/")[2].partition(b"/")[0]
+        to_s3 = bucket in {self._outputs, self._uploads}
+        try:
+            response = await (self._file(request, bucket) if to_s3 else self._function(request))
+        except ClientDisconnect:
+            return
+        except httpx.ReadTimeout:
+            response = JSONResponse({"message": "Service Unavailable"}, status_code=503)
+        except httpx.TransportError:
+            response = _problem(503, "Service unavailable", "The embedded AWS does not answer.")
+        await response(scope, receive, send)
+
+    async def _function(self, request: Request) -> Response:
+        if sum(len(name) + len(value) for name, value in request.headers.raw) > MAX_HEADERS:
+            return _problem(431, "Headers too large", f"Headers may have {MAX_HEADERS} bytes.")
+        body = await _read(request)
+        if body is None:
+            return _problem(413, "Body too large", f"A body may have {MAX_BODY} bytes.")
+        headers = [
+            (name, value)
+            for name, value in _end_to_end(request.headers.raw)
+            if name not in {b"content-length", b"x-forwarded-proto", b"x-forwarded-port"}
+        ]
+        seen = [value for name, value in headers if name == b"x-forwarded-for"]
+        caller = request.client.host.encode() if request.client else b"127.0.0.1"
+        headers = [(name, value) for name, value in headers if name != b"x-forwarded-for"]
+        headers += [
+            (b"x-forwarded-for", b", ".join([*seen, caller])),
+            (b"x-forwarded-proto", b"http"),
+            (b"x-forwarded-port", self._port),
+        ]
+        target = self._api + _target(request)
+        answer = await self._send(request.method, target, headers, body, INTEGRATION_TIMEOUT_S)
+        await answer.aread()
+        kind = answer.headers.get("content-type", "")
+        if answer.status_code == 502 and not kind.startswith("application/problem+json"):
+            # A function that raised or ran out of time; the gateway on AWS hides what it said.
+            return JSONResponse({"message": "Internal Server Error"}, status_code=500)
+        return _with_headers(Response(answer.content, answer.status_code), answer)
+
+    async def _file(self, request: Request, bucket: bytes) -> Response:
+        posted = request.method == "POST" and bucket == self._uploads
+        if not posted and not (request.method in {"GET", "HEAD"} and _is_presigned(request)):
+            return Response(_ACCESS_DENIED, 403, media_type="application/xml")
+        headers = [
+            (name, value)
+            for name, value in _end_to_end(request.headers.raw, keep_host=True)
+            if name != b"authorization"  # as CloudFront does: the signature in the URL counts alone
+        ]
+        body = request.stream() if posted else b""
+        answer = await self._send(request.method, _target(request), headers, body, 120.0)
+        return _with_headers(StreamingResponse(_chunks(answer), answer.status_code), answer)
+
+    async def _send(
+        self,
+        method: str,
+        target: bytes,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes | AsyncIterator[bytes],
+        timeout_s: float,
+    ) -> httpx.Response:
+        request = httpx.Request(
+            method,
+            self._aws,
+            headers=headers,
+            content=body,
+            extensions={
+                "target": target,  # byte for byte as it came: httpx would normalise a URL
+                "timeout": httpx.Timeout(timeout_s).as_dict(),
+            },
+        )
+        return await self._client.send(request, stream=True)
+
+
+class FrontServer:
+    """Serves a Front in a thread of its own, on a socket that listens already."""
+
+    def __init__(self, front: Front, listener: socket.socket, *, log: Path) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._logged = logging.FileHandler(log, mode="w")
+        logger = logging.getLogger("uvicorn.error")
+        logger.addHandler(self._logged)
+        logger.propagate = False
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                front.app(),
+                http="h11",
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                proxy_headers=False,  # the caller is who connects, whatever it says of itself
+                server_header=False,
+                date_header=False,
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._listener = listener
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [listener]}, name="front", daemon=True
+        )
+
+    def start(self) -> None:
+        """Requests that came in since the socket began to listen are served now."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Requests under way get a second to finish."""
+        self._server.should_exit = True
+        self._thread.join(5)
+        self._listener.close()
+        logging.getLogger("uvicorn.error").removeHandler(self._logged)
+        self._logged.close()
+
+
+async def _read(request: Request) -> bytes | None:
+    """The body, or None where it is above the limit.
+
+    An excess is read and thrown away, within reason, since many clients show a reset connection
+    and not the answer when the server stops reading.
+    """
+    received, kept = 0, bytearray()
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > _DRAINED:
+            break
+        if received <= MAX_BODY:
+            kept += chunk
+    return bytes(kept) if received <= MAX_BODY else None
+
+
+def _target(request: Request) -> bytes:
+    path, query = request.scope["raw_path"], request.scope["query_string"]
+    return bytes(path + b"?" + query if query else path)
+
+
+def _end_to_end(
+    headers: list[tuple[bytes, bytes]], *, keep_host: bool = False
+) -> list[tuple[bytes, bytes]]:
+    named = b",".join(value for name, value in headers if name.lower() == b"connection")
+    dropped = _HOP_BY_HOP | {name.strip().lower() for name in named.split(b",")}
+    if not keep_host:
+        dropped |= {b"host"}
+    return [(name.lower(), value) for name, value in headers if name.lower() not in dropped]
+
+
+def _is_presigned(request: Request) -> bool:
+    """True if the query holds a whole signature, which S3 then checks; it would serve without."""
+    query = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    names = [name.lower() for name, _ in query]
+    signed = dict(query)
+    return (
+        all(signed.get(name) and names.count(name.lower()) == 1 for name in _SIGNED_QUERY)
+        and signed["X-Amz-Algorithm"] == "AWS4-HMAC-SHA256"
+        and re.fullmatch(r"[1-9][0-9]{0,5}", signed["X-Amz-Expires"]) is not None
+    )
+
+
+def _with_headers(response: Response, answer: httpx.Response) -> Response:
+    response.raw_headers = _end_to_end(answer.headers.raw)
+    return response
+
+
+async def _chunks(answer: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in answer.aiter_raw():
+            yield chunk
+    finally:
+        await answer.aclose()
+
+
+def _problem(status: int, title: str, detail: str) -> Response:
+    body = json.dumps({"title": title, "status": status, "detail": detail})
+    return Response(body, status, media_type="application/problem+json")

@@ -1,0 +1,87 @@
+"""The templates and assets of the local stage, made by the CDK app and cached by content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from local.processes import ROOT, StartError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+KEPT = 4
+"""Synths that stay in the cache, the newest first."""
+
+_SOURCES = ("app.py", "cdk.json", "requirements.txt", "infra", "functions")
+_READ = {".py", ".json", ".txt"}
+
+
+def synthesise(*, cache: Path, say: Callable[[str], None]) -> Path:
+    """The cloud assembly of the local stage. Raises StartError with what the CDK app printed."""
+    ready = cache / _key()
+    if not (ready / "manifest.json").exists():
+        say("Making the CloudFormation templates (once per change, about ten seconds) …")
+        started = time.monotonic()
+        cache.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix="draft-", dir=cache))
+        try:
+            _run_app(draft)
+            if not ready.exists():  # another start may have been faster
+                draft.rename(ready)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        say(f"Templates made in {time.monotonic() - started:.0f} s.")
+    os.utime(ready)
+    _prune(cache)
+    return ready
+
+
+def _run_app(outdir: Path) -> None:
+    context = {"stage": "local", "aws:cdk:bundling-stacks": []}
+    app = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env={**os.environ, "CDK_OUTDIR": str(outdir), "CDK_CONTEXT_JSON": json.dumps(context)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if app.returncode or not (outdir / "manifest.json").exists():
+        raise StartError(f"The CDK app failed:\n{(app.stdout + app.stderr)[-3000:]}")
+
+
+def _key() -> str:
+    digest = hashlib.sha256(f"{sys.version_info[:2]}".encode())
+    for path in _source_files():
+        digest.update(f"\0{path.relative_to(ROOT)}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _source_files() -> Iterator[Path]:
+    for name in _SOURCES:
+        source = ROOT / name
+        if source.is_file():
+            yield source
+            continue
+        for path in sorted(source.rglob("*")):
+            if path.suffix in _READ and "__pycache__" not in path.parts:
+                yield path
+
+
+def _prune(cache: Path) -> None:
+    # An hour's grace: a younger one may be in the middle of another process's start.
+    made = sorted(cache.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in made[KEPT:]:
+        if time.time() - old.stat().st_mtime > 3600:
+            shutil.rmtree(old, ignore_errors=True)

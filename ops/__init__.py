@@ -1,0 +1,9 @@
+"""The operator's commands: `python -m ops …`, on a deployment or on the embedded cloud."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# The root of the Lambda asset, so that `python -m` needs no PYTHONPATH.
+sys.path.append(str(Path(__file__).resolve().parents[1] / "functions"))

@@ -1,0 +1,179 @@
+"""Creates that hang, come late, are refused or stay unknown: each prediction is made once."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx
+
+    from local.cloud import EmbeddedCloud
+
+SCHNELL = "black-forest-labs/flux-schnell"
+
+
+def submit(api: httpx.Client, prompt: str, **input_: Any) -> dict[str, Any]:
+    answer = api.post(
+        "/v1/predictions", json={"version": SCHNELL, "input": {"prompt": prompt, **input_}}
+    )
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+def created(upstream: Callable[[], list[dict[str, Any]]], prompt: str) -> list[dict[str, Any]]:
+    return [made for made in upstream() if made["input"].get("prompt") == prompt]
+
+
+def test_a_hanging_create_does_not_hold_the_client(
+    api: httpx.Client,
+    set_faults: Callable[..., None],
+    upstream: Callable[[], list[dict[str, Any]]],
+    finished: Callable[..., dict[str, Any]],
+) -> None:
+    submit(api, "warm")
+    set_faults(create_hang_s=60)
+    began = time.monotonic()
+    accepted = submit(api, "hanging")
+    assert time.monotonic() - began <= 3.5
+    assert accepted["status"] == "starting"
+    assert created(upstream, "hanging") == []
+    set_faults()
+    assert finished(accepted["id"], 60)["status"] == "succeeded"
+    assert len(created(upstream, "hanging")) == 1
+
+
+def test_a_create_that_happens_late_is_found_and_not_repeated(
+    api: httpx.Client,
+    set_faults: Callable[..., None],
+    upstream: Callable[[], list[dict[str, Any]]],
+    finished: Callable[..., dict[str, Any]],
+) -> None:
+    set_faults(create_late_s=6)
+    accepted = submit(api, "late")
+    assert accepted["darkroom"]["provider_id"] is None
+    shown = finished(accepted["id"], 60)
+    assert shown["status"] == "succeeded"
+    made = created(upstream, "late")
+    assert [m["id"] for m in made] == [shown["darkroom"]["provider_id"]]
+    assert shown["darkroom"]["attempts"] == 1
+
+
+def test_throttled_creates_wait_as_long_as_they_were_told(
+    api: httpx.Client,
+    set_faults: Callable[..., None],
+    upstream: Callable[[], list[dict[str, Any]]],
+    finished: Callable[..., dict[str, Any]],
+    cloud: EmbeddedCloud,
+) -> None:
+    set_faults(create_429=1, retry_after_s=4)
+    accepted = [submit(api, f"throttled {n}") for n in range(3)]
+    told = time.time()
+    set_faults()
+    for prediction in accepted:
+        assert prediction["status"] == "starting"
+        assert finished(prediction["id"], 40)["status"] == "succeeded"
+    made = [created(upstream, f"throttled {n}") for n in range(3)]
+    assert [len(m) for m in made] == [1, 1, 1]
+    for (one,) in made:
+        at = time.mktime(time.strptime(one["created_at"][:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone
+        assert at - told >= 2, "created before the provider's own pause was over"
+
+
+@pytest.mark.parametrize("echo_webhook", [True, False])
+def test_two_ambiguous_creates_of_one_input_end_as_two(
+    api: httpx.Client,
+    set_faults: Callable[..., None],
+    upstream: Callable[[], list[dict[str, Any]]],
+    finished: Callable[..., dict[str, Any]],
+    *,
+    echo_webhook: bool,
+) -> None:
+    prompt = f"ambiguous, echo {echo_webhook}"
+    set_faults(create_accept_then_drop=1, echo_webhook=echo_webhook)
+    accepted = [submit(api, prompt, seed=7) for _ in range(2)]
+    set_faults(echo_webhook=echo_webhook)
+    ended = [finished(prediction["id"], 60) for prediction in accepted]
+    assert [shown["status"] for shown in ended] == ["succeeded", "succeeded"]
+    ids = {shown["darkroom"]["provider_id"] for shown in ended}
+    assert ids == {made["id"] for made in created(upstream, prompt)}
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize("echo_webhook", [True, False])
+def test_an_ambiguous_create_is_found_though_every_webhook_is_lost(
+    api: httpx.Client,
+    set_faults: Callable[..., None],
+    upstream: Callable[[], list[dict[str, Any]]],
+    finished: Callable[..., dict[str, Any]],
+    *,
+    echo_webhook: bool,
+) -> None:
+    prompt = f"ambiguous and silent, echo {echo_webhook}"
+    faults = {"webhook_drop": 1, "echo_webhook": echo_webhook}
+    set_faults(create_accept_then_drop=1, **faults)
+    accepted = submit(api, prompt)
+    set_faults(**faults)
+    shown = finished(accepted["id"], 60)
+    assert shown["status"] == "succeeded"
+    assert [m["id"] for m in created(upstream, prompt)] == [shown["darkroom"]["provider_id"]]
+
+
+def test_a_server_error_on_create_is_unknown_and_ends_well(
+    api: httpx.Client,
+    set_faults: Callable[..., None],
+    upstream: Callable[[], list[dict[str, Any]]],
+    finished: Callable[..., dict[str, Any]],
+) -> None:
+    set_faults(create_500=1)
+    accepted = submit(api, "five hundred")
+    set_faults()
+    assert finished(accepted["id"], 60)["status"] == "succeeded"
+    assert len(created(upstream, "five hundred")) == 1
+
+
+def test_cancel_ends_a_running_prediction_here_and_upstream(
+    api: httpx.Client,
+    set_faults: Callable[..., None],
+    upstream: Callable[[], list[dict[str, Any]]],
+    finished: Callable[..., dict[str, Any]],
+) -> None:
+    set_faults(time_scale=20)
+    accepted = submit(api, "to be canceled")
+    answer = api.post(f"/v1/predictions/{accepted['id']}/cancel")
+    assert answer.status_code == 200
+    assert finished(accepted["id"])["status"] == "canceled"
+    assert created(upstream, "to be canceled")[0]["status"] == "canceled"
+
+
+def test_a_deadline_is_passed_on_and_enforced(
+    api: httpx.Client,
+    set_faults: Callable[..., None],
+    finished: Callable[..., dict[str, Any]],
+) -> None:
+    set_faults(time_scale=30)
+    answer = api.post(
+        f"/v1/models/{SCHNELL}/predictions",
+        json={"input": {"prompt": "too slow"}},
+        headers={"Cancel-After": "5s"},
+    )
+    assert answer.status_code == 201
+    shown = finished(answer.json()["id"], 40)
+    assert shown["status"] == "canceled"
+    assert shown["darkroom"]["code"] == "deadline_exceeded"
+
+
+def test_never_sent_and_cancelled_is_never_sent(
+    api: httpx.Client,
+    set_faults: Callable[..., None],
+    upstream: Callable[[], list[dict[str, Any]]],
+) -> None:
+    set_faults(create_429=1, retry_after_s=3)
+    accepted = submit(api, "never sent")
+    canceled = api.post(f"/v1/predictions/{accepted['id']}/cancel").json()
+    assert canceled["status"] == "canceled"
+    assert created(upstream, "never sent") == []

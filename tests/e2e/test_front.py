@@ -1,0 +1,232 @@
+"""The front port: what it lets through, what it refuses, and what it never shows."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import httpx
+import pytest
+from botocore.config import Config
+
+from local.front import MAX_BODY, Front, FrontServer
+from local.processes import listen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from local.cloud import EmbeddedCloud
+
+KEY = "local/2026/01/front/0.txt"
+
+
+@pytest.fixture(scope="module")
+def signed(cloud: EmbeddedCloud) -> str:
+    """A URL of a stored file, signed for the front's address as the functions sign."""
+    bucket = cloud.outputs["OutputsBucket"]
+    s3 = cloud.client("s3")
+    s3.put_object(Bucket=bucket, Key=KEY, Body=b"0123456789")
+    signer = cloud._aws._session.client(
+        "s3", endpoint_url=cloud.base_url, config=Config(signature_version="s3v4")
+    )
+    return str(signer.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": KEY}))
+
+
+def changed(url: str, **query: str | None) -> str:
+    """The URL with parameters replaced, or left out where None."""
+    parts = urlsplit(url)
+    values = dict(parse_qsl(parts.query)) | query
+    kept = {name: value for name, value in values.items() if value is not None}
+    return urlunsplit(parts._replace(query=urlencode(kept)))
+
+
+def test_a_signed_url_is_served(anyone: httpx.Client, signed: str) -> None:
+    assert anyone.get(signed).content == b"0123456789"
+
+
+def test_authorization_does_not_matter_beside_a_signature(
+    anyone: httpx.Client, signed: str
+) -> None:
+    assert anyone.get(signed, headers={"Authorization": "Bearer r8_x"}).status_code == 200
+
+
+def test_ranges_are_passed_on(anyone: httpx.Client, signed: str) -> None:
+    answer = anyone.get(signed, headers={"Range": "bytes=2-4"})
+    assert (answer.status_code, answer.content) == (206, b"234")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"X-Amz-Signature": None},
+        {"X-Amz-Signature": ""},
+        {"X-Amz-Signature": "0" * 64},
+        {"X-Amz-Expires": None},
+        {"X-Amz-Expires": "99999999"},
+        {"X-Amz-Expires": "3601"},
+        {"X-Amz-Algorithm": None},
+        {"X-Amz-Algorithm": "AWS4-ECDSA-P256-SHA256"},
+        {"X-Amz-Algorithm": "none"},
+        {"X-Amz-Credential": None},
+        {"x-amz-signature": "0" * 64},
+        {"X-Amz-Date": "20200101T000000Z"},
+    ],
+    ids=str,
+)
+def test_any_other_url_is_refused(
+    anyone: httpx.Client, signed: str, query: dict[str, str | None]
+) -> None:
+    answer = anyone.get(changed(signed, **query))
+    assert answer.status_code == 403
+    assert b"0123456789" not in answer.content
+
+
+def test_a_signature_is_for_one_key_and_one_method(anyone: httpx.Client, signed: str) -> None:
+    assert anyone.get(signed.replace("0.txt", "1.txt")).status_code == 403
+    assert anyone.put(signed, content=b"x").status_code == 403
+    assert anyone.delete(signed).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["", "/", "?list-type=2", f"/{KEY}"])
+def test_buckets_are_closed(cloud: EmbeddedCloud, anyone: httpx.Client, path: str) -> None:
+    for bucket in ("OutputsBucket", "UploadsBucket"):
+        assert anyone.get(f"/{cloud.outputs[bucket]}{path}").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/_ministack/reset"),
+        ("GET", "/_ministack/health"),
+        ("GET", "/health"),
+        ("GET", "/_localstack/health"),
+        ("POST", "/v2/email/outbound-emails"),
+        ("GET", "/iceberg/v1/config"),
+        ("GET", "/cdk-hnb659fds-assets-000000000000-us-east-1"),
+    ],
+)
+def test_the_embedded_aws_itself_is_out_of_reach(api: httpx.Client, method: str, path: str) -> None:
+    answer = api.request(method, path)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_too_large_a_body_is_refused_before_any_function(api: httpx.Client) -> None:
+    answer = api.post("/v1/predictions", content=b" " * (MAX_BODY + 1))
+    assert answer.status_code == 413
+    assert answer.json()["status"] == 413
+
+
+def test_too_many_headers_are_refused(api: httpx.Client) -> None:
+    answer = api.get("/v1/predictions", headers={"X-Long": "x" * 11_000})
+    assert answer.status_code == 431
+
+
+ECHO = """
+import json
+def handler(event, context):
+    print("called")
+    if event["rawPath"] == "/raise":
+        raise ValueError("a detail that nobody may see")
+    return {"statusCode": 200, "body": json.dumps(event)}
+"""
+
+
+@pytest.fixture(scope="module")
+def echo(cloud: EmbeddedCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A front of its own before a function that answers with the event it got, or raises."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("echo.py", ECHO)
+    function = cloud.client("lambda").create_function(
+        FunctionName="echo",
+        Runtime="python3.13",
+        Role="arn:aws:iam::000000000000:role/echo",
+        Handler="echo.handler",
+        Code={"ZipFile": packed.getvalue()},
+    )
+    gateway = cloud.client("apigatewayv2")
+    api_id = gateway.create_api(Name="echo", ProtocolType="HTTP")["ApiId"]
+    integration = gateway.create_integration(
+        ApiId=api_id,
+        IntegrationType="AWS_PROXY",
+        IntegrationUri=function["FunctionArn"],
+        PayloadFormatVersion="2.0",
+    )["IntegrationId"]
+    gateway.create_route(ApiId=api_id, RouteKey="$default", Target=f"integrations/{integration}")
+    gateway.create_stage(ApiId=api_id, StageName="$default", AutoDeploy=True)
+    log: Path = tmp_path_factory.mktemp("echo") / "front.log"
+    listener = listen(0)
+    port = listener.getsockname()[1]
+    front = Front(
+        aws_endpoint=cloud.aws_endpoint,
+        api_id=api_id,
+        outputs_bucket="outputs",
+        uploads_bucket="uploads",
+        port=port,
+        sweep=dict,
+    )
+    server = FrontServer(front, listener, log=log)
+    server.start()
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        yield client
+    server.stop()
+
+
+def test_a_function_that_raises_shows_nothing(echo: httpx.Client) -> None:
+    answer = echo.get("/raise")
+    assert answer.status_code == 500
+    assert answer.json() == {"message": "Internal Server Error"}
+
+
+def test_path_and_query_arrive_as_they_were_sent(echo: httpx.Client) -> None:
+    target = b"//v1/a%25b/%7Ec;d?q=%2B+%20&q=2&empty=&%C3%A9"
+    event = echo.get("/", extensions={"target": target}).json()
+    assert event["rawPath"] == "//v1/a%25b/~c;d"
+    assert event["rawQueryString"] == "q=%2B+%20&q=2&empty=&%C3%A9"
+
+
+def test_forwarding_headers_are_the_gateways(echo: httpx.Client) -> None:
+    sent = {
+        "X-Forwarded-For": "203.0.113.9",
+        "X-Forwarded-Proto": "https",
+        "Connection": "x-hop",
+        "X-Hop": "1",
+        "Host": "evil.example",
+    }
+    headers = echo.post("/v1/x", content=json.dumps({}), headers=sent).json()["headers"]
+    assert headers["x-forwarded-for"] == "203.0.113.9, 127.0.0.1"
+    assert headers["x-forwarded-proto"] == "http"
+    assert headers["x-forwarded-port"] == str(echo.base_url.port)
+    assert "x-hop" not in headers
+    assert "evil.example" not in str(headers)
+
+
+def test_an_embedded_aws_that_is_gone_is_a_503(tmp_path: Path) -> None:
+    listener, closed = listen(0), listen(0)
+    gone = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    closed.close()
+    front = Front(
+        aws_endpoint=gone,
+        api_id="x",
+        outputs_bucket="outputs",
+        uploads_bucket="uploads",
+        port=0,
+        sweep=_fails,
+    )
+    server = FrontServer(front, listener, log=tmp_path / "front.log")
+    server.start()
+    base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with httpx.Client(base_url=base_url, trust_env=False) as client:
+        answer = client.get("/v1/predictions")
+        assert (answer.status_code, answer.json()["status"]) == (503, 503)
+        assert client.post("/_local/sweep").json() == {"ok": False, "error": "gone"}
+    server.stop()
+
+
+def _fails() -> dict[str, Any]:
+    return {"ok": False, "error": "gone"}

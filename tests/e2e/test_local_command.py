@@ -1,0 +1,186 @@
+"""`python -m local run` as a process: it announces itself, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from local.processes import ROOT, StartError, free_port, listen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class Started:
+    """One `run`, whose state and temporary files are all under `folder`."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        (folder / "tmp").mkdir(exist_ok=True)
+        self.folder = folder
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if name not in {"PORT", "KEEP"}},
+            "DARKROOM_STATE_DIR": str(folder / "state"),
+            "TMPDIR": str(folder / "tmp"),
+            "AWS_PROFILE": "there-is-no-such-profile",
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "local", "run", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def announced(self) -> dict[str, Any]:
+        """local.json, once it is there."""
+        path = self.folder / "state" / "local.json"
+        until(path.exists, 60, self.process)
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
+
+    def end(self, number: signal.Signals) -> tuple[int, str, str]:
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=20)
+        return self.process.returncode, out, err
+
+    def processes(self) -> list[str]:
+        """Command lines of all processes that run on this run's temporary files."""
+        mark = str(self.folder / "tmp").encode()
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                line = (process / "cmdline").read_bytes()
+                if mark in line + (process / "environ").read_bytes() and line:
+                    found.append(f"{process.name} {line!r}")
+            except OSError:  # it ended meanwhile
+                continue
+        return found
+
+
+def until(
+    condition: Callable[[], bool], seconds: float, process: subprocess.Popen[str] | None = None
+) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process is None or process.poll() is None, "it ended early"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def refuses(url: str) -> bool:
+    parts = urlsplit(url)
+    with socket.socket() as probe:
+        return probe.connect_ex((parts.hostname or "", parts.port or 0)) != 0
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Callable[..., Started]]:
+    runs: list[Started] = []
+
+    def start(*arguments: str) -> Started:
+        runs.append(Started(tmp_path, *arguments))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        if run.process.poll() is None:
+            run.process.kill()
+        run.process.communicate()
+
+
+def assert_nothing_left(run: Started, found: dict[str, Any]) -> None:
+    until(lambda: not run.processes(), 5)
+    for url in (found["base_url"], found["replicate_url"], found["aws_endpoint"]):
+        assert refuses(url), url
+    assert list((run.folder / "tmp").iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads /proc")
+def test_a_run_from_start_to_end(started: Callable[..., Started]) -> None:
+    port = free_port()
+    run = started("--port", str(port))
+    found = run.announced()
+    assert set(found) == {
+        "base_url",
+        "token",
+        "replicate_url",
+        "replicate_token",
+        "aws_endpoint",
+        "pid",
+    }
+    assert found["base_url"] == f"http://127.0.0.1:{port}"
+    assert found["pid"] == run.process.pid
+    assert run.processes()
+
+    second = subprocess.run(
+        [sys.executable, "-m", "local", "run", "--port", str(port)],
+        cwd=ROOT,
+        env=run.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert second.returncode == 1
+    assert second.stderr.startswith(f"Port {port} is taken")
+    assert len(second.stderr.splitlines()) == 1
+
+    made = subprocess.run(
+        [sys.executable, "-m", "ops", "keys", "create", "--tenant", "alice", "--local"],
+        cwd=ROOT,
+        env=run.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    token = made.stdout.splitlines()[-1]
+    answer = httpx.get(
+        f"{found['base_url']}/v1/predictions",
+        headers={"Authorization": f"Token {token}"},
+        trust_env=False,
+    )
+    assert (answer.status_code, answer.json()["results"]) == (200, [])
+
+    code, out, err = run.end(signal.SIGTERM)
+    assert code == 0, err
+    assert found["token"] in out
+    assert not (run.folder / "state" / "local.json").exists()
+    assert_nothing_left(run, found)
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads /proc")
+def test_nothing_outlives_a_killed_run(started: Callable[..., Started]) -> None:
+    run = started("--port", "0")
+    found = run.announced()
+    assert run.processes()
+    run.end(signal.SIGKILL)
+    assert_nothing_left(run, found)
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads /proc")
+def test_an_interrupted_start_leaves_nothing(started: Callable[..., Started]) -> None:
+    run = started("--port", "0")
+    until(lambda: len(run.processes()) > 1, 60, run.process)
+    code, _, err = run.end(signal.SIGINT)
+    assert (code, err) == (0, "Stopped.\n")
+    until(lambda: not run.processes(), 5)
+    assert not (run.folder / "state" / "local.json").exists()
+    assert list((run.folder / "tmp").iterdir()) == []
+
+
+def test_a_taken_port_is_said_in_one_line() -> None:
+    with listen(0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(StartError, match=rf"^Port {port} is taken .* Try PORT={port + 1}\.$"):
+            listen(port)

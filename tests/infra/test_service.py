@@ -1,0 +1,220 @@
+"""API, functions, queues, stream and schedule."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.infra.synthesis import Synth
+
+SIZES = {
+    "Submit": (512, 15),
+    "Read": (512, 10),
+    "Cancel": (512, 15),
+    "Files": (512, 30),
+    "Webhook": (512, 10),
+    "Dispatch": (512, 60),
+    "Relay": (512, 60),
+    "Persist": (1024, 120),
+    "Deliver": (512, 60),
+    "Sweep": (512, 55),
+}
+"""MB of memory and seconds of time-out."""
+
+ROUTES = {
+    "POST /v1/predictions": "Submit",
+    "POST /v1/models/{owner}/{name}/predictions": "Submit",
+    "GET /v1/predictions": "Read",
+    "GET /v1/predictions/{id}": "Read",
+    "$default": "Read",
+    "POST /v1/predictions/{id}/cancel": "Cancel",
+    "POST /v1/files": "Files",
+    "GET /v1/files": "Files",
+    "GET /v1/files/{id}": "Files",
+    "DELETE /v1/files/{id}": "Files",
+    "POST /hooks/replicate/{id}": "Webhook",
+}
+
+WORK_QUEUES = ("Dispatch", "Persist", "Deliver")
+FAILURE_QUEUES = {
+    "DispatchTasksDlq",
+    "PersistTasksDlq",
+    "DeliverTasksDlq",
+    "RelayFailures",
+    "SweepFailures",
+}
+
+
+def test_functions(prod: Synth) -> None:
+    functions = prod.service.properties("Lambda::Function")
+    assert {
+        name.removesuffix("Function"): (f["MemorySize"], f["Timeout"])
+        for name, f in functions.items()
+    } == SIZES
+    for name, function in functions.items():
+        handler = name.removesuffix("Function").lower()
+        assert function["Handler"] == f"darkroom.handlers.{handler}.handler"
+        assert function["Runtime"] == "python3.13"
+        assert function["Architectures"] == ["arm64"]
+        assert "TracingConfig" not in function
+        assert function["LoggingConfig"]["LogFormat"] == "JSON"
+
+
+def test_all_functions_share_one_asset(prod: Synth) -> None:
+    functions = prod.service.properties("Lambda::Function").values()
+    assert len({f["Code"]["S3Key"] for f in functions}) == 1
+
+
+def test_the_webhook_alone_has_concurrency_of_its_own(prod: Synth) -> None:
+    functions = prod.service.properties("Lambda::Function")
+    reserved = {n: f.get("ReservedConcurrentExecutions") for n, f in functions.items()}
+    assert {n: r for n, r in reserved.items() if r is not None} == {"WebhookFunction": 50}
+
+
+def test_every_log_group_belongs_to_something_and_ends(prod: Synth) -> None:
+    groups = prod.service.properties("Logs::LogGroup")
+    used = {
+        prod.shown(f["LoggingConfig"]["LogGroup"])
+        for f in prod.service.properties("Lambda::Function").values()
+    }
+    assert used == {f"{name}Logs" for name in SIZES}
+    assert set(groups) == used | {"HttpApiAccessLog"}
+    assert {group["RetentionInDays"] for group in groups.values()} == {90}
+
+
+def test_routes(prod: Synth) -> None:
+    integrations = prod.service.properties("ApiGatewayV2::Integration")
+    functions = {id_: prod.shown(i["IntegrationUri"]) for id_, i in integrations.items()}
+    routes = {
+        route["RouteKey"]: functions[prod.shown(route["Target"]).removeprefix("integrations/")]
+        for route in prod.service.properties("ApiGatewayV2::Route").values()
+    }
+    assert routes == {key: f"{name}Function" for key, name in ROUTES.items()}
+    assert {i["PayloadFormatVersion"] for i in integrations.values()} == {"2.0"}
+
+
+@pytest.mark.parametrize(("stage", "rate", "burst"), [("dev", 50, 100), ("prod", 500, 1000)])
+def test_the_api_throttles(
+    stage: str, rate: int, burst: int, request: pytest.FixtureRequest
+) -> None:
+    synth: Synth = request.getfixturevalue(stage)
+    (settings,) = synth.service.properties("ApiGatewayV2::Stage").values()
+    assert settings["StageName"] == "$default"
+    assert settings["DefaultRouteSettings"] == {
+        "ThrottlingRateLimit": rate,
+        "ThrottlingBurstLimit": burst,
+    }
+
+
+def test_the_access_log_holds_no_path_and_no_query(prod: Synth) -> None:
+    """The webhook's query string is a secret."""
+    (stage,) = prod.service.properties("ApiGatewayV2::Stage").values()
+    log = stage["AccessLogSettings"]
+    assert prod.shown(log["DestinationArn"]) == "HttpApiAccessLog"
+    assert set(json.loads(log["Format"]).values()) == {
+        "$context.requestId",
+        "$context.requestTimeEpoch",
+        "$context.routeKey",
+        "$context.status",
+        "$context.responseLength",
+        "$context.responseLatency",
+        "$context.identity.sourceIp",
+        "$context.integrationErrorMessage",
+    }
+
+
+def test_every_queue_is_encrypted_and_takes_tls_only(prod: Synth) -> None:
+    queues = prod.service.properties("SQS::Queue")
+    assert set(queues) == FAILURE_QUEUES | {f"{name}TasksQueue" for name in WORK_QUEUES}
+    assert all(queue["SqsManagedSseEnabled"] is True for queue in queues.values())
+    closed = set()
+    for policy in prod.service.properties("SQS::QueuePolicy").values():
+        for statement in policy["PolicyDocument"]["Statement"]:
+            if statement.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}:
+                assert statement["Effect"] == "Deny"
+                assert statement["Action"] == "sqs:*"
+                assert statement["Principal"] == {"AWS": "*"}
+                closed.add(prod.shown(statement["Resource"]))
+    assert closed == set(queues)
+
+
+@pytest.mark.parametrize("name", WORK_QUEUES)
+def test_every_work_queue_has_a_dead_letter_queue_of_its_own(prod: Synth, name: str) -> None:
+    queues = prod.service.properties("SQS::Queue")
+    queue = queues[f"{name}TasksQueue"]
+    redrive = queue["RedrivePolicy"]
+    assert prod.shown(redrive["deadLetterTargetArn"]) == f"{name}TasksDlq"
+    assert redrive["maxReceiveCount"] == 5
+    assert queue["VisibilityTimeout"] == 6 * SIZES[name][1]
+    assert queue["MessageRetentionPeriod"] < queues[f"{name}TasksDlq"]["MessageRetentionPeriod"]
+
+
+def test_failures_are_kept_for_14_days(prod: Synth) -> None:
+    queues = prod.service.properties("SQS::Queue")
+    kept = {name: queues[name]["MessageRetentionPeriod"] for name in FAILURE_QUEUES}
+    assert set(kept.values()) == {14 * 86_400}
+
+
+def mapping(synth: Synth, function: str) -> dict[str, Any]:
+    (found,) = (
+        m
+        for m in synth.service.properties("Lambda::EventSourceMapping").values()
+        if synth.shown(m["FunctionName"]) == f"{function}Function"
+    )
+    return found
+
+
+@pytest.mark.parametrize(("name", "batch"), [("Dispatch", 5), ("Persist", 1), ("Deliver", 5)])
+def test_queues_feed_their_functions(prod: Synth, name: str, batch: int) -> None:
+    found = mapping(prod, name)
+    assert prod.shown(found["EventSourceArn"]) == f"{name}TasksQueue"
+    assert found["BatchSize"] == batch
+    assert found["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert found["ScalingConfig"] == {"MaximumConcurrency": 50}
+
+
+def test_the_stream_feeds_relay(prod: Synth) -> None:
+    found = mapping(prod, "Relay")
+    assert prod.shown(found.pop("EventSourceArn")) == "Predictions.StreamArn"
+    assert prod.shown(found["DestinationConfig"]["OnFailure"]["Destination"]) == "RelayFailures"
+    del found["DestinationConfig"], found["FunctionName"], found["Tags"]
+    assert found == {
+        "BatchSize": 25,
+        "BisectBatchOnFunctionError": True,
+        "FilterCriteria": {"Filters": [{"Pattern": '{"eventName":["INSERT","MODIFY"]}'}]},
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "MaximumRecordAgeInSeconds": 6 * 3600,
+        "MaximumRetryAttempts": 10,
+        "StartingPosition": "TRIM_HORIZON",
+    }
+
+
+def test_the_sweep_is_not_repeated(prod: Synth) -> None:
+    """A failed tick is followed by the next one, a minute later."""
+    (rule,) = prod.service.properties("Events::Rule").values()
+    assert rule["ScheduleExpression"] == "rate(1 minute)"
+    assert rule["State"] == "ENABLED"
+    (target,) = rule["Targets"]
+    assert prod.shown(target["Arn"]) == "SweepFunction"
+    assert prod.shown(target["DeadLetterConfig"]["Arn"]) == "SweepFailures"
+    assert target["RetryPolicy"] == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
+    (asynchronous,) = prod.service.properties("Lambda::EventInvokeConfig").values()
+    assert prod.shown(asynchronous["FunctionName"]) == "SweepFunction"
+    assert asynchronous["MaximumRetryAttempts"] == 0
+    assert asynchronous["MaximumEventAgeInSeconds"] == 60
+
+
+def test_outputs_have_their_stable_names(prod: Synth) -> None:
+    outputs = {k: prod.shown(v["Value"]) for k, v in prod.service.body["Outputs"].items()}
+    assert outputs == {
+        "ApiId": "HttpApi",
+        "ApiUrl": "HttpApi.ApiEndpoint",
+        "EventBus": "Events",
+        **{f"{name}Queue": f"{name}TasksQueue" for name in WORK_QUEUES},
+        **{f"{name}Dlq": f"{name}TasksDlq" for name in WORK_QUEUES},
+        "RelayFailures": "RelayFailures",
+        **{f"Function{name}": f"{name}Function" for name in SIZES},
+    }
