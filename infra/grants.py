@@ -61,9 +61,10 @@ def grants(
     read_secret = "secretsmanager:GetSecretValue"  # noqa: S105
     return {
         "Submit": [
-            allow("dynamodb:PutItem", predictions),
+            allow("dynamodb:GetItem BatchGetItem PutItem", predictions),
+            allow("dynamodb:Query", _index(stateful.predictions, "tenant")),
             allow("dynamodb:GetItem", controls),
-            allow_put(controls, "PID#*", "SCHEMA#*"),
+            allow_put(controls, "PID#*", "SCHEMA#*", "IDEM#*"),
             allow("s3:PutObject GetObject", uploads),
             allow("s3:GetObject", outputs),
             allow(read_secret, token, link_key),
@@ -117,7 +118,7 @@ def grants(
             _consume(deliver),
         ],
         "Sweep": [
-            allow("dynamodb:BatchGetItem PutItem UpdateItem", predictions),
+            allow("dynamodb:GetItem BatchGetItem PutItem UpdateItem", predictions),
             allow("dynamodb:Query", _index(stateful.predictions, "due")),
             allow("dynamodb:GetItem", controls),
             allow_put(controls, "PID#*"),

@@ -21,6 +21,7 @@ from darkroom.domain.errors import (
     AlreadyExists,
     Conflict,
     DownloadFailed,
+    IdempotencyKeyUsed,
     ProviderIdTaken,
     ProviderUnavailable,
 )
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from darkroom.domain.prediction import Prediction
     from darkroom.domain.snapshot import Snapshot
+    from darkroom.ports import IdempotencyKey
 
 START = 1_800_000_000_000
 LARGEST_ITEM = 400 * 1024
@@ -40,6 +42,10 @@ LARGEST_ITEM = 400 * 1024
 
 class ItemTooLarge(Exception):
     """DynamoDB's ValidationException for an item over 400 KB."""
+
+
+class Crash(BaseException):
+    """The process dies here: no handler may catch it."""
 
 
 @dataclass
@@ -66,6 +72,7 @@ class FakePredictions:
 
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, tuple[str, str, int]] = field(default_factory=dict)
     stream: list[tuple[dict[str, Any] | None, dict[str, Any]]] = field(default_factory=list)
 
     def __contains__(self, id_: str) -> bool:
@@ -74,12 +81,17 @@ class FakePredictions:
     def __len__(self) -> int:
         return len(self.items)
 
-    def insert(self, record: Prediction) -> None:
+    def insert(self, record: Prediction, key: IdempotencyKey | None = None) -> None:
+        used = self.keys.get(key.id) if key else None
+        if key and used and used[2] > record.created_at // 1000 and used[0] != record.id:
+            raise IdempotencyKeyUsed(used[0], used[1])
         if record.id in self.items:
             if self._read(record.id) != record:
                 raise AlreadyExists(record.id)
             return
         self._write(record.id, prediction_item(record))
+        if key:
+            self.keys[key.id] = (record.id, record.fingerprint, key.expires_at)
 
     def get(self, id_: str) -> Prediction | None:
         return self._read(id_) if id_ in self.items else None
@@ -126,6 +138,10 @@ class FakePredictions:
         kept = {name: value for name, value in item.items() if name not in {"due_at", "due_shard"}}
         self._write(record.id, {**kept, "effects_done": {"BOOL": True}})
 
+    def recent_ids(self, tenant: str, since: int, limit: int) -> list[str]:
+        page = self.list_ids(tenant, None, limit)
+        return [id_ for id_ in page.ids if int(self.items[id_]["created_at"]["N"]) >= since]
+
     def list_ids(self, tenant: str, after: tuple[int, str] | None, limit: int) -> Page:
         rows = sorted(
             (
@@ -151,6 +167,18 @@ class FakePredictions:
             return
         self.items[id_] = deepcopy(item)
         self.stream.append((old, deepcopy(item)))
+
+
+@dataclass
+class ContendedPredictions(FakePredictions):
+    """Lets the next of the `rivals` act just before a record is written."""
+
+    rivals: list[Callable[[], object]] = field(default_factory=list)
+
+    def commit(self, record: Prediction, *, claims_provider_id: bool = False) -> None:
+        if self.rivals:
+            self.rivals.pop(0)()
+        super().commit(record, claims_provider_id=claims_provider_id)
 
 
 @dataclass
@@ -363,7 +391,8 @@ class FakeProvider:
     """Replicate, seen from our side of the wire.
 
     `answers` are taken in turn for creates: None creates and answers; "drop" creates and does not
-    answer; "hang" does neither; "refuse" fails to connect; anything else is returned as it is.
+    answer; "hang" does neither; "refuse" fails to connect; "die" is a crash of ours before anything
+    is created, "die late" one after it; anything else is returned as it is.
     `down` makes reads fail. `echo` shows the webhook in GET and list.
     """
 
@@ -379,16 +408,20 @@ class FakeProvider:
     reads: list[str] = field(default_factory=list)
     schemas: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def create(self, **request: Any) -> Answered | NotSent | NoAnswer:
+    def create(self, **request: Any) -> Any:
         self.creates.append(deepcopy(request))
         wanted = self.answers.pop(0) if self.answers else None
         if wanted == "hang":
             return NoAnswer()
         if wanted == "refuse":
             return NotSent()
-        if wanted is not None and wanted != "drop":
+        if wanted == "die":
+            raise Crash
+        if wanted not in (None, "drop", "die late"):
             return wanted
         body = self.make(**request)
+        if wanted == "die late":
+            raise Crash
         return NoAnswer() if wanted == "drop" else Answered(201, deepcopy(body))
 
     def make(self, **request: Any) -> dict[str, Any]:
@@ -433,7 +466,7 @@ class FakeProvider:
         found = [
             self._seen(provider_id)
             for provider_id, body in self.upstream.items()
-            if body["created_at"] >= since and provider_id not in self.hidden
+            if (body["created_at"] or since) >= since and provider_id not in self.hidden
         ]
         return Found(found[::-1], self.list_complete)
 

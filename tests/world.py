@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,14 @@ from darkroom.adapters.items import read_prediction
 from darkroom.catalog import Catalogue
 from darkroom.domain import link, signature
 from darkroom.domain.timings import Timings
+from darkroom.services.authenticate import Authenticate
 from darkroom.services.cancel import Cancel
 from darkroom.services.carry_out import CarryOut
 from darkroom.services.changes import Changes
 from darkroom.services.create import Create
 from darkroom.services.deliver import DeliverCallback
 from darkroom.services.dispatch import Dispatch
+from darkroom.services.files import Files
 from darkroom.services.persist import Persist
 from darkroom.services.read import Read
 from darkroom.services.receive import Receive, Received
@@ -24,6 +27,7 @@ from darkroom.services.relay import Relay
 from darkroom.services.shown import Shown
 from darkroom.services.submit import NewPrediction, Submit
 from darkroom.services.sweep import Sweep, Tick
+
 from tests.fakes import (
     FakeBus,
     FakeCallbacks,
@@ -43,6 +47,7 @@ from tests.fakes import (
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
 
+load_catalogue = lru_cache(Catalogue.load)
 PUBLIC_URL = "https://darkroom.test"
 SCHNELL = "black-forest-labs/flux-schnell"
 PNG = (
@@ -59,10 +64,10 @@ class World:
     dedicated: bool = False
     timings: Timings = field(default_factory=Timings)
     open_models: bool = False
+    store: FakePredictions = field(default_factory=FakePredictions)
 
     def __post_init__(self) -> None:
         self.clock = FakeClock()
-        self.store = FakePredictions()
         self.controls = FakeControls()
         self.provider = FakeProvider(self.clock)
         self.uploads = FakeUploads(self.clock)
@@ -82,21 +87,21 @@ class World:
         self.changes = Changes(
             self.store, self.clock, self.timings, dedicated_account=self.dedicated
         )
-        create = Create(
-            self.changes, self.provider, signer, self.secrets, lambda: 0.5, PUBLIC_URL
-        )
+        create = Create(self.changes, self.provider, signer, self.secrets, lambda: 0.5, PUBLIC_URL)
         self.submit = Submit(
             changes=self.changes,
             create=create,
             provider=self.provider,
-            catalogue=Catalogue.load,
+            catalogue=load_catalogue,
             controls=self.controls,
             uploads=self.uploads,
-            random=Random(7),
+            random=Random(7),  # noqa: S311 - the same seeds in every run
             retention_days=90,
             open_models=self.open_models,
             public_url=PUBLIC_URL,
         )
+        self.authenticate = Authenticate(self.controls)
+        self.files = Files(self.uploads, self.clock, PUBLIC_URL)
         self.read = Read(self.store)
         self.cancel = Cancel(self.changes, self.provider, self.read)
         self.receive = Receive(self.changes, self.secrets)
@@ -129,7 +134,8 @@ class World:
         """Submit a flux-schnell prediction and return the record as submit left it."""
         request.setdefault("tenant", "acme")
         request.setdefault("reference", SCHNELL)
-        wanted = NewPrediction(input=input_ or {"prompt": "a corgi"}, **request)
+        given = {"prompt": "a corgi"} if input_ is None else input_
+        wanted = NewPrediction(input=given, **request)
         return self.submit(wanted).record
 
     def record(self, id_: str) -> Prediction:

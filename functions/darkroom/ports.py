@@ -38,9 +38,21 @@ class Page:
     next: tuple[int, str] | None
 
 
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A client's key as it is stored: `IDEM#…`, hashed, within its tenant."""
+
+    id: str
+    expires_at: int
+    """In seconds. A key past its time counts as absent."""
+
+
 class PredictionStore(Protocol):
-    def insert(self, record: Prediction) -> None:
-        """Put a new record. Raises AlreadyExists."""
+    def insert(self, record: Prediction, key: IdempotencyKey | None = None) -> None:
+        """Put a new record; with a key, both in one transaction or neither.
+
+        Raises AlreadyExists, or IdempotencyKeyUsed where the key is taken.
+        """
 
     def get(self, id_: str) -> Prediction | None:
         """Read one record, strongly consistent."""
@@ -70,6 +82,9 @@ class PredictionStore(Protocol):
 
     def mark_effects_done(self, record: Prediction) -> None:
         """Take a terminal record out of `due`, if its revision is still the stored one."""
+
+    def recent_ids(self, tenant: str, since: int, limit: int) -> list[str]:
+        """A tenant's ids created since, newest first; eventually consistent."""
 
     def list_ids(self, tenant: str, after: tuple[int, str] | None, limit: int) -> Page:
         """A tenant's ids, newest first, from `after` on; eventually consistent."""
@@ -118,6 +133,8 @@ class ApiKey:
 
     tenant: str
     scopes: frozenset[str]
+    dedupe_window_s: int = 0
+    """A request like one of the last so many seconds replays it, without any key or hint."""
 
 
 class Controls(Protocol):
@@ -238,7 +255,7 @@ class Secrets(Protocol):
     """Cached for minutes; `refresh` asks for a new reading, at most one per 30 seconds."""
 
     def replicate_token(self) -> str:
-        """Bearer token for Replicate."""
+        """Bearer token for Replicate. Raises Unavailable."""
 
     def webhook_keys(self, *, refresh: bool = False) -> tuple[bytes, ...]:
         """Current and previous signing keys of Replicate's webhooks. Raises Unavailable."""

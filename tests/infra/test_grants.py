@@ -15,9 +15,10 @@ LOGS = "logs:CreateLogStream logs:PutLogEvents"
 
 GRANTS = {
     "Submit": {
-        "Predictions": "dynamodb:PutItem",
+        "Predictions": "dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem",
+        "Predictions/index/tenant": "dynamodb:Query",
         "Controls": "dynamodb:GetItem",
-        "Controls PID#* SCHEMA#*": "dynamodb:PutItem",
+        "Controls PID#* SCHEMA#* IDEM#*": "dynamodb:PutItem",
         "Uploads/*": "s3:GetObject s3:PutObject",
         "Outputs/*": "s3:GetObject",
         "ReplicateToken": SECRET,
@@ -90,7 +91,8 @@ GRANTS = {
         "DeliverLogs": LOGS,
     },
     "Sweep": {
-        "Predictions": "dynamodb:BatchGetItem dynamodb:PutItem dynamodb:UpdateItem",
+        "Predictions": "dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem "
+        "dynamodb:UpdateItem",
         "Predictions/index/due": "dynamodb:Query",
         "Controls": "dynamodb:GetItem",
         "Controls PID#*": "dynamodb:PutItem",

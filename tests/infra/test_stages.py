@@ -35,6 +35,7 @@ LOCAL_DIFFERENCES = {
     "VisibilityTimeout",
     "TIMINGS",
     "LOCAL_CALLBACKS",
+    "DEDICATED_ACCOUNT",
     "LocalCallbacks",
 }
 MISSING = object()

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import httpx
-
 from darkroom.adapters.http import NETWORK_ERRORS, Client, Guard, public
 from darkroom.domain.errors import DownloadFailed
 from darkroom.domain.prediction import Code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import httpx
 
 CHUNK = 256 * 1024
 CALLBACK_BUDGET_S = 15.0
@@ -60,7 +60,7 @@ class OutputFetcher:
         try:
             request = self.client.http.build_request("GET", url)
             response = self.client.http.send(request, stream=True)
-        except (*NETWORK_ERRORS, httpx.InvalidURL) as error:
+        except NETWORK_ERRORS as error:
             raise DownloadFailed(f"no answer: {type(error).__name__}") from None
         try:
             yield HttpDownload(response, self.most, self._length(response))
@@ -139,7 +139,7 @@ class Callbacks:
         try:
             request = self.client.http.build_request("POST", url, headers=headers, content=body)
             response = self.client.http.send(request, stream=True)
-        except (*NETWORK_ERRORS, httpx.InvalidURL) as error:
+        except NETWORK_ERRORS as error:
             raise DownloadFailed(f"no answer: {type(error).__name__}") from None
         response.close()
         return response.status_code

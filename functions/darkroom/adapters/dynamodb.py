@@ -19,8 +19,14 @@ from darkroom.adapters.items import (
     shard,
     to_item,
 )
-from darkroom.domain.errors import AlreadyExists, Conflict, ProviderIdTaken
-from darkroom.ports import ApiKey, Delivery, Due, Page
+from darkroom.domain.errors import (
+    AlreadyExists,
+    Conflict,
+    IdempotencyKeyUsed,
+    ProviderIdTaken,
+    Unavailable,
+)
+from darkroom.ports import ApiKey, Delivery, Due, IdempotencyKey, Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,20 +45,54 @@ class DynamoPredictions:
     table: str
     controls: str = ""
 
-    def insert(self, record: Prediction) -> None:
+    def insert(self, record: Prediction, key: IdempotencyKey | None = None) -> None:
+        put = {
+            "TableName": self.table,
+            "Item": prediction_item(record),
+            "ConditionExpression": "attribute_not_exists(id)",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        if key is not None:
+            self._insert_with_key(put, record, key)
+            return
         try:
-            self.client.put_item(
-                TableName=self.table,
-                Item=prediction_item(record),
-                ConditionExpression="attribute_not_exists(id)",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
+            self.client.put_item(**put)
         except ClientError as error:
             if not _lost(error):
                 raise
             # A repeat of our own put, whose first answer was lost, finds what it wrote.
             if read_prediction(_response(error)["Item"]) != record:
                 raise AlreadyExists(record.id) from None
+
+    def _insert_with_key(
+        self, put: dict[str, Any], record: Prediction, key: IdempotencyKey
+    ) -> None:
+        row = {
+            "pk": key.id,
+            "prediction": record.id,
+            "fingerprint": record.fingerprint,
+            "expires_at": key.expires_at,
+        }
+        claim = {
+            "TableName": self.controls,
+            "Item": to_item(row),
+            "ConditionExpression": "attribute_not_exists(pk) OR expires_at <= :now",
+            "ExpressionAttributeValues": {":now": attribute(record.created_at // 1000)},
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        try:
+            self.client.transact_write_items(TransactItems=[{"Put": put}, {"Put": claim}])
+        except ClientError as error:
+            ours, theirs = _cancelled(error)
+            if theirs.get("Code") == _CONDITION:
+                used = from_item(theirs["Item"])
+                if used["prediction"] == record.id:
+                    return
+                raise IdempotencyKeyUsed(used["prediction"], used["fingerprint"]) from None
+            if ours.get("Code") == _CONDITION:
+                raise AlreadyExists(record.id) from None
+            # Another request with the same key is being written at this moment.
+            raise Unavailable("The same idempotency key is in use right now; try again.") from None
 
     def get(self, id_: str) -> Prediction | None:
         item = self.client.get_item(TableName=self.table, Key=_id(id_), ConsistentRead=True)
@@ -92,8 +132,11 @@ class DynamoPredictions:
             self._settle(record, _response(error).get("Item"))
 
     def _settle(self, record: Prediction, stored: dict[str, Any] | None) -> None:
-        """A lost condition: somebody else's write, or our own whose answer never arrived."""
-        current = read_prediction(stored) if stored else None
+        """A lost condition: somebody else's write, or our own whose answer never arrived.
+
+        A transaction under way on the item shows no item: then it is read.
+        """
+        current = read_prediction(stored) if stored else self.get(record.id)
         if current != record:
             raise Conflict(current) from None
 
@@ -115,16 +158,11 @@ class DynamoPredictions:
         try:
             self.client.transact_write_items(TransactItems=[{"Put": put}, {"Put": claim}])
         except ClientError as error:
-            if error.response["Error"]["Code"] != "TransactionCanceledException":
-                raise
-            ours, theirs = _response(error)["CancellationReasons"]
-            if ours.get("Code") == "ConditionalCheckFailed":
-                self._settle(record, ours.get("Item"))
-                return
-            if theirs.get("Code") == "ConditionalCheckFailed":
+            ours, theirs = _cancelled(error)
+            if theirs.get("Code") == _CONDITION and ours.get("Code") != _CONDITION:
                 taken = from_item(theirs["Item"])
                 raise ProviderIdTaken(None, taken["owner"]) from None
-            raise
+            self._settle(record, ours.get("Item"))
 
     def owner_of(self, provider_id: str) -> str | None:
         item = self.client.get_item(
@@ -175,6 +213,17 @@ class DynamoPredictions:
         except ClientError as error:
             if not _lost(error):
                 raise
+
+    def recent_ids(self, tenant: str, since: int, limit: int) -> list[str]:
+        answer = self.client.query(
+            TableName=self.table,
+            IndexName="tenant",
+            KeyConditionExpression="tenant = :tenant AND created_at >= :since",
+            ExpressionAttributeValues={":tenant": {"S": tenant}, ":since": attribute(since)},
+            ScanIndexForward=False,
+            Limit=limit,
+        )
+        return [item["id"]["S"] for item in answer["Items"]]
 
     def list_ids(self, tenant: str, after: tuple[int, str] | None, limit: int) -> Page:
         query: dict[str, Any] = {
@@ -269,7 +318,11 @@ class DynamoControls:
         row = self._live(key_id)
         if row is None:
             return None
-        return ApiKey(tenant=row["tenant"], scopes=frozenset(row.get("scopes", ())))
+        return ApiKey(
+            tenant=row["tenant"],
+            scopes=frozenset(row.get("scopes", ())),
+            dedupe_window_s=row.get("dedupe_window_s", 0),
+        )
 
     def cached_schema(self, version: str) -> dict[str, Any] | None:
         row = self._live(f"SCHEMA#{version}")
@@ -282,7 +335,10 @@ class DynamoControls:
             self.client.put_item(TableName=self.table, Item=item)
 
     def _live(self, key: str) -> dict[str, Any] | None:
-        answer = self.client.get_item(TableName=self.table, Key={"pk": {"S": key}})
+        # Consistent, so that a revoked key is refused at once.
+        answer = self.client.get_item(
+            TableName=self.table, Key={"pk": {"S": key}}, ConsistentRead=True
+        )
         if "Item" not in answer:
             return None
         row = from_item(answer["Item"])
@@ -317,5 +373,22 @@ def _response(error: ClientError) -> dict[str, Any]:
     return dict(error.response)
 
 
+_CONDITION = "ConditionalCheckFailed"
+
+
 def _lost(error: ClientError) -> bool:
-    return bool(error.response["Error"]["Code"] == "ConditionalCheckFailedException")
+    """The condition did not hold, or a transaction has the item: both lose the race."""
+    return error.response["Error"]["Code"] in {
+        "ConditionalCheckFailedException",
+        "TransactionConflictException",
+    }
+
+
+def _cancelled(error: ClientError) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Why each of a transaction's two writes was cancelled; any other error is raised again."""
+    if error.response["Error"]["Code"] != "TransactionCanceledException":
+        raise error
+    ours, theirs = _response(error)["CancellationReasons"]
+    if not {ours.get("Code"), theirs.get("Code")} & {_CONDITION, "TransactionConflict"}:
+        raise error
+    return ours, theirs

@@ -11,6 +11,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 import httpcore
@@ -22,9 +23,14 @@ if TYPE_CHECKING:
 Guard = Callable[[str, str, int], bool]
 """`(host, address, port)` → whether a connection to it may be opened."""
 
-_SHARED = ipaddress.ip_network("100.64.0.0/10")
-_EMBEDDED = [ipaddress.ip_network(n) for n in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")]
-_RELAYS = [ipaddress.ip_network(n) for n in ("192.88.99.0/24", "198.18.0.0/15", "240.0.0.0/4")]
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""All of IPv6 that is routed in public; NAT64, site-local and IPv4-compatible lie outside it."""
+_NOT_PUBLIC = [
+    *map(ipaddress.ip_network, ("100.64.0.0/10", "192.88.99.0/24", "198.18.0.0/15", "240.0.0.0/4")),
+    *map(ipaddress.ip_network, ("2002::/16", "3fff::/20")),
+]
+_PIECE = 16 * 1024
+"""Bytes per write: a slow reader may hold each up anew, so that the clock is read between them."""
 
 
 def public(host: str, address: str, port: int) -> bool:
@@ -34,10 +40,13 @@ def public(host: str, address: str, port: int) -> bool:
     """
     del host
     ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
-        ip = ip.ipv4_mapped
-    tunnels = any(ip in net for net in [*_EMBEDDED, *_RELAYS, _SHARED] if net.version == ip.version)
-    return port == 443 and ip.is_global and not ip.is_multicast and not tunnels
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped:
+            ip = ip.ipv4_mapped
+        elif ip not in _UNICAST:
+            return False
+    named = any(ip in network for network in _NOT_PUBLIC)
+    return port == 443 and ip.is_global and not ip.is_multicast and not named
 
 
 class Deadline(httpcore.TimeoutException):
@@ -57,8 +66,10 @@ class _Stream(httpcore.NetworkStream):
         return self._stream.read(max_bytes, self._client.left(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._client.wrote = True
-        self._stream.write(buffer, self._client.left(timeout))
+        for start in range(0, len(buffer), _PIECE):
+            left = self._client.left(timeout)
+            self._client.wrote = True
+            self._stream.write(buffer[start : start + _PIECE], left)
 
     def close(self) -> None:
         self._stream.close()
@@ -77,7 +88,10 @@ class _Stream(httpcore.NetworkStream):
 
 
 class _Backend(httpcore.NetworkBackend):
-    """Resolves once, asks the guard about every address, connects to one that was asked about."""
+    """Resolves once, asks the guard about every address, connects to those in turn.
+
+    Resolving is the one step that no time-out of ours cuts short: the resolver's own does.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -91,23 +105,27 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        address = self._resolve(host, port)
-        left = self._client.left(timeout)
-        stream = self._inner.connect_tcp(address, port, left, local_address, socket_options)
-        return _Stream(stream, self._client)
+        failed: Exception = httpcore.ConnectError("the name has no address")
+        for address in self._resolve(host, port):
+            left = self._client.left(timeout)
+            try:
+                stream = self._inner.connect_tcp(address, port, left, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failed = error
+            else:
+                return _Stream(stream, self._client)
+        raise failed
 
-    def _resolve(self, host: str, port: int) -> str:
+    def _resolve(self, host: str, port: int) -> list[str]:
         guard = self._client.guard
-        if guard is None:
-            return host
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError("the name does not resolve") from error
         addresses = [str(entry[4][0]) for entry in found]
-        if not addresses or not all(guard(host, address, port) for address in addresses):
+        if guard is not None and not all(guard(host, address, port) for address in addresses):
             raise Refused("the address is not allowed")
-        return addresses[0]
+        return addresses
 
 
 class _Transport(httpx.BaseTransport):
@@ -166,6 +184,9 @@ NETWORK_ERRORS = (
     httpcore.ProtocolError,
     httpcore.TimeoutException,
     httpcore.UnsupportedProtocol,
+    # What httpx itself raises: of a redirect that is no URL, although none is followed.
+    httpx.HTTPError,
+    httpx.InvalidURL,
     ssl.SSLError,
     OSError,
 )
@@ -184,6 +205,10 @@ class Client:
             transport=_Transport(self),
             trust_env=False,
             follow_redirects=False,
+            # The budget alone ends an exchange: see `left`.
+            timeout=None,  # noqa: S113
+            # One client's server must not leave a cookie for another's.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             headers={"accept-encoding": "identity", "user-agent": "darkroom/0.1"},
         )
 

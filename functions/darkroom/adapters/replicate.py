@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from darkroom.adapters.http import NETWORK_ERRORS, Client
-from darkroom.domain.errors import ProviderUnavailable
+from darkroom.domain import strict_json
+from darkroom.domain.errors import ProviderUnavailable, Unavailable
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
 from darkroom.domain.snapshot import BadSnapshot, Snapshot, read_snapshot, rfc3339
 from darkroom.ports import Found
@@ -54,6 +55,8 @@ class Replicate:
             status, answer, retry_after = self._exchange(
                 "POST", f"{self.url}/v1/predictions", budget_s, body, headers
             )
+        except Unavailable:
+            return NotSent()
         except NETWORK_ERRORS:
             return NoAnswer() if self.client.wrote else NotSent()
         in_body = answer.get("retry_after") if isinstance(answer, dict) else None
@@ -70,15 +73,19 @@ class Replicate:
         query = urlencode({"created_after": rfc3339(created_after)})
         next_url: str | None = f"{self.url}/v1/predictions?{query}"
         snapshots: list[Snapshot] = []
+        complete = True
         for _ in range(PAGES):
             if next_url is None:
-                return Found(snapshots, complete=True)
+                break
             page = self._read("GET", next_url)
             if not isinstance(page, dict) or not isinstance(page.get("results"), list):
                 raise ProviderUnavailable("the list is not a page")
-            snapshots += _readable(page["results"])
+            readable = _readable(page["results"])
+            # What cannot be read could be the very one that is searched for.
+            complete = complete and len(readable) == len(page["results"])
+            snapshots += readable
             next_url = self._on_our_host(page.get("next"))
-        return Found(snapshots, complete=next_url is None)
+        return Found(snapshots, complete=complete and next_url is None)
 
     def input_schema(self, model: str, version: str) -> dict[str, Any] | None:
         found = self._read("GET", f"{self.url}/v1/models/{model}/versions/{version}")
@@ -87,9 +94,9 @@ class Replicate:
 
     def _on_our_host(self, url: object) -> str | None:
         """The token goes to the provider's own host only, whatever a page says."""
-        if not isinstance(url, str):
+        if url is None:
             return None
-        if not url.startswith(f"{self.url}/"):
+        if not isinstance(url, str) or not url.startswith(f"{self.url}/"):
             raise ProviderUnavailable("the next page is on another host")
         return url
 
@@ -106,7 +113,7 @@ class Replicate:
         """The answer's JSON, None for 404. Raises ProviderUnavailable for all else."""
         try:
             status, body, _ = self._exchange(method, url, READ_BUDGET_S)
-        except NETWORK_ERRORS as error:
+        except (Unavailable, *NETWORK_ERRORS) as error:
             raise ProviderUnavailable(type(error).__name__) from None
         if status == 404:
             return None
@@ -143,8 +150,8 @@ class Replicate:
 
 def _json(raw: bytes) -> Any:
     try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
+        return strict_json.loads(raw)
+    except strict_json.NotStrictJSON:
         return None
 
 

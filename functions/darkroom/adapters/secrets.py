@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+
 from darkroom.domain import signature
 from darkroom.domain.errors import Unavailable
 
@@ -29,7 +31,10 @@ class ManagedSecrets:
     _refreshed_at: float = field(default=-REFRESH_S, init=False)
 
     def replicate_token(self) -> str:
-        return self._read(self.token_name).strip()
+        token = self._read(self.token_name).strip()
+        if not token or not token.isascii() or not token.isprintable():
+            raise Unavailable("Replicate's token is not set.")
+        return token
 
     def webhook_keys(self, *, refresh: bool = False) -> tuple[bytes, ...]:
         """The secret is `{"current": "whsec_…", "previous": "whsec_…"}`, the latter optional."""
@@ -56,7 +61,13 @@ class ManagedSecrets:
         return key
 
     def _read(self, name: str, *, force: bool = False) -> str:
-        return str(self.provider.get(name, max_age=CACHED_S, force_fetch=force))
+        try:
+            value = self.provider.get(name, max_age=CACHED_S, force_fetch=force)
+        except GetParameterError:
+            raise Unavailable("A secret cannot be read.") from None
+        if not isinstance(value, str):
+            raise Unavailable("A secret is not text.")
+        return value
 
 
 def _pair(text: str) -> list[str]:

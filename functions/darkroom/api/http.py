@@ -55,10 +55,11 @@ def read_request(event: dict[str, Any]) -> Request:
 
 
 def _headers(event: dict[str, Any]) -> dict[str, object]:
-    if event.get("headers"):
-        return dict(event["headers"])
-    many = event.get("multiValueHeaders") or {}
-    return {name: values[0] if len(values) == 1 else values for name, values in many.items()}
+    many = event.get("multiValueHeaders")
+    if many:
+        # Payload 1.0: its `headers` hold the last of several values and hide the others.
+        return {name: values[0] if len(values) == 1 else values for name, values in many.items()}
+    return dict(event.get("headers") or {})
 
 
 def _body(event: dict[str, Any]) -> bytes:
@@ -116,7 +117,7 @@ def problem(error: Exception) -> Response:
 
 def respond(event: dict[str, Any], route: Callable[[Request], Response]) -> Response:
     """Read the request, run the route, and turn whatever it raises into a problem answer."""
-    from darkroom.runtime.observability import logger
+    from darkroom.runtime.observability import count, logger
 
     try:
         request = read_request(event)
@@ -133,4 +134,5 @@ def respond(event: dict[str, Any], route: Callable[[Request], Response]) -> Resp
     except Exception:  # noqa: BLE001 - the edge: nothing of it may reach the client
         logger.exception("failed", route=event.get("routeKey"))
         response = problem(RuntimeError())
+    count(f"Answered{response['statusCode'] // 100}xx")
     return response

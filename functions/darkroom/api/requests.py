@@ -11,18 +11,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from darkroom.domain import strict_json
 from darkroom.domain.errors import BadRequest, InvalidInput, UnsupportedMedia
-from darkroom.domain.model import InvalidField, problem_detail
+from darkroom.domain.model import InvalidField
 from darkroom.services.submit import NewPrediction
 
 if TYPE_CHECKING:
     from darkroom.api.http import Request
 
 LONGEST_URL = 2048
+LONGEST_KEY = 255
+RETRY_WINDOW_S = 120
 SHORTEST_CANCEL_AFTER_S = 5
 LONGEST_CANCEL_AFTER_S = 24 * 3600
 
 _CONTENT_TYPE = re.compile(r"application/json\s*(;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
-_CANCEL_AFTER = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?")
+_CANCEL_AFTER = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
 
 
 class CreateBody(BaseModel):
@@ -44,8 +46,8 @@ class ReadCreate:
 
     local_callbacks: bool = False
 
-    def __call__(self, request: Request, tenant: str) -> NewPrediction:
-        """The request as a NewPrediction.
+    def __call__(self, request: Request, tenant: str, dedupe_window_s: int = 0) -> NewPrediction:
+        """The request as a NewPrediction. The window is that of the caller's API key.
 
         Raises UnsupportedMedia, BadRequest or InvalidInput; no value of the body is in their
         texts, since a broken client may send its own token as the input.
@@ -62,10 +64,28 @@ class ReadCreate:
             reference=reference or create.version or "",
             input=create.input,
             webhook=_callback_url(create.webhook, local=self.local_callbacks),
-            webhook_events=("completed",) if events is None else tuple(events),
+            webhook_events=("completed",) if events is None else tuple(dict.fromkeys(events)),
             cancel_after_s=_cancel_after(request.header("cancel-after")),
             received_at=request.received_at,
+            idempotency_key=_idempotency_key(request.header("idempotency-key")),
+            replay_window_s=max(dedupe_window_s, _retry_window_s(request)),
         )
+
+
+def _idempotency_key(key: str | None) -> str | None:
+    if key is None:
+        return None
+    plain = key.isascii() and key.isprintable() and bool(key.strip())
+    if not plain or len(key) > LONGEST_KEY:
+        raise BadRequest(f"Idempotency-Key is 1 to {LONGEST_KEY} printable ASCII characters.")
+    return key
+
+
+def _retry_window_s(request: Request) -> int:
+    """Replicate's Python client 2.x repeats a POST silently; this header is its only hint."""
+    count = request.header("x-stainless-retry-count") or "0"
+    repeated = count.isascii() and count.isdigit() and len(count) < 4 and int(count) > 0
+    return RETRY_WINDOW_S if repeated else 0
 
 
 def _reference(request: Request, body: dict[str, Any]) -> str | None:
@@ -169,4 +189,7 @@ def _cancel_after(text: str | None) -> int | None:
 
 
 def _refuse(fields: list[InvalidField]) -> NoReturn:
-    raise InvalidInput(problem_detail(fields), [(f.type, f.field, f.description) for f in fields])
+    # A problem of the whole body has no field, and Replicate's line for it then no colon.
+    lines = (f"{f.field}: {f.description}" if f.field else f.description for f in fields)
+    detail = "".join(f"- {line}\n" for line in lines)
+    raise InvalidInput(detail, [(f.type, f.field, f.description) for f in fields])

@@ -15,6 +15,7 @@ DarkroomError
 ├── Conflict                   a conditional write lost; carries the item that won
 │   └── ProviderIdTaken        the provider's id already belongs to another record
 ├── AlreadyExists              an insert found its key taken
+├── IdempotencyKeyUsed         the key has made a prediction before
 ├── ProviderUnavailable        the provider gave no usable answer to a read
 └── DownloadFailed             an output could not be copied; says whether to try again
 """
@@ -107,6 +108,15 @@ class ProviderIdTaken(Conflict):
 
 class AlreadyExists(DarkroomError):
     """An insert found its key taken."""
+
+
+class IdempotencyKeyUsed(DarkroomError):
+    """The idempotency key has made `prediction` before, of a request with `fingerprint`."""
+
+    def __init__(self, prediction: str, fingerprint: str) -> None:
+        super().__init__("the idempotency key was used before")
+        self.prediction = prediction
+        self.fingerprint = fingerprint
 
 
 class ProviderUnavailable(DarkroomError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -13,37 +12,45 @@ from darkroom.domain import link
 from darkroom.domain.errors import InvalidInput
 
 _DATA_URI = re.compile(r"data:([A-Za-z0-9.+/-]*)((?:;[A-Za-z0-9=._+-]+)*?)(;base64)?,")
+_LIKE_DATA_URI = re.compile(r"data:[^\s,]*,")
+"""A prompt may begin with `data:` as well; a space before the comma makes it plain text."""
 _DEEPEST = 8
 
 
 @dataclass(frozen=True, slots=True)
-class DataURI:
+class _Leaf:
+    pointer: str
+
+    @property
+    def field(self) -> str:
+        """The place in Replicate's notation: `input.` and the path."""
+        return ".".join(["input", *steps(self.pointer)])
+
+
+@dataclass(frozen=True, slots=True)
+class DataURI(_Leaf):
     """A file written into the input itself, at a JSON pointer."""
 
-    pointer: str
     text: str
 
     def data(self) -> bytes:
         """The bytes. Raises InvalidInput where the URI does not decode."""
         match = _DATA_URI.match(self.text)
         if match is None:
-            raise InvalidInput(f"- input{self.pointer.replace('/', '.')}: Invalid data URI\n")
+            raise InvalidInput(f"- {self.field}: Invalid data URI\n")
         body = self.text[match.end() :]
         if not match[3]:
             return unquote_to_bytes(body)
         try:
             return base64.b64decode(body, validate=True)
-        except (binascii.Error, ValueError):
-            raise InvalidInput(
-                f"- input{self.pointer.replace('/', '.')}: Invalid base64 in the data URI\n"
-            ) from None
+        except ValueError:
+            raise InvalidInput(f"- {self.field}: Invalid base64 in the data URI\n") from None
 
 
 @dataclass(frozen=True, slots=True)
-class FileReference:
+class FileReference(_Leaf):
     """`/v1/files/{id}` on our own host, at a JSON pointer."""
 
-    pointer: str
     file_id: str
 
 
@@ -57,7 +64,7 @@ def find_files(value: Any, public_url: str) -> list[DataURI | FileReference]:
 
 def _find(value: Any, pointer: str, prefix: str, found: list[DataURI | FileReference]) -> None:
     if isinstance(value, str):
-        if value.startswith("data:"):
+        if _LIKE_DATA_URI.match(value):
             found.append(DataURI(pointer, value))
         elif value.startswith(prefix) and link.is_id(value[len(prefix) :]):
             found.append(FileReference(pointer, value[len(prefix) :]))

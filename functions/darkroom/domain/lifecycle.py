@@ -206,15 +206,16 @@ def _heard(record: Prediction, news: Heard, now: int, timings: Timings) -> Predi
 
 
 def _merged(record: Prediction, said: Snapshot) -> Prediction:
-    """Take over what is more than we have; nothing that we have is ever taken away."""
+    """Take over what is more than we have; only the last word may replace what was said before."""
     more_logs = said.log_size > record.log_size
+    pick = _later if said.final else _longer
     return replace(
         record,
-        output=_longer(record.output, said.output),
+        output=pick(record.output, said.output),
         logs=said.logs if more_logs else record.logs,
         log_size=max(said.log_size, record.log_size),
-        metrics=said.metrics or record.metrics,
-        started_at=said.started_at or record.started_at,
+        metrics=pick(record.metrics, said.metrics),
+        started_at=pick(record.started_at, said.started_at),
         completed_at=said.completed_at or record.completed_at,
         stream_url=said.stream_url or record.stream_url,
     )
@@ -223,6 +224,10 @@ def _merged(record: Prediction, said: Snapshot) -> Prediction:
 def _longer(ours: str | None, theirs: str | None) -> str | None:
     # The text breaks ties so that the merge does not depend on the order of arrival.
     return max((ours or "", theirs or ""), key=lambda text: (len(text), text)) or None
+
+
+def _later(ours: str | None, theirs: str | None) -> str | None:
+    return theirs or ours
 
 
 _NEXT = {
@@ -261,7 +266,7 @@ def _succeeded_upstream(record: Prediction, said: Snapshot, now: int) -> Predict
             "The provider deleted the output before it could be copied.",
             Code.OUTPUT_EXPIRED,
         )
-    if said.output_too_large or len(file_urls(record.output)) > MAX_OUTPUTS:
+    if said.output_refused or len(file_urls(record.output)) > MAX_OUTPUTS:
         return _ended(
             record, State.FAILED, now, "The output is larger than is stored.", Code.OUTPUT_REFUSED
         )
@@ -279,8 +284,8 @@ def _succeeded_upstream(record: Prediction, said: Snapshot, now: int) -> Predict
 def _stopped(record: Prediction, state: State, now: int, *, by_deadline: bool) -> Prediction:
     error = "The prediction was canceled."
     if by_deadline:
-        began = "before it started" if state is State.ABORTED else "while it ran"
-        error = f"The deadline passed {began}."
+        point = "started" if state is State.ABORTED else "was done"
+        error = f"The deadline passed before it {point}."
     code = Code.DEADLINE_EXCEEDED if by_deadline else Code.CANCELED
     return _ended(record, state, now, error, code)
 
@@ -566,15 +571,16 @@ def effects(old: Prediction | None, new: Prediction) -> list[Effect]:
 
 
 def _cancels(old: Prediction | None, new: Prediction) -> list[Effect]:
-    wanted = [
-        pid for pid in new.extra_provider_ids if old is None or pid not in old.extra_provider_ids
-    ]
+    ended = new.state.terminal and (old is None or not old.state.terminal)
+    # At the end every extra one is named again: so none is forgotten where a message was.
+    known = old.extra_provider_ids if old and not ended else ()
+    wanted = [pid for pid in new.extra_provider_ids if pid not in known]
     stoppable = new.provider_id is not None and new.state.rank < State.STORING.rank
     if stoppable and new.cancel_requested_at is not None:
-        known = (
+        told = (
             old is not None and old.provider_id is not None and old.cancel_requested_at is not None
         )
-        if not known:
+        if not told:
             wanted.append(str(new.provider_id))
     return [CancelUpstream(pid) for pid in wanted]
 
@@ -619,7 +625,8 @@ class NoAnswer:
 _REJECTING = frozenset({400, 404, 422})
 _PARKING = frozenset({401, 402, 403})
 _LONGEST_PAUSE_S = 60.0
-_LONGEST_RETRY_AFTER_S = 3600.0
+_LONGEST_RETRY_AFTER_S = 86_400.0
+"""No deadline is further off."""
 
 
 def classify(
@@ -645,7 +652,7 @@ def classify(
         case Answered(status=429):
             if answer.retry_after_s is None:
                 return Refused(attempt, now + _pause(attempt, timings, jitter))
-            wait = min(max(answer.retry_after_s, 0.0), _LONGEST_RETRY_AFTER_S) * 1000
+            wait = min(max(0.0, answer.retry_after_s), _LONGEST_RETRY_AFTER_S) * 1000
             return Refused(attempt, now + int(wait) + 1 + int(1000 * jitter))
         case Answered(status=status) if 200 <= status < 300:
             try:

@@ -113,6 +113,8 @@ class Prediction:
     deadline: int
     typical_ms: int
     """The model's typical duration, which times the first poll."""
+    fingerprint: str = ""
+    """Hash of what the client asked for: a repeated request has the same."""
     expires_at: int
     """End of retention, in seconds since the epoch: DynamoDB's TTL attribute."""
 

@@ -10,12 +10,13 @@ from typing import Any
 
 from darkroom.domain import strict_json
 
-STATUSES = frozenset({"starting", "processing", "succeeded", "failed", "canceled", "aborted"})
+FINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
+STATUSES = FINAL | {"starting", "processing"}
 LOGS_KEPT = 32_000
-"""Characters of the logs' tail that a record keeps: an item may not pass 400 KB."""
+"""Bytes of the logs' tail that a record keeps: an item may not pass 400 KB."""
 ERROR_KEPT = 4_000
 OUTPUT_KEPT = 64_000
-"""Characters of output JSON that a record keeps. Outputs are URLs of some 120 characters."""
+"""Bytes of output JSON that a record keeps. Outputs are URLs of some 120 characters."""
 METRICS_KEPT = 4_000
 
 _PROVIDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -33,7 +34,8 @@ class Snapshot:
     status: str
     output: str | None = None
     """Canonical JSON, or None where there is none yet."""
-    output_too_large: bool = False
+    output_refused: bool = False
+    """There is an output, but larger than a record keeps, or no JSON that could be kept."""
     error: str | None = None
     logs: str = ""
     log_size: int = 0
@@ -47,6 +49,11 @@ class Snapshot:
     version: str | None = None
     model: str | None = None
     input: str | None = None
+
+    @property
+    def final(self) -> bool:
+        """Nothing can follow this status upstream."""
+        return self.status in FINAL
 
 
 def read_snapshot(body: object) -> Snapshot:
@@ -64,22 +71,18 @@ def read_snapshot(body: object) -> Snapshot:
     if not isinstance(status, str) or status not in STATUSES:
         raise BadSnapshot("status")
     output = body.get("output")
-    output_json = None if output is None else strict_json.canonical(output)
-    too_large = output_json is not None and len(output_json) > OUTPUT_KEPT
+    output_json = None if output is None else _canonical(output, OUTPUT_KEPT)
     logs = _text(body, "logs") or ""
-    metrics = body.get("metrics")
-    metrics_json = strict_json.canonical(metrics) if isinstance(metrics, dict) and metrics else None
     urls = body.get("urls")
-    given = body.get("input")
     return Snapshot(
         provider_id=provider_id,
         status=status,
-        output=None if too_large else output_json,
-        output_too_large=too_large,
+        output=output_json,
+        output_refused=output is not None and output_json is None,
         error=_error(body.get("error")),
-        logs=logs[-LOGS_KEPT:],
+        logs=_tail(logs, LOGS_KEPT),
         log_size=len(logs),
-        metrics=metrics_json if metrics_json and len(metrics_json) <= METRICS_KEPT else None,
+        metrics=_object(body, "metrics", METRICS_KEPT),
         created_at=milliseconds(_text(body, "created_at")),
         started_at=_time_text(body, "started_at"),
         completed_at=_time_text(body, "completed_at"),
@@ -88,7 +91,7 @@ def read_snapshot(body: object) -> Snapshot:
         webhook=_text(body, "webhook"),
         version=_text(body, "version"),
         model=_text(body, "model"),
-        input=strict_json.canonical(given) if isinstance(given, dict) else None,
+        input=_object(body, "input"),
     )
 
 
@@ -151,9 +154,33 @@ def _replace(value: Any, urls: Any, depth: int) -> Any:
     return {key: _replace(item, urls, depth + 1) for key, item in value.items()}
 
 
-def _text(body: dict[str, Any], name: str) -> str | None:
+def _canonical(value: object, most: int | None = None) -> str | None:
+    """Canonical JSON, or None where it is above `most` bytes, or holds what JSON cannot say."""
+    try:
+        text = strict_json.canonical(value)
+        size = len(text.encode())
+    except (ValueError, RecursionError):
+        return None
+    return text if most is None or size <= most else None
+
+
+def _object(body: dict[str, Any], name: str, most: int | None = None) -> str | None:
     value = body.get(name)
-    return value if isinstance(value, str) else None
+    return _canonical(value, most) if isinstance(value, dict) else None
+
+
+def _text(body: dict[str, Any], name: str) -> str | None:
+    """A string that UTF-8 can write; a lone surrogate in it becomes a question mark."""
+    value = body.get(name)
+    return _writable(value) if isinstance(value, str) else None
+
+
+def _writable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def _tail(text: str, most: int) -> str:
+    return text.encode()[-most:].decode("utf-8", "ignore")
 
 
 def _time_text(body: dict[str, Any], name: str) -> str | None:
@@ -164,10 +191,10 @@ def _time_text(body: dict[str, Any], name: str) -> str | None:
 def _error(value: object) -> str | None:
     if value is None:
         return None
-    text = value if isinstance(value, str) else strict_json.canonical(value)
-    return text[:ERROR_KEPT]
+    text = value if isinstance(value, str) else _canonical(value)
+    return _writable(text or "unreadable").encode()[:ERROR_KEPT].decode("utf-8", "ignore")
 
 
 def _https(value: object) -> str | None:
     fits = isinstance(value, str) and value.startswith(("https://", "http://"))
-    return str(value) if fits and len(str(value)) <= 2_000 else None
+    return _writable(str(value)) if fits and len(str(value)) <= 2_000 else None

@@ -12,21 +12,24 @@ from aws_lambda_powertools.utilities.batch import (
 
 from darkroom.adapters.items import read_prediction
 from darkroom.runtime import wiring
-from darkroom.runtime.observability import logger, metrics
+from darkroom.runtime.observability import count, logger, metrics
 
 
 def _one(record: Any) -> None:
     change = record.raw_event["dynamodb"]
     if "NewImage" not in change:
         # A removal, by the table's TTL: nothing follows from it.
+        count("Removed")
         return
-    old = read_prediction(change["OldImage"]) if change.get("OldImage") else None
-    new = read_prediction(change["NewImage"])
     try:
+        old = read_prediction(change["OldImage"]) if change.get("OldImage") else None
+        new = read_prediction(change["NewImage"])
         wiring.relay()(old, new)
     except Exception:
-        logger.exception("relay failed", prediction=new.id)
+        logger.exception("relay failed", prediction=change["Keys"]["id"]["S"])
+        count("RelayFailed")
         raise
+    count("Relayed")
     logger.info("relayed", prediction=new.id, state=new.state.value, revision=new.revision)
 
 

@@ -11,10 +11,10 @@ from darkroom.runtime.observability import count, logger, metrics
 
 def _submit(request: Request) -> Response:
     authenticate, read_create, submit, shown = wiring.submit()
-    tenant = authenticate(request.header("authorization"), "submit")
-    accepted = submit(read_create(request, tenant))
+    key = authenticate.key(request.header("authorization"), "submit")
+    accepted = submit(read_create(request, key.tenant, key.dedupe_window_s))
     record = accepted.record
-    count("Accepted")
+    count("Replayed" if accepted.replayed else "Accepted")
     if record.provider_id is None:
         count("CreateUnbound")
         count("CreateParked", int(record.create.parked))
@@ -22,7 +22,9 @@ def _submit(request: Request) -> Response:
     headers = {"location": f"{submit.public_url}/v1/predictions/{record.id}"}
     if accepted.warning:
         headers["warning"] = f'299 darkroom "{accepted.warning}"'
-    return answer(201, shown(record), headers)
+    if accepted.replayed:
+        headers["idempotent-replayed"] = "true"
+    return answer(201, shown.created(record), headers)
 
 
 @metrics.log_metrics

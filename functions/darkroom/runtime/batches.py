@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.batch import (
     process_partial_response,
 )
 
-from darkroom.runtime.observability import logger
+from darkroom.runtime.observability import count, logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,9 @@ def run_messages(
             one(read_message(record.body, required))
         except Exception:
             logger.exception("message failed", message=record.message_id)
+            count("MessageFailed")
             raise
+        count("MessageDone")
 
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     return process_partial_response(event, record_handler, processor, context)

@@ -9,7 +9,7 @@ from darkroom.domain import keys
 from darkroom.domain.errors import NotAuthenticated, OutOfScope
 
 if TYPE_CHECKING:
-    from darkroom.ports import Controls
+    from darkroom.ports import ApiKey, Controls
 
 LONGEST_TOKEN = 200
 
@@ -22,6 +22,10 @@ class Authenticate:
 
     def __call__(self, authorization: str | None, scope: str) -> str:
         """The tenant of `Bearer …` or `Token …`. Raises NotAuthenticated or OutOfScope."""
+        return self.key(authorization, scope).tenant
+
+    def key(self, authorization: str | None, scope: str) -> ApiKey:
+        """The whole key, for those who need more of it than its tenant."""
         if not authorization:
             raise NotAuthenticated("You did not pass an authentication token")
         scheme, _, token = authorization.partition(" ")
@@ -33,4 +37,4 @@ class Authenticate:
             raise NotAuthenticated("You did not pass a valid authentication token")
         if scope not in key.scopes:
             raise OutOfScope(f"This API key does not have the scope {scope!r}.")
-        return key.tenant
+        return key

@@ -26,5 +26,8 @@ class Relay:
         The mark comes last: if anything fails before it, the stream or the sweep repeats it all.
         """
         self.carry_out(new, effects(old, new))
-        if new.state.terminal and not new.effects_done:
+        # Where the end itself was an earlier change that nobody marked, its effects may be lost:
+        # only the sweep, which carries out all of them, may mark it then.
+        lost = old is not None and old.state.terminal and not old.effects_done
+        if new.state.terminal and not new.effects_done and not lost:
             self.store.mark_effects_done(new)

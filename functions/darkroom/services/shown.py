@@ -19,6 +19,14 @@ class Shown:
     signer: Signer
     public_url: str
 
+    def created(self, record: Prediction) -> dict[str, Any]:
+        """As the answer to a create: never `processing`.
+
+        Replicate's clients take a create's answer for the result unless it says `starting`.
+        """
+        shown = self(record)
+        return shown | {"status": "starting"} if shown["status"] == "processing" else shown
+
     def __call__(self, record: Prediction) -> dict[str, Any]:
         """The JSON body of the prediction."""
         return wire.body(

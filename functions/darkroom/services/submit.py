@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import link, media, strict_json
-from darkroom.domain.errors import InvalidInput, ProviderUnavailable, TooLarge, Unavailable
+from darkroom.domain.errors import (
+    IdempotencyKeyUsed,
+    InvalidInput,
+    ProviderUnavailable,
+    TooLarge,
+    Unavailable,
+)
 from darkroom.domain.inputs import FileReference, find_files, move_out
 from darkroom.domain.lifecycle import due, first_attempt
 from darkroom.domain.model import (
@@ -22,6 +30,7 @@ from darkroom.domain.model import (
     validate_input,
 )
 from darkroom.domain.prediction import Prediction
+from darkroom.ports import IdempotencyKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,12 +41,23 @@ if TYPE_CHECKING:
     from darkroom.services.changes import Changes
     from darkroom.services.create import Create
 
+logger = logging.getLogger(__name__)
+
 INPUT_KEPT = 256_000
 """Bytes of input that a record holds; data URIs beyond it move to the uploads bucket."""
+
+MAX_FILES = 100
+"""Files in one input, at most: each costs a call to the uploads bucket."""
 
 OPEN_MODEL_TYPICAL_S = 30.0
 
 OPAQUE = "application/octet-stream"
+
+KEY_KEPT_S = 24 * 3600
+"""How long an idempotency key answers for the prediction that it made."""
+
+LATEST = 100
+"""Predictions that are searched for an earlier one of the same request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +73,9 @@ class NewPrediction:
     cancel_after_s: int | None = None
     received_at: int | None = None
     """When the gateway got the request: the create's budget counts from there."""
+    idempotency_key: str | None = None
+    replay_window_s: int = 0
+    """Replay the tenant's latest prediction of the same request within so many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +84,8 @@ class Accepted:
 
     record: Prediction
     warning: str | None = None
+    replayed: bool = False
+    """The prediction was made by an earlier request; this one made nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +111,17 @@ class Submit:
         model, version, warning = self._resolve(request.reference)
         if strict_json.has_nul(request.input):
             raise InvalidInput("- input: Must not contain NUL characters\n")
-        refuse(validate_input(model.input_schema, request.input))
+        problems = validate_input(model.input_schema, request.input)
+        if problems:
+            raise invalid(problems)
         now = self.changes.clock()
         id_ = link.new_id()
         given = draw_seed(model.input_schema, request.input, self.random)
-        kept, uploads = self._move_files(id_, request.tenant, given)
+        read = self._read_files(id_, request.tenant, given)
+        fingerprint = _fingerprint(request, read)
+        earlier = self._earlier(request, fingerprint, now)
+        if earlier is not None:
+            return Accepted(earlier, warning, replayed=True)
         budget = self._budget_s(request, now)
         timings = self.changes.timings
         limit = request.cancel_after_s or model.deadline_seconds or timings.default_deadline_s
@@ -100,19 +131,55 @@ class Submit:
             created_at=now,
             model=model.model,
             version=version,
-            input=kept,
-            uploads=uploads,
+            input=read.kept,
+            uploads=read.uploads,
             webhook=request.webhook,
             webhook_events=request.webhook_events,
             deadline=now + int(limit * 1000),
             typical_ms=int(model.typical_seconds * 1000),
+            fingerprint=fingerprint,
             expires_at=now // 1000 + self.retention_days * 86_400,
             updated_at=now,
             create=first_attempt(now, budget, timings),
         )
         record = replace(record, due_at=due(record, timings))
-        self.changes.store.insert(record)
-        return Accepted(self.create.send(record, budget), warning)
+        for key, data in read.new.items():
+            sniffed = media.sniff(data[:4096])
+            self.uploads.put(key, sniffed.type if sniffed else OPAQUE, data, {})
+        try:
+            self.changes.store.insert(record, _stored_key(request, now))
+        except IdempotencyKeyUsed as used:
+            return self._replay(used, fingerprint, warning)
+        return Accepted(self._send(record, budget), warning)
+
+    def _earlier(self, request: NewPrediction, fingerprint: str, now: int) -> Prediction | None:
+        """The same request's prediction, where the client gave a hint that it repeats itself."""
+        if not request.replay_window_s or request.idempotency_key is not None:
+            return None
+        since = now - request.replay_window_s * 1000
+        ids = self.changes.store.recent_ids(request.tenant, since, LATEST)
+        recent = self.changes.store.get_many(ids)
+        return next((record for record in recent if record.fingerprint == fingerprint), None)
+
+    def _replay(self, used: IdempotencyKeyUsed, fingerprint: str, warning: str | None) -> Accepted:
+        """What the key made before. Raises InvalidInput for another request than that one."""
+        if used.fingerprint != fingerprint:
+            raise InvalidInput(
+                "This Idempotency-Key was used with another request body.",
+                title="Idempotency key already used",
+            )
+        record = self.changes.store.get(used.prediction)
+        if record is None:
+            raise Unavailable("The prediction of this Idempotency-Key is being removed.")
+        return Accepted(record, warning, replayed=True)
+
+    def _send(self, record: Prediction, budget: float) -> Prediction:
+        try:
+            return self.create.send(record, budget)
+        except Exception:
+            # The intent stands: the sweep finds out what became of the create.
+            logger.exception("the create's end is not recorded")
+            return record
 
     def _budget_s(self, request: NewPrediction, now: int) -> float:
         """What is left of the budget since the gateway got the request; a second at least."""
@@ -157,37 +224,71 @@ class Submit:
             typical_seconds=OPEN_MODEL_TYPICAL_S,
         )
 
-    def _move_files(
-        self, id_: str, tenant: str, given: dict[str, Any]
-    ) -> tuple[str, dict[str, str]]:
-        """Canonical input for the record, and the uploads that were taken out of it."""
+    def _read_files(self, id_: str, tenant: str, given: dict[str, Any]) -> _Input:
+        """The input as the record will hold it, with its files moved out. Writes nothing."""
         text = strict_json.canonical(given)
         inline = len(text.encode()) <= INPUT_KEPT
-        moved: dict[str, str] = {}
         value = json.loads(text)
-        for number, found in enumerate(find_files(value, self.public_url)):
-            if isinstance(found, FileReference):
-                key = f"{tenant}/files/{found.file_id}"
-                if self.uploads.head(key) is None:
-                    field = f"input{found.pointer.replace('/', '.')}"
-                    refuse([InvalidField("file", field, "File not found")])
+        found = find_files(value, self.public_url)
+        if len(found) > MAX_FILES:
+            raise TooLarge(f"The input has more than {MAX_FILES} files.")
+        uploads: dict[str, str] = {}
+        new: dict[str, bytes] = {}
+        contents: dict[str, str] = {}
+        for number, file in enumerate(found):
+            if isinstance(file, FileReference):
+                key = f"{tenant}/files/{file.file_id}"
+                uploaded = self.uploads.head(key)
+                if uploaded is None:
+                    raise invalid([InvalidField("file", file.field, "File not found")])
+                contents[file.pointer] = uploaded["metadata"].get("sha256", key)
             else:
-                data = found.data()
+                data = file.data()
                 if inline:
                     continue
                 key = f"{tenant}/inputs/{id_}/{number}"
-                sniffed = media.sniff(data[:4096])
-                self.uploads.put(key, sniffed.type if sniffed else OPAQUE, data, {})
-            move_out(value, found.pointer)
-            moved[found.pointer] = key
+                new[key] = data
+                contents[file.pointer] = hashlib.sha256(data).hexdigest()
+            move_out(value, file.pointer)
+            uploads[file.pointer] = key
         kept = strict_json.canonical(value)
-        if len(kept.encode()) > INPUT_KEPT:
+        if len(kept.encode()) + len(strict_json.canonical(uploads).encode()) > INPUT_KEPT:
             raise TooLarge(f"The input without its files must be below {INPUT_KEPT // 1000} kB.")
-        return kept, moved
+        return _Input(kept, uploads, new, contents)
 
 
-def refuse(fields: list[InvalidField]) -> None:
-    """Raise InvalidInput in Replicate's form if there is anything to refuse."""
-    if fields:
-        shown = [(f.type, f.field, f.description) for f in fields]
-        raise InvalidInput(problem_detail(fields), shown)
+@dataclass(frozen=True, slots=True)
+class _Input:
+    kept: str
+    uploads: dict[str, str]
+    new: dict[str, bytes]
+    """Data URIs that do not fit into the record, by their keys in the uploads bucket."""
+    contents: dict[str, str]
+    """SHA-256 of every file that was moved out: a client uploads it anew when it tries again."""
+
+
+def _fingerprint(request: NewPrediction, read: _Input) -> str:
+    """Hash of what was asked for, before a seed is drawn, with files by their contents."""
+    asked = json.loads(read.kept)
+    if request.input.get("seed") is None:
+        asked.pop("seed", None)
+    body = {
+        "reference": request.reference,
+        "input": asked,
+        "files": read.contents,
+        "webhook": request.webhook,
+        "events": sorted(request.webhook_events),
+    }
+    return hashlib.sha256(strict_json.canonical(body).encode()).hexdigest()
+
+
+def _stored_key(request: NewPrediction, now: int) -> IdempotencyKey | None:
+    if request.idempotency_key is None:
+        return None
+    scoped = hashlib.sha256(f"{request.tenant}\0{request.idempotency_key}".encode()).hexdigest()
+    return IdempotencyKey(f"IDEM#{scoped}", now // 1000 + KEY_KEPT_S)
+
+
+def invalid(fields: list[InvalidField]) -> InvalidInput:
+    """What is wrong with an input, in Replicate's form."""
+    return InvalidInput(problem_detail(fields), [(f.type, f.field, f.description) for f in fields])

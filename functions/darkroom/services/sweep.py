@@ -20,7 +20,7 @@ from darkroom.domain.lifecycle import (
     effects,
     urgency,
 )
-from darkroom.domain.prediction import CreateState
+from darkroom.domain.prediction import CreateState, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 LIMIT = 500
 """Records and deliveries taken up in one tick, at most."""
+RESERVE_MS = 10_000
+"""Nothing new is begun with less time than this left."""
 LIST_FROM = 10
 """From so many polls on, the provider's list is read instead: a hundred records a call."""
 CLOCK_SKEW_MS = 60_000
@@ -73,14 +75,14 @@ class Sweep:
         records.sort(key=lambda record: URGENCIES.index(urgency(record)))
         look = _Look(self, records, now)
         for number, record in enumerate(records):
-            if remaining_ms() < 10_000:
+            if remaining_ms() < RESERVE_MS:
                 tick.left = len(records) - number
                 break
             try:
                 self._one(keys[record.id], look, tick)
             except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
                 errors.append(error)
-        self._deliveries(now, tick)
+        self._deliveries(now, tick, remaining_ms)
         if errors:
             raise errors[0]
         return tick
@@ -107,13 +109,14 @@ class Sweep:
         now = self.changes.clock()
         if record.cancel_requested_at is None and now >= record.deadline:
             record = self.changes.apply(record, DeadlinePassed()).record
-        if record.provider_id is None or record.state.rank >= 3:
+        if record.state.rank >= State.STORING.rank:
             return
+        provider_id = str(record.provider_id)
         try:
             if record.cancel_requested_at is not None:
-                snapshot = self.provider.cancel(record.provider_id)
+                snapshot = self.provider.cancel(provider_id)
             else:
-                snapshot = look.listed(record.provider_id) or self.provider.get(record.provider_id)
+                snapshot = look.listed(provider_id) or self.provider.get(provider_id)
         except ProviderUnavailable:
             # Still claimed: it is due again when the claim runs out.
             return
@@ -136,32 +139,38 @@ class Sweep:
     def _settle(self, record: Prediction, found: Found) -> None:
         """Bind an unknown create by evidence, or write down what the search showed."""
         keys = self.secrets.link_keys()
-        echoed = [s for s in found.snapshots if s.webhook is not None]
-        for snapshot in echoed:
-            if links_to(snapshot.webhook, record, keys):
-                self._bind(record, snapshot)
-                return
+        linked = [s for s in found.snapshots if links_to(s.webhook, record, keys)]
+        for snapshot in linked:
+            # The first is bound; a second one, of an earlier attempt, is recorded as an extra.
+            record = self._bind(record, snapshot)
+        if linked:
+            return
         alike = [s for s in found.snapshots if s.webhook is None and could_be(s, record)]
         unowned = [s for s in alike if not self._owned_by_another(s, record)]
-        if self.changes.dedicated_account and len(unowned) == 1 and found.complete:
-            self._bind(record, unowned[0])
-            return
-        self.changes.apply(record, Looked(silent=found.complete and not unowned))
+        match unowned:
+            case [only] if (
+                self.changes.dedicated_account and found.complete and same_input(only, record)
+            ):
+                self._bind(record, only)
+            case _:
+                self.changes.apply(record, Looked(silent=found.complete and not unowned))
 
     def _owned_by_another(self, snapshot: Snapshot, record: Prediction) -> bool:
         if not self.changes.dedicated_account:
             return False
         return self.changes.store.owner_of(snapshot.provider_id) not in {None, record.id}
 
-    def _bind(self, record: Prediction, snapshot: Snapshot) -> None:
+    def _bind(self, record: Prediction, snapshot: Snapshot) -> Prediction:
         try:
-            self.changes.apply(record, Heard(snapshot, polled=True))
+            return self.changes.apply(record, Heard(snapshot, polled=True)).record
         except ProviderIdTaken:
-            self.changes.apply(record, Looked(silent=False))
+            return self.changes.apply(record, Looked(silent=False)).record
 
-    def _deliveries(self, now: int, tick: Tick) -> None:
+    def _deliveries(self, now: int, tick: Tick, remaining_ms: Callable[[], int]) -> None:
         until = now + int(self.changes.timings.claim_s * 1000)
         for prediction, event, due_at in self.deliveries.due(now, LIMIT):
+            if remaining_ms() < RESERVE_MS:
+                break
             if self.deliveries.claim(prediction, event, due_at, until):
                 self.deliver.send({"prediction": prediction, "event": event})
                 tick.done["deliveries"] += 1
@@ -173,6 +182,7 @@ class _Look:
     def __init__(self, sweep: Sweep, records: list[Prediction], now: int) -> None:
         self._provider = sweep.provider
         self._found: Found | None = None
+        self._failed: ProviderUnavailable | None = None
         unknown = [r for r in records if urgency(r) is Urgency.CREATE]
         polls = [r for r in records if urgency(r) is Urgency.POLL]
         self._bulk = len(polls) >= LIST_FROM
@@ -181,8 +191,14 @@ class _Look:
 
     def found(self) -> Found:
         """The list since the oldest record in question. Raises ProviderUnavailable."""
+        if self._failed:
+            raise self._failed
         if self._found is None:
-            self._found = self._provider.find(self._since)
+            try:
+                self._found = self._provider.find(self._since)
+            except ProviderUnavailable as failed:
+                self._failed = failed
+                raise
         return self._found
 
     def listed(self, provider_id: str) -> Snapshot | None:
@@ -211,9 +227,19 @@ def could_be(snapshot: Snapshot, record: Prediction) -> bool:
     other_model = snapshot.model is not None and snapshot.model != record.model
     if early or other_version or other_model:
         return False
-    if snapshot.input is None:
+    if snapshot.input is None or snapshot.data_removed:
         return True
     ours = json.loads(record.input)
     theirs = json.loads(snapshot.input)
     tops = {inputs.steps(pointer)[0] for pointer in record.uploads}
     return all(theirs.get(name) == value for name, value in ours.items() if name not in tops)
+
+
+def same_input(snapshot: Snapshot, record: Prediction) -> bool:
+    """True if the inputs are surely equal: what could merely be ours must not be bound.
+
+    An input with uploads never is: the provider shows those under URLs of its own.
+    """
+    if record.uploads or snapshot.input is None:
+        return False
+    return bool(json.loads(snapshot.input) == json.loads(record.input))
