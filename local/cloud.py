@@ -13,6 +13,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
@@ -140,7 +141,8 @@ class EmbeddedCloud:
             self._say("KEEP: the last state was not saved; starting afresh.")
             self._kept = {}
         self._say("Creating the stacks …")
-        self.outputs = deploy(assembly, self._aws, self._parameters())
+        parameters = self._parameters()
+        self.outputs = deploy(assembly, self._aws, parameters)
         self._put_secrets()
         self.token = self._create_key()
 
@@ -151,6 +153,7 @@ class EmbeddedCloud:
             api_id=self.outputs["ApiId"],
             outputs_bucket=self.outputs["OutputsBucket"],
             uploads_bucket=self.outputs["UploadsBucket"],
+            host=urlsplit(parameters["S3Endpoint"]).netloc,
             port=port,
             sweep=self.sweep,
         )
@@ -231,9 +234,10 @@ class EmbeddedCloud:
                 httpx.put(faults, json={"time_scale": self._time_scale}, trust_env=False)
 
     def _parameters(self) -> dict[str, str]:
+        seen_as = self._real[1] if self._real else self.base_url
         parameters = {
-            "PublicUrl": self._real[1] if self._real else self.base_url,
-            "S3Endpoint": self.base_url,
+            "PublicUrl": seen_as,
+            "S3Endpoint": seen_as,
             "LocalCallbacks": "true" if self._local_callbacks else "false",
         }
         if not self._real:
@@ -241,17 +245,9 @@ class EmbeddedCloud:
         return parameters
 
     def _put_secrets(self) -> None:
-        answer = httpx.get(
-            f"{self.replicate_url}/v1/webhooks/default/secret",
-            headers={"Authorization": f"Bearer {self.replicate_token}"},
-            trust_env=self._real is not None,
-            timeout=20,
-        )
-        if answer.status_code != 200:
-            raise StartError(f"{REPLICATE} refused the API token ({answer.status_code}).")
         values = {
             "ReplicateTokenSecret": self.replicate_token,
-            "ReplicateWebhookSecret": json.dumps({"current": answer.json()["key"]}),
+            "ReplicateWebhookSecret": json.dumps({"current": self._webhook_secret()}),
         }
         if not self._kept:
             values["LinkKeySecret"] = json.dumps({"current": _random_key()})
@@ -259,6 +255,20 @@ class EmbeddedCloud:
         store = self.client("secretsmanager")
         for output, value in values.items():
             store.put_secret_value(SecretId=self.outputs[output], SecretString=value)
+
+    def _webhook_secret(self) -> str:
+        try:
+            answer = httpx.get(
+                f"{self.replicate_url}/v1/webhooks/default/secret",
+                headers={"Authorization": f"Bearer {self.replicate_token}"},
+                trust_env=self._real is not None,
+                timeout=20,
+            )
+        except httpx.TransportError as error:
+            raise StartError(f"{self.replicate_url} cannot be reached: {error}") from None
+        if answer.status_code != 200:
+            raise StartError(f"{self.replicate_url} refused the token ({answer.status_code}).")
+        return str(answer.json()["key"])
 
     def _create_key(self) -> str:
         token = str(self._kept.get("token") or new_token())

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import hashlib
 import io
+import os
 import sys
 import threading
 import time
@@ -18,13 +19,12 @@ from darkroom.catalog import Catalogue
 from PIL import Image, ImageDraw
 
 from local.cloud import EmbeddedCloud
-from local.processes import ROOT
+from local.processes import state_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-OUTPUTS = ROOT / ".darkroom" / "demo"
 LIMIT_S = 80.0
 """A model that has not succeeded by then has failed the demo."""
 
@@ -161,7 +161,7 @@ class Shot:
             if answer.status_code != 200:
                 raise DemoError(f"an output URL was answered {answer.status_code}")
             suffix = f"-{number}" if len(urls) > 1 else ""
-            path = OUTPUTS / f"{self.name}{suffix}.{self.format}"
+            path = state_dir() / "demo" / f"{self.name}{suffix}.{self.format}"
             self.saved.append(_check(path, answer.content, file, self.format, self.size))
 
 
@@ -169,10 +169,11 @@ def demo() -> int:
     """Run the whole demo. Returns 0 if every model gave the right pictures, else 1."""
     started = time.monotonic()
     shots = [Shot(model) for model in Catalogue.load().names()]
-    OUTPUTS.mkdir(parents=True, exist_ok=True)
-    for old in OUTPUTS.iterdir():
+    folder = state_dir() / "demo"
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.iterdir():
         old.unlink()
-    with EmbeddedCloud(state_dir=ROOT / ".darkroom" / "demo-cloud", say=_say) as cloud:
+    with EmbeddedCloud(state_dir=state_dir() / "demo-cloud", say=_say) as cloud:
         _say(f"Ready after {time.monotonic() - started:.1f} s. One prediction for each model:")
         _run_all(cloud, shots)
     for shot in shots:
@@ -256,7 +257,7 @@ def _check(
         if size and picture.size != size:
             raise DemoError(f"{path.name} has {picture.size} pixels and not {size}")
         width, height = picture.size
-    return f"  {path.relative_to(ROOT)}  {width}x{height}  sha256 {digest}"
+    return f"  {os.path.relpath(path)}  {width}x{height}  sha256 {digest}"
 
 
 def _json(answer: httpx.Response, status: int) -> Any:

@@ -65,15 +65,18 @@ class Front:
         api_id: str,
         outputs_bucket: str,
         uploads_bucket: str,
+        host: str,
         port: int,
         sweep: Callable[[], dict[str, Any]],
     ) -> None:
         self._aws = aws_endpoint
+        """`host` is the host and port for which file URLs are signed."""
         # By path, not by Host: the embedded AWS keeps paths of its own on every host, /health and
         # /_ministack/reset among them, and this way none of them can be reached from outside.
         self._api = f"/_aws/execute-api/{api_id}/$default".encode()
         self._outputs = outputs_bucket.encode()
         self._uploads = uploads_bucket.encode()
+        self._host = host.encode()
         self._port = str(port).encode()
         self._sweep = sweep
         self._client: httpx.AsyncClient  # lives as long as the server, in its event loop
@@ -152,9 +155,10 @@ class Front:
             return Response(_ACCESS_DENIED, 403, media_type="application/xml")
         headers = [
             (name, value)
-            for name, value in _end_to_end(request.headers.raw, keep_host=True)
+            for name, value in _end_to_end(request.headers.raw)
             if name != b"authorization"  # as CloudFront does: the signature in the URL counts alone
         ]
+        headers.append((b"host", self._host))  # signed, and not what the client calls us
         body = request.stream() if posted else b""
         answer = await self._send(request.method, _target(request), headers, body, 120.0)
         return _with_headers(StreamingResponse(_chunks(answer), answer.status_code), answer)
@@ -244,13 +248,9 @@ def _target(request: Request) -> bytes:
     return bytes(path + b"?" + query if query else path)
 
 
-def _end_to_end(
-    headers: list[tuple[bytes, bytes]], *, keep_host: bool = False
-) -> list[tuple[bytes, bytes]]:
+def _end_to_end(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     named = b",".join(value for name, value in headers if name.lower() == b"connection")
-    dropped = _HOP_BY_HOP | {name.strip().lower() for name in named.split(b",")}
-    if not keep_host:
-        dropped |= {b"host"}
+    dropped = _HOP_BY_HOP | {b"host"} | {name.strip().lower() for name in named.split(b",")}
     return [(name.lower(), value) for name, value in headers if name.lower() not in dropped]
 
 

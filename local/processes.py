@@ -67,6 +67,10 @@ class Child:
                 time.sleep(0.03)
         raise StartError(f"{url} did not come up. The end of {self.log}:\n{self.tail()}")
 
+    def wait(self) -> int:
+        """The command's exit code, once it has ended by itself."""
+        return self._tether.wait()
+
     @property
     def running(self) -> bool:
         """False once the command has ended."""

@@ -6,14 +6,13 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local.processes import ROOT, StartError
+from local.processes import ROOT, Child, StartError, state_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,17 +46,17 @@ def synthesise(*, cache: Path, say: Callable[[str], None]) -> Path:
 
 def _run_app(outdir: Path) -> None:
     context = {"stage": "local", "aws:cdk:bundling-stacks": []}
-    app = subprocess.run(
+    app = Child(
         [sys.executable, "app.py"],
-        cwd=ROOT,
         env={**os.environ, "CDK_OUTDIR": str(outdir), "CDK_CONTEXT_JSON": json.dumps(context)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
+        log=state_dir() / "logs" / "synth.log",
     )
-    if app.returncode or not (outdir / "manifest.json").exists():
-        raise StartError(f"The CDK app failed:\n{(app.stdout + app.stderr)[-3000:]}")
+    try:
+        code = app.wait()
+    finally:
+        app.stop()
+    if code or not (outdir / "manifest.json").exists():
+        raise StartError(f"The CDK app failed. The end of {app.log}:\n{app.tail(30)}")
 
 
 def _key() -> str:

@@ -54,6 +54,12 @@ def test_authorization_does_not_matter_beside_a_signature(
     assert anyone.get(signed, headers={"Authorization": "Bearer r8_x"}).status_code == 200
 
 
+def test_the_name_by_which_a_client_reaches_us_does_not_matter(
+    anyone: httpx.Client, signed: str
+) -> None:
+    assert anyone.get(signed, headers={"Host": "localhost:1"}).status_code == 200
+
+
 def test_ranges_are_passed_on(anyone: httpx.Client, signed: str) -> None:
     answer = anyone.get(signed, headers={"Range": "bytes=2-4"})
     assert (answer.status_code, answer.content) == (206, b"234")
@@ -167,6 +173,7 @@ def echo(cloud: EmbeddedCloud, tmp_path_factory: pytest.TempPathFactory) -> Iter
         api_id=api_id,
         outputs_bucket="outputs",
         uploads_bucket="uploads",
+        host="unused",
         port=port,
         sweep=dict,
     )
@@ -215,6 +222,7 @@ def test_an_embedded_aws_that_is_gone_is_a_503(tmp_path: Path) -> None:
         api_id="x",
         outputs_bucket="outputs",
         uploads_bucket="uploads",
+        host="unused",
         port=0,
         sweep=_fails,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from darkroom.catalog import Catalogue
 
 from local.processes import ROOT, StartError, free_port, listen
 
@@ -184,3 +186,23 @@ def test_a_taken_port_is_said_in_one_line() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(StartError, match=rf"^Port {port} is taken .* Try PORT={port + 1}\.$"):
             listen(port)
+
+
+def test_the_demo_makes_a_picture_with_every_model(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "local", "demo"],
+        cwd=ROOT,
+        env={**os.environ, "DARKROOM_STATE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    files = {path.name for path in (tmp_path / "demo").iterdir()}
+    for model in Catalogue.load().names():
+        name = model.rpartition("/")[2]
+        assert any(file.startswith(name) for file in files), model
+        assert re.search(rf"{re.escape(model)} +succeeded", done.stdout), model
+    lines = re.findall(r"(\S+)  \d+x\d+  sha256 [0-9a-f]{64}$", done.stdout, re.MULTILINE)
+    assert {Path(line).name for line in lines} == files
