@@ -1,4 +1,4 @@
-"""The CDK app: a stage's name becomes two stacks. Needs no account, network or Docker to synth."""
+"""The CDK app: a stage's name becomes its stacks. Needs no account, network or Docker to synth."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import aws_cdk as cdk  # noqa: E402
 
 from infra.config import StageConfig  # noqa: E402
 from infra.nag import add_checks  # noqa: E402
+from infra.stacks.cdn import CdnStack  # noqa: E402
 from infra.stacks.service import ServiceStack  # noqa: E402
 from infra.stacks.stateful import StatefulStack  # noqa: E402
 
@@ -38,7 +39,10 @@ def build(
     add_checks(app)
     cdk.Tags.of(app).add("darkroom:stage", config.name)
     stateful = StatefulStack(app, f"Darkroom-{config.name}-Stateful", config=config)
-    ServiceStack(app, f"Darkroom-{config.name}-Service", config=config, stateful=stateful)
+    cdn = None
+    if config.cdn:
+        cdn = CdnStack(app, f"Darkroom-{config.name}-Cdn", config=config, stateful=stateful)
+    ServiceStack(app, f"Darkroom-{config.name}-Service", config=config, stateful=stateful, cdn=cdn)
     return app
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from typing import Self
 
+from aws_cdk.aws_cloudfront import PriceClass
 from aws_cdk.aws_lambda import ApplicationLogLevel
 from aws_cdk.aws_logs import RetentionDays
 from darkroom.domain.timings import Timings
 
-if TYPE_CHECKING:
-    from pathlib import Path
+LOCAL_CATALOGUE = Path(__file__).resolve().parents[1] / "local" / "catalogue"
 
 
 class UnknownStageError(Exception):
@@ -38,6 +39,19 @@ class Domain:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CdnDomain:
+    """A domain of your own for outputs. DNS is yours: an alias to the output CdnTarget."""
+
+    name: str
+    certificate_arn: str
+    """An ACM certificate for `name` in us-east-1, wherever the stacks are."""
+
+
+OPTIONAL_STACKS = ("Cdn",)
+"""What a stage may leave out, and the embedded cloud always does: it lacks the types."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class StageConfig:
     """The settings of one deployment."""
 
@@ -57,6 +71,11 @@ class StageConfig:
     cors_origins: tuple[str, ...] = ()
     """Origins whose browsers may call the API; none by default."""
     domain: Domain | None = None
+    cdn: bool = True
+    """Show outputs through CloudFront; without it by URLs that S3 itself signs."""
+    cdn_domain: CdnDomain | None = None
+    cdn_price_class: PriceClass = PriceClass.PRICE_CLASS_100
+    """From which edge locations: 100 is North America and Europe, the cheapest."""
     webhook_concurrency: int | None = None
     """Reserved for the webhook function, so that a flood of submits cannot starve it. An account
     must keep 100 unreserved; a new account may have no more than 10 in all."""
@@ -81,6 +100,7 @@ class StageConfig:
         return cls(
             name="local",
             retain=False,
+            cdn=False,
             recovery_days=None,
             log_retention=RetentionDays.ONE_DAY,
             queue_concurrency=4,
@@ -98,7 +118,12 @@ class StageConfig:
                 parked_retry_s=5,
                 refused_retry_s=1,
                 claim_s=5,
+                callback_scale=0.01,
+                callback_claim_s=20,
+                callback_grace_s=3,
             ),
+            # The emulator's model that streams.
+            catalogue=LOCAL_CATALOGUE,
             # The emulated account is ours alone, so its list may serve as evidence.
             dedicated_account=True,
             local_callbacks=True,
@@ -116,6 +141,7 @@ class StageConfig:
             name="prod",
             retain=True,
             recovery_days=35,
+            cdn_price_class=PriceClass.PRICE_CLASS_ALL,
             log_retention=RetentionDays.THREE_MONTHS,
             throttle_rate=500,
             throttle_burst=1000,

@@ -27,11 +27,21 @@ def allow(actions: str, *resources: str) -> iam.PolicyStatement:
 def allow_put(table: str, *keys: str) -> iam.PolicyStatement:
     """Writing whole items, of these partition keys only: no function may write itself an API key
     into the table that holds them beside other things."""
-    return iam.PolicyStatement(
-        actions=["dynamodb:PutItem"],
-        resources=[table],
-        conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(keys)}},
-    )
+    return allow_keys("dynamodb:PutItem", table, *keys)
+
+
+def allow_keys(actions: str, table: str, *keys: str) -> iam.PolicyStatement:
+    """As `allow`, for items of these partition keys only."""
+    statement = allow(actions, table)
+    statement.add_condition("ForAllValues:StringLike", {"dynamodb:LeadingKeys": list(keys)})
+    return statement
+
+
+def allow_list(bucket: str, *prefixes: str) -> iam.PolicyStatement:
+    """Listing a bucket's keys, with one of these prefixes only."""
+    statement = allow("s3:ListBucket", bucket)
+    statement.add_condition("StringLike", {"s3:prefix": list(prefixes)})
+    return statement
 
 
 def grants(
@@ -42,6 +52,7 @@ def grants(
     persist: sqs.IQueue,
     deliver: sqs.IQueue,
     relay_failures: sqs.IQueue,
+    cdn: bool,
 ) -> Mapping[str, Sequence[iam.PolicyStatement]]:
     """Function's name to its statements.
 
@@ -57,8 +68,14 @@ def grants(
     webhook_secret = stateful.replicate_webhook.secret_arn
     link_key = stateful.link_key.secret_arn
     callback_key = stateful.callback_key.secret_arn
-    work_queues = dispatch.queue_arn, persist.queue_arn, deliver.queue_arn
     read_secret = "secretsmanager:GetSecretValue"  # noqa: S105
+    # Lambda's own role signs S3's URLs, so it must hold what they allow; the CDN's key needs none.
+    show_outputs = (
+        allow(read_secret, f"{stateful.cdn_key.secret_arn}-??????")
+        if cdn
+        else allow("s3:GetObject", outputs)
+    )
+    work_queues = dispatch.queue_arn, persist.queue_arn, deliver.queue_arn
     return {
         "Submit": [
             allow("dynamodb:GetItem BatchGetItem PutItem", predictions),
@@ -66,24 +83,28 @@ def grants(
             allow("dynamodb:GetItem", controls),
             allow_put(controls, "PID#*", "SCHEMA#*", "IDEM#*"),
             allow("s3:PutObject GetObject", uploads),
-            allow("s3:GetObject", outputs),
+            show_outputs,
             allow(read_secret, token, link_key),
         ],
         "Read": [
             allow("dynamodb:GetItem BatchGetItem", predictions),
             allow("dynamodb:Query", _index(stateful.predictions, "tenant")),
             allow("dynamodb:GetItem", controls),
-            allow("s3:GetObject", outputs, uploads),
+            allow("s3:GetObject", uploads),
+            show_outputs,
+            allow(read_secret, callback_key),
         ],
         "Cancel": [
             allow("dynamodb:GetItem PutItem", predictions),
             allow("dynamodb:GetItem", controls),
-            allow("s3:GetObject", outputs, uploads),
+            allow("s3:GetObject", uploads),
+            show_outputs,
             allow(read_secret, token),
         ],
         "Files": [
             allow("dynamodb:GetItem", controls),
             allow("s3:PutObject GetObject DeleteObject", uploads),
+            allow_list(stateful.uploads.bucket_arn, "*/files/*"),
         ],
         "Webhook": [
             allow("dynamodb:GetItem PutItem", predictions),
@@ -107,15 +128,25 @@ def grants(
         ],
         "Persist": [
             allow("dynamodb:GetItem PutItem", predictions),
+            allow_keys("dynamodb:GetItem UpdateItem", controls, "RUNTIMES"),
             allow("s3:PutObject GetObject AbortMultipartUpload", outputs),
             _consume(persist),
         ],
         "Deliver": [
             allow("dynamodb:GetItem PutItem", deliveries),
-            allow("dynamodb:GetItem", predictions),
-            allow("s3:GetObject", outputs, uploads),
+            allow("dynamodb:GetItem", predictions, controls),
+            allow_put(controls, "HOOK#*"),
+            allow("sqs:SendMessage", deliver.queue_arn),
+            allow("s3:GetObject", uploads),
+            show_outputs,
             allow(read_secret, callback_key),
             _consume(deliver),
+        ],
+        "Deliveries": [
+            allow("dynamodb:GetItem", predictions, controls),
+            allow("dynamodb:GetItem PutItem Query", deliveries),
+            allow_put(controls, "HOOK#*"),
+            allow("sqs:SendMessage", deliver.queue_arn),
         ],
         "Sweep": [
             allow("dynamodb:GetItem BatchGetItem PutItem UpdateItem", predictions),

@@ -1,4 +1,4 @@
-"""`python -m local run` and `python -m local demo`."""
+"""`python -m local run`, `python -m local demo` and `python -m local chaos`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
 
+from local.chaos import chaos
 from local.cloud import DEFAULT_PORT, EmbeddedCloud
 from local.demo import demo
 from local.processes import StartError, state_dir
@@ -32,7 +33,16 @@ def main(arguments: list[str] | None = None) -> int:
     run_command.add_argument(
         "--keep", action="store_true", default=os.environ.get("KEEP", "") not in {"", "0"}
     )
+    run_command.add_argument(
+        "--tls",
+        action="store_true",
+        default=os.environ.get("TLS", "") not in {"", "0"},
+        help="serve https; its certificate authority is written to .darkroom/ca.pem",
+    )
     commands.add_parser("demo", help="one prediction per catalogue model, then stop")
+    chaos_command = commands.add_parser("chaos", help="many predictions under faults, then audit")
+    chaos_command.add_argument("--predictions", type=int, default=300)
+    chaos_command.add_argument("--seed", type=int, default=1)
     given = parser.parse_args(arguments)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -44,7 +54,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if given.command == "demo":
             return demo()
-        return run(port=given.port, keep=given.keep)
+        if given.command == "chaos":
+            return chaos(predictions=given.predictions, seed=given.seed)
+        return run(port=given.port, keep=given.keep, tls=given.tls)
     except StartError as error:
         print(error, file=sys.stderr)
         return 1
@@ -53,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0 if given.command == "run" else 130
 
 
-def run(*, port: int, keep: bool) -> int:
+def run(*, port: int, keep: bool, tls: bool) -> int:
     """Serve until a signal. Returns 1 when a part of the cloud ended by itself."""
     replicate = _real_replicate()
     with (
@@ -63,6 +75,7 @@ def run(*, port: int, keep: bool) -> int:
             keep=keep,
             local_callbacks=os.environ.get("DARKROOM_LOCAL_CALLBACKS") == "1",
             replicate=replicate,
+            tls=tls,
             say=_say,
         ) as cloud,
         _announced(cloud, emulated=replicate is None),
@@ -93,7 +106,10 @@ def _announced(cloud: EmbeddedCloud, *, emulated: bool) -> Iterator[None]:
         json.dump(found, file, indent=2)
     draft.replace(announcement)
     try:
-        print(f"\n  base URL   {cloud.base_url}\n  API token  {cloud.token}\n", flush=True)
+        print(f"\n  base URL   {cloud.base_url}\n  API token  {cloud.token}", flush=True)
+        if cloud.ca_file:
+            print(f"  trust      SSL_CERT_FILE={cloud.ca_file}, NODE_EXTRA_CA_CERTS for Node")
+        print(flush=True)
         print("Ready. Ctrl-C stops it.", flush=True)
         yield
     finally:

@@ -19,13 +19,14 @@ import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 from darkroom.domain.keys import new_token
 
-from local.deploy import ACCOUNT, REGION, Aws, deploy
+from local.deploy import ACCOUNT, REGION, SECRET_KEY, Aws, deploy
 from local.front import Front, FrontServer
 from local.processes import ROOT, Child, StartError, free_port, listen
 from local.synth import synthesise
 from ops.keys import put_key
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
@@ -57,6 +58,8 @@ class EmbeddedCloud:
     aws_endpoint: str
     outputs: dict[str, str]
     """The outputs of both stacks, by name."""
+    ca_file: Path | None = None
+    """What a client of an https front has to trust; a new one on every start."""
 
     def __init__(
         self,
@@ -67,6 +70,7 @@ class EmbeddedCloud:
         keep: bool = False,
         local_callbacks: bool = False,
         replicate: tuple[str, str] | None = None,
+        tls: bool = False,
         say: Callable[[str], None] = _silent,
     ) -> None:
         """`port` 0 takes a free one. `time_scale` 1 gives the models' typical times, 0 none.
@@ -74,6 +78,7 @@ class EmbeddedCloud:
         `replicate` is (API token, public URL of this front): with it no provider is emulated and
         predictions are made, and paid for, on Replicate. With `keep` the tables, buckets, queues
         and keys of the last start with `keep` come back; the emulated provider forgets even so.
+        With `tls` the front serves https, by an authority of its own: `ca_file`.
         """
         self._port = port
         self._time_scale = time_scale
@@ -82,6 +87,8 @@ class EmbeddedCloud:
         self._kept: dict[str, Any] = {}
         self._local_callbacks = local_callbacks
         self._real = replicate
+        self._tls = tls
+        self._verify: ssl.SSLContext | bool = True
         self._say = say
         self._running = contextlib.ExitStack()
         self._children: list[Child] = []
@@ -130,7 +137,8 @@ class EmbeddedCloud:
         listener = listen(self._port)
         started.callback(listener.close)
         port = listener.getsockname()[1]
-        self.base_url = f"http://127.0.0.1:{port}"
+        server_tls = self._make_certificates()
+        self.base_url = f"{'https' if server_tls else 'http'}://127.0.0.1:{port}"
         self._kept = self._read_kept()
         assembly = synthesise(cache=ROOT / ".darkroom" / "synth", say=self._say)
 
@@ -156,13 +164,25 @@ class EmbeddedCloud:
             host=urlsplit(parameters["S3Endpoint"]).netloc,
             port=port,
             sweep=self.sweep,
+            secret_key=SECRET_KEY,
         )
-        server = FrontServer(front, listener, log=self._state_dir / "logs" / "front.log")
+        log = self._state_dir / "logs" / "front.log"
+        server = FrontServer(front, listener, log=log, tls=server_tls)
         server.start()
         started.callback(server.stop)
         self._write_kept()
         self._warm_up()
         self._start_ticking(started)
+
+    def _make_certificates(self) -> ssl.SSLContext | None:
+        if not self._tls:
+            return None
+        from local.certificates import issue, trusting
+
+        self.ca_file = self._state_dir / "ca.pem"
+        served = issue(self.ca_file, self._state_dir / "server.pem")
+        self._verify = trusting(self.ca_file)
+        return served
 
     def _start_aws(self, started: contextlib.ExitStack) -> Child:
         port = self._kept.get("aws_port") or free_port()  # queue URLs hold it
@@ -208,6 +228,8 @@ class EmbeddedCloud:
         command = [sys.executable, "-m", "local.replicate", "--host", "127.0.0.1"]
         command += ["--port", str(port), "--token", self.replicate_token]
         command += ["--public-url", self.replicate_url]
+        if self.ca_file:
+            command += ["--ca", str(self.ca_file)]
         environment = {"PATH": os.defpath, "PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}"}
         return self._child(started, command, environment, "replicate.log")
 
@@ -307,7 +329,9 @@ class EmbeddedCloud:
             ("POST", "/hooks/replicate/0"),
         )
         with (
-            httpx.Client(base_url=self.base_url, trust_env=False, timeout=60) as client,
+            httpx.Client(
+                base_url=self.base_url, trust_env=False, timeout=60, verify=self._verify
+            ) as client,
             ThreadPoolExecutor(len(requests)) as pool,
         ):
             # All are refused, being unauthenticated.

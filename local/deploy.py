@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
+SECRET_KEY = "test"  # noqa: S105 - the emulator's own, which signatures are checked against
 BOOTSTRAP_VERSION = "30"
 
 _TERMINAL = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
@@ -31,10 +32,9 @@ class Aws:
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
         self._session = boto3.Session(
-            # Twelve digits as the access key choose the account; the secret is the emulator's own,
-            # which presigned URLs are checked against.
+            # Twelve digits as the access key choose the account.
             aws_access_key_id=ACCOUNT,
-            aws_secret_access_key="test",  # noqa: S106
+            aws_secret_access_key=SECRET_KEY,
             region_name=REGION,
         )
 

@@ -17,13 +17,17 @@ from urllib.parse import parse_qsl
 
 import httpx
 import uvicorn
+from darkroom.services.files import TOO_LARGE
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
+from local.post_policy import Form, PolicyError
+
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
@@ -68,9 +72,10 @@ class Front:
         host: str,
         port: int,
         sweep: Callable[[], dict[str, Any]],
+        secret_key: str = "",
     ) -> None:
+        """`host` is the host and port for which file URLs are signed, by this `secret_key`."""
         self._aws = aws_endpoint
-        """`host` is the host and port for which file URLs are signed."""
         # By path, not by Host: the embedded AWS keeps paths of its own on every host, /health and
         # /_ministack/reset among them, and this way none of them can be reached from outside.
         self._api = f"/_aws/execute-api/{api_id}/$default".encode()
@@ -79,6 +84,7 @@ class Front:
         self._host = host.encode()
         self._port = str(port).encode()
         self._sweep = sweep
+        self._secret_key = secret_key
         self._client: httpx.AsyncClient  # lives as long as the server, in its event loop
 
     def app(self) -> Starlette:
@@ -126,7 +132,9 @@ class Front:
             return _problem(431, "Headers too large", f"Headers may have {MAX_HEADERS} bytes.")
         body = await _read(request)
         if body is None:
-            return _problem(413, "Body too large", f"A body may have {MAX_BODY} bytes.")
+            is_file = request.url.path.endswith("/v1/files")
+            advice = TOO_LARGE if is_file else f"A body may have {MAX_BODY} bytes."
+            return _problem(413, "Body too large", advice)
         headers = [
             (name, value)
             for name, value in _end_to_end(request.headers.raw)
@@ -137,7 +145,7 @@ class Front:
         headers = [(name, value) for name, value in headers if name != b"x-forwarded-for"]
         headers += [
             (b"x-forwarded-for", b", ".join([*seen, caller])),
-            (b"x-forwarded-proto", b"http"),
+            (b"x-forwarded-proto", request.scope["scheme"].encode()),
             (b"x-forwarded-port", self._port),
         ]
         target = self._api + _target(request)
@@ -159,9 +167,28 @@ class Front:
             if name != b"authorization"  # as CloudFront does: the signature in the URL counts alone
         ]
         headers.append((b"host", self._host))  # signed, and not what the client calls us
-        body = request.stream() if posted else b""
+        try:
+            body = await self._signed_form(request) if posted else b""
+        except PolicyError:
+            return Response(_ACCESS_DENIED, 403, media_type="application/xml")
         answer = await self._send(request.method, _target(request), headers, body, 120.0)
         return _with_headers(StreamingResponse(_chunks(answer), answer.status_code), answer)
+
+    async def _signed_form(self, request: Request) -> AsyncIterator[bytes]:
+        """The body of a presigned POST. Raises PolicyError where its policy is not signed."""
+        form = Form(request.headers.get("content-type", ""))
+        chunks = request.stream()
+        async for chunk in chunks:
+            if form.feed(chunk):
+                break
+        form.check(self._secret_key)
+
+        async def whole() -> AsyncIterator[bytes]:
+            yield form.seen
+            async for chunk in chunks:
+                yield chunk
+
+        return whole()
 
     async def _send(
         self,
@@ -187,7 +214,15 @@ class Front:
 class FrontServer:
     """Serves a Front in a thread of its own, on a socket that listens already."""
 
-    def __init__(self, front: Front, listener: socket.socket, *, log: Path) -> None:
+    def __init__(
+        self,
+        front: Front,
+        listener: socket.socket,
+        *,
+        log: Path,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """With `tls` it serves https."""
         log.parent.mkdir(parents=True, exist_ok=True)
         self._logged = logging.FileHandler(log, mode="w")
         logger = logging.getLogger("uvicorn.error")
@@ -207,6 +242,7 @@ class FrontServer:
                 date_header=False,
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=1,
+                ssl_context_factory=(lambda _config, _default: tls) if tls else None,
             )
         )
         self._listener = listener

@@ -1,4 +1,4 @@
-"""`python -m ops keys create|list|revoke` and `python -m ops sweep`."""
+"""The operator's commands: `python -m ops setup|keys|sweep|audit|redrive|callbacks`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import argparse
 import json
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
+import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 from darkroom.domain.keys import SCOPES, new_token
 
-from ops.deployment import Deployment, NotFoundError, find
+from ops import audit, callbacks, redrive, setup
+from ops.callbacks import RotationRefusedError
+from ops.deployment import Deployment, NotFoundError, SetupError, find
 from ops.keys import KeyRefusedError, list_keys, put_key, revoke_key
 
 
@@ -18,13 +22,22 @@ def main(arguments: list[str] | None = None) -> int:
     """Return the exit code; what went wrong is one line on stderr."""
     given = _parser().parse_args(arguments)
     try:
-        deployment = find(local=given.local, stage=given.stage, table=getattr(given, "table", None))
+        deployment = find(
+            local=given.local,
+            stage=given.stage,
+            table=getattr(given, "table", None),
+            stacks=not getattr(given, "keys_only", False),
+        )
         return int(given.run(deployment, given))
-    except (NotFoundError, KeyRefusedError) as error:
+    except (NotFoundError, KeyRefusedError, RotationRefusedError, SetupError) as error:
         print(error, file=sys.stderr)
     except (BotoCoreError, ClientError) as error:
         print(f"AWS: {str(error)[:500]}", file=sys.stderr)
-    return 1
+    except httpx.HTTPError as error:
+        print(f"The emulated provider: {str(error)[:500]}", file=sys.stderr)
+    except KeyboardInterrupt:
+        return 130
+    return int(given.could_not_run)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,7 +61,57 @@ def _parser() -> argparse.ArgumentParser:
     revoke.set_defaults(run=_revoke)
     sweep = commands.add_parser("sweep", parents=[where], help="run one tick of the sweep now")
     sweep.set_defaults(run=_sweep)
+    _add_setup(commands, where)
+    _add_audit(commands, where)
+    _add_redrive(commands, where)
+    _add_callbacks(commands, [where, table])
+    parser.set_defaults(could_not_run=1)
     return parser
+
+
+def _add_setup(commands: Any, where: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "setup",
+        parents=[where],
+        help="keys, Replicate's token and webhook secret, first API key, reachability",
+    )
+    setup.add_arguments(parser)
+    parser.set_defaults(run=setup.command)
+
+
+def _add_audit(commands: Any, where: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "audit",
+        parents=[where],
+        help="compare records, files, queues, deliveries; exit 1 on any difference",
+    )
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--hash", action="store_true", help="read every stored byte again")
+    parser.add_argument(
+        "--settled", action="store_true", help="nothing may be unfinished: all traffic has ended"
+    )
+    parser.set_defaults(run=audit.command, could_not_run=2)
+
+
+def _add_redrive(commands: Any, where: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "redrive", parents=[where], help="move dead letters back to their queue"
+    )
+    parser.add_argument("queue", nargs="?", default="all", choices=[*redrive.TARGETS, "all"])
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(run=redrive.command, could_not_run=2)
+
+
+def _add_callbacks(commands: Any, where: list[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("callbacks", help="clients' callbacks")
+    rotate = parser.add_subparsers(dest="action", required=True).add_parser(
+        "rotate", parents=where, help="a new signing secret for one tenant"
+    )
+    rotate.add_argument("--tenant", required=True)
+    rotate.add_argument(
+        "--overlap-hours", type=float, default=24, help="both secrets sign (default: %(default)s)"
+    )
+    rotate.set_defaults(run=callbacks.command)
 
 
 def _create(deployment: Deployment, given: argparse.Namespace) -> int:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 ROOT = Path(__file__).resolve().parents[1]
-STACKS = ("Stateful", "Service")
+STACKS = ("Stateful", "Cdn", "Service")
 
 
 class NotFoundError(Exception):
     """There is no such deployment. The text is for the operator."""
+
+
+class SetupError(Exception):
+    """A deployment cannot be set up. The text is for the operator."""
 
 
 @dataclass(frozen=True)
@@ -25,38 +31,67 @@ class Deployment:
     session: boto3.Session
     endpoint: str | None
     outputs: dict[str, str]
+    emulator: str | None = None
+    """Where the emulated provider is, if there is one: it tells all that it ever made."""
 
     def client(self, service: str) -> Any:
         """A boto3 client of this deployment's account and region."""
-        return self.session.client(service, endpoint_url=self.endpoint)  # type: ignore[call-overload]
+        # A proxy of the operator's shell has no way to the loopback of this machine.
+        config = Config(proxies={}) if self.endpoint else None
+        return self.session.client(  # type: ignore[call-overload]
+            service, endpoint_url=self.endpoint, config=config
+        )
+
+    def secret(self, name: str) -> str | None:
+        """A secret's text, by its name or ARN; None where it or its value is not there yet."""
+        try:
+            found = self.client("secretsmanager").get_secret_value(SecretId=name)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
+            return None
+        return found.get("SecretString") or None
 
 
-def find(*, local: bool, stage: str, table: str | None = None) -> Deployment:
-    """Raises NotFoundError. `table` is the Controls table's name and spares reading the stacks."""
-    if local:
-        session, endpoint = _embedded()
-        stage = "local"
-    else:
-        session, endpoint = boto3.Session(), None
-    found = Deployment(session, endpoint, {"ControlsTable": table} if table else {})
-    return found if table else Deployment(session, endpoint, _outputs(found, stage))
+def find(*, local: bool, stage: str, table: str | None = None, stacks: bool = True) -> Deployment:
+    """Raises NotFoundError. `table` is the Controls table's name and spares reading the stacks.
+
+    With `stacks` false they need not be there yet, and `outputs` may be empty.
+    """
+    found = _announced() if local else Deployment(boto3.Session(), None, {})
+    if not stacks:
+        return found
+    if table:
+        return replace(found, outputs={"ControlsTable": table})
+    return found if found.outputs else replace(found, outputs=_outputs(found, stage))
 
 
-def _embedded() -> tuple[boto3.Session, str]:
-    state_dir = Path(os.environ.get("DARKROOM_STATE_DIR") or ROOT / ".darkroom")
-    try:
-        endpoint = json.loads((state_dir / "local.json").read_text())["aws_endpoint"]
-    except (OSError, ValueError, KeyError):
-        raise NotFoundError(
-            "The embedded cloud is not running: start it with `make run`."
-        ) from None
-    os.environ.pop("AWS_PROFILE", None)  # boto3 stops at one that this machine lacks
+def embedded(endpoint: str, emulator: str | None) -> Deployment:
+    """The embedded cloud whose AWS is at `endpoint`. Raises NotFoundError where it has no stacks.
+
+    Changes AWS_PROFILE: boto3 stops at one that this machine lacks.
+    """
+    os.environ.pop("AWS_PROFILE", None)
     session = boto3.Session(
         aws_access_key_id="000000000000",
         aws_secret_access_key="test",  # noqa: S106 - the emulator's own
         region_name="us-east-1",
     )
-    return session, endpoint
+    found = Deployment(session, endpoint, {}, emulator)
+    return replace(found, outputs=_outputs(found, "local"))
+
+
+def _announced() -> Deployment:
+    state_dir = Path(os.environ.get("DARKROOM_STATE_DIR") or ROOT / ".darkroom")
+    try:
+        announced = json.loads((state_dir / "local.json").read_text())
+        endpoint, emulator = announced["aws_endpoint"], announced["replicate_url"]
+    except (OSError, ValueError, KeyError):
+        raise NotFoundError(
+            "The embedded cloud is not running: start it with `make run`."
+        ) from None
+    # With the real provider no token is announced: it is the developer's secret.
+    return embedded(endpoint, emulator if announced.get("replicate_token") else None)
 
 
 def _outputs(deployment: Deployment, stage: str) -> dict[str, str]:

@@ -13,10 +13,11 @@ import hashlib
 import json
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters.items import prediction_item, read_prediction
+from darkroom.domain.callbacks import Endpoint
 from darkroom.domain.errors import (
     AlreadyExists,
     Conflict,
@@ -27,7 +28,18 @@ from darkroom.domain.errors import (
 )
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
 from darkroom.domain.snapshot import read_snapshot, rfc3339
-from darkroom.ports import ApiKey, Delivery, Due, Found, Page, StoredObject
+from darkroom.ports import (
+    ApiKey,
+    CallbackAnswer,
+    Delivery,
+    Due,
+    Form,
+    Found,
+    Page,
+    RunTime,
+    SecretVersion,
+    StoredObject,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -197,10 +209,17 @@ class FakeDeliveries:
     def get(self, prediction: str, event: str) -> Delivery | None:
         return self.rows.get((prediction, event))
 
-    def record_attempt(self, delivery: Delivery) -> None:
+    def of(self, prediction: str, limit: int) -> list[Delivery]:
+        found = sorted((key for key in self.rows if key[0] == prediction), reverse=True)
+        return [replace(self.rows[key], frozen=None) for key in found[:limit]]
+
+    def write(self, delivery: Delivery, *, seen: Delivery) -> bool:
         key = (delivery.prediction, delivery.event)
-        if key in self.rows and self.rows[key].attempts == delivery.attempts - 1:
-            self.rows[key] = delivery
+        row = self.rows.get(key)
+        if row is None or _token(row) != _token(seen):
+            return False
+        self.rows[key] = delivery
+        return True
 
     def due(self, now: int, limit: int) -> list[tuple[str, str, int]]:
         found = [
@@ -214,8 +233,12 @@ class FakeDeliveries:
         row = self.rows.get((prediction, event))
         if row is None or row.due_at != due_at:
             return False
-        self.rows[prediction, event] = Delivery(**{**asdict(row), "due_at": until})
+        self.rows[prediction, event] = replace(row, due_at=until)
         return True
+
+
+def _token(row: Delivery) -> tuple[str, int, int]:
+    return row.state, row.attempts, row.next_at
 
 
 @dataclass
@@ -224,6 +247,9 @@ class FakeControls:
 
     keys: dict[str, ApiKey] = field(default_factory=dict)
     schemas: dict[str, dict[str, Any]] = field(default_factory=dict)
+    seen: dict[str, RunTime] = field(default_factory=dict)
+    versions: dict[str, SecretVersion] = field(default_factory=dict)
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
 
     def api_key(self, key_id: str) -> ApiKey | None:
         return self.keys.get(key_id)
@@ -233,6 +259,22 @@ class FakeControls:
 
     def cache_schema(self, version: str, schema: dict[str, Any]) -> None:
         self.schemas[version] = deepcopy(schema)
+
+    def run_times(self) -> dict[str, RunTime]:
+        return dict(self.seen)
+
+    def note_run_time(self, model: str, run_time: RunTime) -> None:
+        self.seen[model] = run_time
+
+    def secret_version(self, tenant: str) -> SecretVersion:
+        return self.versions.get(tenant, SecretVersion())
+
+    def endpoint(self, key: str) -> Endpoint:
+        return self.endpoints.get(key, Endpoint())
+
+    def put_endpoint(self, key: str, endpoint: Endpoint, *, seen: Endpoint) -> None:
+        if self.endpoint(key) == seen:
+            self.endpoints[key] = endpoint
 
 
 @dataclass
@@ -295,6 +337,7 @@ class FakeUploads:
             "content_type": content_type,
             "bytes": len(data),
             "created_at": self.clock(),
+            "etag": hashlib.md5(data, usedforsecurity=False).hexdigest(),
             "metadata": dict(metadata),
         }
         self.objects[key] = (data, head)
@@ -304,6 +347,32 @@ class FakeUploads:
 
     def delete(self, key: str) -> None:
         self.objects.pop(key, None)
+
+    def keys(self, prefix: str, after: str, limit: int) -> list[str]:
+        found = sorted(key for key in self.objects if key.startswith(prefix) and key > after)
+        return found[:limit]
+
+
+@dataclass
+class FakeForms:
+    """UploadForms: `post` does what S3 does with a form that it gave out."""
+
+    uploads: FakeUploads
+    forms: dict[str, tuple[str, dict[str, str], int]] = field(default_factory=dict)
+
+    def form(
+        self, key: str, content_type: str, metadata: dict[str, str], most: int, seconds: int
+    ) -> Form:
+        self.forms[key] = (content_type, metadata, most)
+        fields = {"key": key, "Content-Type": content_type, "policy": f"{seconds} s"}
+        return Form("https://uploads.test", fields)
+
+    def post(self, key: str, data: bytes) -> int:
+        content_type, metadata, most = self.forms[key]
+        if not 1 <= len(data) <= most:
+            return 400
+        self.uploads.put(key, content_type, data, metadata)
+        return 204
 
 
 class FakeSigner:
@@ -374,16 +443,19 @@ class FakeFetcher:
 
 @dataclass
 class FakeCallbacks:
-    """CallbackSender that answers `status`, or fails where it is None."""
+    """CallbackSender that answers `status`, or fails where it is None; `first` come before it."""
 
     status: int | None = 200
+    first: list[int | None] = field(default_factory=list)
+    retry_after_s: float | None = None
     posts: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
-    def post(self, url: str, headers: dict[str, str], body: bytes) -> int:
+    def post(self, url: str, headers: dict[str, str], body: bytes) -> CallbackAnswer:
         self.posts.append((url, headers, body))
-        if self.status is None:
+        status = self.first.pop(0) if self.first else self.status
+        if status is None:
             raise DownloadFailed("no answer")
-        return self.status
+        return CallbackAnswer(status, self.retry_after_s)
 
 
 @dataclass

@@ -13,17 +13,21 @@ from darkroom.catalog import Catalogue
 from darkroom.domain import link, signature
 from darkroom.domain.timings import Timings
 from darkroom.services.authenticate import Authenticate
+from darkroom.services.callback_secrets import CallbackSecrets
 from darkroom.services.cancel import Cancel
 from darkroom.services.carry_out import CarryOut
 from darkroom.services.changes import Changes
 from darkroom.services.create import Create
 from darkroom.services.deliver import DeliverCallback
+from darkroom.services.deliveries import Deliveries
 from darkroom.services.dispatch import Dispatch
 from darkroom.services.files import Files
+from darkroom.services.models import Models
 from darkroom.services.persist import Persist
 from darkroom.services.read import Read
 from darkroom.services.receive import Receive, Received
 from darkroom.services.relay import Relay
+from darkroom.services.run_times import RunTimes
 from darkroom.services.shown import Shown
 from darkroom.services.submit import NewPrediction, Submit
 from darkroom.services.sweep import Sweep, Tick
@@ -35,6 +39,7 @@ from tests.fakes import (
     FakeControls,
     FakeDeliveries,
     FakeFetcher,
+    FakeForms,
     FakeOutputs,
     FakePredictions,
     FakeProvider,
@@ -99,9 +104,17 @@ class World:
             retention_days=90,
             open_models=self.open_models,
             public_url=PUBLIC_URL,
+            run_times=RunTimes(self.controls, self.clock),
+        )
+        self.models = Models(
+            load_catalogue,
+            self.controls,
+            RunTimes(self.controls, self.clock),
+            self.open_models,
         )
         self.authenticate = Authenticate(self.controls)
-        self.files = Files(self.uploads, self.clock, PUBLIC_URL)
+        self.forms = FakeForms(self.uploads)
+        self.files = Files(self.uploads, self.clock, PUBLIC_URL, self.forms)
         self.read = Read(self.store)
         self.cancel = Cancel(self.changes, self.provider, self.read)
         self.receive = Receive(self.changes, self.secrets)
@@ -113,11 +126,32 @@ class World:
             bus=self.bus,
             deliveries=self.deliveries,
             clock=self.clock,
+            timings=self.timings,
         )
         self.relay = Relay(carry_out, self.store)
-        self.persist = Persist(self.changes, self.fetcher, self.outputs)
+        self.persist = Persist(
+            self.changes, self.fetcher, self.outputs, RunTimes(self.controls, self.clock)
+        )
+        self.callback_secrets = CallbackSecrets(self.secrets, self.controls, self.clock)
         self.deliver = DeliverCallback(
-            self.deliveries, self.store, self.callbacks, self.secrets, self.shown, self.clock
+            deliveries=self.deliveries,
+            store=self.store,
+            controls=self.controls,
+            sender=self.callbacks,
+            secrets=self.callback_secrets,
+            shown=self.shown,
+            queue=self.deliver_queue,
+            random=lambda: 0.5,
+            clock=self.clock,
+            timings=self.timings,
+        )
+        self.delivered = Deliveries(
+            read=self.read,
+            deliveries=self.deliveries,
+            controls=self.controls,
+            queue=self.deliver_queue,
+            clock=self.clock,
+            timings=self.timings,
         )
         self.sweep_service = Sweep(
             changes=self.changes,

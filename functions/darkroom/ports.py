@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
+    from darkroom.domain.callbacks import Endpoint
     from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
     from darkroom.domain.prediction import Prediction
     from darkroom.domain.snapshot import Snapshot
@@ -137,8 +138,25 @@ class ApiKey:
     """A request like one of the last so many seconds replays it, without any key or hint."""
 
 
+@dataclass(frozen=True, slots=True)
+class RunTime:
+    """What a model's runs took lately, on average, and when the last one was noted."""
+
+    run_ms: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SecretVersion:
+    """Which of a tenant's callback secrets are in use."""
+
+    current: int = 1
+    previous_until: int = 0
+    """Until then, in milliseconds, the one before it signs as well."""
+
+
 class Controls(Protocol):
-    """Small items beside the records: API keys, schemas of open models."""
+    """Small items beside the records: API keys, schemas of open models, run times."""
 
     def api_key(self, key_id: str) -> ApiKey | None:
         """Look up `KEY#…`; a revoked or expired key counts as absent."""
@@ -148,6 +166,22 @@ class Controls(Protocol):
 
     def cache_schema(self, version: str, schema: dict[str, Any]) -> None:
         """Keep a schema: a version's never changes."""
+
+    def run_times(self) -> dict[str, RunTime]:
+        """Run times by model's name; one read, eventually consistent."""
+
+    def note_run_time(self, model: str, run_time: RunTime) -> None:
+        """Replace one model's run time; the last writer wins."""
+
+    def secret_version(self, tenant: str) -> SecretVersion:
+        """The tenant's; version 1 where none was ever set."""
+
+    def endpoint(self, key: str) -> Endpoint:
+        """A client's endpoint, `HOOK#…`: one never written, or past its time, is doing well."""
+
+    def put_endpoint(self, key: str, endpoint: Endpoint, *, seen: Endpoint) -> None:
+        """Replace it if it still is as `seen`; a lost race changes nothing. Kept for 30 days."""
+
 
 
 class Queue(Protocol):
@@ -161,6 +195,16 @@ class EventBus(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one attempt of a callback went."""
+
+    at: int
+    duration_ms: int
+    status: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """One callback owed to a client: a prediction's event, and how its attempts went."""
 
@@ -169,10 +213,19 @@ class Delivery:
     created_at: int
     expires_at: int
     state: str = "pending"
+    """`pending`, `delivered`, `failed` (no attempt is left), `disabled` (the endpoint is),
+    `superseded` (the prediction ended first)."""
     attempts: int = 0
+    next_at: int = 0
+    """The next attempt's earliest time; of one under way, when it counts as lost."""
     last_status: int | None = None
     last_error: str | None = None
     due_at: int | None = None
+    """When the sweep enqueues it; None leaves the index."""
+    frozen: str | None = None
+    """The status at the event; None where the record itself is final."""
+    history: tuple[Attempt, ...] = ()
+    """The last ten attempts, oldest first."""
 
 
 class DeliveryStore(Protocol):
@@ -182,11 +235,14 @@ class DeliveryStore(Protocol):
     def get(self, prediction: str, event: str) -> Delivery | None:
         """Read one, strongly consistent."""
 
-    def record_attempt(self, delivery: Delivery) -> None:
-        """Replace the row if its stored attempts are one fewer; a lost race changes nothing."""
+    def of(self, prediction: str, limit: int) -> list[Delivery]:
+        """A prediction's rows without what is frozen, by event from z to a, at most `limit`."""
+
+    def write(self, delivery: Delivery, *, seen: Delivery) -> bool:
+        """Replace the row if state, attempts and next_at still are those of `seen`; else False."""
 
     def due(self, now: int, limit: int) -> list[tuple[str, str, int]]:
-        """`(prediction, event, due_at)` of deliveries whose message seems lost."""
+        """`(prediction, event, due_at)` of deliveries that no message stands for."""
 
     def claim(self, prediction: str, event: str, due_at: int, until: int) -> bool:
         """Move the due time if it still is `due_at`."""
@@ -214,10 +270,30 @@ class UploadStore(Protocol):
         """Write an uploaded file or an input that is too large for its record."""
 
     def head(self, key: str) -> dict[str, Any] | None:
-        """`content_type`, `bytes`, `created_at` and `metadata` of an upload, or None."""
+        """`content_type`, `bytes`, `created_at`, `etag` and `metadata` of an upload, or None."""
 
     def delete(self, key: str) -> None:
         """Delete; idempotent."""
+
+    def keys(self, prefix: str, after: str, limit: int) -> list[str]:
+        """Keys with the prefix that sort after `after`, in order, at most `limit` (1 to 1000)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """An HTML form's target and the fields to send before the file."""
+
+    url: str
+    fields: dict[str, str]
+
+
+class UploadForms(Protocol):
+    """Lets a client write one file itself. Signing is local: no I/O."""
+
+    def form(
+        self, key: str, content_type: str, metadata: dict[str, str], most: int, seconds: int
+    ) -> Form:
+        """Takes 1 to `most` bytes of this type, under this key, for so many seconds."""
 
 
 class Signer(Protocol):
@@ -246,9 +322,17 @@ class Fetcher(Protocol):
         """GET from an allowed host, following nothing. Raises DownloadFailed."""
 
 
+@dataclass(frozen=True, slots=True)
+class CallbackAnswer:
+    """What a client's endpoint answered."""
+
+    status: int
+    retry_after_s: float | None = None
+
+
 class CallbackSender(Protocol):
-    def post(self, url: str, headers: dict[str, str], body: bytes) -> int:
-        """POST once to a client's URL; the status. Raises DownloadFailed where none came."""
+    def post(self, url: str, headers: dict[str, str], body: bytes) -> CallbackAnswer:
+        """POST once to a client's URL. Raises DownloadFailed where no answer came."""
 
 
 class Secrets(Protocol):

@@ -13,6 +13,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_route53_targets as targets
 from constructs import Construct
+from darkroom.api.routes import aliases
 
 from infra.nag import acknowledge
 
@@ -92,10 +93,16 @@ class HttpApi(Construct):
     def add_routes(
         self, functions: Mapping[str, tuple[lambda_.IFunction, tuple[str, ...]]]
     ) -> None:
-        """Function's id to the function and its route keys: `METHOD /path`, or `$default`."""
+        """Function's id to the function and its route keys: `METHOD /path`, or `$default`.
+
+        Each route below /v1 is also served below a base path.
+        """
         for name, (function, routes) in functions.items():
-            integration = integrations.HttpLambdaIntegration(name, function)
-            for route in routes:
+            # One permission for all its routes: a function's own policy ends at 20 kB.
+            integration = integrations.HttpLambdaIntegration(
+                name, function, scope_permission_to_route=False
+            )
+            for route in _with_aliases(routes):
                 apigw.HttpRoute(
                     self,
                     f"Route {route}",
@@ -103,6 +110,13 @@ class HttpApi(Construct):
                     route_key=_route_key(route),
                     integration=integration,
                 )
+
+
+def _with_aliases(routes: tuple[str, ...]) -> list[str]:
+    """Replicate does not call back through a base path: the webhook has its one address."""
+    return [
+        alias for route in routes for alias in (aliases(route) if " /v1/" in route else (route,))
+    ]
 
 
 def _route_key(route: str) -> apigw.HttpRouteKey:

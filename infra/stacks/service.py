@@ -11,6 +11,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
+from darkroom.api.routes import ROUTES
 from darkroom.runtime import settings
 
 from infra.bundling import lambda_code
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from darkroom.runtime.settings import Settings
 
     from infra.config import StageConfig
+    from infra.stacks.cdn import CdnStack
     from infra.stacks.stateful import StatefulStack
 
 
@@ -45,26 +47,27 @@ SHAPES: Mapping[str, Shape] = {
         settings.SubmitSettings,
         512,
         15,
-        ("POST /v1/predictions", "POST /v1/models/{owner}/{name}/predictions"),
+        ROUTES["Submit"],
     ),
     "Read": Shape(
         settings.ReadSettings,
         512,
         10,
-        ("GET /v1/predictions", "GET /v1/predictions/{id}", "$default"),
+        (*ROUTES["Read"], "$default"),
     ),
-    "Cancel": Shape(settings.CancelSettings, 512, 15, ("POST /v1/predictions/{id}/cancel",)),
+    "Cancel": Shape(settings.CancelSettings, 512, 15, ROUTES["Cancel"]),
     "Files": Shape(
         settings.FilesSettings,
         512,
         30,
-        ("POST /v1/files", "GET /v1/files", "GET /v1/files/{id}", "DELETE /v1/files/{id}"),
+        ROUTES["Files"],
     ),
     "Webhook": Shape(settings.WebhookSettings, 512, 10, ("POST /hooks/replicate/{id}",)),
     "Dispatch": Shape(settings.DispatchSettings, 512, 60),
     "Relay": Shape(settings.RelaySettings, 512, 60),
     "Persist": Shape(settings.PersistSettings, 1024, 120),
     "Deliver": Shape(settings.DeliverSettings, 512, 60),
+    "Deliveries": Shape(settings.DeliveriesSettings, 512, 10, ROUTES["Deliveries"]),
     "Sweep": Shape(settings.SweepSettings, 512, 55),
 }
 VISIBILITY_FACTOR = 6
@@ -75,11 +78,18 @@ class ServiceStack(cdk.Stack):
     """Holds no state: it can be deleted and created again under the stateful stack."""
 
     def __init__(
-        self, scope: Construct, id_: str, *, config: StageConfig, stateful: StatefulStack
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        config: StageConfig,
+        stateful: StatefulStack,
+        cdn: CdnStack | None,
     ) -> None:
         super().__init__(scope, id_, description="Darkroom: API, functions, queues")
         self._config = config
         self._stateful = stateful
+        self._cdn = cdn
         self.api = HttpApi(
             self,
             "HttpApi",
@@ -136,6 +146,7 @@ class ServiceStack(cdk.Stack):
             persist=self.persist.queue,
             deliver=self.deliver.queue,
             relay_failures=self.relay_failures,
+            cdn=self._cdn is not None,
         )
         environment = self._environment()
         reserved = {"Webhook": config.webhook_concurrency}
@@ -199,6 +210,9 @@ class ServiceStack(cdk.Stack):
                 description="Where presigned URLs point; empty: S3's own address",
             ).value_as_string,
         }
+        if self._cdn:
+            environment["CDN_DOMAIN"] = self._cdn.domain
+            environment["CDN_KEY_SECRET"] = stateful.cdn_key.secret_name
         if config.local_callbacks:
             environment["LOCAL_CALLBACKS"] = cdk.CfnParameter(
                 self,
@@ -228,7 +242,8 @@ class ServiceStack(cdk.Stack):
         for name, tasks, batch_size in (
             ("Dispatch", self.dispatch, 5),
             ("Persist", self.persist, 1),
-            ("Deliver", self.deliver, 5),
+            # One at a time: an endpoint that is slow to answer holds up no other.
+            ("Deliver", self.deliver, 1),
         ):
             self.functions[name].consume(
                 tasks.queue, batch_size=batch_size, max_concurrency=at_most

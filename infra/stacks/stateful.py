@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 import aws_cdk as cdk
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
+from darkroom.runtime.settings import CDN_KEY_SECRET
 
 from infra.nag import acknowledge
 
@@ -111,6 +113,10 @@ class StatefulStack(cdk.Stack):
                 )
             ],
         )
+        # Also without a CDN: the stack that once had one still holds to this export.
+        self.export_value(self.outputs.bucket_regional_domain_name)
+        if self._config.cdn:
+            self._admit_cloudfront()
         self.uploads = self._bucket(
             "Uploads",
             server_access_logs_bucket=self.access_logs,
@@ -121,6 +127,24 @@ class StatefulStack(cdk.Stack):
                     abort_incomplete_multipart_upload_after=Duration.days(1),
                 )
             ],
+        )
+
+    def _admit_cloudfront(self) -> None:
+        """Any distribution of this account: to name ours, this stack and its stack would have to
+        wait for each other."""
+        distributions = self.format_arn(
+            service="cloudfront", region="", resource="distribution", resource_name="*"
+        )
+        self.outputs.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("cloudfront.amazonaws.com")],
+                actions=["s3:GetObject"],
+                resources=[self.outputs.arn_for_objects("*")],
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": self.account},
+                    "ArnLike": {"aws:SourceArn": distributions},
+                },
+            )
         )
 
     def objects_arn(self, bucket: s3.Bucket) -> str:
@@ -160,6 +184,9 @@ class StatefulStack(cdk.Stack):
         self.callback_key = self._secret(
             "CallbackKey", "Master key of the tenants' callback signing secrets"
         )
+        # Not made here: its public half must reach the first template (docs/adr/0010).
+        name = CDN_KEY_SECRET.format(stage=self._config.name)
+        self.cdn_key = secretsmanager.Secret.from_secret_name_v2(self, "CdnKey", name)
 
     def _secret(
         self, id_: str, description: str, *, template: str | None = None, field: str | None = None

@@ -26,6 +26,7 @@ def main() -> int:
         retention_s=arguments.retention,
         retry_scale=arguments.retry_scale,
         seed=arguments.seed,
+        ca_file=arguments.ca,
         models=tuple(json.loads(file.read_text("utf-8")) for file in arguments.model),
     )
     try:
@@ -58,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--webhook-secret", help="whsec_…; without it, a new one")
     parser.add_argument("--retention", type=float, default=3600.0, help="life of data, seconds")
     parser.add_argument("--retry-scale", type=float, default=1.0, help="on webhook retry pauses")
+    parser.add_argument(
+        "--ca", type=Path, help="another certificate authority to trust in https calls (PEM)"
+    )
     parser.add_argument("--seed", type=int, help="makes the draws of faults repeatable")
     parser.add_argument(
         "--model", type=Path, action="append", default=[], help="another catalogue entry (JSON)"

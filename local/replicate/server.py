@@ -32,7 +32,9 @@ from local.replicate.webhooks import TIMEOUT_S, WebhookSender, new_secret
 from local.replicate.wire import Problem
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+    from pathlib import Path
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -60,6 +62,8 @@ class Options:
     """Factor on the pauses between the attempts at a terminal webhook."""
     seed: int | None = None
     """Makes the draws of faults repeatable."""
+    ca_file: Path | None = None
+    """A certificate authority to trust besides the usual ones, for webhooks and inputs."""
     models: tuple[dict[str, Any], ...] = ()
     """More models, as entries of Darkroom's catalogue."""
 
@@ -76,7 +80,10 @@ class Emulator:
         random = Random(options.seed)
         # One connection per message: a receiver may close idle ones whenever it likes.
         self._client = httpx.AsyncClient(
-            trust_env=False, timeout=TIMEOUT_S, limits=httpx.Limits(max_keepalive_connections=0)
+            trust_env=False,
+            timeout=TIMEOUT_S,
+            limits=httpx.Limits(max_keepalive_connections=0),
+            verify=_trusted(options.ca_file),
         )
         self.faults = Faults(random)
         self.models = Models(options.models)
@@ -167,6 +174,13 @@ async def _answer_http_exception(_request: Request, error: Exception) -> Respons
 async def _answer_crash(request: Request, error: Exception) -> Response:
     logger.error("%s %s crashed", request.method, request.url.path, exc_info=error)
     return Problem(500, "Internal server error").response()
+
+
+def _trusted(ca_file: Path | None) -> ssl.SSLContext:
+    context = httpx.create_ssl_context(trust_env=False)
+    if ca_file:
+        context.load_verify_locations(cafile=ca_file)
+    return context
 
 
 class _Protocol(H11Protocol):

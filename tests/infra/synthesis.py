@@ -28,6 +28,15 @@ class Template:
     def __post_init__(self) -> None:
         self.body = json.loads(self.path.read_text())
 
+    @property
+    def exports(self) -> dict[str, Any]:
+        """What other stacks may import, by name."""
+        return {
+            output["Export"]["Name"]: output["Value"]
+            for output in self.body["Outputs"].values()
+            if "Export" in output
+        }
+
     def resources(self, type_: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
         """Logical ids and resources of a type, for example `SQS::Queue`; all without one."""
         for id_, resource in self.body["Resources"].items():
@@ -41,7 +50,7 @@ class Template:
 
 @dataclass
 class Synth:
-    """Both stacks of one stage. That there is one means that cdk-nag found nothing."""
+    """The stacks of one stage. That there is one means that cdk-nag found nothing."""
 
     outdir: Path
     config: StageConfig
@@ -49,6 +58,10 @@ class Synth:
     @cached_property
     def stateful(self) -> Template:
         return self._template("Stateful")
+
+    @cached_property
+    def cdn(self) -> Template:
+        return self._template("Cdn")
 
     @cached_property
     def service(self) -> Template:
@@ -74,11 +87,7 @@ class Synth:
 
     @cached_property
     def _exports(self) -> dict[str, Any]:
-        return {
-            output["Export"]["Name"]: output["Value"]
-            for output in self.stateful.body["Outputs"].values()
-            if "Export" in output
-        }
+        return self.stateful.exports | (self.cdn.exports if self.config.cdn else {})
 
 
 def bare(logical_id: str) -> str:

@@ -72,6 +72,8 @@ def test_every_resource_variable_names_the_resource_it_is_called_after(prod: Syn
         "RETENTION_DAYS": {"90"},
         "OPEN_MODELS": {"false"},
         "DEDICATED_ACCOUNT": {"false"},
+        "CDN_DOMAIN": {"Distribution.DomainName"},
+        "CDN_KEY_SECRET": {"darkroom/prod/cdn-key"},
     }
 
 

@@ -20,6 +20,7 @@ SIZES = {
     "Relay": (512, 60),
     "Persist": (1024, 120),
     "Deliver": (512, 60),
+    "Deliveries": (512, 10),
     "Sweep": (512, 55),
 }
 """MB of memory and seconds of time-out."""
@@ -29,12 +30,21 @@ ROUTES = {
     "POST /v1/models/{owner}/{name}/predictions": "Submit",
     "GET /v1/predictions": "Read",
     "GET /v1/predictions/{id}": "Read",
+    "GET /v1/models": "Read",
+    "GET /v1/models/{owner}/{name}": "Read",
+    "GET /v1/models/{owner}/{name}/versions": "Read",
+    "GET /v1/models/{owner}/{name}/versions/{id}": "Read",
+    "GET /v1/account": "Read",
+    "GET /v1/webhooks/default/secret": "Read",
     "$default": "Read",
     "POST /v1/predictions/{id}/cancel": "Cancel",
+    "GET /v1/predictions/{id}/deliveries": "Deliveries",
+    "POST /v1/predictions/{id}/deliveries/{event}/redeliver": "Deliveries",
     "POST /v1/files": "Files",
     "GET /v1/files": "Files",
     "GET /v1/files/{id}": "Files",
     "DELETE /v1/files/{id}": "Files",
+    "POST /v1/uploads": "Files",
     "POST /hooks/replicate/{id}": "Webhook",
 }
 
@@ -92,7 +102,10 @@ def test_routes(prod: Synth) -> None:
         route["RouteKey"]: functions[prod.shown(route["Target"]).removeprefix("integrations/")]
         for route in prod.service.properties("ApiGatewayV2::Route").values()
     }
-    assert routes == {key: f"{name}Function" for key, name in ROUTES.items()}
+    aliased = {
+        key.replace(" /v1/", " /{base}/v1/"): name for key, name in ROUTES.items() if "/v1/" in key
+    }
+    assert routes == {key: f"{name}Function" for key, name in (ROUTES | aliased).items()}
     assert {i["PayloadFormatVersion"] for i in integrations.values()} == {"2.0"}
 
 

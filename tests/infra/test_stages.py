@@ -26,6 +26,7 @@ DIFFERENCES = {
     "ThrottlingRateLimit",
     "MaximumConcurrency",
     "ReservedConcurrentExecutions",
+    "PriceClass",
 }
 LOCAL_DIFFERENCES = {
     "PointInTimeRecoveryEnabled",
@@ -37,6 +38,11 @@ LOCAL_DIFFERENCES = {
     "LOCAL_CALLBACKS",
     "DEDICATED_ACCOUNT",
     "LocalCallbacks",
+    "CDN_DOMAIN",
+    "CDN_KEY_SECRET",
+    "Action",
+    "Resource",
+    "Statement",
 }
 MISSING = object()
 
@@ -62,6 +68,8 @@ def nameless(value: Any) -> Any:
     if isinstance(value, str):
         text = re.sub(r"Darkroom(-?)(local|dev|prod)(-?)Service\w*", "Service", value)
         text = re.sub(r"Darkroom-(local|dev|prod)-Stateful", "Stateful", text)
+        text = re.sub(r"(-|/)(local|dev|prod)(-Cdn|/cdn-key)", r"\1stage\3", text)
+        text = re.sub(r"Darkroom(local|dev|prod)Cdn", "Cdn", text)
         return "stage" if text in {"local", "dev", "prod"} else text
     return value
 
@@ -73,9 +81,11 @@ def test_a_stage_differs_from_dev_only_here(
     dev: Synth, stage: str, expected: set[str], request: pytest.FixtureRequest
 ) -> None:
     synth: Synth = request.getfixturevalue(stage)
+    pairs = [(dev.stateful, synth.stateful), (dev.service, synth.service)]
+    pairs += [(dev.cdn, synth.cdn)] if synth.config.cdn else []
     found = {
         name
-        for ours, theirs in ((dev.stateful, synth.stateful), (dev.service, synth.service))
+        for ours, theirs in pairs
         for name in differing(nameless(ours.body), nameless(theirs.body))
     }
     assert found == expected

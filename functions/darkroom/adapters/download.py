@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from darkroom.adapters.http import NETWORK_ERRORS, Client, Guard, public
 from darkroom.domain.errors import DownloadFailed
 from darkroom.domain.prediction import Code
+from darkroom.ports import CallbackAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,8 +134,8 @@ class Callbacks:
     local: bool = False
     """Let `http://127.0.0.1` through: for the embedded cloud, never in a deployed stack."""
 
-    def post(self, url: str, headers: dict[str, str], body: bytes) -> int:
-        """The answer's status. Raises DownloadFailed where there was none."""
+    def post(self, url: str, headers: dict[str, str], body: bytes) -> CallbackAnswer:
+        """The answer, its body unread. Raises DownloadFailed where there was none."""
         if not (url.startswith("https://") or (self.local and is_loopback(url))):
             raise DownloadFailed("the callback's URL is not https")
         self.client.begin(CALLBACK_BUDGET_S)
@@ -142,7 +145,19 @@ class Callbacks:
         except NETWORK_ERRORS as error:
             raise DownloadFailed(f"no answer: {type(error).__name__}") from None
         response.close()
-        return response.status_code
+        wait = _retry_after_s(response.headers.get("retry-after", ""))
+        return CallbackAnswer(response.status_code, wait)
+
+
+def _retry_after_s(text: str) -> float | None:
+    """Seconds, or the time until an HTTP date; None for anything else."""
+    if text.isascii() and text.isdigit() and len(text) <= 9:
+        return float(text)
+    try:
+        at = parsedate_to_datetime(text)
+        return max(0.0, at.timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
 
 
 def is_loopback(url: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -19,6 +19,7 @@ from darkroom.adapters.items import (
     shard,
     to_item,
 )
+from darkroom.domain.callbacks import Endpoint
 from darkroom.domain.errors import (
     AlreadyExists,
     Conflict,
@@ -26,7 +27,16 @@ from darkroom.domain.errors import (
     ProviderIdTaken,
     Unavailable,
 )
-from darkroom.ports import ApiKey, Delivery, Due, IdempotencyKey, Page
+from darkroom.ports import (
+    ApiKey,
+    Attempt,
+    Delivery,
+    Due,
+    IdempotencyKey,
+    Page,
+    RunTime,
+    SecretVersion,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,6 +45,9 @@ if TYPE_CHECKING:
 
 _BATCH = 100
 PROVIDER_ID_KEPT_S = 90 * 86_400
+ENDPOINT_KEPT_S = 30 * 86_400
+"""Then a disabled endpoint gets another chance."""
+_RUN_TIMES = "RUNTIMES"
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,23 +279,46 @@ class DynamoDeliveries:
     def get(self, prediction: str, event: str) -> Delivery | None:
         key = to_item({"prediction": prediction, "event": event})
         item = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item")
-        if item is None:
-            return None
-        values = from_item(item)
-        values.pop("due_shard", None)
-        return Delivery(**values)
+        return _read_delivery(item) if item else None
 
-    def record_attempt(self, delivery: Delivery) -> None:
+    def of(self, prediction: str, limit: int) -> list[Delivery]:
+        query: dict[str, Any] = {
+            "TableName": self.table,
+            "KeyConditionExpression": "prediction = :prediction",
+            "ExpressionAttributeValues": {":prediction": {"S": prediction}},
+            "ProjectionExpression": ", ".join(f"#{n}" for n in range(len(_DELIVERY_LISTED))),
+            "ExpressionAttributeNames": {f"#{n}": a for n, a in enumerate(_DELIVERY_LISTED)},
+            "ScanIndexForward": False,
+            "Limit": limit,
+        }
+        rows: list[Delivery] = []
+        while len(rows) < limit:
+            # A page ends at 1 MB of items, and what is frozen counts although it is left out.
+            answer = self.client.query(**query)
+            rows += [_read_delivery(item) for item in answer["Items"]]
+            if "LastEvaluatedKey" not in answer:
+                break
+            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        return rows[:limit]
+
+    def write(self, delivery: Delivery, *, seen: Delivery) -> bool:
         try:
             self.client.put_item(
                 TableName=self.table,
                 Item=_delivery_item(delivery),
-                ConditionExpression="attempts = :before",
-                ExpressionAttributeValues={":before": attribute(delivery.attempts - 1)},
+                ConditionExpression="attempts = :attempts AND next_at = :next AND #state = :state",
+                ExpressionAttributeNames={"#state": "state"},
+                ExpressionAttributeValues={
+                    ":attempts": attribute(seen.attempts),
+                    ":next": attribute(seen.next_at),
+                    ":state": attribute(seen.state),
+                },
             )
         except ClientError as error:
-            if not _lost(error):
-                raise
+            if _lost(error):
+                return False
+            raise
+        return True
 
     def due(self, now: int, limit: int) -> list[tuple[str, str, int]]:
         keys: list[tuple[str, str, int]] = []
@@ -334,6 +370,51 @@ class DynamoControls:
             item = to_item({"pk": f"SCHEMA#{version}", "schema": text})
             self.client.put_item(TableName=self.table, Item=item)
 
+    def run_times(self) -> dict[str, RunTime]:
+        # One item for all models, so that a process needs one read and no list of names.
+        answer = self.client.get_item(TableName=self.table, Key={"pk": {"S": _RUN_TIMES}})
+        row = from_item(answer.get("Item", {}))
+        return {name: RunTime(**row[name]) for name in row if name != "pk"}
+
+    def note_run_time(self, model: str, run_time: RunTime) -> None:
+        self.client.update_item(
+            TableName=self.table,
+            Key={"pk": {"S": _RUN_TIMES}},
+            UpdateExpression="SET #model = :seen",
+            ExpressionAttributeNames={"#model": model},
+            ExpressionAttributeValues={":seen": attribute(asdict(run_time))},
+        )
+
+    def secret_version(self, tenant: str) -> SecretVersion:
+        row = self._live(f"TENANT#{tenant}") or {}
+        return SecretVersion(row.get("secret_version", 1), row.get("previous_until", 0))
+
+    def endpoint(self, key: str) -> Endpoint:
+        row = self._live(key) or {}
+        return Endpoint(row.get("failing_since"), row.get("disabled_at"))
+
+    def put_endpoint(self, key: str, endpoint: Endpoint, *, seen: Endpoint) -> None:
+        now = int(time.time())
+        row = {"pk": key, **asdict(endpoint), "expires_at": now + ENDPOINT_KEPT_S}
+        values = {":now": attribute(now)}
+        as_seen = []
+        for name, value in asdict(seen).items():
+            if value is None:
+                as_seen.append(f"attribute_not_exists({name})")
+            else:
+                as_seen.append(f"{name} = :{name}")
+                values[f":{name}"] = attribute(value)
+        try:
+            self.client.put_item(
+                TableName=self.table,
+                Item=to_item(row),
+                ConditionExpression=f"expires_at <= :now OR ({' AND '.join(as_seen)})",
+                ExpressionAttributeValues=values,
+            )
+        except ClientError as error:
+            if not _lost(error):
+                raise
+
     def _live(self, key: str) -> dict[str, Any] | None:
         # Consistent, so that a revoked key is refused at once.
         answer = self.client.get_item(
@@ -362,6 +443,16 @@ def _delivery_item(delivery: Delivery) -> dict[str, Any]:
     if delivery.due_at is not None:
         values["due_shard"] = shard(delivery.prediction)
     return to_item(values)
+
+
+_DELIVERY_LISTED = [f.name for f in fields(Delivery) if f.name != "frozen"]
+
+
+def _read_delivery(item: dict[str, Any]) -> Delivery:
+    values = from_item(item)
+    values.pop("due_shard", None)
+    values["history"] = tuple(Attempt(**attempt) for attempt in values.get("history", ()))
+    return Delivery(**values)
 
 
 def _id(id_: str) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 import httpcore
@@ -120,12 +119,17 @@ class _Backend(httpcore.NetworkBackend):
         guard = self._client.guard
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
+        except OSError as error:
             raise httpcore.ConnectError("the name does not resolve") from error
         addresses = [str(entry[4][0]) for entry in found]
         if guard is not None and not all(guard(host, address, port) for address in addresses):
             raise Refused("the address is not allowed")
         return addresses
+
+
+_UNREAD = {b"location", b"set-cookie"}
+"""Taken off every answer. httpx parses a `Location` that it does not follow, and raises over some;
+a cookie of one client's server must not be sent to another's."""
 
 
 class _Transport(httpx.BaseTransport):
@@ -158,7 +162,9 @@ class _Transport(httpx.BaseTransport):
         assert isinstance(answer.stream, Iterable)  # noqa: S101 - the pool is a synchronous one
         return httpx.Response(
             status_code=answer.status,
-            headers=answer.headers,
+            headers=[
+                (name, value) for name, value in answer.headers if name.lower() not in _UNREAD
+            ],
             stream=_Body(answer.stream),
             extensions=answer.extensions,
         )
@@ -184,9 +190,9 @@ NETWORK_ERRORS = (
     httpcore.ProtocolError,
     httpcore.TimeoutException,
     httpcore.UnsupportedProtocol,
-    # What httpx itself raises: of a redirect that is no URL, although none is followed.
-    httpx.HTTPError,
+    # A URL that is none, or whose host is no name.
     httpx.InvalidURL,
+    UnicodeError,
     ssl.SSLError,
     OSError,
 )
@@ -207,8 +213,6 @@ class Client:
             follow_redirects=False,
             # The budget alone ends an exchange: see `left`.
             timeout=None,  # noqa: S113
-            # One client's server must not leave a cookie for another's.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             headers={"accept-encoding": "identity", "user-agent": "darkroom/0.1"},
         )
 

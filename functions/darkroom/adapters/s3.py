@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from darkroom.ports import StoredObject
+from darkroom.ports import Form, StoredObject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ class S3Outputs:
             whole.update(chunk)
             buffer += chunk
             if len(buffer) >= PART:
-                return self._multipart(key, content_type, bytes(buffer), chunks, whole)
+                return self._multipart(key, content_type, buffer, chunks, whole)
         common = {"Bucket": self.bucket, "Key": key, "ContentType": content_type}
         try:
             self.client.put_object(
@@ -51,7 +51,7 @@ class S3Outputs:
         return StoredObject(len(buffer), whole.hexdigest())
 
     def _multipart(
-        self, key: str, content_type: str, first: bytes, chunks: Iterator[bytes], whole: Any
+        self, key: str, content_type: str, buffer: bytearray, chunks: Iterator[bytes], whole: Any
     ) -> StoredObject:
         """Parts of 8 MiB; nothing is visible until the last call, which never overwrites."""
         where = {"Bucket": self.bucket, "Key": key}
@@ -63,7 +63,7 @@ class S3Outputs:
         )
         where["UploadId"] = upload["UploadId"]
         try:
-            parts, size = self._parts(where, first, chunks, whole)
+            parts, size = self._parts(where, buffer, chunks, whole)
             self.client.complete_multipart_upload(
                 **where, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
             )
@@ -76,7 +76,7 @@ class S3Outputs:
         return StoredObject(size, whole.hexdigest())
 
     def _parts(
-        self, where: dict[str, Any], first: bytes, chunks: Iterator[bytes], whole: Any
+        self, where: dict[str, Any], buffer: bytearray, chunks: Iterator[bytes], whole: Any
     ) -> tuple[list[dict[str, Any]], int]:
         parts: list[dict[str, Any]] = []
         size = 0
@@ -89,13 +89,11 @@ class S3Outputs:
             )
             parts.append({"PartNumber": number, "ETag": sent["ETag"], "ChecksumSHA256": checksum})
 
-        buffer = bytearray(first)
-        while buffer is not None:
-            if len(buffer) >= PART:
+        while True:
+            while len(buffer) >= PART:
                 send(bytes(buffer[:PART]))
                 del buffer[:PART]
                 size += PART
-                continue
             chunk = next(chunks, None)
             if chunk is None:
                 break
@@ -142,11 +140,45 @@ class S3Uploads:
             "content_type": found["ContentType"],
             "bytes": found["ContentLength"],
             "created_at": int(found["LastModified"].timestamp() * 1000),
+            "etag": found["ETag"].strip('"'),
             "metadata": found.get("Metadata", {}),
         }
 
     def delete(self, key: str) -> None:
         self.client.delete_object(Bucket=self.bucket, Key=key)
+
+    def keys(self, prefix: str, after: str, limit: int) -> list[str]:
+        found = self.client.list_objects_v2(
+            Bucket=self.bucket, Prefix=prefix, StartAfter=after, MaxKeys=limit
+        )
+        return [each["Key"] for each in found.get("Contents", [])]
+
+
+@dataclass(frozen=True, slots=True)
+class S3Forms:
+    """UploadForms by presigned POST, which alone lets S3 itself hold a client to a size."""
+
+    client: Any
+    bucket: str
+
+    def form(
+        self, key: str, content_type: str, metadata: dict[str, str], most: int, seconds: int
+    ) -> Form:
+        fields = {
+            "Content-Type": content_type,
+            **{f"x-amz-meta-{name}": value for name, value in metadata.items()},
+        }
+        made = self.client.generate_presigned_post(
+            self.bucket,
+            key,
+            Fields=dict(fields),
+            Conditions=[
+                *({name: value} for name, value in fields.items()),
+                ["content-length-range", 1, most],
+            ],
+            ExpiresIn=seconds,
+        )
+        return Form(made["url"], made["fields"])
 
 
 @dataclass(frozen=True, slots=True)

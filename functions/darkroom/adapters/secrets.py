@@ -28,6 +28,7 @@ class ManagedSecrets:
     webhook_name: str = ""
     link_name: str = ""
     callback_name: str = ""
+    cdn_name: str = ""
     _refreshed_at: float = field(default=-REFRESH_S, init=False)
 
     def replicate_token(self) -> str:
@@ -59,6 +60,20 @@ class ManagedSecrets:
         if len(key) < SHORTEST_KEY:
             raise Unavailable("The callback key is not set.")
         return key
+
+    def cdn_key(self) -> tuple[str, str]:
+        """CloudFront's id of the signing key, and its private half in PEM. Raises Unavailable.
+
+        The secret is `{"key_id": "K…", "private_key": "-----BEGIN …"}`: `ops setup` writes it.
+        """
+        try:
+            key = json.loads(self._read(self.cdn_name))
+            found = key["key_id"], key["private_key"]
+        except (ValueError, TypeError, KeyError):
+            found = "", ""
+        if not all(isinstance(part, str) and part for part in found):
+            raise Unavailable("The CDN's key is not set.")
+        return found
 
     def _read(self, name: str, *, force: bool = False) -> str:
         try:

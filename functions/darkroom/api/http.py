@@ -7,7 +7,9 @@ import binascii
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
+from darkroom.api import routes
 from darkroom.domain import errors
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ Response = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. Header names are as they came; look one up with `header`."""
+    """One request, without its base path. Header names are as they came: see `header`."""
 
     route: str
     method: str
@@ -39,13 +41,19 @@ class Request:
 
 
 def read_request(event: dict[str, Any]) -> Request:
-    """Read the event. Raises BadRequest where a body said to be base64 is not."""
+    """Read the event. Raises BadRequest where a body said to be base64 is not.
+
+    Here alone base paths are taken off: /v1/v1/… and /prod/v1/… are /v1/… to all that follows.
+    """
     context = event.get("requestContext") or {}
     http = context.get("http") or {}
+    route, path = routes.canonical(
+        event.get("routeKey") or "$default", event.get("rawPath") or event.get("path") or "/"
+    )
     return Request(
-        route=event.get("routeKey") or "$default",
+        route=route,
         method=http.get("method") or event.get("httpMethod") or "GET",
-        path=event.get("rawPath") or event.get("path") or "/",
+        path=path,
         parameters=event.get("pathParameters") or {},
         query=event.get("queryStringParameters") or {},
         headers=_headers(event),
@@ -81,6 +89,12 @@ def answer(status: int, body: object, headers: dict[str, str] | None = None) -> 
     }
 
 
+def page(here: str, results: list[dict[str, Any]], cursor: str | None) -> dict[str, Any]:
+    """A page of Replicate's. `here` is the list's own URL: clients follow `next` as it stands."""
+    following = f"{here}?cursor={quote(cursor, safe='')}" if cursor else None
+    return {"next": following, "previous": None, "results": results}
+
+
 _STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.BadRequest: (400, "Bad request"),
     errors.NotAuthenticated: (401, "Unauthenticated"),
@@ -91,6 +105,7 @@ _STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.MethodNotAllowed: (405, "Method not allowed"),
     errors.TooLarge: (413, "Too large"),
     errors.UnsupportedMedia: (415, "Unsupported media type"),
+    errors.TooManyRequests: (429, "Too many requests"),
     errors.Unavailable: (503, "Temporarily unavailable"),
 }
 
@@ -98,6 +113,7 @@ _STATUS: dict[type[Exception], tuple[int, str]] = {
 def problem(error: Exception) -> Response:
     """The answer to an error, in Replicate's form. What was not foreseen says nothing of itself."""
     extra: dict[str, Any] = {}
+    headers = {"content-type": "application/problem+json"}
     if isinstance(error, errors.InvalidInput):
         status, title = 422, error.title
         if error.fields:
@@ -107,12 +123,17 @@ def problem(error: Exception) -> Response:
             ]
     else:
         status, title = _STATUS.get(type(error), (500, "Internal error"))
+    if isinstance(error, errors.TooManyRequests):
+        extra["retry_after"] = error.retry_after
+        headers["retry-after"] = str(error.retry_after)
+    if isinstance(error, errors.MethodNotAllowed):
+        headers["allow"] = ", ".join(error.allowed)
     detail = str(error) if status != 500 else "Something went wrong on our side; try again."
     if isinstance(error, errors.WebhookRefused):
         # One text for every reason: a forger learns nothing from it.
         detail = "The webhook could not be verified."
     body = {"title": title, "detail": detail, "status": status, **extra}
-    return answer(status, body, {"content-type": "application/problem+json"})
+    return answer(status, body, headers)
 
 
 def respond(event: dict[str, Any], route: Callable[[Request], Response]) -> Response:

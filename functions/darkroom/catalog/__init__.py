@@ -81,18 +81,22 @@ class Catalogue:
             return None
         if colon:
             return self._at_version(name, version)
-        model = self._model(name)
+        model = self.model(name)
         return Resolved(model, model.version)
 
     def _at_version(self, name: str, version: str) -> Resolved | None:
-        model = self._model(name)
+        model = self.model(name)
         if version in model.version_aliases:
             return Resolved(model, model.version, model.version_aliases[version])
         if version == model.version or version in model.known_versions:
             return Resolved(model, version)
         return None
 
-    def _model(self, name: str) -> Model:
+    def model(self, name: str) -> Model:
+        """The entry of one of `names`, whatever an alias makes of that name.
+
+        Raises InvalidModel for a damaged file.
+        """
         if name not in self._models:
             path = self._files[name]
             try:

@@ -9,8 +9,9 @@ DarkroomError
 ├── TooLarge              413
 ├── UnsupportedMedia      415
 ├── InvalidInput          422  well formed, but the model or the API refuses it
+├── TooManyRequests       429  above a limit; says in how many seconds to try again
 ├── Unavailable           503  something that we need does not answer; try again
-├── NotServed             501  a part of Replicate's API that Darkroom leaves out on purpose
+├── NotServed             404  a part of Replicate's API that Darkroom leaves out on purpose
 ├── WebhookRefused        401  unsigned, forged, stale, or not linked to its record
 ├── Conflict                   a conditional write lost; carries the item that won
 │   └── ProviderIdTaken        the provider's id already belongs to another record
@@ -49,7 +50,11 @@ class NotFound(DarkroomError):
 
 
 class MethodNotAllowed(DarkroomError):
-    """The path exists, the method on it does not."""
+    """The path exists, the method on it does not; those of `allowed` do."""
+
+    def __init__(self, detail: str, allowed: list[str]) -> None:
+        super().__init__(detail)
+        self.allowed = allowed
 
 
 class TooLarge(DarkroomError):
@@ -72,6 +77,16 @@ class InvalidInput(DarkroomError):
         super().__init__(detail)
         self.fields = fields or []
         self.title = title
+
+
+class TooManyRequests(DarkroomError):
+    """Above a limit of the tenant's; `retry_after` are whole seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(
+            f"Request was throttled. Your rate limit resets in ~{retry_after}s."  # Replicate's text
+        )
+        self.retry_after = retry_after
 
 
 class Unavailable(DarkroomError):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MAX_OUTPUTS = 100
 """More files than this in one prediction are refused: work per record stays bounded."""
+TELL_PAUSE_MS = 500
+"""A client is told of growing output, and of growing logs, at most this often: as on Replicate."""
 
 # --- News -----------------------------------------------------------------------------------------
 
@@ -164,7 +166,7 @@ def _changed(record: Prediction, news: News, now: int, timings: Timings) -> Pred
             return _cancel(record, now, timings, by_deadline=True) if passed else None
         case Missing() | CancelSent():
             return _bound_upkeep(record, news, now, timings)
-        case Stored() | StoreDelayed() | StoreFailed():
+        case _:
             return _storing(record, news, now, timings)
 
 
@@ -202,7 +204,22 @@ def _heard(record: Prediction, news: Heard, now: int, timings: Timings) -> Predi
         return None
     if news.polled and not moved.state.terminal and moved.state is not State.STORING:
         moved = _asked(moved, now, timings)
-    return moved
+    return _telling(record, moved, now)
+
+
+def _telling(old: Prediction, new: Prediction, now: int) -> Prediction:
+    """Note in the record that this change tells the client of growth, if enough time has passed."""
+    if not new.webhook or new.state.terminal:
+        return new
+    if _tells("output", new.output != old.output, old.told_output_at, new, now):
+        new = replace(new, told_output_at=now)
+    if _tells("logs", new.log_size > old.log_size, old.told_logs_at, new, now):
+        new = replace(new, told_logs_at=now)
+    return new
+
+
+def _tells(event: str, grew: bool, told_at: int, record: Prediction, now: int) -> bool:  # noqa: FBT001
+    return grew and event in record.webhook_events and now - told_at >= TELL_PAUSE_MS
 
 
 def _merged(record: Prediction, said: Snapshot) -> Prediction:
@@ -339,7 +356,7 @@ def _create_answered(
             return replace(record, create=asked)
         case Rejected():
             return _ended(record, State.FAILED, now, news.error, Code.REJECTED)
-        case Refused():
+        case _:
             return _refused(record, now, news.not_before, parked=news.parked)
 
 
@@ -442,7 +459,7 @@ def _storing(
             return replace(record, state=State.SUCCEEDED, files=news.files)
         case StoreFailed():
             return _ended(record, State.FAILED, now, news.reason, news.code)
-        case StoreDelayed():
+        case _:
             lives_until = (record.finished_at or now) + int(timings.output_life_s * 1000)
             if now >= lives_until:
                 error = f"The output could not be copied while it existed: {news.reason}"
@@ -484,7 +501,7 @@ def _create_due(record: Prediction, timings: Timings) -> int:
             return record.create.until
         case CreateState.UNKNOWN:
             return record.create.not_before
-        case CreateState.REFUSED:
+        case _:
             # The queue's message comes at not_before; the sweep stands in for one that was lost.
             lost = record.create.not_before + int(timings.effects_grace_s * 1000)
             return min(lost, record.deadline)
@@ -544,7 +561,7 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """Call the client's webhook: `start` or `completed`."""
+    """Call the client's webhook: `start`, `completed`, or a growth: `output-…`, `logs-…`."""
 
     event: str
 
@@ -593,6 +610,12 @@ def _announcements(old: Prediction | None, new: Prediction) -> list[Effect]:
         caused.append(Publish("started"))
         if new.webhook and "start" in new.webhook_events:
             caused.append(Deliver("start"))
+    for event, told_at, before in (
+        ("output", new.told_output_at, old and old.told_output_at),
+        ("logs", new.told_logs_at, old and old.told_logs_at),
+    ):
+        if told_at == new.updated_at != before and not new.state.terminal:
+            caused.append(Deliver(f"{event}-{new.revision:06d}"))
     if new.state.terminal and (old is None or not old.state.terminal):
         caused.append(Publish(new.state.value))
         if new.webhook and "completed" in new.webhook_events:
@@ -659,7 +682,7 @@ def classify(
                 return Heard(read_snapshot(answer.body))
             except BadSnapshot:
                 return Unknown(attempt)
-        case Answered():
+        case _:
             return Unknown(attempt)
 
 

@@ -147,6 +147,10 @@ class Prediction:
     store_attempts: int = 0
     next_store_at: int = 0
     files: tuple[File, ...] = ()
+    told_output_at: int = 0
+    """The change of this time told the client's webhook that the output grew."""
+    told_logs_at: int = 0
+    """The same of the logs."""
     cancel_requested_at: int | None = None
     cancel_by_deadline: bool = False
     next_cancel_at: int = 0

@@ -108,7 +108,7 @@ def milliseconds(text: str | None) -> int | None:
     try:
         at = datetime.fromisoformat(whole + ("+00:00" if zone == "Z" else zone))
         return int(at.timestamp()) * 1000 + int((fraction or "0").ljust(3, "0")[:3])
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
 
 

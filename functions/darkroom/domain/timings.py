@@ -43,3 +43,11 @@ class Timings:
     """A record claimed by one sweep is due again after this long."""
     default_deadline_s: float = 1800.0
     """Deadline of a prediction whose client and model set none: Replicate's own limit on a run."""
+    callback_scale: float = 1.0
+    """Shortens every pause between two attempts of a callback by this factor."""
+    callback_claim_s: float = 60.0
+    """An attempt without a result after this long counts as lost, and is made again."""
+    callback_grace_s: float = 60.0
+    """The sweep enqueues a callback whose message has not come this long after its time."""
+    callback_disable_s: float = 432_000.0
+    """An endpoint that has failed for so long, without one success, is called no more."""

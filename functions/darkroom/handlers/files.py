@@ -1,12 +1,12 @@
-"""POST /v1/files, GET and DELETE /v1/files/{id}."""
+"""POST and GET /v1/files, POST /v1/uploads, GET and DELETE /v1/files/{id}."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from darkroom.api.http import Request, Response, answer, respond
+from darkroom.api.http import Request, Response, answer, page, respond
 from darkroom.api.multipart import file_part
-from darkroom.domain.errors import NotServed
+from darkroom.api.routes import unserved
 from darkroom.runtime import wiring
 from darkroom.runtime.observability import count, logger, metrics
 
@@ -20,12 +20,21 @@ def _files(request: Request) -> Response:
             part = file_part(request.header("content-type"), request.body)
             count("FileUploaded")
             return answer(201, files.create(tenant, _name(part.filename), part.data))
+        case "POST /v1/uploads":
+            from darkroom.api.requests import read_upload  # pydantic, which no other route needs
+
+            wanted = read_upload(request)
+            count("UploadBegun")
+            return answer(201, files.form(tenant, _name(wanted.filename), wanted.content_type))
+        case "GET /v1/files":
+            shown, following = files.page(tenant, request.query.get("cursor"))
+            return answer(200, page(f"{files.public_url}/v1/files", shown, following))
         case "GET /v1/files/{id}":
             return answer(200, files.get(tenant, request.parameters["id"]))
         case "DELETE /v1/files/{id}":
             files.delete(tenant, request.parameters["id"])
             return {"statusCode": 204, "headers": {"content-type": "text/plain"}, "body": ""}
-    raise NotServed("Darkroom does not list files yet.")
+    raise unserved(request.method, request.path)
 
 
 def _name(given: str | None) -> str:

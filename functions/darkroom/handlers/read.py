@@ -1,45 +1,51 @@
-"""GET /v1/predictions and /v1/predictions/{id}, and every path that nothing else serves."""
+"""GET: predictions, models, the account, the webhook secret; and paths that nothing serves."""
 
 from __future__ import annotations
 
-import re
-from typing import Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
 
-from darkroom.api.http import Request, Response, answer, respond
-from darkroom.domain.errors import MethodNotAllowed, NotFound, NotServed
+from darkroom.api.http import Request, Response, answer, page, respond
+from darkroom.api.routes import ROUTES, unserved
 from darkroom.runtime import wiring
 from darkroom.runtime.observability import logger, metrics
 
-_SERVED = re.compile(
-    r"/v1/(predictions(/[^/]+(/cancel)?)?|models/[^/]+/[^/]+/predictions|files(/[^/]+)?)"
-)
-_LEFT_OUT = re.compile(r"/v1/(trainings|deployments|hardware|collections|search|models)(/.*)?")
-_NOT_YET = re.compile(r"/v1/(account|webhooks/default/secret)")
+if TYPE_CHECKING:
+    from darkroom.runtime.wiring import Reads
+
+_SECRET = "GET /v1/webhooks/default/secret"  # noqa: S105
 
 
 def _read(request: Request) -> Response:
-    authenticate, read, shown, public_url = wiring.read()
-    if request.route not in {"GET /v1/predictions", "GET /v1/predictions/{id}"}:
-        return _unserved(request)
-    tenant = authenticate(request.header("authorization"), "read")
-    if request.route == "GET /v1/predictions/{id}":
-        return answer(200, shown(read.get(tenant, request.parameters["id"])))
-    page = read.page(tenant, request.query.get("cursor"))
-    here = f"{public_url}/v1/predictions"
-    following = f"{here}?cursor={quote(page.next_cursor)}" if page.next_cursor else None
-    results = [shown(record) for record in page.records]
-    return answer(200, {"next": following, "previous": None, "results": results})
+    if request.route not in ROUTES["Read"]:
+        raise unserved(request.method, request.path)
+    # Whoever has the secret can forge callbacks: the right to read predictions is not enough.
+    scope = "submit" if request.route == _SECRET else "read"
+    reads = wiring.read()
+    tenant = reads.authenticate(request.header("authorization"), scope)
+    return answer(200, _shown(reads, tenant, request))
 
 
-def _unserved(request: Request) -> Response:
-    if _SERVED.fullmatch(request.path):
-        raise MethodNotAllowed(f"{request.method[:10]} is not served on this path.")
-    if _LEFT_OUT.fullmatch(request.path):
-        raise NotServed("Darkroom serves Replicate's predictions and files, not this path.")
-    if _NOT_YET.fullmatch(request.path):
-        raise NotServed("Darkroom does not serve this path yet.")
-    raise NotFound("Not found")
+def _shown(reads: Reads, tenant: str, request: Request) -> dict[str, Any]:
+    here, given, cursor = reads.public_url, request.parameters, request.query.get("cursor")
+    model = f"{given.get('owner')}/{given.get('name')}"
+    match request.route:
+        case "GET /v1/predictions":
+            listed = reads.read.page(tenant, cursor)
+            shown = [reads.shown(record) for record in listed.records]
+            return page(f"{here}/v1/predictions", shown, listed.next_cursor)
+        case "GET /v1/predictions/{id}":
+            return reads.shown(reads.read.get(tenant, given["id"]))
+        case "GET /v1/models":
+            return page(f"{here}/v1/models", *reads.models.page(cursor))
+        case "GET /v1/models/{owner}/{name}":
+            return reads.models.get(model)
+        case "GET /v1/models/{owner}/{name}/versions":
+            return page(here, reads.models.versions(model), None)
+        case "GET /v1/models/{owner}/{name}/versions/{id}":
+            return reads.models.version(model, given["id"])
+        case "GET /v1/account":
+            return {"type": "organization", "username": tenant, "name": tenant}
+    return {"key": reads.callback_secret(tenant)}
 
 
 @metrics.log_metrics

@@ -24,7 +24,7 @@ def _submit(request: Request) -> Response:
         headers["warning"] = f'299 darkroom "{accepted.warning}"'
     if accepted.replayed:
         headers["idempotent-replayed"] = "true"
-    return answer(201, shown.created(record), headers)
+    return answer(201, shown.created(record, accepted.expected), headers)
 
 
 @metrics.log_metrics

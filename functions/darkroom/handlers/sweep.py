@@ -12,6 +12,7 @@ from darkroom.runtime.observability import count, logger, metrics
 @logger.inject_lambda_context(clear_state=True)
 def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
     """One bounded tick; ticks may overlap."""
+    count("Ticks")
     tick = wiring.sweep()(context.get_remaining_time_in_millis)
     for kind, number in tick.done.items():
         count(f"Swept{kind.title()}", number)

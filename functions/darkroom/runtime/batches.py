@@ -33,7 +33,7 @@ def run_messages(
         try:
             one(read_message(record.body, required))
         except Exception:
-            logger.exception("message failed", message=record.message_id)
+            logger.exception("message failed", message_id=record.message_id)
             count("MessageFailed")
             raise
         count("MessageDone")

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+CDN_KEY_SECRET = "darkroom/{stage}/cdn-key"  # noqa: S105 - a name
+"""The secret that is made before the stacks, and so is found by its name (docs/adr/0010)."""
+
+
 class SettingsError(Exception):
     """The environment lacks a variable that the function needs, or one does not parse."""
 
@@ -76,12 +80,15 @@ class _Http(Common):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Shown(Settings):
-    """Functions that show a prediction with its files: they presign at the moment of showing."""
+class Showing(Settings):
+    """Functions that show a prediction with its files: they sign at the moment of showing."""
 
     outputs_bucket: str
     uploads_bucket: str
     s3_endpoint: str = ""
+    cdn_domain: str = ""
+    """Where outputs are read; empty: at S3, presigned."""
+    cdn_key_secret: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +101,7 @@ class _Provider(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SubmitSettings(_Provider, _Shown, _Http):
+class SubmitSettings(_Provider, Showing, _Http):
     link_key_secret: str
     open_models: bool = False
     retention_days: int = 90
@@ -102,12 +109,13 @@ class SubmitSettings(_Provider, _Shown, _Http):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadSettings(_Shown, _Http):
-    pass
+class ReadSettings(Showing, _Http):
+    callback_key_secret: str
+    open_models: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class CancelSettings(_Provider, _Shown, _Http):
+class CancelSettings(_Provider, Showing, _Http):
     pass
 
 
@@ -116,6 +124,7 @@ class FilesSettings(Settings):
     controls_table: str
     public_url: str
     uploads_bucket: str
+    s3_endpoint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,17 +162,25 @@ class RelaySettings(_Effects):
 
 @dataclass(frozen=True, kw_only=True)
 class PersistSettings(Common):
+    controls_table: str
     outputs_bucket: str
     output_hosts: tuple[str, ...] = ("replicate.delivery", "*.replicate.delivery")
     max_output_bytes: int = 50_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeliverSettings(_Shown, Common):
+class DeliverSettings(Showing, _Http):
     deliveries_table: str
-    public_url: str
+    deliver_queue: str
     callback_key_secret: str
     local_callbacks: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveriesSettings(Common):
+    controls_table: str
+    deliveries_table: str
+    deliver_queue: str
 
 
 @dataclass(frozen=True, kw_only=True)

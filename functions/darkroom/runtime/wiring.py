@@ -9,12 +9,14 @@ from __future__ import annotations
 import random
 import time
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from darkroom.runtime import settings as settings_
 from darkroom.services.changes import Changes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from darkroom.adapters.dynamodb import DynamoControls
     from darkroom.adapters.replicate import Replicate
     from darkroom.adapters.s3 import S3Signer, S3Uploads
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
     from darkroom.services.carry_out import CarryOut
     from darkroom.services.create import Create
     from darkroom.services.deliver import DeliverCallback
+    from darkroom.services.deliveries import Deliveries
     from darkroom.services.dispatch import Dispatch
     from darkroom.services.files import Files
+    from darkroom.services.models import Models
     from darkroom.services.persist import Persist
     from darkroom.services.read import Read
     from darkroom.services.receive import Receive
@@ -46,6 +50,7 @@ def submit() -> tuple[Authenticate, ReadCreate, Submit, Shown]:
     """What the submit function needs."""
     from darkroom.api.requests import ReadCreate
     from darkroom.catalog import Catalogue
+    from darkroom.services.run_times import RunTimes
     from darkroom.services.submit import Submit
 
     s = settings_.SubmitSettings.from_env()
@@ -64,21 +69,51 @@ def submit() -> tuple[Authenticate, ReadCreate, Submit, Shown]:
         retention_days=s.retention_days,
         open_models=s.open_models,
         public_url=s.public_url,
+        run_times=RunTimes(_controls(s.controls_table), now),
     )
     reader = ReadCreate(local_callbacks=s.local_callbacks)
-    return _authenticate(s.controls_table), reader, use_case, _shown(signer, s.public_url)
+    return _authenticate(s.controls_table), reader, use_case, _shown(s, signer, s.public_url)
+
+
+class Reads(NamedTuple):
+    """What the read function needs."""
+
+    authenticate: Authenticate
+    read: Read
+    models: Models
+    shown: Shown
+    callback_secret: Callable[[str], str]
+    """The secret with which a tenant's callbacks are signed, `whsec_…`."""
+    public_url: str
 
 
 @lru_cache
-def read() -> tuple[Authenticate, Read, Shown, str]:
+def read() -> Reads:
     """What the read function needs."""
+    from darkroom.catalog import Catalogue
+    from darkroom.services.models import Models
     from darkroom.services.read import Read
+    from darkroom.services.run_times import RunTimes
 
     s = settings_.ReadSettings.from_env()
-    changes = _changes(s, s.controls_table)
+    controls = _controls(s.controls_table)
     signer = _signer(s.outputs_bucket, s.uploads_bucket, s.s3_endpoint)
-    shown = _shown(signer, s.public_url)
-    return _authenticate(s.controls_table), Read(changes.store), shown, s.public_url
+    return Reads(
+        authenticate=_authenticate(s.controls_table),
+        read=Read(_changes(s, s.controls_table).store),
+        models=Models(lru_cache(Catalogue.load), controls, RunTimes(controls, now), s.open_models),
+        shown=_shown(s, signer, s.public_url),
+        callback_secret=_callback_secret(s.callback_key_secret, controls),
+        public_url=s.public_url,
+    )
+
+
+def _callback_secret(name: str, controls: DynamoControls) -> Callable[[str], str]:
+    """Makes its client when it is first called: most reads need no secret."""
+    from darkroom.services.callback_secrets import CallbackSecrets
+
+    made = lru_cache(lambda: CallbackSecrets(_secrets(callback_name=name), controls, now))
+    return lambda tenant: made().current(tenant)
 
 
 @lru_cache
@@ -92,16 +127,19 @@ def cancel() -> tuple[Authenticate, Cancel, Shown]:
     secrets = _secrets(token_name=s.replicate_token_secret)
     use_case = Cancel(changes, _provider(s.replicate_url, secrets), Read(changes.store))
     signer = _signer(s.outputs_bucket, s.uploads_bucket, s.s3_endpoint)
-    return _authenticate(s.controls_table), use_case, _shown(signer, s.public_url)
+    return _authenticate(s.controls_table), use_case, _shown(s, signer, s.public_url)
 
 
 @lru_cache
 def files() -> tuple[Authenticate, Files]:
     """What the files function needs."""
+    from darkroom.adapters.aws import client
+    from darkroom.adapters.s3 import S3Forms
     from darkroom.services.files import Files
 
     s = settings_.FilesSettings.from_env()
-    use_case = Files(_uploads(s.uploads_bucket), now, s.public_url)
+    forms = S3Forms(client("s3", s.s3_endpoint or None), s.uploads_bucket)
+    use_case = Files(_uploads(s.uploads_bucket), now, s.public_url, forms)
     return _authenticate(s.controls_table), use_case
 
 
@@ -146,12 +184,14 @@ def persist() -> Persist:
     from darkroom.adapters.http import Client
     from darkroom.adapters.s3 import S3Outputs
     from darkroom.services.persist import Persist
+    from darkroom.services.run_times import RunTimes
 
     s = settings_.PersistSettings.from_env()
     fetcher = OutputFetcher(
         Client(output_guard(s.output_hosts)), s.output_hosts, s.max_output_bytes, budget_s=60.0
     )
-    return Persist(_changes(s, ""), fetcher, S3Outputs(client("s3"), s.outputs_bucket))
+    outputs = S3Outputs(client("s3"), s.outputs_bucket)
+    return Persist(_changes(s, ""), fetcher, outputs, RunTimes(_controls(s.controls_table), now))
 
 
 @lru_cache
@@ -161,18 +201,46 @@ def deliver() -> DeliverCallback:
     from darkroom.adapters.download import Callbacks, callback_guard
     from darkroom.adapters.dynamodb import DynamoDeliveries
     from darkroom.adapters.http import Client
+    from darkroom.adapters.queues import SqsQueue
+    from darkroom.services.callback_secrets import CallbackSecrets
     from darkroom.services.deliver import DeliverCallback
 
     s = settings_.DeliverSettings.from_env()
+    controls = _controls(s.controls_table)
     signer = _signer(s.outputs_bucket, s.uploads_bucket, s.s3_endpoint)
     return DeliverCallback(
         deliveries=DynamoDeliveries(client("dynamodb"), s.deliveries_table),
         store=_changes(s, "").store,
+        controls=controls,
         sender=Callbacks(Client(callback_guard(local=s.local_callbacks)), s.local_callbacks),
-        secrets=_secrets(callback_name=s.callback_key_secret),
-        shown=_shown(signer, s.public_url),
+        secrets=CallbackSecrets(_secrets(callback_name=s.callback_key_secret), controls, now),
+        shown=_shown(s, signer, s.public_url),
+        queue=SqsQueue(client("sqs"), s.deliver_queue),
+        random=random.random,
         clock=now,
+        timings=s.timings,
     )
+
+
+@lru_cache
+def deliveries() -> tuple[Authenticate, Deliveries]:
+    """What the deliveries function needs."""
+    from darkroom.adapters.aws import client
+    from darkroom.adapters.dynamodb import DynamoDeliveries
+    from darkroom.adapters.queues import SqsQueue
+    from darkroom.services.deliveries import Deliveries
+    from darkroom.services.read import Read
+
+    s = settings_.DeliveriesSettings.from_env()
+    use_case = Deliveries(
+        read=Read(_changes(s, "").store),
+        deliveries=DynamoDeliveries(client("dynamodb"), s.deliveries_table),
+        controls=_controls(s.controls_table),
+        queue=SqsQueue(client("sqs"), s.deliver_queue),
+        clock=now,
+        timings=s.timings,
+    )
+    return _authenticate(s.controls_table), use_case
 
 
 @lru_cache
@@ -228,9 +296,16 @@ def _signer(outputs: str, uploads: str, endpoint: str) -> S3Signer:
     return S3Signer(client("s3", endpoint or None), outputs, uploads)
 
 
-def _shown(signer: S3Signer, public_url: str) -> Shown:
+def _shown(s: settings_.Showing, inputs: S3Signer, public_url: str) -> Shown:
     from darkroom.services.shown import Shown
 
+    if not s.cdn_domain:
+        return Shown(inputs, public_url)
+    from darkroom.adapters.cdn import CdnSigner
+
+    # A function that shows no file makes no client for the key.
+    secrets = lru_cache(lambda: _secrets(cdn_name=s.cdn_key_secret))
+    signer = CdnSigner(s.cdn_domain, lambda: secrets().cdn_key(), inputs, now)
     return Shown(signer, public_url)
 
 
@@ -277,4 +352,5 @@ def _carry_out(s: settings_.RelaySettings | settings_.SweepSettings) -> CarryOut
         bus=EventBridgeBus(client("events"), s.event_bus),
         deliveries=DynamoDeliveries(client("dynamodb"), s.deliveries_table),
         clock=now,
+        timings=s.timings,
     )

@@ -5,21 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from darkroom.domain import wire
-from darkroom.domain.lifecycle import CancelUpstream, Deliver, Dispatch, Persist, Publish
+from darkroom.domain import callbacks, wire
+from darkroom.domain.lifecycle import CancelUpstream, Dispatch, Persist, Publish
 from darkroom.domain.snapshot import rfc3339
 from darkroom.ports import Delivery
+from darkroom.services.deliveries import KEPT_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from darkroom.domain.lifecycle import Effect
     from darkroom.domain.prediction import Prediction
+    from darkroom.domain.timings import Timings
     from darkroom.ports import Clock, DeliveryStore, EventBus, Queue
-
-DELIVERY_KEPT_MS = 30 * 86_400_000
-DELIVERY_GRACE_MS = 60_000
-"""A delivery without an attempt for so long is put on the queue again by the sweep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +30,7 @@ class CarryOut:
     bus: EventBus
     deliveries: DeliveryStore
     clock: Clock
+    timings: Timings
 
     def __call__(self, record: Prediction, effects: Iterable[Effect]) -> None:
         """Carry out all, or raise at the first that fails: then all are carried out again."""
@@ -49,8 +48,8 @@ class CarryOut:
                 self.dispatch.send(message)
             case Publish(event=event):
                 self.bus.publish(f"Prediction {event.capitalize()}", event_detail(record, event))
-            case Deliver(event=event):
-                self._deliver(record, event)
+            case _:
+                self._deliver(record, effect.event)
 
     def _deliver(self, record: Prediction, event: str) -> None:
         now = self.clock()
@@ -58,8 +57,9 @@ class CarryOut:
             prediction=record.id,
             event=event,
             created_at=now,
-            expires_at=(now + DELIVERY_KEPT_MS) // 1000,
-            due_at=now + DELIVERY_GRACE_MS,
+            expires_at=(now + KEPT_MS) // 1000,
+            due_at=now + int(self.timings.callback_grace_s * 1000),
+            frozen=None if event == "completed" else callbacks.freeze(record),
         )
         if self.deliveries.put(delivery):
             self.deliver.send({"prediction": record.id, "event": event})

@@ -1,20 +1,38 @@
-"""Small files that a client uploads, to be named in a later input."""
+"""Files that a client uploads, to be named in a later input."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import link, media
-from darkroom.domain.errors import NotFound
+from darkroom.domain.errors import BadRequest, InvalidInput, NotFound, TooLarge
 from darkroom.domain.snapshot import rfc3339
 
 if TYPE_CHECKING:
-    from darkroom.ports import Clock, UploadStore
+    from darkroom.ports import Clock, UploadForms, UploadStore
 
 KEPT_MS = 24 * 3600 * 1000
 """As Replicate: a file may be named in inputs for a day."""
+
+MOST_DIRECT = 4_500_000
+"""Bytes of a file that comes through the API: Lambda takes 6 MB, and base64 adds a third."""
+
+MOST = 100_000_000
+"""Bytes of any file, as on Replicate."""
+
+FORM_LIFE_S = 3600
+
+PAGE = 25
+
+TOO_LARGE = (
+    "Files above 4.5 MB do not pass through the API: ask POST /v1/uploads for a form and post the "
+    "file (up to 100 MB) to the URL that it names."
+)
+
+_TYPE = re.compile(r"(image|audio|video)/[a-z0-9][a-z0-9.+-]{0,60}|application/(octet-stream|zip)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +42,15 @@ class Files:
     uploads: UploadStore
     clock: Clock
     public_url: str
+    forms: UploadForms
 
     def create(self, tenant: str, name: str, data: bytes) -> dict[str, Any]:
-        """Store a file under a new id. Its type is what its bytes are, not what was said."""
+        """Store a file under a new id. Its type is what its bytes are, not what was said.
+
+        Raises TooLarge.
+        """
+        if len(data) > MOST_DIRECT:
+            raise TooLarge(TOO_LARGE)
         id_ = link.new_id()
         sniffed = media.sniff(data[:4096])
         content_type = sniffed.type if sniffed else "application/octet-stream"
@@ -38,7 +62,26 @@ class Files:
         }
         self.uploads.put(_key(tenant, id_), content_type, data, metadata)
         found = {"content_type": content_type, "bytes": len(data), "created_at": self.clock()}
-        return self._shown(id_, {**found, "metadata": metadata})
+        return self._shown(id_, {**found, "etag": metadata["md5"], "metadata": metadata})
+
+    def form(self, tenant: str, name: str, content_type: str) -> dict[str, Any]:
+        """A form by which the client itself stores one file of this type under a new id.
+
+        Raises InvalidInput for a type that a browser would run, or that no model takes.
+        """
+        if not _TYPE.fullmatch(content_type) or "svg" in content_type:
+            field = ("enum", "content_type", "content_type must be an image, audio or video type")
+            raise InvalidInput(f"- {field[1]}: {field[2]}\n", [field])
+        id_ = link.new_id()
+        form = self.forms.form(_key(tenant, id_), content_type, {"name": name}, MOST, FORM_LIFE_S)
+        return {
+            "id": id_,
+            "url": form.url,
+            "fields": form.fields,
+            "max_bytes": MOST,
+            "urls": {"get": f"{self.public_url}/v1/files/{id_}"},
+            "expires_at": rfc3339(self.clock() + FORM_LIFE_S * 1000),
+        }
 
     def get(self, tenant: str, id_: str) -> dict[str, Any]:
         """A file's description. Raises NotFound."""
@@ -47,6 +90,21 @@ class Files:
             raise NotFound("File not found")
         return self._shown(id_, found)
 
+    def page(self, tenant: str, after: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        """Up to 25 files in the order of their ids, and the next page's `after`.
+
+        Each costs a call to the bucket. Raises BadRequest for an `after` that is no file's id.
+        """
+        if after is not None and not link.is_id(after):
+            raise BadRequest("The cursor is not one of ours.")
+        prefix = _key(tenant, "")
+        keys = self.uploads.keys(prefix, prefix + (after or ""), PAGE + 1)
+        ids = [key.removeprefix(prefix) for key in keys]
+        found = ((id_, self.uploads.head(_key(tenant, id_))) for id_ in ids[:PAGE])
+        # One that was deleted in between is left out.
+        shown = [self._shown(id_, head) for id_, head in found if head is not None]
+        return shown, ids[PAGE - 1] if len(ids) > PAGE else None
+
     def delete(self, tenant: str, id_: str) -> None:
         """Delete a file. Raises NotFound."""
         self.get(tenant, id_)
@@ -54,13 +112,15 @@ class Files:
 
     def _shown(self, id_: str, found: dict[str, Any]) -> dict[str, Any]:
         kept = found["metadata"]
+        # S3's ETag of a file that came in one piece is its MD5.
+        md5 = kept.get("md5", found["etag"])
         return {
             "id": id_,
             "name": kept.get("name", id_),
             "content_type": found["content_type"],
             "size": found["bytes"],
-            "etag": kept.get("md5", ""),
-            "checksums": {"sha256": kept.get("sha256", ""), "md5": kept.get("md5", "")},
+            "etag": md5,
+            "checksums": {"sha256": kept.get("sha256", ""), "md5": md5},
             "metadata": {},
             "created_at": rfc3339(found["created_at"]),
             "expires_at": rfc3339(found["created_at"] + KEPT_MS),

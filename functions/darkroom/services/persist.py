@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
     from darkroom.ports import Download, Fetcher, OutputStore
     from darkroom.services.changes import Changes
+    from darkroom.services.run_times import RunTimes
 
 HEAD = 64 * 1024
 """Bytes that are looked at to tell what a file is and how large a picture."""
@@ -31,6 +32,8 @@ class Persist:
     changes: Changes
     fetcher: Fetcher
     outputs: OutputStore
+    run_times: RunTimes | None = None
+    """Where given, how long the model ran is noted."""
 
     def __call__(self, id_: str) -> Prediction | None:
         """Copy every output, then mark the record succeeded.
@@ -51,7 +54,10 @@ class Persist:
             code = failed.code
             news = StoreFailed(Code(code), reason) if code else StoreDelayed(reason)
             return self.changes.apply(record, news).record
-        return self.changes.apply(record, Stored(files)).record
+        stored = self.changes.apply(record, Stored(files))
+        if self.run_times and stored.changed:
+            self.run_times.note(stored.record)
+        return stored.record
 
     def _copy(self, record: Prediction, number: int, url: str) -> File:
         with self.fetcher.open(url) as download:

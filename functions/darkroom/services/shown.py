@@ -14,17 +14,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Shows records on our own host. Signing is local: no I/O."""
+    """Shows records on our own host. Signing is local; a CDN's key is read once in minutes."""
 
     signer: Signer
     public_url: str
 
-    def created(self, record: Prediction) -> dict[str, Any]:
-        """As the answer to a create: never `processing`.
+    def created(self, record: Prediction, expected: dict[str, Any] | None = None) -> dict[str, Any]:
+        """As the answer to a create: never `processing`, and with what to expect of the model.
 
         Replicate's clients take a create's answer for the result unless it says `starting`.
         """
         shown = self(record)
+        shown["darkroom"] |= expected or {}
         return shown | {"status": "starting"} if shown["status"] == "processing" else shown
 
     def __call__(self, record: Prediction) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import link, media, strict_json
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from darkroom.ports import Controls, Provider, UploadStore
     from darkroom.services.changes import Changes
     from darkroom.services.create import Create
+    from darkroom.services.run_times import RunTimes
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +87,8 @@ class Accepted:
     warning: str | None = None
     replayed: bool = False
     """The prediction was made by an earlier request; this one made nothing."""
+    expected: dict[str, Any] = field(default_factory=dict)
+    """What its model's runs take, `expected_seconds`, and whether it looks `cold`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ class Submit:
     retention_days: int
     open_models: bool
     public_url: str
+    run_times: RunTimes | None = None
 
     def __call__(self, request: NewPrediction) -> Accepted:
         """Accept or refuse. Raises InvalidInput, TooLarge or Unavailable with nothing written.
@@ -114,6 +118,7 @@ class Submit:
         problems = validate_input(model.input_schema, request.input)
         if problems:
             raise invalid(problems)
+        expected = self.run_times.expected(model) if self.run_times else {}
         now = self.changes.clock()
         id_ = link.new_id()
         given = draw_seed(model.input_schema, request.input, self.random)
@@ -121,7 +126,7 @@ class Submit:
         fingerprint = _fingerprint(request, read)
         earlier = self._earlier(request, fingerprint, now)
         if earlier is not None:
-            return Accepted(earlier, warning, replayed=True)
+            return Accepted(earlier, warning, replayed=True, expected=expected)
         budget = self._budget_s(request, now)
         timings = self.changes.timings
         limit = request.cancel_after_s or model.deadline_seconds or timings.default_deadline_s
@@ -149,8 +154,9 @@ class Submit:
         try:
             self.changes.store.insert(record, _stored_key(request, now))
         except IdempotencyKeyUsed as used:
-            return self._replay(used, fingerprint, warning)
-        return Accepted(self._send(record, budget), warning)
+            earlier = self._replay(used, fingerprint)
+            return Accepted(earlier, warning, replayed=True, expected=expected)
+        return Accepted(self._send(record, budget), warning, expected=expected)
 
     def _earlier(self, request: NewPrediction, fingerprint: str, now: int) -> Prediction | None:
         """The same request's prediction, where the client gave a hint that it repeats itself."""
@@ -161,7 +167,7 @@ class Submit:
         recent = self.changes.store.get_many(ids)
         return next((record for record in recent if record.fingerprint == fingerprint), None)
 
-    def _replay(self, used: IdempotencyKeyUsed, fingerprint: str, warning: str | None) -> Accepted:
+    def _replay(self, used: IdempotencyKeyUsed, fingerprint: str) -> Prediction:
         """What the key made before. Raises InvalidInput for another request than that one."""
         if used.fingerprint != fingerprint:
             raise InvalidInput(
@@ -171,7 +177,7 @@ class Submit:
         record = self.changes.store.get(used.prediction)
         if record is None:
             raise Unavailable("The prediction of this Idempotency-Key is being removed.")
-        return Accepted(record, warning, replayed=True)
+        return record
 
     def _send(self, record: Prediction, budget: float) -> Prediction:
         try:
@@ -241,7 +247,7 @@ class Submit:
                 uploaded = self.uploads.head(key)
                 if uploaded is None:
                     raise invalid([InvalidField("file", file.field, "File not found")])
-                contents[file.pointer] = uploaded["metadata"].get("sha256", key)
+                contents[file.pointer] = uploaded["metadata"].get("sha256", uploaded["etag"])
             else:
                 data = file.data()
                 if inline:

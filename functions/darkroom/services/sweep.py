@@ -102,7 +102,7 @@ class Sweep:
                 self.changes.store.mark_effects_done(record)
             case Urgency.POLL:
                 self._poll(record, look)
-            case Urgency.CREATE:
+            case _:
                 self._create(record, look, tick)
 
     def _poll(self, record: Prediction, look: _Look) -> None:
@@ -240,6 +240,4 @@ def same_input(snapshot: Snapshot, record: Prediction) -> bool:
 
     An input with uploads never is: the provider shows those under URLs of its own.
     """
-    if record.uploads or snapshot.input is None:
-        return False
-    return bool(json.loads(snapshot.input) == json.loads(record.input))
+    return bool(json.loads(snapshot.input or "null") == json.loads(record.input))

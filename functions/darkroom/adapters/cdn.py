@@ -1,0 +1,83 @@
+"""Outputs' URLs on the CDN: CloudFront's signed URLs with a canned policy."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from darkroom.adapters.s3 import URL_LIFE_S
+from darkroom.domain.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from darkroom.ports import Clock, Signer
+
+ROUNDED_S = 300
+"""The end of a URL's life is rounded up to so many seconds, so that reads of the same minutes show
+the same URL and a browser's cache knows it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class CdnSigner:
+    """Signer by the CDN's key; inputs are for the provider alone and stay presigned by S3."""
+
+    domain: str
+    key: Callable[[], tuple[str, str]]
+    """CloudFront's id of the key and its private half in PEM; asked for at each URL."""
+    inputs: Signer
+    clock: Clock
+
+    def output_url(self, key: str) -> str:
+        """Lives an hour and up to five minutes more. Raises Unavailable where the key is unset."""
+        key_id, private_key = self.key()
+        expires = -(-(self.clock() // 1000 + URL_LIFE_S) // ROUNDED_S) * ROUNDED_S
+        url = f"https://{self.domain}/{quote(key)}"
+        signature = _sign(private_key, canned_policy(url, expires))
+        return (
+            f"{url}?Expires={expires}&Signature={encode(signature)}"
+            f"&Key-Pair-Id={key_id}&Hash-Algorithm=SHA256"
+        )
+
+    def upload_url(self, key: str) -> str:
+        return self.inputs.upload_url(key)
+
+
+def canned_policy(url: str, expires: int) -> bytes:
+    """CloudFront builds the same bytes from the request and compares: no space more or less."""
+    policy = f'{{"Statement":[{{"Resource":"{url}","Condition":{{"DateLessThan":'
+    return f'{policy}{{"AWS:EpochTime":{expires}}}}}}}]}}'.encode()
+
+
+def encode(signature: bytes) -> str:
+    """Base64 as CloudFront wants it in a query."""
+    return base64.b64encode(signature, b"-~").decode().replace("=", "_")
+
+
+def _sign(private_key: str, policy: bytes) -> bytes:
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    # Deterministic, for the same URL from every function that signs it.
+    algorithm = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+    signature: bytes = _loaded(private_key).sign(policy, algorithm)
+    return signature
+
+
+@lru_cache(maxsize=2)
+def _loaded(private_key: str) -> Any:
+    # Here and not at the top: most invocations show no file and need not wait for OpenSSL.
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    try:
+        key = serialization.load_pem_private_key(private_key.encode(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
+        raise Unavailable("The CDN's key is not an ECDSA key on P-256.")
+    return key

@@ -1,0 +1,41 @@
+"""A tenant's secrets for signing callbacks: derived, so that none is stored or can be lost."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from darkroom.ports import Clock, Controls, Secrets
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackSecrets:
+    """Costs one read of the tenant's secret version, so that a rotation holds at once."""
+
+    secrets: Secrets
+    controls: Controls
+    clock: Clock
+
+    def current(self, tenant: str) -> str:
+        """What the tenant verifies with, as `whsec_…`. Raises Unavailable."""
+        version = self.controls.secret_version(tenant).current
+        key = callback_secret(self.secrets.callback_key(), tenant, version)
+        return f"whsec_{base64.b64encode(key).decode()}"
+
+    def keys(self, tenant: str) -> tuple[bytes, ...]:
+        """The keys to sign with, current first: two while a rotation's overlap lasts."""
+        held = self.controls.secret_version(tenant)
+        versions = [held.current]
+        if self.clock() < held.previous_until:
+            versions.append(held.current - 1)
+        master = self.secrets.callback_key()
+        return tuple(callback_secret(master, tenant, version) for version in versions)
+
+
+def callback_secret(master: bytes, tenant: str, version: int = 1) -> bytes:
+    """The tenant's signing key of that version: 32 bytes."""
+    return hmac.digest(master, f"callback:{version}:{tenant}".encode(), hashlib.sha256)

@@ -1,0 +1,227 @@
+"""Outputs through CloudFront: signed URLs by a key group, the bucket closed to all others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import Duration
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_cloudfront as cloudfront
+from aws_cdk import aws_cloudfront_origins as origins
+from aws_cdk import aws_s3 as s3
+
+from infra.nag import acknowledge
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+    from infra.config import StageConfig
+    from infra.stacks.stateful import StatefulStack
+
+NO_SCRIPTS = "default-src 'none'; sandbox"
+"""For who opens an output as a page: nothing in it may run or load."""
+
+
+class CdnStack(cdk.Stack):
+    """Holds no state. Deleting it changes the outputs' host, and ends the URLs that are out."""
+
+    def __init__(
+        self, scope: Construct, id_: str, *, config: StageConfig, stateful: StatefulStack
+    ) -> None:
+        super().__init__(scope, id_, description="Darkroom: outputs through CloudFront")
+        self._config = config
+        # CloudFront's names are one account's, in all regions.
+        self._name = f"{self.stack_name}-{cdk.Aws.REGION}"
+        self._keys = self._trusted_keys()
+        self.distribution = self._distribute(stateful.outputs)
+        own_domain = self.distribution.distribution_domain_name
+        self.domain: str = config.cdn_domain.name if config.cdn_domain else own_domain
+        """Where outputs are read."""
+        # Also where a stage has a domain of its own: an export that goes while ServiceStack still
+        # holds to it would stop the deployment that brings the domain.
+        self.export_value(own_domain)
+        for name, value in {"CdnDomain": self.domain, "CdnTarget": own_domain}.items():
+            cdk.CfnOutput(self, f"{name}Output", value=value).override_logical_id(name)
+
+    def _key(self, parameter: str, output: str) -> tuple[cdk.CfnParameter, str]:
+        """A place for a public key: its parameter, and its id or nothing for the key group.
+
+        CloudFront refuses to change a public key, so two places take turns in a rotation: the one
+        that is out of use is emptied by one deployment and filled by a later one.
+        """
+        given = cdk.CfnParameter(
+            self,
+            parameter,
+            default="",
+            allowed_pattern=r"(-----BEGIN PUBLIC KEY-----[A-Za-z0-9+/=\s]+"
+            r"-----END PUBLIC KEY-----\s*)?",
+            constraint_description="a public key in PEM, as `ops setup --keys-only` prints it",
+            description="A public key that signed URLs are checked with (PEM); empty: none",
+        )
+        is_given = cdk.CfnCondition(
+            self,
+            f"{parameter}Given",
+            expression=_given(given),
+        )
+        key = cloudfront.CfnPublicKey(
+            self,
+            f"{parameter}Resource",
+            public_key_config=cloudfront.CfnPublicKey.PublicKeyConfigProperty(
+                caller_reference=f"{self.stack_name}-{parameter}",
+                name=f"{self._name}-{parameter}",
+                # With the line break at its end that command lines drop.
+                encoded_key=cdk.Fn.join("", [given.value_as_string, "\n"]),
+            ),
+        )
+        key.cfn_options.condition = is_given
+        for name, value in ((output, key.ref), (f"{parameter}InUse", given.value_as_string)):
+            shown = cdk.CfnOutput(self, f"{name}Output", value=value, condition=is_given)
+            shown.override_logical_id(name)
+        return given, cdk.Fn.condition_if(
+            is_given.logical_id, key.ref, cdk.Aws.NO_VALUE
+        ).to_string()
+
+    def _trusted_keys(self) -> cloudfront.CfnKeyGroup:
+        places = (
+            self._key("CdnPublicKey", "CdnKeyId"),
+            self._key("OtherCdnPublicKey", "OtherCdnKeyId"),
+        )
+        cdk.CfnRule(
+            self,
+            "AKeyIsGiven",
+            assertions=[
+                cdk.CfnRuleAssertion(
+                    assert_=cdk.Fn.condition_or(*(_given(parameter) for parameter, _ in places)),
+                    assert_description="No CdnPublicKey: deploy with `make deploy`, which makes "
+                    "the key pair",
+                )
+            ],
+        )
+        return cloudfront.CfnKeyGroup(
+            self,
+            "KeyGroup",
+            key_group_config=cloudfront.CfnKeyGroup.KeyGroupConfigProperty(
+                name=self._name, items=[id_ for _, id_ in places]
+            ),
+        )
+
+    def _distribute(self, outputs: s3.Bucket) -> cloudfront.Distribution:
+        config = self._config
+        # Imported, so that CDK leaves its policy alone: one that named this distribution would
+        # make each of the two stacks wait for the other. StatefulStack admits CloudFront.
+        bucket = s3.Bucket.from_bucket_attributes(
+            self,
+            "Outputs",
+            bucket_arn=outputs.bucket_arn,
+            bucket_regional_domain_name=outputs.bucket_regional_domain_name,
+        )
+        certificate = (
+            acm.Certificate.from_certificate_arn(
+                self, "Certificate", config.cdn_domain.certificate_arn
+            )
+            if config.cdn_domain
+            else None
+        )
+        distribution = cloudfront.Distribution(
+            self,
+            "Distribution",
+            comment=f"Darkroom {config.name}: outputs",
+            domain_names=[config.cdn_domain.name] if config.cdn_domain else None,
+            certificate=certificate,
+            # Of no effect on CloudFront's own domain, which CDK warns of.
+            minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021
+            if config.cdn_domain
+            else None,
+            http_version=cloudfront.HttpVersion.HTTP2_AND_3,
+            price_class=config.cdn_price_class,
+            default_behavior=cloudfront.BehaviorOptions(
+                origin=origins.S3BucketOrigin.with_origin_access_control(
+                    bucket,
+                    # Always: a client's own Authorization header then never reaches S3.
+                    origin_access_control=cloudfront.S3OriginAccessControl(
+                        self,
+                        "AccessControl",
+                        origin_access_control_name=self._name,
+                        signing=cloudfront.Signing.SIGV4_ALWAYS,
+                    ),
+                ),
+                viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
+                allowed_methods=cloudfront.AllowedMethods.ALLOW_GET_HEAD,
+                compress=False,
+                cache_policy=self._cache_policy(),
+                response_headers_policy=self._headers_policy(),
+                trusted_key_groups=[
+                    cloudfront.KeyGroup.from_key_group_id(self, "TrustedKeys", self._keys.ref)
+                ],
+            ),
+        )
+        cdk.Annotations.of(distribution).acknowledge_warning(
+            "@aws-cdk/aws-cloudfront-origins:updateImportedBucketPolicyOac",
+            "StatefulStack's own policy of the bucket admits CloudFront.",
+        )
+        reasons = {
+            "AwsSolutions-CFR1": "What an API key's holder made is theirs in every country.",
+            "AwsSolutions-CFR2": "Only GET of files by signed URL: a firewall would guard nothing "
+            "that the signature does not.",
+            "AwsSolutions-CFR3": "CloudFront's logs would hold the URLs' signatures, and want a "
+            "bucket with ACLs. S3's own log has each read that the cache did not answer.",
+        }
+        if not config.cdn_domain:
+            reasons["AwsSolutions-CFR4"] = (
+                "CloudFront's own certificate sets the protocol of its own domain; with cdn_domain "
+                "it is TLS 1.2 of 2021."
+            )
+        acknowledge(distribution, reasons)
+        return distribution
+
+    def _cache_policy(self) -> cloudfront.CachePolicy:
+        """Nothing of the request but its path: CloudFront takes the signature out by itself."""
+        return cloudfront.CachePolicy(
+            self,
+            "Caching",
+            comment="Outputs never change; a deleted one is gone here a day later",
+            min_ttl=Duration.seconds(0),
+            default_ttl=Duration.days(1),
+            max_ttl=Duration.days(1),
+            cookie_behavior=cloudfront.CacheCookieBehavior.none(),
+            header_behavior=cloudfront.CacheHeaderBehavior.none(),
+            query_string_behavior=cloudfront.CacheQueryStringBehavior.none(),
+        )
+
+    def _headers_policy(self) -> cloudfront.ResponseHeadersPolicy:
+        """Whoever holds a URL may read it, so scripts of every origin may; no page may be made."""
+        headers = cloudfront.ResponseSecurityHeadersBehavior(
+            content_type_options=cloudfront.ResponseHeadersContentTypeOptions(override=True),
+            content_security_policy=cloudfront.ResponseHeadersContentSecurityPolicy(
+                content_security_policy=NO_SCRIPTS, override=True
+            ),
+            strict_transport_security=cloudfront.ResponseHeadersStrictTransportSecurity(
+                access_control_max_age=Duration.days(365), override=True
+            ),
+        )
+        return cloudfront.ResponseHeadersPolicy(
+            self,
+            "Headers",
+            response_headers_policy_name=self._name,
+            security_headers_behavior=headers,
+            cors_behavior=cloudfront.ResponseHeadersCorsBehavior(
+                access_control_allow_credentials=False,
+                access_control_allow_headers=["*"],
+                access_control_allow_methods=["GET", "HEAD"],
+                access_control_allow_origins=["*"],
+                access_control_max_age=Duration.hours(1),
+                origin_override=True,
+            ),
+            custom_headers_behavior=cloudfront.ResponseCustomHeadersBehavior(
+                custom_headers=[
+                    cloudfront.ResponseCustomHeader(
+                        header="Content-Disposition", value="attachment", override=False
+                    )
+                ]
+            ),
+        )
+
+
+def _given(parameter: cdk.CfnParameter) -> cdk.ICfnRuleConditionExpression:
+    return cdk.Fn.condition_not(cdk.Fn.condition_equals(parameter, ""))

@@ -1,0 +1,552 @@
+"""The fault run: many predictions while the provider misbehaves and functions die, then the audit.
+
+Every number that it prints was counted: the faults by the emulated provider and by what was
+killed here, the results in the tables, the bucket and the queues.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import itertools
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import threading
+import time
+from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+from darkroom.adapters.items import read_prediction
+from darkroom.domain.wire import STATUS
+from PIL import Image
+
+from local.cloud import EmbeddedCloud
+from local.processes import state_dir
+from ops.audit import Report, audit, table
+from ops.deployment import embedded
+from ops.redrive import redrive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from darkroom.domain.prediction import Prediction
+
+    from ops.deployment import Deployment
+
+TIME_SCALE = 0.2
+CLIENTS = 8
+CLOSEST_S = 0.3
+"""Between two submissions of all clients together; few are spread over all phases."""
+BROKEN_S = 5.0
+"""How long a function's handler is one that always raises."""
+RAISES = "darkroom.domain.link.is_id"
+"""Takes one argument and is called with two. One that cannot be imported would do too much: where
+a worker does not start, the embedded AWS stops all of the function's, and each that it stops while
+it starts does the same."""
+WEBHOOKS_AT_ONCE = 6
+"""Reserved for the webhook function, as in production. More would only start workers in vain."""
+KILL_EVERY_S = 1.5
+STARTED_S = 5.0
+"""A younger worker may still be starting: not killed, for the same reason."""
+SETTLE_S = 150.0
+"""After the faults: the sweep's graces are seconds here, the provider's last webhook a minute."""
+CLIENT_RETRIES_S = 60.0
+
+SCHNELL = "black-forest-labs/flux-schnell"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Faults of the provider for some seconds, and one function that cannot start meanwhile."""
+
+    name: str
+    breaks: str
+    faults: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 12.0
+
+
+ALWAYS = {
+    "time_scale": TIME_SCALE,
+    "webhook_drop": 0.2,
+    "webhook_duplicate": 0.2,
+    "webhook_reorder": 0.2,
+}
+REFUSING = {"create_429": 0.2, "retry_after_s": 2, "create_500": 0.1}
+SPOILING = {"output_404": 0.2, "output_truncate": 0.2, "output_html": 0.1}
+PHASES = (
+    Phase("late webhooks", "Relay", {"webhook_delay_s": 1.5}),
+    Phase("refused creates", "Webhook", REFUSING),
+    Phase("creates that hang", "Persist", {"create_hang_s": 5}, 7),
+    Phase("spoiled outputs", "Dispatch", SPOILING),
+    Phase("lost answers", "Sweep", {"create_accept_then_drop": 0.3, "echo_webhook": False}),
+    Phase("creates that come late", "Deliver", {"create_late_s": 4}, 7),
+    Phase("a provider that lags", "Persist", {"list_lag_s": 3, "get_404_s": 3, "create_500": 0.1}),
+    Phase(
+        "everything",
+        "Relay",
+        {**REFUSING, **SPOILING, "create_accept_then_drop": 0.1, "webhook_delay_s": 1},
+        16,
+    ),
+)
+
+
+@dataclass
+class Wanted:
+    """One submission, and what its client was told."""
+
+    model: str
+    input: dict[str, Any]
+    number: int
+    keyed: bool
+    """Sent with an Idempotency-Key, and again until it is answered."""
+    callback: bool
+    cancel_s: float | None
+    """Cancelled so long after the answer."""
+    cancel_after: str | None
+    ids: set[str] = field(default_factory=set)
+    repeats: int = 0
+    problem: str | None = None
+
+
+def chaos(*, predictions: int, seed: int) -> int:
+    """Run it all. Returns 1 if anything is not as promised. A seed repeats what is asked for.
+
+    Raises StartError.
+    """
+    began = time.monotonic()
+    draw = random.Random(seed)
+    wanted = plan(predictions, draw)
+    print(f"chaos: {predictions} predictions, seed {seed}", flush=True)
+    with (
+        EmbeddedCloud(
+            state_dir=state_dir() / "chaos", time_scale=TIME_SCALE, local_callbacks=True, say=_say
+        ) as cloud,
+        Receiver() as receiver,
+    ):
+        deployment = embedded(cloud.aws_endpoint, cloud.replicate_url)
+        run = Run(cloud, deployment, receiver, wanted, draw)
+        run.submit_under_faults()
+        run.settle()
+        differences = run.report()
+    _say(f"chaos took {time.monotonic() - began:.0f} s.")
+    print(f"chaos: {predictions} predictions, {differences} differences", flush=True)
+    return 1 if differences else 0
+
+
+def plan(predictions: int, draw: random.Random) -> list[Wanted]:
+    """What will be asked for."""
+    picture = _picture()
+    return [_one(number, picture, draw) for number in range(predictions)]
+
+
+def _one(number: int, picture: str, draw: random.Random) -> Wanted:
+    prompt = {"prompt": f"number {number} of the fault run"}
+    small = {"aspect_ratio": "custom", "width": 256, "height": 256}
+    kind = draw.random()
+    model = SCHNELL
+    input_: dict[str, Any] = {**prompt, "megapixels": "0.25"}
+    if kind < 0.12:  # equal to the last byte: only their links tell them apart
+        input_ = {"prompt": "one of many equal ones", "seed": 7, "megapixels": "0.25"}
+    elif kind < 0.22:
+        model = "black-forest-labs/flux-dev"
+        input_ = {**prompt, "image": picture, "prompt_strength": 0.5, "megapixels": "0.25"}
+    elif kind < 0.32:
+        model, input_ = "black-forest-labs/flux-1.1-pro", {**prompt, **small}
+    elif kind < 0.40:
+        model, input_ = "black-forest-labs/flux-pro", {**prompt, **small}
+    elif kind < 0.48:
+        model, input_ = "stability-ai/sdxl", {**prompt, "width": 256, "height": 256}
+    elif kind < 0.52:
+        input_["prompt"] += ": FAIL"  # the emulated model takes the hint
+    elif kind < 0.75:
+        input_["num_outputs"] = draw.randint(2, 4)
+    return Wanted(
+        model=model,
+        input=input_,
+        number=number,
+        keyed=draw.random() < 0.5,
+        callback=draw.random() < 0.15,
+        cancel_s=draw.uniform(0, 2) if draw.random() < 0.08 else None,
+        cancel_after="5s" if draw.random() < 0.04 else None,
+    )
+
+
+def _picture() -> str:
+    buffer = io.BytesIO()
+    Image.radial_gradient("L").resize((96, 96)).convert("RGB").save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+class Receiver:
+    """A client's own webhook endpoint on loopback: keeps what it was told, by webhook-id."""
+
+    def __init__(self) -> None:
+        told: defaultdict[str, list[str]] = defaultdict(list)
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                told[self.headers["webhook-id"]].append(body["status"])
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.told = told
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/told"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Run:
+    """One fault run over one embedded cloud."""
+
+    def __init__(
+        self,
+        cloud: EmbeddedCloud,
+        deployment: Deployment,
+        receiver: Receiver,
+        wanted: list[Wanted],
+        draw: random.Random,
+    ) -> None:
+        self._cloud = cloud
+        self._deployment = deployment
+        self._receiver = receiver
+        self._wanted = wanted
+        self._killing = random.Random(draw.random())
+        self._lambda = cloud.client("lambda")
+        self._emulator = httpx.Client(base_url=cloud.replicate_url, trust_env=False, timeout=30)
+        self._stopping = threading.Event()
+        self._killed: Counter[str] = Counter()
+        self._broken: Counter[str] = Counter()
+        self._dead_letters: Counter[str] = Counter()
+
+    # -- submitting --------------------------------------------------------------------------
+
+    def submit_under_faults(self) -> None:
+        """Return when every client is done, and every phase has been gone through once."""
+        self._lambda.put_function_concurrency(
+            FunctionName=self._cloud.outputs["FunctionWebhook"],
+            ReservedConcurrentExecutions=WEBHOOKS_AT_ONCE,
+        )
+        killer = threading.Thread(target=self._kill_now_and_then, daemon=True)
+        killer.start()
+        headers = {"Authorization": f"Bearer {self._cloud.token}"}
+        with httpx.Client(
+            base_url=self._cloud.base_url, headers=headers, trust_env=False, timeout=40
+        ) as api:
+            began = time.monotonic()
+            spacing = max(CLOSEST_S, sum(phase.seconds for phase in PHASES) / len(self._wanted))
+            with ThreadPoolExecutor(CLIENTS) as pool:
+                try:
+                    running = [
+                        pool.submit(self._submit, api, one, began + one.number * spacing)
+                        for one in self._wanted
+                    ]
+                    for number, phase in enumerate(itertools.cycle(PHASES)):
+                        done = sum(future.done() for future in running)
+                        if done == len(running) and number >= len(PHASES):
+                            break
+                        _say(f"{time.monotonic() - began:4.0f} s  {done:4} submitted  {phase.name}")
+                        self._live_through(phase)
+                except BaseException:
+                    self._stopping.set()
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
+                finally:
+                    self._stopping.set()
+                    killer.join()
+            for future in running:
+                future.result()
+
+    def _live_through(self, phase: Phase) -> None:
+        self._set_faults({**ALWAYS, **phase.faults})
+        with self._without(phase.breaks):
+            time.sleep(BROKEN_S)
+        time.sleep(phase.seconds - BROKEN_S)
+
+    def _set_faults(self, faults: dict[str, Any]) -> None:
+        self._emulator.put("/_emulator/faults", json=faults).raise_for_status()
+
+    @contextlib.contextmanager
+    def _without(self, function: str) -> Iterator[None]:
+        name = self._cloud.outputs[f"Function{function}"]
+        kept = self._lambda.get_function_configuration(FunctionName=name)["Handler"]
+        self._lambda.update_function_configuration(FunctionName=name, Handler=RAISES)
+        self._broken[function.lower()] += 1
+        try:
+            yield
+        finally:
+            self._lambda.update_function_configuration(FunctionName=name, Handler=kept)
+
+    def _submit(self, api: httpx.Client, one: Wanted, at: float) -> None:
+        if self._stopping.wait(max(0.0, at - time.monotonic())):
+            # The phases are over only when all have submitted: this is Ctrl-C.
+            return
+        body: dict[str, Any] = {"version": one.model, "input": one.input}
+        if one.callback:
+            body["webhook"] = self._receiver.url
+        headers = {"Idempotency-Key": f"fault run {one.number}"} if one.keyed else {}
+        if one.cancel_after:
+            headers["Cancel-After"] = one.cancel_after
+        give_up = time.monotonic() + (CLIENT_RETRIES_S if one.keyed else 0)
+        while not self._stopping.is_set():
+            answer = _post(api, "/v1/predictions", json=body, headers=headers)
+            if answer is not None and answer.status_code == 201:
+                one.ids.add(answer.json()["id"])
+                break
+            if answer is not None and answer.status_code < 500:
+                one.problem = f"{answer.status_code} {answer.text[:200]}"
+                return
+            if time.monotonic() > give_up:
+                if one.keyed:
+                    one.problem = "never answered"
+                return
+            one.repeats += 1
+            self._stopping.wait(0.3)
+        if one.keyed and one.number % 2:
+            again = _post(api, "/v1/predictions", json=body, headers=headers)
+            if again is not None and again.status_code == 201:
+                one.ids.add(again.json()["id"])
+        if one.cancel_s is not None and one.ids and not self._stopping.wait(one.cancel_s):
+            id_ = next(iter(one.ids))
+            _post(api, f"/v1/predictions/{id_}/cancel")
+
+    # -- killing -----------------------------------------------------------------------------
+
+    def _kill_now_and_then(self) -> None:
+        names = {
+            name: output.removeprefix("Function").lower()
+            for output, name in self._cloud.outputs.items()
+            if output.startswith("Function")
+        }
+        seen: dict[int, float] = {}
+        while not self._stopping.wait(KILL_EVERY_S):
+            now = time.monotonic()
+            there = workers()
+            seen = {worker.pid: seen.get(worker.pid, now) for worker in there}
+            found = [worker for worker in there if now - seen[worker.pid] >= STARTED_S]
+            if not found:
+                continue
+            # A function first: most workers are of the two or three that are busiest.
+            function = self._killing.choice(sorted({worker.function for worker in found}))
+            found = [worker for worker in found if worker.function == function]
+            # At work as far as the kernel knows; every other time any, as one may be waiting.
+            busy = [worker for worker in found if worker.running]
+            chosen = self._killing.choice(busy if busy and self._killing.random() < 0.5 else found)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(chosen.pid, signal.SIGKILL)
+                self._killed[names.get(chosen.function, "unknown")] += 1
+
+    # -- settling ----------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Faults off; return when nothing is unfinished any more, or when the time is up."""
+        self._emulator.delete("/_emulator/faults").raise_for_status()
+        self._set_faults({"time_scale": TIME_SCALE})
+        began = time.monotonic()
+        while True:
+            report = audit(self._deployment, settled=True)
+            kinds = Counter(difference.kind for difference in report.differences)
+            passed = time.monotonic() - began
+            left = ", ".join(f"{kind} {number}" for kind, number in kinds.items()) or "nothing"
+            _say(f"{passed:4.0f} s without faults, left: {left}")
+            if not kinds or passed > SETTLE_S:
+                return
+            if kinds["dead letters"]:
+                for moved in redrive(self._deployment):
+                    self._dead_letters[moved.queue] += moved.moved
+            time.sleep(3)
+
+    # -- reporting ---------------------------------------------------------------------------
+
+    def report(self) -> int:
+        """Print what was injected and what came out. Returns the number of differences."""
+        records = self._records()
+        found = audit(self._deployment, settled=True, whole=True)
+        self._check_clients(records, found)
+        self._check_callbacks(records, found)
+        _section("injected", self._injected())
+        _section("came out", self._came_out(records))
+        print("audit, every stored byte read again", flush=True)
+        for line in table(found):
+            print(line, flush=True)
+        for difference in found.differences:
+            if difference.id in records:
+                print(f"\n{difference.id}: {records[difference.id]}", flush=True)
+        return len(found.differences)
+
+    def _records(self) -> dict[str, Prediction]:
+        pages = self._cloud.client("dynamodb").get_paginator("scan")
+        name = self._cloud.outputs["PredictionsTable"]
+        found = [
+            read_prediction(item)
+            for page in pages.paginate(TableName=name, ConsistentRead=True)
+            for item in page["Items"]
+        ]
+        return {record.id: record for record in found}
+
+    def _check_clients(self, records: dict[str, Prediction], found: Report) -> None:
+        """Nothing that a client was told of is missing, and no key made two."""
+        for one in self._wanted:
+            who = f"request {one.number}"
+            if one.problem:
+                found.add("client", who, one.problem)
+            if len(one.ids) > 1:
+                found.add("client", who, f"one Idempotency-Key made {sorted(one.ids)}")
+            for id_ in one.ids - records.keys():
+                found.add("client", who, f"{id_} was accepted, and there is no record of it")
+        told = {id_ for one in self._wanted for id_ in one.ids}
+        unanswered = sum(not one.ids for one in self._wanted)
+        if len(records.keys() - told) > unanswered:
+            text = f"{len(records.keys() - told)} records for {unanswered} unanswered requests"
+            found.add("client", "all requests", text)
+
+    def _check_callbacks(self, records: dict[str, Prediction], found: Report) -> None:
+        for record in records.values():
+            if not record.webhook:
+                continue
+            told = self._receiver.told[f"{record.id}_completed"]
+            if not told:
+                found.add("callback", record.id, "its client was never told of the end")
+            elif set(told) != {STATUS[record.state]}:
+                found.add("callback", record.id, f"its client was told {told}")
+
+    def _injected(self) -> Iterator[tuple[str, object]]:
+        attempts = self._emulator.get("/_emulator/webhooks").json()
+        calls = self._emulator.get("/_emulator/requests").json()
+        yield "webhooks sent or dropped", len(attempts)
+        yield "  dropped", sum(one["error"] == "dropped" for one in attempts)
+        sent = Counter((one["webhook_id"], one["attempt"]) for one in attempts)
+        yield "  doubled", sum(number > 1 for number in sent.values())
+        ended: dict[str, float] = {}
+        for one in attempts:
+            if one["event"] == "completed":
+                ended.setdefault(one["prediction"], one["time"])
+        late = [a for a in attempts if a["event"] != "completed" and a["prediction"] in ended]
+        yield "  after the terminal one", sum(a["time"] > ended[a["prediction"]] for a in late)
+        answers = [str(one["response"]) for one in attempts if (one["response"] or 0) >= 300]
+        yield "  refused by us", _listed(Counter(answers))
+        creates = [c for c in calls if c["method"] == "POST" and c["path"].endswith("predictions")]
+        statuses = Counter(str(call["status"] or "no answer") for call in creates)
+        yield "creates by answer", _listed(statuses)
+        outputs = Counter(str(c["status"]) for c in calls if c["path"].startswith("/outputs/"))
+        yield "output requests by answer", _listed(outputs)
+        yield "workers killed", f"{self._killed.total()}: {_listed(self._killed)}"
+        yield f"functions broken for {BROKEN_S:.0f} s", _listed(self._broken)
+
+    def _came_out(self, records: dict[str, Prediction]) -> Iterator[tuple[str, object]]:
+        yield "requests", len(self._wanted)
+        yield "  answered with an id", sum(bool(one.ids) for one in self._wanted)
+        yield "  sent again with their key", sum(one.repeats for one in self._wanted)
+        yield "predictions", len(records)
+        ends = Counter(f"{r.state.value} {r.code or ''}".strip() for r in records.values())
+        for end, number in sorted(ends.items()):
+            yield f"  {end}", number
+        yield "creates after the first", sum(r.create.attempt - 1 for r in records.values())
+        yield "copies tried again", sum(r.store_attempts for r in records.values())
+        yield "double creates, cancelled", sum(len(r.extra_provider_ids) for r in records.values())
+        yield "dead letters moved back", _listed(+self._dead_letters) or 0
+        ended = [r for r in records.values() if r.state.terminal]
+        seconds = sorted((r.updated_at - r.created_at) / 1000 for r in ended)
+        if len(seconds) > 1:
+            cuts = statistics.quantiles(seconds, n=20, method="inclusive")
+            yield "seconds to the end", f"p50 {cuts[9]:.1f}, p95 {cuts[18]:.1f}"
+
+
+def _post(api: httpx.Client, path: str, **what: Any) -> httpx.Response | None:
+    """None where no answer came."""
+    try:
+        return api.post(path, **what)
+    except httpx.TransportError:
+        return None
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in sorted(counts.items()))
+
+
+def _section(title: str, rows: Iterator[tuple[str, object]]) -> None:
+    print(title, flush=True)
+    for name, value in rows:
+        print(f"  {name:<32}{value!s:>10}", flush=True)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A process in which the embedded AWS runs one function."""
+
+    pid: int
+    function: str
+    running: bool
+
+
+def workers() -> list[Worker]:
+    """Those of the embedded AWS that this process started, and of no other."""
+    parents, states = _processes()
+    children = defaultdict(list)
+    for pid, parent in parents.items():
+        children[parent].append(pid)
+    # Ours: the tether, below it the embedded AWS, below that its workers.
+    found = [
+        worker
+        for tether in children[os.getpid()]
+        for server in children[tether]
+        for worker in children[server]
+    ]
+    return [
+        Worker(pid, _function(pid), running=states[pid].startswith("R"))
+        for pid in found
+        if not states[pid].startswith("Z")  # killed before, and not yet missed
+    ]
+
+
+def _processes() -> tuple[dict[int, int], dict[int, str]]:
+    """Parent and state of every process."""
+    rows: list[list[str]] = []
+    if Path("/proc/self/stat").exists():
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):  # it has ended
+                state, parent = path.read_text().rpartition(")")[2].split()[:2]
+                rows.append([path.parent.name, parent, state])
+    else:
+        listing = subprocess.run(
+            ["ps", "-A", "-o", "pid=,ppid=,stat="],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        rows = [line.split() for line in listing.stdout.splitlines()]
+    parents = {int(pid): int(parent) for pid, parent, _ in rows}
+    return parents, {int(pid): state for pid, _, state in rows}
+
+
+def _function(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+            name, _, value = entry.partition(b"=")
+            if name == b"AWS_LAMBDA_FUNCTION_NAME":
+                return value.decode()
+    return ""
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)

@@ -1,0 +1,77 @@
+"""`ops callbacks rotate`: a new signing secret for a tenant's callbacks."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+from darkroom.adapters.dynamodb import DynamoControls
+from darkroom.adapters.items import attribute, to_item
+
+from ops.keys import TENANT
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ops.deployment import Deployment
+
+LONGEST_OVERLAP_H = 24 * 30
+
+
+class RotationRefusedError(Exception):
+    """The secret cannot be rotated as asked. The text is for the operator."""
+
+
+def rotate(dynamodb: Any, table: str, tenant: str, overlap_hours: float) -> tuple[int, int]:
+    """The new version, and until when (milliseconds) the one before signs beside it.
+
+    Only one secret can be the one before: while an earlier overlap lasts, a rotation is refused,
+    unless `overlap_hours` is 0: a secret that leaked must go at once. Raises RotationRefusedError.
+    """
+    if not TENANT.fullmatch(tenant):
+        raise RotationRefusedError(f"No tenant can be called {tenant!r}.")
+    if not 0 <= overlap_hours <= LONGEST_OVERLAP_H:
+        raise RotationRefusedError(f"The overlap is 0 to {LONGEST_OVERLAP_H} hours.")
+    now = time.time_ns() // 1_000_000
+    held = DynamoControls(dynamodb, table).secret_version(tenant)
+    if now < held.previous_until and overlap_hours:
+        ends = datetime.fromtimestamp(held.previous_until / 1000, UTC)
+        raise RotationRefusedError(
+            f"The last rotation's overlap lasts until {ends:%Y-%m-%d %H:%M}Z: wait, or give "
+            "--overlap-hours 0, which ends the older secret now."
+        )
+    until = now + int(overlap_hours * 3_600_000)
+    try:
+        dynamodb.update_item(
+            TableName=table,
+            Key=to_item({"pk": f"TENANT#{tenant}"}),
+            UpdateExpression="SET secret_version = :new, previous_until = :until",
+            ConditionExpression="attribute_not_exists(secret_version) OR secret_version = :old",
+            ExpressionAttributeValues={
+                ":new": attribute(held.current + 1),
+                ":old": attribute(held.current),
+                ":until": attribute(until),
+            },
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            raise
+        raise RotationRefusedError("Somebody else has just rotated it.") from None
+    return held.current + 1, until
+
+
+def command(deployment: Deployment, given: argparse.Namespace) -> int:
+    """Rotate, and say where the tenant finds the new secret, which is not shown here."""
+    version, until = rotate(
+        deployment.client("dynamodb"),
+        deployment.outputs["ControlsTable"],
+        given.tenant,
+        given.overlap_hours,
+    )
+    ends = datetime.fromtimestamp(until / 1000, UTC)
+    print(f"Callbacks of tenant {given.tenant} are now signed with secret version {version}.")
+    print(f"The one before signs beside it until {ends:%Y-%m-%d %H:%M}Z.")
+    print("The tenant reads the new one from GET /v1/webhooks/default/secret.")
+    return 0

@@ -1,0 +1,234 @@
+"""What a deployment needs besides its stacks: made where it is missing, checked at every run."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from darkroom.domain.keys import new_token
+
+from ops import cdn_key
+from ops.deployment import SetupError
+from ops.keys import list_keys, put_key
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ops.deployment import Deployment
+
+FIRST_TENANT = "default"
+"""Whose the first API key is, unless --tenant says otherwise."""
+CHECK_KEY = "darkroom-setup/{}.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that was looked at."""
+
+    name: str
+    state: str
+    """`made`, `kept`, `ok`, `missing` or `failed`; the last two make the command fail."""
+    text: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `setup` understands besides the stage."""
+    parser.add_argument(
+        "--keys-only",
+        action="store_true",
+        help="make the CDN's key pair and print its public half; needs no stacks",
+    )
+    parser.add_argument(
+        "--replicate-token-stdin",
+        action="store_true",
+        help="read Replicate's token from the first line of stdin, not from REPLICATE_API_TOKEN",
+    )
+    parser.add_argument("--tenant", help=f"whose API key to make (default: {FIRST_TENANT})")
+    parser.add_argument("--json", action="store_true")
+
+
+def command(deployment: Deployment, given: argparse.Namespace) -> int:
+    """`python -m ops setup`: 0 where all is there and answers. May be run at any time."""
+    stage = "local" if given.local else given.stage
+    if given.keys_only:
+        public_key, made = cdn_key.ensure(deployment, stage)
+        if made:
+            _say(f"made the CDN's key pair, in the secret {cdn_key.secret_name(stage)}")
+        print(json.dumps({"public_key": public_key}) if given.json else public_key, end="")
+        return 0
+    with httpx.Client(trust_env=deployment.endpoint is None, timeout=20) as http:
+        setup = Setup(deployment, http, stage)
+        setup.run(_given_token(given, setup), given.tenant)
+    failed = [step for step in setup.steps if step.state in {"missing", "failed"}]
+    if given.json:
+        print(json.dumps({"steps": [asdict(s) for s in setup.steps], "token": setup.token}))
+    elif setup.token:
+        print("An API key was made. Its token is not shown again:")
+        print(setup.token)
+    return 1 if failed else 0
+
+
+def _given_token(given: argparse.Namespace, setup: Setup) -> str | None:
+    if given.replicate_token_stdin:
+        return sys.stdin.readline().strip() or None
+    # A token of the developer's shell is for the real Replicate, and not for the emulated one.
+    return None if setup.deployment.emulator else os.environ.get("REPLICATE_API_TOKEN")
+
+
+class Setup:
+    """One run over a deployment; `steps` tells what it did, `token` is a new API key's."""
+
+    def __init__(self, deployment: Deployment, http: httpx.Client, stage: str) -> None:
+        self.deployment = deployment
+        self.steps: list[Step] = []
+        self.token: str | None = None
+        self._http = http
+        self._stage = stage
+        self._secrets = deployment.client("secretsmanager")
+        self.told = _environment(deployment, "Submit")
+        """What the functions are told: the addresses that this deployment really uses."""
+
+    def run(self, replicate_token: str | None, tenant: str | None) -> None:
+        """Everything, in the order in which one thing needs another. Raises SetupError."""
+        if self.told.get("CDN_DOMAIN"):
+            self._name_cdn_key()
+        token = self._store_replicate_token(replicate_token)
+        if token:
+            self._store_webhook_secret(token)
+        self._make_first_key(tenant)
+        self._check_api()
+        if self.told.get("CDN_DOMAIN"):
+            self._check_cdn()
+
+    def _done(self, name: str, state: str, text: str) -> None:
+        self.steps.append(Step(name, state, text))
+        _say(f"{state:<8}{name}: {text}")
+
+    # The CDN's key
+
+    def _name_cdn_key(self) -> None:
+        key_id, made = cdn_key.name_it(self.deployment, self._stage)
+        if key_id:
+            self._done("CDN key", "made" if made else "kept", f"CloudFront calls it {key_id}")
+        else:
+            text = "the stage was deployed with another one: run `make deploy` again"
+            self._done("CDN key", "failed", text)
+
+    # Replicate
+
+    def _store_replicate_token(self, given: str | None) -> str | None:
+        name = self.deployment.outputs["ReplicateTokenSecret"]
+        stored = (self.deployment.secret(name) or "").strip()
+        token = given or stored
+        if not token:
+            text = "set REPLICATE_API_TOKEN, or pipe it in with --replicate-token-stdin"
+            self._done("Replicate token", "missing", text)
+            return None
+        account = self._ask_replicate("/v1/account", token)
+        if token != stored:
+            self._secrets.put_secret_value(SecretId=name, SecretString=token)
+        whose = f"of the account {account.get('username', 'without a name')}"
+        self._done("Replicate token", "kept" if token == stored else "made", whose)
+        return token
+
+    def _store_webhook_secret(self, token: str) -> None:
+        name = self.deployment.outputs["ReplicateWebhookSecret"]
+        current = self._ask_replicate("/v1/webhooks/default/secret", token).get("key")
+        if not isinstance(current, str) or not current.startswith("whsec_"):
+            raise SetupError("Replicate gave no secret that signs its webhooks.")
+        stored = _fields(self.deployment.secret(name))
+        if stored.get("current") == current:
+            self._done("webhook secret", "kept", "the one that Replicate signs with")
+            return
+        # What Replicate signed before is still on its way.
+        pair = {"current": current} | (
+            {"previous": stored["current"]} if stored.get("current") else {}
+        )
+        self._secrets.put_secret_value(SecretId=name, SecretString=json.dumps(pair))
+        self._done("webhook secret", "made", "fetched from Replicate")
+
+    def _ask_replicate(self, path: str, token: str) -> dict[str, Any]:
+        url = self.told["REPLICATE_URL"] + path
+        try:
+            answer = self._http.get(url, headers={"Authorization": f"Bearer {token}"})
+        except httpx.HTTPError as error:
+            raise SetupError(f"{url} cannot be reached: {type(error).__name__}") from None
+        if answer.status_code == 401:
+            raise SetupError("Replicate does not know this token; nothing was stored.")
+        if answer.status_code != 200:
+            raise SetupError(f"{url} answered {answer.status_code}.")
+        return _fields(answer.text)
+
+    # Ours
+
+    def _make_first_key(self, tenant: str | None) -> None:
+        dynamodb, table = self.deployment.client("dynamodb"), self.deployment.outputs
+        tenants = {row["tenant"] for row in list_keys(dynamodb, table["ControlsTable"])}
+        if tenant in tenants or (tenant is None and tenants):
+            self._done("API key", "kept", f"of {', '.join(sorted(tenants))}")
+            return
+        self.token = new_token()
+        wanted = tenant or FIRST_TENANT
+        put_key(dynamodb, table["ControlsTable"], self.token, tenant=wanted, name="setup")
+        self._done("API key", "made", f"of tenant {wanted}")
+
+    # Reachability
+
+    def _check_api(self) -> None:
+        url = self.told["PUBLIC_URL"]
+        self._expect("API", 401, "GET", f"{url}/v1/predictions", "refuses a call without a key")
+        self._expect(
+            "webhooks", 401, "POST", f"{url}/hooks/replicate/0", "refused where nothing is signed"
+        )
+
+    def _check_cdn(self) -> None:
+        """Put a file beside the outputs and read it as a client would."""
+        s3, bucket = self.deployment.client("s3"), self.deployment.outputs["OutputsBucket"]
+        signer = cdn_key.signer(self.deployment, self._stage, self.told["CDN_DOMAIN"])
+        if signer is None:
+            return  # said already
+        key = CHECK_KEY.format(secrets.token_hex(8))
+        s3.put_object(Bucket=bucket, Key=key, Body=b"darkroom")
+        try:
+            url = signer.output_url(key)
+            self._expect("CDN, signed", 200, "GET", url, "serves a file of the bucket")
+            bare = url.partition("?")[0]
+            self._expect("CDN, unsigned", 403, "GET", bare, "refuses one without a signature")
+        finally:
+            s3.delete_object(Bucket=bucket, Key=key)
+
+    def _expect(self, name: str, status: int, method: str, url: str, text: str) -> None:
+        try:
+            found = self._http.request(method, url).status_code
+        except httpx.HTTPError as error:
+            self._done(name, "failed", f"cannot be reached: {type(error).__name__}")
+            return
+        if found == status:
+            self._done(name, "ok", text)
+        else:
+            text = f"answered {found} and not {status}; a change needs some minutes to arrive"
+            self._done(name, "failed", text)
+
+
+def _environment(deployment: Deployment, function: str) -> dict[str, str]:
+    found = deployment.client("lambda").get_function_configuration(
+        FunctionName=deployment.outputs[f"Function{function}"]
+    )
+    return dict(found["Environment"]["Variables"])
+
+
+def _fields(text: str | None) -> dict[str, Any]:
+    try:
+        value = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

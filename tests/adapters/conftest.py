@@ -1,0 +1,173 @@
+"""Every port twice: its fake, and its adapter over AWS as moto plays it in this process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from darkroom.adapters.dynamodb import DynamoControls, DynamoDeliveries, DynamoPredictions
+from darkroom.adapters.http import Client
+from darkroom.adapters.queues import EventBridgeBus, SqsQueue
+from darkroom.adapters.s3 import S3Outputs, S3Uploads
+from moto import mock_aws
+from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
+
+from tests.fakes import (
+    FakeControls,
+    FakeDeliveries,
+    FakeOutputs,
+    FakePredictions,
+    FakeUploads,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from darkroom.adapters.http import Guard
+    from darkroom.ports import Controls, DeliveryStore, OutputStore, PredictionStore, UploadStore
+
+
+@pytest.fixture(autouse=True)
+def _this_machine_only() -> Iterator[None]:
+    """Servers of the tests' own on the loopback address, and no other."""
+    socket_allow_hosts(["127.0.0.1"])
+    yield
+    enable_socket()
+
+
+@pytest.fixture(autouse=True)
+def _no_connection_is_left_open(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close every HTTP client of a test: a function keeps its own for as long as it lives."""
+    made: list[Client] = []
+    init = Client.__init__
+
+    def tracked(self: Client, guard: Guard | None = None) -> None:
+        init(self, guard)
+        made.append(self)
+
+    monkeypatch.setattr(Client, "__init__", tracked)
+    yield
+    for client in made:
+        client.http.close()
+
+
+@dataclass
+class Aws:
+    """Clients of moto, with Darkroom's tables and buckets made as the stacks make them."""
+
+    dynamodb: Any
+    s3: Any
+    sqs: Any
+    events: Any
+    secretsmanager: Any
+
+
+@pytest.fixture(scope="session")
+def clients() -> Aws:
+    """Made once, since loading their models is what takes time; moto works below them."""
+    once = Config(retries={"max_attempts": 1})
+    services = ("dynamodb", "s3", "sqs", "events", "secretsmanager")
+    return Aws(*(boto3.client(service, config=once) for service in services))
+
+
+@pytest.fixture
+def aws(clients: Aws) -> Iterator[Aws]:
+    # moto answers below the socket: with none to open, nothing can reach AWS by mistake.
+    disable_socket()
+    with mock_aws():
+        _make_tables(clients.dynamodb)
+        for bucket in ("outputs", "uploads"):
+            clients.s3.create_bucket(
+                Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+            )
+        yield clients
+    enable_socket()
+
+
+def _make_tables(dynamodb: Any) -> None:
+    due = _index("due", due_shard="N", due_at="N")
+    _table(dynamodb, "predictions", [due, _index("tenant", tenant="S", created_at="N")], id="S")
+    _table(dynamodb, "deliveries", [due], prediction="S", event="S")
+    _table(dynamodb, "controls", [], pk="S")
+
+
+_TYPES = {"due_shard": "N", "due_at": "N", "tenant": "S", "created_at": "N"}
+
+
+def _keys(names: dict[str, str]) -> list[dict[str, str]]:
+    kinds = ("HASH", "RANGE")
+    return [{"AttributeName": n, "KeyType": kind} for n, kind in zip(names, kinds, strict=False)]
+
+
+def _index(name: str, **keys: str) -> dict[str, Any]:
+    return {
+        "IndexName": name,
+        "KeySchema": _keys(keys),
+        "Projection": {"ProjectionType": "KEYS_ONLY"},
+    }
+
+
+def _table(dynamodb: Any, name: str, indexes: list[dict[str, Any]], **keys: str) -> None:
+    names = {key["AttributeName"] for index in indexes for key in index["KeySchema"]}
+    attributes = {**keys, **{n: _TYPES[n] for n in names}}
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=_keys(keys),
+        AttributeDefinitions=[
+            {"AttributeName": n, "AttributeType": kind} for n, kind in attributes.items()
+        ],
+        BillingMode="PAY_PER_REQUEST",
+        **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
+    )
+
+
+BOTH = pytest.fixture(params=["fake", "moto"])
+
+
+def _real(request: pytest.FixtureRequest) -> Aws | None:
+    return request.getfixturevalue("aws") if request.param == "moto" else None
+
+
+@BOTH
+def store(request: pytest.FixtureRequest) -> PredictionStore:
+    aws = _real(request)
+    return DynamoPredictions(aws.dynamodb, "predictions", "controls") if aws else FakePredictions()
+
+
+@BOTH
+def deliveries(request: pytest.FixtureRequest) -> DeliveryStore:
+    aws = _real(request)
+    return DynamoDeliveries(aws.dynamodb, "deliveries") if aws else FakeDeliveries()
+
+
+@BOTH
+def controls(request: pytest.FixtureRequest) -> Controls:
+    aws = _real(request)
+    return DynamoControls(aws.dynamodb, "controls") if aws else FakeControls()
+
+
+@BOTH
+def outputs(request: pytest.FixtureRequest) -> OutputStore:
+    aws = _real(request)
+    return S3Outputs(aws.s3, "outputs") if aws else FakeOutputs()
+
+
+@BOTH
+def uploads(request: pytest.FixtureRequest) -> UploadStore:
+    aws = _real(request)
+    return S3Uploads(aws.s3, "uploads") if aws else FakeUploads()
+
+
+@pytest.fixture
+def queue(aws: Aws) -> tuple[SqsQueue, str]:
+    url = aws.sqs.create_queue(QueueName="queue")["QueueUrl"]
+    return SqsQueue(aws.sqs, url), url
+
+
+@pytest.fixture
+def bus(aws: Aws) -> EventBridgeBus:
+    aws.events.create_event_bus(Name="bus")
+    return EventBridgeBus(aws.events, "bus")

@@ -1,0 +1,441 @@
+"""PredictionStore: the same promises of the fake and of DynamoDB."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+from darkroom.adapters.dynamodb import DynamoPredictions
+from darkroom.domain.errors import (
+    AlreadyExists,
+    Conflict,
+    IdempotencyKeyUsed,
+    ProviderIdTaken,
+)
+from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, State
+from darkroom.ports import Due, IdempotencyKey
+
+from tests.fakes import ItemTooLarge
+
+if TYPE_CHECKING:
+    from darkroom.ports import PredictionStore
+
+    from tests.adapters.conftest import Aws
+
+T = 1_800_000_000_000
+
+
+def name(number: int) -> str:
+    return f"{number:026d}"
+
+
+def record(number: int = 1, **changes: Any) -> Prediction:
+    new = Prediction(
+        id=name(number),
+        tenant="acme",
+        created_at=T,
+        model="owner/name",
+        version=None,
+        input="{}",
+        deadline=T + 60_000,
+        typical_ms=1000,
+        expires_at=T // 1000 + 86_400,
+        updated_at=T,
+        due_at=T + 5000,
+        create=Create(1, CreateState.IN_FLIGHT, T, T + 13_000),
+    )
+    return replace(new, **changes)
+
+
+def following(before: Prediction, **changes: Any) -> Prediction:
+    return replace(before, revision=before.revision + 1, **changes)
+
+
+FULL = record(
+    7,
+    tenant="Ac.me_1-x",
+    version="f" * 64,
+    input=json.dumps({"prompt": "Dackel 🐕\0\x1b\u2028", "seed": 10**60, "x": [0.1, 1e300, None]}),
+    uploads={"/image": "acme/inputs/7/0", "/a~1b/0": "acme/files/ü"},
+    webhook="https://client.example/?a=b",
+    webhook_events=("start", "completed"),
+    fingerprint="0" * 64,
+    revision=9,
+    state=State.SUCCEEDED,
+    create=Create(3, CreateState.REFUSED, T, T + 1, not_before=T + 2, parked=True),
+    provider_id="p" * 26,
+    extra_provider_ids=("q" * 26, "r" * 26),
+    stream_url="https://stream.replicate.com/x",
+    output=json.dumps(["https://replicate.delivery/x.png"]),
+    logs="ä" * 1000,
+    log_size=5_000_000,
+    error="",
+    code=Code.OUTPUT_EXPIRED,
+    metrics='{"predict_time":1.25}',
+    started_at="2027-01-15T08:00:00.000001Z",
+    completed_at="2027-01-15T08:00:01Z",
+    finished_at=T + 1000,
+    polls=4,
+    next_poll_at=T + 4,
+    store_attempts=2,
+    next_store_at=T + 5,
+    files=(
+        File("acme/2027/01/7/0.png", "a" * 64, 123, "image/png", 2, 3),
+        File("acme/2027/01/7/1.mp4", "b" * 64, 10**12, "video/mp4"),
+    ),
+    told_output_at=T + 8,
+    told_logs_at=T + 9,
+    cancel_requested_at=T + 6,
+    cancel_by_deadline=True,
+    next_cancel_at=T + 7,
+    effects_done=True,
+)
+
+
+# Round trip
+
+
+def test_every_field_of_the_full_record_differs_from_its_default() -> None:
+    """So that the next test misses no field, those to come included."""
+    empty = record()
+    same = [f.name for f in fields(Prediction) if getattr(FULL, f.name) == getattr(empty, f.name)]
+    required = {"created_at", "model", "deadline", "typical_ms", "expires_at", "updated_at"}
+    assert set(same) == {*required, "due_at"}
+
+
+@pytest.mark.parametrize("given", [FULL, record()], ids=["full", "least"])
+def test_a_record_comes_back_as_it_was_written(store: PredictionStore, given: Prediction) -> None:
+    store.insert(given)
+    assert store.get(given.id) == given
+    assert store.get_many([given.id]) == [given]
+
+
+def test_what_is_read_is_a_copy(store: PredictionStore) -> None:
+    store.insert(FULL)
+    read = store.get(FULL.id)
+    assert read is not None
+    read.uploads["/other"] = "x"
+    assert store.get(FULL.id) == FULL
+
+
+def test_an_unknown_id(store: PredictionStore) -> None:
+    assert store.get(name(404)) is None
+    assert store.get_many([name(404)]) == []
+    assert store.get_many([]) == []
+
+
+def test_a_record_above_400_kb_is_refused_and_nothing_is_written(store: PredictionStore) -> None:
+    with pytest.raises((ItemTooLarge, ClientError)):
+        store.insert(record(logs="x" * 420_000))
+    assert store.get(name(1)) is None
+
+
+def test_a_record_just_below_400_kb_is_written(store: PredictionStore) -> None:
+    large = record(logs="x" * 400_000)
+    store.insert(large)
+    assert store.get(large.id) == large
+
+
+# Insert
+
+
+def test_an_id_is_inserted_once(store: PredictionStore) -> None:
+    store.insert(record())
+    with pytest.raises(AlreadyExists):
+        store.insert(record(tenant="other"))
+    assert store.get(name(1)) == record()
+
+
+def test_our_own_insert_may_be_repeated(store: PredictionStore) -> None:
+    store.insert(record())
+    store.insert(record())
+    assert store.get(name(1)) == record()
+
+
+KEY = IdempotencyKey("IDEM#k", T // 1000 + 86_400)
+
+
+def test_an_idempotency_key_makes_one_record(store: PredictionStore) -> None:
+    store.insert(record(1, fingerprint="f1"), KEY)
+    with pytest.raises(IdempotencyKeyUsed) as used:
+        store.insert(record(2, fingerprint="f2"), KEY)
+    assert (used.value.prediction, used.value.fingerprint) == (name(1), "f1")
+    assert store.get(name(2)) is None
+
+
+def test_an_insert_with_its_own_key_may_be_repeated(store: PredictionStore) -> None:
+    store.insert(record(), KEY)
+    store.insert(record(), KEY)
+    assert store.get(name(1)) == record()
+
+
+def test_an_expired_idempotency_key_counts_as_absent(store: PredictionStore) -> None:
+    store.insert(record(1), KEY)
+    later = record(2, created_at=KEY.expires_at * 1000)
+    store.insert(later, IdempotencyKey(KEY.id, KEY.expires_at + 86_400))
+    assert store.get(name(2)) == later
+
+
+def test_a_taken_id_does_not_use_the_key_up(store: PredictionStore) -> None:
+    store.insert(record(1))
+    with pytest.raises(AlreadyExists):
+        store.insert(record(1, tenant="other"), KEY)
+    store.insert(record(2), KEY)
+    assert store.get(name(2)) == record(2)
+
+
+# Commit
+
+
+def test_a_commit_replaces_the_whole_record(store: PredictionStore) -> None:
+    store.insert(record(1, logs="old", webhook="https://x.example/"))
+    after = following(record(1), state=State.PROCESSING, provider_id="p1")
+    store.commit(after)
+    assert store.get(name(1)) == after
+
+
+def test_a_lost_commit_carries_what_is_stored(store: PredictionStore) -> None:
+    store.insert(record())
+    won = following(record(), logs="won")
+    store.commit(won)
+    with pytest.raises(Conflict) as lost:
+        store.commit(following(record(), logs="lost"))
+    assert lost.value.current == won
+    assert store.get(name(1)) == won
+
+
+@pytest.mark.parametrize("revision", [1, 3, 9])
+def test_only_the_very_next_revision_is_taken(store: PredictionStore, revision: int) -> None:
+    store.insert(record())
+    with pytest.raises(Conflict) as lost:
+        store.commit(record(revision=revision, logs="x"))
+    assert lost.value.current == record()
+
+
+def test_our_own_commit_may_be_repeated(store: PredictionStore) -> None:
+    store.insert(record())
+    store.commit(following(record()))
+    store.commit(following(record()))
+
+
+def test_a_record_that_is_gone_is_a_conflict_with_nothing(store: PredictionStore) -> None:
+    with pytest.raises(Conflict) as lost:
+        store.commit(following(record()))
+    assert lost.value.current is None
+    assert store.get(name(1)) is None
+
+
+def test_a_commit_above_400_kb_changes_nothing(store: PredictionStore) -> None:
+    store.insert(record())
+    with pytest.raises((ItemTooLarge, ClientError)):
+        store.commit(following(record(), logs="x" * 420_000))
+    assert store.get(name(1)) == record()
+
+
+# Provider ids
+
+
+def test_a_provider_id_has_one_owner(store: PredictionStore) -> None:
+    for number in (1, 2):
+        store.insert(record(number))
+    store.commit(following(record(1), provider_id="p1"), claims_provider_id=True)
+    with pytest.raises(ProviderIdTaken) as taken:
+        store.commit(following(record(2), provider_id="p1"), claims_provider_id=True)
+    assert taken.value.owner == name(1)
+    assert store.get(name(2)) == record(2)
+    assert store.owner_of("p1") == name(1)
+    assert store.owner_of("p2") is None
+
+
+def test_a_claim_that_loses_the_record_claims_nothing(store: PredictionStore) -> None:
+    store.insert(record())
+    won = following(record(), logs="won")
+    store.commit(won)
+    with pytest.raises(Conflict) as lost:
+        store.commit(following(record(), provider_id="p1"), claims_provider_id=True)
+    assert not isinstance(lost.value, ProviderIdTaken)
+    assert lost.value.current == won
+    assert store.owner_of("p1") is None
+
+
+def test_our_own_claim_may_be_repeated(store: PredictionStore) -> None:
+    store.insert(record())
+    bound = following(record(), provider_id="p1")
+    store.commit(bound, claims_provider_id=True)
+    store.commit(bound, claims_provider_id=True)
+    store.commit(following(bound), claims_provider_id=True)
+    assert store.owner_of("p1") == name(1)
+
+
+def test_a_commit_without_a_claim_leaves_no_owner(store: PredictionStore) -> None:
+    store.insert(record())
+    store.commit(following(record(), provider_id="p1"))
+    assert store.owner_of("p1") is None
+
+
+# Due
+
+
+def test_due_is_sparse_ordered_and_limited(store: PredictionStore) -> None:
+    for number in range(40):
+        at = None if number % 4 == 0 else T + number
+        store.insert(record(number, due_at=at))
+    due = store.due(T + 30, 100)
+    assert [key.due_at for key in due] == [T + n for n in range(31) if n % 4]
+    assert all(key == Due(name(key.due_at - T), key.due_at) for key in due)
+    assert store.due(T + 30, 5) == due[:5]
+    assert store.due(T, 100) == []
+
+
+def test_a_record_leaves_due_with_its_time(store: PredictionStore) -> None:
+    store.insert(record())
+    store.commit(following(record(), due_at=None))
+    assert store.due(T + 10**9, 10) == []
+
+
+def test_a_record_is_claimed_once_and_keeps_its_revision(store: PredictionStore) -> None:
+    store.insert(FULL)
+    (key,) = store.due(T + 5000, 10)
+    claimed = store.claim(key, T + 60_000)
+    assert claimed == replace(FULL, due_at=T + 60_000)
+    assert store.claim(key, T + 70_000) is None
+    assert store.get(FULL.id) == claimed
+    assert store.due(T + 5000, 10) == []
+    assert store.due(T + 60_000, 10) == [Due(FULL.id, T + 60_000)]
+
+
+def test_a_claim_does_not_stand_in_the_way_of_news(store: PredictionStore) -> None:
+    store.insert(record())
+    store.claim(Due(name(1), T + 5000), T + 60_000)
+    after = following(record(), logs="news")
+    store.commit(after)
+    assert store.get(name(1)) == after
+
+
+@pytest.mark.parametrize(
+    "key", [Due(name(1), T), Due(name(1), T + 9000), Due(name(404), T + 5000)]
+)
+def test_a_stale_key_claims_nothing(store: PredictionStore, key: Due) -> None:
+    store.insert(record())
+    assert store.claim(key, T + 60_000) is None
+    assert store.get(name(1)) == record()
+    assert store.get(name(404)) is None
+
+
+def test_a_claim_makes_no_record_that_was_not_due_due_again(store: PredictionStore) -> None:
+    store.insert(record(due_at=None))
+    assert store.claim(Due(name(1), T + 5000), T + 60_000) is None
+    assert store.due(T + 10**9, 10) == []
+
+
+def test_effects_done_takes_the_record_out_of_due(store: PredictionStore) -> None:
+    store.insert(record())
+    store.mark_effects_done(record())
+    assert store.get(name(1)) == record(due_at=None, effects_done=True)
+    assert store.due(T + 10**9, 10) == []
+
+
+def test_effects_done_holds_for_the_same_revision_only(store: PredictionStore) -> None:
+    store.insert(record())
+    after = following(record())
+    store.commit(after)
+    store.mark_effects_done(record())
+    store.mark_effects_done(record(404))
+    assert store.get(name(1)) == after
+    assert store.get(name(404)) is None
+
+
+# Lists
+
+
+def test_a_list_is_newest_first_over_all_pages(store: PredictionStore) -> None:
+    for number in range(7):
+        store.insert(record(number, created_at=T + number // 2))
+    store.insert(record(50, tenant="other"))
+    store.insert(record(51, tenant="acm"))
+    seen: list[str] = []
+    after: tuple[int, str] | None = None
+    for _ in range(10):
+        page = store.list_ids("acme", after, 3)
+        assert len(page.ids) <= 3
+        seen += page.ids
+        after = page.next
+        if after is None:
+            break
+    assert after is None
+    assert sorted(seen) == [name(number) for number in range(7)]
+    times = [int(id_) // 2 for id_ in seen]
+    assert times == sorted(times, reverse=True)
+
+
+def test_a_list_goes_on_behind_a_record_that_is_gone(store: PredictionStore) -> None:
+    for number in (1, 2, 4):
+        store.insert(record(number, created_at=T + number))
+    page = store.list_ids("acme", (T + 3, name(3)), 10)
+    assert page.ids == [name(2), name(1)]
+
+
+def test_a_tenant_without_records(store: PredictionStore) -> None:
+    page = store.list_ids("acme", None, 10)
+    assert (page.ids, page.next) == ([], None)
+
+
+def test_get_many_keeps_the_order_and_leaves_out_the_unknown(store: PredictionStore) -> None:
+    for number in range(120):
+        store.insert(record(number))
+    wanted = [name(number) for number in range(119, -1, -1)]
+    found = store.get_many([wanted[0], name(404), *wanted[1:]])
+    assert [each.id for each in found] == wanted
+
+
+def test_recent_ids_are_those_since_a_time(store: PredictionStore) -> None:
+    for number in range(5):
+        store.insert(record(number, created_at=T + number))
+    store.insert(record(9, tenant="other", created_at=T + 9))
+    assert store.recent_ids("acme", T + 2, 10) == [name(4), name(3), name(2)]
+    assert store.recent_ids("acme", T + 2, 2) == [name(4), name(3)]
+    assert store.recent_ids("acme", T + 5, 10) == []
+
+
+# DynamoDB alone
+
+
+@pytest.fixture
+def real(aws: Aws) -> DynamoPredictions:
+    return DynamoPredictions(aws.dynamodb, "predictions", "controls")
+
+
+def test_a9_input_numbers_never_become_dynamodb_numbers(aws: Aws, real: DynamoPredictions) -> None:
+    """boto3 and DynamoDB each refuse some of what JSON allows, and moto refuses less."""
+    real.insert(FULL)
+    (item,) = aws.dynamodb.scan(TableName="predictions")["Items"]
+    assert [set(item[n]) for n in ("input", "metrics", "output")] == [{"S"}] * 3
+
+
+def test_attributes_of_a_later_version_are_ignored(aws: Aws, real: DynamoPredictions) -> None:
+    real.insert(record())
+    aws.dynamodb.update_item(
+        TableName="predictions",
+        Key={"id": {"S": name(1)}},
+        UpdateExpression="SET from_the_future = :x",
+        ExpressionAttributeValues={":x": {"NULL": True}},
+    )
+    assert real.get(name(1)) == record()
+
+
+def test_an_outage_is_raised_and_not_taken_for_a_conflict(aws: Aws) -> None:
+    nowhere = DynamoPredictions(aws.dynamodb, "missing", "controls")
+    for call in (
+        lambda: nowhere.insert(record()),
+        lambda: nowhere.insert(record(), KEY),
+        lambda: nowhere.commit(following(record())),
+        lambda: nowhere.commit(following(record(), provider_id="p"), claims_provider_id=True),
+        lambda: nowhere.claim(Due(name(1), T), T),
+        lambda: nowhere.mark_effects_done(record()),
+    ):
+        with pytest.raises(ClientError) as outage:
+            call()
+        assert outage.value.response["Error"]["Code"] == "ResourceNotFoundException"

@@ -1,0 +1,168 @@
+"""ManagedSecrets: what counts as set, how often AWS is asked, and that no value leaks."""
+
+from __future__ import annotations
+
+import base64
+import json
+import traceback
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aws_lambda_powertools.utilities.parameters.secrets import SecretsProvider
+from darkroom.adapters import secrets as secrets_
+from darkroom.adapters.secrets import ManagedSecrets
+from darkroom.domain.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.adapters.conftest import Aws
+
+KEY, OLD = b"k" * 32, b"o" * 32
+
+
+def whsec(key: bytes) -> str:
+    return "whsec_" + base64.b64encode(key).decode()
+
+
+@dataclass
+class Counting(SecretsProvider):
+    """Counts what reaches Secrets Manager, below the cache."""
+
+    client: Any
+    reads: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__(boto3_client=self.client)
+
+    def _get(self, name: str, **options: Any) -> Any:
+        self.reads.append(name)
+        return super()._get(name, **options)
+
+
+@pytest.fixture
+def made(aws: Aws) -> Callable[..., ManagedSecrets]:
+    def make(value: str | bytes | None = None) -> ManagedSecrets:
+        if isinstance(value, bytes):
+            aws.secretsmanager.create_secret(Name="s", SecretBinary=value)
+        elif value is not None:
+            aws.secretsmanager.create_secret(Name="s", SecretString=value)
+        return ManagedSecrets(Counting(aws.secretsmanager), "s", "s", "s", "s", "s")
+
+    return make
+
+
+def test_the_token_without_the_line_break_of_a_shell(made: Callable[..., ManagedSecrets]) -> None:
+    assert made("r8_token\n").replicate_token() == "r8_token"
+
+
+def test_webhook_keys_current_first(made: Callable[..., ManagedSecrets]) -> None:
+    secrets = made(json.dumps({"current": whsec(KEY), "previous": whsec(OLD)}))
+    assert secrets.webhook_keys() == (KEY, OLD)
+
+
+def test_previous_is_optional(made: Callable[..., ManagedSecrets]) -> None:
+    assert made(json.dumps({"current": whsec(KEY), "previous": ""})).webhook_keys() == (KEY,)
+
+
+def test_link_and_callback_keys(made: Callable[..., ManagedSecrets]) -> None:
+    secrets = made(json.dumps({"current": "k" * 32, "previous": "o" * 40}))
+    assert secrets.link_keys() == (b"k" * 32, b"o" * 40)
+    assert len(secrets.callback_key()) > 32
+
+
+def test_the_cdns_key_and_its_id(made: Callable[..., ManagedSecrets]) -> None:
+    secrets = made(json.dumps({"key_id": "K1", "private_key": "pem", "more": 1}))
+    assert secrets.cdn_key() == ("K1", "pem")
+
+
+READS: dict[str, Callable[[ManagedSecrets], object]] = {
+    "token": ManagedSecrets.replicate_token,
+    "webhook": ManagedSecrets.webhook_keys,
+    "link": ManagedSecrets.link_keys,
+    "callback": ManagedSecrets.callback_key,
+    "cdn": ManagedSecrets.cdn_key,
+}
+CANARY = "CANARY"
+GARBAGE = {
+    "token": [" \n", f"{CANARY}é", f"{CANARY}\r\nx: y"],
+    "webhook": [
+        CANARY,
+        "[]",
+        "{}",
+        '{"current": 7}',
+        json.dumps({"current": CANARY}),
+        json.dumps({"current": "whsec_" + CANARY}),
+        json.dumps({"current": "whsec_"}),
+        json.dumps({"current": whsec(b"short")}),
+        json.dumps({"current": whsec(KEY), "previous": CANARY}),
+        json.dumps({"previous": CANARY}),
+        whsec(KEY),
+    ],
+    "link": [CANARY, "{}", json.dumps({"current": CANARY}), "x" * 40],
+    "callback": [CANARY, "x" * 31],
+    "cdn": [
+        CANARY,
+        "[]",
+        "{}",
+        "7",
+        json.dumps({"private_key": CANARY}),
+        json.dumps({"key_id": CANARY}),
+        json.dumps({"key_id": "", "private_key": CANARY}),
+        json.dumps({"key_id": 7, "private_key": CANARY}),
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", READS)
+def test_an_unset_secret_is_unavailable(made: Callable[..., ManagedSecrets], kind: str) -> None:
+    with pytest.raises(Unavailable):
+        READS[kind](made())
+
+
+@pytest.mark.parametrize("kind", READS)
+def test_a_binary_secret_is_unavailable(made: Callable[..., ManagedSecrets], kind: str) -> None:
+    with pytest.raises(Unavailable):
+        READS[kind](made(b"k" * 64))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [(kind, value) for kind, values in GARBAGE.items() for value in values]
+)
+def test_garbage_is_unavailable_and_is_not_repeated(
+    made: Callable[..., ManagedSecrets], kind: str, value: str
+) -> None:
+    with pytest.raises(Unavailable) as caught:
+        READS[kind](made(value))
+    shown = "".join(traceback.format_exception(caught.value, chain=True))
+    assert CANARY not in shown
+    assert value.strip() not in str(caught.value) or not value.strip()
+
+
+def test_values_are_cached(made: Callable[..., ManagedSecrets]) -> None:
+    secrets = made(json.dumps({"current": whsec(KEY)}))
+    for _ in range(5):
+        secrets.webhook_keys()
+    assert len(secrets.provider.reads) == 1
+
+
+def test_a_refresh_reads_again_at_most_every_30_seconds(
+    made: Callable[..., ManagedSecrets], aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A forged webhook asks for a refresh: those must not become calls to AWS."""
+    now = [1000.0]
+    monkeypatch.setattr(secrets_.time, "monotonic", lambda: now[0])
+    secrets = made(json.dumps({"current": whsec(OLD)}))
+    assert secrets.webhook_keys() == (OLD,)
+    rotated = json.dumps({"current": whsec(KEY), "previous": whsec(OLD)})
+    aws.secretsmanager.put_secret_value(SecretId="s", SecretString=rotated)
+    assert secrets.webhook_keys() == (OLD,)
+    assert secrets.webhook_keys(refresh=True) == (KEY, OLD)
+    for _ in range(100):
+        now[0] += 0.29
+        assert secrets.webhook_keys(refresh=True) == (KEY, OLD)
+    assert len(secrets.provider.reads) == 2
+    now[0] += 30
+    secrets.webhook_keys(refresh=True)
+    assert len(secrets.provider.reads) == 3

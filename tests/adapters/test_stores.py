@@ -1,0 +1,466 @@
+"""The smaller ports: deliveries, controls, outputs, uploads, queues, the event bus."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import time
+import tracemalloc
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import ANY, Stubber
+from darkroom.adapters.dynamodb import DynamoControls
+from darkroom.adapters.items import to_item
+from darkroom.adapters.queues import EventBridgeBus, EventNotTaken, SqsQueue
+from darkroom.adapters.s3 import PART, S3Forms, S3Outputs, S3Signer
+from darkroom.domain.callbacks import Endpoint
+from darkroom.domain.errors import DownloadFailed
+from darkroom.ports import ApiKey, Attempt, Delivery, RunTime, SecretVersion, StoredObject
+
+from ops.callbacks import RotationRefusedError, rotate
+from tests.fakes import FakeBus, FakeQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from darkroom.ports import Controls, DeliveryStore, OutputStore, UploadStore
+
+    from tests.adapters.conftest import Aws
+
+T = 1_800_000_000_000
+OWED = Delivery(
+    prediction="0" * 25 + "1",
+    event="completed",
+    created_at=T,
+    expires_at=T // 1000 + 60,
+    due_at=T + 1000,
+)
+
+
+# Deliveries
+
+
+def test_a_delivery_is_put_once(deliveries: DeliveryStore) -> None:
+    assert deliveries.put(OWED)
+    assert not deliveries.put(replace(OWED, created_at=T + 1, state="delivered"))
+    assert deliveries.get(OWED.prediction, "completed") == OWED
+    assert deliveries.get(OWED.prediction, "start") is None
+
+
+def test_a_row_is_replaced_by_who_has_seen_it_as_it_is(deliveries: DeliveryStore) -> None:
+    deliveries.put(OWED)
+    claimed = replace(OWED, next_at=T + 9000, due_at=T + 9000)
+    assert deliveries.write(claimed, seen=OWED)
+    assert not deliveries.write(claimed, seen=OWED)
+    assert deliveries.get(OWED.prediction, "completed") == claimed
+    tries = (Attempt(T, 12, None, "no answer"), Attempt(T + 9000, 3, 204))
+    last = replace(
+        claimed, attempts=2, state="delivered", last_status=204, due_at=None, history=tries
+    )
+    assert deliveries.write(last, seen=claimed)
+    assert deliveries.get(OWED.prediction, "completed") == last
+    assert deliveries.due(T + 10**9, 10) == []
+    again = replace(last, state="pending", attempts=0, next_at=0, due_at=T + 5)
+    assert deliveries.write(again, seen=last)
+    assert deliveries.due(T + 5, 10) == [(OWED.prediction, "completed", T + 5)]
+
+
+@pytest.mark.parametrize("other", [{"attempts": 1}, {"next_at": 1}, {"state": "failed"}], ids=str)
+def test_who_has_seen_another_row_changes_nothing(
+    deliveries: DeliveryStore, other: dict[str, Any]
+) -> None:
+    deliveries.put(OWED)
+    assert not deliveries.write(replace(OWED, last_status=500), seen=replace(OWED, **other))
+    assert deliveries.get(OWED.prediction, "completed") == OWED
+
+
+def test_a_write_makes_no_row(deliveries: DeliveryStore) -> None:
+    assert not deliveries.write(OWED, seen=OWED)
+    assert deliveries.get(OWED.prediction, "completed") is None
+
+
+def test_the_sweeps_claim_does_not_hinder_who_has_read_before(deliveries: DeliveryStore) -> None:
+    deliveries.put(OWED)
+    assert deliveries.claim(OWED.prediction, "completed", T + 1000, T + 5000)
+    assert deliveries.write(replace(OWED, state="delivered", due_at=None), seen=OWED)
+
+
+def test_a_predictions_rows_are_listed_without_what_is_frozen(deliveries: DeliveryStore) -> None:
+    events = ["completed", "start", *(f"logs-{n:06d}" for n in range(60))]
+    for event in events:
+        deliveries.put(replace(OWED, event=event, frozen="x" * 40_000))
+    deliveries.put(replace(OWED, prediction="0" * 26))
+    listed = deliveries.of(OWED.prediction, 100)
+    assert [row.event for row in listed] == sorted(events, reverse=True)
+    assert listed[0] == replace(OWED, event="start")
+    assert deliveries.of(OWED.prediction, 5) == listed[:5]
+    assert deliveries.of("1" * 26, 5) == []
+
+
+def test_due_deliveries_are_ordered_and_limited(deliveries: DeliveryStore) -> None:
+    for number in range(9):
+        at = None if number % 3 == 0 else T + number
+        deliveries.put(replace(OWED, prediction=f"{number:026d}", due_at=at))
+    deliveries.put(replace(OWED, prediction=f"{1:026d}", event="start", due_at=T))
+    due = deliveries.due(T + 7, 10)
+    assert [at - T for *_, at in due] == [0, 1, 2, 4, 5, 7]
+    assert due[0] == (f"{1:026d}", "start", T)
+    assert deliveries.due(T + 7, 2) == due[:2]
+
+
+def test_a_delivery_is_claimed_once(deliveries: DeliveryStore) -> None:
+    deliveries.put(OWED)
+    assert deliveries.claim(OWED.prediction, "completed", T + 1000, T + 5000)
+    assert not deliveries.claim(OWED.prediction, "completed", T + 1000, T + 6000)
+    assert deliveries.get(OWED.prediction, "completed") == replace(OWED, due_at=T + 5000)
+    assert not deliveries.claim("0" * 26, "completed", T + 1000, T + 5000)
+    assert deliveries.get("0" * 26, "completed") is None
+
+
+# Controls
+
+
+def test_a_schema_is_kept_as_it_was(controls: Controls) -> None:
+    schema = {"components": {"schemas": {"Input": {"x": [1, 2.5, None, True, "ü", 10**50]}}}}
+    assert controls.cached_schema("v1") is None
+    controls.cache_schema("v1", schema)
+    assert controls.cached_schema("v1") == schema
+    assert controls.cached_schema("v2") is None
+
+
+def test_an_endpoint_is_changed_by_who_has_seen_it_as_it_is(controls: Controls) -> None:
+    well, failing = Endpoint(), Endpoint(failing_since=T)
+    gone = Endpoint(failing_since=T, disabled_at=T + 1)
+    assert controls.endpoint("HOOK#a#1") == well
+    controls.put_endpoint("HOOK#a#1", failing, seen=well)
+    assert controls.endpoint("HOOK#a#1") == failing
+    controls.put_endpoint("HOOK#a#1", gone, seen=failing)
+    for stale in (well, failing, Endpoint(T + 1), Endpoint(T, T)):
+        controls.put_endpoint("HOOK#a#1", Endpoint(T + 9), seen=stale)
+        assert controls.endpoint("HOOK#a#1") == gone
+    controls.put_endpoint("HOOK#a#1", well, seen=gone)
+    assert controls.endpoint("HOOK#a#1") == well
+    controls.put_endpoint("HOOK#a#1", failing, seen=well)
+    assert controls.endpoint("HOOK#a#1") == failing
+    assert controls.endpoint("HOOK#a#2") == well
+
+
+def test_an_endpoint_past_its_time_is_doing_well(aws: Aws) -> None:
+    row = {"pk": "HOOK#a#1", "disabled_at": T, "expires_at": int(time.time()) - 1}
+    aws.dynamodb.put_item(TableName="controls", Item=to_item(row))
+    controls = DynamoControls(aws.dynamodb, "controls")
+    assert controls.endpoint("HOOK#a#1") == Endpoint()
+    controls.put_endpoint("HOOK#a#1", Endpoint(T), seen=Endpoint())
+    assert controls.endpoint("HOOK#a#1") == Endpoint(T)
+
+
+def test_a_secrets_version_is_the_first_until_it_is_rotated(aws: Aws) -> None:
+    controls = DynamoControls(aws.dynamodb, "controls")
+    assert controls.secret_version("acme") == SecretVersion(1, 0)
+    before = int(time.time() * 1000)
+    version, until = rotate(aws.dynamodb, "controls", "acme", 24)
+    assert version == 2
+    assert before + 86_400_000 <= until <= time.time() * 1000 + 86_400_000
+    assert controls.secret_version("acme") == SecretVersion(2, until)
+    assert controls.secret_version("other") == SecretVersion(1, 0)
+    # There is room for one old secret: a second rotation waits, or ends the older at once.
+    with pytest.raises(RotationRefusedError, match="overlap lasts until"):
+        rotate(aws.dynamodb, "controls", "acme", 24)
+    assert controls.secret_version("acme").current == 2
+    assert rotate(aws.dynamodb, "controls", "acme", 0)[0] == 3
+    assert controls.secret_version("acme").previous_until <= time.time() * 1000
+    assert rotate(aws.dynamodb, "controls", "acme", 1)[0] == 4
+
+
+@pytest.mark.parametrize(("tenant", "hours"), [("a#b", 1), ("", 1), ("acme", -1), ("acme", 1e9)])
+def test_a_rotation_that_makes_no_sense_is_refused(aws: Aws, tenant: str, hours: float) -> None:
+    with pytest.raises(RotationRefusedError):
+        rotate(aws.dynamodb, "controls", tenant, hours)
+
+
+def test_run_times_are_kept_by_model(controls: Controls) -> None:
+    assert controls.run_times() == {}
+    controls.note_run_time("stability-ai/sdxl", RunTime(4000, T))
+    controls.note_run_time("black-forest-labs/flux-1.1-pro", RunTime(900, T))
+    controls.note_run_time("stability-ai/sdxl", RunTime(5000, T + 1))
+    assert controls.run_times() == {
+        "stability-ai/sdxl": RunTime(5000, T + 1),
+        "black-forest-labs/flux-1.1-pro": RunTime(900, T),
+    }
+
+
+def test_an_unknown_key(controls: Controls) -> None:
+    assert controls.api_key("KEY#unknown") is None
+
+
+@pytest.fixture
+def real_controls(aws: Aws) -> Any:
+    def put(**row: Any) -> DynamoControls:
+        aws.dynamodb.put_item(TableName="controls", Item=to_item({"pk": "KEY#1", **row}))
+        return DynamoControls(aws.dynamodb, "controls")
+
+    return put
+
+
+def test_a_key_has_its_tenant_and_scopes(real_controls: Any) -> None:
+    controls = real_controls(tenant="acme", scopes=["submit", "read"], name="x", created_at=T)
+    assert controls.api_key("KEY#1") == ApiKey("acme", frozenset({"submit", "read"}))
+    controls = real_controls(tenant="acme", scopes=["read"], dedupe_window_s=60)
+    assert controls.api_key("KEY#1") == ApiKey("acme", frozenset({"read"}), 60)
+
+
+def test_a_key_without_scopes_may_do_nothing(real_controls: Any) -> None:
+    assert real_controls(tenant="acme").api_key("KEY#1") == ApiKey("acme", frozenset())
+
+
+@pytest.mark.parametrize(("seconds", "found"), [(-1, False), (60, True)])
+def test_a_row_past_its_time_counts_as_absent(
+    real_controls: Any, seconds: int, found: bool
+) -> None:
+    """DynamoDB removes it within days, and moto never."""
+    at = int(time.time()) + seconds
+    controls = real_controls(tenant="acme", scopes=["read"], expires_at=at)
+    assert (controls.api_key("KEY#1") is not None) is found
+
+
+def test_a_schema_too_large_for_an_item_is_not_kept(aws: Aws) -> None:
+    controls = DynamoControls(aws.dynamodb, "controls")
+    controls.cache_schema("v1", {"x": "x" * 500_000})
+    assert controls.cached_schema("v1") is None
+
+
+# Outputs
+
+
+def hashed(data: bytes) -> StoredObject:
+    return StoredObject(len(data), hashlib.sha256(data).hexdigest())
+
+
+def pieces(data: bytes, size: int = 256 * 1024) -> Iterator[bytes]:
+    return (data[start : start + size] for start in range(0, len(data), size))
+
+
+PATTERN = bytes(range(256)) * 1024
+SIZES = [0, 1, 256 * 1024 + 1, PART - 1, PART, PART + 1, 2 * PART, 2 * PART + 7]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_an_output_is_written_whole(outputs: OutputStore, aws: Aws, size: int) -> None:
+    data = (PATTERN * (size // len(PATTERN) + 1))[:size]
+    assert outputs.write_once("a/b.png", "image/png", pieces(data)) == hashed(data)
+    if isinstance(outputs, S3Outputs):
+        assert stored(aws) == {"a/b.png": data}
+
+
+@pytest.mark.parametrize("second", [b"other", b"x" * (PART + 1)], ids=["small", "multipart"])
+@pytest.mark.parametrize("first", [b"first", b"y" * (PART + 1)], ids=["small", "multipart"])
+def test_a_second_write_returns_what_the_first_has_stored(
+    outputs: OutputStore, aws: Aws, first: bytes, second: bytes
+) -> None:
+    outputs.write_once("k", "image/png", pieces(first))
+    assert outputs.write_once("k", "image/gif", pieces(second)) == hashed(first)
+    if isinstance(outputs, S3Outputs):
+        assert stored(aws) == {"k": first}
+        assert no_upload_is_left(aws)
+
+
+@pytest.mark.parametrize("before", [0, 1000, PART - 1, PART, 3 * PART])
+def test_what_the_source_raises_passes_and_nothing_is_visible(
+    outputs: OutputStore, aws: Aws, before: int
+) -> None:
+    def source() -> Iterator[bytes]:
+        yield from pieces(b"x" * before)
+        raise DownloadFailed("broke off")
+
+    with pytest.raises(DownloadFailed, match="broke off"):
+        outputs.write_once("k", "image/png", source())
+    assert stored(aws) == {}
+    assert no_upload_is_left(aws)
+    assert outputs.write_once("k", "image/png", pieces(b"again")) == hashed(b"again")
+
+
+def stored(aws: Aws) -> dict[str, bytes]:
+    found = aws.s3.list_objects_v2(Bucket="outputs").get("Contents", [])
+    return {
+        each["Key"]: aws.s3.get_object(Bucket="outputs", Key=each["Key"])["Body"].read()
+        for each in found
+    }
+
+
+def no_upload_is_left(aws: Aws) -> bool:
+    return "Uploads" not in aws.s3.list_multipart_uploads(Bucket="outputs")
+
+
+@pytest.mark.parametrize("size", [10, PART + 10])
+def test_an_output_is_served_as_a_download_of_its_sniffed_type(aws: Aws, size: int) -> None:
+    S3Outputs(aws.s3, "outputs").write_once("k", "image/webp", pieces(b"x" * size))
+    head = aws.s3.head_object(Bucket="outputs", Key="k")
+    assert (head["ContentType"], head["ContentDisposition"]) == ("image/webp", "attachment")
+
+
+def test_a_large_output_passes_through_in_constant_memory() -> None:
+    """Only what the adapter holds counts, so the parts go to a client that forgets them."""
+
+    class Forgetful:
+        def create_multipart_upload(self, **_: Any) -> dict[str, Any]:
+            return {"UploadId": "u"}
+
+        def upload_part(self, **_: Any) -> dict[str, Any]:
+            return {"ETag": "e"}
+
+        def complete_multipart_upload(self, **_: Any) -> None:
+            pass
+
+    chunk = b"x" * (256 * 1024)
+    tracemalloc.start()
+    done = S3Outputs(Forgetful(), "outputs").write_once("k", "x", (chunk for _ in range(512)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert done.bytes == 128 * 1024 * 1024
+    assert peak < 4 * PART
+
+
+def test_an_outage_while_writing_is_raised(aws: Aws) -> None:
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        S3Outputs(aws.s3, "missing").write_once("k", "image/png", pieces(b"x"))
+
+
+# Uploads
+
+
+def test_an_upload_is_described_and_deleted(uploads: UploadStore) -> None:
+    assert uploads.head("acme/files/1") is None
+    uploads.put("acme/files/1", "image/png", b"data", {"name": "a b.png", "sha256": "0" * 64})
+    head = uploads.head("acme/files/1")
+    assert head is not None
+    assert (head["content_type"], head["bytes"]) == ("image/png", 4)
+    assert head["metadata"] == {"name": "a b.png", "sha256": "0" * 64}
+    assert head["created_at"] > 1_600_000_000_000
+    assert head["etag"] == hashlib.md5(b"data", usedforsecurity=False).hexdigest()
+    uploads.delete("acme/files/1")
+    uploads.delete("acme/files/1")
+    assert uploads.head("acme/files/1") is None
+
+
+def test_keys_are_listed_in_order_from_where_one_left_off(uploads: UploadStore) -> None:
+    for key in ("acme/files/3", "acme/files/1", "acme/files/2", "acme/inputs/1", "acmes/files/1"):
+        uploads.put(key, "image/png", b"data", {})
+    assert uploads.keys("acme/files/", "acme/files/", 9) == [
+        "acme/files/1",
+        "acme/files/2",
+        "acme/files/3",
+    ]
+    assert uploads.keys("acme/files/", "acme/files/1", 1) == ["acme/files/2"]
+    assert uploads.keys("acme/files/", "acme/files/3", 9) == []
+
+
+# URLs
+
+
+def test_urls_are_signed_for_one_object_and_an_hour(aws: Aws) -> None:
+    from darkroom.adapters.aws import client
+
+    client.cache_clear()
+    signer = S3Signer(client("s3"), "outputs", "uploads")
+    output = signer.output_url("acme/2027/01/x/0.png")
+    assert "X-Amz-Expires=3600&" in output
+    assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in output
+    assert "outputs" in output.partition("?")[0]
+    assert output.partition("?")[0].endswith("/acme/2027/01/x/0.png")
+    assert "uploads" in signer.upload_url("k").partition("?")[0]
+    client.cache_clear()
+
+
+def test_urls_may_be_made_for_another_host(aws: Aws) -> None:
+    from darkroom.adapters.aws import client
+
+    signer = S3Signer(client("s3", "http://127.0.0.1:9"), "outputs", "uploads")
+    assert signer.output_url("k").startswith("http://127.0.0.1:9/outputs/k?")
+    client.cache_clear()
+
+
+# Queues and the bus
+
+
+def test_a_message_arrives_as_it_was_sent(aws: Aws, queue: tuple[SqsQueue, str]) -> None:
+    sender, url = queue
+    sender.send({"id": "1", "text": "ü\0"})
+    (message,) = aws.sqs.receive_message(QueueUrl=url)["Messages"]
+    assert json.loads(message["Body"]) == {"id": "1", "text": "ü\0"}
+    # SQS refuses NUL in a body, and moto does not.
+    assert "\0" not in message["Body"]
+
+
+@pytest.mark.parametrize(("asked", "given"), [(0, 0), (7, 7), (900, 900), (100_000, 900)])
+def test_a_delay_is_cut_to_what_sqs_can(asked: int, given: int) -> None:
+    sqs = boto3.client("sqs")
+    with Stubber(sqs) as stub:
+        expected = {"QueueUrl": "https://q", "MessageBody": ANY, "DelaySeconds": given}
+        stub.add_response("send_message", {}, expected)
+        SqsQueue(sqs, "https://q").send({"id": "1"}, asked)
+        stub.assert_no_pending_responses()
+    fake = FakeQueue()
+    fake.send({"id": "1"}, asked)
+    assert fake.messages == [({"id": "1"}, given)]
+
+
+def test_an_event_is_put_on_the_bus_in_darkrooms_name(aws: Aws, bus: EventBridgeBus) -> None:
+    url = aws.sqs.create_queue(QueueName="target")["QueueUrl"]
+    arn = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    aws.events.put_rule(Name="r", EventBusName="bus", EventPattern='{"source": ["darkroom"]}')
+    target = {"Id": "t", "Arn": arn["Attributes"]["QueueArn"]}
+    aws.events.put_targets(Rule="r", EventBusName="bus", Targets=[target])
+    detail = {"event_id": "x:succeeded", "error": "ü", "n": 1.5, "none": None}
+    bus.publish("Prediction Succeeded", detail)
+    (message,) = aws.sqs.receive_message(QueueUrl=url)["Messages"]
+    event = json.loads(message["Body"])
+    assert (event["detail-type"], event["detail"]) == ("Prediction Succeeded", detail)
+    fake = FakeBus()
+    fake.publish("Prediction Succeeded", detail)
+    assert fake.events == [("Prediction Succeeded", detail)]
+
+
+def test_an_event_that_was_answered_but_not_taken_is_an_error() -> None:
+    events = boto3.client("events")
+    with Stubber(events) as stub:
+        refusal = {
+            "FailedEntryCount": 1,
+            "Entries": [{"ErrorCode": "ThrottlingException", "ErrorMessage": "slow"}],
+        }
+        stub.add_response("put_events", refusal, {"Entries": ANY})
+        with pytest.raises(EventNotTaken, match="ThrottlingException"):
+            EventBridgeBus(events, "bus").publish("x", {})
+
+
+# Forms
+
+
+def test_a_form_is_signed_for_one_key_one_type_and_a_size(aws: Aws) -> None:
+    from darkroom.adapters.aws import client
+
+    client.cache_clear()
+    made = S3Forms(client("s3"), "uploads").form(
+        "acme/files/1", "image/png", {"name": "a b.png"}, most=100, seconds=60
+    )
+    fields = made.fields
+    policy = json.loads(base64.b64decode(fields["policy"]))
+    expires = datetime.fromisoformat(policy["expiration"]).timestamp()
+    assert 50 < expires - time.time() <= 60
+    for condition in (
+        {"bucket": "uploads"},
+        {"key": "acme/files/1"},
+        {"Content-Type": "image/png"},
+        {"x-amz-meta-name": "a b.png"},
+        ["content-length-range", 1, 100],
+    ):
+        assert condition in policy["conditions"]
+    # S3 refuses a form with a field that no condition names.
+    named = {name for c in policy["conditions"] if isinstance(c, dict) for name in c}
+    assert set(fields) - named == {"policy", "x-amz-signature"}
+    assert made.url == "https://uploads.s3.eu-west-1.amazonaws.com/"

@@ -1,0 +1,247 @@
+"""Every function as it is wired in a deployed stack, over moto and a provider of the test's own."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import json
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+from darkroom.adapters import aws as aws_
+from darkroom.domain import keys, signature
+from darkroom.runtime import settings, wiring
+from pytest_socket import enable_socket, socket_allow_hosts
+
+from ops.keys import put_key
+from tests import events
+from tests.adapters.servers import Server, http, read_request, serving
+from tests.world import PNG, SCHNELL
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
+
+    from tests.adapters.conftest import Aws
+
+FUNCTIONS = (
+    "submit",
+    "read",
+    "cancel",
+    "files",
+    "webhook",
+    "dispatch",
+    "relay",
+    "persist",
+    "deliver",
+    "sweep",
+)
+TOKEN = keys.new_token()
+WEBHOOK_KEY = b"w" * 32
+
+
+def outside(connection: socket.socket, server: Server) -> None:
+    """Replicate's API, its output host, and a client's webhook, in one."""
+    read_request(connection, server)
+    line = server.requests[-1].split(b"\r\n")[0].decode()
+    body: Any = {}
+    status = 200
+    if line.startswith("POST /v1/predictions HTTP"):
+        status, body = 201, {"id": "p" * 26, "status": "starting"}
+    elif line.startswith("GET /output.png"):
+        body = PNG
+    connection.sendall(http(status, body, {"connection": "close"}))
+
+
+@dataclass
+class Stack:
+    """A deployed stack: its functions by name, and what AWS would move between them."""
+
+    aws: Aws
+    outside: Server
+    queues: dict[str, str]
+
+    def call(self, function: str, event: dict[str, Any]) -> Any:
+        return importlib.import_module(f"darkroom.handlers.{function}").handler(
+            event, events.Context()
+        )
+
+    def request(self, function: str, method: str, path: str, body: Any = None) -> Any:
+        headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
+        text = None if body is None else json.dumps(body)
+        now = time.time_ns() // 1_000_000
+        answer = self.call(function, events.http(method, path, text, headers, time=now))
+        return answer["statusCode"], json.loads(answer["body"] or "null")
+
+    def item(self, id_: str) -> dict[str, Any]:
+        key = {"id": {"S": id_}}
+        return dict(self.aws.dynamodb.get_item(TableName="predictions", Key=key)["Item"])
+
+    def messages(self, queue: str) -> list[dict[str, Any]]:
+        found = self.aws.sqs.receive_message(QueueUrl=self.queues[queue], MaxNumberOfMessages=10)
+        return [json.loads(message["Body"]) for message in found.get("Messages", [])]
+
+    def sent(self, path: str) -> list[tuple[dict[str, str], bytes]]:
+        """Headers and bodies of the requests to a path of the outside."""
+        found = []
+        for request in self.outside.requests:
+            head, _, body = request.partition(b"\r\n\r\n")
+            line, *lines = head.decode().split("\r\n")
+            if line.split(" ")[1].partition("?")[0] == path:
+                pairs = (each.split(": ", 1) for each in lines)
+                found.append(({name.lower(): value for name, value in pairs}, body))
+        return found
+
+
+@pytest.fixture
+def stack(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    enable_socket()
+    socket_allow_hosts(["127.0.0.1"])
+    queues = {
+        name: aws.sqs.create_queue(QueueName=name)["QueueUrl"]
+        for name in ("dispatch", "persist", "deliver")
+    }
+    aws.events.create_event_bus(Name="bus")
+    whsec = "whsec_" + base64.b64encode(WEBHOOK_KEY).decode()
+    for name, value in {
+        "token": "r8_test",
+        "webhook": json.dumps({"current": whsec}),
+        "link": json.dumps({"current": "l" * 64}),
+        "callback": "c" * 64,
+    }.items():
+        aws.secretsmanager.create_secret(Name=name, SecretString=value)
+    put_key(aws.dynamodb, "controls", TOKEN, tenant="acme")
+    with ExitStack() as running:
+        server = running.enter_context(serving(outside))
+        environment = {
+            "predictions_table": "predictions",
+            "controls_table": "controls",
+            "deliveries_table": "deliveries",
+            "outputs_bucket": "outputs",
+            "uploads_bucket": "uploads",
+            "public_url": "https://darkroom.test",
+            "replicate_url": server.url,
+            "replicate_token_secret": "token",
+            "replicate_webhook_secret": "webhook",
+            "link_key_secret": "link",
+            "callback_key_secret": "callback",
+            "event_bus": "bus",
+            "output_hosts": server.url,
+            "local_callbacks": "true",
+            "dedicated_account": "true",
+            **{f"{name}_queue": url for name, url in queues.items()},
+        }
+        for name, value in environment.items():
+            monkeypatch.setenv(name.upper(), value)
+        _forget()
+        yield Stack(aws, server, queues)
+        _forget()
+
+
+def _forget() -> None:
+    """What a new process would not remember."""
+    aws_.client.cache_clear()
+    for function in FUNCTIONS:
+        getattr(wiring, function).cache_clear()
+
+
+def test_a_prediction_from_submit_to_callback(stack: Stack) -> None:
+    callback = f"{stack.outside.url}/callback"
+    status, made = stack.request(
+        "submit",
+        "POST",
+        "/v1/predictions",
+        {"version": SCHNELL, "input": {"prompt": "a corgi"}, "webhook": callback},
+    )
+    assert (status, made["status"]) == (201, "starting")
+    id_ = made["id"]
+    ((headers, body),) = stack.sent("/v1/predictions")
+    assert headers["authorization"] == "Bearer r8_test"
+    hook = urlsplit(json.loads(body)["webhook"])
+    assert (hook.netloc, hook.path) == ("darkroom.test", f"/hooks/replicate/{id_}")
+
+    output = [f"{stack.outside.url}/output.png"]
+    news = json.dumps({"id": "p" * 26, "status": "succeeded", "output": output, "logs": "done"})
+    at = int(time.time())
+    signed = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(at),
+        "webhook-signature": signature.sign("msg_1", at, news.encode(), key=WEBHOOK_KEY),
+    }
+    event = events.http("POST", hook.path, news, signed, {"t": hook.query.removeprefix("t=")})
+    assert stack.call("webhook", event)["statusCode"] == 200
+
+    assert stack.call("relay", events.stream((None, stack.item(id_)))) == {"batchItemFailures": []}
+    (message,) = stack.messages("persist")
+    before = stack.item(id_)
+    assert stack.call("persist", events.sqs(message)) == {"batchItemFailures": []}
+    stack.call("relay", events.stream((before, stack.item(id_))))
+
+    status, read = stack.request("read", "GET", f"/v1/predictions/{id_}")
+    assert (status, read["status"], read["logs"]) == (200, "succeeded", "done")
+    (file,) = read["darkroom"]["files"]
+    stored = stack.aws.s3.get_object(Bucket="outputs", Key=file["key"])
+    assert (stored["Body"].read(), stored["ContentType"]) == (PNG, "image/png")
+    assert file["key"] in read["output"][0]
+    _, listed = stack.request("read", "GET", "/v1/predictions")
+    assert [each["id"] for each in listed["results"]] == [id_]
+
+    messages = stack.messages("deliver")
+    assert stack.call("deliver", events.sqs(*messages)) == {"batchItemFailures": []}
+    (body,) = [
+        body
+        for headers, body in stack.sent("/callback")
+        if headers["webhook-id"] == f"{id_}_completed"
+    ]
+    assert json.loads(body)["status"] == "succeeded"
+    assert stack.call("sweep", events.schedule()) == {"done": {}, "left": 0}
+    assert "due_at" not in stack.item(id_)
+
+
+def test_the_webhook_of_an_id_that_has_an_owner_goes_to_the_owner(stack: Stack) -> None:
+    """The transaction that gives the provider's id one owner, as it really is wired."""
+    _, made = stack.request(
+        "submit", "POST", "/v1/predictions", {"version": SCHNELL, "input": {"prompt": "x"}}
+    )
+    rows = stack.aws.dynamodb.scan(TableName="controls")["Items"]
+    assert {"S": "PID#" + "p" * 26} in [row["pk"] for row in rows]
+    status, canceled = stack.request("cancel", "POST", f"/v1/predictions/{made['id']}/cancel")
+    assert status == 200
+    assert canceled["id"] == made["id"]
+
+
+def test_a_file_is_uploaded_and_named_in_an_input(stack: Stack) -> None:
+    form = b'--b\r\ncontent-disposition: form-data; name="content"; filename="a.png"\r\n\r\n'
+    headers = {
+        "authorization": f"Bearer {TOKEN}",
+        "content-type": "multipart/form-data; boundary=b",
+    }
+    event = events.http("POST", "/v1/files", form + PNG + b"\r\n--b--\r\n", headers)
+    file = json.loads(stack.call("files", event)["body"])
+    image = {"prompt": "x", "image": file["urls"]["get"]}
+    body = {"version": "stability-ai/sdxl", "input": image}
+    status, _ = stack.request("submit", "POST", "/v1/predictions", body)
+    assert status == 201
+    ((_, sent),) = stack.sent("/v1/predictions")
+    assert f"/acme/files/{file['id']}?" in json.loads(sent)["input"]["image"]
+
+
+def test_dispatch_is_wired(stack: Stack) -> None:
+    message = {"action": "create", "id": "0" * 26}
+    assert stack.call("dispatch", events.sqs(message)) == {"batchItemFailures": []}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_without_its_environment_says_what_is_missing(
+    function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class_ = getattr(settings, f"{function.title()}Settings")
+    for name in class_.names():
+        monkeypatch.delenv(name, raising=False)
+    _forget()
+    with pytest.raises(settings.SettingsError, match=class_.__name__):
+        getattr(wiring, function)()

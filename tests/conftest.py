@@ -1,0 +1,23 @@
+"""Every test sees the same environment: no account, no proxy, no settings of the developer's."""
+
+from __future__ import annotations
+
+import os
+
+DUMMY = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+    "AWS_REGION": "eu-west-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
+
+
+def pytest_configure() -> None:
+    proxies = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
+    for name in list(os.environ):
+        if name.lower() in proxies or name.startswith(("AWS_", "POWERTOOLS_")):
+            del os.environ[name]
+    os.environ.update(DUMMY)

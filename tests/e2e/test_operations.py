@@ -1,0 +1,343 @@
+"""The operator's audit and redrive, on the embedded cloud: each difference is found, by its name.
+
+The cloud is shared with other tests, so only what concerns a test's own records is looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from local.chaos import Receiver, workers
+from ops.__main__ import main
+from ops.audit import Report, audit, waiting
+from ops.deployment import embedded
+from ops.redrive import redrive
+from tests.e2e.test_creates import submit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from local.cloud import EmbeddedCloud
+    from ops.deployment import Deployment
+
+FAR = 4_000_000_000_000
+
+
+@pytest.fixture(scope="module")
+def deployment(cloud: EmbeddedCloud) -> Deployment:
+    return embedded(cloud.aws_endpoint, cloud.replicate_url)
+
+
+@pytest.fixture
+def stored(
+    cloud: EmbeddedCloud, api: httpx.Client, finished: Callable[..., dict[str, Any]]
+) -> dict[str, Any]:
+    """A prediction that succeeded, and whose effects are done."""
+    shown = finished(submit(api, "for the operator", megapixels="0.25")["id"])
+    assert shown["status"] == "succeeded"
+    until(lambda: "due_at" not in record(cloud, shown["id"]))
+    return shown
+
+
+@pytest.fixture
+def copied(cloud: EmbeddedCloud, stored: dict[str, Any]) -> Iterator[Callable[..., str]]:
+    """Puts a changed copy of the stored record, under another id; gone after the test."""
+    table, dynamodb = cloud.outputs["PredictionsTable"], cloud.client("dynamodb")
+    id_ = stored["id"][::-1]
+
+    def put(**changes: Any) -> str:
+        item = {**record(cloud, stored["id"]), **changes, "id": {"S": id_}}
+        dynamodb.put_item(TableName=table, Item=item)
+        return id_
+
+    yield put
+    dynamodb.delete_item(TableName=table, Key={"id": {"S": id_}})
+
+
+def texts(report: Report, id_: str) -> dict[str, str]:
+    return {difference.kind: difference.text for difference in report.about(id_)}
+
+
+def record(cloud: EmbeddedCloud, id_: str) -> dict[str, Any]:
+    return dict(
+        cloud.client("dynamodb").get_item(
+            TableName=cloud.outputs["PredictionsTable"],
+            Key={"id": {"S": id_}},
+            ConsistentRead=True,
+        )["Item"]
+    )
+
+
+def made_upstream(cloud: EmbeddedCloud, prompt: str) -> str:
+    """The provider's id of a prediction that Darkroom did not ask for."""
+    answer = httpx.post(
+        f"{cloud.replicate_url}/v1/models/black-forest-labs/flux-schnell/predictions",
+        headers={"Authorization": f"Bearer {cloud.replicate_token}"},
+        json={"input": {"prompt": prompt}},
+        trust_env=False,
+    )
+    return str(answer.json()["id"])
+
+
+def until(holds: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+# --- audit ----------------------------------------------------------------------------------------
+
+
+def test_a_prediction_that_kept_its_promise_differs_in_nothing(
+    deployment: Deployment, stored: dict[str, Any]
+) -> None:
+    report = audit(deployment, settled=True, whole=True)
+    assert report.about(stored["id"]) == []
+    assert report.about(stored["darkroom"]["provider_id"]) == []
+    assert report.counts["predictions succeeded"] >= 1
+    assert report.counts["files"] >= 1
+
+
+def test_a_deleted_file_is_found(
+    cloud: EmbeddedCloud, deployment: Deployment, stored: dict[str, Any]
+) -> None:
+    (file,) = stored["darkroom"]["files"]
+    cloud.client("s3").delete_object(Bucket=cloud.outputs["OutputsBucket"], Key=file["key"])
+    assert texts(audit(deployment), stored["id"]) == {"file missing": file["key"]}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_file_of_another_size_is_found(
+    cloud: EmbeddedCloud, deployment: Deployment, stored: dict[str, Any], *, whole: bool
+) -> None:
+    (file,) = stored["darkroom"]["files"]
+    where = {"Bucket": cloud.outputs["OutputsBucket"], "Key": file["key"]}
+    cloud.client("s3").put_object(**where, Body=b"short")
+    found = texts(audit(deployment, whole=whole), stored["id"])
+    assert found == {"file differs": f"{file['key']} has 5 bytes and not {file['bytes']}"}
+
+
+def test_one_changed_byte_is_found_by_reading_all(
+    cloud: EmbeddedCloud, deployment: Deployment, stored: dict[str, Any]
+) -> None:
+    (file,) = stored["darkroom"]["files"]
+    where = {"Bucket": cloud.outputs["OutputsBucket"], "Key": file["key"]}
+    s3 = cloud.client("s3")
+    body = bytearray(s3.get_object(**where)["Body"].read())
+    body[-1] ^= 1
+    s3.put_object(**where, Body=bytes(body))
+    found = texts(audit(deployment, whole=True), stored["id"])
+    assert list(found) == ["file differs"]
+    assert f"not {file['sha256']}" in found["file differs"]
+
+
+def test_an_unfinished_record_that_no_sweep_takes_up_is_found(
+    deployment: Deployment, copied: Callable[..., str]
+) -> None:
+    # Without its shard it is in no index that the sweep reads.
+    ago = int(time.time() * 1000) - 400_000
+    id_ = copied(state={"S": "processing"}, due_at={"N": str(ago)}, provider_id={"S": "another"})
+    found = texts(audit(deployment), id_)
+    assert found["unfinished"].startswith("processing, due for 40")
+
+
+def test_an_unfinished_record_is_in_time_unless_all_is_to_be_settled(
+    deployment: Deployment, copied: Callable[..., str]
+) -> None:
+    soon = int(time.time() * 1000)
+    id_ = copied(state={"S": "processing"}, due_at={"N": str(soon)}, provider_id={"S": "another"})
+    assert "unfinished" not in texts(audit(deployment), id_)
+    assert texts(audit(deployment, settled=True), id_)["unfinished"] == "processing"
+
+
+def test_two_records_of_one_upstream_prediction_are_found(
+    deployment: Deployment, stored: dict[str, Any], copied: Callable[..., str]
+) -> None:
+    id_ = copied()
+    report = audit(deployment)
+    pair = [
+        d for d in report.differences if d.kind == "provider id" and d.id in {id_, stored["id"]}
+    ]
+    assert len(pair) == 1
+    assert stored["darkroom"]["provider_id"] in pair[0].text
+
+
+def test_a_record_of_what_was_never_made_upstream_is_found(
+    deployment: Deployment, copied: Callable[..., str]
+) -> None:
+    id_ = copied(provider_id={"S": "nevermade"})
+    found = texts(audit(deployment), "nevermade")
+    assert found == {"upstream": f"{id_} has it; it was never made"}
+
+
+def test_an_upstream_prediction_of_nobody_is_found(
+    cloud: EmbeddedCloud, deployment: Deployment
+) -> None:
+    made = made_upstream(cloud, "nobody's")
+    found = texts(audit(deployment), made)
+    assert found["upstream"].startswith("made for nobody")
+
+
+def test_another_end_than_upstream_is_found(
+    cloud: EmbeddedCloud, deployment: Deployment, stored: dict[str, Any]
+) -> None:
+    cloud.client("dynamodb").update_item(
+        TableName=cloud.outputs["PredictionsTable"],
+        Key={"id": {"S": stored["id"]}},
+        UpdateExpression="SET #state = :canceled",
+        ExpressionAttributeNames={"#state": "state"},
+        ExpressionAttributeValues={":canceled": {"S": "canceled"}},
+    )
+    found = texts(audit(deployment), stored["darkroom"]["provider_id"])
+    assert found == {"upstream": f"succeeded upstream, but {stored['id']} is canceled"}
+
+
+def test_an_extra_that_still_runs_is_found(
+    cloud: EmbeddedCloud,
+    deployment: Deployment,
+    copied: Callable[..., str],
+    set_faults: Callable[..., None],
+) -> None:
+    set_faults(time_scale=20)
+    running = made_upstream(cloud, "an extra")
+    id_ = copied(provider_id={"S": "another"}, extra_provider_ids={"L": [{"S": running}]})
+    assert texts(audit(deployment, settled=True), running) == {
+        "upstream": f"an extra one of {id_}, which is succeeded, still runs"
+    }
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def announced(
+    cloud: EmbeddedCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> EmbeddedCloud:
+    """The cloud, as `make run` announces one."""
+    found = {
+        "aws_endpoint": cloud.aws_endpoint,
+        "replicate_url": cloud.replicate_url,
+        "replicate_token": cloud.replicate_token,
+    }
+    (tmp_path / "local.json").write_text(json.dumps(found))
+    monkeypatch.setenv("DARKROOM_STATE_DIR", str(tmp_path))
+    return cloud
+
+
+@pytest.mark.usefixtures("announced")
+def test_the_audit_command_exits_with_1_and_names_the_difference(
+    copied: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    id_ = copied(provider_id={"S": "nevermade"})
+    assert main(["audit", "--local", "--json"]) == 1
+    shown = json.loads(capsys.readouterr().out)
+    assert {"kind": "upstream", "id": "nevermade", "text": f"{id_} has it; it was never made"} in (
+        shown["differences"]
+    )
+    assert main(["audit", "--local"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert f"DIFFERENCE  upstream  nevermade  {id_} has it; it was never made" in lines
+    assert lines[-1].endswith(" differences")
+
+
+def test_an_audit_that_cannot_run_exits_with_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DARKROOM_STATE_DIR", str(tmp_path))
+    assert main(["audit", "--local"]) == 2
+    assert "not running" in capsys.readouterr().err
+
+
+# --- redrive --------------------------------------------------------------------------------------
+
+
+def test_a_redriven_delivery_is_made(
+    cloud: EmbeddedCloud,
+    deployment: Deployment,
+    api: httpx.Client,
+    finished: Callable[..., dict[str, Any]],
+) -> None:
+    """Its row is due in a hundred years: nothing but the dead letter can bring it about."""
+    with Receiver() as receiver:
+        body = {
+            "version": "black-forest-labs/flux-schnell",
+            "input": {"prompt": "told twice", "megapixels": "0.25"},
+            "webhook": receiver.url,
+        }
+        id_ = api.post("/v1/predictions", json=body).json()["id"]
+        finished(id_)
+        told = receiver.told[f"{id_}_completed"]
+        until(lambda: told == ["succeeded"])
+        key = {"prediction": {"S": id_}, "event": {"S": "completed"}}
+        deliveries = {"TableName": cloud.outputs["DeliveriesTable"], "Key": key}
+        dynamodb = cloud.client("dynamodb")
+
+        def row() -> dict[str, Any]:
+            return dict(dynamodb.get_item(**deliveries, ConsistentRead=True)["Item"])
+
+        until(lambda: row()["state"]["S"] == "delivered")
+        dynamodb.update_item(
+            **deliveries,
+            UpdateExpression="SET #state = :pending, due_at = :far",
+            ExpressionAttributeNames={"#state": "state"},
+            ExpressionAttributeValues={":pending": {"S": "pending"}, ":far": {"N": str(FAR)}},
+        )
+        sqs = cloud.client("sqs")
+        message = json.dumps({"prediction": id_, "event": "completed"})
+        sqs.send_message(QueueUrl=cloud.outputs["DeliverDlq"], MessageBody=message)
+        report = audit(deployment, settled=True)
+        assert "pending" in texts(report, id_)["delivery"]
+        assert texts(report, "DeliverDlq")["dead letters"].startswith("1 messages")
+
+        (result,) = redrive(deployment, ("deliver",))
+
+        assert (result.found, result.moved, result.error) == (1, 1, None)
+        until(lambda: told == ["succeeded", "succeeded"])
+        until(lambda: row()["state"]["S"] == "delivered")
+        assert waiting(sqs, cloud.outputs["DeliverDlq"]) == 0
+        assert audit(deployment, settled=True).about(id_) == []
+
+
+def test_redrive_moves_more_than_one_batch_and_then_finds_nothing(
+    cloud: EmbeddedCloud, deployment: Deployment, stored: dict[str, Any]
+) -> None:
+    sqs = cloud.client("sqs")
+    for _ in range(13):
+        body = json.dumps({"id": stored["id"]})
+        sqs.send_message(QueueUrl=cloud.outputs["PersistDlq"], MessageBody=body)
+    (result,) = redrive(deployment, ("persist",))
+    assert (result.found, result.moved, result.error) == (13, 13, None)
+    (again,) = redrive(deployment, ("persist",))
+    assert (again.found, again.moved, again.error) == (0, 0, None)
+
+
+@pytest.mark.usefixtures("announced")
+def test_the_relays_failures_are_left_to_the_sweep(
+    cloud: EmbeddedCloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sqs = cloud.client("sqs")
+    lost = {"DDBStreamBatchInfo": {"shardId": "shardId-1", "batchSize": 3}}
+    for body in (json.dumps(lost), "not what a stream sends"):
+        sqs.send_message(QueueUrl=cloud.outputs["RelayFailures"], MessageBody=body)
+    assert main(["redrive", "relay", "--local", "--json"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out) == [{"queue": "relay", "found": 2, "moved": 3, "error": None}]
+    assert "sweep 1: " in told.err
+    assert waiting(sqs, cloud.outputs["RelayFailures"]) == 0
+
+
+# --- what the fault run builds on -----------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("stored")
+def test_the_functions_of_this_cloud_can_be_told_apart(cloud: EmbeddedCloud) -> None:
+    functions = {worker.function for worker in workers()}
+    assert cloud.outputs["FunctionSubmit"] in functions
+    assert functions <= set(cloud.outputs.values())

@@ -1,0 +1,122 @@
+"""Which I/O the product's code holds, read from its source: what the faults must have reached."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from darkroom import ports, services
+from darkroom.runtime import wiring
+from tests.proof.gate import phases
+
+PORTS = {
+    "store": ports.PredictionStore,
+    "deliveries": ports.DeliveryStore,
+    "controls": ports.Controls,
+    "persist": ports.Queue,
+    "dispatch": ports.Queue,
+    "deliver": ports.Queue,
+    "queue": ports.Queue,
+    "bus": ports.EventBus,
+    "outputs": ports.OutputStore,
+    "uploads": ports.UploadStore,
+    "provider": ports.Provider,
+    "fetcher": ports.Fetcher,
+    "sender": ports.CallbackSender,
+    "secrets": ports.Secrets,
+}
+"""By the names of the services' attributes."""
+CALLED = {"queue": "deliver"}
+"""The port behind an attribute of another name."""
+HANDLERS = ("submit", "cancel", "webhook", "dispatch", "relay", "persist", "deliver", "sweep")
+
+UNREACHED: dict[tuple[str, str], str] = {
+    ("cancel", "store.list_ids"): "pages are read's; cancel looks one record up",
+    ("cancel", "store.get_many"): "as above",
+    ("submit", "controls.note_run_time"): "run times are noted by persist",
+    ("submit", "store.recent_ids"): "only with a client's hint that it repeats itself",
+    ("submit", "store.get_many"): "as above",
+    ("deliver", "store.commit"): "wired for its store alone; it writes no record",
+    ("relay", "store.commit"): "as above",
+}
+"""Calls in the modules that a handler loads which its own way through them never makes. A run that
+makes one after all fails the proof, so that no reason here can go stale."""
+
+
+def services_of(handler: str) -> set[str]:
+    """The service modules that a handler's wiring imports, with what those import."""
+    function = inspect.unwrap(getattr(wiring, handler))
+    found = _imported(ast.parse(inspect.getsource(function)))
+    for name in ("_changes", "_create", "_carry_out", "_authenticate"):
+        if name in function.__code__.co_names:
+            found |= _imported(ast.parse(inspect.getsource(getattr(wiring, name))))
+    found.add("changes")
+    while True:
+        wider = found | {other for name in found for other in _imported(_tree(name))}
+        if wider == found:
+            return found
+        found = wider
+
+
+def expected() -> set[tuple[str, str]]:
+    """(handler, port.method) for every call of a port's method in the handlers' services."""
+    return {
+        (handler, site)
+        for handler in HANDLERS
+        for name in services_of(handler)
+        for site in _sites(name)
+    } - UNREACHED.keys()
+
+
+def unvisited(
+    seen: set[tuple[str, str]], hit: set[tuple[str, str, str]]
+) -> list[tuple[str, str, str]]:
+    """The (handler, I/O, phase) that exist and at which no fault happened."""
+    stale = seen & UNREACHED.keys()
+    if stale:
+        raise ValueError(f"reached after all: {sorted(stale)}")
+    sites = expected() | seen
+    return sorted(
+        (handler, site, phase)
+        for handler, site in sites
+        for phase in phases(site)
+        if (handler, site, phase) not in hit
+    )
+
+
+@cache
+def _tree(service: str) -> ast.Module:
+    return ast.parse((Path(services.__path__[0]) / f"{service}.py").read_text())
+
+
+def _imported(tree: ast.AST) -> set[str]:
+    prefix = "darkroom.services."
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    # A constant brings no I/O with it.
+    names = {node.module or "" for node in nodes if not all(a.name.isupper() for a in node.names)}
+    return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+
+
+@cache
+def _sites(service: str) -> frozenset[str]:
+    found = set()
+    for node in ast.walk(_tree(service)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            port = _last_name(node.func.value).lstrip("_")
+            method = node.func.attr
+            if port in PORTS and method in _methods(PORTS[port]):
+                found.add(f"{CALLED.get(port, port)}.{method}")
+    return frozenset(found)
+
+
+def _methods(port: Any) -> set[str]:
+    return {name for name in vars(port) if not name.startswith("_")}
+
+
+def _last_name(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""

@@ -1,0 +1,90 @@
+"""The one hard deadline: outputs live an hour. Webhooks lost or endpoint down, on a moving clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from darkroom.domain.prediction import Code, State
+from tests.proof.cloud import Config
+from tests.proof.gate import Violation
+from tests.proof.heal import heal
+from tests.proof.steps import QUEUES, Step, World
+from tests.proof.upstream import FINAL
+
+if TYPE_CHECKING:
+    from darkroom.domain.prediction import Prediction
+
+MINUTE_MS = 60_000
+OUTAGE_MINUTES = 45
+STORED_WITHIN_MS = 45 * MINUTE_MS
+PREDICTIONS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What came of one outage."""
+
+    predictions: int
+    lost: int
+    slowest_ms: int
+    """The longest time from completion upstream to stored here."""
+
+
+def outage(seed: int, share: float, config: Config) -> Kept:
+    """The webhook endpoint is down for 45 minutes; after that `share` of the webhooks is lost.
+
+    Raises Violation where anything that succeeded upstream is lost or late.
+    """
+    random = Random(f"{seed}.{share}.{config}")
+    world = World(config)
+    runs = {n: random.randint(0, 40) for n in range(PREDICTIONS)}
+    with world.cloud.installed():
+        for minute in range(OUTAGE_MINUTES + 15):
+            if minute < PREDICTIONS:
+                world.step(Step(f"submit.{random.choice((1, 2))}"))
+            for number, up in enumerate(list(world.cloud.upstream.ups.values())):
+                if up.status not in FINAL and minute >= runs[number]:
+                    world.step(Step(f"ok.{number}"))
+            while world.cloud.upstream.hooks:
+                down = minute < OUTAGE_MINUTES or random.random() < share
+                world.step(Step("lose.0" if down else "hook.0"))
+            world.step(Step("jump.60"))
+            world.step(Step("sweep"))
+            _drain(world)
+        heal(world)
+    records = world.cloud.records()
+    lost = sum(record.state is not State.SUCCEEDED for record in records)
+    slowest = max(record.updated_at - (record.finished_at or 0) for record in records)
+    if lost or slowest > STORED_WITHIN_MS:
+        raise Violation(f"I5 {lost} outputs lost, slowest {slowest // 1000} s")
+    return Kept(len(records), lost, slowest)
+
+
+def gone(minutes: int, config: Config) -> Prediction:
+    """Nothing of ours ran for so long: the provider's copy is deleted after an hour."""
+    world = World(config)
+    with world.cloud.installed():
+        for name in ("submit.1", "ok.0", "lose.0", f"jump.{minutes * 60}"):
+            world.step(Step(name))
+        heal(world)
+    record = world.cloud.records()[0]
+    kept = record.state is State.SUCCEEDED
+    expired = record.state is State.FAILED and record.code is Code.OUTPUT_EXPIRED
+    if not (kept if minutes < 60 else expired):
+        raise Violation(f"I5 after {minutes} minutes: {record.state} {record.code}")
+    return record
+
+
+def _drain(world: World) -> None:
+    moved = True
+    while moved:
+        moved = False
+        if world.cloud.store.stream:
+            world.step(Step(f"relay.{int(world.cloud.store.stream[0][1]['id']['S'])}"))
+            moved = True
+        for letter, queue in QUEUES.items():
+            if world.visible(queue):
+                world.step(Step(f"run.{letter}.0"))
+                moved = True

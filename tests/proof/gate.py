@@ -1,0 +1,139 @@
+"""The one choke point: numbers every I/O of a handler's run, and lets a fault happen there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from darkroom.domain.errors import DownloadFailed, ProviderUnavailable, Unavailable
+from tests.fakes import Crash
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LONGEST_RUN = 120
+"""No handler may do more I/O than this in one run: retries within a run are bounded (I12)."""
+
+ENDINGS = ("kill-before", "kill-after", "error", "timeout")
+"""What may happen at any I/O: the process dies before or after it, it fails undone (a throttle or
+a server error: the services see an exception either way), or it is done and never answered."""
+CREATES = ("late", "hang", "drop", "429", "500", "500-created", "401", "refuse", "garbage")
+"""What else may happen to a create; `late` comes to be upstream as a step of its own."""
+SPECIAL = {
+    "provider.create": ("kill-before", "kill-after", *CREATES),
+    "store.due": ("kill-before", "kill-after", "error", "stale"),
+    "fetcher.open": ("kill-before", "kill-after", "error", "cut", "break"),
+    "sender.post": (*ENDINGS, "status500"),
+}
+
+
+class Violation(BaseException):
+    """A promise was broken. Not an Exception: no handler may catch it."""
+
+
+class Outage(Exception):
+    """AWS's refusal or silence, as an adapter lets it through."""
+
+
+def phases(site: str) -> tuple[str, ...]:
+    """The faults that exist at `port.method`."""
+    return SPECIAL.get(site, ENDINGS)
+
+
+def _failure(port: str) -> Exception:
+    match port:
+        case "provider":
+            return ProviderUnavailable("down")
+        case "fetcher" | "sender":
+            return DownloadFailed("no answer")
+        case "secrets":
+            return Unavailable("down")
+    return Outage(port)
+
+
+@dataclass
+class Run:
+    """One run of one handler: its I/O so far, and the faults planned by their number."""
+
+    handler: str
+    plan: dict[int, str]
+    at: dict[str, str] = field(default_factory=dict)
+    """Faults planned by site, for its first call: numbers shift when the product changes."""
+    trace: list[str] = field(default_factory=list)
+
+
+class Gate:
+    """Every port of the product is reached through `io`."""
+
+    def __init__(self) -> None:
+        self.runs: list[Run] = []
+        self.seen: set[tuple[str, str]] = set()
+        """(handler, site): all I/O that any run did."""
+        self.hit: set[tuple[str, str, str]] = set()
+        """(handler, site, phase): all faults that happened."""
+        self.nest: Callable[[str], None] = lambda _steps: None
+        self.choose: Callable[[Run, str], str | None] | None = None
+        """Draws faults while a run goes on; what it draws is added to the run's plan."""
+        self.drawn: dict[int, str] = {}
+        self.watch: Callable[[str], None] | None = None
+        """Told of each I/O as it happens, for a readable trace."""
+
+    def io(self, port: str, method: str, do: Callable[..., Any], args: Any, named: Any) -> Any:
+        """Do one call to a port, or whatever the plan has in its place."""
+        run = self.runs[-1]
+        number = len(run.trace)
+        site = f"{port}.{method}"
+        if number >= LONGEST_RUN:
+            raise Violation(f"I12 {run.handler} does more than {LONGEST_RUN} I/Os in one run")
+        run.trace.append(site)
+        self.seen.add((run.handler, site))
+        fault = run.plan.get(number)
+        if fault is None and run.at:
+            fault = run.at.pop(site, None)
+        if fault is None and self.choose is not None and len(self.runs) == 1:
+            fault = self.choose(run, site)
+            if fault is not None:
+                run.plan[number] = self.drawn[number] = fault
+        if self.watch:
+            self.watch(f"{'  ' * len(self.runs)}{number} {site} {fault or ''}")
+        if fault is None:
+            return do(*args, **named)
+        if fault.startswith("nest="):
+            self.nest(fault.removeprefix("nest="))
+            return do(*args, **named)
+        self.hit.add((run.handler, site, fault))
+        return self._faulty(fault, port, do, args, named)
+
+    def _faulty(
+        self, fault: str, port: str, do: Callable[..., Any], args: Any, named: Any
+    ) -> Any:
+        match fault:
+            case "kill-before":
+                raise Crash
+            case "kill-after":
+                do(*args, **named)
+                raise Crash
+            case "error":
+                raise _failure(port)
+            case "timeout":
+                do(*args, **named)
+                raise _failure(port)
+        # What is left changes the answer itself: the double knows how.
+        return do(*args, **named, fault=fault)
+
+
+class Gated:
+    """A port behind the gate. `name` is how the services call it."""
+
+    def __init__(self, name: str, target: Any, gate: Gate) -> None:
+        self._name, self._target, self._gate = name, target, gate
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        do = getattr(self._target, method)
+        io, name = self._gate.io, self._name
+
+        def call(*args: Any, **named: Any) -> Any:
+            return io(name, method, do, args, named)
+
+        self.__dict__[method] = call
+        return call

@@ -1,0 +1,74 @@
+"""How every schedule ends: faults off, all redelivered, the sweep's clock moving until quiet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.proof.gate import Violation
+from tests.proof.steps import QUEUES, Step
+
+if TYPE_CHECKING:
+    from tests.proof.steps import World
+    from tests.proof.upstream import Up
+
+LONGEST = 500
+"""Steps until quiet, at most. More means that something goes round and round."""
+
+
+def heal(world: World, healed: set[bytes] | None = None) -> list[str]:
+    """Heal and check; the steps taken. Stops early at a state that was healed before."""
+    passed: list[bytes] = []
+    taken: list[str] = []
+    for _ in range(LONGEST):
+        if healed is not None:
+            key = world.cloud.key()
+            if key in healed:
+                break
+            passed.append(key)
+        name = _next(world)
+        if name is None:
+            if not any(queue.dead for queue in world.cloud.queues.values()):
+                world.invariants.quiet()
+                break
+            stuck = [r.id for r in world.cloud.records() if not r.state.terminal]
+            if stuck:
+                raise Violation(f"I13 only a redrive can free {stuck[0]}")
+            name = "redrive"
+        taken.append(name)
+        world.step(Step(name))
+    else:
+        raise Violation(f"I7 not quiet after {LONGEST} steps of healing")
+    if healed is not None:
+        healed.update(passed)
+    return taken
+
+
+def _next(world: World) -> str | None:
+    cloud, upstream = world.cloud, world.cloud.upstream
+    if upstream.hooks:
+        return "lose.0" if cloud.config.deaf else "hook.0"
+    if cloud.store.stream:
+        return f"relay.{int(cloud.store.stream[0][1]['id']['S'])}"
+    for letter, queue in QUEUES.items():
+        if world.visible(queue):
+            return f"run.{letter}.0"
+    for number, up in enumerate(upstream.ups.values()):
+        if up.status == "starting":
+            return f"go.{number}"
+        if up.status == "processing" and _may_finish(world, up):
+            return f"ok.{number}"
+    coming = world.next_time()
+    if coming is not None:
+        return "next" if coming > cloud.clock.now else "sweep"
+    # Late at last: after a repetition of the create, if there was one.
+    return "late.0" if upstream.late else None
+
+
+def _may_finish(world: World, up: Up) -> bool:
+    """What is to be canceled does not end by itself: so a forgotten cancel shows."""
+    for record in world.cloud.records():
+        if up.id in record.extra_provider_ids:
+            return False
+        if up.id == record.provider_id or (record.id == up.record and not record.provider_id):
+            return record.cancel_requested_at is None
+    return True

@@ -1,0 +1,331 @@
+"""The state machine under any news, in any order."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import fields, replace
+from typing import Any
+
+from darkroom.domain.callbacks import EVENTS
+from darkroom.domain.lifecycle import (
+    Answered,
+    AttemptStarted,
+    CancelRequested,
+    CancelSent,
+    CancelUpstream,
+    DeadlinePassed,
+    Deliver,
+    Dispatch,
+    Heard,
+    Looked,
+    Missing,
+    News,
+    NoAnswer,
+    NotSent,
+    Persist,
+    Publish,
+    Refused,
+    Rejected,
+    Stored,
+    StoreDelayed,
+    StoreFailed,
+    Unknown,
+    advance,
+    classify,
+    due,
+    effects,
+)
+from darkroom.domain.prediction import Code, CreateState, File, Prediction, State
+from darkroom.domain.snapshot import BadSnapshot, Snapshot, read_snapshot
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fakes import START
+from tests.records import PID, TIMINGS, accepted, snapshot
+
+PROPERTY = settings(max_examples=200, derandomize=True, deadline=None)
+STATUSES = ("starting", "processing", "succeeded", "failed", "canceled", "aborted")
+
+outputs = st.sampled_from([None, '"https://x.test/0"', '["https://x.test/0"]', "[]", '"text"'])
+snapshots = st.builds(
+    snapshot,
+    st.sampled_from(STATUSES),
+    provider_id=st.sampled_from([PID, "second", "third"]),
+    output=outputs,
+    output_refused=st.booleans(),
+    error=st.sampled_from([None, "boom"]),
+    logs=st.text("ab", max_size=3),
+    log_size=st.integers(0, 9),
+    metrics=st.sampled_from([None, '{"n":1}']),
+    started_at=st.sampled_from([None, "2027-01-15T08:00:01Z"]),
+    completed_at=st.sampled_from([None, "2027-01-15T08:00:02Z", "2099-01-01T00:00:00Z"]),
+    data_removed=st.booleans(),
+)
+attempts = st.integers(1, 3)
+later = st.integers(0, 90_000).map(lambda ms: START + ms)
+file = File("acme/x/0.png", "0" * 64, 3, "image/png")
+news_: st.SearchStrategy[News] = st.one_of(
+    st.builds(Heard, snapshots, st.booleans()),
+    st.builds(Refused, attempts, later, st.booleans()),
+    st.builds(Unknown, attempts),
+    st.builds(Rejected, attempts, st.just("no")),
+    st.builds(AttemptStarted, st.just(3.0)),
+    st.builds(Looked, st.booleans()),
+    st.sampled_from([Missing(), CancelRequested(), CancelSent(), DeadlinePassed()]),
+    st.just(Stored((file,))),
+    st.just(StoreDelayed("slow")),
+    st.just(StoreFailed(Code.OUTPUT_REFUSED, "html")),
+)
+histories = st.lists(
+    st.tuples(news_, st.one_of(st.integers(0, 5000), st.integers(0, 4_000_000))), max_size=12
+)
+beginnings = st.builds(
+    accepted,
+    webhook=st.sampled_from([None, "https://client.test"]),
+    webhook_events=st.sampled_from([(), ("start",), ("completed",), ("start", "completed"), EVENTS]),
+)
+
+
+def lives(record: Prediction, history: list[tuple[News, int]]) -> list[Prediction]:
+    """Every revision that the record goes through."""
+    now, revisions = START, [record]
+    for news, pause in history:
+        now += pause
+        changed = advance(revisions[-1], news, now, TIMINGS)
+        if changed is not None:
+            revisions.append(changed)
+    return revisions
+
+
+records = st.builds(lives, beginnings, histories).map(lambda revisions: revisions[-1])
+
+MOVING_AT_THE_END = {"revision", "updated_at", "due_at", "extra_provider_ids", "effects_done"}
+
+
+def still(record: Prediction) -> dict[str, Any]:
+    """What may not change any more once a record has ended."""
+    names = {f.name for f in fields(Prediction)} - MOVING_AT_THE_END
+    return {name: getattr(record, name) for name in names}
+
+
+@PROPERTY
+@given(beginnings, histories)
+def test_a_life_only_moves_forward(record: Prediction, history: list[tuple[News, int]]) -> None:
+    revisions = lives(record, history)
+    for old, new in itertools.pairwise(revisions):
+        assert new.revision == old.revision + 1
+        assert new.state.rank >= old.state.rank
+        assert old.provider_id in {None, new.provider_id}
+        assert new.extra_provider_ids[: len(old.extra_provider_ids)] == old.extra_provider_ids
+        assert new.provider_id not in new.extra_provider_ids
+        assert new.log_size >= old.log_size
+        if old.cancel_requested_at is not None:
+            assert new.cancel_requested_at == old.cancel_requested_at
+        if old.state.terminal:
+            moved = {
+                f.name for f in fields(Prediction) if getattr(old, f.name) != getattr(new, f.name)
+            }
+            assert moved <= MOVING_AT_THE_END
+
+
+@PROPERTY
+@given(beginnings, histories)
+def test_only_a_refused_create_is_ever_repeated(
+    record: Prediction, history: list[tuple[News, int]]
+) -> None:
+    revisions = lives(record, history)
+    for old, new in itertools.pairwise(revisions):
+        if new.create.attempt != old.create.attempt:
+            assert new.create.attempt == old.create.attempt + 1
+            assert old.create.state is CreateState.REFUSED
+            assert old.state is State.ACCEPTED
+            assert new.create.started_at >= old.create.not_before
+    # More upstream predictions than creates of ours are never taken for ours.
+    last = revisions[-1]
+    known = len(last.extra_provider_ids) + (last.provider_id is not None)
+    assert known <= last.create.attempt
+
+
+@PROPERTY
+@given(beginnings, histories)
+def test_no_deadline_ends_a_create_in_doubt(
+    record: Prediction, history: list[tuple[News, int]]
+) -> None:
+    now, current = START, record
+    for news, pause in history:
+        now += pause
+        changed = advance(current, news, now, TIMINGS)
+        doubtful = current.state is State.ACCEPTED and current.create.state in {
+            CreateState.IN_FLIGHT,
+            CreateState.UNKNOWN,
+        }
+        if doubtful and isinstance(news, DeadlinePassed | CancelRequested):
+            assert changed is None or changed.state is State.ACCEPTED
+        current = changed or current
+
+
+@PROPERTY
+@given(records)
+def test_no_record_is_ever_forgotten(record: Prediction) -> None:
+    assert record.due_at == due(record, TIMINGS)
+    assert record.due_at is not None
+    done = replace(record, effects_done=True)
+    assert (due(done, TIMINGS) is None) is record.state.terminal
+
+
+@PROPERTY
+@given(records, records)
+def test_effects_are_total_and_can_be_derived_again(old: Prediction, new: Prediction) -> None:
+    again = effects(None, new)
+    for effect in effects(old, new):
+        assert effect in again
+    if new.state is State.ACCEPTED and new.create.state is CreateState.REFUSED:
+        assert Dispatch(new.create.not_before) in again
+    if new.state is State.STORING:
+        assert Persist(new.next_store_at) in again
+    if new.state in {State.SUBMITTED, State.PROCESSING} and new.cancel_requested_at is not None:
+        assert CancelUpstream(str(new.provider_id)) in again
+    for extra in new.extra_provider_ids:
+        assert CancelUpstream(extra) in again
+    if new.state.terminal:
+        assert Publish(new.state.value) in again
+        owed = bool(new.webhook) and "completed" in new.webhook_events
+        assert (Deliver("completed") in again) is owed
+
+
+@PROPERTY
+@given(beginnings, histories)
+def test_each_end_is_announced_once(record: Prediction, history: list[tuple[News, int]]) -> None:
+    revisions = lives(record, history)
+    caused = [
+        effect
+        for old, new in zip([None, *revisions], revisions, strict=False)
+        for effect in effects(old, new)
+    ]
+    published = [effect.event for effect in caused if isinstance(effect, Publish)]
+    last = revisions[-1].state
+    ends = [event for event in published if event != "started"]
+    assert ends == ([last.value] if last.terminal else [])
+    assert published.count("started") <= 1
+    # A wish to cancel reaches the provider by the stream as well, once each.
+    cancelled = [effect.provider_id for effect in caused if isinstance(effect, CancelUpstream)]
+    assert cancelled.count(PID) <= 2
+
+
+# One upstream life, heard in any order
+
+
+@st.composite
+def upstream_lives(draw: st.DrawFn) -> list[Snapshot]:
+    """What the provider says of one prediction, in order; the last word repeats all before it."""
+    final = draw(st.sampled_from(["succeeded", "failed", "canceled", None]))
+    logs, files = "", []
+    said: dict[str, Any] = {}
+    life = []
+    for status in ["starting"] * draw(st.integers(0, 2)) + ["processing"] * draw(st.integers(0, 4)):
+        if status == "processing":
+            # The endpoints differ in the digits of one and the same time.
+            said["started_at"] = draw(
+                st.sampled_from(["2027-01-15T08:00:01.5Z", "2027-01-15T08:00:01.500000Z"])
+            )
+            logs += draw(st.text("ab", max_size=3))
+            files += draw(st.lists(st.just("https://x.test/p"), max_size=1))
+            said["output"] = json.dumps(files) if files else None
+            said["metrics"] = draw(st.sampled_from([None, '{"n":1}', '{"n":2,"m":3}']))
+        life.append(snapshot(status, logs=logs, log_size=len(logs), **said))
+    if final:
+        said["output"] = draw(st.sampled_from([said.get("output"), '"https://x.test/0"']))
+        said |= {"completed_at": "2027-01-15T08:00:02Z", "metrics": '{"n":4}'}
+        said["started_at"] = "2027-01-15T08:00:01.5Z"
+        said["error"] = "boom" if final == "failed" else None
+        life.append(snapshot(final, logs=logs, log_size=len(logs), **said))
+    return life
+
+
+CLOCKS = {
+    "revision",
+    "updated_at",
+    "due_at",
+    "next_poll_at",
+    "next_store_at",
+    "finished_at",
+}
+
+
+def heard(life: list[Snapshot]) -> dict[str, Any]:
+    """The record after these, without its clocks."""
+    last = lives(accepted(), [(Heard(said), 100) for said in life])[-1]
+    return {f.name: getattr(last, f.name) for f in fields(last) if f.name not in CLOCKS}
+
+
+@PROPERTY
+@given(upstream_lives(), st.data())
+def test_the_order_and_number_of_snapshots_do_not_matter(
+    life: list[Snapshot], data: st.DataObject
+) -> None:
+    shuffled = data.draw(st.permutations(life))
+    repeated = data.draw(st.lists(st.sampled_from(life), max_size=4)) if life else []
+    at = data.draw(st.integers(0, len(shuffled)))
+    assert heard([*shuffled[:at], *repeated, *shuffled[at:]]) == heard(life)
+
+
+# classify
+
+anything = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=10,
+)
+OPTIONAL = ("output", "logs", "error", "metrics", "urls", "input", "created_at")
+bodies = st.one_of(
+    anything,
+    st.fixed_dictionaries(
+        {"id": st.one_of(st.just(PID), anything), "status": st.sampled_from([*STATUSES, "odd"])},
+        optional=dict.fromkeys(OPTIONAL, anything),
+    ),
+    st.binary(max_size=10),
+)
+
+
+@PROPERTY
+@given(
+    status=st.integers(100, 599),
+    body=bodies,
+    retry_after=st.one_of(st.none(), st.floats()),
+    attempt=st.integers(1, 50),
+    jitter=st.floats(0, 1, exclude_max=True),
+)
+def test_any_answer_to_a_create_is_understood_on_the_safe_side(
+    status: int, body: object, retry_after: float | None, attempt: int, jitter: float
+) -> None:
+    outcome = classify(Answered(status, body, retry_after), attempt, START, TIMINGS, jitter)
+    repeatable = status in {401, 402, 403, 429}
+    assert isinstance(outcome, Refused) is repeatable
+    assert isinstance(outcome, Rejected) is (status in {400, 404, 422})
+    if isinstance(outcome, Refused):
+        assert outcome.not_before > START
+        assert outcome.parked is (status != 429)
+        if status == 429 and retry_after is not None and 0 <= retry_after <= 86_400:
+            assert outcome.not_before >= START + retry_after * 1000
+    try:
+        read = read_snapshot(body)
+    except BadSnapshot:
+        assert not isinstance(outcome, Heard)
+    else:
+        assert isinstance(outcome, Heard) is (200 <= status < 300)
+        if isinstance(outcome, Heard):
+            assert outcome.snapshot == read
+    if not isinstance(outcome, Heard):
+        assert outcome.attempt == attempt
+
+
+@PROPERTY
+@given(attempt=st.integers(1, 10**6), jitter=st.floats(0, 1, exclude_max=True))
+def test_what_never_left_is_repeated_and_what_may_have_is_not(attempt: int, jitter: float) -> None:
+    refused = classify(NotSent(), attempt, START, TIMINGS, jitter)
+    assert isinstance(refused, Refused)
+    assert START + 1000 <= refused.not_before <= START + 60_000
+    assert classify(NoAnswer(), attempt, START, TIMINGS, jitter) == Unknown(attempt)

@@ -1,0 +1,98 @@
+"""Who may import whom, how long a handler may be, and what a cold start loads."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import darkroom
+import pytest
+
+ROOT = Path(darkroom.__file__).parent
+MODULES = sorted(ROOT.rglob("*.py"))
+AWS_AND_HTTP = {"boto3", "botocore", "httpx", "httpcore"}
+MAY_IMPORT = {
+    "domain": {"domain"},
+    "catalog": {"domain", "catalog"},
+    "ports": {"domain", "ports"},
+    "services": {"domain", "ports", "services", "catalog"},
+    "adapters": {"domain", "ports", "adapters"},
+    "api": {"domain", "api", "services", "runtime"},
+    # The relay's events are the table's items: reading those is an adapter's knowledge.
+    "handlers": {"domain", "api", "services", "runtime", "adapters.items"},
+    "runtime": {"domain", "runtime"},
+    "runtime.wiring": {"domain", "ports", "services", "adapters", "api", "runtime", "catalog"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file imports, wherever in it, type checking included."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def name(path: Path) -> str:
+    """`services.submit` for darkroom/services/submit.py."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def layer(module: str) -> str:
+    return module if module in MAY_IMPORT else module.partition(".")[0]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_a_module_imports_only_from_the_layers_below_it(path: Path) -> None:
+    if name(path) == "__init__":
+        assert not imports(path)
+        return
+    allowed = MAY_IMPORT[layer(name(path))]
+    ours = {found.removeprefix("darkroom.") for found in imports(path) if "darkroom" in found}
+    wrong = {
+        found
+        for found in ours
+        if not any(found == ok or found.startswith(f"{ok}.") for ok in allowed)
+    }
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_aws_and_http_are_the_adapters_alone(path: Path) -> None:
+    roots = {found.partition(".")[0] for found in imports(path)}
+    if layer(name(path)) != "adapters":
+        assert not roots & AWS_AND_HTTP
+    if layer(name(path)) in {"domain", "services", "ports", "catalog"}:
+        assert roots <= sys.stdlib_module_names | {"darkroom"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "handlers").glob("*.py")), ids=name)
+def test_a_handler_is_plumbing_and_fits_on_a_page(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 60
+
+
+@pytest.mark.parametrize(
+    ("function", "absent"),
+    [
+        ("webhook", {"httpx", "httpcore", "pydantic", "boto3"}),
+        ("read", {"httpx", "pydantic", "boto3"}),
+        ("relay", {"httpx", "pydantic"}),
+    ],
+)
+def test_a_cold_start_loads_only_what_the_function_needs(function: str, absent: set[str]) -> None:
+    code = f"import darkroom.handlers.{function}, sys; print(*sys.modules, sep='\\n')"
+    loaded = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env={"PYTHONPATH": str(ROOT.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert f"darkroom.handlers.{function}" in loaded
+    assert not absent & set(loaded)

@@ -1,0 +1,247 @@
+"""Callbacks: the schedule, endpoints, what is told of growth, and the status at the event."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from darkroom.domain.callbacks import (
+    EVENTS,
+    FROZEN_KEPT,
+    PAUSES_S,
+    Endpoint,
+    endpoint_key,
+    freeze,
+    is_event,
+    next_attempt,
+    superseded,
+    thaw,
+)
+from darkroom.domain.lifecycle import CancelRequested, Deliver, Heard, advance, effects
+from darkroom.domain.prediction import Code, File, State
+from darkroom.domain.timings import Timings
+from darkroom.domain.wire import body
+
+from tests.fakes import START
+from tests.records import PID, TIMINGS, accepted, snapshot
+
+if TYPE_CHECKING:
+    from darkroom.domain.prediction import Prediction
+
+HOOK = "https://client.test/hook"
+
+
+# The schedule
+
+
+def pauses(scale: float = 1.0, jitter: float = 0.5) -> list[float]:
+    timings = Timings(callback_scale=scale)
+    found = []
+    for attempts in range(1, 10):
+        at = next_attempt(attempts, START, timings, jitter=jitter)
+        assert at is not None
+        found.append((at - START) / 1000)
+    return found
+
+
+def test_ten_attempts_over_about_75_hours() -> None:
+    assert pauses() == [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400]
+    assert next_attempt(10, START, TIMINGS, jitter=0.5) is None
+    assert 75 <= sum(PAUSES_S) / 3600 <= 76
+
+
+def test_pauses_spread_by_a_twentieth() -> None:
+    assert pauses(jitter=0)[1] == 285
+    assert pauses(jitter=0.999)[1] == pytest.approx(315, rel=0.001)
+
+
+def test_a_stage_may_shorten_all_pauses() -> None:
+    assert pauses(0.01)[:3] == [0.05, 3, 18]
+    assert pauses(0)[:2] == [0.001, 0.001]
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"), [(None, 5), (-9, 5), (1, 5), (60, 60), (86_400, 86_400), (1e9, 86_400)]
+)
+def test_what_the_client_asks_for_is_not_undercut(asked: float | None, seconds: float) -> None:
+    at = next_attempt(1, START, TIMINGS, jitter=0.5, retry_after_s=asked)
+    assert at == START + 1000 * seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("start", True),
+        ("completed", True),
+        ("logs-000007", True),
+        ("output-1234567", True),
+        ("logs", False),
+        ("logs-7", False),
+        ("start-000007", False),
+        ("completed\n", False),
+        ("logs-" + "9" * 5000, False),
+        ("", False),
+    ],
+)
+def test_names_of_deliveries(text: str, known: bool) -> None:
+    assert is_event(text) is known
+
+
+# Endpoints
+
+
+def test_an_endpoint_fails_from_its_first_failure_to_its_next_success() -> None:
+    failing = Endpoint().after(500, START, TIMINGS)
+    assert failing == Endpoint(failing_since=START)
+    assert failing.after(None, START + 9, TIMINGS) == failing
+    assert failing.after(302, START + 9, TIMINGS) == failing
+    assert failing.after(204, START + 9, TIMINGS) == Endpoint()
+
+
+def test_an_endpoint_that_is_gone_or_fails_for_five_days_is_disabled() -> None:
+    assert Endpoint().after(410, START, TIMINGS) == Endpoint(START, START)
+    failing, days = Endpoint(failing_since=START), 5 * 86_400_000
+    assert failing.after(500, START + days - 1, TIMINGS).disabled_at is None
+    assert failing.after(500, START + days, TIMINGS) == Endpoint(START, START + days)
+
+
+def test_an_endpoint_is_a_tenants_address_whatever_its_query() -> None:
+    key = endpoint_key("acme", HOOK)
+    assert endpoint_key("acme", f"{HOOK}?id=1") == key
+    others = {
+        key,
+        endpoint_key("other", HOOK),
+        endpoint_key("acme", f"{HOOK}/2"),
+        endpoint_key("acme", "https://client2.test/hook"),
+        endpoint_key("acme", "http://client.test/hook"),
+    }
+    assert len(others) == 5
+    assert key.startswith("HOOK#acme#")
+
+
+# What is told
+
+
+def hooked(*events: str) -> Prediction:
+    return accepted(webhook=HOOK, webhook_events=events)
+
+
+def told(record: Prediction, *changes: tuple[int, dict[str, Any]]) -> list[str]:
+    """The callbacks that these snapshots cause, each so many milliseconds after the last."""
+    now, caused = START, []
+    for pause, said in changes:
+        now += pause
+        changed = advance(record, Heard(snapshot(**said)), now, TIMINGS)
+        if changed is not None:
+            for effect in effects(record, changed):
+                assert effect in effects(None, changed)
+                caused += [effect.event] if isinstance(effect, Deliver) else []
+            record = changed
+    return caused
+
+
+def logs(size: int, **more: Any) -> dict[str, Any]:
+    return {"status": "processing", "logs": "x" * size, "log_size": size, **more}
+
+
+def test_growing_logs_are_told_at_most_twice_a_second() -> None:
+    changes = [(1000, logs(1)), (499, logs(2)), (1, logs(3)), (499, logs(4)), (1, logs(5))]
+    assert told(hooked("logs"), *changes) == ["logs-000002", "logs-000004", "logs-000006"]
+
+
+def test_a_repetition_is_no_growth() -> None:
+    changes = [(1000, logs(3)), (1000, logs(3)), (1000, logs(2))]
+    assert told(hooked("logs"), *changes) == ["logs-000002"]
+
+
+def test_output_and_logs_are_told_apart() -> None:
+    first = logs(1, output='["https://x.test/0"]')
+    second = logs(1, output='["https://x.test/0","https://x.test/1"]')
+    changes = [(1000, first), (600, second)]
+    both = ["output-000002", "logs-000002", "output-000003"]
+    assert told(hooked("output", "logs"), *changes) == both
+    assert told(hooked("logs"), *changes) == ["logs-000002"]
+    assert told(hooked("start", "output"), *changes) == ["start", "output-000002", "output-000003"]
+    assert told(accepted(webhook_events=EVENTS), *changes) == []
+
+
+def test_when_it_is_over_only_the_end_is_told() -> None:
+    end = {"status": "failed", "logs": "xxx", "log_size": 3, "output": '"https://x.test/0"'}
+    assert told(hooked(*EVENTS), (1000, end)) == ["completed"]
+    assert told(hooked(*EVENTS), (1000, logs(1)), (9000, {**end, "error": "x"})) == [
+        "start",
+        "logs-000002",
+        "completed",
+    ]
+
+
+@pytest.mark.parametrize("status", ["failed", "canceled", "aborted"])
+def test_every_end_is_completed(status: str) -> None:
+    assert told(hooked(*EVENTS), (1000, {"status": status})) == ["completed"]
+
+
+def test_a_change_of_another_kind_tells_nothing_again() -> None:
+    record = advance(hooked("logs"), Heard(snapshot(**logs(1))), START + 1000, TIMINGS)
+    assert record is not None
+    canceled = advance(record, CancelRequested(), START + 1000, TIMINGS)
+    assert canceled is not None
+    caused = effects(record, canceled)
+    assert not [effect for effect in caused if isinstance(effect, Deliver)]
+
+
+def test_after_its_end_a_prediction_has_one_event_left() -> None:
+    running, over = hooked(*EVENTS), replace(hooked(*EVENTS), state=State.FAILED)
+    assert not any(superseded(running, event) for event in EVENTS)
+    assert [superseded(over, event) for event in EVENTS] == [True, True, True, False]
+    alone = replace(over, webhook_events=("start",))
+    assert not superseded(alone, "start")
+
+
+# The status at the event
+
+
+def shown(record: Prediction) -> dict[str, Any]:
+    urls = [f"https://o.test/{file.key}" for file in record.files]
+    return body(record, public_url="https://d.test", output_urls=urls, upload_urls={})
+
+
+def test_a_record_shows_again_what_it_showed_then() -> None:
+    then = replace(
+        hooked(*EVENTS),
+        state=State.PROCESSING,
+        provider_id=PID,
+        logs="ü\x00\n",
+        log_size=3,
+        started_at="2027-01-15T08:00:01Z",
+        metrics='{"n":1}',
+        stream_url="https://stream.test/1",
+    )
+    now = replace(
+        then,
+        state=State.SUCCEEDED,
+        logs="more",
+        output='["https://x.test/0"]',
+        files=(File("k", "0" * 64, 3, "image/png"),),
+        completed_at="2027-01-15T08:00:09Z",
+        metrics='{"n":2}',
+        stream_url=None,
+        create=replace(then.create, attempt=2),
+    )
+    assert shown(thaw(now, freeze(then))) == shown(then)
+    failed = replace(now, state=State.FAILED, error="x", code=Code.PROVIDER_FAILED, files=())
+    assert shown(thaw(failed, freeze(then))) == shown(then)
+
+
+@pytest.mark.parametrize("character", ["x", "ü", "\x00", "😀"])
+def test_what_is_frozen_is_never_large(character: str) -> None:
+    record = replace(hooked("logs"), logs=character * 32_000 + "end")
+    text = freeze(record)
+    assert len(text.encode()) <= FROZEN_KEPT
+    assert json.loads(text)["logs"].endswith("end")
+
+
+def test_logs_are_the_only_part_that_is_cut() -> None:
+    record = replace(hooked("logs"), metrics="m" * FROZEN_KEPT, logs="x" * 9)
+    assert json.loads(freeze(record))["logs"] == ""

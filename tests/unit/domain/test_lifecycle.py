@@ -1,0 +1,387 @@
+"""The four pure functions, case by case; what holds for all cases is in tests/property."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from darkroom.domain.lifecycle import (
+    MAX_OUTPUTS,
+    Answered,
+    AttemptStarted,
+    CancelRequested,
+    CancelSent,
+    CancelUpstream,
+    DeadlinePassed,
+    Deliver,
+    Dispatch,
+    Heard,
+    Looked,
+    Missing,
+    News,
+    NoAnswer,
+    NotSent,
+    Outcome,
+    Persist,
+    Publish,
+    Refused,
+    Rejected,
+    Stored,
+    StoreDelayed,
+    StoreFailed,
+    Unknown,
+    Urgency,
+    advance,
+    classify,
+    create_state,
+    due,
+    effects,
+    urgency,
+)
+from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, State
+
+from tests.fakes import START
+from tests.records import PID, TIMINGS, accepted, snapshot
+
+FILE = File("acme/x/0.png", "0" * 64, 3, "image/png")
+
+
+def after(record: Prediction, *news: News, at: int = START + 1000) -> Prediction:
+    """The record after the news, each of which must change it."""
+    for one in news:
+        changed = advance(record, one, at, TIMINGS)
+        assert changed is not None, one
+        record = changed
+    return record
+
+
+def unchanged(record: Prediction, *news: News, at: int = START + 1000) -> bool:
+    return all(advance(record, one, at, TIMINGS) is None for one in news)
+
+
+SUBMITTED = after(accepted(), Heard(snapshot()))
+PROCESSING = after(accepted(), Heard(snapshot("processing")))
+STORING = after(accepted(), Heard(snapshot("succeeded", output='["https://x.test/0"]')))
+SUCCEEDED = after(STORING, Stored((FILE,)))
+FAILED = after(accepted(), Heard(snapshot("failed", error="no")))
+UNKNOWN = after(accepted(), Unknown(1))
+REFUSED = after(accepted(), Refused(1, START + 5000))
+PARKED = after(accepted(), Refused(1, START + 60_000, parked=True))
+ALL = [SUBMITTED, PROCESSING, STORING, SUCCEEDED, FAILED, UNKNOWN, REFUSED, PARKED, accepted()]
+
+
+# advance
+
+
+def test_every_change_is_one_revision_and_its_time() -> None:
+    assert SUBMITTED.revision == 2
+    assert SUBMITTED.updated_at == START + 1000
+    assert SUBMITTED.due_at == due(SUBMITTED, TIMINGS)
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "code"),
+    [
+        ("starting", State.SUBMITTED, None),
+        ("processing", State.PROCESSING, None),
+        ("succeeded", State.STORING, None),
+        ("failed", State.FAILED, Code.PROVIDER_FAILED),
+        ("canceled", State.CANCELED, Code.CANCELED),
+        ("aborted", State.ABORTED, Code.DEADLINE_EXCEEDED),
+    ],
+)
+def test_each_status_leads_to_its_state(status: str, state: State, code: Code | None) -> None:
+    record = after(accepted(), Heard(snapshot(status)))
+    assert (record.state, record.code, record.provider_id) == (state, code, PID)
+
+
+def test_a_failure_without_a_reason_still_has_an_error() -> None:
+    assert after(accepted(), Heard(snapshot("failed"))).error
+    assert FAILED.error == "no"
+
+
+def test_equal_rank_adds_and_takes_nothing_away() -> None:
+    rich = after(
+        PROCESSING,
+        Heard(
+            snapshot(
+                "processing",
+                output='["https://x.test/0"]',
+                logs="half",
+                log_size=4,
+                metrics='{"n":1}',
+                started_at="2027-01-15T08:00:00Z",
+                stream_url="https://stream.test",
+            )
+        ),
+    )
+    assert rich.output == '["https://x.test/0"]'
+    assert rich.logs == "half"
+    late = START + 60_000
+    assert unchanged(rich, Heard(snapshot("processing")), Heard(snapshot("starting")), at=late)
+
+
+def test_the_last_word_replaces_what_was_said_before() -> None:
+    early = after(PROCESSING, Heard(snapshot("processing", output='["https://x.test/preview"]')))
+    final = after(early, Heard(snapshot("succeeded", output='"https://x.test/0"')))
+    assert final.output == '"https://x.test/0"'
+
+
+def test_a_longer_log_keeps_its_true_length() -> None:
+    record = after(PROCESSING, Heard(snapshot("processing", logs="tail", log_size=90_000)))
+    assert unchanged(record, Heard(snapshot("processing", logs="x" * 80, log_size=80_000)))
+    assert (record.logs, record.log_size) == ("tail", 90_000)
+
+
+def test_too_many_outputs_are_refused() -> None:
+    many = "[" + ",".join(['"https://x.test/0"'] * (MAX_OUTPUTS + 1)) + "]"
+    record = after(accepted(), Heard(snapshot("succeeded", output=many)))
+    assert (record.state, record.code) == (State.FAILED, Code.OUTPUT_REFUSED)
+
+
+def test_an_output_that_no_record_could_keep_is_refused() -> None:
+    record = after(accepted(), Heard(snapshot("succeeded", output_refused=True)))
+    assert (record.state, record.code) == (State.FAILED, Code.OUTPUT_REFUSED)
+
+
+def test_a_provider_whose_clock_is_ahead_does_not_shorten_the_time_to_store() -> None:
+    ahead = "2099-01-01T00:00:00Z"
+    record = after(accepted(), Heard(snapshot("succeeded", completed_at=ahead)))
+    assert record.finished_at == START + 1000
+    assert record.completed_at == ahead
+
+
+def test_terminal_records_and_storing_ones_hear_nothing_more() -> None:
+    for record in (STORING, SUCCEEDED, FAILED):
+        for status in ("starting", "processing", "succeeded", "failed", "canceled", "aborted"):
+            assert unchanged(record, Heard(snapshot(status, logs="new", log_size=3)))
+
+
+def test_news_of_a_create_that_is_over_changes_nothing() -> None:
+    stale: list[News] = [Unknown(1), Refused(1, 0), Rejected(1, "no")]
+    for record in (SUBMITTED, FAILED, STORING, REFUSED):
+        assert unchanged(record, *stale)
+    second = after(REFUSED, AttemptStarted(3.0), at=START + 5000)
+    assert second.create.attempt == 2
+    assert unchanged(second, *stale)
+    assert unchanged(UNKNOWN, Unknown(1))
+
+
+def test_a_refusal_may_follow_doubt() -> None:
+    assert after(UNKNOWN, Refused(1, START + 9000)).create.state is CreateState.REFUSED
+
+
+@pytest.mark.parametrize("record", [accepted(), UNKNOWN, SUBMITTED, STORING, FAILED])
+def test_only_a_refused_create_may_be_sent_again(record: Prediction) -> None:
+    assert unchanged(record, AttemptStarted(3.0), at=START + 600_000)
+
+
+def test_no_attempt_starts_early_or_past_the_deadline() -> None:
+    assert unchanged(REFUSED, AttemptStarted(3.0), at=START + 4999)
+    assert unchanged(REFUSED, AttemptStarted(3.0), at=REFUSED.deadline)
+    second = after(REFUSED, AttemptStarted(20.0), at=START + 5000)
+    assert second.create == Create(2, CreateState.IN_FLIGHT, START + 5000, START + 35_000)
+
+
+def test_a_look_counts_only_for_a_create_in_doubt() -> None:
+    for record in (SUBMITTED, REFUSED, FAILED, accepted()):
+        assert unchanged(record, Looked(silent=True))
+    overdue = accepted()
+    assert create_state(overdue.create, overdue.create.until) is CreateState.UNKNOWN
+    looked = after(overdue, Looked(silent=True), at=overdue.create.until)
+    assert looked.create.state is CreateState.UNKNOWN
+    assert looked.create.not_before == overdue.create.until + 30_000
+
+
+def test_silence_must_last_and_be_silence() -> None:
+    at = UNKNOWN.create.until + 120_000
+    assert after(UNKNOWN, Looked(silent=True), at=at).create.state is CreateState.REFUSED
+    assert after(UNKNOWN, Looked(silent=True), at=at - 1).create.state is CreateState.UNKNOWN
+    assert after(UNKNOWN, Looked(silent=False), at=at).create.state is CreateState.UNKNOWN
+
+
+def test_a_deadline_counts_only_once_it_has_passed() -> None:
+    assert unchanged(SUBMITTED, DeadlinePassed(), at=SUBMITTED.deadline - 1)
+    assert after(SUBMITTED, DeadlinePassed(), at=SUBMITTED.deadline).cancel_by_deadline
+    for record in (accepted(), UNKNOWN, STORING, SUCCEEDED):
+        assert unchanged(record, DeadlinePassed(), at=record.deadline)
+
+
+def test_upkeep_is_for_bound_records_that_run() -> None:
+    for record in (accepted(), REFUSED, STORING, FAILED):
+        assert unchanged(record, Missing(), CancelSent())
+
+
+def test_storing_news_is_for_storing_records() -> None:
+    late: list[News] = [Stored((FILE,)), StoreDelayed("x"), StoreFailed(Code.OUTPUT_REFUSED, "x")]
+    for record in (accepted(), SUBMITTED, SUCCEEDED, FAILED):
+        assert unchanged(record, *late)
+    assert SUCCEEDED.files == (FILE,)
+
+
+def test_a_delay_without_a_known_end_upstream_counts_from_now() -> None:
+    record = after(replace(STORING, finished_at=None), StoreDelayed("x"))
+    assert record.state is State.STORING
+
+
+# due and urgency
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (accepted(), START + 13_000),
+        (UNKNOWN, START + 1000),
+        (REFUSED, START + 5000 + 60_000),
+        (after(accepted(), Refused(1, START + 9_000_000)), START + 1_800_000),
+        (SUBMITTED, START + 1000 + 2000 + 90_000),
+        (STORING, START + 1000 + 120_000),
+        (FAILED, START + 1000 + 60_000),
+        (replace(FAILED, effects_done=True), None),
+        (after(SUBMITTED, CancelRequested()), START + 1000 + 15_000),
+        (after(SUBMITTED, DeadlinePassed(), at=START + 1_800_000), START + 93_000),
+    ],
+    ids=[
+        "in flight",
+        "unknown",
+        "refused",
+        "refused beyond its deadline",
+        "submitted",
+        "storing",
+        "ended",
+        "ended and handed on",
+        "to be cancelled",
+        "past its deadline",
+    ],
+)
+def test_the_earliest_clock_is_when_a_record_is_due(record: Prediction, expected: int) -> None:
+    assert due(record, TIMINGS) == expected
+
+
+def test_a_deadline_before_the_first_poll_comes_first() -> None:
+    record = after(accepted(deadline=START + 10_000), Heard(snapshot()))
+    assert record.due_at == START + 10_000
+
+
+def test_urgency() -> None:
+    found = [urgency(record) for record in (STORING, FAILED, SUBMITTED, UNKNOWN, REFUSED)]
+    assert found == [
+        Urgency.STORING,
+        Urgency.EFFECTS,
+        Urgency.POLL,
+        Urgency.CREATE,
+        Urgency.CREATE,
+    ]
+
+
+# effects
+
+HOOKED: dict[str, Any] = {
+    "webhook": "https://client.test",
+    "webhook_events": ("start", "completed"),
+}
+
+
+def test_what_changes_cause() -> None:
+    assert effects(None, accepted()) == []
+    assert effects(accepted(), SUBMITTED) == []
+    assert effects(accepted(), REFUSED) == [Dispatch(START + 5000)]
+    assert effects(REFUSED, REFUSED) == []
+    assert effects(SUBMITTED, PROCESSING) == [Publish("started")]
+    assert effects(PROCESSING, STORING) == [Persist(START + 1000)]
+    assert effects(SUBMITTED, STORING) == [Persist(START + 1000), Publish("started")]
+    delayed = after(STORING, StoreDelayed("x"))
+    assert effects(STORING, delayed) == [Persist(START + 16_000)]
+    assert effects(STORING, SUCCEEDED) == [Publish("succeeded")]
+    assert effects(SUCCEEDED, replace(SUCCEEDED, effects_done=True)) == []
+
+
+def test_what_a_webhook_of_the_client_adds() -> None:
+    processing, storing, failed = (
+        replace(record, **HOOKED) for record in (PROCESSING, STORING, FAILED)
+    )
+    assert effects(SUBMITTED, processing) == [Publish("started"), Deliver("start")]
+    assert effects(processing, failed) == [Publish("failed"), Deliver("completed")]
+    quiet: dict[str, Any] = {"webhook": "https://client.test", "webhook_events": ()}
+    assert effects(SUBMITTED, replace(PROCESSING, **quiet)) == [Publish("started")]
+    assert effects(storing, replace(FAILED, **quiet)) == [Publish("failed")]
+
+
+def test_a_wish_to_cancel_is_told_once_there_is_somebody_to_tell() -> None:
+    wished = after(accepted(), CancelRequested())
+    assert effects(accepted(), wished) == []
+    bound = after(wished, Heard(snapshot()))
+    assert effects(wished, bound) == [CancelUpstream(PID)]
+    assert effects(bound, after(bound, CancelSent())) == []
+    assert effects(None, bound) == [CancelUpstream(PID)]
+    late = after(SUBMITTED, CancelRequested())
+    assert effects(SUBMITTED, late) == [CancelUpstream(PID)]
+
+
+def test_extra_predictions_are_cancelled_when_they_show_and_again_at_the_end() -> None:
+    retried = after(REFUSED, AttemptStarted(3.0), at=START + 5000)
+    bound = after(retried, Heard(snapshot()))
+    extra = after(bound, Heard(snapshot(provider_id="other")))
+    assert effects(bound, extra) == [CancelUpstream("other")]
+    processing = after(extra, Heard(snapshot("processing")))
+    assert CancelUpstream("other") not in effects(extra, processing)
+    ended = after(processing, Heard(snapshot("failed")))
+    assert CancelUpstream("other") in effects(processing, ended)
+    assert effects(ended, replace(ended, due_at=1)) == []
+
+
+def test_all_of_it_can_be_derived_again() -> None:
+    assert effects(None, REFUSED) == [Dispatch(START + 5000)]
+    assert Persist(START + 1000) in effects(None, STORING)
+    assert effects(None, replace(SUCCEEDED, **HOOKED)) == [
+        Publish("succeeded"),
+        Deliver("completed"),
+    ]
+
+
+# classify
+
+BODY = {"id": PID, "status": "starting"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Answered(201, BODY), Heard(snapshot())),
+        (Answered(202, BODY), Heard(snapshot())),
+        (Answered(200, {"id": PID}), Unknown(1)),
+        (Answered(201, None), Unknown(1)),
+        (Answered(422, {"detail": " no "}), Rejected(1, "The provider refused the request: no")),
+        (
+            Answered(400, "html"),
+            Rejected(1, "The provider refused the request: the request was refused"),
+        ),
+        (
+            Answered(404, {"detail": 4}),
+            Rejected(1, "The provider refused the request: the request was refused"),
+        ),
+        (Answered(401), Refused(1, START + 60_000, parked=True)),
+        (Answered(402), Refused(1, START + 60_000, parked=True)),
+        (Answered(403), Refused(1, START + 60_000, parked=True)),
+        (Answered(429, None, 10), Refused(1, START + 10_501)),
+        (Answered(429, None, -5), Refused(1, START + 501)),
+        (Answered(429, None, float("nan")), Refused(1, START + 501)),
+        (Answered(429, None, float("inf")), Refused(1, START + 86_400_501)),
+        (Answered(429), Refused(1, START + 3000)),
+        (NotSent(), Refused(1, START + 3000)),
+        (NoAnswer(), Unknown(1)),
+        (Answered(500, BODY), Unknown(1)),
+        (Answered(409), Unknown(1)),
+        (Answered(307), Unknown(1)),
+    ],
+    ids=str,
+)
+def test_what_an_answer_means(answer: Any, expected: Outcome) -> None:
+    assert classify(answer, 1, START, TIMINGS, 0.5) == expected
+
+
+def test_the_providers_words_are_cut() -> None:
+    outcome = classify(Answered(422, {"detail": "x" * 5000}), 1, START, TIMINGS, 0.0)
+    assert isinstance(outcome, Rejected)
+    assert len(outcome.error) < 1100

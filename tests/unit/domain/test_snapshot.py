@@ -1,0 +1,188 @@
+"""Snapshots: whatever the provider says is cut to what a record may hold, or refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from darkroom.domain.snapshot import (
+    BadSnapshot,
+    file_urls,
+    milliseconds,
+    read_snapshot,
+    rfc3339,
+    with_urls,
+)
+
+BODY: dict[str, Any] = {
+    "id": "gm3qorzdhgbfurvjtvhg6dckhu",
+    "model": "owner/name",
+    "version": "5c7d5dc6",
+    "input": {"b": 1, "a": "x"},
+    "logs": "0%\n100%",
+    "output": ["https://replicate.delivery/x/0.png"],
+    "error": None,
+    "status": "succeeded",
+    "created_at": "2023-09-08T16:19:34.765994Z",
+    "data_removed": False,
+    "started_at": "2023-09-08T16:19:34.779176Z",
+    "completed_at": "2023-09-08T16:19:34.791859Z",
+    "metrics": {"predict_time": 0.012683},
+    "urls": {"stream": "https://stream.replicate.com/v1/x", "get": "https://x.test"},
+    "webhook": "https://darkroom.test/hooks",
+}
+
+
+def test_a_whole_prediction_is_read() -> None:
+    said = read_snapshot(BODY)
+    assert said.provider_id == BODY["id"]
+    assert (said.status, said.final) == ("succeeded", True)
+    assert said.output == '["https://replicate.delivery/x/0.png"]'
+    assert (said.logs, said.log_size) == ("0%\n100%", 7)
+    assert said.metrics == '{"predict_time":0.012683}'
+    assert said.created_at == 1_694_189_974_765
+    assert said.started_at == BODY["started_at"]
+    assert said.completed_at == BODY["completed_at"]
+    assert said.stream_url == "https://stream.replicate.com/v1/x"
+    assert said.webhook == BODY["webhook"]
+    assert (said.version, said.model) == ("5c7d5dc6", "owner/name")
+    assert said.input == '{"a":"x","b":1}'
+    assert not said.data_removed
+
+
+def test_little_is_enough() -> None:
+    said = read_snapshot({"id": "x", "status": "starting"})
+    assert not said.final
+    assert (said.output, said.error, said.logs, said.metrics) == (None, None, "", None)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (None, "not an object"),
+        ([], "not an object"),
+        ({}, "id"),
+        ({**BODY, "id": 7}, "id"),
+        ({**BODY, "id": ""}, "id"),
+        ({**BODY, "id": "x/../y"}, "id"),
+        ({**BODY, "id": "x" * 65}, "id"),
+        ({**BODY, "status": "queued"}, "status"),
+        ({**BODY, "status": ["succeeded"]}, "status"),
+        ({**BODY, "status": None}, "status"),
+    ],
+)
+def test_what_is_no_prediction_is_refused_by_the_fields_name(body: object, field: str) -> None:
+    with pytest.raises(BadSnapshot) as refused:
+        read_snapshot(body)
+    assert str(refused.value) == field
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"logs": None, "metrics": [], "urls": [], "input": "text", "created_at": 5},
+        {"logs": 3, "metrics": None, "urls": None, "input": None, "started_at": "soon"},
+        {"urls": {"stream": "ftp://x"}, "completed_at": ""},
+        {"urls": {"stream": "https://" + "x" * 2000}},
+        {"metrics": {"n": "x" * 4000}},
+    ],
+)
+def test_odd_fields_are_left_out(odd: dict[str, Any]) -> None:
+    said = read_snapshot({"id": "x", "status": "starting", **odd})
+    assert said == read_snapshot({"id": "x", "status": "starting"})
+
+
+def test_the_logs_tail_is_kept_in_bytes() -> None:
+    said = read_snapshot({"id": "x", "status": "starting", "logs": "é" * 40_000 + "end"})
+    assert said.log_size == 40_003
+    assert len(said.logs.encode()) <= 32_000
+    assert said.logs.endswith("éend")
+    assert "\ufffd" not in said.logs
+
+
+@pytest.mark.parametrize(
+    ("output", "kept"),
+    [("x" * 63_998, True), ("x" * 63_999, False), ("é" * 31_999, True), ("é" * 32_000, False)],
+)
+def test_an_output_is_kept_whole_or_refused(output: str, kept: bool) -> None:
+    said = read_snapshot({**BODY, "output": output})
+    assert (said.output is not None, said.output_refused) == (kept, not kept)
+
+
+@pytest.mark.parametrize("value", [float("nan"), "\ud800", {"a": float("inf")}])
+def test_what_json_cannot_say_is_refused_or_left_out(value: object) -> None:
+    said = read_snapshot({**BODY, "output": value, "metrics": {"n": value}, "input": {"n": value}})
+    assert said.output_refused
+    assert (said.metrics, said.input) == (None, None)
+
+
+def test_text_that_utf8_cannot_write_is_made_writable() -> None:
+    odd = {"logs": "a\ud800", "error": "b\udfff", "urls": {"stream": "https://x/\ud800"}}
+    said = read_snapshot({**BODY, **odd})
+    assert (said.logs, said.error, said.stream_url) == ("a?", "b?", "https://x/?")
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [
+        ("boom", "boom"),
+        ({"b": 1, "a": 2}, '{"a":2,"b":1}'),
+        (float("nan"), "unreadable"),
+        ("é" * 4000, "é" * 2000),
+    ],
+)
+def test_an_error_is_text_of_at_most_four_kilobytes(error: object, kept: str) -> None:
+    assert read_snapshot({**BODY, "status": "failed", "error": error}).error == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1970-01-01T00:00:00Z", 0),
+        ("1970-01-01T00:00:01.5Z", 1500),
+        ("1970-01-01T00:00:01.123456789Z", 1123),
+        ("1970-01-01T01:00:00+01:00", 0),
+        ("1970-01-01 00:00:00+0000", 0),
+        ("1969-12-31T23:59:59Z", -1000),
+        (None, None),
+        ("", None),
+        ("1970-01-01T00:00:00", None),
+        ("1970-02-30T00:00:00Z", None),
+        ("1970-01-01T00:00:00.Z", None),
+        ("१९७०-01-01T00:00:00Z", None),
+    ],
+)
+def test_times_are_read_leniently(text: str | None, expected: int | None) -> None:
+    assert milliseconds(text) == expected
+
+
+def test_times_are_written_as_replicate_writes_them() -> None:
+    assert rfc3339(1_800_000_000_007) == "2027-01-15T08:00:00.007Z"
+    assert milliseconds(rfc3339(1_800_000_000_007)) == 1_800_000_000_007
+
+
+@pytest.mark.parametrize(
+    ("output", "urls"),
+    [
+        (None, []),
+        ("https://x/0", ["https://x/0"]),
+        (["http://x/0", "text", 3, None], ["http://x/0"]),
+        ({"a": ["https://x/0"], "b": {"c": "data:,x"}}, ["https://x/0", "data:,x"]),
+        ("text", []),
+        ([[[[[[[["https://x/0"]]]]]]]], ["https://x/0"]),
+        ([[[[[[[[["https://x/too-deep"]]]]]]]]], []),
+    ],
+)
+def test_every_url_of_an_output_is_found_and_replaced_in_place(
+    output: Any, urls: list[str]
+) -> None:
+    text = None if output is None else json.dumps(output)
+    assert file_urls(text) == urls
+    ours = [f"https://ours/{number}" for number in range(len(urls))]
+    shown = with_urls(text, ours)
+    assert file_urls(json.dumps(shown)) == ours
+    expected = json.dumps(output)
+    for old, new in zip(urls, ours, strict=True):
+        expected = expected.replace(json.dumps(old), json.dumps(new), 1)
+    assert json.dumps(shown) == expected

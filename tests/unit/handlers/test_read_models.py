@@ -1,0 +1,197 @@
+"""GET: models and their versions, the account, the webhook secret, by whatever base path."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from darkroom.domain import cog
+from darkroom.domain.model import input_schema_of
+
+from tests import events
+from tests.unit.handlers.conftest import ACME, OTHER, READER
+from tests.unit.handlers.test_submit import is_problem
+from tests.world import PUBLIC_URL, SCHNELL, load_catalogue
+
+if TYPE_CHECKING:
+    from tests.unit.handlers.conftest import App
+
+SDXL = "stability-ai/sdxl"
+INPAINTING = "stability-ai/stable-diffusion-inpainting"
+MODELS = load_catalogue().names()
+
+
+def test_every_model_of_the_catalogue_is_listed(app: App) -> None:
+    page = app.get("/v1/models").json
+    assert [f"{m['owner']}/{m['name']}" for m in page["results"]] == list(MODELS)
+    assert (page["next"], page["previous"]) == (None, None)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_has_what_the_clients_read(app: App, name: str) -> None:
+    found = app.get(f"/v1/models/{name}").json
+    assert f"{found['owner']}/{found['name']}" == name
+    for text in ("url", "description", "visibility", "created_at"):
+        assert isinstance(found[text], str)
+    assert found["run_count"] == 0
+    assert found["default_example"] is None
+    version = found["latest_version"]
+    assert not [key for key, value in version.items() if value is None]
+    model = load_catalogue().model(name)
+    assert input_schema_of(version["openapi_schema"]) == model.input_schema
+    assert found["is_official"] is model.official
+    same = app.get(f"/v1/models/{name}/versions/{version['id']}").json
+    assert same == version
+
+
+def test_an_official_model_has_no_versions_to_choose_from(app: App) -> None:
+    """That is how Replicate's Python client 2.x tells that it is run by its name."""
+    page = app.get(f"/v1/models/{SCHNELL}/versions").json
+    assert page == {"next": None, "previous": None, "results": []}
+
+
+def test_the_versions_of_a_model_begin_with_the_pinned_one(app: App) -> None:
+    model = load_catalogue().model(SDXL)
+    found = app.get(f"/v1/models/{SDXL}/versions").json["results"]
+    assert [version["id"] for version in found] == [model.version, *model.known_versions]
+    assert all(app.get(f"/v1/models/{SDXL}/versions/{v['id']}").json == v for v in found)
+
+
+def test_an_alias_of_a_version_shows_what_it_stands_for(app: App) -> None:
+    """Replicate's Python client 1.x asks for the version that it was given, after the create."""
+    model = load_catalogue().model(INPAINTING)
+    (alias,) = model.version_aliases
+    assert app.get(f"/v1/models/{INPAINTING}/versions/{alias}").json["id"] == model.version
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "somebody/else",
+        f"{SCHNELL}:{'a' * 64}",
+        f"{SCHNELL}/versions/latest",
+        f"{SCHNELL}/versions/{'a' * 64}",
+        f"{SDXL}/versions/{cog.HIDDEN}",
+        f"somebody/else/versions/{'a' * 64}",
+        "somebody/else/versions",
+        "../%2e%2e",
+        "A" * 3000 + "/b",
+    ],
+)
+def test_what_the_catalogue_does_not_hold_is_not_found(app: App, path: str) -> None:
+    assert is_problem(app.get(f"/v1/models/{path}"), 404)
+    assert app.calls == {"FakeControls.api_key": 1}
+
+
+@pytest.mark.parametrize("cursor", ["x", "A/B", "a/b:c", "a/" + "b" * 200])
+def test_a_cursor_of_models_that_is_none_is_refused(app: App, cursor: str) -> None:
+    assert is_problem(app.get("/v1/models", query={"cursor": cursor}), 400)
+
+
+def test_a_page_of_models_begins_after_its_cursor(app: App) -> None:
+    found = app.get("/v1/models", query={"cursor": MODELS[5]}).json["results"]
+    assert [f"{m['owner']}/{m['name']}" for m in found] == list(MODELS[6:])
+
+
+def test_a_model_and_a_create_say_what_to_expect(app: App) -> None:
+    typical = load_catalogue().model(SCHNELL).typical_seconds
+    expected = {"expected_seconds": typical, "cold": False}
+    shown = app.get(f"/v1/models/{SCHNELL}").json["darkroom"]
+    assert shown == {**expected, "price": {"unit": "image", "usd": 0.003}}
+    created = app.submit().json["darkroom"]
+    assert created.items() >= expected.items()
+    assert app.calls["FakeControls.run_times"] == 2, "once in each function"
+
+
+def test_the_account_is_the_tenant(app: App) -> None:
+    answer = app.get("/v1/account", READER)
+    assert answer.json == {"type": "organization", "username": "acme", "name": "acme"}
+
+
+def test_the_webhook_secret_is_the_tenants_own(app: App) -> None:
+    path = "/v1/webhooks/default/secret"
+    assert app.get(path).json == {"key": "whsec_of_acme"}
+    assert app.get(path, OTHER).json == {"key": "whsec_of_other"}
+    assert is_problem(app.get(path, READER), 403)
+
+
+PATHS = (
+    "/v1/models",
+    f"/v1/models/{SCHNELL}",
+    f"/v1/models/{SCHNELL}/versions",
+    f"/v1/models/{SCHNELL}/versions/{'a' * 64}",
+    "/v1/account",
+    "/v1/webhooks/default/secret",
+)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_without_a_token_nothing_is_shown(app: App, path: str) -> None:
+    assert is_problem(app.get(path, token=None), 401)
+    assert is_problem(app.get(path, token="dk_unknown"), 401)
+    assert app.calls == {"FakeControls.api_key": 1}
+
+
+@pytest.mark.parametrize("base", ["/v1", "/prod", "/a.b~c"])
+@pytest.mark.parametrize("path", ["/v1/predictions", *PATHS])
+def test_a_base_path_changes_no_answer(app: App, base: str, path: str) -> None:
+    assert app.get(base + path) == app.get(path)
+
+
+def test_a_record_has_the_same_links_by_whatever_base_path(app: App) -> None:
+    made = app.submit(path="/v1/v1/predictions")
+    assert made.status == 201
+    id_ = made.json["id"]
+    assert made.headers["location"] == f"{PUBLIC_URL}/v1/predictions/{id_}"
+    assert app.get(f"/prod/v1/predictions/{id_}").json == app.get(f"/v1/predictions/{id_}").json
+
+
+@pytest.mark.parametrize("stage", ["", "/prod"])
+def test_a_stages_own_prefix_is_in_the_path_and_not_in_the_route(app: App, stage: str) -> None:
+    """As the gateway hands over a request below a named stage or a domain's mapping."""
+
+    def at(method: str, path: str) -> dict[str, Any]:
+        event = events.http(method, path, None, {"authorization": f"Bearer {ACME}"})
+        return {**event, "rawPath": stage + path}
+
+    assert app.http("read", at("GET", f"/v1/models/{SDXL}")).json["name"] == "sdxl"
+    assert is_problem(app.http("read", at("PUT", "/v1/predictions")), 405)
+    assert is_problem(app.http("read", at("GET", "/v1/trainings")), 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/v1/predictions", "GET, POST"),
+        ("QUERY", "/v1/models", "GET"),
+        ("POST", "/prod/v1/files/x", "DELETE, GET"),
+    ],
+)
+def test_a_refused_method_names_those_that_are_served(
+    app: App, method: str, path: str, allowed: str
+) -> None:
+    answer = app.http("read", events.http(method, path))
+    assert is_problem(answer, 405)
+    assert answer.headers["allow"] == allowed
+    assert answer.json["detail"] == f"{method} is not served on this path."
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/trainings",
+        "/v1/trainings/x/cancel",
+        "/v1/deployments/a/b",
+        "/v1/hardware",
+        "/v1/collections/x",
+        "/v1/search",
+        "/v1/models/a/b/examples",
+        "/v1/models/a/b/readme",
+        "/v1/v1/hardware",
+    ],
+)
+def test_what_is_left_out_on_purpose_says_so(app: App, path: str) -> None:
+    answer = app.get(path)
+    assert is_problem(answer, 404)
+    assert answer.json["title"] == "Not served by Darkroom"
+    assert "on purpose" in answer.json["detail"]

@@ -1,0 +1,266 @@
+"""Submit: what is refused costs nothing; what is accepted is written down whole."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from darkroom.domain.errors import InvalidInput, TooLarge, Unavailable
+from darkroom.domain.lifecycle import Answered
+from darkroom.services.submit import NewPrediction
+
+from tests.fakes import START
+from tests.world import PNG, PUBLIC_URL, SCHNELL, World, load_catalogue
+
+if TYPE_CHECKING:
+    from darkroom.domain.errors import DarkroomError
+
+SDXL = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"
+OPEN = f"somebody/some-model:{'a' * 64}"
+PICTURE = "data:image/png;base64," + base64.b64encode(PNG).decode()
+LARGE = "data:;base64," + base64.b64encode(b"x" * 300_000).decode()
+
+
+def nested(levels: int, leaf: str) -> Any:
+    value: Any = leaf
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+REFUSED: dict[str, tuple[dict[str, Any], type[DarkroomError]]] = {
+    "no prompt": ({"input_": {}}, InvalidInput),
+    "empty prompt": ({"input_": {"prompt": "  "}}, InvalidInput),
+    "wrong type": ({"input_": {"prompt": 3}}, InvalidInput),
+    "out of range": ({"input_": {"prompt": "p", "num_outputs": 5}}, InvalidInput),
+    "not in the list": ({"input_": {"prompt": "p", "aspect_ratio": "7:5"}}, InvalidInput),
+    "NUL": ({"input_": {"prompt": "a\0b"}}, InvalidInput),
+    "NUL in a key": ({"input_": {"prompt": "p", "a\0b": 1}}, InvalidInput),
+    "unknown model": ({"reference": "nobody/nothing"}, InvalidInput),
+    "unknown version": ({"reference": f"{SCHNELL}:{'0' * 64}"}, InvalidInput),
+    "open version where models are closed": ({"reference": OPEN}, InvalidInput),
+    "no reference": ({"reference": ""}, InvalidInput),
+    "bad data URI": ({"input_": {"prompt": "p", "image": "data:@,x"}}, InvalidInput),
+    "bad base64": ({"input_": {"prompt": "p", "image": "data:;base64,!"}}, InvalidInput),
+    "bad base64 after a large file": (
+        {"input_": {"prompt": "p", "a": LARGE, "b": "data:;base64,!"}},
+        InvalidInput,
+    ),
+    "unknown file": (
+        {"input_": {"prompt": "p", "image": f"{PUBLIC_URL}/v1/files/{'a' * 26}"}},
+        InvalidInput,
+    ),
+    "too large": ({"input_": {"prompt": "p" * 256_001}}, TooLarge),
+    "too large beside its files": (
+        {"input_": {"prompt": "p", "a": LARGE, "b": "x" * 256_001}},
+        TooLarge,
+    ),
+    "a file too deep to be moved": ({"input_": {"prompt": "p", "a": nested(9, LARGE)}}, TooLarge),
+    "a file under a huge name": (
+        {"input_": {"prompt": "p", "n" * 256_001: "data:,x"}},
+        TooLarge,
+    ),
+    "too many files": ({"input_": {"prompt": "p", "a": ["data:,x"] * 101}}, TooLarge),
+}
+
+
+@pytest.mark.parametrize(("request_", "error"), REFUSED.values(), ids=REFUSED)
+def test_a_refusal_writes_nothing_and_creates_nothing(
+    request_: dict[str, Any], error: type[DarkroomError]
+) -> None:
+    world = World()
+    with pytest.raises(error):
+        world.accept(**request_)
+    assert len(world.store) == 0
+    assert world.uploads.objects == {}
+    assert world.provider.creates == []
+
+
+def test_a_refusal_is_in_replicates_words() -> None:
+    world = World()
+    with pytest.raises(InvalidInput) as refused:
+        world.accept({"prompt": "p", "num_outputs": 0})
+    assert str(refused.value) == "- input.num_outputs: Must be greater than or equal to 1\n"
+    assert refused.value.fields == [
+        ("number_gte", "input.num_outputs", "Must be greater than or equal to 1")
+    ]
+
+
+def test_an_unknown_version_is_refused_as_replicate_refuses_it() -> None:
+    world = World()
+    with pytest.raises(InvalidInput) as refused:
+        world.accept(reference="nobody/nothing")
+    assert refused.value.title == "Invalid version or not permitted"
+
+
+def test_another_tenants_file_is_an_unknown_one() -> None:
+    world = World()
+    file = world.files.create("other", "picture", PNG)
+    with pytest.raises(InvalidInput) as refused:
+        world.accept({"prompt": "p", "image": file["urls"]["get"]})
+    assert refused.value.fields == [("file", "input.image", "File not found")]
+
+
+def test_what_is_written_down() -> None:
+    world = World()
+    record = world.accept(
+        {"prompt": "a corgi", "seed": 5},
+        webhook="https://client.test/hook",
+        webhook_events=("start",),
+        cancel_after_s=60,
+    )
+    assert len(record.id) == 26
+    assert (record.tenant, record.model, record.version) == ("acme", SCHNELL, None)
+    assert record.input == '{"prompt":"a corgi","seed":5}'
+    assert (record.webhook, record.webhook_events) == ("https://client.test/hook", ("start",))
+    assert record.created_at == START
+    assert record.deadline == START + 60_000
+    assert record.typical_ms == 2000
+    assert record.expires_at == START // 1000 + 90 * 86_400
+
+
+def test_a_seed_is_drawn_where_none_is_given_and_sent_as_it_is_recorded() -> None:
+    world = World()
+    first, second = world.accept(), world.accept()
+    seeds = [json.loads(record.input)["seed"] for record in (first, second)]
+    assert len(set(seeds)) == 2
+    assert [request["input_"]["seed"] for request in world.provider.creates] == seeds
+
+
+def test_a_pinned_model_is_created_by_its_version() -> None:
+    world = World()
+    record = world.accept(reference="stability-ai/sdxl")
+    assert record.version == SDXL
+    assert world.provider.creates[0]["version"] == SDXL
+
+
+def test_an_alias_of_a_version_is_mended_with_a_warning() -> None:
+    world = World()
+    name = "stability-ai/stable-diffusion-inpainting"
+    found = load_catalogue().resolve(name)
+    assert found is not None
+    ((alias, warning),) = found.model.version_aliases.items()
+    given = {"prompt": "p", "image": "https://x.test/i.png", "mask": "https://x.test/m.png"}
+    accepted = world.submit(NewPrediction("acme", f"{name}:{alias}", given))
+    assert accepted.warning == warning
+    assert accepted.record.version == found.version
+
+
+def test_a_models_own_deadline_counts_where_the_client_sets_none() -> None:
+    world = World()
+    found = world.submit.catalogue().resolve(SCHNELL)
+    assert found is not None
+    slow = replace(found, model=replace(found.model, deadline_seconds=300))
+
+    class Slow:
+        def resolve(self, reference: str) -> Any:
+            return slow
+
+    submit = replace(world.submit, catalogue=Slow)  # type: ignore[arg-type]
+    world.submit = submit
+    assert world.accept().deadline == START + 300_000
+    assert world.accept(cancel_after_s=10).deadline == START + 10_000
+
+
+# Files
+
+
+def test_a_small_file_stays_in_the_record() -> None:
+    world = World()
+    record = world.accept({"prompt": "p", "image": PICTURE})
+    assert record.uploads == {}
+    assert world.provider.creates[0]["input_"]["image"] == PICTURE
+
+
+def test_text_that_only_begins_like_a_file_is_text() -> None:
+    world = World()
+    record = world.accept({"prompt": "data: flow, painted in oil"})
+    assert json.loads(record.input)["prompt"] == "data: flow, painted in oil"
+
+
+def test_a_large_file_moves_to_the_uploads_and_is_signed_for_each_create() -> None:
+    world = World()
+    world.provider.answers = ["refuse", None]
+    given = {"prompt": "p", "a": {"b/c~": [LARGE, "x"]}, "picture": PICTURE}
+    record = world.accept(given)
+    keys = {"/a/b~1c~0/0": f"acme/inputs/{record.id}/0", "/picture": f"acme/inputs/{record.id}/1"}
+    assert record.uploads == keys
+    assert world.uploads.objects[keys["/a/b~1c~0/0"]][0] == b"x" * 300_000
+    heads = {pointer: world.uploads.head(key) for pointer, key in keys.items()}
+    assert {p: head and head["content_type"] for p, head in heads.items()} == {
+        "/a/b~1c~0/0": "application/octet-stream",
+        "/picture": "image/png",
+    }
+    world.clock.advance(60)
+    assert world.dispatch.create_upstream(record.id)
+    for request in world.provider.creates:
+        sent = request["input_"]
+        assert sent["a"] == {"b/c~": [f"https://uploads.test/{keys['/a/b~1c~0/0']}?signed", "x"]}
+        assert sent["picture"] == f"https://uploads.test/{keys['/picture']}?signed"
+    assert world.shown(record)["input"] == world.provider.creates[0]["input_"]
+
+
+def test_a_file_by_reference_is_signed_and_never_copied() -> None:
+    world = World()
+    file = world.files.create("acme", "picture", PNG)
+    record = world.accept({"prompt": "p", "image": file["urls"]["get"]})
+    key = f"acme/files/{file['id']}"
+    assert record.uploads == {"/image": key}
+    assert list(world.uploads.objects) == [key]
+    assert world.provider.creates[0]["input_"]["image"] == f"https://uploads.test/{key}?signed"
+
+
+def test_a_hundred_files_in_a_large_input_are_taken() -> None:
+    world = World()
+    record = world.accept({"prompt": "p", "a": [LARGE, *["data:,x"] * 99]})
+    assert len(record.uploads) == 100
+
+
+# Open models
+
+
+def schema(**properties: Any) -> dict[str, Any]:
+    wanted = {"type": "object", "required": ["text"], "properties": properties}
+    return {"components": {"schemas": {"Input": wanted, "Output": {"type": "string"}}}}
+
+
+def test_an_open_models_schema_is_fetched_once_and_checked() -> None:
+    world = World(open_models=True)
+    world.provider.schemas[OPEN] = schema(text={"type": "string"}, seed={"type": "integer"})
+    record = world.accept({"text": "hello"}, reference=OPEN)
+    assert (record.model, record.version) == tuple(OPEN.split(":"))
+    assert "seed" in json.loads(record.input)
+    assert record.typical_ms == 30_000
+    world.accept({"text": "hello"}, reference=OPEN)
+    with pytest.raises(InvalidInput):
+        world.accept({"text": 3}, reference=OPEN)
+    assert world.provider.reads == ["schema"]
+
+
+@pytest.mark.parametrize(
+    "reference", [OPEN, "somebody/some-model", f"Some Body/x:{'a' * 64}", "a" * 64, "x:y"]
+)
+def test_an_open_model_that_the_provider_does_not_know_is_refused(reference: str) -> None:
+    world = World(open_models=True)
+    with pytest.raises(InvalidInput):
+        world.accept({"text": "hello"}, reference=reference)
+    assert len(world.store) == 0
+
+
+def test_an_open_models_schema_that_cannot_be_read_now_is_no_refusal_for_good() -> None:
+    world = World(open_models=True)
+    world.provider.down = True
+    with pytest.raises(Unavailable):
+        world.accept({"text": "hello"}, reference=OPEN)
+    assert len(world.store) == 0
+
+
+def test_the_answer_to_a_rejected_create_is_the_failed_prediction() -> None:
+    world = World()
+    world.provider.answers = [Answered(422, {"detail": "no"})]
+    shown = world.shown(world.accept())
+    assert shown["status"] == "failed"
+    assert shown["darkroom"]["code"] == "rejected"

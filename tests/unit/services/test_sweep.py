@@ -1,0 +1,372 @@
+"""The sweep: whatever was lost on the way, the clock brings it back."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from darkroom.domain.errors import ProviderUnavailable
+from darkroom.domain.prediction import Code, State
+from darkroom.ports import Found
+from darkroom.services.sweep import LIST_FROM, RESERVE_MS
+
+from tests.fakes import ContendedPredictions, Crash, FakeDeliveries, FakePredictions
+from tests.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from darkroom.domain.prediction import Prediction
+
+FIRST_POLL_S = 92
+"""flux-schnell's typical two seconds, and the first poll's ninety."""
+PLENTY = 50_000
+
+
+def storing(world: World) -> Prediction:
+    """A prediction that succeeded upstream; nothing of it has been handed on."""
+    record = world.accept()
+    world.succeed(str(record.provider_id))
+    world.webhook(record.id, str(record.provider_id))
+    world.store.stream.clear()
+    return world.record(record.id)
+
+
+def failed(world: World) -> Prediction:
+    """A prediction that failed upstream; nothing of it has been handed on."""
+    record = world.accept(webhook="https://client.test/hook")
+    world.provider.finish(str(record.provider_id), "failed")
+    world.webhook(record.id, str(record.provider_id))
+    world.store.stream.clear()
+    return world.record(record.id)
+
+
+# What it recovers
+
+
+def test_without_any_webhook_a_prediction_is_stored_all_the_same() -> None:
+    world = World()
+    record = world.accept()
+    world.succeed(str(record.provider_id))
+    world.sweep(FIRST_POLL_S - 1)
+    assert world.provider.reads == []
+    world.sweep(1)
+    world.settle()
+    assert world.record(record.id).state is State.SUCCEEDED
+
+
+def test_polls_back_off_to_five_minutes_and_no_further() -> None:
+    world = World()
+    record = world.accept(cancel_after_s=7200)
+    at: list[int] = []
+    while len(at) < 12:
+        world.clock.now = int(world.record(record.id).due_at or 0)
+        world.sweep()
+        at.append(world.clock.now)
+    pauses = [(later - earlier) / 1000 for earlier, later in pairwise(at)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] >= 90
+    assert pauses[-1] == 300
+
+
+def test_a_poll_takes_the_news_in() -> None:
+    world = World()
+    record = world.accept()
+    world.provider.upstream[str(record.provider_id)].update(status="processing", logs="50%")
+    world.sweep(FIRST_POLL_S)
+    after = world.record(record.id)
+    assert (after.state, after.logs, after.polls) == (State.PROCESSING, "50%", 1)
+
+
+def test_a_prediction_that_is_not_shown_yet_is_polled_again() -> None:
+    world = World()
+    record = world.accept()
+    world.provider.hidden = set(world.provider.upstream)
+    world.sweep(FIRST_POLL_S)
+    assert world.record(record.id).state is State.SUBMITTED
+    world.provider.hidden = set()
+    world.succeed(str(record.provider_id))
+    world.sweep(300)
+    assert world.record(record.id).state is State.STORING
+
+
+def test_an_outage_of_the_provider_loses_nothing() -> None:
+    world = World()
+    record = world.accept()
+    world.succeed(str(record.provider_id))
+    world.provider.down = True
+    for _ in range(10):
+        world.sweep(60)
+    assert world.record(record.id).state is State.SUBMITTED
+    world.provider.down = False
+    world.sweep(61)
+    assert world.record(record.id).state is State.STORING
+
+
+def test_a_lost_persist_message_is_sent_again() -> None:
+    world = World()
+    record = storing(world)
+    world.sweep(119)
+    assert len(world.persist_queue) == 0
+    world.sweep(2)
+    assert len(world.persist_queue) == 1
+    world.settle()
+    assert world.record(record.id).state is State.SUCCEEDED
+
+
+def test_effects_that_relay_never_carried_out_are_carried_out() -> None:
+    world = World()
+    record = failed(world)
+    world.sweep(59)
+    assert world.bus.types == []
+    world.sweep(1)
+    assert world.bus.types == ["Prediction Failed"]
+    assert (record.id, "completed") in world.deliveries.rows
+    after = world.record(record.id)
+    assert after.effects_done
+    assert after.due_at is None
+    world.settle()
+    world.sweep(600)
+    assert world.bus.types == ["Prediction Failed"]
+
+
+def test_effects_are_not_marked_done_by_a_claim_whose_sweep_died() -> None:
+    world = World()
+    record = failed(world)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.bus, "publish", _die)
+        with pytest.raises(Crash):
+            world.sweep(60)
+    # The claim itself is a change in the stream, and causes nothing.
+    world.run_stream()
+    assert not world.record(record.id).effects_done
+    world.sweep(61)
+    assert world.bus.types == ["Prediction Failed"]
+    assert world.record(record.id).effects_done
+
+
+def _die(*_: Any) -> None:
+    raise Crash
+
+
+def test_a_delivery_whose_message_was_lost_is_enqueued_again() -> None:
+    world = World()
+    record = failed(world)
+    world.sweep(60)
+    world.deliver_queue.messages.clear()
+    world.sweep(59)
+    assert len(world.deliver_queue) == 0
+    tick = world.sweep(1)
+    assert tick.done["deliveries"] == 1
+    assert world.deliver_queue.take() == [{"prediction": record.id, "event": "completed"}]
+
+
+# How it works
+
+
+def test_the_most_urgent_work_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.provider.answers = ["hang"]
+    creating = world.accept()
+    polling = world.accept()
+    ended = failed(world)
+    stored = storing(world)
+    world.clock.advance(600)
+    seen: list[str] = []
+    claim = world.store.claim
+
+    def noted(key: Any, until: int) -> Prediction | None:
+        seen.append(key.id)
+        return claim(key, until)
+
+    monkeypatch.setattr(world.store, "claim", noted)
+    tick = world.sweep()
+    assert seen == [stored.id, ended.id, polling.id, creating.id]
+    assert tick.done == {"storing": 1, "effects": 1, "poll": 1, "create": 1, "looked": 1}
+    assert tick.left == 0
+
+
+def test_a_tick_ends_before_its_time_does() -> None:
+    world = World()
+    records = [storing(world) for _ in range(3)]
+    world.clock.advance(600)
+    times = iter([PLENTY, PLENTY, RESERVE_MS - 1])
+    tick = world.sweep_service(lambda: next(times, 0))
+    assert tick.done["storing"] == 2
+    assert tick.left == 1
+    assert len(world.persist_queue) == 2
+    world.sweep()
+    assert {message["id"] for message in world.persist_queue.take()} == {r.id for r in records}
+
+
+def test_deliveries_end_before_the_ticks_time_does() -> None:
+    world = World()
+    failed(world)
+    world.sweep(60)
+    world.deliver_queue.messages.clear()
+    world.clock.advance(60)
+    world.sweep_service(lambda: RESERVE_MS - 1)
+    assert len(world.deliver_queue) == 0
+    world.sweep()
+    assert len(world.deliver_queue) == 1
+
+
+@pytest.mark.parametrize("number", [LIST_FROM - 1, LIST_FROM])
+def test_many_polls_read_the_list_instead(number: int) -> None:
+    world = World()
+    records = [world.accept() for _ in range(number)]
+    for record in records:
+        world.succeed(str(record.provider_id))
+    world.sweep(FIRST_POLL_S)
+    assert {world.record(record.id).state for record in records} == {State.STORING}
+    assert len(world.provider.reads) == (1 if number >= LIST_FROM else number)
+
+
+def test_what_the_list_does_not_show_is_asked_for_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    records = [world.accept() for _ in range(LIST_FROM)]
+    monkeypatch.setattr(world.provider, "find", lambda _since: Found([], complete=True))
+    world.sweep(FIRST_POLL_S)
+    assert world.provider.reads == [record.provider_id for record in records]
+
+
+def test_in_an_outage_the_list_is_asked_for_once_in_a_tick(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    world.provider.answers = ["hang"] * 3
+    for _ in range(3):
+        world.accept()
+    calls = []
+
+    def find(since: int) -> Any:
+        calls.append(since)
+        raise ProviderUnavailable("down")
+
+    monkeypatch.setattr(world.provider, "find", find)
+    world.sweep(20)
+    assert len(calls) == 1
+    world.sweep(61)
+    assert len(calls) == 2
+
+
+def test_a_claimed_record_is_due_again_when_the_claim_runs_out() -> None:
+    world = World()
+    record = world.accept()
+    world.provider.down = True
+    world.sweep(FIRST_POLL_S)
+    assert world.record(record.id).due_at == world.clock.now + 60_000
+    assert world.record(record.id).revision == record.revision
+
+
+class Overlapping(FakePredictions):
+    """Runs another sweep when the first one has read what is due."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.between: Callable[[], Any] | None = None
+
+    def get_many(self, ids: Iterable[str]) -> list[Prediction]:
+        found = super().get_many(ids)
+        if self.between:
+            between, self.between = self.between, None
+            between()
+        return found
+
+
+def test_two_sweeps_at_once_do_each_work_once() -> None:
+    store = Overlapping()
+    world = World(store=store)
+    stored, ended, polled = storing(world), failed(world), world.accept()
+    world.clock.advance(600)
+    store.between = world.sweep
+    tick = world.sweep()
+    assert tick.done == {}
+    assert [m["id"] for m in world.persist_queue.take()] == [stored.id]
+    assert world.bus.types.count("Prediction Failed") == 1
+    assert world.provider.reads == [polled.provider_id]
+    assert ended.id in store
+
+
+def test_a_record_that_ends_between_listing_and_claiming_is_left_alone() -> None:
+    store = Overlapping()
+    world = World(store=store)
+    record = world.accept()
+
+    def end() -> None:
+        world.provider.finish(str(record.provider_id), "failed")
+        world.webhook(record.id, str(record.provider_id))
+
+    store.between = end
+    assert world.sweep(FIRST_POLL_S).done == {}
+    assert world.provider.reads == []
+
+
+def test_two_sweeps_at_once_enqueue_a_delivery_once() -> None:
+    class Overlap(FakeDeliveries):
+        def due(self, now: int, limit: int) -> list[tuple[str, str, int]]:
+            found = super().due(now, limit)
+            for prediction, event, due_at in found:
+                super().claim(prediction, event, due_at, now + 60_000)
+            return found
+
+    world = World()
+    failed(world)
+    world.sweep(60)
+    world.deliver_queue.messages.clear()
+    world.deliveries.__class__ = Overlap
+    world.clock.advance(60)
+    assert world.sweep().done["deliveries"] == 0
+    assert len(world.deliver_queue) == 0
+
+
+def test_one_failing_record_does_not_stop_the_others() -> None:
+    world = World()
+    records = [storing(world) for _ in range(3)]
+    send = world.persist_queue.send
+
+    def unreliable(message: dict[str, str], delay_s: int = 0) -> None:
+        if message["id"] == records[1].id:
+            raise ConnectionError("no queue")
+        send(message, delay_s)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.persist_queue, "send", unreliable)
+        with pytest.raises(ConnectionError):
+            world.sweep(600)
+    assert {m["id"] for m in world.persist_queue.take()} == {records[0].id, records[2].id}
+    world.sweep(61)
+    assert records[1].id in {m["id"] for m in world.persist_queue.take()}
+
+
+def test_a_success_that_comes_just_before_the_deadline_is_noted_stands() -> None:
+    store = ContendedPredictions()
+    world = World(store=store)
+    record = world.accept(cancel_after_s=10)
+    world.succeed(str(record.provider_id))
+    store.rivals = [lambda: world.webhook(record.id, str(record.provider_id))]
+    world.sweep(60)
+    assert world.record(record.id).state is State.STORING
+    assert world.provider.cancels == []
+
+
+def test_a_prediction_that_the_provider_lost_fails_within_the_hour_after() -> None:
+    world = World()
+    record = world.accept(cancel_after_s=10_000)
+    world.provider.upstream.clear()
+    for _ in range(59):
+        world.sweep(60)
+    assert world.record(record.id).state is State.SUBMITTED
+    for _ in range(6):
+        world.sweep(60)
+    after = world.record(record.id)
+    assert (after.state, after.code) == (State.FAILED, Code.PROVIDER_LOST)
+
+
+def test_nothing_due_is_nothing_done() -> None:
+    world = World()
+    tick = world.sweep()
+    assert (tick.done, tick.left) == ({}, 0)
