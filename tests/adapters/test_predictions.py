@@ -315,9 +315,7 @@ def test_a_claim_does_not_stand_in_the_way_of_news(store: PredictionStore) -> No
     assert store.get(name(1)) == after
 
 
-@pytest.mark.parametrize(
-    "key", [Due(name(1), T), Due(name(1), T + 9000), Due(name(404), T + 5000)]
-)
+@pytest.mark.parametrize("key", [Due(name(1), T), Due(name(1), T + 9000), Due(name(404), T + 5000)])
 def test_a_stale_key_claims_nothing(store: PredictionStore, key: Due) -> None:
     store.insert(record())
     assert store.claim(key, T + 60_000) is None

@@ -35,7 +35,7 @@ PREDICTION = {"id": "p1", "status": "starting", "input": {}, "output": None, "lo
 NOWHERE = ["http://[::g]/", "http://xn--/", "http://" + "a" * 66_000, "//", "https://["]
 """Redirects that are no URLs."""
 BUDGET = 0.5
-GRACE = 1.0
+GRACE = 2.0
 """How much longer than its budget an exchange may seem on a busy machine."""
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import re
+import sys
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,6 +121,29 @@ def test_the_real_lock_has_a_hash_for_every_requirement() -> None:
     requirements = [line for line in lines if line and line[0] not in " #"]
     assert len(requirements) > 5
     assert all("==" in line and line.endswith("\\") for line in requirements)
+
+
+def test_what_the_functions_import_is_in_the_asset() -> None:
+    """boto3 and botocore are the runtime's own."""
+    given = set(sys.stdlib_module_names) | {"darkroom", "boto3", "botocore"}
+    packages = metadata.packages_distributions()
+    imported = {
+        packages[root][0]
+        for path in (ROOT / "functions" / "darkroom").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+        if (root := name.partition(".")[0]) not in given
+    }
+    lock = (ROOT / "functions" / "requirements.txt").read_text()
+    locked = set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
+    assert {"httpx", "pydantic", "cryptography"} <= imported
+    assert {name.lower().replace("_", "-") for name in imported} <= locked
 
 
 def test_wheels_are_for_the_functions_platform_and_checked() -> None:

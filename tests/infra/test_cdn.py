@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from infra.bundling import ROOT
 from infra.config import OPTIONAL_STACKS, CdnDomain, StageConfig
 
 if TYPE_CHECKING:
@@ -72,6 +75,14 @@ def test_the_key_group_trusts_the_keys_that_were_given(prod: Synth) -> None:
         outputs = prod.cdn.body["Outputs"]
         assert outputs[output]["Value"] == {"Ref": f"{place}Resource"}
         assert outputs[f"{place}InUse"]["Value"] == {"Ref": place}
+
+
+def test_make_deploy_passes_the_public_key(prod: Synth) -> None:
+    command = ["make", "--dry-run", "deploy", "STAGE=prod"]
+    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "ops setup --keys-only --stage prod" in planned
+    (place,) = re.findall(r'--parameters "(\S+):(\w+)=\$key"', planned)
+    assert place == (prod.cdn.path.name.removesuffix(".template.json"), "CdnPublicKey")
 
 
 def test_a_deployment_without_any_key_is_refused(prod: Synth) -> None:

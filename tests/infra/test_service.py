@@ -180,7 +180,7 @@ def mapping(synth: Synth, function: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize(("name", "batch"), [("Dispatch", 5), ("Persist", 1), ("Deliver", 5)])
+@pytest.mark.parametrize(("name", "batch"), [("Dispatch", 5), ("Persist", 1), ("Deliver", 1)])
 def test_queues_feed_their_functions(prod: Synth, name: str, batch: int) -> None:
     found = mapping(prod, name)
     assert prod.shown(found["EventSourceArn"]) == f"{name}TasksQueue"

@@ -20,6 +20,7 @@ from darkroom.domain.timings import Timings
 from darkroom.handlers import cancel, deliver, dispatch, persist, relay, submit, sweep, webhook
 from darkroom.ports import ApiKey, CallbackAnswer, Due
 from darkroom.runtime import observability, settings, wiring
+
 from tests.fakes import (
     FakeClock,
     FakeControls,
@@ -53,7 +54,7 @@ TIMINGS = Timings(unknown_poll_s=240.0)
 class Config:
     """What a stage and its provider may be like."""
 
-    echo: bool = True
+    echo: bool = False
     """GET and list show the webhook."""
     dedicated: bool = False
     late: bool = False
@@ -195,9 +196,7 @@ class Cloud:
         self.queues = {name: Queue(self.clock) for name in ("persist", "dispatch", "deliver")}
         self.bus = Bus()
         self.client = Client()
-        self.upstream = Upstream(
-            self.clock, echo=config.echo, late=config.late, lag=config.lag
-        )
+        self.upstream = Upstream(self.clock, echo=config.echo, late=config.late, lag=config.lag)
         self.submitted: tuple[int, ...] = ()
         """The kinds of the requests sent, in order."""
         self.accepted: frozenset[str] = frozenset()

@@ -10,6 +10,7 @@ from typing import Any
 
 from darkroom import ports, services
 from darkroom.runtime import wiring
+
 from tests.proof.gate import phases
 
 PORTS = {

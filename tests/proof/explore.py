@@ -107,7 +107,7 @@ class Explorer:
         if len(self.found.failures) >= self.most_failures:
             raise Enough
 
-    def _finish(self, trail: Trail) -> None:
+    def finish(self, trail: Trail) -> None:
         try:
             heal(self.world, self.healed)
         except Violation as violation:
@@ -121,7 +121,12 @@ class Explorer:
         self._live(tuple(steps), 0, faults, (), set())
 
     def _live(
-        self, steps: tuple[str, ...], at: int, faults: int, trail: Trail, known: set[tuple[int, bytes]]
+        self,
+        steps: tuple[str, ...],
+        at: int,
+        faults: int,
+        trail: Trail,
+        known: set[tuple[int, bytes]],
     ) -> None:
         cloud = self.world.cloud
         while at < len(steps):
@@ -142,7 +147,7 @@ class Explorer:
             cloud.load(after)
             trail = (*trail, step)
         self.found.schedules += 1
-        self._finish(trail)
+        self.finish(trail)
 
     def _branch(
         self,
@@ -187,7 +192,7 @@ class Explorer:
                         continue
                     known[key] = used + cost
                     reached = self.world.cloud.save()
-                    self._finish((*trail, step))
+                    self.finish((*trail, step))
                     if not last:
                         coming.append((reached, used + cost, (*trail, step)))
             self.found.states += len(coming)
@@ -260,7 +265,7 @@ class Explorer:
         finally:
             cloud.gate.choose = None
         self.found.schedules += 1
-        self._finish(trail)
+        self.finish(trail)
 
     def _step_drawn(self, name: str, plan: dict[int, str], trail: Trail) -> Run | None:
         """As _step, but a violation is noted with the faults that were drawn meanwhile."""

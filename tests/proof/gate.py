@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain.errors import DownloadFailed, ProviderUnavailable, Unavailable
+
 from tests.fakes import Crash
 
 if TYPE_CHECKING:
@@ -104,9 +105,7 @@ class Gate:
         self.hit.add((run.handler, site, fault))
         return self._faulty(fault, port, do, args, named)
 
-    def _faulty(
-        self, fault: str, port: str, do: Callable[..., Any], args: Any, named: Any
-    ) -> Any:
+    def _faulty(self, fault: str, port: str, do: Callable[..., Any], args: Any, named: Any) -> Any:
         match fault:
             case "kill-before":
                 raise Crash

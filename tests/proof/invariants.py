@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import wire
 from darkroom.domain.prediction import Code, CreateState, State
+
 from tests.proof.cloud import TIMINGS
 from tests.proof.gate import Violation
 from tests.proof.upstream import FINAL, LIFE_MS, OUTPUTS, Up, canonical, picture
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
+
     from tests.proof.cloud import Cloud
 
 CHECKED = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
+
     from tests.proof.cloud import Cloud
 
 _TIMES = attrgetter(

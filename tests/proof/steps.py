@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import signature
+
 from tests.events import Context
 from tests.fakes import Crash
 from tests.proof.cloud import RECEIVES, TENANT, TOKEN, Cloud, Config, Message
@@ -402,8 +403,5 @@ def _request(route: str, path: str, body: str | None, id_: str = "") -> dict[str
 
 _STEPS: dict[str, Callable[..., Any]] = {
     name: getattr(World, name)
-    for name in (
-        "submit again cancel go ok bad late lose hook hook2 forge unlinked stray relay relay2 expire "
-        "run run2 redrive sweep next jump"
-    ).split()
+    for name in ["submit", "again", "cancel", "go", "ok", "bad", "late", "lose", "hook", "hook2", "forge", "unlinked", "stray", "relay", "relay2", "expire", "run", "run2", "redrive", "sweep", "next", "jump"]
 }

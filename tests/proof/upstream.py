@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from darkroom.domain.snapshot import Snapshot
+
     from tests.fakes import FakeClock
 
 LIFE_MS = 3_600_000

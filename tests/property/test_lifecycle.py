@@ -83,7 +83,9 @@ histories = st.lists(
 beginnings = st.builds(
     accepted,
     webhook=st.sampled_from([None, "https://client.test"]),
-    webhook_events=st.sampled_from([(), ("start",), ("completed",), ("start", "completed"), EVENTS]),
+    webhook_events=st.sampled_from(
+        [(), ("start",), ("completed",), ("start", "completed"), EVENTS]
+    ),
 )
 
 

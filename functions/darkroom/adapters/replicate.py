@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -23,6 +24,8 @@ READ_BUDGET_S = 5.0
 LARGEST_ANSWER = 20_000_000
 PAGES = 50
 """Pages of a hundred that a search reads at most."""
+FIND_BUDGET_S = 15.0
+"""No new page is begun after this: a sweep has other work in its minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,9 @@ class Replicate:
         next_url: str | None = f"{self.url}/v1/predictions?{query}"
         snapshots: list[Snapshot] = []
         complete = True
+        ends = time.monotonic() + FIND_BUDGET_S
         for _ in range(PAGES):
-            if next_url is None:
+            if next_url is None or time.monotonic() >= ends:
                 break
             page = self._read("GET", next_url)
             if not isinstance(page, dict) or not isinstance(page.get("results"), list):

@@ -26,6 +26,9 @@ RETRY_WINDOW_S = 120
 SHORTEST_CANCEL_AFTER_S = 5
 LONGEST_CANCEL_AFTER_S = 24 * 3600
 
+# The last label of a name begins with a letter, so that no spelling of an address is one.
+_HOST = re.compile(r"(?=.{4,253}\Z)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z][a-z0-9-]{1,62}")
+_PRIVATE = (".localhost", ".internal", ".local", ".home.arpa")
 _CONTENT_TYPE = re.compile(r"application/json\s*(;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
 _CANCEL_AFTER = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
 
@@ -190,7 +193,7 @@ def _invalid_field(kind: str, where: tuple[int | str, ...], context: Any) -> Inv
 
 
 def _callback_url(url: str | None, *, local: bool) -> str | None:
-    """Syntax only; where it leads is checked each time that it is called."""
+    """Syntax only: where the name leads is checked each time that it is called."""
     if url is None:
         return None
     try:
@@ -200,7 +203,9 @@ def _callback_url(url: str | None, *, local: bool) -> str | None:
         _refuse([_bad_webhook()])
     odd = any(c <= " " or c == "\\" or c > "~" for c in url)
     plain = not odd and parts.username is None and parts.password is None and bool(parts.hostname)
-    https = parts.scheme == "https" and port in {None, 443}
+    name = (parts.hostname or "").lower()
+    public = _HOST.fullmatch(name) is not None and not name.endswith(_PRIVATE)
+    https = parts.scheme == "https" and port in {None, 443} and public
     loopback = local and parts.scheme == "http" and parts.hostname == "127.0.0.1"
     if not plain or not (https or loopback):
         _refuse([_bad_webhook()])
@@ -208,7 +213,9 @@ def _callback_url(url: str | None, *, local: bool) -> str | None:
 
 
 def _bad_webhook() -> InvalidField:
-    return InvalidField("format", "webhook", "webhook must be an https URL on port 443")
+    return InvalidField(
+        "format", "webhook", "webhook must be an https URL of a public host name, on port 443"
+    )
 
 
 def _cancel_after(text: str | None) -> int | None:

@@ -30,6 +30,9 @@ def _one(record: Any) -> None:
         count("RelayFailed")
         raise
     count("Relayed")
+    grown = len(new.extra_provider_ids) - len(old.extra_provider_ids if old else ())
+    if grown > 0:
+        count("DoubleCreate", grown)
     logger.info("relayed", prediction=new.id, state=new.state.value, revision=new.revision)
 
 

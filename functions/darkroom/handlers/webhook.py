@@ -11,7 +11,6 @@ from darkroom.runtime.observability import count, logger, metrics
 from darkroom.services.receive import Received
 
 LARGEST_BODY = 8_000_000
-_COUNTED = {Received.MISDIRECTED: "WebhookMisdirected", Received.EXTRA: "DoubleCreate"}
 
 
 def _receive(request: Request) -> Response:
@@ -25,7 +24,8 @@ def _receive(request: Request) -> Response:
         count("WebhookRefused")
         logger.warning("webhook refused", reason=refused.reason)
         raise
-    count(_COUNTED.get(received, "WebhookReceived"))
+    misdirected = received is Received.MISDIRECTED
+    count("WebhookMisdirected" if misdirected else "WebhookReceived")
     logger.info("webhook", prediction=id_, received=received.value)
     return answer(200, {})
 

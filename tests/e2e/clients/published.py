@@ -1,4 +1,4 @@
-"""Replicate's published clients: installed apart from everything else, and run as their users do."""
+"""Replicate's published clients, installed apart from everything else, run as users do."""
 
 from __future__ import annotations
 
@@ -9,21 +9,26 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 from darkroom.api.http import problem
 from darkroom.domain.errors import TooManyRequests
+from darkroom.domain.keys import new_token
+from darkroom.services.read import PAGE
 from PIL import Image
 
+from local.certificates import trusting
 from local.processes import ROOT
+from ops.keys import put_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from local.cloud import EmbeddedCloud
 
@@ -114,11 +119,13 @@ def drive(cloud: EmbeddedCloud, scratch: Path) -> dict[str, list[dict[str, Any]]
         environment = {
             "PATH": os.defpath,
             "HOME": str(scratch),
+            "TMPDIR": str(scratch),
             "SSL_CERT_FILE": str(cloud.ca_file),
             "NODE_EXTRA_CA_CERTS": str(cloud.ca_file),
             "REPLICATE_POLL_INTERVAL": "0.2",
             "DARKROOM_URL": cloud.base_url,
             "DARKROOM_TOKEN": cloud.token,
+            "DARKROOM_LISTING_TOKEN": _fill_pages(cloud),
             "DARKROOM_CALLBACKS_URL": callbacks_url,
             "DARKROOM_THROTTLED_URL": throttled_url,
             "DARKROOM_STREAMING_MODEL": _streaming_model(),
@@ -142,6 +149,32 @@ def _lines(client: Client, environment: Mapping[str, str]) -> list[dict[str, Any
     if done.returncode:
         raise RuntimeError(f"{client.script} ended early:\n{done.stdout[-2000:]}\n{done.stderr}")
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def _fill_pages(cloud: EmbeddedCloud) -> str:
+    """Make a tenant with one prediction more than a page holds. Returns its token."""
+    with httpx.Client(
+        base_url=cloud.base_url,
+        headers={"authorization": f"Bearer {cloud.token}"},
+        verify=trusting(Path(str(cloud.ca_file))),
+        trust_env=False,
+    ) as api:
+        wanted = {"version": "black-forest-labs/flux-schnell", "input": {"prompt": "copied"}}
+        id_ = api.post("/v1/predictions", json=wanted).json()["id"]
+        deadline = time.monotonic() + 30
+        while api.get(f"/v1/predictions/{id_}").json()["status"] != "succeeded":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    dynamodb, table = cloud.client("dynamodb"), cloud.outputs["PredictionsTable"]
+    item = dynamodb.get_item(TableName=table, Key={"id": {"S": id_}})["Item"]
+    kept = {name: value for name, value in item.items() if not name.startswith("due_")}
+    for number in range(PAGE + 1):
+        created = {"N": str(int(item["created_at"]["N"]) + number)}
+        copy = {"id": {"S": f"{number:026d}"}, "tenant": {"S": "pages"}, "created_at": created}
+        dynamodb.put_item(TableName=table, Item={**kept, **copy})
+    token = new_token()
+    put_key(dynamodb, cloud.outputs["ControlsTable"], token, tenant="pages", name="listing")
+    return token
 
 
 def _streaming_model() -> str:

@@ -284,3 +284,16 @@ def test_sweep_fails_aloud_after_it_has_done_the_rest(
     with pytest.raises(RuntimeError, match="a bug"):
         app.call("sweep", events.schedule())
     assert app.world.record(good.id).polls == 1
+
+
+def test_relay_counts_a_second_upstream_prediction(
+    app: App, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = app.world.accept()
+    plain = image(app, record.id)
+    doubled = {**plain, "extra_provider_ids": {"L": [{"S": "another"}]}}
+    app.call("relay", events.stream((plain, doubled)))
+    assert '"DoubleCreate":[1.0]' in capsys.readouterr().out
+    assert app.world.dispatch_queue.take() == [
+        {"action": "cancel", "id": record.id, "provider_id": "another"}
+    ]

@@ -214,13 +214,15 @@ def test_a_message_that_was_lost_is_the_sweeps_too() -> None:
 # Crashes and races
 
 
-def test_an_attempt_that_died_is_made_again_when_its_claim_ends() -> None:
+def test_an_attempt_that_died_is_made_again_when_its_claim_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     world = World()
     id_ = ended(world)
-    world.callbacks.post = _die  # type: ignore[method-assign]
-    with pytest.raises(Crash):
-        world.deliver(id_, "completed")
-    del world.callbacks.post
+    with monkeypatch.context() as patch:
+        patch.setattr(world.callbacks, "post", _die)
+        with pytest.raises(Crash):
+            world.deliver(id_, "completed")
     world.deliver_queue.messages.clear()
     assert not world.deliver(id_, "completed")
     world.sweep(59)
@@ -251,21 +253,22 @@ def test_of_two_workers_one_calls() -> None:
     assert row(world, id_).attempts == 1
 
 
-def test_an_attempt_that_outlived_its_claim_enqueues_nothing() -> None:
+def test_an_attempt_that_outlived_its_claim_enqueues_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     world = World()
     id_ = ended(world)
     world.deliver_queue.take()
-    post, world.callbacks.first = world.callbacks.post, [500]
+    post = world.callbacks.post
 
     def slow(*args: Any) -> Any:
-        world.callbacks.post = post  # type: ignore[method-assign]
+        monkeypatch.setattr(world.callbacks, "post", post)
         world.clock.advance(61)
-        world.callbacks.first = []
         assert world.deliver(id_, "completed")
         world.callbacks.first = [500]
         return post(*args)
 
-    world.callbacks.post = slow  # type: ignore[method-assign]
+    monkeypatch.setattr(world.callbacks, "post", slow)
     assert not world.deliver(id_, "completed")
     assert row(world, id_).state == "delivered"
     assert len(world.deliver_queue) == 0
@@ -274,9 +277,10 @@ def test_an_attempt_that_outlived_its_claim_enqueues_nothing() -> None:
 def test_an_attempt_that_could_not_be_signed_is_made_later(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     id_ = ended(world)
-    with monkeypatch.context() as patch, pytest.raises(ConnectionError):
+    with monkeypatch.context() as patch:
         patch.setattr(world.secrets, "callback_key", _out_of_order)
-        world.deliver(id_, "completed")
+        with pytest.raises(ConnectionError):
+            world.deliver(id_, "completed")
     assert row(world, id_).attempts == 0
     world.clock.advance(60)
     assert world.deliver(id_, "completed")

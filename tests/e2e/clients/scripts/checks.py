@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 URL = os.environ["DARKROOM_URL"]
 """The front, without /v1."""
 TOKEN = os.environ["DARKROOM_TOKEN"]
+LISTING_TOKEN = os.environ["DARKROOM_LISTING_TOKEN"]
+"""Of a tenant with 101 predictions: two pages."""
 THROTTLED_URL = os.environ["DARKROOM_THROTTLED_URL"]
 """A server that answers every request with Darkroom's own 429."""
 CALLBACKS_URL = os.environ["DARKROOM_CALLBACKS_URL"]
@@ -108,7 +110,7 @@ def callback(name: str, seconds: float = 20) -> dict[str, Any]:
     """`headers` and `body` of the first callback to this name, once it is there."""
     deadline = time.monotonic() + seconds
     while True:
-        with urllib.request.urlopen(f"{CALLBACKS_URL}/{name}/seen") as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{CALLBACKS_URL}/{name}/seen") as answer:
             seen = json.load(answer)
         if seen:
             return dict(seen)

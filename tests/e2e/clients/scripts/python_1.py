@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import time
 from typing import Any
@@ -11,6 +10,7 @@ import replicate.exceptions
 from checks import (
     CALLBACKS_URL,
     INPUT,
+    LISTING_TOKEN,
     PICTURE,
     SCHNELL,
     SDXL,
@@ -189,10 +189,10 @@ def _() -> None:
 
 @works("paginate")
 def _() -> None:
-    pages = list(paginate(client.models.list))
-    assert SCHNELL in {model.id for page in pages for model in page}
-    first = next(paginate(client.predictions.list))
-    assert len(first) > 1
+    other = Client(api_token=LISTING_TOKEN, base_url=URL)
+    pages = list(paginate(other.predictions.list))
+    assert pages[0].next.startswith(f"{URL}/v1/predictions?cursor=")
+    assert len({each.id for page in pages for each in page}) == 101
 
 
 @works("predictions.cancel")
@@ -271,6 +271,13 @@ async def _() -> None:
     assert (await client.predictions.async_cancel(made.id)).id == made.id
 
 
+@works("async_paginate")
+async def _() -> None:
+    other = Client(api_token=LISTING_TOKEN, base_url=URL)
+    pages = [page async for page in async_paginate(other.predictions.async_list)]
+    assert len({each.id for page in pages for each in page}) == 101
+
+
 # Models
 
 
@@ -317,8 +324,6 @@ async def _() -> None:
     assert SDXL in {each.id for each in await client.models.async_list()}
     assert (await model.versions.async_get(SDXL_VERSION)).id == SDXL_VERSION
     assert SDXL_VERSION in {version.id for version in await model.versions.async_list()}
-    pages = [page async for page in async_paginate(client.models.async_list)]
-    assert SDXL in {each.id for page in pages for each in page}
 
 
 @works("models.predictions.async_create")
@@ -466,7 +471,9 @@ def _() -> None:
 
 # What Darkroom leaves out
 
-refused("models.create", lambda: client.models.create("a", "b", visibility="private", hardware="cpu"))
+refused(
+    "models.create", lambda: client.models.create("a", "b", visibility="private", hardware="cpu")
+)
 refused("models.search", lambda: client.models.search("corgi"))
 refused("models.delete", lambda: client.models.delete(SDXL))
 refused("versions.delete", lambda: client.models.get(SDXL).versions.delete(SDXL_VERSION))
@@ -483,9 +490,7 @@ refused(
 )
 refused(
     "deployments.update",
-    lambda: client.deployments.update(
-        deployment_owner="a", deployment_name="b", max_instances=1
-    ),
+    lambda: client.deployments.update(deployment_owner="a", deployment_name="b", max_instances=1),
 )
 refused("deployments.delete", lambda: client.deployments.delete("a", "b"))
 refused(

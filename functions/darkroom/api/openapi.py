@@ -1,0 +1,298 @@
+"""The API as an OpenAPI document: `python -m darkroom.api.openapi > docs/openapi.json`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from pydantic.json_schema import models_json_schema
+
+from darkroom.api import schemas
+from darkroom.api.requests import LONGEST_KEY, CreateBody, UploadBody
+from darkroom.api.routes import MODEL, ROUTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import BaseModel
+
+DESCRIPTION = """\
+Replicate's HTTP API in front of Replicate: its official clients work with this base URL and a
+Darkroom token. A prediction that was accepted is never lost, and `succeeded` means that its files
+are in the deployment's own bucket. What Darkroom adds is under `darkroom`, or a route of its own.
+
+Every path is also served below one more path segment, `/v1/v1/…` or `/prod/v1/…`. A path or method
+that is not described here is answered with 404 or 405 and a problem that says why."""
+
+_REF = "#/components/schemas/{model}"
+_JSON = "application/json"
+_PROBLEM = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What a route is for, what it takes, and what it answers besides the usual problems."""
+
+    id: str
+    summary: str
+    status: int
+    answer: type[BaseModel] | None
+    problems: tuple[int, ...] = ()
+    body: str | None = None
+    cursor: bool = False
+    creates: bool = False
+
+
+_CREATES: dict[str, Any] = {
+    "status": 201,
+    "answer": schemas.CreatedPrediction,
+    "problems": (400, 413, 415, 422, 503),
+    "creates": True,
+}
+
+OPERATIONS: dict[str, Operation] = {
+    "POST /v1/predictions": Operation(
+        "predictions.create",
+        "Create a prediction; never waits for its result",
+        body="NewPrediction",
+        **_CREATES,
+    ),
+    f"POST {MODEL}/predictions": Operation(
+        "models.predictions.create",
+        "Create a prediction of a model; never waits for its result",
+        body="NewModelPrediction",
+        **_CREATES,
+    ),
+    "GET /v1/predictions": Operation(
+        "predictions.list",
+        "The tenant's predictions, newest first, 100 a page",
+        200,
+        schemas.Page[schemas.Prediction],
+        (400,),
+        cursor=True,
+    ),
+    "GET /v1/predictions/{id}": Operation(
+        "predictions.get", "One prediction", 200, schemas.Prediction, (404,)
+    ),
+    "POST /v1/predictions/{id}/cancel": Operation(
+        "predictions.cancel",
+        "Stop a prediction; one that has ended stays as it is",
+        200,
+        schemas.Prediction,
+        (404, 503),
+    ),
+    "GET /v1/predictions/{id}/deliveries": Operation(
+        "predictions.deliveries.list",
+        "What became of a prediction's callbacks",
+        200,
+        schemas.Page[schemas.Delivery],
+        (404,),
+    ),
+    "POST /v1/predictions/{id}/deliveries/{event}/redeliver": Operation(
+        "predictions.deliveries.redeliver",
+        "Send a callback again",
+        202,
+        schemas.Delivery,
+        (400, 404, 422),
+    ),
+    "GET /v1/models": Operation(
+        "models.list",
+        "The models of this deployment, 25 a page",
+        200,
+        schemas.Page[schemas.Model],
+        (400,),
+        cursor=True,
+    ),
+    f"GET {MODEL}": Operation("models.get", "One model", 200, schemas.Model, (404,)),
+    f"GET {MODEL}/versions": Operation(
+        "models.versions.list",
+        "A model's versions; none of one that is run by its name",
+        200,
+        schemas.Page[schemas.ModelVersion],
+        (404,),
+    ),
+    f"GET {MODEL}/versions/{{id}}": Operation(
+        "models.versions.get", "One version", 200, schemas.ModelVersion, (404,)
+    ),
+    "GET /v1/account": Operation("account.get", "Whose token this is", 200, schemas.Account),
+    "GET /v1/webhooks/default/secret": Operation(
+        "webhooks.default.secret.get",
+        "The secret that callbacks are verified with",
+        200,
+        schemas.WebhookSecret,
+        (503,),
+    ),
+    "POST /v1/files": Operation(
+        "files.create",
+        "Keep a file of up to 4.5 MB, for inputs to name",
+        201,
+        schemas.File,
+        (400, 413, 415),
+        body="multipart/form-data",
+    ),
+    "GET /v1/files": Operation(
+        "files.list",
+        "The tenant's files, in no order, 25 a page",
+        200,
+        schemas.Page[schemas.File],
+        (400,),
+        cursor=True,
+    ),
+    "GET /v1/files/{id}": Operation(
+        "files.get", "What is known of a file", 200, schemas.File, (404,)
+    ),
+    "DELETE /v1/files/{id}": Operation("files.delete", "Delete a file", 204, None, (404,)),
+    "POST /v1/uploads": Operation(
+        "uploads.create",
+        "A form by which the client itself stores a file of up to 100 MB",
+        201,
+        schemas.Upload,
+        (400, 413, 415, 422),
+        body="NewUpload",
+    ),
+}
+"""By route. A route without an operation cannot be served unnoticed: `document` fails."""
+
+_EVERYWHERE = (401, 403, 429, 500)
+"""Problems of every operation. 429 and 500 come from the gateway too, in its own form."""
+
+_PARAMETERS: dict[str, dict[str, Any]] = {
+    "id": {"type": "string", "description": "26 characters; of a version, 64 hex digits"},
+    "owner": {"type": "string"},
+    "name": {"type": "string"},
+    "event": {"type": "string", "description": "As the list of deliveries shows it"},
+}
+
+_CREATE_HEADERS: dict[str, dict[str, Any]] = {
+    "Prefer": {"type": "string", "description": "`wait` is taken and not waited for"},
+    "Cancel-After": {
+        "type": "string",
+        "pattern": "^([0-9]{1,5}|([0-9]{1,2}h)?([0-9]{1,3}m)?([0-9]{1,5}s)?)$",
+        "description": "From when on the prediction is not wanted any more: 30s, 5m, 2h30m",
+    },
+    "Idempotency-Key": {
+        "type": "string",
+        "pattern": f"^[!-~]{{1,{LONGEST_KEY}}}$",
+        "description": "A repeated request with the same key answers with the first prediction",
+    },
+}
+
+
+def document() -> dict[str, Any]:
+    """The whole document, made from the route table and the types of the bodies."""
+    paths: dict[str, Any] = {}
+    for route in (route for routes in ROUTES.values() for route in routes):
+        method, path = route.split(" ")
+        paths.setdefault(path, {})[method.lower()] = _operation(path, OPERATIONS[route])
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Darkroom", "version": "v1", "description": DESCRIPTION},
+        "servers": [{"url": "/"}],
+        "security": [{"token": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A token of Darkroom's, `dk_…`. The scheme `Token` works too.",
+                }
+            },
+            "schemas": _schemas(),
+        },
+    }
+
+
+def _operation(path: str, operation: Operation) -> dict[str, Any]:
+    answers = {str(operation.status): _answer(operation)}
+    for status in sorted({*_EVERYWHERE, *operation.problems}):
+        answers[str(status)] = _problem(status)
+    parameters = list(_parameters(path, operation))
+    body = {"requestBody": _body(operation.body)} if operation.body else {}
+    return {
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "tags": [operation.id.split(".")[0]],
+        **({"parameters": parameters} if parameters else {}),
+        **body,
+        "responses": answers,
+    }
+
+
+def _parameters(path: str, operation: Operation) -> Iterator[dict[str, Any]]:
+    for segment in path.split("/"):
+        if segment.startswith("{"):
+            name = segment.strip("{}")
+            yield {"name": name, "in": "path", "required": True, "schema": _PARAMETERS[name]}
+    if operation.cursor:
+        cursor = {"type": "string", "description": "From `next` of the page before"}
+        yield {"name": "cursor", "in": "query", "schema": cursor}
+    if operation.creates:
+        for name, schema in _CREATE_HEADERS.items():
+            yield {"name": name, "in": "header", "schema": schema}
+
+
+def _body(name: str) -> dict[str, Any]:
+    if name == "multipart/form-data":
+        file = {"type": "string", "format": "binary"}
+        form = {"type": "object", "properties": {"content": file}, "required": ["content"]}
+        return {"required": True, "content": {name: {"schema": form}}}
+    schema = {"$ref": _REF.format(model=name)}
+    return {"required": name != "NewUpload", "content": {_JSON: {"schema": schema}}}
+
+
+def _answer(operation: Operation) -> dict[str, Any]:
+    found: dict[str, Any] = {"description": HTTPStatus(operation.status).phrase}
+    if operation.creates:
+        found["headers"] = {"Location": {"schema": {"type": "string", "format": "uri"}}}
+    if operation.answer:
+        schema = {"$ref": _REF.format(model=_name(operation.answer))}
+        found["content"] = {_JSON: {"schema": schema}}
+    return found
+
+
+def _problem(status: int) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "description": HTTPStatus(status).phrase,
+        "content": {_PROBLEM: {"schema": {"$ref": _REF.format(model="Problem")}}},
+    }
+    if status == 429:
+        found["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
+    return found
+
+
+def _schemas() -> dict[str, Any]:
+    answers = {operation.answer for operation in OPERATIONS.values() if operation.answer}
+    models = sorted({*answers, schemas.Problem}, key=_name)
+    _, found = models_json_schema([(model, "serialization") for model in models])
+    made: dict[str, Any] = _renamed(found["$defs"])
+    with_version, without = CreateBody.model_json_schema(), CreateBody.model_json_schema()
+    with_version["required"] = ["version", "input"]
+    with_version["properties"]["version"] = {
+        "type": "string",
+        "maxLength": 300,
+        "description": "owner/name, owner/name:version, a version, or an alias of the deployment",
+    }
+    del without["properties"]["version"]
+    made["NewPrediction"] = {**with_version, "title": "NewPrediction"}
+    made["NewModelPrediction"] = {**without, "title": "NewModelPrediction"}
+    made["NewUpload"] = {**UploadBody.model_json_schema(), "title": "NewUpload"}
+    return dict(sorted(made.items()))
+
+
+def _name(model: type[BaseModel]) -> str:
+    """`Page[Prediction]` is PagePrediction: a component's name has no brackets."""
+    return model.__name__.replace("[", "").replace("]", "")
+
+
+def _renamed(definitions: dict[str, Any]) -> dict[str, Any]:
+    text = json.dumps(definitions).replace("#/$defs/", "#/components/schemas/")
+    found: dict[str, Any] = json.loads(text.replace("Page_", "Page"))
+    return {name.rstrip("_"): schema for name, schema in found.items()}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(document(), indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,217 @@
+"""The bodies that clients get, as types: for the OpenAPI document and the tests, in no function."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, Field
+
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Url = Annotated[str, Field(json_schema_extra={"format": "uri"})]
+Id = Annotated[str, Field(pattern="^[0-9a-z]{26}$")]
+Version = Annotated[str, Field(pattern="^([0-9a-f]{64}|hidden)$")]
+Absent = Field(default_factory=str)
+"""A text that is left out where there is none, and never null: Replicate's clients read it so."""
+
+
+class OutputFile(BaseModel):
+    """One stored output."""
+
+    key: str = Field(description="Its place in the outputs bucket")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    bytes: int
+    content_type: str
+    width: int | None
+    height: int | None
+
+
+class PredictionDetails(BaseModel):
+    """What Darkroom knows beyond Replicate's own fields."""
+
+    state: Literal[
+        "accepted",
+        "submitted",
+        "processing",
+        "storing",
+        "succeeded",
+        "failed",
+        "canceled",
+        "aborted",
+    ]
+    code: str | None = Field(description="Why it did not succeed, for programs")
+    provider_id: str | None = Field(description="Replicate's own id")
+    attempts: int = Field(description="POSTs to Replicate, one but for those that were refused")
+    files: list[OutputFile]
+
+
+class Expected(BaseModel):
+    """What to expect of a model before money is spent on it."""
+
+    expected_seconds: float | None = Field(description="A run's duration lately; null: unknown")
+    cold: bool | None = Field(description="It has probably to be started first; null: unknown")
+
+
+class CreatedDetails(Expected, PredictionDetails):
+    """As `PredictionDetails`, and what to expect."""
+
+
+class PredictionUrls(BaseModel):
+    get: Url
+    cancel: Url
+    web: Url
+    stream: Url = Absent
+
+
+class Prediction(BaseModel):
+    """A prediction, as on Replicate. Output URLs are made anew for each answer."""
+
+    id: Id
+    model: str
+    version: Version
+    input: dict[str, Any]
+    output: Any = Field(description="Null until every file of it is stored")
+    logs: str
+    error: str | None
+    status: Literal["starting", "processing", "succeeded", "failed", "canceled"]
+    created_at: Time
+    started_at: Time | None
+    completed_at: Time | None
+    deadline: Time
+    data_removed: bool
+    source: Literal["api"]
+    metrics: dict[str, Any]
+    urls: PredictionUrls
+    webhook: Url = Absent
+    darkroom: PredictionDetails
+
+
+class CreatedPrediction(Prediction):
+    """The answer to a create: `starting`, or how an earlier prediction that it repeats ended."""
+
+    darkroom: CreatedDetails
+
+
+class ModelVersion(BaseModel):
+    id: Version
+    created_at: Time
+    cog_version: str
+    openapi_schema: dict[str, Any]
+
+
+class Price(BaseModel):
+    unit: Literal["image", "second", "megapixel", "prediction"]
+    usd: float
+
+
+class ModelDetails(Expected):
+    """What to expect of a model, and what a run costs on Replicate."""
+
+    price: Price | None
+
+
+class Model(BaseModel):
+    url: Url
+    owner: str
+    name: str
+    description: str
+    visibility: Literal["public"]
+    is_official: bool
+    github_url: None
+    paper_url: None
+    license_url: None
+    run_count: int
+    cover_image_url: None
+    default_example: None
+    latest_version: ModelVersion
+    created_at: Time
+    darkroom: ModelDetails
+
+
+class FileChecksums(BaseModel):
+    sha256: str = Field(description="Empty for a file that was posted to the bucket itself")
+    md5: str
+
+
+class FileUrls(BaseModel):
+    get: Url = Field(description="What an input names")
+
+
+class File(BaseModel):
+    id: Id
+    name: str
+    content_type: str
+    size: int
+    etag: str
+    checksums: FileChecksums
+    metadata: dict[str, Any]
+    created_at: Time
+    expires_at: Time
+    urls: FileUrls
+
+
+class Upload(BaseModel):
+    """A form: POST `fields` and the file, as the last field `file`, to `url`."""
+
+    id: Id
+    url: Url
+    fields: dict[str, str]
+    max_bytes: int
+    urls: FileUrls
+    expires_at: Time
+
+
+class DeliveryAttempt(BaseModel):
+    at: Time
+    duration_ms: int
+    status: int | None
+    error: str | None
+
+
+class Delivery(BaseModel):
+    """A callback that is or was owed to the client."""
+
+    event: str
+    state: Literal["pending", "delivered", "failed", "disabled", "superseded"]
+    attempts: int
+    created_at: Time
+    next_at: Time | None
+    last_status: int | None
+    last_error: str | None
+    history: list[DeliveryAttempt] = Field(description="The last ten attempts, oldest first")
+
+
+class Account(BaseModel):
+    type: Literal["organization"]
+    username: str = Field(description="The tenant of the API key")
+    name: str
+
+
+class WebhookSecret(BaseModel):
+    key: str = Field(pattern="^whsec_", description="What signs this tenant's callbacks")
+
+
+class InvalidField(BaseModel):
+    type: str
+    field: str
+    description: str
+
+
+class Problem(BaseModel):
+    """What went wrong, in Replicate's form."""
+
+    title: str
+    detail: str
+    status: int
+    invalid_fields: list[InvalidField] = Field(default_factory=list)
+    retry_after: int = Field(default_factory=int, description="Seconds, with a 429")
+
+
+Item = TypeVar("Item")
+
+
+class Page(BaseModel, Generic[Item]):
+    """One page of a list."""
+
+    next: Url | None = Field(description="The next page, absolute; null on the last")
+    previous: None
+    results: list[Item]

@@ -1,0 +1,143 @@
+"""docs/openapi.json against the embedded cloud: no request at all brings out a 5xx or an answer
+that the document does not describe."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    allow_header_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from schemathesis import Case
+    from schemathesis.schemas import APIOperation
+
+    from local.cloud import EmbeddedCloud
+
+DOCUMENT = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text())
+OPERATIONS = {
+    found.ok().definition.raw["operationId"]: found.ok()
+    for found in schemathesis.openapi.from_dict(DOCUMENT).get_all_operations()
+}
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    allow_header_conformance,
+]
+MODEL = "black-forest-labs/flux-schnell"
+SDXL = "stability-ai/sdxl"
+
+
+@pytest.fixture
+def session(cloud: EmbeddedCloud) -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.trust_env = False
+        session.headers["authorization"] = f"Bearer {cloud.token}"
+        yield session
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_whatever_is_asked_the_answer_is_described(
+    cloud: EmbeddedCloud, session: requests.Session, operation: APIOperation, mode: GenerationMode
+) -> None:
+    @settings(
+        max_examples=10,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(mode))
+    def ask(case: Case) -> None:
+        response = case.call(base_url=cloud.base_url, session=session, timeout=30)
+        case.validate_response(response, checks=CHECKS)
+
+    try:
+        ask()
+    except schemathesis.errors.InvalidSchema:
+        if mode is GenerationMode.POSITIVE:
+            raise
+
+
+@pytest.fixture
+def ask(api: httpx.Client) -> Callable[..., Any]:
+    """Sends a real request and holds the answer against the document; its JSON."""
+
+    def send(operation: str, status: int, path: str, **given: Any) -> Any:
+        found = OPERATIONS[operation]
+        answer = api.request(found.method, path, **given)
+        assert answer.status_code == status, answer.text
+        found.validate_response(answer)
+        return answer.json() if answer.content else None
+
+    return send
+
+
+def test_every_operation_does_what_the_document_says(
+    ask: Callable[..., Any], finished: Callable[..., dict[str, Any]], cloud: EmbeddedCloud
+) -> None:
+    body = {"input": {"prompt": "a lighthouse"}}
+    made = ask("models.predictions.create", 201, f"/v1/models/{MODEL}/predictions", json=body)
+    assert made["darkroom"]["expected_seconds"] > 0
+    finished(made["id"])
+    here = f"/v1/predictions/{made['id']}"
+    assert ask("predictions.get", 200, here)["status"] == "succeeded"
+    assert ask("predictions.cancel", 200, f"{here}/cancel")["status"] == "succeeded"
+    listed = ask("predictions.list", 200, "/v1/predictions")["results"]
+    assert made["id"] in {prediction["id"] for prediction in listed}
+    ask("predictions.get", 404, f"/v1/predictions/{'0' * 26}")
+    ask("predictions.create", 422, "/v1/predictions", json={"input": {}})
+    ask("predictions.create", 422, "/v1/predictions", json={"version": MODEL, "input": {}})
+    ask("predictions.create", 400, "/v1/predictions", content=b"{", headers=JSON)
+    ask("predictions.create", 415, "/v1/predictions", content=b"{}")
+
+    models = ask("models.list", 200, "/v1/models")["results"]
+    assert MODEL in {f"{model['owner']}/{model['name']}" for model in models}
+    latest = ask("models.get", 200, f"/v1/models/{SDXL}")["latest_version"]
+    versions = ask("models.versions.list", 200, f"/v1/models/{SDXL}/versions")["results"]
+    assert latest in versions
+    ask("models.versions.get", 200, f"/v1/models/{SDXL}/versions/{latest['id']}")
+    assert ask("account.get", 200, "/v1/account")["username"] == "local"
+    ask("webhooks.default.secret.get", 200, "/v1/webhooks/default/secret")
+
+    file = ask("files.create", 201, "/v1/files", files={"content": ("a.txt", b"text")})
+    assert file == ask("files.get", 200, f"/v1/files/{file['id']}")
+    assert file in ask("files.list", 200, "/v1/files")["results"]
+    ask("files.delete", 204, f"/v1/files/{file['id']}")
+    ask("uploads.create", 201, "/v1/uploads", json={"filename": "a.png"})
+
+    hooked = ask(
+        "predictions.create",
+        201,
+        "/v1/predictions",
+        json={**body, "version": MODEL, "webhook": "http://127.0.0.1:9/"},
+    )
+    finished(hooked["id"])
+    here = f"/v1/predictions/{hooked['id']}/deliveries"
+    events = {row["event"] for row in ask("predictions.deliveries.list", 200, here)["results"]}
+    assert "completed" in events
+    ask("predictions.deliveries.redeliver", 202, f"{here}/completed/redeliver")
+
+
+JSON = {"content-type": "application/json"}

@@ -1,0 +1,77 @@
+"""`make run TLS=1`: https by an authority that is made for one start."""
+
+from __future__ import annotations
+
+import signal
+import ssl
+import stat
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from local.certificates import issue, trusting
+from local.front import Front, FrontServer
+from local.processes import listen
+from tests.e2e.test_local_command import Started, refuses
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_whoever_trusts_the_authority_trusts_this_server(tmp_path: Path, host: str) -> None:
+    ca = tmp_path / "ca.pem"
+    front = Front(
+        aws_endpoint="http://127.0.0.1:9",
+        api_id="x",
+        outputs_bucket="outputs",
+        uploads_bucket="uploads",
+        host="unused",
+        port=0,
+        sweep=dict,
+    )
+    listener = listen(0)
+    url = f"https://{host}:{listener.getsockname()[1]}"
+    tls = issue(ca, tmp_path / "server.pem")
+    server = FrontServer(front, listener, log=tmp_path / "front.log", tls=tls)
+    server.start()
+    try:
+        assert httpx.get(url, verify=trusting(ca), trust_env=False).status_code == 200
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            httpx.get(url, trust_env=False)
+        issue(tmp_path / "other.pem", tmp_path / "server.pem")
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            httpx.get(url, verify=trusting(tmp_path / "other.pem"), trust_env=False)
+    finally:
+        server.stop()
+    assert sorted(path.name for path in tmp_path.glob("*.pem")) == ["ca.pem", "other.pem"]
+    assert "PRIVATE" not in ca.read_text()
+
+
+def test_a_server_file_left_by_a_crash_is_replaced(tmp_path: Path) -> None:
+    left = tmp_path / "server.pem"
+    left.write_text("left")
+    left.chmod(stat.S_IRUSR)
+    assert isinstance(issue(tmp_path / "ca.pem", left), ssl.SSLContext)
+    assert not left.exists()
+
+
+def test_a_run_with_tls_announces_https(tmp_path: Path) -> None:
+    run = Started(tmp_path, "--port", "0", "--tls")
+    try:
+        found = run.announced()
+        assert found["base_url"].startswith("https://127.0.0.1:")
+        context = trusting(tmp_path / "state" / "ca.pem")
+        answer = httpx.get(
+            f"{found['base_url']}/v1/account",
+            headers={"Authorization": f"Bearer {found['token']}"},
+            verify=context,
+            trust_env=False,
+        )
+        assert answer.status_code == 200, answer.text
+    finally:
+        code, out, err = run.end(signal.SIGTERM)
+    assert code == 0, err
+    assert "SSL_CERT_FILE" in out
+    assert refuses(found["base_url"])

@@ -1,0 +1,187 @@
+"""Files as inputs: in the request, through the API, and posted to the bucket itself."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SDXL = "stability-ai/sdxl"
+
+
+@pytest.fixture(scope="module")
+def picture() -> bytes:
+    """A PNG of noise, which does not compress: about 600 kB."""
+    packed = io.BytesIO()
+    Image.frombytes("RGB", (448, 448), os.urandom(448 * 448 * 3)).save(packed, "PNG")
+    return packed.getvalue()
+
+
+@pytest.fixture
+def post() -> Iterator[Callable[..., httpx.Response]]:
+    """Posts a form as a browser would."""
+    with httpx.Client(trust_env=False, timeout=30) as client:
+
+        def send(form: dict[str, Any], data: bytes, **fields: str | None) -> httpx.Response:
+            sent = {k: v for k, v in {**form["fields"], **fields}.items() if v is not None}
+            return client.post(form["url"], data=sent, files={"file": ("x", data)})
+
+        yield send
+
+
+def begin(api: httpx.Client) -> dict[str, Any]:
+    answer = api.post("/v1/uploads", json={"filename": "big.png", "content_type": "image/png"})
+    assert answer.status_code == 201, answer.text
+    form: dict[str, Any] = answer.json()
+    return form
+
+
+def run(
+    api: httpx.Client, finished: Callable[..., dict[str, Any]], image: str
+) -> tuple[dict[str, Any], str]:
+    """The finished prediction, and its id upstream."""
+    given = {"prompt": "x", "width": 64, "height": 64, "image": image}
+    answer = api.post("/v1/predictions", json={"version": SDXL, "input": given})
+    assert answer.status_code == 201, answer.text
+    shown = finished(answer.json()["id"])
+    assert shown["status"] == "succeeded", shown["error"]
+    return shown, shown["darkroom"]["provider_id"]
+
+
+def sent(upstream: Callable[[], list[dict[str, Any]]], provider_id: str) -> str:
+    """The image as the provider got it."""
+    (made,) = [each for each in upstream() if each["id"] == provider_id]
+    return str(made["input"]["image"])
+
+
+def test_a_file_posted_to_the_bucket_is_an_input_like_any_other(
+    api: httpx.Client,
+    post: Callable[..., httpx.Response],
+    picture: bytes,
+    finished: Callable[..., dict[str, Any]],
+    upstream: Callable[[], list[dict[str, Any]]],
+) -> None:
+    form = begin(api)
+    assert api.get(f"/v1/files/{form['id']}").status_code == 404
+    assert post(form, picture).status_code == 204
+    file = api.get(f"/v1/files/{form['id']}").json()
+    assert (file["name"], file["content_type"]) == ("big.png", "image/png")
+    assert (file["size"], file["urls"]) == (len(picture), form["urls"])
+    _, provider_id = run(api, finished, form["urls"]["get"])
+    assert "X-Amz-Signature=" in sent(upstream, provider_id)
+    assert api.delete(f"/v1/files/{form['id']}").status_code == 204
+
+
+def test_a_large_file_is_taken_up_to_the_limit(
+    api: httpx.Client, post: Callable[..., httpx.Response]
+) -> None:
+    form = begin(api)
+    assert post(form, bytes(20_000_000)).status_code == 204
+    assert api.get(f"/v1/files/{form['id']}").json()["size"] == 20_000_000
+    for size, said in ((form["max_bytes"] + 1, "EntityTooLarge"), (0, "EntityTooSmall")):
+        refused = post(begin(api), bytes(size))
+        assert (refused.status_code, said in refused.text) == (400, True)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"x-amz-signature": "0" * 64},
+        {"x-amz-signature": None},
+        {"policy": "e30="},
+        {"policy": None},
+        {"x-amz-credential": "000000000000/20200101/us-east-1/s3/aws4_request"},
+        {"x-amz-credential": None},
+        {"key": "other/files/00000000000000000000000000"},
+        {"Content-Type": "text/html"},
+        {"x-amz-meta-name": "other.png"},
+        {"x-amz-meta-extra": "1"},
+    ],
+    ids=str,
+)
+def test_a_form_is_good_only_as_it_was_signed(
+    api: httpx.Client, post: Callable[..., httpx.Response], fields: dict[str, str | None]
+) -> None:
+    form = begin(api)
+    refused = post(form, b"data", **fields)
+    assert refused.status_code in {400, 403}, refused.text
+    assert api.get(f"/v1/files/{form['id']}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("text/plain", b"x"),
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=b", b""),
+        ("multipart/form-data; boundary=b", b"--b\r\n" + b"x" * 200_000),
+        (
+            "multipart/form-data; boundary=b",
+            2 * b'--b\r\nContent-Disposition: form-data; name="policy"\r\n\r\nx\r\n',
+        ),
+    ],
+)
+def test_what_is_no_form_does_not_reach_the_bucket(
+    api: httpx.Client, anyone: httpx.Client, content_type: str, body: bytes
+) -> None:
+    bucket = httpx.URL(begin(api)["url"]).path
+    refused = anyone.post(bucket, content=body, headers={"content-type": content_type})
+    assert refused.status_code == 403
+
+
+@pytest.mark.parametrize("size", [4_500_001, 10_500_000])
+def test_a_file_too_large_for_the_api_is_told_the_way(api: httpx.Client, size: int) -> None:
+    answer = api.post("/v1/files", files={"content": bytes(size)})
+    assert answer.status_code == 413
+    assert "POST /v1/uploads" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("kind", ["application/octet-stream", "image/png"])
+def test_a_large_data_uri_reaches_the_provider_as_a_url(
+    api: httpx.Client,
+    picture: bytes,
+    finished: Callable[..., dict[str, Any]],
+    upstream: Callable[[], list[dict[str, Any]]],
+    kind: str,
+) -> None:
+    uri = f"data:{kind};base64,{base64.b64encode(picture).decode()}"
+    shown, provider_id = run(api, finished, uri)
+    url = sent(upstream, provider_id)
+    assert (url[:4], len(url) < 2000) == ("http", True)
+    # The client sees a URL in its place too, and under it the bytes that it sent.
+    back = httpx.get(shown["input"]["image"], trust_env=False)
+    assert (back.content, back.headers["content-type"]) == (picture, "image/png")
+
+
+def test_a_small_data_uri_is_passed_on_as_it_is(
+    api: httpx.Client,
+    finished: Callable[..., dict[str, Any]],
+    upstream: Callable[[], list[dict[str, Any]]],
+) -> None:
+    packed = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(packed, "PNG")
+    uri = f"data:application/octet-stream;base64,{base64.b64encode(packed.getvalue()).decode()}"
+    _, provider_id = run(api, finished, uri)
+    assert sent(upstream, provider_id) == uri
+
+
+def test_a_hosted_url_is_passed_on_as_it_is(
+    api: httpx.Client,
+    finished: Callable[..., dict[str, Any]],
+    upstream: Callable[[], list[dict[str, Any]]],
+) -> None:
+    made = api.post(
+        "/v1/predictions",
+        json={"version": "black-forest-labs/flux-schnell", "input": {"prompt": "x"}},
+    )
+    url = finished(made.json()["id"])["output"][0]
+    _, provider_id = run(api, finished, url)
+    assert sent(upstream, provider_id) == url

@@ -1,0 +1,70 @@
+"""python -m tests.proof slice | full | replay SCHEDULE | mutant NAME."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+
+def main() -> int:
+    """The command; 0 where every promise held."""
+    parser = argparse.ArgumentParser(prog="python -m tests.proof")
+    commands = parser.add_subparsers(dest="command", required=True)
+    quick = commands.add_parser("slice", help="the part that make test runs")
+    quick.add_argument("--seed", type=int, default=1)
+    full = commands.add_parser("full", help="as wide as the time allows, on both cores")
+    full.add_argument("--minutes", type=float, default=28.0)
+    full.add_argument("--hours", type=float)
+    full.add_argument("--seed", type=int, default=1)
+    again = commands.add_parser("replay", help="run one schedule again, telling each I/O")
+    again.add_argument("schedule")
+    seeded = commands.add_parser("mutant", help="whether the hunt catches one mutant")
+    seeded.add_argument("name")
+    asked = parser.parse_args()
+    if asked.command == "mutant":
+        return _mutant(asked.name)
+    if asked.command == "replay":
+        return _replay(asked.schedule)
+    from tests.proof import report
+
+    if asked.command == "slice":
+        summary = report.run_slice(asked.seed)
+    else:
+        minutes = asked.hours * 60 if asked.hours else asked.minutes
+        summary = report.run_full(minutes * 60, asked.seed)
+    summary.tell()
+    return 0 if summary.holds else 1
+
+
+def _replay(schedule: str) -> int:
+    from tests.proof.explore import replay
+    from tests.proof.report import say
+
+    violation = replay(schedule, say)
+    say(f"violation: {violation}" if violation else "no violation")
+    return 1 if violation else 0
+
+
+def _mutant(name: str) -> int:
+    from tests.proof import mutants
+
+    # Before the product is imported: nothing above may do that.
+    mutants.install(name)
+    from tests.proof.jobs import hunt, work
+    from tests.proof.report import say
+
+    schedules = 0
+    for job in hunt():
+        found = work(job, time.monotonic() + 3600, failures=1).found
+        schedules += found.schedules
+        if found.failures:
+            first = found.failures[0]
+            say(f"{first.what} (schedule {schedules + 1}: {first.schedule})")
+            return 0
+    say(f"not caught in {schedules} schedules")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

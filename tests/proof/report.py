@@ -1,0 +1,184 @@
+"""Runs the jobs on both cores and tells what came of them; the last line is for machines."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.proof.coverage import unvisited
+from tests.proof.explore import Found
+from tests.proof.jobs import Done, Job, full_jobs, slice_jobs, work
+from tests.proof.mutants import MUTANTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+ROOT = Path(__file__).parents[2]
+PROCESSES = 2
+AHEAD = 4
+"""Jobs handed out at a time: few, so that an end comes soon."""
+SLICE_MUTANTS = 5
+SLICE_S = 120
+"""No slice takes so long; it is cut off, and fails, rather than hang."""
+MUTANT_S = 120
+TELL_EVERY_S = 5.0
+
+
+@dataclass
+class Summary:
+    """All that was run, and the verdict."""
+
+    found: Found = field(default_factory=Found)
+    caught: dict[str, bool] = field(default_factory=dict)
+    finished: dict[str, int] = field(default_factory=dict)
+    """Jobs run to their end, by label."""
+    cut_short: dict[str, int] = field(default_factory=dict)
+    kept: int = 0
+
+    def add(self, done: Done) -> None:
+        """Take a job's end in."""
+        self.found.add(done.found)
+        self.kept += done.notes.get("kept", 0)
+        ends = self.finished if done.complete else self.cut_short
+        ends[done.job.label] = ends.get(done.job.label, 0) + 1
+
+    @property
+    def unvisited(self) -> list[tuple[str, str, str]]:
+        return unvisited(self.found.seen, self.found.hit)
+
+    @property
+    def last_line(self) -> str:
+        caught = sum(self.caught.values())
+        return (
+            f"proof: {self.found.schedules} schedules, {len(self.found.failures)} violations, "
+            f"{caught} of {len(self.caught)} mutants caught, {len(self.unvisited)} unvisited"
+        )
+
+    @property
+    def holds(self) -> bool:
+        found = self.found
+        return not found.failures and not self.unvisited and all(self.caught.values())
+
+    def tell(self) -> None:
+        """Print what was run, what broke, and the last line."""
+        for failure in self.found.failures[:20]:
+            say(f"violation: {failure.what}")
+            say(f"  python -m tests.proof replay '{failure.schedule}'")
+        for handler, site, phase in self.unvisited:
+            say(f"unvisited: {handler} {site} {phase}")
+        for label, number in self.finished.items():
+            short = self.cut_short.get(label)
+            say(f"complete: {label}: {number} runs" + (f", {short} cut short" if short else ""))
+        for label in self.cut_short.keys() - self.finished.keys():
+            say(f"not complete: {label}: the time was up")
+        if self.kept:
+            say(f"outages of 45 minutes: {self.kept} predictions, all stored")
+        for what, number in sorted(self.found.allowed.items()):
+            say(f"allowed by design, and shown: {what}: {number}")
+        say(self.last_line)
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def run_slice(seed: int = 1, mutants: Iterable[str] | None = None) -> Summary:
+    """The part that `make test` runs."""
+    chosen = list(MUTANTS)[:SLICE_MUTANTS] if mutants is None else list(mutants)
+    until = time.monotonic() + SLICE_S
+    summary = Summary()
+    _explore(iter(slice_jobs(seed)), until, summary, quiet=True)
+    _mutants(chosen, summary, quiet=True)
+    return summary
+
+
+def run_full(seconds: float, seed: int = 1) -> Summary:
+    """The mutants, then ever wider bounds and random schedules until the time is up."""
+    until = time.monotonic() + seconds
+    summary = Summary()
+    try:
+        _mutants(list(MUTANTS), summary, quiet=False)
+        _explore(full_jobs(seed), until, summary, quiet=False)
+    except KeyboardInterrupt:
+        say("ended early")
+    return summary
+
+
+def _explore(jobs: Iterator[Job], until: float, summary: Summary, *, quiet: bool) -> None:
+    began = told = time.monotonic()
+    context = get_context("spawn")
+    pool = ProcessPoolExecutor(PROCESSES, mp_context=context, initializer=_worker)
+    running: set[Future[Done]] = set()
+    try:
+        while True:
+            while len(running) < AHEAD and time.monotonic() < until:
+                job = next(jobs, None)
+                if job is None:
+                    break
+                running.add(pool.submit(work, job, until))
+            if not running:
+                return
+            ended, running = wait(running, timeout=1, return_when=FIRST_COMPLETED)
+            for future in ended:
+                summary.add(future.result())
+            now = time.monotonic()
+            if not quiet and now - told > TELL_EVERY_S:
+                told = now
+                found = summary.found
+                rate = found.schedules / (now - began)
+                say(
+                    f"{now - began:6.0f} s  {found.schedules} schedules ({rate:.0f}/s)  "
+                    f"{len(found.failures)} violations  {len(summary.unvisited)} unvisited"
+                )
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+
+
+def _worker() -> None:
+    # Ctrl-C is the parent's to handle.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+# Mutants
+
+
+def hunt_mutant(name: str) -> tuple[bool, str]:
+    """Run the hunt against one mutant in a process of its own: caught or not, and how."""
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "functions")])
+    try:
+        run = subprocess.run(
+            [sys.executable, "-m", "tests.proof", "mutant", name],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": paths},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=MUTANT_S,
+        )
+    except subprocess.TimeoutExpired:
+        return False, f"not caught within {MUTANT_S} s"
+    return run.returncode == 0, (run.stdout + run.stderr).strip()
+
+
+def _mutants(names: list[str], summary: Summary, *, quiet: bool) -> None:
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        for name, (caught, how) in zip(names, pool.map(hunt_mutant, names), strict=True):
+            summary.caught[name] = caught
+            if not quiet or not caught:
+                say(f"mutant {'caught' if caught else 'NOT CAUGHT'}: {name}: {how}")

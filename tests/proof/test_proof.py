@@ -1,0 +1,76 @@
+"""The slice of the proof that every test run does, and every mutant it must catch."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.proof import explore
+from tests.proof.gate import Violation
+from tests.proof.mutants import MUTANTS
+from tests.proof.report import PROCESSES, hunt_mutant, run_slice
+from tests.proof.steps import Step, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Hunts = dict[str, "Future[tuple[bool, str]]"]
+
+
+@pytest.fixture(scope="module")
+def hunts() -> Iterator[Hunts]:
+    """All hunts, each in a process of its own, as many at once as there are cores."""
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        yield {name: pool.submit(hunt_mutant, name) for name in MUTANTS}
+
+
+def test_slice_holds() -> None:
+    summary = run_slice(mutants=())
+    assert [f"{f.what}: {f.schedule}" for f in summary.found.failures] == []
+    assert summary.unvisited == []
+    assert summary.cut_short == {}
+    assert summary.found.schedules > 3000
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutant_is_caught(name: str, hunts: Hunts) -> None:
+    caught, how = hunts[name].result()
+    assert caught, how
+
+
+def test_schedule_survives_being_written_down() -> None:
+    text = "echo-late/submit.0~late@provider.create/run.p.0~nest=hook.0+sweep@3~timeout@5/sweep"
+    assert explore.schedule(*explore.read_schedule(text)) == text
+
+
+def test_replay_tells_of_a_violation() -> None:
+    said: list[str] = []
+    assert explore.replay("echo/submit.0/go.0/hook.0", said.append) is None
+    assert any("provider.create" in line for line in said)
+
+
+def test_random_schedule_replays_to_the_same_state() -> None:
+    explorer = explore.Explorer(explore.Config(echo=True))
+    seen: list[tuple[explore.Trail, bytes]] = []
+    finish = explorer.finish
+    explorer.finish = lambda trail: seen.append((trail, explorer.world.cloud.key()))  # type: ignore[method-assign]
+    explorer.run(lambda: explorer.random(7, 20))
+    assert finish is not None
+    assert len(seen) == 20
+    for trail, key in seen:
+        world = World(explorer.config)
+        with world.cloud.installed():
+            for step in trail:
+                world.step(step)
+            assert world.cloud.key() == key
+
+
+def test_a_lost_record_is_a_violation() -> None:
+    world = World(explore.Config(echo=True))
+    with world.cloud.installed():
+        world.step(Step("submit.0"))
+        world.cloud.store.items.clear()
+        with pytest.raises(Violation, match="I1"):
+            world.invariants.quiet()
