@@ -15,7 +15,6 @@ import os
 import random
 import signal
 import statistics
-import subprocess
 import threading
 import time
 from collections import Counter, defaultdict
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
 
 TIME_SCALE = 0.2
 CLIENTS = 8
-CLOSEST_S = 0.3
+CLOSEST_S = 0.5
 """Between two submissions of all clients together; few are spread over all phases."""
 BROKEN_S = 5.0
 """How long a function's handler is one that always raises."""
@@ -56,8 +55,8 @@ it starts does the same."""
 WEBHOOKS_AT_ONCE = 6
 """Reserved for the webhook function, as in production. More would only start workers in vain."""
 KILL_EVERY_S = 1.5
-STARTED_S = 5.0
-"""A younger worker may still be starting: not killed, for the same reason."""
+LOOKED_AT_S = 0.3
+"""Between two looks at the workers: one that used no time meanwhile has started."""
 SETTLE_S = 150.0
 """After the faults: the sweep's graces are seconds here, the provider's last webhook a minute."""
 CLIENT_RETRIES_S = 60.0
@@ -114,8 +113,8 @@ class Wanted:
     """Cancelled so long after the answer."""
     cancel_after: str | None
     ids: set[str] = field(default_factory=set)
-    repeats: int = 0
-    problem: str | None = None
+    sent: int = 0
+    refusal: str | None = None
 
 
 def chaos(*, predictions: int, seed: int) -> int:
@@ -234,6 +233,7 @@ class Run:
         self._killing = random.Random(draw.random())
         self._lambda = cloud.client("lambda")
         self._emulator = httpx.Client(base_url=cloud.replicate_url, trust_env=False, timeout=30)
+        self._over = threading.Event()
         self._stopping = threading.Event()
         self._killed: Counter[str] = Counter()
         self._broken: Counter[str] = Counter()
@@ -249,33 +249,34 @@ class Run:
         )
         killer = threading.Thread(target=self._kill_now_and_then, daemon=True)
         killer.start()
+        began = time.monotonic()
+        spacing = max(CLOSEST_S, sum(phase.seconds for phase in PHASES) / len(self._wanted))
+        with self._api() as api, ThreadPoolExecutor(CLIENTS) as pool:
+            try:
+                running = [
+                    pool.submit(self._submit, api, one, began + one.number * spacing)
+                    for one in self._wanted
+                ]
+                for number, phase in enumerate(itertools.cycle(PHASES)):
+                    done = sum(future.done() for future in running)
+                    if done == len(running) and number >= len(PHASES):
+                        break
+                    _say(f"{time.monotonic() - began:4.0f} s  {done:4} submitted  {phase.name}")
+                    self._live_through(phase)
+            except BaseException:
+                self._stopping.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+            finally:
+                self._over.set()
+                killer.join()
+        for future in running:
+            future.result()
+
+    def _api(self) -> httpx.Client:
         headers = {"Authorization": f"Bearer {self._cloud.token}"}
-        with httpx.Client(
-            base_url=self._cloud.base_url, headers=headers, trust_env=False, timeout=40
-        ) as api:
-            began = time.monotonic()
-            spacing = max(CLOSEST_S, sum(phase.seconds for phase in PHASES) / len(self._wanted))
-            with ThreadPoolExecutor(CLIENTS) as pool:
-                try:
-                    running = [
-                        pool.submit(self._submit, api, one, began + one.number * spacing)
-                        for one in self._wanted
-                    ]
-                    for number, phase in enumerate(itertools.cycle(PHASES)):
-                        done = sum(future.done() for future in running)
-                        if done == len(running) and number >= len(PHASES):
-                            break
-                        _say(f"{time.monotonic() - began:4.0f} s  {done:4} submitted  {phase.name}")
-                        self._live_through(phase)
-                except BaseException:
-                    self._stopping.set()
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise
-                finally:
-                    self._stopping.set()
-                    killer.join()
-            for future in running:
-                future.result()
+        base_url = self._cloud.base_url
+        return httpx.Client(base_url=base_url, headers=headers, trust_env=False, timeout=40)
 
     def _live_through(self, phase: Phase) -> None:
         self._set_faults({**ALWAYS, **phase.faults})
@@ -299,8 +300,16 @@ class Run:
 
     def _submit(self, api: httpx.Client, one: Wanted, at: float) -> None:
         if self._stopping.wait(max(0.0, at - time.monotonic())):
-            # The phases are over only when all have submitted: this is Ctrl-C.
             return
+        self._create(api, one)
+        if one.keyed and one.ids and one.number % 2:
+            self._create(api, one)
+        if one.cancel_s is not None and one.ids and not self._stopping.wait(one.cancel_s):
+            id_ = next(iter(one.ids))
+            _post(api, f"/v1/predictions/{id_}/cancel")
+
+    def _create(self, api: httpx.Client, one: Wanted) -> None:
+        """Ask until there is an answer. Without a key once: a repeat could be a second one."""
         body: dict[str, Any] = {"version": one.model, "input": one.input}
         if one.callback:
             body["webhook"] = self._receiver.url
@@ -309,26 +318,17 @@ class Run:
             headers["Cancel-After"] = one.cancel_after
         give_up = time.monotonic() + (CLIENT_RETRIES_S if one.keyed else 0)
         while not self._stopping.is_set():
+            one.sent += 1
             answer = _post(api, "/v1/predictions", json=body, headers=headers)
             if answer is not None and answer.status_code == 201:
                 one.ids.add(answer.json()["id"])
-                break
+                return
             if answer is not None and answer.status_code < 500:
-                one.problem = f"{answer.status_code} {answer.text[:200]}"
+                one.refusal = f"{answer.status_code} {answer.text[:200]}"
                 return
             if time.monotonic() > give_up:
-                if one.keyed:
-                    one.problem = "never answered"
                 return
-            one.repeats += 1
-            self._stopping.wait(0.3)
-        if one.keyed and one.number % 2:
-            again = _post(api, "/v1/predictions", json=body, headers=headers)
-            if again is not None and again.status_code == 201:
-                one.ids.add(again.json()["id"])
-        if one.cancel_s is not None and one.ids and not self._stopping.wait(one.cancel_s):
-            id_ = next(iter(one.ids))
-            _post(api, f"/v1/predictions/{id_}/cancel")
+            self._stopping.wait(0.5)
 
     # -- killing -----------------------------------------------------------------------------
 
@@ -338,13 +338,15 @@ class Run:
             for output, name in self._cloud.outputs.items()
             if output.startswith("Function")
         }
-        seen: dict[int, float] = {}
-        while not self._stopping.wait(KILL_EVERY_S):
-            now = time.monotonic()
+        used: dict[int, int] = {}
+        started: set[int] = set()
+        killed_at = time.monotonic()
+        while not self._over.wait(LOOKED_AT_S):
             there = workers()
-            seen = {worker.pid: seen.get(worker.pid, now) for worker in there}
-            found = [worker for worker in there if now - seen[worker.pid] >= STARTED_S]
-            if not found:
+            started |= {worker.pid for worker in there if used.get(worker.pid) == worker.ticks}
+            used = {worker.pid: worker.ticks for worker in there}
+            found = [worker for worker in there if worker.pid in started]
+            if not found or time.monotonic() - killed_at < KILL_EVERY_S:
                 continue
             # A function first: most workers are of the two or three that are busiest.
             function = self._killing.choice(sorted({worker.function for worker in found}))
@@ -352,6 +354,7 @@ class Run:
             # At work as far as the kernel knows; every other time any, as one may be waiting.
             busy = [worker for worker in found if worker.running]
             chosen = self._killing.choice(busy if busy and self._killing.random() < 0.5 else found)
+            killed_at = time.monotonic()
             with contextlib.suppress(ProcessLookupError):
                 os.kill(chosen.pid, signal.SIGKILL)
                 self._killed[names.get(chosen.function, "unknown")] += 1
@@ -362,13 +365,16 @@ class Run:
         """Faults off; return when nothing is unfinished any more, or when the time is up."""
         self._emulator.delete("/_emulator/faults").raise_for_status()
         self._set_faults({"time_scale": TIME_SCALE})
+        with self._api() as api:
+            for one in self._wanted:
+                if one.keyed and not one.ids and not one.refusal:
+                    self._create(api, one)
         began = time.monotonic()
         while True:
             report = audit(self._deployment, settled=True)
             kinds = Counter(difference.kind for difference in report.differences)
             passed = time.monotonic() - began
-            left = ", ".join(f"{kind} {number}" for kind, number in kinds.items()) or "nothing"
-            _say(f"{passed:4.0f} s without faults, left: {left}")
+            _say(f"{passed:4.0f} s without faults, left: {_listed(kinds) or 'nothing'}")
             if not kinds or passed > SETTLE_S:
                 return
             if kinds["dead letters"]:
@@ -408,8 +414,8 @@ class Run:
         """Nothing that a client was told of is missing, and no key made two."""
         for one in self._wanted:
             who = f"request {one.number}"
-            if one.problem:
-                found.add("client", who, one.problem)
+            if one.refusal or (one.keyed and not one.ids):
+                found.add("client", who, one.refusal or "was never answered")
             if len(one.ids) > 1:
                 found.add("client", who, f"one Idempotency-Key made {sorted(one.ids)}")
             for id_ in one.ids - records.keys():
@@ -456,7 +462,7 @@ class Run:
     def _came_out(self, records: dict[str, Prediction]) -> Iterator[tuple[str, object]]:
         yield "requests", len(self._wanted)
         yield "  answered with an id", sum(bool(one.ids) for one in self._wanted)
-        yield "  sent again with their key", sum(one.repeats for one in self._wanted)
+        yield "  sent again with their key", sum(max(0, one.sent - 1) for one in self._wanted)
         yield "predictions", len(records)
         ends = Counter(f"{r.state.value} {r.code or ''}".strip() for r in records.values())
         for end, number in sorted(ends.items()):
@@ -497,46 +503,32 @@ class Worker:
     pid: int
     function: str
     running: bool
+    ticks: int
+    """Processor time that it has used, in the kernel's clock ticks."""
 
 
 def workers() -> list[Worker]:
-    """Those of the embedded AWS that this process started, and of no other."""
-    parents, states = _processes()
+    """Those of the embedded AWS that this process started. Empty where there is no /proc."""
+    table: dict[int, list[str]] = {}
     children = defaultdict(list)
-    for pid, parent in parents.items():
-        children[parent].append(pid)
-    # Ours: the tether, below it the embedded AWS, below that its workers.
-    found = [
-        worker
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended
+            pid = int(path.parent.name)
+            table[pid] = path.read_text().rpartition(")")[2].split()
+            children[int(table[pid][1])].append(pid)
+    # Below us the tether, below that the embedded AWS, below that its workers.
+    return [
+        Worker(
+            pid,
+            _function(pid),
+            running=table[pid][0] == "R",
+            ticks=int(table[pid][11]) + int(table[pid][12]),
+        )
         for tether in children[os.getpid()]
         for server in children[tether]
-        for worker in children[server]
+        for pid in children[server]
+        if table[pid][0] != "Z"  # killed before, and not yet missed
     ]
-    return [
-        Worker(pid, _function(pid), running=states[pid].startswith("R"))
-        for pid in found
-        if not states[pid].startswith("Z")  # killed before, and not yet missed
-    ]
-
-
-def _processes() -> tuple[dict[int, int], dict[int, str]]:
-    """Parent and state of every process."""
-    rows: list[list[str]] = []
-    if Path("/proc/self/stat").exists():
-        for path in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError):  # it has ended
-                state, parent = path.read_text().rpartition(")")[2].split()[:2]
-                rows.append([path.parent.name, parent, state])
-    else:
-        listing = subprocess.run(
-            ["ps", "-A", "-o", "pid=,ppid=,stat="],  # noqa: S607
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        rows = [line.split() for line in listing.stdout.splitlines()]
-    parents = {int(pid): int(parent) for pid, parent, _ in rows}
-    return parents, {int(pid): state for pid, _, state in rows}
 
 
 def _function(pid: int) -> str:

@@ -89,11 +89,14 @@ class Front:
 
     def app(self) -> Starlette:
         """The ASGI application."""
+        everything_else = Mount("", app=self._forward)
+        # Starlette's own pattern ends at a line break, which %0A puts into a path.
+        everything_else.path_regex = re.compile(r"^/(?P<path>.*)$", re.DOTALL)
         return Starlette(
             routes=[
                 Route("/", self._about, methods=["GET"]),
                 Route("/_local/sweep", self._run_sweep, methods=["POST"]),
-                Mount("", app=self._forward),
+                everything_else,
             ],
             lifespan=self._lifespan,
         )

@@ -138,10 +138,16 @@ def test_all_events_of_a_prediction_are_told_and_the_end_is_the_last(
     assert set(statuses[:-1]) == {"processing"}
     assert f"{id_}_start" in receiver.ids
     assert len(set(receiver.ids)) == len(receiver.ids)
-    logs = sorted(event for event in rows if event.startswith("logs-"))
-    assert logs
-    told = {body["logs"] for name, body in zip(receiver.ids, receiver.bodies) if "_logs-" in name}
-    assert len(told) > 0
+    assert any(event.startswith("logs-") for event in rows)
+    told = {
+        name.rpartition("-")[2]: body["logs"]
+        for name, body in zip(receiver.ids, receiver.bodies, strict=True)
+        if "_logs-" in name
+    }
+    assert told
+    # Each shows the logs of its own revision, whenever it was sent: they only grow.
+    sizes = [len(told[revision]) for revision in sorted(told)]
+    assert sizes == sorted(set(sizes))
 
 
 def test_a_receiver_that_fails_is_called_again_with_the_same_id(

@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 import requests
 import schemathesis
@@ -25,6 +24,7 @@ from schemathesis.specs.openapi.checks import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import httpx
     from schemathesis import Case
     from schemathesis.schemas import APIOperation
 
@@ -86,7 +86,9 @@ def ask(api: httpx.Client) -> Callable[..., Any]:
 
     def send(operation: str, status: int, path: str, **given: Any) -> Any:
         found = OPERATIONS[operation]
-        answer = api.request(found.method, path, **given)
+        request = api.build_request(found.method, path, **given)
+        request.read()
+        answer = api.send(request)
         assert answer.status_code == status, answer.text
         found.validate_response(answer)
         return answer.json() if answer.content else None
@@ -122,8 +124,9 @@ def test_every_operation_does_what_the_document_says(
     ask("webhooks.default.secret.get", 200, "/v1/webhooks/default/secret")
 
     file = ask("files.create", 201, "/v1/files", files={"content": ("a.txt", b"text")})
-    assert file == ask("files.get", 200, f"/v1/files/{file['id']}")
-    assert file in ask("files.list", 200, "/v1/files")["results"]
+    kept = ask("files.get", 200, f"/v1/files/{file['id']}")
+    assert kept["checksums"] == file["checksums"]
+    assert kept in ask("files.list", 200, "/v1/files")["results"]
     ask("files.delete", 204, f"/v1/files/{file['id']}")
     ask("uploads.create", 201, "/v1/uploads", json={"filename": "a.png"})
 

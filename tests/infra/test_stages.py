@@ -43,6 +43,7 @@ LOCAL_DIFFERENCES = {
     "Action",
     "Resource",
     "Statement",
+    "S3Key",
 }
 MISSING = object()
 
@@ -68,9 +69,8 @@ def nameless(value: Any) -> Any:
     if isinstance(value, str):
         text = re.sub(r"Darkroom(-?)(local|dev|prod)(-?)Service\w*", "Service", value)
         text = re.sub(r"Darkroom-(local|dev|prod)-Stateful", "Stateful", text)
-        text = re.sub(r"(-|/)(local|dev|prod)(-Cdn|/cdn-key)", r"\1stage\3", text)
-        text = re.sub(r"Darkroom(local|dev|prod)Cdn", "Cdn", text)
-        return "stage" if text in {"local", "dev", "prod"} else text
+        text = re.sub(r"Darkroom(local|dev|prod)Cdn\w*", "Cdn", text)
+        return re.sub(r"\b(local|dev|prod)\b", "stage", text)
     return value
 
 

@@ -15,7 +15,6 @@ from darkroom.adapters.items import read_prediction
 from darkroom.catalog import Catalogue
 from darkroom.domain import keys, link
 from darkroom.domain.errors import DownloadFailed
-from darkroom.domain.prediction import Prediction
 from darkroom.domain.timings import Timings
 from darkroom.handlers import cancel, deliver, dispatch, persist, relay, submit, sweep, webhook
 from darkroom.ports import ApiKey, CallbackAnswer, Due
@@ -40,6 +39,8 @@ from tests.world import PUBLIC_URL, load_catalogue
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from darkroom.domain.prediction import Prediction
+
 TOKEN = "dk_proof"
 TENANT = "acme"
 VISIBILITY_MS = 180_000
@@ -62,7 +63,7 @@ class Config:
     lag: bool = False
     """List and GET show a new prediction only after a minute."""
     deaf: bool = False
-    """No webhook arrives any more while the schedule is healed: only polls and the list are left."""
+    """No webhook arrives any more while the schedule is healed: polls and the list are left."""
 
     def __str__(self) -> str:
         return "-".join(f.name for f in fields(self) if getattr(self, f.name)) or "plain"

@@ -1,4 +1,4 @@
-"""The one hard deadline: outputs live an hour. Webhooks lost or endpoint down, on a moving clock."""
+"""The one hard deadline: outputs live an hour. Webhooks are lost while a simulated clock moves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from darkroom.domain.prediction import Code, State
 
-from tests.proof.cloud import Config
 from tests.proof.gate import Violation
 from tests.proof.heal import heal
 from tests.proof.steps import QUEUES, Step, World
@@ -16,6 +15,8 @@ from tests.proof.upstream import FINAL
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
+
+    from tests.proof.cloud import Config
 
 MINUTE_MS = 60_000
 OUTAGE_MINUTES = 45
@@ -39,7 +40,7 @@ def outage(seed: int, share: float, config: Config) -> Kept:
 
     Raises Violation where anything that succeeded upstream is lost or late.
     """
-    random = Random(f"{seed}.{share}.{config}")
+    random = Random(f"{seed}.{share}.{config}")  # noqa: S311 - a replayable draw
     world = World(config)
     runs = {n: random.randint(0, 25) for n in range(PREDICTIONS)}
     with world.cloud.installed():

@@ -26,6 +26,14 @@ BLIND = Config()
 FEW = (PLAIN, BLIND, LATE, HARD)
 STEADY = "ten polls"
 """Long and alike throughout: faults in it are left to long runs."""
+USUAL = tuple(name for name in LIVES | RARE if name != STEADY)
+FOCUS = {
+    DEDICATED: ("alike", "a webhook binds"),
+    Config(echo=True, late=True): ("comes after its end", "unknown, comes late"),
+}
+"""The configurations that say most about some lives."""
+_EXPLORERS: dict[Config, Explorer] = {}
+"""A process keeps them: a state that was healed in one job need not be healed in the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +41,7 @@ class Job:
     """What to explore: a life by name, all orders (`depth`), or random schedules (`seed`)."""
 
     config: Config
-    life: str = ""
+    lives: tuple[str, ...] = ()
     faults: int = 0
     depth: int = 0
     predictions: int = 0
@@ -48,7 +56,7 @@ class Job:
                 f"all orders to depth {self.depth}, {self.faults} faults, "
                 f"{self.predictions} predictions"
             )
-        if self.life:
+        if self.lives:
             return f"lives with {self.faults} faults"
         return "expiry" if self.seed < 0 else "random"
 
@@ -70,7 +78,8 @@ def work(job: Job, until: float, failures: int = 3) -> Done:
     if job.label == "expiry":
         done = _expiry(job)
     else:
-        explorer = Explorer(job.config, until, failures)
+        explorer = _EXPLORERS.setdefault(job.config, Explorer(job.config))
+        explorer.begin(until, failures)
         explorer.run(lambda: _explore(explorer, job))
         done = Done(job, explorer.found, complete=not explorer.cut_short)
     done.seconds = time.monotonic() - began
@@ -80,8 +89,9 @@ def work(job: Job, until: float, failures: int = 3) -> Done:
 def _explore(explorer: Explorer, job: Job) -> None:
     if job.depth:
         explorer.breadth(job.depth, job.faults, job.predictions)
-    elif job.life:
-        explorer.life((LIVES | RARE)[job.life].split(), job.faults)
+    elif job.lives:
+        for name in job.lives:
+            explorer.life((LIVES | RARE)[name].split(), job.faults)
     else:
         explorer.random(job.seed, job.number)
 
@@ -107,18 +117,13 @@ def _expiry(job: Job) -> Done:
 
 def hunt() -> Iterator[Job]:
     """Quick ones first: what a mutant has to get past. Also the first part of every run."""
-    names = [*LIVES, *(name for name in RARE if name != STEADY)]
-    for name in names:
-        yield from (Job(config, life=name) for config in (*FEW, DEDICATED))
-    for name in names:
-        yield Job(_focus(name), life=name, faults=1)
-
-
-def _focus(name: str) -> Config:
-    """The configuration that says most about a life."""
-    if name in {"alike", "a webhook binds"}:
-        return DEDICATED
-    return Config(echo=True, late=True) if name == "comes after its end" else PLAIN
+    for config in (*FEW, DEDICATED):
+        yield Job(config, lives=USUAL)
+    for config, names in FOCUS.items():
+        yield Job(config, lives=names, faults=1)
+    others = [name for name in USUAL if all(name not in names for names in FOCUS.values())]
+    for part in range(3):
+        yield Job(PLAIN, lives=tuple(others[part::3]), faults=1)
 
 
 def slice_jobs(seed: int) -> list[Job]:
@@ -134,8 +139,9 @@ def full_jobs(seed: int) -> Iterator[Job]:
     """What `make proof` runs: bounds that grow, then random schedules without end."""
     yield from slice_jobs(seed)
     yield from (Job(config, seed=-1, number=seed + 1) for config in ALL if not config.deaf)
-    for name in LIVES | RARE:
-        yield from (Job(c, life=name, faults=1) for c in ALL if name != STEADY or c == PLAIN)
+    yield Job(PLAIN, lives=(STEADY,))
+    for config in ALL:
+        yield Job(config, lives=USUAL, faults=1)
     for depth, faults, predictions, configs in (
         (2, 2, 2, ALL),
         (3, 1, 3, ALL),

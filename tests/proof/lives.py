@@ -1,4 +1,4 @@
-"""Whole lives of predictions, each a way through the product: faults are put into every I/O of them."""
+"""Whole lives of predictions, each a way through the product: faults go into every I/O of them."""
 
 from __future__ import annotations
 
@@ -10,56 +10,102 @@ BIND_AND_STORE = (
 LIVES: dict[str, str] = {
     "stored": BIND_AND_STORE,
     "canceled after its end": BIND_AND_STORE + " cancel.0",
-    "handed on, killed at the mark": "submit.0 relay.0 relay.0 bad.0 hook.0 "
-    "relay.0~kill-after@store.mark_effects_done expire.0",
-    "comes after its end": "submit.2~late@provider.create relay.0 jump.135 sweep jump.135 sweep "
-    "relay.0 relay.0 run.d.0 relay.0 relay.0 ok.0 hook.0 relay.0 run.p.0 relay.0 relay.0 late.0 "
-    "go.1 hook.0 relay.0 run.d.0",
-    "polled": "submit.0 relay.0 relay.0 go.0 ok.0 lose.0 lose.0 next sweep relay.0 run.p.0 relay.0 "
-    "run.c.0 relay.0",
+    "handed on, killed at the mark": (
+        "submit.0 relay.0 relay.0 bad.0 hook.0 relay.0~kill-after@store.mark_effects_done expire.0"
+    ),
+    "comes after its end": (
+        "submit.2~late@provider.create relay.0 jump.135 sweep jump.135 sweep relay.0 relay.0 "
+        "run.d.0 ok.0 hook.0 relay.0 relay.0 relay.0 relay.0 run.p.0 relay.0 relay.0 late.0 "
+        "go.1 hook.0 relay.0 run.d.0"
+    ),
+    "polled": (
+        "submit.0 relay.0 relay.0 go.0 ok.0 lose.0 lose.0 next sweep relay.0 run.p.0 relay.0 "
+        "run.c.0 relay.0"
+    ),
     "failed": "submit.1 relay.0 go.0 bad.0 hook.0 hook.0 relay.0 relay.0 run.c.0 relay.0",
-    "canceled": "submit.0 relay.0 go.0 hook.0 relay.0 cancel.0 relay.0 run.d.0 hook.0 relay.0 run.c.0",
-    "canceled by the sweep": "submit.0 relay.0 relay.0 go.0 hook.0 cancel.0~error@provider.cancel expire.0 "
-    "expire.0 next sweep relay.0",
-    "refused": "submit.0~429@provider.create relay.0 relay.0 next run.d.0 relay.0 relay.0 go.0 ok.0 hook.0 hook.0 "
-    "relay.0 relay.0 run.p.0",
-    "refused and forgotten": "submit.0~429@provider.create expire.0 expire.0 next sweep run.d.0 relay.0 relay.0",
-    "refused until the deadline": "submit.0~401@provider.create expire.0 expire.0 jump.3660 sweep relay.0 run.c.0",
-    "unknown, found": "submit.0~drop@provider.create relay.0 next sweep relay.0 go.0 ok.0 hook.0 hook.0 relay.0 "
-    "run.p.0 relay.0",
-    "unknown, never was": "submit.2~hang@provider.create relay.0 next sweep jump.135 sweep relay.0 relay.0 run.d.0 "
-    "relay.0 relay.0 go.0 ok.0 hook.0 hook.0",
-    "unknown, comes late": "submit.2~late@provider.create relay.0 next sweep jump.135 sweep relay.0 relay.0 "
-    "run.d.0 late.0 go.1 hook.0 relay.0 relay.0 relay.0 run.d.0 ok.0 hook.0",
-    "killed after the create": "submit.0~kill-after@provider.create relay.0 next sweep relay.0 go.0 ok.0 hook.0",
-    "alike": "submit.0~drop@provider.create submit.1 relay.0 relay.1 next sweep relay.0 go.0 go.1 hook.0 hook.0 ok.0 "
-    "ok.1 hook.0 hook.0",
-    "alike, one never was": "submit.0~hang@provider.create submit.1 lose.0 next sweep jump.135 sweep go.0 ok.0",
-    "the client fails": "submit.1 relay.0 bad.0 hook.0 relay.0 relay.0 run.c.0~status500@sender.post "
-    "relay.0 next run.c.0 next run.c.0",
-    "a callback's message is late": "submit.1 relay.0 bad.0 hook.0 relay.0 relay.0 jump.135 sweep "
-    "run.c.0 run.c.0",
-    "canceled by the queue": "submit.0 relay.0 relay.0 go.0 hook.0 relay.0 "
-    "cancel.0~error@provider.cancel relay.0 relay.0 run.d.0 hook.0",
+    "canceled": (
+        "submit.0 relay.0 go.0 hook.0 relay.0 cancel.0 relay.0 run.d.0 hook.0 relay.0 run.c.0"
+    ),
+    "canceled by the sweep": (
+        "submit.0 relay.0 relay.0 go.0 hook.0 cancel.0~error@provider.cancel expire.0 "
+        "expire.0 next sweep relay.0"
+    ),
+    "refused": (
+        "submit.0~429@provider.create relay.0 relay.0 next run.d.0 relay.0 relay.0 go.0 ok.0 "
+        "hook.0 hook.0 relay.0 relay.0 run.p.0"
+    ),
+    "refused and forgotten": (
+        "submit.0~429@provider.create expire.0 expire.0 next sweep run.d.0 relay.0 relay.0"
+    ),
+    "refused until the deadline": (
+        "submit.0~401@provider.create expire.0 expire.0 jump.3660 sweep relay.0 run.c.0"
+    ),
+    "unknown, found": (
+        "submit.0~drop@provider.create relay.0 next sweep relay.0 go.0 ok.0 hook.0 hook.0 "
+        "relay.0 run.p.0 relay.0"
+    ),
+    "unknown, never was": (
+        "submit.2~hang@provider.create relay.0 next sweep jump.135 sweep relay.0 relay.0 "
+        "run.d.0 relay.0 relay.0 go.0 ok.0 hook.0 hook.0"
+    ),
+    "unknown, comes late": (
+        "submit.2~late@provider.create relay.0 next sweep jump.135 sweep relay.0 relay.0 "
+        "run.d.0 late.0 go.1 hook.0 relay.0 relay.0 relay.0 run.d.0 ok.0 hook.0"
+    ),
+    "killed after the create": (
+        "submit.0~kill-after@provider.create relay.0 next sweep relay.0 go.0 ok.0 hook.0"
+    ),
+    "alike": (
+        "submit.0~drop@provider.create submit.1 relay.0 relay.1 next sweep relay.0 go.0 go.1 "
+        "hook.0 hook.0 ok.0 ok.1 hook.0 hook.0"
+    ),
+    "alike, one never was": (
+        "submit.0~hang@provider.create submit.1 lose.0 next sweep jump.135 sweep go.0 ok.0"
+    ),
+    "the client fails": (
+        "submit.1 relay.0 bad.0 hook.0 relay.0 relay.0 run.c.0~status500@sender.post relay.0 "
+        "next run.c.0 next run.c.0"
+    ),
+    "a callback's message is late": (
+        "submit.1 relay.0 bad.0 hook.0 relay.0 relay.0 jump.135 sweep run.c.0 run.c.0"
+    ),
+    "canceled by the queue": (
+        "submit.0 relay.0 relay.0 go.0 hook.0 relay.0 cancel.0~error@provider.cancel relay.0 "
+        "relay.0 run.d.0 hook.0"
+    ),
     "a webhook binds": "submit.1~drop@provider.create go.0 hook.0 relay.0 relay.0",
     "asked twice": "submit.0 again.0 relay.0 go.0 again.0 hook.0",
-    "canceled while unknown": "submit.0~drop@provider.create cancel.0 relay.0 relay.0 next sweep relay.0 run.d.0",
-    "stray webhooks": "submit.0 forge.0 unlinked.0 go.0 hook.0 stray.0 ok.0 hook.0 stray.0 run.p.0 "
-    "relay.0",
-    "sweep of storing": "submit.0 expire.0 expire.0 ok.0 hook.0 expire.0 next sweep run.p.0 relay.0",
-    "sweep of an end": "submit.0 expire.0 expire.0 bad.0 hook.0 expire.0 next sweep run.c.0 sweep",
-    "outage of 45 minutes": "submit.0 relay.0 relay.0 go.0 lose.0 ok.0 lose.0 jump.2700 sweep relay.0 "
-    "run.p.0 relay.0 run.c.0",
+    "canceled while unknown": (
+        "submit.0~drop@provider.create cancel.0 relay.0 relay.0 next sweep relay.0 run.d.0"
+    ),
+    "stray webhooks": (
+        "submit.0 forge.0 unlinked.0 go.0 hook.0 stray.0 ok.0 hook.0 stray.0 run.p.0 relay.0"
+    ),
+    "sweep of storing": (
+        "submit.0 expire.0 expire.0 ok.0 hook.0 expire.0 next sweep run.p.0 relay.0"
+    ),
+    "sweep of an end": (
+        "submit.0 expire.0 expire.0 bad.0 hook.0 expire.0 next sweep run.c.0 sweep"
+    ),
+    "outage of 45 minutes": (
+        "submit.0 relay.0 relay.0 go.0 lose.0 ok.0 lose.0 jump.2700 sweep relay.0 run.p.0 "
+        "relay.0 run.c.0"
+    ),
     "expired": "submit.0 relay.0 relay.0 ok.0 lose.0 jump.3660 sweep relay.0 run.c.0",
     "copied too late": "submit.0 ok.0 hook.0 relay.0 relay.0 relay.0 jump.3660 run.p.0 relay.0",
-    "two at once": "submit.0 submit.1 go.1 go.0 ok.0 ok.1 hook.3 hook.1 hook.0 hook.0 relay.1 relay.0 "
-    "relay.0 relay.1 relay.0 relay.1 run.p.1 run.p.0",
+    "two at once": (
+        "submit.0 submit.1 go.1 go.0 ok.0 ok.1 hook.3 hook.1 hook.0 hook.0 relay.1 relay.0 "
+        "relay.0 relay.1 relay.0 relay.1 run.p.1 run.p.0"
+    ),
 }
-RARE = {
+
+RARE: dict[str, str] = {
     "files": "submit.3 relay.0 relay.0 go.0 ok.0 hook.0",
     "files, unknown": "submit.3~drop@provider.create relay.0 next sweep",
-    "ten polls": "submit.0 relay.0 submit.1 relay.1 submit.2 submit.2 submit.2 submit.2 submit.2 "
-    "submit.2 submit.2 submit.2 jump.135 sweep",
+    "ten polls": (
+        "submit.0 relay.0 submit.1 relay.1 submit.2 submit.2 submit.2 submit.2 submit.2 "
+        "submit.2 submit.2 submit.2 jump.135 sweep"
+    ),
     "open model": "submit.4 relay.0 relay.0 submit.4",
 }
 """Ways that need no second fault."""

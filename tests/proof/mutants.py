@@ -154,7 +154,8 @@ MUTANTS: dict[str, tuple[Edit, ...]] = {
     "terminal overwritten": (
         Edit(
             _LIFE,
-            "    if record.state.rank >= State.STORING.rank or record.cancel_requested_at is not None:"
+            "    if record.state.rank >= State.STORING.rank or "
+            "record.cancel_requested_at is not None:"
             "\n        return None\n",
             "    if record.cancel_requested_at is not None:\n        return None\n",
         ),

@@ -59,8 +59,10 @@ def canonical_key(cloud: Cloud) -> bytes:
         [(told(old), told(new)) for old, new in store.stream],
         sorted(store.owners.items()),
         [
-            (row.prediction, row.event, row.state, row.attempts)
-            + (_since(row.due_at, now), max(0, row.next_at - now))
+            (
+                *(row.prediction, row.event, row.state, row.attempts),
+                *(_since(row.due_at, now), max(0, row.next_at - now)),
+            )
             for row in cloud.deliveries.rows.values()
         ],
         sorted(cloud.outputs.objects),
@@ -74,8 +76,10 @@ def canonical_key(cloud: Cloud) -> bytes:
         sorted(cloud.bus.events),
         sorted(cloud.client.posts),
         [
-            (u.id, u.created_at - now, u.ends_by - now, u.status, _since(u.completed_at, now))
-            + (bool(u.told), u.cut_off, u.in_time)
+            (
+                *(u.id, u.status, bool(u.told), u.cut_off, u.in_time),
+                *(u.created_at - now, u.ends_by - now, _since(u.completed_at, now)),
+            )
             for u in up.ups.values()
         ],
         [(hook.id, hook.status, hook.at - now) for hook in up.hooks],

@@ -290,7 +290,8 @@ class World:
         stream = self.cloud.store.stream
         head = next(change for change in stream if change[1]["id"]["S"] == id_)
         stream[:] = [other for other in stream if other is not head]
-        if starts(head[0] and self.cloud.store.read(head[0]), self.cloud.store.read(head[1])):
+        old = self.cloud.store.read(head[0]) if head[0] else None
+        if starts(old, self.cloud.store.read(head[1])):
             self.cloud.owed -= {f"{id_}:started"}
 
     def run(self, numbers: list[str], plan: Plan) -> Run:
@@ -402,6 +403,12 @@ def _request(route: str, path: str, body: str | None, id_: str = "") -> dict[str
 
 
 _STEPS: dict[str, Callable[..., Any]] = {
-    name: getattr(World, name)
-    for name in ["submit", "again", "cancel", "go", "ok", "bad", "late", "lose", "hook", "hook2", "forge", "unlinked", "stray", "relay", "relay2", "expire", "run", "run2", "redrive", "sweep", "next", "jump"]
+    step.__name__: step
+    for step in (
+        *(World.submit, World.again, World.cancel),
+        *(World.go, World.ok, World.bad, World.late),
+        *(World.hook, World.hook2, World.lose, World.forge, World.unlinked, World.stray),
+        *(World.relay, World.relay2, World.expire, World.run, World.run2, World.redrive),
+        *(World.sweep, World.next, World.jump),
+    )
 }

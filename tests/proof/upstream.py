@@ -57,7 +57,7 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One create that left us: what we were told, and when the next one may leave at the soonest."""
+    """One create that left us: what we were told, and when the next one may leave."""
 
     attempt: int
     sure: bool

@@ -266,7 +266,7 @@ def _problem(status: int) -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     answers = {operation.answer for operation in OPERATIONS.values() if operation.answer}
-    models = sorted({*answers, schemas.Problem}, key=_name)
+    models: list[type[BaseModel]] = sorted([*answers, schemas.Problem], key=_name)
     _, found = models_json_schema([(model, "serialization") for model in models])
     made: dict[str, Any] = _renamed(found["$defs"])
     with_version, without = CreateBody.model_json_schema(), CreateBody.model_json_schema()

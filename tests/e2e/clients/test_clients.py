@@ -1,4 +1,4 @@
-"""Replicate's published clients against Darkroom: every method works, or fails with a clear error."""
+"""Replicate's published clients: every method works, or fails with a clear error."""
 
 from __future__ import annotations
 

@@ -426,8 +426,8 @@ def _() -> None:
 
 @works("error 401")
 def _() -> None:
-    other = Client(api_token="r8_wrong", base_url=URL)  # noqa: S106
-    status, title, detail = raises(lambda: other.predictions.list(), explain)
+    other = Client(api_token="r8_wrong", base_url=URL)
+    status, title, detail = raises(other.predictions.list, explain)
     assert (status, title) == (401, "Unauthenticated")
     assert detail == "You did not pass a valid authentication token"
 

@@ -320,7 +320,7 @@ def _() -> None:
 
 @works("error 401")
 def _() -> None:
-    other = Replicate(bearer_token="r8_wrong", base_url=f"{URL}/v1")  # noqa: S106
+    other = Replicate(bearer_token="r8_wrong", base_url=f"{URL}/v1")
     error = raises(other.predictions.list, lambda error: error)
     assert isinstance(error, replicate.AuthenticationError)
     assert explain(error)[1] == "Unauthenticated"
@@ -379,10 +379,10 @@ refused(
     "files.download",
     lambda: client.files.download(file_id="0" * 26, owner="a", expiry=1, signature="x"),
 )
-refused("collections.list", lambda: client.collections.list())
+refused("collections.list", client.collections.list)
 refused("collections.get", lambda: client.collections.get(collection_slug="text-to-image"))
-refused("hardware.list", lambda: client.hardware.list())
-refused("deployments.list", lambda: client.deployments.list())
+refused("hardware.list", client.hardware.list)
+refused("deployments.list", client.deployments.list)
 refused("deployments.get", lambda: client.deployments.get(**DEPLOYMENT))
 refused(
     "deployments.create",
@@ -396,7 +396,7 @@ refused(
     "deployments.predictions.create",
     lambda: client.deployments.predictions.create(**DEPLOYMENT, input=INPUT),
 )
-refused("trainings.list", lambda: client.trainings.list())
+refused("trainings.list", client.trainings.list)
 refused("trainings.get", lambda: client.trainings.get(training_id="0" * 26))
 refused("trainings.cancel", lambda: client.trainings.cancel(training_id="0" * 26))
 refused(

@@ -1,0 +1,88 @@
+"""Paths through the gateway: base paths, what is left out, and streams of the provider's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from local.cloud import EmbeddedCloud
+
+MODEL = "black-forest-labs/flux-schnell"
+STREAMS = "emulator/stream-text"
+
+
+@pytest.mark.parametrize("base", ["/v1", "/prod"])
+def test_every_way_in_is_served_below_a_base_path(
+    cloud: EmbeddedCloud, api: httpx.Client, base: str
+) -> None:
+    body = {"input": {"prompt": "a lighthouse"}}
+    made = api.post(f"{base}/v1/models/{MODEL}/predictions", json=body)
+    assert made.status_code == 201, made.text
+    id_ = made.json()["id"]
+    assert made.json()["urls"]["get"] == f"{cloud.base_url}/v1/predictions/{id_}"
+    shown = api.get(f"{base}/v1/predictions/{id_}")
+    assert (shown.status_code, shown.json()["id"]) == (200, id_)
+    assert api.post(f"{base}/v1/predictions/{id_}/cancel").status_code == 200
+    for path in ("/v1/models", f"/v1/models/{MODEL}/versions", "/v1/account", "/v1/files"):
+        assert api.get(base + path).json() == api.get(path).json()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/trainings", 404),
+        ("GET", "/v1/v1/hardware", 404),
+        ("POST", "/v1/deployments/a/b/predictions", 404),
+        ("QUERY", "/v1/models", 405),
+        ("POST", "/v1/models", 405),
+        ("DELETE", f"/v1/models/{MODEL}", 405),
+        ("GET", f"/v1/models/{MODEL}/readme", 404),
+        ("GET", "/v1/predictions/", 404),
+        ("GET", "/v1/a%0Ab", 404),
+        ("GET", "/%00", 404),
+        ("PUT", "/somewhere", 404),
+    ],
+)
+def test_a_path_that_is_not_served_is_answered_with_a_problem_and_no_token(
+    anyone: httpx.Client, method: str, path: str, status: int
+) -> None:
+    answer = anyone.request(method, path)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == status
+    assert answer.json()["detail"]
+
+
+def test_a_model_that_streams_shows_the_providers_own_stream(
+    cloud: EmbeddedCloud, api: httpx.Client, finished: Callable[..., dict[str, Any]]
+) -> None:
+    """The client connects there itself: nothing of ours stays open."""
+    version = api.get(f"/v1/models/{STREAMS}").json()["latest_version"]["id"]
+    body = {"version": f"{STREAMS}:{version}", "input": {"prompt": "four words are here"}}
+    made = api.post("/v1/predictions", json=body)
+    assert made.status_code == 201, made.text
+    stream = made.json()["urls"]["stream"]
+    assert stream.startswith(cloud.replicate_url)
+    sent = httpx.get(stream, headers={"accept": "text/event-stream"}, trust_env=False).text
+    assert "event: output" in sent
+    assert "event: done" in sent
+    shown = finished(made.json()["id"])
+    assert shown["status"] == "succeeded", shown["error"]
+    assert shown["urls"]["stream"] == stream
+    assert "".join(shown["output"])
+
+
+def test_a_prediction_without_a_stream_has_no_url_for_one(
+    api: httpx.Client, finished: Callable[..., dict[str, Any]], upstream: Callable[..., Any]
+) -> None:
+    """Replicate's Python client 1.x takes no null among the URLs."""
+    made = api.post(f"/v1/models/{MODEL}/predictions", json={"input": {"prompt": "still"}}).json()
+    shown = finished(made["id"])
+    for urls in (made["urls"], shown["urls"]):
+        assert None not in urls.values()

@@ -1,0 +1,97 @@
+"""docs/openapi.json: as new as the code, and true of what the functions answer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from darkroom.api import schemas
+from darkroom.api.openapi import OPERATIONS, document
+from darkroom.api.routes import ROUTES
+
+from tests import events
+from tests.unit.handlers.conftest import ACME
+from tests.unit.handlers.test_files import form
+from tests.world import SCHNELL
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from tests.unit.handlers.conftest import App
+
+WRITTEN = Path(__file__).parents[3] / "docs" / "openapi.json"
+MADE = "python -m darkroom.api.openapi > docs/openapi.json"
+
+
+def test_the_written_document_is_up_to_date() -> None:
+    assert json.loads(WRITTEN.read_text()) == document(), f"run: PYTHONPATH=functions {MADE}"
+
+
+def test_every_route_is_described_and_nothing_else() -> None:
+    assert set(OPERATIONS) == {route for routes in ROUTES.values() for route in routes}
+
+
+def test_every_reference_leads_somewhere() -> None:
+    known = document()["components"]["schemas"].keys()
+    text = json.dumps(document())
+    named = {part.partition('"')[0] for part in text.split('"#/components/schemas/')[1:]}
+    assert named <= known
+    assert known <= named
+
+
+def fits(model: type[BaseModel], body: Any) -> bool:
+    """Exactly: no key too few, none too many, and null only where it is said."""
+    model.model_validate(body, strict=True, extra="forbid")
+    return True
+
+
+def test_predictions_are_as_described(app: App) -> None:
+    url = "https://client.example/hook"
+    made = app.submit({"version": SCHNELL, "input": {"prompt": "x"}, "webhook": url}).json
+    assert fits(schemas.CreatedPrediction, made)
+    record = app.world.record(made["id"])
+    app.world.succeed(str(record.provider_id))
+    app.world.webhook(record.id, str(record.provider_id))
+    app.world.settle()
+    assert fits(schemas.Prediction, app.get(f"/v1/predictions/{record.id}").json)
+    assert fits(schemas.Page[schemas.Prediction], app.get("/v1/predictions").json)
+    headers = {"authorization": f"Bearer {ACME}"}
+    listed = events.http("GET", f"/v1/predictions/{record.id}/deliveries", None, headers)
+    deliveries = app.http("deliveries", listed).json
+    assert fits(schemas.Page[schemas.Delivery], deliveries)
+    assert deliveries["results"][0]["history"]
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [
+        ("/v1/models", schemas.Page[schemas.Model]),
+        (f"/v1/models/{SCHNELL}", schemas.Model),
+        ("/v1/models/stability-ai/sdxl/versions", schemas.Page[schemas.ModelVersion]),
+        ("/v1/account", schemas.Account),
+        ("/v1/webhooks/default/secret", schemas.WebhookSecret),
+        ("/v1/predictions/x", schemas.Problem),
+        ("/v1/trainings", schemas.Problem),
+    ],
+)
+def test_what_is_read_is_as_described(app: App, path: str, model: type[BaseModel]) -> None:
+    assert fits(model, app.get(path).json)
+
+
+def test_files_are_as_described(app: App) -> None:
+    def call(method: str, path: str, body: bytes | None = None, kind: str = "") -> Any:
+        headers = {"authorization": f"Bearer {ACME}", "content-type": kind}
+        return app.http("files", events.http(method, path, body, headers)).json
+
+    file = call("POST", "/v1/files", form(), "multipart/form-data; boundary=bound")
+    assert fits(schemas.File, file)
+    assert fits(schemas.Page[schemas.File], call("GET", "/v1/files"))
+    assert fits(schemas.Upload, call("POST", "/v1/uploads"))
+
+
+def test_a_refused_input_is_as_described(app: App) -> None:
+    answer = app.submit({"version": SCHNELL, "input": {"num_outputs": 9}})
+    assert fits(schemas.Problem, answer.json)
+    assert [field["type"] for field in answer.json["invalid_fields"]] == ["required", "number_lte"]
