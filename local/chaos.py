@@ -55,8 +55,10 @@ it starts does the same."""
 WEBHOOKS_AT_ONCE = 6
 """Reserved for the webhook function, as in production. More would only start workers in vain."""
 KILL_EVERY_S = 1.5
-LOOKED_AT_S = 0.3
-"""Between two looks at the workers: one that used no time meanwhile has started."""
+LOOKED_AT_S = 0.5
+"""Between two looks at the workers: one that used no time meanwhile has started …"""
+LEAST_TICKS = 10
+"""… if it used so many of the kernel's clock ticks before: importing a handler takes more."""
 SETTLE_S = 150.0
 """After the faults: the sweep's graces are seconds here, the provider's last webhook a minute."""
 CLIENT_RETRIES_S = 60.0
@@ -343,7 +345,11 @@ class Run:
         killed_at = time.monotonic()
         while not self._over.wait(LOOKED_AT_S):
             there = workers()
-            started |= {worker.pid for worker in there if used.get(worker.pid) == worker.ticks}
+            started |= {
+                worker.pid
+                for worker in there
+                if worker.ticks >= LEAST_TICKS and used.get(worker.pid) == worker.ticks
+            }
             used = {worker.pid: worker.ticks for worker in there}
             found = [worker for worker in there if worker.pid in started]
             if not found or time.monotonic() - killed_at < KILL_EVERY_S:

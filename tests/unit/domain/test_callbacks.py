@@ -191,6 +191,16 @@ def test_a_change_of_another_kind_tells_nothing_again() -> None:
     assert not [effect for effect in caused if isinstance(effect, Deliver)]
 
 
+def test_an_end_in_the_same_millisecond_tells_only_of_itself() -> None:
+    record = advance(hooked(*EVENTS), Heard(snapshot(**logs(1))), START + 1000, TIMINGS)
+    assert record is not None
+    over = advance(record, Heard(snapshot("failed")), START + 1000, TIMINGS)
+    assert over is not None
+    for old in (record, None):
+        told_of = [effect for effect in effects(old, over) if isinstance(effect, Deliver)]
+        assert told_of == [Deliver("completed")]
+
+
 def test_after_its_end_a_prediction_has_one_event_left() -> None:
     running, over = hooked(*EVENTS), replace(hooked(*EVENTS), state=State.FAILED)
     assert not any(superseded(running, event) for event in EVENTS)

@@ -33,6 +33,21 @@ def test_every_route_is_described_and_nothing_else() -> None:
     assert set(OPERATIONS) == {route for routes in ROUTES.values() for route in routes}
 
 
+@pytest.mark.parametrize("base", ["", "/v1"])
+@pytest.mark.parametrize(
+    ("function", "route"),
+    [(name.lower(), route) for name, routes in ROUTES.items() for route in routes],
+)
+def test_every_route_asks_for_a_token_before_anything_else(
+    app: App, function: str, route: str, base: str
+) -> None:
+    method, template = route.split(" ")
+    path = base + template.replace("{", "").replace("}", "")
+    answer = app.http(function, events.http(method, path, "{", {"content-type": "text/plain"}))
+    assert (answer.status, answer.json["title"]) == (401, "Unauthenticated")
+    assert not app.calls
+
+
 def test_every_reference_leads_somewhere() -> None:
     known = document()["components"]["schemas"].keys()
     text = json.dumps(document())

@@ -219,11 +219,13 @@ def test_an_attempt_that_died_is_made_again_when_its_claim_ends(
 ) -> None:
     world = World()
     id_ = ended(world)
+    world.clock.advance(30)
     with monkeypatch.context() as patch:
         patch.setattr(world.callbacks, "post", _die)
         with pytest.raises(Crash):
             world.deliver(id_, "completed")
     world.deliver_queue.messages.clear()
+    assert row(world, id_).next_at == row(world, id_).due_at == world.clock.now + 60_000
     assert not world.deliver(id_, "completed")
     world.sweep(59)
     assert len(world.deliver_queue) == 0
