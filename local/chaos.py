@@ -19,7 +19,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -30,7 +30,7 @@ from darkroom.domain.wire import STATUS
 from PIL import Image
 
 from local.cloud import EmbeddedCloud
-from local.processes import state_dir
+from local.processes import StartError, state_dir
 from ops.audit import Report, audit, table
 from ops.deployment import embedded
 from ops.redrive import redrive
@@ -59,6 +59,8 @@ LOOKED_AT_S = 0.5
 """Between two looks at the workers: one that used no time meanwhile has started …"""
 LEAST_TICKS = 10
 """… if it used so many of the kernel's clock ticks before: importing a handler takes more."""
+FAULTS_S = 240.0
+"""A slow machine is behind with its work: the faults wait for it, but no longer than this."""
 SETTLE_S = 150.0
 """After the faults: the sweep's graces are seconds here, the provider's last webhook a minute."""
 CLIENT_RETRIES_S = 60.0
@@ -81,6 +83,9 @@ ALWAYS = {
     "webhook_drop": 0.2,
     "webhook_duplicate": 0.2,
     "webhook_reorder": 0.2,
+    "output_404": 0.1,
+    "output_truncate": 0.1,
+    "output_html": 0.05,
 }
 REFUSING = {"create_429": 0.2, "retry_after_s": 2, "create_500": 0.1}
 SPOILING = {"output_404": 0.2, "output_truncate": 0.2, "output_html": 0.1}
@@ -124,6 +129,8 @@ def chaos(*, predictions: int, seed: int) -> int:
 
     Raises StartError.
     """
+    if predictions < 1:
+        raise StartError("--predictions is 1 or more.")
     began = time.monotonic()
     draw = random.Random(seed)
     wanted = plan(predictions, draw)
@@ -133,9 +140,10 @@ def chaos(*, predictions: int, seed: int) -> int:
             state_dir=state_dir() / "chaos", time_scale=TIME_SCALE, local_callbacks=True, say=_say
         ) as cloud,
         Receiver() as receiver,
+        httpx.Client(base_url=cloud.replicate_url, trust_env=False, timeout=30) as emulator,
     ):
         deployment = embedded(cloud.aws_endpoint, cloud.replicate_url)
-        run = Run(cloud, deployment, receiver, wanted, draw)
+        run = Run(cloud, deployment, emulator, receiver, wanted, draw)
         run.submit_under_faults()
         run.settle()
         differences = run.report()
@@ -224,6 +232,7 @@ class Run:
         self,
         cloud: EmbeddedCloud,
         deployment: Deployment,
+        emulator: httpx.Client,
         receiver: Receiver,
         wanted: list[Wanted],
         draw: random.Random,
@@ -234,7 +243,7 @@ class Run:
         self._wanted = wanted
         self._killing = random.Random(draw.random())
         self._lambda = cloud.client("lambda")
-        self._emulator = httpx.Client(base_url=cloud.replicate_url, trust_env=False, timeout=30)
+        self._emulator = emulator
         self._over = threading.Event()
         self._stopping = threading.Event()
         self._killed: Counter[str] = Counter()
@@ -244,7 +253,7 @@ class Run:
     # -- submitting --------------------------------------------------------------------------
 
     def submit_under_faults(self) -> None:
-        """Return when every client is done, and every phase has been gone through once."""
+        """Return when every client is done, every phase has been gone through, and most is over."""
         self._lambda.put_function_concurrency(
             FunctionName=self._cloud.outputs["FunctionWebhook"],
             ReservedConcurrentExecutions=WEBHOOKS_AT_ONCE,
@@ -261,9 +270,12 @@ class Run:
                 ]
                 for number, phase in enumerate(itertools.cycle(PHASES)):
                     done = sum(future.done() for future in running)
-                    if done == len(running) and number >= len(PHASES):
+                    ended = sum(record.state.terminal for record in self._records().values())
+                    passed = time.monotonic() - began
+                    submitted = done == len(running) and number >= len(PHASES)
+                    if submitted and (ended > 0.75 * done or passed > FAULTS_S):
                         break
-                    _say(f"{time.monotonic() - began:4.0f} s  {done:4} submitted  {phase.name}")
+                    _say(f"{passed:4.0f} s  {done:4} submitted  {ended:4} ended  {phase.name}")
                     self._live_through(phase)
             except BaseException:
                 self._stopping.set()
@@ -396,14 +408,19 @@ class Run:
         found = audit(self._deployment, settled=True, whole=True)
         self._check_clients(records, found)
         self._check_callbacks(records, found)
+        for record in records.values():
+            # No create comes later here than Darkroom waits before it repeats one.
+            if record.extra_provider_ids:
+                text = f"{record.provider_id} and {list(record.extra_provider_ids)} upstream"
+                found.add("double create", record.id, text)
         _section("injected", self._injected())
         _section("came out", self._came_out(records))
         print("audit, every stored byte read again", flush=True)
         for line in table(found):
             print(line, flush=True)
-        for difference in found.differences:
-            if difference.id in records:
-                print(f"\n{difference.id}: {records[difference.id]}", flush=True)
+        for id_ in {difference.id for difference in found.differences} & records.keys():
+            record = replace(records[id_], input=records[id_].input[:200], logs="")
+            print(f"\n{record}", flush=True)
         return len(found.differences)
 
     def _records(self) -> dict[str, Prediction]:

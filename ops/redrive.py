@@ -101,14 +101,17 @@ def _move(sqs: Any, dlq: str, target: str, result: Moved, say: Callable[[str], N
     attributes = sqs.get_queue_attributes(QueueUrl=dlq, AttributeNames=["QueueArn"])
     arn = attributes["Attributes"]["QueueArn"]
     try:
-        if _task(sqs, arn).get("Status") != "RUNNING":
+        earlier = _task(sqs, arn)
+        if earlier.get("Status") == "RUNNING":
+            earlier = {}
+        else:
             sqs.start_message_move_task(SourceArn=arn)
     except ClientError as error:
         if error.response["Error"]["Code"] not in _NOT_OFFERED:
             raise
         _move_by_hand(sqs, dlq, target, result, say)
         return
-    _follow(sqs, arn, result, say)
+    _follow(sqs, arn, earlier.get("StartedTimestamp"), result, say)
 
 
 def _task(sqs: Any, arn: str) -> dict[str, Any]:
@@ -116,17 +119,20 @@ def _task(sqs: Any, arn: str) -> dict[str, Any]:
     return dict(tasks[0]) if tasks else {}
 
 
-def _follow(sqs: Any, arn: str, result: Moved, say: Callable[[str], None]) -> None:
-    """Watch SQS move the messages: it goes on even if we stop watching."""
+def _follow(
+    sqs: Any, arn: str, earlier: int | None, result: Moved, say: Callable[[str], None]
+) -> None:
+    """Watch SQS move the messages: it goes on even if we stop watching. `earlier` is the start of
+    the task before ours."""
     while True:
         task = _task(sqs, arn)
-        result.moved = task.get("ApproximateNumberOfMessagesMoved", 0)
-        say(f"{result.queue}: {result.moved} of {result.found} moved")
-        status = task.get("Status")
-        if status == "COMPLETED":
-            return
-        if status not in {"RUNNING", "CANCELLING"}:
-            raise RedriveError(f"SQS: {task.get('FailureReason') or status or 'no task'}")
+        if task and task.get("StartedTimestamp") != earlier:
+            result.moved = task.get("ApproximateNumberOfMessagesMoved", 0)
+            say(f"{result.queue}: {result.moved} of {result.found} moved")
+            if task["Status"] == "COMPLETED":
+                return
+            if task["Status"] not in {"RUNNING", "CANCELLING"}:
+                raise RedriveError(f"SQS: {task.get('FailureReason') or task['Status']}")
         time.sleep(_POLL_S)
 
 

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+import boto3
 import httpx
 import pytest
+from botocore.stub import Stubber
 
 from local.chaos import Receiver, workers
 from ops.__main__ import main
@@ -21,10 +24,10 @@ from tests.e2e.test_creates import submit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from local.cloud import EmbeddedCloud
     from ops.deployment import Deployment
+    from ops.redrive import Moved
 
 FAR = 4_000_000_000_000
 
@@ -49,7 +52,7 @@ def stored(
 def copied(cloud: EmbeddedCloud, stored: dict[str, Any]) -> Iterator[Callable[..., str]]:
     """Puts a changed copy of the stored record, under another id; gone after the test."""
     table, dynamodb = cloud.outputs["PredictionsTable"], cloud.client("dynamodb")
-    id_ = stored["id"][::-1]
+    id_ = str(stored["id"])[::-1]
 
     def put(**changes: Any) -> str:
         item = {**record(cloud, stored["id"]), **changes, "id": {"S": id_}}
@@ -333,9 +336,69 @@ def test_the_relays_failures_are_left_to_the_sweep(
     assert waiting(sqs, cloud.outputs["RelayFailures"]) == 0
 
 
+class OnAws:
+    """A deployment of which only the dead-letter queue of `persist` is called, and its SQS API
+    answers as scripted: the embedded one has no StartMessageMoveTask."""
+
+    outputs: ClassVar = {"PersistDlq": "https://sqs/dlq", "PersistQueue": "https://sqs/queue"}
+
+    def __init__(self, *tasks: list[dict[str, Any]]) -> None:
+        self.sqs = boto3.client("sqs")
+        self._stub = Stubber(self.sqs)
+        counts = {"ApproximateNumberOfMessages": "7"}
+        self._stub.add_response("get_queue_attributes", {"Attributes": counts})
+        self._stub.add_response("get_queue_attributes", {"Attributes": {"QueueArn": "arn:dlq"}})
+        for number, results in enumerate(tasks):
+            if number == 1 and (not tasks[0] or tasks[0][0]["Status"] != "RUNNING"):
+                wanted = {"SourceArn": "arn:dlq"}
+                self._stub.add_response("start_message_move_task", {"TaskHandle": "t"}, wanted)
+            self._stub.add_response("list_message_move_tasks", {"Results": results})
+        self._stub.activate()
+
+    def client(self, name: str) -> Any:
+        assert name == "sqs"
+        return self.sqs
+
+    def redriven(self) -> Moved:
+        (result,) = redrive(cast("Deployment", self), ("persist",))
+        self._stub.assert_no_pending_responses()
+        return result
+
+
+def task(status: str, moved: int = 0, started: int = 2, **more: Any) -> list[dict[str, Any]]:
+    counted = {"ApproximateNumberOfMessagesMoved": moved}
+    return [{"Status": status, "StartedTimestamp": started, **counted, **more}]
+
+
+@pytest.fixture
+def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.redrive._POLL_S", 0)
+
+
+@pytest.mark.usefixtures("_unhurried")
+@pytest.mark.parametrize(
+    "tasks",
+    [
+        pytest.param([[], [], task("RUNNING", 3), task("COMPLETED", 7)], id="the first ever"),
+        pytest.param([task("COMPLETED", 99, 1)] * 2 + [task("COMPLETED", 7)], id="after another"),
+        pytest.param([task("RUNNING", 1), task("COMPLETED", 7)], id="one is under way"),
+    ],
+)
+def test_on_aws_sqs_itself_moves_the_messages(tasks: list[list[dict[str, Any]]]) -> None:
+    result = OnAws(*tasks).redriven()
+    assert (result.found, result.moved, result.error) == (7, 7, None)
+
+
+@pytest.mark.usefixtures("_unhurried")
+def test_a_move_that_sqs_gives_up_is_told() -> None:
+    result = OnAws([], task("FAILED", 2, FailureReason="AWS.AccessDenied")).redriven()
+    assert (result.moved, result.error) == (2, "SQS: AWS.AccessDenied")
+
+
 # --- what the fault run builds on -----------------------------------------------------------------
 
 
+@pytest.mark.skipif(not Path("/proc").exists(), reason="processes are found in /proc")
 @pytest.mark.usefixtures("stored")
 def test_the_functions_of_this_cloud_can_be_told_apart(cloud: EmbeddedCloud) -> None:
     functions = {worker.function for worker in workers()}

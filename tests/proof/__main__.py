@@ -38,8 +38,8 @@ def main() -> int:
 
 
 def _replay(schedule: str) -> int:
-    from tests.proof.explore import replay
     from tests.proof.report import say
+    from tests.proof.schedules import replay
 
     violation = replay(schedule, say)
     say(f"violation: {violation}" if violation else "no violation")

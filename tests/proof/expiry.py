@@ -10,8 +10,9 @@ from darkroom.domain.prediction import Code, State
 
 from tests.proof.gate import Violation
 from tests.proof.heal import heal
-from tests.proof.steps import QUEUES, Step, World
+from tests.proof.steps import QUEUES, World
 from tests.proof.upstream import FINAL
+from tests.proof.webhooks import Step
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction

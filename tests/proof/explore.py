@@ -9,9 +9,12 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tests.proof.cloud import Config
+from tests.proof.faults import RACED, faulty_steps
 from tests.proof.gate import Run, Violation, phases
 from tests.proof.heal import heal
-from tests.proof.steps import Step, World
+from tests.proof.schedules import Trail, schedule
+from tests.proof.steps import World
+from tests.proof.webhooks import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -19,20 +22,6 @@ if TYPE_CHECKING:
 MOST_HEALED = 2_000_000
 """Keys of healed states that a process remembers, some 100 bytes each."""
 ALL = tuple(Config(*flags) for flags in product((True, False), repeat=5))
-SEPARATOR = "/"
-READS = ("get", "get_many", "due", "owner_of", "api_key", "find", "keys", "schema", "head", "open")
-RACED = frozenset(
-    {
-        "provider.create",
-        "provider.cancel",
-        "store.commit",
-        "store.claim",
-        "store.mark_effects_done",
-        "outputs.write_once",
-    }
-)
-"""Where another handler's whole run is fitted in just before the I/O."""
-RACERS = ("rush", "sweep", "cancel.0", "hook.0", "relay.0+run.d.0", "relay.0+run.p.0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +55,6 @@ class Found:
 
 class Enough(Exception):
     """The time is up, or there are failures enough."""
-
-
-Trail = tuple[Step, ...]
 
 
 class Explorer:
@@ -153,7 +139,7 @@ class Explorer:
                 return
             after = cloud.save()
             if faults:
-                for faulty in _faulty(step, run, every=True):
+                for faulty in faulty_steps(step, run, every=True):
                     cloud.load(before)
                     self._branch(steps, at, faults - 1, trail, faulty, known)
             cloud.load(after)
@@ -233,7 +219,7 @@ class Explorer:
                     run = self._step(Step(name), trail)
                 except _Broken:
                     continue
-                for faulty in _faulty(Step(name), run, every=False):
+                for faulty in faulty_steps(Step(name), run, every=False):
                     yield faulty, cost + 1
 
     # At random
@@ -301,7 +287,9 @@ class Explorer:
             return f"submit.{count}"
         if self.world.cloud.upstream.ups and random.random() < 0.03:
             number = random.randrange(len(self.world.cloud.upstream.ups))
-            return f"{random.choice(('forge', 'unlinked', 'stray'))}.{number}"
+            hostile = f"{random.choice(('forge', 'unlinked', 'stray'))}.{number}"
+            if self.world.can(hostile):
+                return hostile
         if not names:
             return "next"
         # Work that waits comes before clients and the clock: or nothing would ever get far.
@@ -311,64 +299,3 @@ class Explorer:
 
 class _Broken(Exception):
     """This branch ended in a violation, which is noted."""
-
-
-def _faulty(step: Step, run: Run | None, *, every: bool) -> Iterator[Step]:
-    """The step with each single fault that can happen in it, beside those it has."""
-    name = step.name
-    kind, _, rest = name.partition(".")
-    if every and kind in {"hook", "relay", "run"}:
-        yield Step(f"{kind}2.{rest}")
-        if kind != "run":
-            yield Step(f"{'lose' if kind == 'hook' else 'expire'}.{rest}")
-    if run is None:
-        return
-    taken = {number for number, _ in step.plan}
-    for number, site in enumerate(run.trace):
-        if number in taken:
-            continue
-        for fault in phases(site):
-            if every or not _twin(fault, site, number, len(run.trace)):
-                yield Step(name, ((number, fault), *step.plan))
-        if site in RACED:
-            for racer in RACERS:
-                if racer != name:
-                    yield Step(name, ((number, f"nest={racer}"), *step.plan))
-
-
-def _twin(fault: str, site: str, number: int, length: int) -> bool:
-    """Whether the fault leaves what another one leaves: nothing lasts between two I/Os."""
-    if fault == "kill-before":
-        return number > 0
-    reads = site.endswith(READS)
-    return reads and (fault == "timeout" or (fault == "kill-after" and number < length - 1))
-
-
-def schedule(config: Config, trail: Trail) -> str:
-    """The string that replays a schedule."""
-    return SEPARATOR.join([str(config), *map(str, trail)])
-
-
-def read_schedule(text: str) -> tuple[Config, Trail]:
-    """Back from the string."""
-    config, *steps = text.split(SEPARATOR)
-    return Config.read(config), tuple(Step.read(step) for step in steps)
-
-
-def replay(text: str, say: Callable[[str], None]) -> str | None:
-    """Run one schedule again, telling each step and I/O; the violation, if it still is one."""
-    config, trail = read_schedule(text)
-    world = World(config, said=say)
-    world.cloud.gate.watch = lambda line: say(f"  {line}")
-    with world.cloud.installed():
-        try:
-            for step in trail:
-                if world.can(step.name):
-                    world.step(step)
-            say("healing")
-            heal(world)
-        except Violation as violation:
-            return str(violation)
-    for record in world.cloud.records():
-        say(f"{record.id}: {record.state} {record.code or ''} {record.provider_id}")
-    return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.proof.gate import Violation
-from tests.proof.steps import QUEUES, Step
+from tests.proof.steps import QUEUES
+from tests.proof.webhooks import Step
 
 if TYPE_CHECKING:
     from tests.proof.steps import World

@@ -80,6 +80,10 @@ class Invariants:
             _check(not twins, "I9 one Idempotency-Key, two records")
         if starts(old, new):
             self.cloud.owed |= {f"{new.id}:started"}
+        for extra in set(new.extra_provider_ids) - set(old.extra_provider_ids if old else ()):
+            ups = self.cloud.upstream.ups
+            if extra in ups:
+                ups[extra] = replace(ups[extra], extra_since=self.cloud.clock.now)
         if ended and new.state is State.SUCCEEDED:
             self._succeeded(new)
         elif ended:
@@ -245,7 +249,9 @@ class Invariants:
             return
         _check(len(owners) == 1, f"I3 {len(owners)} records hold {up.id}")
         if up.id in owners[0].extra_provider_ids:
-            _check(up.status in FINAL and not up.cut_off, f"I3 the extra {up.id} runs on")
+            late = up.cut_off and up.ends_by - (up.extra_since or 0) > CANCEL_TAKES_MS
+            idle = late and not self.cloud.gap
+            _check(up.status in FINAL and not idle, f"I3 the extra {up.id} runs on")
             self._allow("double create, canceled")
 
     def _of(self, record: Prediction) -> list[Up]:

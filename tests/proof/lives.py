@@ -15,8 +15,8 @@ LIVES: dict[str, str] = {
     ),
     "comes after its end": (
         "submit.2~late@provider.create relay.0 jump.135 sweep jump.135 sweep relay.0 relay.0 "
-        "run.d.0 ok.0 hook.0 relay.0 relay.0 relay.0 relay.0 relay.0 relay.0 run.p.0 relay.0 relay.0 late.0 "
-        "go.1 hook.0 relay.0 run.d.0"
+        "run.d.0 ok.0 hook.0 relay.0 relay.0 relay.0 relay.0 relay.0 relay.0 run.p.0 relay.0 "
+        "relay.0 run.d.0 late.0 go.1 hook.0 relay.0 run.d.0"
     ),
     "polled": (
         "submit.0 relay.0 relay.0 go.0 ok.0 lose.0 lose.0 next sweep relay.0 run.p.0 relay.0 "

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from tests.proof.coverage import unvisited
 from tests.proof.explore import Found
 from tests.proof.jobs import Done, Job, full_jobs, slice_jobs, work
-from tests.proof.mutants import MUTANTS
+from tests.proof.mutations import MUTANTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

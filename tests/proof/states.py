@@ -79,6 +79,7 @@ def canonical_key(cloud: Cloud) -> bytes:
             (
                 *(u.id, u.status, bool(u.told), u.cut_off, u.in_time),
                 *(u.created_at - now, u.ends_by - now, _since(u.completed_at, now)),
+                _since(u.extra_since, now),
             )
             for u in up.ups.values()
         ],

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.proof import explore
+from tests.proof import schedules
 from tests.proof.cloud import Config
+from tests.proof.explore import Explorer
 from tests.proof.gate import Violation
-from tests.proof.mutants import MUTANTS
+from tests.proof.mutations import MUTANTS
 from tests.proof.report import PROCESSES, hunt_mutant, run_slice
-from tests.proof.steps import Step, World
+from tests.proof.steps import World
+from tests.proof.webhooks import Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,18 +45,18 @@ def test_mutant_is_caught(name: str, hunts: Hunts) -> None:
 
 def test_schedule_survives_being_written_down() -> None:
     text = "echo-late/submit.0~late@provider.create/run.p.0~nest=hook.0+sweep@3~timeout@5/sweep"
-    assert explore.schedule(*explore.read_schedule(text)) == text
+    assert schedules.schedule(*schedules.read_schedule(text)) == text
 
 
 def test_replay_tells_of_a_violation() -> None:
     said: list[str] = []
-    assert explore.replay("echo/submit.0/go.0/hook.0", said.append) is None
+    assert schedules.replay("echo/submit.0/go.0/hook.0", said.append) is None
     assert any("provider.create" in line for line in said)
 
 
 def test_random_schedule_replays_to_the_same_state() -> None:
-    explorer = explore.Explorer(Config(echo=True))
-    seen: list[tuple[explore.Trail, bytes]] = []
+    explorer = Explorer(Config(echo=True))
+    seen: list[tuple[schedules.Trail, bytes]] = []
     explorer.finish = lambda trail: seen.append((trail, explorer.world.cloud.key()))  # type: ignore[method-assign]
     explorer.run(lambda: explorer.random(7, 20))
     assert len(seen) == 20

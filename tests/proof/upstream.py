@@ -44,6 +44,8 @@ class Up:
     """Ended by its own time limit, and not by a cancel."""
     in_time: bool = True
     """It showed upstream before a repetition of its create was allowed."""
+    extra_since: int | None = None
+    """When its record learned that it is one too many."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,56 @@
+"""Which faults are put into a step: at each of its I/Os, and to the step as a whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.proof.gate import Run, phases
+from tests.proof.webhooks import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+READS = ("get", "get_many", "due", "owner_of", "api_key", "find", "keys", "schema", "head", "open")
+RACED = frozenset(
+    {
+        "provider.create",
+        "provider.cancel",
+        "store.commit",
+        "store.claim",
+        "store.mark_effects_done",
+        "outputs.write_once",
+    }
+)
+"""Where another handler's whole run is fitted in just before the I/O."""
+RACERS = ("rush", "sweep", "cancel.0", "hook.0", "relay.0+run.d.0", "relay.0+run.p.0")
+
+
+def faulty_steps(step: Step, run: Run | None, *, every: bool) -> Iterator[Step]:
+    """The step with each single fault that can happen in it, beside those it has."""
+    name = step.name
+    kind, _, rest = name.partition(".")
+    if every and kind in {"hook", "relay", "run"}:
+        yield Step(f"{kind}2.{rest}")
+        if kind != "run":
+            yield Step(f"{'lose' if kind == 'hook' else 'expire'}.{rest}")
+    if run is None:
+        return
+    taken = {number for number, _ in step.plan}
+    for number, site in enumerate(run.trace):
+        if number in taken:
+            continue
+        for fault in phases(site):
+            if every or not _twin(fault, site, number, len(run.trace)):
+                yield Step(name, ((number, fault), *step.plan))
+        if site in RACED:
+            for racer in RACERS:
+                if racer != name:
+                    yield Step(name, ((number, f"nest={racer}"), *step.plan))
+
+
+def _twin(fault: str, site: str, number: int, length: int) -> bool:
+    """Whether the fault leaves what another one leaves: nothing lasts between two I/Os."""
+    if fault == "kill-before":
+        return number > 0
+    reads = site.endswith(READS)
+    return reads and (fault == "timeout" or (fault == "kill-after" and number < length - 1))

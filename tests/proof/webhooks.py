@@ -1,0 +1,160 @@
+"""Where handlers run, and the webhooks that reach them: genuine, lost, doubled, forged."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from darkroom.domain import signature
+
+from tests.events import Context
+from tests.fakes import Crash
+from tests.proof.cloud import TENANT, Cloud, Config
+from tests.proof.gate import Run, Violation
+from tests.proof.invariants import Invariants
+from tests.proof.requests import FILE_ID, http_event
+from tests.proof.upstream import FINAL, Hook, Up, record_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Plan = dict[int | str, str]
+RETRIED_MS = 60_000
+"""Replicate repeats a terminal webhook for about so long."""
+WEBHOOK_KEY = b"w" * 32
+CONTEXT = Context()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`name` and its numbers; `plan` holds the faults by the number or the site of the I/O."""
+
+    name: str
+    plan: tuple[tuple[int | str, str], ...] = ()
+
+    def __str__(self) -> str:
+        faults = [f"{fault}@{number}" for number, fault in self.plan]
+        return "~".join([self.name, *faults])
+
+    @classmethod
+    def read(cls, text: str) -> Step:
+        name, *faults = text.split("~")
+        pairs = [fault.rpartition("@") for fault in faults]
+        return cls(name, tuple((int(at) if at.isdigit() else at, f) for f, _, at in pairs))
+
+
+@dataclass
+class Stage:
+    """A cloud under watch. Every run of a handler goes through `_handle`."""
+
+    config: Config
+    cloud: Cloud = field(init=False)
+    invariants: Invariants = field(init=False)
+    busy: set[str] = field(default_factory=set)
+    said: Callable[[str], None] | None = None
+    steps_cost: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.cloud = Cloud(self.config)
+        self.invariants = Invariants(self.cloud)
+        self.cloud.uploads.put(f"{TENANT}/files/{FILE_ID}", "image/png", b"png", {})
+
+    def _handle(self, handler: str, event: Any, plan: Plan) -> tuple[Run, Any]:
+        """Run a handler as Lambda does; its answer, or None where it died or raised."""
+        run = Run(handler, {n: f for n, f in plan.items() if isinstance(n, int)})
+        run.at = {site: fault for site, fault in plan.items() if isinstance(site, str)}
+        gate = self.cloud.gate
+        gate.runs.append(run)
+        try:
+            return run, self.cloud.handlers[handler](event, CONTEXT)
+        except (Crash, Exception):  # noqa: BLE001 - Lambda reports it and goes on
+            return run, None
+        finally:
+            gate.runs.pop()
+
+    # Webhooks
+
+    def _up(self, numbers: list[str]) -> Up:
+        return list(self.cloud.upstream.ups.values())[int(numbers[0])]
+
+    def lose(self, numbers: list[str], _plan: Plan) -> None:
+        self._drop(self.cloud.upstream.hooks[int(numbers[0])])
+
+    def _drop(self, hook: Hook) -> None:
+        upstream = self.cloud.upstream
+        upstream.hooks = tuple(h for h in upstream.hooks if h is not hook)
+
+    def hook(self, numbers: list[str], plan: Plan) -> Run:
+        return self._deliver(numbers, plan, again=False)
+
+    def hook2(self, numbers: list[str], plan: Plan) -> Run:
+        return self._deliver(numbers, plan, again=True)
+
+    def _deliver(self, numbers: list[str], plan: Plan, *, again: bool) -> Run:
+        upstream = self.cloud.upstream
+        hook = upstream.hooks[int(numbers[0])]
+        self._drop(hook)
+        up = upstream.ups[hook.id]
+        url = up.request["webhook"]
+        run, answer = self._webhook(url, upstream.body(up, hook.status), plan)
+        took = bool(answer) and 200 <= answer["statusCode"] < 300
+        if answer and 400 <= answer["statusCode"] < 500:
+            raise Violation(f"I3 a genuine webhook was refused: {answer['body']}")
+        if took:
+            now_up = upstream.ups[hook.id]
+            upstream.ups[hook.id] = replace(now_up, told=now_up.told + 1)
+            self.invariants.acknowledged(up, hook.status)
+        fresh = self.cloud.clock.now - hook.at < RETRIED_MS
+        if again or (not took and hook.status in FINAL and fresh):
+            upstream.hooks = (*upstream.hooks, hook)
+        return run
+
+    def _webhook(
+        self, url: str, body: dict[str, Any], plan: Plan, key: bytes = WEBHOOK_KEY
+    ) -> tuple[Run, Any]:
+        id_ = record_of(url)
+        data = json.dumps(body)
+        at = self.cloud.clock.now // 1000
+        event = http_event("POST /hooks/replicate/{id}", f"/hooks/replicate/{id_}", data, id_)
+        event["queryStringParameters"] = {"t": url.partition("?t=")[2]}
+        event["headers"] = {
+            "webhook-id": "msg",
+            "webhook-timestamp": str(at),
+            "webhook-signature": signature.sign("msg", at, data.encode(), key=key),
+        }
+        return self._handle("webhook", event, plan)
+
+    def forge(self, numbers: list[str], plan: Plan) -> Run:
+        """Signed with another key, though all else is right."""
+        up = self._up(numbers)
+        body = self.cloud.upstream.body(up, "failed")
+        return self._unchanged(up.request["webhook"], body, plan, b"x" * 32)
+
+    def unlinked(self, numbers: list[str], plan: Plan) -> Run:
+        """Truly signed, but its token is not the record's."""
+        up = self._up(numbers)
+        url = up.request["webhook"][:-4] + "AAAA"
+        return self._unchanged(url, self.cloud.upstream.body(up, "failed"), plan)
+
+    def stray(self, numbers: list[str], plan: Plan) -> Run:
+        """Truly signed and linked, but about a prediction that is not ours."""
+        up = self._up(numbers)
+        body = {**self.cloud.upstream.body(up, "failed"), "id": "someoneelses"}
+        return self._unchanged(up.request["webhook"], body, plan)
+
+    def _settled(self, up: Up) -> bool:
+        """No create of its record is left over, for which a webhook with its link could speak."""
+        record = self.cloud.record(up.record)
+        if record is None or record.provider_id is None:
+            return False
+        return record.create.attempt <= 1 + len(record.extra_provider_ids)
+
+    def _unchanged(
+        self, url: str, body: dict[str, Any], plan: Plan, key: bytes = WEBHOOK_KEY
+    ) -> Run:
+        before = dict(self.cloud.store.items)
+        run, _ = self._webhook(url, body, plan, key)
+        if self.cloud.store.items != before:
+            raise Violation("I10 a webhook that is not ours changed a record")
+        return run
