@@ -286,6 +286,11 @@ class FakeQueue:
     def __len__(self) -> int:
         return len(self.messages)
 
+    @property
+    def ready(self) -> bool:
+        """Whether a message waits that was sent without a delay."""
+        return any(delay == 0 for _, delay in self.messages)
+
     def send(self, message: dict[str, str], delay_s: int = 0) -> None:
         self.messages.append((dict(message), min(delay_s, 900)))
 

@@ -229,9 +229,15 @@ class World:
         return self.sweep_service(lambda: 50_000)
 
     def settle(self) -> None:
-        """Run stream and queues until nothing is left to do at this moment."""
-        while self.store.stream or any(
-            map(len, (self.persist_queue, self.dispatch_queue, self.deliver_queue))
-        ):
+        """Run stream and queues until nothing is left to do at this moment.
+
+        Messages that wait already are run whatever their delay; those that come to wait meanwhile
+        (the next try of a copy, say) stay, since the clock stands still.
+        """
+        queues = (self.persist_queue, self.dispatch_queue, self.deliver_queue)
+        self.run_stream()
+        self.run_queues()
+        while self.store.stream or any(queue.ready for queue in queues):
             self.run_stream()
-            self.run_queues()
+            if any(queue.ready for queue in queues):
+                self.run_queues()

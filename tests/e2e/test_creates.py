@@ -29,7 +29,7 @@ def created(upstream: Callable[[], list[dict[str, Any]]], prompt: str) -> list[d
     return [made for made in upstream() if made["input"].get("prompt") == prompt]
 
 
-def test_a_hanging_create_does_not_hold_the_client(
+def test_unknown_creates_hold_nobody_and_are_repeated_once(
     api: httpx.Client,
     set_faults: Callable[..., None],
     upstream: Callable[[], list[dict[str, Any]]],
@@ -38,13 +38,18 @@ def test_a_hanging_create_does_not_hold_the_client(
     submit(api, "warm")
     set_faults(create_hang_s=60)
     began = time.monotonic()
-    accepted = submit(api, "hanging")
+    hanging = submit(api, "hanging")
     assert time.monotonic() - began <= 3.5
-    assert accepted["status"] == "starting"
-    assert created(upstream, "hanging") == []
+    set_faults(create_500=1)
+    failing = submit(api, "failing")
+    for accepted, prompt in ((hanging, "hanging"), (failing, "failing")):
+        assert accepted["status"] == "starting"
+        assert created(upstream, prompt) == []
     set_faults()
-    assert finished(accepted["id"], 60)["status"] == "succeeded"
-    assert len(created(upstream, "hanging")) == 1
+    for accepted, prompt in ((hanging, "hanging"), (failing, "failing")):
+        shown = finished(accepted["id"], 60)
+        assert (shown["status"], shown["darkroom"]["attempts"]) == ("succeeded", 2)
+        assert len(created(upstream, prompt)) == 1
 
 
 def test_a_create_that_happens_late_is_found_and_not_repeated(
@@ -121,19 +126,6 @@ def test_an_ambiguous_create_is_found_though_every_webhook_is_lost(
     shown = finished(accepted["id"], 60)
     assert shown["status"] == "succeeded"
     assert [m["id"] for m in created(upstream, prompt)] == [shown["darkroom"]["provider_id"]]
-
-
-def test_a_server_error_on_create_is_unknown_and_ends_well(
-    api: httpx.Client,
-    set_faults: Callable[..., None],
-    upstream: Callable[[], list[dict[str, Any]]],
-    finished: Callable[..., dict[str, Any]],
-) -> None:
-    set_faults(create_500=1)
-    accepted = submit(api, "five hundred")
-    set_faults()
-    assert finished(accepted["id"], 60)["status"] == "succeeded"
-    assert len(created(upstream, "five hundred")) == 1
 
 
 def test_cancel_ends_a_running_prediction_here_and_upstream(

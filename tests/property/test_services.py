@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from darkroom.domain.errors import ProviderUnavailable, WebhookRefused
+from darkroom.domain.errors import InvalidInput, ProviderUnavailable, WebhookRefused
 from darkroom.domain.lifecycle import Answered
 from darkroom.domain.prediction import Prediction, State
 from hypothesis import HealthCheck, settings
@@ -55,6 +55,7 @@ class Faults(RuleBasedStateMachine):
         self.seen: dict[str, Prediction] = {}
         self.hung: list[dict[str, Any]] = []
         self.number = 0
+        self.keyed: dict[tuple[str, str], str] = {}
 
     # Clients
 
@@ -76,6 +77,18 @@ class Faults(RuleBasedStateMachine):
         self.ours(
             lambda: self.world.accept(given, tenant=tenant, webhook=webhook, webhook_events=events)
         )
+
+    @rule(key=st.sampled_from(["one", "two"]), tenant=st.sampled_from(TENANTS), answer=ANSWERS)
+    def submit_with_a_key(self, key: str, tenant: str, answer: Any) -> None:
+        """The same key and body make one prediction, whatever became of the first request."""
+        self.world.provider.answers = [answer]
+        given = {"prompt": f"keyed {key}"}
+        made: list[Prediction] = []
+        self.ours(lambda: made.append(self.world.accept(given, tenant=tenant, idempotency_key=key)))
+        for record in made:
+            assert self.keyed.setdefault((tenant, key), record.id) == record.id
+            with pytest.raises(InvalidInput):
+                self.world.accept({"prompt": "other"}, tenant=tenant, idempotency_key=key)
 
     @precondition(lambda self: self.seen)
     @rule(pick=picks)
@@ -125,6 +138,21 @@ class Faults(RuleBasedStateMachine):
     def outage(self, down: bool) -> None:
         self.world.provider.down = down
 
+    @rule()
+    def rotate_the_secret(self) -> None:
+        """The provider signs with a new secret; the functions still hold the old one in memory."""
+        key = bytes([self.number % 256]) * 32
+        self.world.secrets.rotated = (key, self.world.secrets.webhook[0])
+
+    @precondition(lambda self: self.world.provider.upstream)
+    @rule(pick=picks)
+    def expire(self, pick: int) -> None:
+        """The provider deletes what it served, an hour early; a copy must be failed by its end."""
+        provider_id = self.any_upstream(pick)
+        for url in list(self.world.fetcher.pages):
+            if provider_id in url:
+                del self.world.fetcher.pages[url]
+
     # The cloud
 
     @rule()
@@ -146,6 +174,14 @@ class Faults(RuleBasedStateMachine):
     @rule()
     def queues(self) -> None:
         self.ours(self.world.run_queues)
+
+    @rule(times=st.integers(1, 3))
+    def redrive(self, times: int) -> None:
+        """Messages come again out of a dead-letter queue, long after their work was done."""
+        for record in self.seen.values():
+            for _ in range(times):
+                self.world.persist_queue.send({"id": record.id})
+                self.world.dispatch_queue.send({"action": "create", "id": record.id})
 
     @rule()
     def lose_the_messages(self) -> None:
@@ -302,7 +338,8 @@ class Faults(RuleBasedStateMachine):
     def hear(self, provider_id: str) -> None:
         body = self.world.provider.upstream[provider_id]
         id_ = body["webhook"].split("/")[-1].split("?")[0]
-        self.world.webhook(id_, provider_id)
+        newest = self.world.secrets.rotated or self.world.secrets.webhook
+        self.world.webhook(id_, provider_id, key=newest[0])
 
     def any_record(self, pick: int) -> Prediction:
         records = list(self.seen.values())
