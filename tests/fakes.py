@@ -111,18 +111,17 @@ class FakePredictions:
     def get_many(self, ids: Iterable[str]) -> list[Prediction]:
         return [self._read(id_) for id_ in ids if id_ in self.items]
 
-    def commit(self, record: Prediction, *, claims_provider_id: bool = False) -> None:
+    def commit(self, record: Prediction, *, claims: str | None = None) -> None:
         current = self.get(record.id)
         if current is None or current.revision != record.revision - 1:
             if current == record:
                 return
             raise Conflict(current)
-        if claims_provider_id:
-            provider_id = str(record.provider_id)
-            owner = self.owners.get(provider_id, record.id)
+        if claims:
+            owner = self.owners.get(claims, record.id)
             if owner != record.id:
                 raise ProviderIdTaken(None, owner)
-            self.owners[provider_id] = record.id
+            self.owners[claims] = record.id
         self._write(record.id, prediction_item(record))
 
     def owner_of(self, provider_id: str) -> str | None:
@@ -187,10 +186,10 @@ class ContendedPredictions(FakePredictions):
 
     rivals: list[Callable[[], object]] = field(default_factory=list)
 
-    def commit(self, record: Prediction, *, claims_provider_id: bool = False) -> None:
+    def commit(self, record: Prediction, *, claims: str | None = None) -> None:
         if self.rivals:
             self.rivals.pop(0)()
-        super().commit(record, claims_provider_id=claims_provider_id)
+        super().commit(record, claims=claims)
 
 
 @dataclass

@@ -61,11 +61,11 @@ class PredictionStore(Protocol):
     def get_many(self, ids: Iterable[str]) -> list[Prediction]:
         """Read records, strongly consistent, in the order of `ids`; unknown ones are left out."""
 
-    def commit(self, record: Prediction, *, claims_provider_id: bool = False) -> None:
+    def commit(self, record: Prediction, *, claims: str | None = None) -> None:
         """Replace the record if its stored revision is one lower.
 
-        Raises Conflict with the item that is stored instead. With `claims_provider_id` the write
-        is one transaction with an item that gives the provider's id one owner; raises
+        Raises Conflict with the item that is stored instead. With `claims`, a provider's
+        id, the write is one transaction with an item that gives that id one owner; raises
         ProviderIdTaken where it has another.
         """
 

@@ -66,6 +66,7 @@ FULL = record(
     revision=9,
     state=State.SUCCEEDED,
     create=Create(3, CreateState.REFUSED, T, T + 1, not_before=T + 2, parked=True),
+    adopted=True,
     provider_id="p" * 26,
     extra_provider_ids=("q" * 26, "r" * 26),
     stream_url="https://stream.replicate.com/x",
@@ -241,9 +242,9 @@ def test_a_commit_above_400_kb_changes_nothing(store: PredictionStore) -> None:
 def test_a_provider_id_has_one_owner(store: PredictionStore) -> None:
     for number in (1, 2):
         store.insert(record(number))
-    store.commit(following(record(1), provider_id="p1"), claims_provider_id=True)
+    store.commit(following(record(1), provider_id="p1"), claims="p1")
     with pytest.raises(ProviderIdTaken) as taken:
-        store.commit(following(record(2), provider_id="p1"), claims_provider_id=True)
+        store.commit(following(record(2), provider_id="p1"), claims="p1")
     assert taken.value.owner == name(1)
     assert store.get(name(2)) == record(2)
     assert store.owner_of("p1") == name(1)
@@ -255,7 +256,7 @@ def test_a_claim_that_loses_the_record_claims_nothing(store: PredictionStore) ->
     won = following(record(), logs="won")
     store.commit(won)
     with pytest.raises(Conflict) as lost:
-        store.commit(following(record(), provider_id="p1"), claims_provider_id=True)
+        store.commit(following(record(), provider_id="p1"), claims="p1")
     assert not isinstance(lost.value, ProviderIdTaken)
     assert lost.value.current == won
     assert store.owner_of("p1") is None
@@ -264,9 +265,9 @@ def test_a_claim_that_loses_the_record_claims_nothing(store: PredictionStore) ->
 def test_our_own_claim_may_be_repeated(store: PredictionStore) -> None:
     store.insert(record())
     bound = following(record(), provider_id="p1")
-    store.commit(bound, claims_provider_id=True)
-    store.commit(bound, claims_provider_id=True)
-    store.commit(following(bound), claims_provider_id=True)
+    store.commit(bound, claims="p1")
+    store.commit(bound, claims="p1")
+    store.commit(following(bound), claims="p1")
     assert store.owner_of("p1") == name(1)
 
 
@@ -430,7 +431,7 @@ def test_an_outage_is_raised_and_not_taken_for_a_conflict(aws: Aws) -> None:
         lambda: nowhere.insert(record()),
         lambda: nowhere.insert(record(), KEY),
         lambda: nowhere.commit(following(record())),
-        lambda: nowhere.commit(following(record(), provider_id="p"), claims_provider_id=True),
+        lambda: nowhere.commit(following(record(), provider_id="p"), claims="p"),
         lambda: nowhere.claim(Due(name(1), T), T),
         lambda: nowhere.mark_effects_done(record()),
     ):

@@ -205,10 +205,8 @@ MUTANTS: dict[str, tuple[Edit, ...]] = {
     "wish to cancel forgotten when bound": (
         Edit(
             _LIFE,
-            "            record, provider_id=said.provider_id, "
-            "next_poll_at=_first_poll(record, now, timings)\n",
-            "            record, provider_id=said.provider_id, cancel_requested_at=None,\n"
-            "            next_poll_at=_first_poll(record, now, timings)\n",
+            "            adopted=news.adopted,\n",
+            "            adopted=news.adopted,\n            cancel_requested_at=None,\n",
         ),
     ),
     "canceled though a create may exist": (

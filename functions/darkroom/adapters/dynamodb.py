@@ -126,7 +126,7 @@ class DynamoPredictions:
                 keys = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
         return [found[id_] for id_ in wanted if id_ in found]
 
-    def commit(self, record: Prediction, *, claims_provider_id: bool = False) -> None:
+    def commit(self, record: Prediction, *, claims: str | None = None) -> None:
         put = {
             "TableName": self.table,
             "Item": prediction_item(record),
@@ -134,8 +134,8 @@ class DynamoPredictions:
             "ExpressionAttributeValues": {":read": attribute(record.revision - 1)},
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
-        if claims_provider_id:
-            self._commit_with_claim(put, record)
+        if claims:
+            self._commit_with_claim(put, record, claims)
             return
         try:
             self.client.put_item(**put)
@@ -153,12 +153,12 @@ class DynamoPredictions:
         if current != record:
             raise Conflict(current) from None
 
-    def _commit_with_claim(self, put: dict[str, Any], record: Prediction) -> None:
+    def _commit_with_claim(self, put: dict[str, Any], record: Prediction, claims: str) -> None:
         claim = {
             "TableName": self.controls,
             "Item": to_item(
                 {
-                    "pk": f"PID#{record.provider_id}",
+                    "pk": f"PID#{claims}",
                     "owner": record.id,
                     "expires_at": record.created_at // 1000 + PROVIDER_ID_KEPT_S,
                 }

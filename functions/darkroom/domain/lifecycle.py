@@ -32,6 +32,8 @@ class Heard:
     snapshot: Snapshot
     polled: bool = False
     """We asked: the next poll moves even where nothing changed."""
+    adopted: bool = False
+    """Nothing but its input says that it is ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,9 @@ def _heard(record: Prediction, news: Heard, now: int, timings: Timings) -> Predi
     if not ours or (record.provider_id is None and record.state.terminal):
         # A second upstream prediction carries our link: never hidden, always cancelled.
         # One create of ours makes one prediction: with no attempt left over, it is another's.
-        known = len(record.extra_provider_ids) + (record.provider_id is not None)
+        # What was adopted may be a twin's: it uses up no attempt of ours.
+        bound_by_proof = record.provider_id is not None and not record.adopted
+        known = len(record.extra_provider_ids) + bound_by_proof
         if said.provider_id in record.extra_provider_ids or record.create.attempt <= known:
             return None
         extra = (*record.extra_provider_ids, said.provider_id)
@@ -196,7 +200,10 @@ def _heard(record: Prediction, news: Heard, now: int, timings: Timings) -> Predi
     bound = record
     if record.provider_id is None:
         bound = replace(
-            record, provider_id=said.provider_id, next_poll_at=_first_poll(record, now, timings)
+            record,
+            provider_id=said.provider_id,
+            adopted=news.adopted,
+            next_poll_at=_first_poll(record, now, timings),
         )
     told = _merged(bound, said)
     moved = _moved(told, said, now, timings)

@@ -125,6 +125,8 @@ class Prediction:
     state: State = State.ACCEPTED
     create: Create
     provider_id: str | None = None
+    adopted: bool = False
+    """Bound because the inputs are equal: it may be a twin's, and our own create still to come."""
     extra_provider_ids: tuple[str, ...] = ()
     """Upstream predictions beyond ours that carry our link: to be cancelled, and counted."""
     stream_url: str | None = None

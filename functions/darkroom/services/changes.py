@@ -47,9 +47,9 @@ class Changes:
             changed = advance(current, news, self.clock(), self.timings)
             if changed is None:
                 return Applied(current, changed=False)
-            binds = changed.provider_id != current.provider_id
+            claims = newly_held(current, changed) if self.dedicated_account else None
             try:
-                self.store.commit(changed, claims_provider_id=binds and self.dedicated_account)
+                self.store.commit(changed, claims=claims)
             except ProviderIdTaken:
                 raise
             except Conflict as lost:
@@ -59,3 +59,12 @@ class Changes:
                 continue
             return Applied(changed, changed=True)
         raise Conflict(current)
+
+
+def newly_held(old: Prediction, new: Prediction) -> str | None:
+    """The provider's id that `new` holds and `old` does not: its own, or an extra one."""
+    if new.provider_id != old.provider_id:
+        return new.provider_id
+    if new.extra_provider_ids != old.extra_provider_ids:
+        return new.extra_provider_ids[-1]
+    return None

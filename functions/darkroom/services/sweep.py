@@ -151,7 +151,7 @@ class Sweep:
             case [only] if (
                 self.changes.dedicated_account and found.complete and same_input(only, record)
             ):
-                self._bind(record, only)
+                self._bind(record, only, adopted=True)
             case _:
                 self.changes.apply(record, Looked(silent=found.complete and not unowned))
 
@@ -160,9 +160,10 @@ class Sweep:
             return False
         return self.changes.store.owner_of(snapshot.provider_id) not in {None, record.id}
 
-    def _bind(self, record: Prediction, snapshot: Snapshot) -> Prediction:
+    def _bind(self, record: Prediction, snapshot: Snapshot, *, adopted: bool = False) -> Prediction:
         try:
-            return self.changes.apply(record, Heard(snapshot, polled=True)).record
+            news = Heard(snapshot, polled=True, adopted=adopted)
+            return self.changes.apply(record, news).record
         except ProviderIdTaken:
             return self.changes.apply(record, Looked(silent=False)).record
 

@@ -95,7 +95,7 @@ def test_a_crash_after_the_create_is_found_again_and_not_repeated(echo: bool) ->
 
 def test_an_outage_of_the_store_after_the_create_does_not_refuse_what_was_accepted() -> None:
     class Outage(FakePredictions):
-        def commit(self, record: Prediction, *, claims_provider_id: bool = False) -> None:
+        def commit(self, record: Prediction, *, claims: str | None = None) -> None:
             raise ConnectionError
 
     world = World(store=Outage())
@@ -765,3 +765,26 @@ def test_an_answer_for_a_record_that_is_gone_raises_nothing() -> None:
     store.rivals = [store.items.clear]
     record = world.accept()
     assert record.state is State.ACCEPTED
+
+
+def test_on_a_dedicated_account_an_extra_belongs_to_its_record() -> None:
+    """Its twin, in doubt at that moment, must not take the cancelled one for its own."""
+    world = World(dedicated=True)
+    world.provider.echo = False
+    given = {"prompt": "twins", "seed": 1}
+    world.provider.answers = ["hang"]
+    first = world.accept(given)
+    for _ in range(20):
+        world.sweep(30)
+        world.settle()
+    assert world.record(first.id).create.attempt == 2
+    late = world.provider.make(**world.provider.creates[0])
+    world.webhook(first.id, late["id"])
+    assert world.record(first.id).extra_provider_ids == (late["id"],)
+    assert world.store.owner_of(late["id"]) == first.id
+    world.settle()
+    assert late["id"] in world.provider.cancels
+    world.provider.answers = ["hang"]
+    twin = world.accept(given)
+    world.sweep(30)
+    assert world.record(twin.id).provider_id is None

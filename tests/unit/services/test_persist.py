@@ -83,11 +83,11 @@ def test_the_output_keeps_its_shape_on_our_own_host(output: Any, shown: Any) -> 
 
 def test_success_is_never_visible_before_every_object_exists() -> None:
     class Checking(FakePredictions):
-        def commit(self, record: Prediction, *, claims_provider_id: bool = False) -> None:
+        def commit(self, record: Prediction, *, claims: str | None = None) -> None:
             if record.state is State.SUCCEEDED:
                 missing = [file.key for file in record.files if file.key not in world.outputs]
                 assert (missing, len(record.files)) == ([], 3)
-            super().commit(record, claims_provider_id=claims_provider_id)
+            super().commit(record, claims=claims)
 
     world = World(store=Checking())
     record = storing(world, "0", "1", "2")
