@@ -13,7 +13,8 @@ from darkroom.domain import strict_json
 from darkroom.domain.callbacks import EVENTS
 from darkroom.domain.errors import BadRequest, InvalidInput, UnsupportedMedia
 from darkroom.domain.model import InvalidField
-from darkroom.services.submit import NewPrediction
+from darkroom.services.create import SHORTEST_CANCEL_AFTER_S
+from darkroom.services.submit import NewPrediction, invalid
 
 if TYPE_CHECKING:
     from darkroom.api.http import Request
@@ -23,7 +24,6 @@ LONGEST_KEY = 255
 SHORTEST_TOKEN = 20
 """Below this a token would be found in a text by chance."""
 RETRY_WINDOW_S = 120
-SHORTEST_CANCEL_AFTER_S = 5
 LONGEST_CANCEL_AFTER_S = 24 * 3600
 
 # The last label of a name begins with a letter, so that no spelling of an address is one.
@@ -236,7 +236,4 @@ def _cancel_after(text: str | None) -> int | None:
 
 
 def _refuse(fields: list[InvalidField]) -> NoReturn:
-    # A problem of the whole body has no field, and Replicate's line for it then no colon.
-    lines = (f"{f.field}: {f.description}" if f.field else f.description for f in fields)
-    detail = "".join(f"- {line}\n" for line in lines)
-    raise InvalidInput(detail, [(f.type, f.field, f.description) for f in fields])
+    raise invalid(fields)

@@ -110,8 +110,12 @@ def validate_input(schema: Mapping[str, Any], value: object) -> list[InvalidFiel
 
 
 def problem_detail(fields: list[InvalidField]) -> str:
-    """Replicate's `detail` text: one line for each problem."""
-    return "".join(f"- {field.field}: {field.description}\n" for field in fields)
+    """Replicate's `detail` for these problems: one line each.
+
+    A problem of the whole body has no field, and its line then no colon.
+    """
+    lines = (f"{f.field}: {f.description}" if f.field else f.description for f in fields)
+    return "".join(f"- {line}\n" for line in lines)
 
 
 def draw_seed(schema: Mapping[str, Any], value: dict[str, Any], random: Random) -> dict[str, Any]:
