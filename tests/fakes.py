@@ -23,10 +23,12 @@ from darkroom.domain.errors import (
     Conflict,
     DownloadFailed,
     IdempotencyKeyUsed,
+    LimitReached,
     ProviderIdTaken,
     ProviderUnavailable,
 )
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
+from darkroom.domain.money import Limits, day_row, usage_row
 from darkroom.domain.snapshot import read_snapshot, rfc3339
 from darkroom.ports import (
     ApiKey,
@@ -44,6 +46,7 @@ from darkroom.ports import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from darkroom.domain.money import Entry
     from darkroom.domain.prediction import Prediction
     from darkroom.domain.snapshot import Snapshot
     from darkroom.ports import IdempotencyKey
@@ -78,6 +81,15 @@ def item_size(item: dict[str, Any]) -> int:
     return len(json.dumps(item, ensure_ascii=False).encode())
 
 
+@dataclass(frozen=True)
+class Month:
+    """A tenant's row `SPEND#…`."""
+
+    committed: int = 0
+    spent: int = 0
+    in_flight: int = 0
+
+
 @dataclass
 class FakePredictions:
     """PredictionStore over a dictionary of items, with the stream of its changes."""
@@ -86,6 +98,8 @@ class FakePredictions:
     owners: dict[str, str] = field(default_factory=dict)
     keys: dict[str, tuple[str, str, int]] = field(default_factory=dict)
     stream: list[tuple[dict[str, Any] | None, dict[str, Any]]] = field(default_factory=list)
+    months: dict[str, Month] = field(default_factory=dict)
+    days: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
 
     def __contains__(self, id_: str) -> bool:
         return id_ in self.items
@@ -93,7 +107,12 @@ class FakePredictions:
     def __len__(self) -> int:
         return len(self.items)
 
-    def insert(self, record: Prediction, key: IdempotencyKey | None = None) -> None:
+    def insert(
+        self,
+        record: Prediction,
+        key: IdempotencyKey | None = None,
+        entry: Entry | None = None,
+    ) -> None:
         used = self.keys.get(key.id) if key else None
         if key and used and used[2] > record.created_at // 1000 and used[0] != record.id:
             raise IdempotencyKeyUsed(used[0], used[1])
@@ -101,7 +120,10 @@ class FakePredictions:
             if self._read(record.id) != record:
                 raise AlreadyExists(record.id)
             return
+        month = self._month(entry)
         self._write(record.id, prediction_item(record))
+        if entry:
+            self.months[entry.row] = month
         if key:
             self.keys[key.id] = (record.id, record.fingerprint, key.expires_at)
 
@@ -111,7 +133,25 @@ class FakePredictions:
     def get_many(self, ids: Iterable[str]) -> list[Prediction]:
         return [self._read(id_) for id_ in ids if id_ in self.items]
 
-    def commit(self, record: Prediction, *, claims: str | None = None) -> None:
+    def _month(self, entry: Entry | None) -> Month:
+        """The month as the entry leaves it. Raises LimitReached."""
+        if entry is None:
+            return Month()
+        now = self.months.get(entry.row)
+        if now and entry.below is not None and now.committed > entry.below:
+            raise LimitReached(now.committed, now.in_flight)
+        if now and entry.most_in_flight is not None and now.in_flight >= entry.most_in_flight:
+            raise LimitReached(now.committed, now.in_flight)
+        now = now or Month()
+        return Month(
+            now.committed + entry.committed,
+            now.spent + entry.spent,
+            now.in_flight + entry.in_flight,
+        )
+
+    def commit(
+        self, record: Prediction, *, claims: str | None = None, entry: Entry | None = None
+    ) -> None:
         current = self.get(record.id)
         if current is None or current.revision != record.revision - 1:
             if current == record:
@@ -122,7 +162,10 @@ class FakePredictions:
             if owner != record.id:
                 raise ProviderIdTaken(None, owner)
             self.owners[claims] = record.id
+        month = self._month(entry)
         self._write(record.id, prediction_item(record))
+        if entry:
+            self.months[entry.row] = month
 
     def owner_of(self, provider_id: str) -> str | None:
         return self.owners.get(provider_id)
@@ -147,7 +190,13 @@ class FakePredictions:
         if item is None or item["revision"] != {"N": str(record.revision)}:
             return
         kept = {name: value for name, value in item.items() if name not in {"due_at", "due_shard"}}
-        self._write(record.id, {**kept, "effects_done": {"BOOL": True}})
+        marked = {"effects_done": {"BOOL": True}, "counted": {"BOOL": True}}
+        marked["revision"] = {"N": str(record.revision + 1)}
+        if not record.counted:
+            row = self.days.setdefault(day_row(record.tenant, record.created_at), {})
+            number, cost = row.get(record.model, (0, 0))
+            row[record.model] = (number + 1, cost + (record.cost or 0))
+        self._write(record.id, {**kept, **marked})
 
     def recent_ids(self, tenant: str, since: int, limit: int) -> list[str]:
         page = self.list_ids(tenant, None, limit)
@@ -186,10 +235,12 @@ class ContendedPredictions(FakePredictions):
 
     rivals: list[Callable[[], object]] = field(default_factory=list)
 
-    def commit(self, record: Prediction, *, claims: str | None = None) -> None:
+    def commit(
+        self, record: Prediction, *, claims: str | None = None, entry: Entry | None = None
+    ) -> None:
         if self.rivals:
             self.rivals.pop(0)()
-        super().commit(record, claims=claims)
+        super().commit(record, claims=claims, entry=entry)
 
 
 @dataclass
@@ -249,6 +300,11 @@ class FakeControls:
     seen: dict[str, RunTime] = field(default_factory=dict)
     versions: dict[str, SecretVersion] = field(default_factory=dict)
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    results: dict[str, str] = field(default_factory=dict)
+    tenants: dict[str, Limits] = field(default_factory=dict)
+    buckets: dict[str, int] = field(default_factory=dict)
+    days: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
+    """The store's: both are rows of the Controls table."""
 
     def api_key(self, key_id: str) -> ApiKey | None:
         return self.keys.get(key_id)
@@ -264,6 +320,28 @@ class FakeControls:
 
     def note_run_time(self, model: str, run_time: RunTime) -> None:
         self.seen[model] = run_time
+
+    def limits(self, tenant: str) -> Limits:
+        return self.tenants.get(tenant, Limits())
+
+    def take(self, tenant: str, now_us: int, interval_us: int, burst: int) -> int:
+        tat = max(self.buckets.get(tenant, 0), now_us)
+        last = now_us + (burst - 1) * interval_us
+        if tat > last and tat != now_us:
+            return tat - last
+        self.buckets[tenant] = tat + interval_us
+        return 0
+
+    def usage(self, tenant: str, days: Iterable[str]) -> dict[str, dict[str, tuple[int, int]]]:
+        rows = {day: self.days.get(usage_row(tenant, day)) for day in days}
+        return {day: dict(row) for day, row in rows.items() if row is not None}
+
+    def cached_result(self, key: str) -> str | None:
+        return self.results.get(key)
+
+    def cache_result(self, key: str, prediction: str, expires_at: int) -> None:
+        assert expires_at > START // 1000, "a row whose time is over, or in milliseconds"
+        self.results[key] = prediction
 
     def secret_version(self, tenant: str) -> SecretVersion:
         return self.versions.get(tenant, SecretVersion())
@@ -281,6 +359,8 @@ class FakeQueue:
     """Queue: `messages` are what waits, with the delay each was sent with."""
 
     messages: list[tuple[dict[str, str], int]] = field(default_factory=list)
+    put_offs: list[tuple[str, int]] = field(default_factory=list)
+    """Receipts of messages that were hidden again, and for how many seconds."""
 
     def __len__(self) -> int:
         return len(self.messages)
@@ -293,11 +373,53 @@ class FakeQueue:
     def send(self, message: dict[str, str], delay_s: int = 0) -> None:
         self.messages.append((dict(message), min(delay_s, 900)))
 
+    def put_off(self, receipt: str, seconds: int) -> None:
+        if not 0 <= seconds <= 43_200:
+            raise ValueError(seconds)
+        self.put_offs.append((receipt, seconds))
+
     def take(self) -> list[dict[str, str]]:
         """Everything that waits, taken off the queue, whatever its delay."""
         taken = [message for message, _ in self.messages]
         self.messages.clear()
         return taken
+
+
+@dataclass
+class FakeDeadLetters:
+    """DeadLetters: `(body, reason)` of what was parked."""
+
+    parked: list[tuple[str, str]] = field(default_factory=list)
+
+    def park(self, body: str, reason: str) -> None:
+        self.parked.append((body, reason))
+
+
+@dataclass
+class FakeTasks:
+    """Tasks: an answer takes the token out of `waiting`."""
+
+    waiting: set[str] = field(default_factory=set)
+    answers: list[tuple[str, str, str]] = field(default_factory=list)
+    """`(token, "" or the error's name, output or cause)`."""
+    beats: list[str] = field(default_factory=list)
+
+    def succeed(self, token: str, output: str) -> bool:
+        return self._answer(token, "", output)
+
+    def fail(self, token: str, error: str, cause: str) -> bool:
+        return self._answer(token, error, cause)
+
+    def beat(self, token: str) -> bool:
+        self.beats.append(token)
+        return token in self.waiting
+
+    def _answer(self, token: str, error: str, text: str) -> bool:
+        if token not in self.waiting:
+            return False
+        self.waiting.remove(token)
+        self.answers.append((token, error, text))
+        return True
 
 
 @dataclass
@@ -327,6 +449,10 @@ class FakeOutputs:
         data = b"".join(chunks)
         content_type, data = self.objects.setdefault(key, (content_type, data))
         return StoredObject(len(data), hashlib.sha256(data).hexdigest())
+
+    def copy(self, source: str, key: str) -> str | None:
+        self.objects[key] = self.objects[source]
+        return hashlib.sha256(self.objects[key][1]).hexdigest()
 
 
 @dataclass
@@ -396,6 +522,7 @@ class FakeSecrets:
     webhook: tuple[bytes, ...] = (b"w" * 32,)
     rotated: tuple[bytes, ...] | None = None
     link: tuple[bytes, ...] = (b"l" * 32,)
+    callback: tuple[bytes, ...] = (b"c" * 32,)
     refreshes: int = 0
 
     def replicate_token(self) -> str:
@@ -410,8 +537,8 @@ class FakeSecrets:
     def link_keys(self) -> tuple[bytes, ...]:
         return self.link
 
-    def callback_key(self) -> bytes:
-        return b"c" * 32
+    def callback_keys(self) -> tuple[bytes, ...]:
+        return self.callback
 
 
 @dataclass

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from darkroom.adapters.items import read_prediction
 from darkroom.catalog import Catalogue
 from darkroom.domain import link, signature
-from darkroom.domain.timings import Timings
 from darkroom.services.authenticate import Authenticate
 from darkroom.services.callback_secrets import CallbackSecrets
 from darkroom.services.cancel import Cancel
@@ -22,21 +21,29 @@ from darkroom.services.deliver import DeliverCallback
 from darkroom.services.deliveries import Deliveries
 from darkroom.services.dispatch import Dispatch
 from darkroom.services.files import Files
+from darkroom.services.find_model import FindModel
+from darkroom.services.intake import NotTaken
+from darkroom.services.limits import TenantLimits
 from darkroom.services.models import Models
 from darkroom.services.persist import Persist
 from darkroom.services.read import Read
+from darkroom.services.read_input import ReadInput
 from darkroom.services.receive import Receive, Received
 from darkroom.services.relay import Relay
+from darkroom.services.reuse import Remember, Reuse
 from darkroom.services.run_times import RunTimes
 from darkroom.services.shown import Shown
 from darkroom.services.submit import NewPrediction, Submit
 from darkroom.services.sweep import Sweep, Tick
+from darkroom.services.tasks import TASK, TellTask
+from darkroom.services.usage import Usage
 
 from tests.fakes import (
     FakeBus,
     FakeCallbacks,
     FakeClock,
     FakeControls,
+    FakeDeadLetters,
     FakeDeliveries,
     FakeFetcher,
     FakeForms,
@@ -46,11 +53,14 @@ from tests.fakes import (
     FakeQueue,
     FakeSecrets,
     FakeSigner,
+    FakeTasks,
     FakeUploads,
 )
+from tests.records import TIMINGS
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
+    from darkroom.domain.timings import Timings
 
 load_catalogue = lru_cache(Catalogue.load)
 PUBLIC_URL = "https://darkroom.test"
@@ -67,13 +77,13 @@ class World:
     """Every use case over one set of fakes. `settle` moves everything until nothing moves."""
 
     dedicated: bool = False
-    timings: Timings = field(default_factory=Timings)
+    timings: Timings = TIMINGS
     open_models: bool = False
     store: FakePredictions = field(default_factory=FakePredictions)
 
     def __post_init__(self) -> None:
         self.clock = FakeClock()
-        self.controls = FakeControls()
+        self.controls = FakeControls(days=self.store.days)
         self.provider = FakeProvider(self.clock)
         self.uploads = FakeUploads(self.clock)
         self.outputs = FakeOutputs()
@@ -92,25 +102,32 @@ class World:
         self.changes = Changes(
             self.store, self.clock, self.timings, dedicated_account=self.dedicated
         )
+        self.reuse = Reuse(self.controls, self.store, self.outputs)
         create = Create(self.changes, self.provider, signer, self.secrets, lambda: 0.5, PUBLIC_URL)
         self.submit = Submit(
             changes=self.changes,
             create=create,
-            provider=self.provider,
-            catalogue=load_catalogue,
-            controls=self.controls,
-            uploads=self.uploads,
+            find_model=FindModel(load_catalogue, self.controls, self.provider, self.open_models),
+            read_input=ReadInput(self.uploads, PUBLIC_URL),
             random=Random(7),  # noqa: S311 - the same seeds in every run
             retention_days=90,
-            open_models=self.open_models,
             public_url=PUBLIC_URL,
+            limits=TenantLimits(self.controls, self.clock),
             run_times=RunTimes(self.controls, self.clock),
+            reuse=self.reuse,
         )
+        self.usage = Usage(self.controls, self.clock)
         self.models = Models(
             load_catalogue,
             self.controls,
             RunTimes(self.controls, self.clock),
             self.open_models,
+        )
+        self.tasks = FakeTasks()
+        self.tell_task = TellTask(self.store, self.tasks, self.shown)
+        self.intake_queue, self.rejected = FakeQueue(), FakeDeadLetters()
+        self.not_taken = NotTaken(
+            self.bus, self.rejected, self.intake_queue, self.tasks, lambda: 0.5
         )
         self.authenticate = Authenticate(self.controls)
         self.forms = FakeForms(self.uploads)
@@ -128,7 +145,7 @@ class World:
             clock=self.clock,
             timings=self.timings,
         )
-        self.relay = Relay(carry_out, self.store)
+        self.relay = Relay(carry_out, self.store, Remember(self.controls))
         self.persist = Persist(
             self.changes, self.fetcher, self.outputs, RunTimes(self.controls, self.clock)
         )
@@ -221,12 +238,18 @@ class World:
             else:
                 self.dispatch.cancel_upstream(message["id"], message["provider_id"])
         for message in self.deliver_queue.take():
-            self.deliver(message["prediction"], message["event"])
+            if message["event"] == TASK:
+                self.tell_task(message["prediction"])
+            else:
+                self.deliver(message["prediction"], message["event"])
 
     def sweep(self, seconds: float = 0) -> Tick:
         """Let time pass, then run one tick."""
         self.clock.advance(seconds)
-        return self.sweep_service(lambda: 50_000)
+        tick = self.sweep_service(lambda: 50_000)
+        for error in tick.failed.values():
+            raise error
+        return tick
 
     def settle(self) -> None:
         """Run stream and queues until nothing is left to do at this moment.

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
+    from typing import Protocol
 
     from darkroom.domain.callbacks import Endpoint
     from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
+    from darkroom.domain.money import Entry, Limits
     from darkroom.domain.prediction import Prediction
     from darkroom.domain.snapshot import Snapshot
+else:
+    # Only the type checker reads these, and a real Protocol takes a cold start 0.2 ms each.
+    Protocol = object
 
 Clock = Callable[[], int]
 """Milliseconds since the epoch."""
@@ -49,10 +54,17 @@ class IdempotencyKey:
 
 
 class PredictionStore(Protocol):
-    def insert(self, record: Prediction, key: IdempotencyKey | None = None) -> None:
-        """Put a new record; with a key, both in one transaction or neither.
+    def insert(
+        self,
+        record: Prediction,
+        key: IdempotencyKey | None = None,
+        entry: Entry | None = None,
+    ) -> None:
+        """Put a new record; a key and an entry in the tenant's month go into one transaction with
+        it: all or nothing.
 
-        Raises AlreadyExists, or IdempotencyKeyUsed where the key is taken.
+        Raises AlreadyExists, IdempotencyKeyUsed where the key is taken, or LimitReached where the
+        month has no room.
         """
 
     def get(self, id_: str) -> Prediction | None:
@@ -61,12 +73,15 @@ class PredictionStore(Protocol):
     def get_many(self, ids: Iterable[str]) -> list[Prediction]:
         """Read records, strongly consistent, in the order of `ids`; unknown ones are left out."""
 
-    def commit(self, record: Prediction, *, claims: str | None = None) -> None:
+    def commit(
+        self, record: Prediction, *, claims: str | None = None, entry: Entry | None = None
+    ) -> None:
         """Replace the record if its stored revision is one lower.
 
         Raises Conflict with the item that is stored instead. With `claims`, a provider's
         id, the write is one transaction with an item that gives that id one owner; raises
-        ProviderIdTaken where it has another.
+        ProviderIdTaken where it has another. An `entry` in the tenant's month goes into the same
+        transaction.
         """
 
     def owner_of(self, provider_id: str) -> str | None:
@@ -82,7 +97,9 @@ class PredictionStore(Protocol):
         """
 
     def mark_effects_done(self, record: Prediction) -> None:
-        """Take a terminal record out of `due`, if its revision is still the stored one."""
+        """Take a terminal record out of `due`, one revision on, if its revision is still the
+        stored one. What it cost goes into its tenant's usage, once, in the same transaction.
+        """
 
     def recent_ids(self, tenant: str, since: int, limit: int) -> list[str]:
         """A tenant's ids created since, newest first; eventually consistent."""
@@ -173,6 +190,21 @@ class Controls(Protocol):
     def note_run_time(self, model: str, run_time: RunTime) -> None:
         """Replace one model's run time; the last writer wins."""
 
+    def limits(self, tenant: str) -> Limits:
+        """What the tenant may do; eventually consistent."""
+
+    def take(self, tenant: str, now_us: int, interval_us: int, burst: int) -> int:
+        """Take one request out of the tenant's token bucket; 0, or microseconds to wait."""
+
+    def usage(self, tenant: str, days: Iterable[str]) -> dict[str, dict[str, tuple[int, int]]]:
+        """Predictions and micro-USD by model, by day (`yyyy-mm-dd`, at most 100 of them)."""
+
+    def cached_result(self, key: str) -> str | None:
+        """The id of the prediction that last ended with this result, if one is noted."""
+
+    def cache_result(self, key: str, prediction: str, expires_at: int) -> None:
+        """Note it until `expires_at`, in seconds; the last writer wins."""
+
     def secret_version(self, tenant: str) -> SecretVersion:
         """The tenant's; version 1 where none was ever set."""
 
@@ -186,6 +218,32 @@ class Controls(Protocol):
 class Queue(Protocol):
     def send(self, message: dict[str, str], delay_s: int = 0) -> None:
         """Enqueue at least once; `delay_s` is cut to SQS's 900."""
+
+
+class Redelivery(Protocol):
+    def put_off(self, receipt: str, seconds: int) -> None:
+        """Show a message that was received again in so many seconds, at most SQS's 12 hours."""
+
+
+class DeadLetters(Protocol):
+    def park(self, body: str, reason: str) -> None:
+        """Keep a message that will never be taken, as it came, with the reason beside it."""
+
+
+class Tasks(Protocol):
+    """Step Functions tasks, by their tokens. All but `beat` raise in an outage.
+
+    Each returns False where nobody waits: the task was answered, gave up, or never was.
+    """
+
+    def succeed(self, token: str, output: str) -> bool:
+        """End the task well; `output` is JSON, at most 256 KiB."""
+
+    def fail(self, token: str, error: str, cause: str) -> bool:
+        """End the task with an error's name and its cause, at most 256 and 32,768 characters."""
+
+    def beat(self, token: str) -> bool:
+        """Tell the task that it is being worked on."""
 
 
 class EventBus(Protocol):
@@ -261,6 +319,12 @@ class OutputStore(Protocol):
 
         If the key exists already, the stored object's own size and hash are returned. Whatever
         `chunks` raises passes through, and nothing is left visible.
+        """
+
+    def copy(self, source: str, key: str) -> str | None:
+        """Copy a stored object to a key that nobody else writes, with its type; safe to repeat.
+
+        Returns the copy's SHA-256 in hex where the store tells it. Raises where the source is gone.
         """
 
 
@@ -346,5 +410,6 @@ class Secrets(Protocol):
     def link_keys(self) -> tuple[bytes, ...]:
         """Current and previous keys of the link token, current first. Raises Unavailable."""
 
-    def callback_key(self) -> bytes:
-        """Master key from which tenants' callback secrets are derived. Raises Unavailable."""
+    def callback_keys(self) -> tuple[bytes, ...]:
+        """Master keys from which tenants' callback secrets are derived, current first; a second
+        one signs beside it while a rotation lasts. Raises Unavailable."""

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.config import Config
-from darkroom.adapters.dynamodb import DynamoControls, DynamoDeliveries, DynamoPredictions
+from darkroom.adapters.controls import DynamoControls
+from darkroom.adapters.deliveries import DynamoDeliveries
 from darkroom.adapters.http import Client
+from darkroom.adapters.items import from_item, to_item
+from darkroom.adapters.predictions import DynamoPredictions
 from darkroom.adapters.queues import EventBridgeBus, SqsQueue
 from darkroom.adapters.s3 import S3Outputs, S3Uploads
 from moto import mock_aws
@@ -21,10 +24,11 @@ from tests.fakes import (
     FakeOutputs,
     FakePredictions,
     FakeUploads,
+    Month,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from darkroom.adapters.http import Guard
     from darkroom.ports import Controls, DeliveryStore, OutputStore, PredictionStore, UploadStore
@@ -51,7 +55,7 @@ def _no_connection_is_left_open(monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     monkeypatch.setattr(Client, "__init__", tracked)
     yield
     for client in made:
-        client.http.close()
+        client.close()
 
 
 @dataclass
@@ -135,6 +139,33 @@ def _real(request: pytest.FixtureRequest) -> Aws | None:
 def store(request: pytest.FixtureRequest) -> PredictionStore:
     aws = _real(request)
     return DynamoPredictions(aws.dynamodb, "predictions", "controls") if aws else FakePredictions()
+
+
+@dataclass
+class Books:
+    """A store, and what it enters for its tenants."""
+
+    store: PredictionStore
+    controls: Controls
+    month: Callable[[str], Month]
+
+
+@BOTH
+def books(request: pytest.FixtureRequest) -> Books:
+    aws = _real(request)
+    if aws is None:
+        fake = FakePredictions()
+        return Books(fake, FakeControls(days=fake.days), lambda row: fake.months[row])
+    store = DynamoPredictions(aws.dynamodb, "predictions", "controls")
+
+    def month(row: str) -> Month:
+        found = from_item(
+            aws.dynamodb.get_item(TableName="controls", Key=to_item({"pk": row}))["Item"]
+        )
+        assert found["expires_at"] > 1_800_000_000
+        return Month(found["committed"], found["spent"], found["in_flight"])
+
+    return Books(store, DynamoControls(aws.dynamodb, "controls"), month)
 
 
 @BOTH

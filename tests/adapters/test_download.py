@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import socket
+import threading
 import time
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
@@ -153,6 +154,18 @@ def test_a50_a_drip_ends_at_the_wall_clock(serve: Serve) -> None:
         assert failure(server, BUDGET).code is None
 
 
+def test_a_download_in_another_thread_does_not_lengthen_the_budget() -> None:
+    endless = drip(DATA, start=http(200, b"", {"content-length": str(len(DATA))}))
+    with serving(endless) as server, within(BUDGET):
+        outputs = fetcher(server.url, budget_s=BUDGET)
+        with outputs.open(f"{server.url}/x") as download:
+            other = threading.Thread(target=outputs.client.begin, args=(600.0,))
+            other.start()
+            other.join()
+            with pytest.raises(DownloadFailed):
+                list(download.chunks())
+
+
 def test_each_download_has_a_budget_of_its_own() -> None:
     with serving(answer(200, b"abc", times=9)) as server:
         outputs = fetcher(server.url, budget_s=BUDGET)
@@ -160,7 +173,7 @@ def test_each_download_has_a_budget_of_its_own() -> None:
             with outputs.open(server.url + "/") as download:
                 assert b"".join(download.chunks()) == b"abc"
             time.sleep(BUDGET / 2)  # the budgets of one after another must not add up
-        outputs.client.http.close()
+        outputs.client.close()
 
 
 def test_the_connection_of_a_download_that_is_left_is_closed() -> None:

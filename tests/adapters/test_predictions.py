@@ -8,22 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
-from darkroom.adapters.dynamodb import DynamoPredictions
+from darkroom.adapters.predictions import DynamoPredictions
 from darkroom.domain.errors import (
     AlreadyExists,
     Conflict,
     IdempotencyKeyUsed,
+    LimitReached,
     ProviderIdTaken,
 )
-from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, State
+from darkroom.domain.money import Entry
+from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, Price, State
 from darkroom.ports import Due, IdempotencyKey
 
-from tests.fakes import ItemTooLarge
+from tests.fakes import ItemTooLarge, Month
 
 if TYPE_CHECKING:
     from darkroom.ports import PredictionStore
 
-    from tests.adapters.conftest import Aws
+    from tests.adapters.conftest import Aws, Books
 
 T = 1_800_000_000_000
 
@@ -93,6 +95,13 @@ FULL = record(
     cancel_by_deadline=True,
     next_cancel_at=T + 7,
     effects_done=True,
+    price=Price("image", 3000, 12_000),
+    ledger="SPEND#acme#2027-01",
+    cost=3000,
+    counted=True,
+    cache_key="c" * 64,
+    cached_from="d" * 26,
+    task_token="AQCEAAAAKgAA",
 )
 
 
@@ -333,7 +342,8 @@ def test_a_claim_makes_no_record_that_was_not_due_due_again(store: PredictionSto
 def test_effects_done_takes_the_record_out_of_due(store: PredictionStore) -> None:
     store.insert(record())
     store.mark_effects_done(record())
-    assert store.get(name(1)) == record(due_at=None, effects_done=True)
+    marked = record(revision=2, due_at=None, effects_done=True, counted=True)
+    assert store.get(name(1)) == marked
     assert store.due(T + 10**9, 10) == []
 
 
@@ -345,6 +355,76 @@ def test_effects_done_holds_for_the_same_revision_only(store: PredictionStore) -
     store.mark_effects_done(record(404))
     assert store.get(name(1)) == after
     assert store.get(name(404)) is None
+
+
+# Money
+
+MONTH = "SPEND#acme#2027-01"
+DAY = "2027-01-15"
+
+
+def enter(committed: int = 0, spent: int = 0, in_flight: int = 1, **limits: int) -> Entry:
+    return Entry(MONTH, committed, spent, in_flight, **limits)
+
+
+def test_a_record_and_its_reservation_are_written_together(books: Books) -> None:
+    books.store.insert(record(1), entry=enter(700, cap=1000, most_in_flight=2))
+    assert books.month(MONTH) == Month(700, 0, 1)
+    with pytest.raises(LimitReached) as full:
+        books.store.insert(record(2), entry=enter(301, cap=1000, most_in_flight=2))
+    assert (full.value.committed, full.value.in_flight) == (700, 1)
+    assert books.store.get(name(2)) is None
+    books.store.insert(record(2), entry=enter(300, cap=1000, most_in_flight=2))
+    with pytest.raises(LimitReached):
+        books.store.insert(record(3), entry=enter(0, cap=1000, most_in_flight=2))
+    assert books.month(MONTH) == Month(1000, 0, 2)
+
+
+def test_a_taken_id_or_key_reserves_nothing(books: Books) -> None:
+    key = IdempotencyKey("IDEM#1", T // 1000 + 3600)
+    books.store.insert(record(1, fingerprint="f"), key, enter(10))
+    with pytest.raises(AlreadyExists):
+        books.store.insert(record(1, input='"other"'), entry=enter(10))
+    with pytest.raises(IdempotencyKeyUsed):
+        books.store.insert(record(2), key, enter(10, cap=10))
+    # A repeat whose first answer was lost.
+    books.store.insert(record(1, fingerprint="f"), key, enter(10))
+    assert books.month(MONTH) == Month(10, 0, 1)
+
+
+def test_an_end_and_its_settlement_are_written_together(books: Books) -> None:
+    books.store.insert(record(1), entry=enter(700))
+    books.store.insert(record(2), entry=enter(50))
+    ended = following(record(1), state=State.FAILED)
+    settled = enter(3 - 700, 3, -1)
+    books.store.commit(ended, entry=settled, claims="p1")
+    assert books.month(MONTH) == Month(53, 3, 1)
+    books.store.commit(ended, entry=settled, claims="p1")
+    with pytest.raises(Conflict):
+        books.store.commit(following(record(1), polls=1), entry=settled)
+    with pytest.raises(ProviderIdTaken):
+        books.store.commit(following(record(2)), entry=enter(-50, 0, -1), claims="p1")
+    assert books.month(MONTH) == Month(53, 3, 1)
+
+
+def test_usage_counts_an_end_once(books: Books) -> None:
+    ended = record(1, state=State.SUCCEEDED, cost=3000)
+    books.store.insert(ended)
+    books.store.insert(record(2, cost=None, model="other/model"))
+    books.store.insert(record(3, cost=7))
+    for _ in range(2):
+        books.store.mark_effects_done(ended)
+    books.store.mark_effects_done(record(2, model="other/model"))
+    books.store.mark_effects_done(record(3, cost=7))
+    # A second upstream prediction turns up: its cancelling is handed on, and marked, once more.
+    marked = books.store.get(name(1))
+    assert marked
+    again = following(marked, effects_done=False, extra_provider_ids=("q",))
+    books.store.commit(again)
+    books.store.mark_effects_done(again)
+    seen = books.controls.usage("acme", ["2027-01-14", DAY])
+    assert seen == {DAY: {"owner/name": (2, 3007), "other/model": (1, 0)}}
+    assert books.controls.usage("ac", [DAY]) == {}
 
 
 # Lists

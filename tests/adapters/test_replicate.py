@@ -14,7 +14,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from darkroom.adapters import replicate
 from darkroom.adapters.http import Client
@@ -149,7 +148,7 @@ def test_no_redirect_is_followed(status: int) -> None:
 
 @pytest.mark.parametrize("location", NOWHERE)
 def test_a_redirect_to_nowhere_is_a_redirect(location: str) -> None:
-    """httpx parses it even where it follows none, and raises."""
+    """Some clients parse it even where they follow none, and raise."""
     with serving(answer(302, {}, {"location": location})) as server:
         assert create(server) == Answered(302, {}, None)
     assert len(server.requests) == 1
@@ -256,8 +255,11 @@ def test_the_wall_clock_ends_a_large_request_that_is_not_read(serve: Serve) -> N
 
 
 def test_the_budget_is_the_only_time_out() -> None:
-    """httpx's own would end a dispatch of 20 seconds after five."""
-    assert Client().http.timeout == httpx.Timeout(None)
+    """Nothing else may end a dispatch of 20 seconds earlier."""
+    client = Client()
+    client.begin(20.0)
+    assert 19 < client.left(None) <= 20
+    assert client.left(0.1) == 0.1
 
 
 @pytest.mark.parametrize("serve", [servers.deaf, drip(b"x" * 1000), servers.reply(b"HTTP/1.1")])
@@ -345,7 +347,7 @@ def test_a_connection_is_used_again() -> None:
         made = provider(server.url)
         for _ in range(3):
             made.get("p1")
-        made.client.http.close()
+        made.client.close()
     assert (server.connections, len(server.requests)) == (1, 3)
 
 
@@ -530,7 +532,7 @@ def test_a_search_that_is_cut_off_says_so(monkeypatch: pytest.MonkeyPatch) -> No
     with serving(pages) as server:
         made = provider(server.url)
         found = made.find(0)
-        made.client.http.close()
+        made.client.close()
     assert (len(found.snapshots), found.complete, len(server.requests)) == (3, False, 3)
 
 

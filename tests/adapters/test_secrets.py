@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aws_lambda_powertools.utilities.parameters.secrets import SecretsProvider
 from darkroom.adapters import secrets as secrets_
 from darkroom.adapters.secrets import ManagedSecrets
 from darkroom.domain.errors import Unavailable
@@ -27,18 +27,15 @@ def whsec(key: bytes) -> str:
 
 
 @dataclass
-class Counting(SecretsProvider):
+class Counting:
     """Counts what reaches Secrets Manager, below the cache."""
 
     client: Any
     reads: list[str] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        super().__init__(boto3_client=self.client)
-
-    def _get(self, name: str, **options: Any) -> Any:
-        self.reads.append(name)
-        return super()._get(name, **options)
+    def get_secret_value(self, *, SecretId: str) -> Any:  # noqa: N803 - AWS's own name
+        self.reads.append(SecretId)
+        return self.client.get_secret_value(SecretId=SecretId)
 
 
 @pytest.fixture
@@ -69,7 +66,25 @@ def test_previous_is_optional(made: Callable[..., ManagedSecrets]) -> None:
 def test_link_and_callback_keys(made: Callable[..., ManagedSecrets]) -> None:
     secrets = made(json.dumps({"current": "k" * 32, "previous": "o" * 40}))
     assert secrets.link_keys() == (b"k" * 32, b"o" * 40)
-    assert len(secrets.callback_key()) > 32
+    assert secrets.callback_keys() == (b"k" * 32, b"o" * 40)
+
+
+def test_a_callback_key_that_was_never_rotated_is_its_text(
+    made: Callable[..., ManagedSecrets],
+) -> None:
+    assert made("7" * 64).callback_keys() == (b"7" * 64,)
+
+
+@pytest.mark.parametrize("left_ms", [-1, 60_000])
+def test_the_previous_one_counts_until_its_time(
+    made: Callable[..., ManagedSecrets], left_ms: int
+) -> None:
+    until = time.time_ns() // 1_000_000 + left_ms
+    pair = {"current": "k" * 40, "previous": "o" * 40, "previous_until": until}
+    secrets = made(json.dumps(pair))
+    expected = (b"k" * 40, b"o" * 40)[: 1 if left_ms < 0 else 2]
+    assert secrets.link_keys() == expected
+    assert secrets.callback_keys() == expected
 
 
 def test_the_cdns_key_and_its_id(made: Callable[..., ManagedSecrets]) -> None:
@@ -81,7 +96,7 @@ READS: dict[str, Callable[[ManagedSecrets], object]] = {
     "token": ManagedSecrets.replicate_token,
     "webhook": ManagedSecrets.webhook_keys,
     "link": ManagedSecrets.link_keys,
-    "callback": ManagedSecrets.callback_key,
+    "callback": ManagedSecrets.callback_keys,
     "cdn": ManagedSecrets.cdn_key,
 }
 CANARY = "CANARY"
@@ -101,7 +116,12 @@ GARBAGE = {
         whsec(KEY),
     ],
     "link": [CANARY, "{}", json.dumps({"current": CANARY}), "x" * 40],
-    "callback": [CANARY, "x" * 31],
+    "callback": [
+        CANARY,
+        "x" * 31,
+        json.dumps({"current": CANARY, "more": "x" * 40}),
+        "{" + CANARY + "x" * 40,
+    ],
     "cdn": [
         CANARY,
         "[]",
@@ -144,7 +164,7 @@ def test_values_are_cached(made: Callable[..., ManagedSecrets]) -> None:
     secrets = made(json.dumps({"current": whsec(KEY)}))
     for _ in range(5):
         secrets.webhook_keys()
-    assert len(secrets.provider.reads) == 1
+    assert len(secrets.client.reads) == 1
 
 
 def test_a_refresh_reads_again_at_most_every_30_seconds(
@@ -162,7 +182,7 @@ def test_a_refresh_reads_again_at_most_every_30_seconds(
     for _ in range(100):
         now[0] += 0.29
         assert secrets.webhook_keys(refresh=True) == (KEY, OLD)
-    assert len(secrets.provider.reads) == 2
+    assert len(secrets.client.reads) == 2
     now[0] += 30
     secrets.webhook_keys(refresh=True)
-    assert len(secrets.provider.reads) == 3
+    assert len(secrets.client.reads) == 3

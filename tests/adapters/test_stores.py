@@ -15,12 +15,13 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
-from darkroom.adapters.dynamodb import DynamoControls
+from darkroom.adapters.controls import DynamoControls
 from darkroom.adapters.items import to_item
 from darkroom.adapters.queues import EventBridgeBus, EventNotTaken, SqsQueue
-from darkroom.adapters.s3 import PART, S3Forms, S3Outputs, S3Signer
+from darkroom.adapters.s3 import PART, S3Forms, S3Outputs, S3Signer, S3Uploads
 from darkroom.domain.callbacks import Endpoint
 from darkroom.domain.errors import DownloadFailed
+from darkroom.domain.money import Limits
 from darkroom.ports import ApiKey, Attempt, Delivery, RunTime, SecretVersion, StoredObject
 
 from ops.callbacks import RotationRefusedError, rotate
@@ -195,6 +196,53 @@ def test_run_times_are_kept_by_model(controls: Controls) -> None:
     }
 
 
+def test_a_bucket_gives_its_burst_and_then_one_at_a_time(controls: Controls) -> None:
+    now, interval, burst = 1_800_000_000_000_000, 500_000, 3
+    assert [controls.take("acme", now, interval, burst) for _ in range(3)] == [0, 0, 0]
+    assert controls.take("acme", now, interval, burst) == interval
+    assert controls.take("acme", now + 200_000, interval, burst) == 300_000
+    assert controls.take("acme", now + interval, interval, burst) == 0
+    assert controls.take("acme", now + interval, interval, burst) == interval
+    assert controls.take("other", now, interval, burst) == 0
+    later = now + 10**9
+    assert [controls.take("acme", later, interval, burst) for _ in range(4)] == [0, 0, 0, interval]
+
+
+def test_a_bucket_of_one(controls: Controls) -> None:
+    now = 1_800_000_000_000_000
+    assert [controls.take("acme", now, 1000, 1) for _ in range(2)] == [0, 1000]
+    assert controls.take("acme", now + 1000, 1000, 1) == 0
+
+
+def test_a_tenant_without_a_row_has_no_limits(controls: Controls) -> None:
+    assert controls.limits("acme") == Limits()
+
+
+def test_a_tenants_limits_are_read_from_its_row(aws: Aws) -> None:
+    row = {"pk": "TENANT#acme", "secret_version": 2, "monthly_cap": 5_000_000, "in_flight": 3}
+    aws.dynamodb.put_item(TableName="controls", Item=to_item(row))
+    read = DynamoControls(aws.dynamodb, "controls").limits("acme")
+    assert read == Limits(monthly_cap=5_000_000, in_flight=3)
+
+
+def test_the_latest_result_is_noted(controls: Controls) -> None:
+    at = T // 1000 + 60
+    assert controls.cached_result("a" * 64) is None
+    controls.cache_result("a" * 64, "one", at)
+    controls.cache_result("b" * 64, "two", at)
+    controls.cache_result("a" * 64, "three", at)
+    assert controls.cached_result("a" * 64) == "three"
+    assert controls.cached_result("b" * 64) == "two"
+
+
+def test_a_result_past_its_time_is_not_found(aws: Aws) -> None:
+    controls = DynamoControls(aws.dynamodb, "controls")
+    controls.cache_result("a" * 64, "one", int(time.time()) - 1)
+    assert controls.cached_result("a" * 64) is None
+    item = aws.dynamodb.get_item(TableName="controls", Key={"pk": {"S": f"CACHE#{'a' * 64}"}})
+    assert "expires_at" in item["Item"]
+
+
 def test_an_unknown_key(controls: Controls) -> None:
     assert controls.api_key("KEY#unknown") is None
 
@@ -236,6 +284,33 @@ def test_a_schema_too_large_for_an_item_is_not_kept(aws: Aws) -> None:
 
 
 # Outputs
+
+
+@pytest.mark.parametrize("size", [10, PART + 1], ids=["small", "in parts"])
+def test_a_copy_is_the_object_itself_and_outlives_it(
+    outputs: OutputStore, aws: Aws, size: int
+) -> None:
+    data = b"x" * size
+    outputs.write_once("a/1/0.png", "image/png", pieces(data))
+    for _ in range(2):
+        assert outputs.copy("a/1/0.png", "a/2/0.png") == hashed(data).sha256
+    if isinstance(outputs, S3Outputs):
+        aws.s3.delete_object(Bucket="outputs", Key="a/1/0.png")
+        head = aws.s3.head_object(Bucket="outputs", Key="a/2/0.png")
+        assert (head["ContentType"], head["ContentDisposition"]) == ("image/png", "attachment")
+    # A copy is never written over either: what is stored is its own bytes.
+    assert outputs.write_once("a/2/0.png", "image/gif", pieces(b"other")) == hashed(data)
+
+
+def test_a_store_that_tells_no_hash_of_a_copy(aws: Aws) -> None:
+    with Stubber(aws.s3) as stub:
+        stub.add_response("copy_object", {"CopyObjectResult": {"ETag": "e"}})
+        assert S3Outputs(aws.s3, "outputs").copy("a", "b") is None
+
+
+def test_what_is_gone_cannot_be_copied(outputs: OutputStore) -> None:
+    with pytest.raises((ClientError, KeyError)):
+        outputs.copy("a/1/0.png", "a/2/0.png")
 
 
 def hashed(data: bytes) -> StoredObject:
@@ -346,6 +421,17 @@ def test_an_upload_is_described_and_deleted(uploads: UploadStore) -> None:
     uploads.delete("acme/files/1")
     uploads.delete("acme/files/1")
     assert uploads.head("acme/files/1") is None
+
+
+def test_an_upload_is_served_as_an_attachment(aws: Aws) -> None:
+    """Its type is a client's word where it came by a form: no browser may show it as a page."""
+    S3Uploads(aws.s3, "uploads").put("acme/files/1", "image/png", b"data", {})
+    head = aws.s3.head_object(Bucket="uploads", Key="acme/files/1")
+    assert head["ContentDisposition"] == "attachment"
+    form = S3Forms(aws.s3, "uploads").form("acme/files/2", "image/png", {}, 100, 60)
+    assert form.fields["Content-Disposition"] == "attachment"
+    policy = json.loads(base64.b64decode(form.fields["policy"]))
+    assert {"Content-Disposition": "attachment"} in policy["conditions"]
 
 
 def test_keys_are_listed_in_order_from_where_one_left_off(uploads: UploadStore) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 FUNCTIONS = (
     "submit",
+    "intake",
     "read",
     "cancel",
     "files",
@@ -103,7 +104,7 @@ def stack(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     socket_allow_hosts(["127.0.0.1"])
     queues = {
         name: aws.sqs.create_queue(QueueName=name)["QueueUrl"]
-        for name in ("dispatch", "persist", "deliver")
+        for name in ("dispatch", "persist", "deliver", "intake", "rejected")
     }
     aws.events.create_event_bus(Name="bus")
     whsec = "whsec_" + base64.b64encode(WEBHOOK_KEY).decode()
@@ -134,6 +135,8 @@ def stack(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
             "local_callbacks": "true",
             "dedicated_account": "true",
             **{f"{name}_queue": url for name, url in queues.items()},
+            "intake_dlq": queues["rejected"],
+            "tasks": "true",
         }
         for name, value in environment.items():
             monkeypatch.setenv(name.upper(), value)
@@ -145,7 +148,7 @@ def stack(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
 def _forget() -> None:
     """What a new process would not remember."""
     aws_.client.cache_clear()
-    for function in FUNCTIONS:
+    for function in (*FUNCTIONS, "tell_task"):
         getattr(wiring, function).cache_clear()
 
 
@@ -228,6 +231,21 @@ def test_a_file_is_uploaded_and_named_in_an_input(stack: Stack) -> None:
     assert status == 201
     ((_, sent),) = stack.sent("/v1/predictions")
     assert f"/acme/files/{file['id']}?" in json.loads(sent)["input"]["image"]
+
+
+def test_requests_by_event_are_taken_and_refused(stack: Stack) -> None:
+    detail = {"model": SCHNELL, "input": {"prompt": "x"}, "taskToken": "t" * 700}
+    good, bad = ({"tenant": "acme", "id": "1", "detail": each} for each in (detail, {}))
+    answer = stack.call("intake", events.sqs(good, good, bad))
+    assert answer == {"batchItemFailures": []}
+    assert len(stack.sent("/v1/predictions")) == 1
+    assert stack.messages("rejected") == [bad]
+    _, listed = stack.request("read", "GET", "/v1/predictions")
+    (made,) = listed["results"]
+    assert stack.item(made["id"])["task_token"] == {"S": "t" * 700}
+    # Nobody waits: a heartbeat that is not taken holds nothing up.
+    message = {"prediction": made["id"], "event": "task"}
+    assert stack.call("deliver", events.sqs(message)) == {"batchItemFailures": []}
 
 
 def test_dispatch_is_wired(stack: Stack) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from darkroom.adapters.http import NETWORK_ERRORS, Client, Guard, public
+from darkroom.adapters.http import NETWORK_ERRORS, Client, Guard, header, public
 from darkroom.domain.errors import DownloadFailed
 from darkroom.domain.prediction import Code
 from darkroom.ports import CallbackAnswer
@@ -17,9 +17,8 @@ from darkroom.ports import CallbackAnswer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import httpx
+    import httpcore
 
-CHUNK = 256 * 1024
 CALLBACK_BUDGET_S = 15.0
 
 
@@ -27,7 +26,7 @@ CALLBACK_BUDGET_S = 15.0
 class HttpDownload:
     """One open response: its raw bytes, never decoded."""
 
-    response: httpx.Response
+    response: httpcore.Response
     most: int
     length: int | None
 
@@ -35,7 +34,7 @@ class HttpDownload:
         """Raises DownloadFailed when they stop short, pass the cap, or take too long."""
         size = 0
         try:
-            for chunk in self.response.iter_raw(CHUNK):
+            for chunk in self.response.iter_stream():
                 size += len(chunk)
                 if size > self.most:
                     raise too_large(self.most)
@@ -60,25 +59,21 @@ class OutputFetcher:
         if not allowed(url, self.hosts):
             raise DownloadFailed("the output is on a host that is not allowed", Code.OUTPUT_REFUSED)
         self.client.begin(self.budget_s)
-        try:
-            request = self.client.http.build_request("GET", url)
-            response = self.client.http.send(request, stream=True)
-        except NETWORK_ERRORS as error:
-            raise DownloadFailed(f"no answer: {type(error).__name__}") from None
-        try:
+        with ExitStack() as opened:
+            try:
+                response = opened.enter_context(self.client.exchange("GET", url))
+            except NETWORK_ERRORS as error:
+                raise DownloadFailed(f"no answer: {type(error).__name__}") from None
             yield HttpDownload(response, self.most, self._length(response))
-        finally:
-            response.close()
 
-    def _length(self, response: httpx.Response) -> int | None:
-        if response.status_code != 200:
-            raise DownloadFailed(f"status {response.status_code}")
-        if response.headers.get("content-encoding", "identity") != "identity":
+    def _length(self, response: httpcore.Response) -> int | None:
+        if response.status != 200:
+            raise DownloadFailed(f"status {response.status}")
+        if (header(response, "content-encoding") or "identity") != "identity":
             raise DownloadFailed("the output is compressed on the way")
-        length = response.headers.get("content-length")
+        length = header(response, "content-length")
         if length is None:
-            chunked = response.headers.get("transfer-encoding", "").lower() == "chunked"
-            if not chunked:
+            if (header(response, "transfer-encoding") or "").lower() != "chunked":
                 raise DownloadFailed("the output's length is not announced")
             return None
         if int(length) > self.most:
@@ -140,13 +135,11 @@ class Callbacks:
             raise DownloadFailed("the callback's URL is not https")
         self.client.begin(CALLBACK_BUDGET_S)
         try:
-            request = self.client.http.build_request("POST", url, headers=headers, content=body)
-            response = self.client.http.send(request, stream=True)
+            with self.client.exchange("POST", url, headers, body) as response:
+                wait = _retry_after_s(header(response, "retry-after") or "")
         except NETWORK_ERRORS as error:
             raise DownloadFailed(f"no answer: {type(error).__name__}") from None
-        response.close()
-        wait = _retry_after_s(response.headers.get("retry-after", ""))
-        return CallbackAnswer(response.status_code, wait)
+        return CallbackAnswer(response.status, wait)
 
 
 def _retry_after_s(text: str) -> float | None:

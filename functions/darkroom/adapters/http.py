@@ -1,7 +1,6 @@
 """The one HTTP client: guarded addresses, a wall-clock cap, nothing followed, nothing decoded.
 
-httpx's own time-outs are per read, it takes proxies from the environment, and it decodes what a
-server calls compressed: each of these is closed here, below httpx, in httpcore's network backend.
+httpcore's own time-outs are per read: its network backend is where the cap and the guard sit.
 """
 
 from __future__ import annotations
@@ -9,14 +8,16 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import httpcore
-import httpx
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from httpcore._backends.base import SOCKET_OPTION
 
 Guard = Callable[[str, str, int], bool]
@@ -67,7 +68,7 @@ class _Stream(httpcore.NetworkStream):
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         for start in range(0, len(buffer), _PIECE):
             left = self._client.left(timeout)
-            self._client.wrote = True
+            self._client.writing()
             self._stream.write(buffer[start : start + _PIECE], left)
 
     def close(self) -> None:
@@ -127,71 +128,12 @@ class _Backend(httpcore.NetworkBackend):
         return addresses
 
 
-_UNREAD = {b"location", b"set-cookie"}
-"""Taken off every answer. httpx parses a `Location` that it does not follow, and raises over some;
-a cookie of one client's server must not be sent to another's."""
-
-
-class _Transport(httpx.BaseTransport):
-    def __init__(self, client: Client) -> None:
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=client.ssl_context,
-            network_backend=_Backend(client),
-            max_connections=10,
-            # A frozen function's idle connection is dead when it wakes: keep none for long.
-            keepalive_expiry=5.0,
-            retries=0,
-        )
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        assert isinstance(request.stream, httpx.SyncByteStream)  # noqa: S101 - httpx's own promise
-        answer = self._pool.handle_request(
-            httpcore.Request(
-                method=request.method,
-                url=httpcore.URL(
-                    scheme=request.url.raw_scheme,
-                    host=request.url.raw_host,
-                    port=request.url.port,
-                    target=request.url.raw_path,
-                ),
-                headers=request.headers.raw,
-                content=request.stream,
-                extensions=request.extensions,
-            )
-        )
-        assert isinstance(answer.stream, Iterable)  # noqa: S101 - the pool is a synchronous one
-        return httpx.Response(
-            status_code=answer.status,
-            headers=[
-                (name, value) for name, value in answer.headers if name.lower() not in _UNREAD
-            ],
-            stream=_Body(answer.stream),
-            extensions=answer.extensions,
-        )
-
-    def close(self) -> None:
-        self._pool.close()
-
-
-class _Body(httpx.SyncByteStream):
-    def __init__(self, stream: Iterable[bytes]) -> None:
-        self._stream = stream
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._stream
-
-    def close(self) -> None:
-        if hasattr(self._stream, "close"):
-            self._stream.close()
-
-
 NETWORK_ERRORS = (
     httpcore.NetworkError,
     httpcore.ProtocolError,
     httpcore.TimeoutException,
     httpcore.UnsupportedProtocol,
-    # A URL that is none, or whose host is no name.
-    httpx.InvalidURL,
+    # A host that is no name.
     UnicodeError,
     ssl.SSLError,
     OSError,
@@ -199,31 +141,75 @@ NETWORK_ERRORS = (
 """Everything that an exchange may raise. `wrote` tells whether a byte of the request had left."""
 
 
+class _Exchange(threading.local):
+    ends = 0.0
+    wrote = False
+
+
+_HEADERS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "darkroom/0.1"}
+
+
+def header(response: httpcore.Response, name: str) -> str | None:
+    """A header of the answer, several of one name joined; None where it is absent."""
+    wanted = name.encode()
+    values = [value for each, value in response.headers if each.lower() == wanted]
+    return b", ".join(values).decode("latin-1") if values else None
+
+
 class Client:
-    """One exchange at a time: its budget is the client's state."""
+    """One exchange at a time in each thread: its budget is the thread's own."""
 
     def __init__(self, guard: Guard | None = None) -> None:
         self.guard = guard
         self.ssl_context = ssl.create_default_context()
-        self.wrote = False
-        self._ends = 0.0
-        self.http = httpx.Client(
-            transport=_Transport(self),
-            trust_env=False,
-            follow_redirects=False,
-            # The budget alone ends an exchange: see `left`.
-            timeout=None,  # noqa: S113
-            headers={"accept-encoding": "identity", "user-agent": "darkroom/0.1"},
+        self._exchange = _Exchange()
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=self.ssl_context,
+            network_backend=_Backend(self),
+            max_connections=10,
+            # A frozen function's idle connection is dead when it wakes: keep none for long.
+            keepalive_expiry=5.0,
+            retries=0,
         )
+
+    def close(self) -> None:
+        """Close what is kept open; a function never does."""
+        self._pool.close()
+
+    def exchange(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        content: bytes = b"",
+    ) -> AbstractContextManager[httpcore.Response]:
+        """Send it when it is entered: the answer, its body unread. Raises NETWORK_ERRORS."""
+        try:
+            to = httpcore.URL(url)
+        except (TypeError, ValueError) as error:
+            raise httpcore.UnsupportedProtocol("not a URL") from error
+        if not to.host:
+            raise httpcore.UnsupportedProtocol("a URL without a host")
+        sent = list({**_HEADERS, **(headers or {})}.items())
+        return self._pool.stream(method, to, headers=sent, content=content or None)
 
     def begin(self, budget_s: float) -> None:
         """Start the clock of the next exchange: connecting, TLS, all writes and all reads."""
-        self._ends = time.monotonic() + budget_s
-        self.wrote = False
+        self._exchange.ends = time.monotonic() + budget_s
+        self._exchange.wrote = False
+
+    @property
+    def wrote(self) -> bool:
+        """Whether a byte of the exchange's request may have left."""
+        return self._exchange.wrote
+
+    def writing(self) -> None:
+        """Say that a byte of the request is about to leave."""
+        self._exchange.wrote = True
 
     def left(self, timeout: float | None) -> float:
         """What is left for the next call on the socket. Raises Deadline when it is nothing."""
-        left = self._ends - time.monotonic()
+        left = self._exchange.ends - time.monotonic()
         if left <= 0:
             raise Deadline("the exchange took too long")
         return left if timeout is None else min(left, timeout)

@@ -6,12 +6,18 @@ answered is kept as JSON text: DynamoDB refuses floats through boto3, and number
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Any
+from dataclasses import MISSING, fields
+from typing import TYPE_CHECKING, Any
 
-from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, State
+from darkroom.domain.lifecycle import may_cause
+from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, Price, State
+
+if TYPE_CHECKING:
+    from dataclasses import Field
 
 DUE_SHARDS = 16
+RELAY = "relay"
+"""The attribute that lets a change through to the relay: the stream's mapping filters by it."""
 
 
 def attribute(value: Any) -> dict[str, Any]:
@@ -62,17 +68,31 @@ def shard(id_: str) -> int:
 
 
 def prediction_item(record: Prediction) -> dict[str, Any]:
-    """The whole record; `due_shard` goes with `due_at`, so that the index is sparse."""
-    values = {f.name: getattr(record, f.name) for f in fields(Prediction)}
+    """The whole record; `due_shard` goes with `due_at`, so that the index is sparse.
+
+    What is at its default is left out: each started kilobyte of a write is paid for.
+    """
+    values = _parts(record)
+    values |= {"revision": record.revision, "state": record.state}
     values["create"] = _parts(record.create)
-    values["files"] = [_parts(file) for file in record.files]
+    if record.files:
+        values["files"] = [_parts(file) for file in record.files]
+    if record.price:
+        values["price"] = _parts(record.price)
     if record.due_at is not None:
         values["due_shard"] = shard(record.id)
+    values[RELAY] = may_cause(record)
     return to_item(values)
 
 
-def _parts(value: Create | File) -> dict[str, Any]:
-    return {f.name: getattr(value, f.name) for f in fields(value)}
+def _parts(value: Prediction | Create | File | Price) -> dict[str, Any]:
+    """The fields that are not at their default."""
+    named = ((f, getattr(value, f.name)) for f in fields(value))
+    return {f.name: held for f, held in named if held != _default(f)}
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 _KNOWN = frozenset(f.name for f in fields(Prediction))
@@ -85,9 +105,11 @@ def read_prediction(item: dict[str, Any]) -> Prediction:
     values["create"] = Create(**{**create, "state": CreateState(create["state"])})
     values["files"] = tuple(File(**file) for file in values.get("files", []))
     values["state"] = State(values["state"])
+    if "price" in values:
+        values["price"] = Price(**values["price"])
     if "code" in values:
         values["code"] = Code(values["code"])
-    for name in ("webhook_events", "extra_provider_ids"):
-        values[name] = tuple(values.get(name, ()))
+    for name in values.keys() & {"webhook_events", "extra_provider_ids"}:
+        values[name] = tuple(values[name])
     values.setdefault("version", None)
     return Prediction(**values)

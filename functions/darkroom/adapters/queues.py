@@ -15,7 +15,7 @@ class EventNotTaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SqsQueue:
-    """Queue: messages are small JSON objects of strings."""
+    """Queue and Redelivery: messages are small JSON objects of strings."""
 
     client: Any
     url: str
@@ -25,6 +25,27 @@ class SqsQueue:
             QueueUrl=self.url,
             MessageBody=json.dumps(message, separators=(",", ":")),
             DelaySeconds=min(delay_s, LONGEST_DELAY_S),
+        )
+
+    def put_off(self, receipt: str, seconds: int) -> None:
+        self.client.change_message_visibility(
+            QueueUrl=self.url, ReceiptHandle=receipt, VisibilityTimeout=seconds
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SqsDeadLetters:
+    """DeadLetters: the reason is a message attribute."""
+
+    client: Any
+    url: str
+
+    def park(self, body: str, reason: str) -> None:
+        # SQS refuses most control characters in an attribute.
+        plain = "".join(c if c.isprintable() else " " for c in reason)
+        attribute = {"DataType": "String", "StringValue": plain or "unknown"}
+        self.client.send_message(
+            QueueUrl=self.url, MessageBody=body, MessageAttributes={"reason": attribute}
         )
 
 

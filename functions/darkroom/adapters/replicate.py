@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from darkroom.adapters.http import NETWORK_ERRORS, Client
+from darkroom.adapters.http import NETWORK_ERRORS, Client, header
 from darkroom.domain import strict_json
 from darkroom.domain.errors import ProviderUnavailable, Unavailable
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
@@ -134,22 +134,18 @@ class Replicate:
         headers: dict[str, str] | None = None,
     ) -> tuple[int, Any, str | None]:
         sent = {"authorization": f"Bearer {self.secrets.replicate_token()}", **(headers or {})}
-        content = None
+        content = b""
         if body is not None:
             sent["content-type"] = "application/json"
             content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         self.client.begin(budget_s)
-        request = self.client.http.build_request(method, url, headers=sent, content=content)
-        response = self.client.http.send(request, stream=True)
-        try:
+        with self.client.exchange(method, url, sent, content) as response:
             raw = bytearray()
-            for chunk in response.iter_raw():
+            for chunk in response.iter_stream():
                 raw += chunk
                 if len(raw) > LARGEST_ANSWER:
-                    return response.status_code, None, None
-        finally:
-            response.close()
-        return response.status_code, _json(bytes(raw)), response.headers.get("retry-after")
+                    return response.status, None, None
+        return response.status, _json(bytes(raw)), header(response, "retry-after")
 
 
 def _json(raw: bytes) -> Any:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 PART = 8 * 1024 * 1024
 """Bytes per part of a multipart upload: S3's least is 5 MiB."""
+_CHECKSUM = "CRC32"
+"""Proves each part's way to S3. Over the whole, SHA-256 is ours: S3 makes none of a multipart."""
 URL_LIFE_S = 3600
 PROVIDER_URL_LIFE_S = 7200
 """The provider may fetch an input late: after a queue, or a cold start."""
@@ -30,17 +34,14 @@ class S3Outputs:
 
     def write_once(self, key: str, content_type: str, chunks: Iterator[bytes]) -> StoredObject:
         whole = hashlib.sha256()
-        buffer = bytearray()
-        for chunk in chunks:
-            whole.update(chunk)
-            buffer += chunk
-            if len(buffer) >= PART:
-                return self._multipart(key, content_type, buffer, chunks, whole)
+        body = _part(chunks, whole)
+        if len(body) >= PART:
+            return self._multipart(key, content_type, body, chunks, whole)
         common = {"Bucket": self.bucket, "Key": key, "ContentType": content_type}
         try:
             self.client.put_object(
                 **common,
-                Body=bytes(buffer),
+                Body=body,
                 IfNoneMatch="*",
                 ChecksumSHA256=base64.b64encode(whole.digest()).decode(),
                 Metadata={"sha256": whole.hexdigest()},
@@ -48,22 +49,37 @@ class S3Outputs:
             )
         except ClientError as error:
             return self._existing(key, error)
-        return StoredObject(len(buffer), whole.hexdigest())
+        return StoredObject(len(body), whole.hexdigest())
+
+    def copy(self, source: str, key: str) -> str | None:
+        # Within S3; type and disposition go with the object. No If-None-Match: the key holds a new
+        # record's id, and the runtime's own boto3 may be too old to send one with a copy.
+        copied = self.client.copy_object(
+            Bucket=self.bucket,
+            Key=key,
+            CopySource={"Bucket": self.bucket, "Key": source},
+            ChecksumAlgorithm="SHA256",
+        )
+        checksum = copied["CopyObjectResult"].get("ChecksumSHA256")
+        return base64.b64decode(checksum).hex() if checksum else None
 
     def _multipart(
-        self, key: str, content_type: str, buffer: bytearray, chunks: Iterator[bytes], whole: Any
+        self, key: str, content_type: str, first: bytes, chunks: Iterator[bytes], whole: Any
     ) -> StoredObject:
-        """Parts of 8 MiB; nothing is visible until the last call, which never overwrites."""
+        """Parts of 8 MiB or a little more; nothing is visible before the last call.
+
+        That call never overwrites.
+        """
         where = {"Bucket": self.bucket, "Key": key}
         upload = self.client.create_multipart_upload(
             **where,
             ContentType=content_type,
             ContentDisposition="attachment",
-            ChecksumAlgorithm="SHA256",
+            ChecksumAlgorithm=_CHECKSUM,
         )
         where["UploadId"] = upload["UploadId"]
         try:
-            parts, size = self._parts(where, buffer, chunks, whole)
+            parts, size = self._parts(where, first, chunks, whole)
             self.client.complete_multipart_upload(
                 **where, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
             )
@@ -76,32 +92,23 @@ class S3Outputs:
         return StoredObject(size, whole.hexdigest())
 
     def _parts(
-        self, where: dict[str, Any], buffer: bytearray, chunks: Iterator[bytes], whole: Any
+        self, where: dict[str, Any], first: bytes, chunks: Iterator[bytes], whole: Any
     ) -> tuple[list[dict[str, Any]], int]:
+        """One part is on its way while the next is read: no more than two are in memory."""
+        upload = partial(self.client.upload_part, **where, ChecksumAlgorithm=_CHECKSUM)
+        kept = ("ETag", f"Checksum{_CHECKSUM}")
         parts: list[dict[str, Any]] = []
         size = 0
-
-        def send(body: bytes) -> None:
-            number = len(parts) + 1
-            checksum = base64.b64encode(hashlib.sha256(body).digest()).decode()
-            sent = self.client.upload_part(
-                **where, PartNumber=number, Body=body, ChecksumSHA256=checksum
-            )
-            parts.append({"PartNumber": number, "ETag": sent["ETag"], "ChecksumSHA256": checksum})
-
-        while True:
-            while len(buffer) >= PART:
-                send(bytes(buffer[:PART]))
-                del buffer[:PART]
-                size += PART
-            chunk = next(chunks, None)
-            if chunk is None:
-                break
-            whole.update(chunk)
-            buffer += chunk
-        if buffer:
-            send(bytes(buffer))
-        return parts, size + len(buffer)
+        body = first
+        with ThreadPoolExecutor(1) as sender:
+            while body:
+                number = len(parts) + 1
+                sending = sender.submit(upload, PartNumber=number, Body=body)
+                size += len(body)
+                body = _part(chunks, whole)
+                answer = sending.result()
+                parts.append({"PartNumber": number, **{n: answer[n] for n in kept if n in answer}})
+        return parts, size
 
     def _existing(self, key: str, error: ClientError) -> StoredObject:
         """An earlier try has stored the object: what is stored is the truth, not what we read."""
@@ -116,6 +123,19 @@ class S3Outputs:
         return StoredObject(size, whole.hexdigest())
 
 
+def _part(chunks: Iterator[bytes], whole: Any) -> bytes:
+    """The next chunks, until they are a part or at their end; all of it goes into the hash."""
+    held: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        whole.update(chunk)
+        held.append(chunk)
+        size += len(chunk)
+        if size >= PART:
+            break
+    return b"".join(held)
+
+
 @dataclass(frozen=True, slots=True)
 class S3Uploads:
     """UploadStore: files that clients sent us."""
@@ -125,7 +145,12 @@ class S3Uploads:
 
     def put(self, key: str, content_type: str, data: bytes, metadata: dict[str, str]) -> None:
         self.client.put_object(
-            Bucket=self.bucket, Key=key, Body=data, ContentType=content_type, Metadata=metadata
+            Bucket=self.bucket,
+            Key=key,
+            Body=data,
+            ContentType=content_type,
+            Metadata=metadata,
+            ContentDisposition="attachment",
         )
 
     def head(self, key: str) -> dict[str, Any] | None:
@@ -166,6 +191,8 @@ class S3Forms:
     ) -> Form:
         fields = {
             "Content-Type": content_type,
+            # A client's bytes under a client's type: never a page on the bucket's host.
+            "Content-Disposition": "attachment",
             **{f"x-amz-meta-{name}": value for name, value in metadata.items()},
         }
         made = self.client.generate_presigned_post(

@@ -1,4 +1,4 @@
-"""Secrets Manager behind the Secrets port, read through Powertools' cache."""
+"""Secrets Manager behind the Secrets port, with a cache."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from darkroom.domain import signature
 from darkroom.domain.errors import Unavailable
@@ -22,14 +22,15 @@ SHORTEST_KEY = 32
 class ManagedSecrets:
     """Secrets. Only those whose names were given can be read; fails closed where one is unset."""
 
-    provider: Any
-    """A Powertools SecretsProvider."""
+    client: Any
     token_name: str = ""
     webhook_name: str = ""
     link_name: str = ""
     callback_name: str = ""
     cdn_name: str = ""
     _refreshed_at: float = field(default=-REFRESH_S, init=False)
+    _cached: dict[str, tuple[float, str]] = field(default_factory=dict, init=False)
+    """By name: when it was read, and the value."""
 
     def replicate_token(self) -> str:
         token = self._read(self.token_name).strip()
@@ -38,7 +39,11 @@ class ManagedSecrets:
         return token
 
     def webhook_keys(self, *, refresh: bool = False) -> tuple[bytes, ...]:
-        """The secret is `{"current": "whsec_…", "previous": "whsec_…"}`, the latter optional."""
+        """The secret is `{"current": "whsec_…", "previous": "whsec_…"}`, the latter optional.
+
+        With `previous_until`, in milliseconds since the epoch, the previous one counts until then:
+        so it is with the other pairs too.
+        """
         now = time.monotonic()
         force = refresh and now - self._refreshed_at >= REFRESH_S
         if force:
@@ -55,11 +60,14 @@ class ManagedSecrets:
             raise Unavailable("The link key is not set.")
         return keys
 
-    def callback_key(self) -> bytes:
-        key = self._read(self.callback_name).encode()
-        if len(key) < SHORTEST_KEY:
+    def callback_keys(self) -> tuple[bytes, ...]:
+        """One text of 32 characters or more, or, once rotated, a pair of those."""
+        text = self._read(self.callback_name)
+        pair = _pair(text) if text.startswith("{") else [text]
+        keys = tuple(text.encode() for text in pair)
+        if not keys or min(map(len, keys)) < SHORTEST_KEY:
             raise Unavailable("The callback key is not set.")
-        return key
+        return keys
 
     def cdn_key(self) -> tuple[str, str]:
         """CloudFront's id of the signing key, and its private half in PEM. Raises Unavailable.
@@ -76,13 +84,19 @@ class ManagedSecrets:
         return found
 
     def _read(self, name: str, *, force: bool = False) -> str:
+        now = time.monotonic()
+        if name in self._cached and not force:
+            read_at, value = self._cached[name]
+            if now - read_at < CACHED_S:
+                return value
         try:
-            value = self.provider.get(name, max_age=CACHED_S, force_fetch=force)
-        except GetParameterError:
+            found = self.client.get_secret_value(SecretId=name).get("SecretString")
+        except (ClientError, BotoCoreError):
             raise Unavailable("A secret cannot be read.") from None
-        if not isinstance(value, str):
+        if not isinstance(found, str):
             raise Unavailable("A secret is not text.")
-        return value
+        self._cached[name] = now, found
+        return found
 
 
 def _pair(text: str) -> list[str]:
@@ -92,5 +106,8 @@ def _pair(text: str) -> list[str]:
         return []
     if not isinstance(values, dict):
         return []
-    pair = (values.get("current"), values.get("previous"))
-    return [value for value in pair if isinstance(value, str) and value]
+    current, previous = values.get("current"), values.get("previous")
+    until = values.get("previous_until")
+    if isinstance(until, int) and time.time() * 1000 >= until:
+        previous = None
+    return [value for value in (current, previous) if isinstance(value, str) and value]

@@ -89,9 +89,13 @@ def answer(status: int, body: object, headers: dict[str, str] | None = None) -> 
     }
 
 
-def page(here: str, results: list[dict[str, Any]], cursor: str | None) -> dict[str, Any]:
+def page(
+    here: str, results: list[dict[str, Any]], cursor: str | None, limit: str | None = None
+) -> dict[str, Any]:
     """A page of Replicate's. `here` is the list's own URL: clients follow `next` as it stands."""
     following = f"{here}?cursor={quote(cursor, safe='')}" if cursor else None
+    if following and limit:
+        following += f"&limit={limit}"
     return {"next": following, "previous": None, "results": results}
 
 
@@ -99,6 +103,7 @@ _STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.BadRequest: (400, "Bad request"),
     errors.NotAuthenticated: (401, "Unauthenticated"),
     errors.WebhookRefused: (401, "Unauthenticated"),
+    errors.PaymentRequired: (402, "Insufficient credit"),
     errors.OutOfScope: (403, "Forbidden"),
     errors.NotFound: (404, "Not found"),
     errors.NotServed: (404, "Not served by Darkroom"),

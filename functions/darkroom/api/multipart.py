@@ -23,7 +23,8 @@ class Part:
 def file_part(content_type: str | None, body: bytes) -> Part:
     """The part named `content`. Raises UnsupportedMedia or BadRequest."""
     header = Message()
-    header["content-type"] = content_type or ""
+    # email raises over a lone surrogate; a boundary is ASCII anyhow.
+    header["content-type"] = content_type if content_type and content_type.isascii() else ""
     boundary = header.get_boundary()
     if header.get_content_type() != "multipart/form-data" or not boundary:
         raise UnsupportedMedia("Send the file as multipart/form-data, in the field `content`.")

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import models_json_schema
 
-from darkroom.api import schemas
-from darkroom.api.requests import LONGEST_KEY, CreateBody, UploadBody
+from darkroom.api import bodies, schemas
 from darkroom.api.routes import MODEL, ROUTES
 
 if TYPE_CHECKING:
@@ -43,13 +42,15 @@ class Operation:
     problems: tuple[int, ...] = ()
     body: str | None = None
     cursor: bool = False
+    limit: bool = False
+    days: bool = False
     creates: bool = False
 
 
 _CREATES: dict[str, Any] = {
     "status": 201,
     "answer": schemas.CreatedPrediction,
-    "problems": (400, 413, 415, 422, 503),
+    "problems": (400, 402, 413, 415, 422, 503),
     "creates": True,
 }
 
@@ -73,6 +74,7 @@ OPERATIONS: dict[str, Operation] = {
         schemas.Page[schemas.Prediction],
         (400,),
         cursor=True,
+        limit=True,
     ),
     "GET /v1/predictions/{id}": Operation(
         "predictions.get", "One prediction", 200, schemas.Prediction, (404,)
@@ -118,6 +120,9 @@ OPERATIONS: dict[str, Operation] = {
         "models.versions.get", "One version", 200, schemas.ModelVersion, (404,)
     ),
     "GET /v1/account": Operation("account.get", "Whose token this is", 200, schemas.Account),
+    "GET /v1/usage": Operation(
+        "usage.get", "Predictions and cost by day and model", 200, schemas.Usage, (400,), days=True
+    ),
     "GET /v1/webhooks/default/secret": Operation(
         "webhooks.default.secret.get",
         "The secret that callbacks are verified with",
@@ -175,8 +180,14 @@ _CREATE_HEADERS: dict[str, dict[str, Any]] = {
     },
     "Idempotency-Key": {
         "type": "string",
-        "pattern": f"^[!-~]{{1,{LONGEST_KEY}}}$",
+        "pattern": f"^[!-~]{{1,{bodies.LONGEST_KEY}}}$",
         "description": "A repeated request with the same key answers with the first prediction",
+    },
+    "Darkroom-Cache": {
+        "type": "string",
+        "enum": ["reuse", "bypass"],
+        "description": "An equal request with a seed gets the stored result; `reuse` asks for it "
+        "without a seed too, `bypass` always makes anew",
     },
 }
 
@@ -230,6 +241,13 @@ def _parameters(path: str, operation: Operation) -> Iterator[dict[str, Any]]:
     if operation.cursor:
         cursor = {"type": "string", "description": "From `next` of the page before"}
         yield {"name": "cursor", "in": "query", "schema": cursor}
+    if operation.days:
+        for name, what in (("from", "First day, 30 days ago"), ("to", "Last day, today")):
+            day = {"type": "string", "format": "date", "description": f"{what} by default (UTC)"}
+            yield {"name": name, "in": "query", "schema": day}
+    if operation.limit:
+        limit = {"type": "integer", "minimum": 1, "maximum": 100, "default": 100}
+        yield {"name": "limit", "in": "query", "schema": limit}
     if operation.creates:
         for name, schema in _CREATE_HEADERS.items():
             yield {"name": name, "in": "header", "schema": schema}
@@ -269,17 +287,15 @@ def _schemas() -> dict[str, Any]:
     models: list[type[BaseModel]] = sorted([*answers, schemas.Problem], key=_name)
     _, found = models_json_schema([(model, "serialization") for model in models])
     made: dict[str, Any] = _renamed(found["$defs"])
-    with_version, without = CreateBody.model_json_schema(), CreateBody.model_json_schema()
-    with_version["required"] = ["version", "input"]
-    with_version["properties"]["version"] = {
-        "type": "string",
-        "maxLength": 300,
-        "description": "owner/name, owner/name:version, a version, or an alias of the deployment",
+    fields = dict(bodies.CREATE["properties"])
+    version = {**fields.pop("version"), "type": "string"}
+    made["NewPrediction"] = {
+        **bodies.CREATE,
+        "required": ["version", "input"],
+        "properties": {"version": version, **fields},
     }
-    del without["properties"]["version"]
-    made["NewPrediction"] = {**with_version, "title": "NewPrediction"}
-    made["NewModelPrediction"] = {**without, "title": "NewModelPrediction"}
-    made["NewUpload"] = {**UploadBody.model_json_schema(), "title": "NewUpload"}
+    made["NewModelPrediction"] = {**bodies.CREATE, "properties": fields}
+    made["NewUpload"] = bodies.UPLOAD
     return dict(sorted(made.items()))
 
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
+from darkroom.api import bodies
+from darkroom.api.bodies import LONGEST_KEY
 from darkroom.domain import strict_json
 from darkroom.domain.callbacks import EVENTS
 from darkroom.domain.errors import BadRequest, InvalidInput, UnsupportedMedia
-from darkroom.domain.model import InvalidField
+from darkroom.domain.model import InvalidField, additional, invalid, validate_body
 from darkroom.services.create import SHORTEST_CANCEL_AFTER_S
-from darkroom.services.submit import NewPrediction, invalid
+from darkroom.services.submit import NewPrediction
 
 if TYPE_CHECKING:
     from darkroom.api.http import Request
 
-LONGEST_URL = 2048
-LONGEST_KEY = 255
 SHORTEST_TOKEN = 20
 """Below this a token would be found in a text by chance."""
 RETRY_WINDOW_S = 120
@@ -33,39 +32,13 @@ _CONTENT_TYPE = re.compile(r"application/json\s*(;\s*charset=\"?utf-8\"?\s*)?", 
 _CANCEL_AFTER = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
 
 
-class CreateBody(BaseModel):
-    """What a client may send. `webhook_completed` and `stream` are tolerated and dropped."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    version: str | None = Field(default=None, max_length=300)
-    input: dict[str, Any]
-    webhook: str | None = Field(default=None, max_length=LONGEST_URL)
-    webhook_events_filter: list[Literal["start", "output", "logs", "completed"]] | None = None
-    webhook_completed: Any = None
-    stream: Any = None
-
-
-class UploadBody(BaseModel):
-    """What a client says of a file that it will post to the bucket itself."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    filename: str | None = Field(default=None, max_length=300)
-    content_type: str = Field(default="application/octet-stream", max_length=100)
-
-
-def read_upload(request: Request) -> UploadBody:
-    """The body of POST /v1/uploads; without one, a file of any kind.
+def read_upload(request: Request) -> tuple[str | None, str]:
+    """File name and content type of POST /v1/uploads; without a body, a file of any kind.
 
     Raises UnsupportedMedia, BadRequest or InvalidInput.
     """
-    if not request.body:
-        return UploadBody()
-    try:
-        return UploadBody.model_validate(_json_body(request))
-    except ValidationError as error:
-        _refuse([_invalid_field(e["type"], e["loc"], e.get("ctx")) for e in error.errors()])
+    body = _checked(bodies.UPLOAD, _json_body(request)) if request.body else {}
+    return body.get("filename"), body.get("content_type", "application/octet-stream")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +46,8 @@ class ReadCreate:
     """Reads a create request. `local_callbacks` lets a callback go to this machine."""
 
     local_callbacks: bool = False
+    tasks: bool = False
+    """Events may name a Step Functions task that waits."""
 
     def __call__(self, request: Request, tenant: str, dedupe_window_s: int = 0) -> NewPrediction:
         """The request as a NewPrediction. The window is that of the caller's API key.
@@ -83,22 +58,54 @@ class ReadCreate:
         _refuse_own_token(request)
         body = _json_body(request)
         reference = _reference(request, body)
-        try:
-            create = CreateBody.model_validate(body)
-        except ValidationError as error:
-            _refuse([_invalid_field(e["type"], e["loc"], e.get("ctx")) for e in error.errors()])
-        events = create.webhook_events_filter
+        _checked(bodies.CREATE, body)
+        events = body.get("webhook_events_filter")
         return NewPrediction(
             tenant=tenant,
-            reference=reference or create.version or "",
-            input=create.input,
-            webhook=_callback_url(create.webhook, local=self.local_callbacks),
+            reference=reference or body.get("version") or "",
+            input=body["input"],
+            webhook=_callback_url(body.get("webhook"), local=self.local_callbacks),
             webhook_events=EVENTS if events is None else tuple(dict.fromkeys(events)),
             cancel_after_s=_cancel_after(request.header("cancel-after")),
             received_at=request.received_at,
             idempotency_key=_idempotency_key(request.header("idempotency-key")),
             replay_window_s=max(dedupe_window_s, _retry_window_s(request)),
+            cache=_cache(request.header("darkroom-cache")),
         )
+
+    def event(self, detail: object, tenant: str, event_id: str) -> NewPrediction:
+        """The detail of a `Prediction Requested` event as a NewPrediction.
+
+        Raises BadRequest or InvalidInput, as for a request.
+        """
+        body = _checked(bodies.REQUESTED, detail)
+        model, version, token = body.get("model"), body.get("version"), body.get("taskToken")
+        if (model is None) == (version is None):
+            _refuse([InvalidField("required", "", "either model or version is required")])
+        if token and not self.tasks:
+            raise InvalidInput("This deployment answers no Step Functions task.")
+        events = body.get("webhook_events_filter")
+        return NewPrediction(
+            tenant=tenant,
+            reference=model or version or "",
+            input=body["input"],
+            webhook=_callback_url(body.get("webhook"), local=self.local_callbacks),
+            webhook_events=EVENTS if events is None else tuple(dict.fromkeys(events)),
+            cancel_after_s=_cancel_after(body.get("cancel_after")),
+            idempotency_key=f"event:{_event_key(body.get('id'), token, event_id)}",
+            task_token=token,
+        )
+
+
+def _event_key(id_: str | None, token: str | None, event_id: str) -> str:
+    """What repetitions of an event share. A task's token is one attempt of one task: whatever
+    brings it again, by an event of whatever id, is a repetition."""
+    named = _idempotency_key(id_)
+    if named is not None:
+        return named
+    if token is not None:
+        return hashlib.sha256(token.encode()).hexdigest()
+    return event_id
 
 
 def _refuse_own_token(request: Request) -> None:
@@ -124,6 +131,13 @@ def _idempotency_key(key: str | None) -> str | None:
     return key
 
 
+def _cache(text: str | None) -> Literal["reuse", "bypass"] | None:
+    match text:
+        case "reuse" | "bypass" | None:
+            return text
+    raise BadRequest("Darkroom-Cache is reuse or bypass.")
+
+
 def _retry_window_s(request: Request) -> int:
     """Replicate's Python client 2.x repeats a POST silently; this header is its only hint."""
     count = request.header("x-stainless-retry-count") or "0"
@@ -136,10 +150,10 @@ def _reference(request: Request, body: dict[str, Any]) -> str | None:
     owner, name = request.parameters.get("owner"), request.parameters.get("name")
     if owner and name:
         if "version" in body:
-            _refuse([_additional("version")])
+            _refuse([additional("version")])
         return f"{owner}/{name}"
     if "version" not in body:
-        _refuse([InvalidField("required", "", "version is required"), *_extras(body)])
+        _refuse(validate_body({**bodies.CREATE, "required": ["version"]}, body))
     return None
 
 
@@ -157,39 +171,11 @@ def _json_body(request: Request) -> dict[str, Any]:
     return body
 
 
-def _extras(body: dict[str, Any]) -> list[InvalidField]:
-    return [_additional(name) for name in body if name not in CreateBody.model_fields]
-
-
-def _additional(name: str) -> InvalidField:
-    shown = name if name.isascii() and name.isprintable() and len(name) <= 100 else "(unnamed)"
-    text = f"Additional property {shown} is not allowed"
-    return InvalidField("additional_property_not_allowed", "", text)
-
-
-_EXPECTED = {
-    "string_type": "string",
-    "dict_type": "object",
-    "list_type": "array",
-    "model_type": "object",
-}
-
-
-def _invalid_field(kind: str, where: tuple[int | str, ...], context: Any) -> InvalidField:
-    field = ".".join(str(part) for part in where)
-    if kind == "missing":
-        return InvalidField("required", "", f"{field} is required")
-    if kind == "extra_forbidden":
-        return _additional(field)
-    if kind == "literal_error":
-        options = '"start", "output", "logs", "completed"'
-        return InvalidField("enum", field, f"{field} must be one of the following: {options}")
-    if kind == "string_too_long":
-        most = (context or {}).get("max_length")
-        text = f"String length must be less than or equal to {most}"
-        return InvalidField("string_lte", field, text)
-    expected = _EXPECTED.get(kind, "another type")
-    return InvalidField("invalid_type", field, f"Invalid type. Expected: {expected}")
+def _checked(schema: dict[str, Any], body: object) -> dict[str, Any]:
+    problems = validate_body(schema, body)
+    if problems or not isinstance(body, dict):
+        _refuse(problems)
+    return body
 
 
 def _callback_url(url: str | None, *, local: bool) -> str | None:

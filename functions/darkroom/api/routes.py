@@ -25,6 +25,7 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
         f"GET {MODEL}/versions",
         f"GET {MODEL}/versions/{{id}}",
         "GET /v1/account",
+        "GET /v1/usage",
         "GET /v1/webhooks/default/secret",
     ),
     "Cancel": ("POST /v1/predictions/{id}/cancel",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Url = Annotated[str, Field(json_schema_extra={"format": "uri"})]
@@ -41,6 +41,8 @@ class PredictionDetails(BaseModel):
     code: str | None = Field(description="Why it did not succeed, for programs")
     provider_id: str | None = Field(description="Replicate's own id")
     attempts: int = Field(description="POSTs to Replicate, one but for those that were refused")
+    cost: float | None = Field(description="US dollars, once it is over; null: not known")
+    cached_from: str | None = Field(description="The prediction whose stored result this one got")
     files: list[OutputFile]
 
 
@@ -178,6 +180,27 @@ class Delivery(BaseModel):
     last_status: int | None
     last_error: str | None
     history: list[DeliveryAttempt] = Field(description="The last ten attempts, oldest first")
+
+
+class DayOfUsage(BaseModel):
+    """A model on a day: predictions that are over, by the UTC day on which they were created."""
+
+    day: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
+    model: str
+    predictions: int
+    cost: float = Field(description="US dollars")
+
+
+class Usage(BaseModel):
+    """What a tenant has run and spent."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    from_: str = Field(alias="from")
+    to: str
+    predictions: int
+    cost: float = Field(description="US dollars")
+    results: list[DayOfUsage]
 
 
 class Account(BaseModel):

@@ -3,6 +3,7 @@
 DarkroomError
 ├── BadRequest            400  not HTTP or JSON as we read them
 ├── NotAuthenticated      401  no API key, or not one of ours
+├── PaymentRequired       402  the tenant's monthly cap leaves no room
 ├── OutOfScope            403  the key may not do this
 ├── NotFound              404  unknown, or another tenant's
 ├── MethodNotAllowed      405
@@ -17,6 +18,7 @@ DarkroomError
 │   └── ProviderIdTaken        the provider's id already belongs to another record
 ├── AlreadyExists              an insert found its key taken
 ├── IdempotencyKeyUsed         the key has made a prediction before
+├── LimitReached               the tenant's month has no room for another prediction
 ├── ProviderUnavailable        the provider gave no usable answer to a read
 └── DownloadFailed             an output could not be copied; says whether to try again
 """
@@ -39,6 +41,10 @@ class BadRequest(DarkroomError):
 
 class NotAuthenticated(DarkroomError):
     """No API key was given, or it is not one of ours."""
+
+
+class PaymentRequired(DarkroomError):
+    """The tenant's monthly cap leaves no room for what the prediction may cost."""
 
 
 class OutOfScope(DarkroomError):
@@ -132,6 +138,15 @@ class IdempotencyKeyUsed(DarkroomError):
         super().__init__("the idempotency key was used before")
         self.prediction = prediction
         self.fingerprint = fingerprint
+
+
+class LimitReached(DarkroomError):
+    """The tenant's month has no room; `committed` and `in_flight` are what stands in it."""
+
+    def __init__(self, committed: int, in_flight: int) -> None:
+        super().__init__("the tenant's limit is reached")
+        self.committed = committed
+        self.in_flight = in_flight
 
 
 class ProviderUnavailable(DarkroomError):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from darkroom.domain.money import cost_of
 from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, State
 from darkroom.domain.snapshot import BadSnapshot, Snapshot, file_urls, milliseconds, read_snapshot
 from darkroom.domain.snapshot import rfc3339 as _rfc3339
@@ -148,7 +149,16 @@ def advance(record: Prediction, news: News, now: int, timings: Timings) -> Predi
     if changed is None:
         return None
     changed = replace(changed, revision=record.revision + 1, updated_at=now)
-    return replace(changed, due_at=due(changed, timings))
+    if changed.state.terminal and not record.state.terminal:
+        changed = replace(changed, cost=cost_of(changed))
+    return replace(changed, due_at=_due_soon(record.due_at, due(changed, timings), timings))
+
+
+def _due_soon(held: int | None, wanted: int | None, timings: Timings) -> int | None:
+    """The time held already, where it will do: to move a record within an index costs twice."""
+    if held is None or wanted is None:
+        return wanted
+    return held if abs(held - wanted) <= timings.due_slack_s * 1000 else wanted
 
 
 def _changed(record: Prediction, news: News, now: int, timings: Timings) -> Prediction | None:
@@ -573,7 +583,12 @@ class Deliver:
     event: str
 
 
-Effect = Persist | Dispatch | CancelUpstream | Publish | Deliver
+@dataclass(frozen=True, slots=True)
+class TellTask:
+    """Tell the Step Functions task how its prediction ended, or that it is still at work."""
+
+
+Effect = Persist | Dispatch | CancelUpstream | Publish | Deliver | TellTask
 
 
 def effects(old: Prediction | None, new: Prediction) -> list[Effect]:
@@ -591,6 +606,9 @@ def effects(old: Prediction | None, new: Prediction) -> list[Effect]:
             caused.append(Persist(new.next_store_at))
     caused += _cancels(old, new)
     caused += _announcements(old, new)
+    if new.task_token and (old is None or not old.state.terminal):
+        # Whatever is written while it runs, a sweep's claim too, is a sign of life.
+        caused.append(TellTask())
     return caused
 
 
@@ -628,6 +646,16 @@ def _announcements(old: Prediction | None, new: Prediction) -> list[Effect]:
         if new.webhook and "completed" in new.webhook_events:
             caused.append(Deliver("completed"))
     return caused
+
+
+def may_cause(record: Prediction) -> bool:
+    """False where no change that led to `record` has effects, or a mark to be set on it.
+
+    What is written of the record itself: so a stream's filter can tell, which sees no more.
+    """
+    if record.state.terminal:
+        return not record.effects_done
+    return bool(effects(None, record))
 
 
 # --- classify -------------------------------------------------------------------------------------

@@ -6,10 +6,11 @@ import json
 import math
 import re
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from darkroom.domain import strict_json
+from darkroom.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -50,8 +51,8 @@ class Model:
     output: Literal["array", "string"]
     typical_seconds: float
     price: dict[str, Any] | None = None
-    """`{"unit": "image" | "second" | "megapixel" | "prediction", "usd": number}`; None: unknown,
-    as for a model outside the catalogue."""
+    """`{"unit": "image" | "second" | "megapixel" | "prediction", "usd": number}`, for megapixels
+    also `most`, of one output; None: unknown, as for a model outside the catalogue."""
     description: str = ""
     price_note: str = ""
     known_versions: tuple[str, ...] = ()
@@ -107,6 +108,33 @@ def validate_input(schema: Mapping[str, Any], value: object) -> list[InvalidFiel
     if not isinstance(value, dict):
         return [_wrong_type("object", value, "")]
     return list(islice(_input_problems(schema, value), MAX_PROBLEMS))
+
+
+def validate_body(schema: Mapping[str, Any], body: object) -> list[InvalidField]:
+    """The same for a body of our own API: fields are named from its top, and no other name than
+    the schema's is allowed there."""
+    if not isinstance(body, dict):
+        return [InvalidField("invalid_type", "", _wrong_type("object", body, "").description)]
+    problems = chain(
+        _problems(schema, body, "", 0),
+        (additional(name) for name in body if name not in schema["properties"]),
+    )
+    return [
+        InvalidField(p.type, p.field.removeprefix("input").removeprefix("."), p.description)
+        for p in islice(problems, MAX_PROBLEMS)
+    ]
+
+
+def additional(name: str) -> InvalidField:
+    """A name that may not be there. What is no plain word is not repeated back."""
+    shown = name if name.isascii() and name.isprintable() and len(name) <= 100 else "(unnamed)"
+    text = f"Additional property {shown} is not allowed"
+    return InvalidField("additional_property_not_allowed", "", text)
+
+
+def invalid(fields: list[InvalidField]) -> InvalidInput:
+    """What is wrong with an input, in Replicate's form."""
+    return InvalidInput(problem_detail(fields), [(f.type, f.field, f.description) for f in fields])
 
 
 def problem_detail(fields: list[InvalidField]) -> str:
@@ -348,8 +376,11 @@ def _are_texts(values: Iterable[object]) -> bool:
 def _is_price(value: object) -> bool:
     price = _dict(value)
     usd = _number(price.get("usd"))
-    known = price.keys() == {"unit", "usd"} and price["unit"] in PRICE_UNITS
-    return known and usd is not None and usd >= 0
+    known = {"unit", "usd"} <= price.keys() <= {"unit", "usd", "most"}
+    if not known or price["unit"] not in PRICE_UNITS or usd is None or usd < 0:
+        return False
+    most = _number(price.get("most", 1))
+    return most is not None and most > 0 and ("most" not in price or price["unit"] == "megapixel")
 
 
 _REQUIRED = frozenset(

@@ -93,6 +93,18 @@ class File:
     height: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a prediction costs, in millionths of a US dollar, as the catalogue had it at submit."""
+
+    unit: str
+    """`image`, `second`, `megapixel` or `prediction`: how the provider bills."""
+    micro: int
+    """Of one unit."""
+    most: int
+    """Of the whole prediction, whatever it turns out to be."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
     """One record. A change makes a new one with `revision` one higher; see `lifecycle.advance`."""
@@ -115,8 +127,18 @@ class Prediction:
     """The model's typical duration, which times the first poll."""
     fingerprint: str = ""
     """Hash of what the client asked for: a repeated request has the same."""
+    cache_key: str | None = None
+    """Hash of what decides the result: requests with the same may share it, within a tenant."""
+    cached_from: str | None = None
+    """The prediction whose result this one is a copy of: then nothing was created for it."""
     expires_at: int
     """End of retention, in seconds since the epoch: DynamoDB's TTL attribute."""
+    price: Price | None = None
+    """None: unknown, as for a model outside the catalogue."""
+    ledger: str | None = None
+    """The row of the tenant's month that holds the reservation; None where nothing is reserved."""
+    task_token: str | None = field(default=None, repr=False)
+    """The Step Functions task that waits for this one. A secret: shown and logged nowhere."""
 
     revision: int = 1
     updated_at: int
@@ -158,3 +180,7 @@ class Prediction:
     next_cancel_at: int = 0
     effects_done: bool = False
     """Terminal only: what the end of this prediction causes has been handed on."""
+    cost: int | None = None
+    """Terminal only: in millionths of a US dollar; None where the price is unknown."""
+    counted: bool = False
+    """Terminal only: the prediction stands in its tenant's usage."""

@@ -39,6 +39,8 @@ class Timings:
     """Pause between two attempts while Replicate refuses our token or our account."""
     refused_retry_s: float = 2.0
     """First pause after a refused create that named none; doubles, with jitter, up to a minute."""
+    due_slack_s: float = 30.0
+    """So much earlier or later than it would be ideal, a record may be due."""
     claim_s: float = 60.0
     """A record claimed by one sweep is due again after this long."""
     default_deadline_s: float = 1800.0

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from darkroom.domain.inputs import put_back
+from darkroom.domain.money import usd
 from darkroom.domain.prediction import Prediction, State
 from darkroom.domain.snapshot import rfc3339, with_urls
 
@@ -69,6 +70,8 @@ def details(record: Prediction) -> dict[str, Any]:
         "code": record.code.value if record.code else None,
         "provider_id": record.provider_id,
         "attempts": record.create.attempt,
+        "cached_from": record.cached_from,
+        "cost": usd(record.cost),
         "files": [
             {
                 "key": file.key,

@@ -6,7 +6,7 @@ from typing import Any
 
 from darkroom.api.http import Request, Response, answer, respond
 from darkroom.runtime import wiring
-from darkroom.runtime.observability import count, logger, metrics
+from darkroom.runtime.observability import count, invocation, logger
 
 
 def _cancel(request: Request) -> Response:
@@ -14,12 +14,12 @@ def _cancel(request: Request) -> Response:
     tenant = authenticate(request.header("authorization"), "submit")
     record = cancel(tenant, request.parameters["id"])
     count("CancelRequested")
-    logger.info("cancel", prediction=record.id, state=record.state.value)
+    logger.append_keys(prediction=record.id)
+    logger.info("cancel", state=record.state.value)
     return answer(200, shown(record))
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
+@invocation
 def handler(event: dict[str, Any], _context: Any) -> Response:
     """Record the wish to stop a prediction, and tell the provider."""
     return respond(event, _cancel)

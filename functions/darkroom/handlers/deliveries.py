@@ -9,7 +9,7 @@ from typing import Any
 
 from darkroom.api.http import Request, Response, answer, page, respond
 from darkroom.runtime import wiring
-from darkroom.runtime.observability import count, logger, metrics
+from darkroom.runtime.observability import count, invocation, logger
 from darkroom.services.deliveries import shown
 
 
@@ -26,8 +26,7 @@ def _deliveries(request: Request) -> Response:
     return answer(202, shown(row))
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
+@invocation
 def handler(event: dict[str, Any], _context: Any) -> Response:
     """Show what became of callbacks, or send one again."""
     return respond(event, _deliveries)

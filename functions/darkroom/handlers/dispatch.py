@@ -6,7 +6,7 @@ from typing import Any
 
 from darkroom.runtime import wiring
 from darkroom.runtime.batches import BadMessage, run_messages
-from darkroom.runtime.observability import count, logger, metrics
+from darkroom.runtime.observability import count, invocation, logger
 
 
 def _one(message: dict[str, str]) -> None:
@@ -23,8 +23,7 @@ def _one(message: dict[str, str]) -> None:
             raise BadMessage("an action that dispatch does not know")
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: Any) -> Any:
+@invocation
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """At least once; the record decides whether anything is left to do."""
-    return run_messages(event, context, _one, frozenset({"action", "id"}))
+    return run_messages(event, _one, frozenset({"action", "id"}))

@@ -6,9 +6,10 @@ from typing import Any
 
 from darkroom.api.http import Request, Response, answer, page, respond
 from darkroom.api.multipart import file_part
+from darkroom.api.requests import read_upload
 from darkroom.api.routes import unserved
 from darkroom.runtime import wiring
-from darkroom.runtime.observability import count, logger, metrics
+from darkroom.runtime.observability import count, invocation
 
 
 def _files(request: Request) -> Response:
@@ -21,11 +22,9 @@ def _files(request: Request) -> Response:
             count("FileUploaded")
             return answer(201, files.create(tenant, _name(part.filename), part.data))
         case "POST /v1/uploads":
-            from darkroom.api.requests import read_upload  # pydantic, which no other route needs
-
-            wanted = read_upload(request)
+            filename, content_type = read_upload(request)
             count("UploadBegun")
-            return answer(201, files.form(tenant, _name(wanted.filename), wanted.content_type))
+            return answer(201, files.form(tenant, _name(filename), content_type))
         case "GET /v1/files":
             shown, following = files.page(tenant, request.query.get("cursor"))
             return answer(200, page(f"{files.public_url}/v1/files", shown, following))
@@ -43,8 +42,7 @@ def _name(given: str | None) -> str:
     return kept[:100] or "file"
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
+@invocation
 def handler(event: dict[str, Any], _context: Any) -> Response:
     """Keep small files that later inputs name."""
     return respond(event, _files)

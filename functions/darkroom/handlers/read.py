@@ -1,4 +1,4 @@
-"""GET: predictions, models, the account, the webhook secret; and paths that nothing serves."""
+"""GET: predictions, models, account, usage, webhook secret; and paths that nothing serves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from darkroom.api.http import Request, Response, answer, page, respond
 from darkroom.api.routes import ROUTES, unserved
 from darkroom.runtime import wiring
-from darkroom.runtime.observability import logger, metrics
+from darkroom.runtime.observability import invocation, logger
 
 if TYPE_CHECKING:
     from darkroom.runtime.wiring import Reads
@@ -30,11 +30,14 @@ def _shown(reads: Reads, tenant: str, request: Request) -> dict[str, Any]:
     model = f"{given.get('owner')}/{given.get('name')}"
     match request.route:
         case "GET /v1/predictions":
-            listed = reads.read.page(tenant, cursor)
+            limit = request.query.get("limit")
+            listed = reads.read.page(tenant, cursor, limit)
             shown = [reads.shown(record) for record in listed.records]
-            return page(f"{here}/v1/predictions", shown, listed.next_cursor)
+            return page(f"{here}/v1/predictions", shown, listed.next_cursor, limit)
         case "GET /v1/predictions/{id}":
-            return reads.shown(reads.read.get(tenant, given["id"]))
+            record = reads.read.get(tenant, given["id"])
+            logger.append_keys(prediction=record.id)
+            return reads.shown(record)
         case "GET /v1/models":
             return page(f"{here}/v1/models", *reads.models.page(cursor))
         case "GET /v1/models/{owner}/{name}":
@@ -45,11 +48,12 @@ def _shown(reads: Reads, tenant: str, request: Request) -> dict[str, Any]:
             return reads.models.version(model, given["id"])
         case "GET /v1/account":
             return {"type": "organization", "username": tenant, "name": tenant}
+        case "GET /v1/usage":
+            return reads.usage(tenant, request.query.get("from"), request.query.get("to"))
     return {"key": reads.callback_secret(tenant)}
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
+@invocation
 def handler(event: dict[str, Any], _context: Any) -> Response:
     """Show what is recorded; asks no provider."""
     return respond(event, _read)

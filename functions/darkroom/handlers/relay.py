@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from aws_lambda_powertools.utilities.batch import (
-    BatchProcessor,
-    EventType,
-    process_partial_response,
-)
+from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters.items import read_prediction
 from darkroom.runtime import wiring
-from darkroom.runtime.observability import count, logger, metrics
+from darkroom.runtime.batches import run_each
+from darkroom.runtime.observability import count, invocation, logger
+
+if TYPE_CHECKING:
+    from darkroom.domain.prediction import Prediction
 
 
-def _one(record: Any) -> None:
-    change = record.raw_event["dynamodb"]
+def _one(record: dict[str, Any]) -> None:
+    change = record["dynamodb"]
     if "NewImage" not in change:
         # A removal, by the table's TTL: nothing follows from it.
         count("Removed")
@@ -29,18 +27,28 @@ def _one(record: Any) -> None:
         logger.exception("relay failed", prediction=change["Keys"]["id"]["S"])
         count("RelayFailed")
         raise
-    count("Relayed")
-    grown = len(new.extra_provider_ids) - len(old.extra_provider_ids if old else ())
-    if grown > 0:
-        count("DoubleCreate", grown)
+    _count_change(old, new)
     logger.info("relayed", prediction=new.id, state=new.state.value, revision=new.revision)
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], context: Any) -> Any:
+def _count_change(old: Prediction | None, new: Prediction) -> None:
+    """Here and not where it happened: the stream has every change, whoever made it, once.
+
+    Only of changes that have effects: the mapping's filter keeps the others away.
+    """
+    grown = len(new.extra_provider_ids) - len(old.extra_provider_ids if old else ())
+    if grown > 0:
+        count("DoubleCreate", grown)
+        extra = list(new.extra_provider_ids)
+        logger.warning("double create", prediction=new.id, provider_ids=extra)
+    if new.create.parked and (old is None or old.create != new.create):
+        count("CreateParked")
+    if new.state.terminal and (old is None or not old.state.terminal):
+        count(f"Ended{new.state.value.title()}")
+        count("CostMicroUsd", new.cost or 0)
+
+
+@invocation
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """At least once and in order per prediction; failed records are reported, not raised."""
-    processor = BatchProcessor(
-        event_type=EventType.DynamoDBStreams, raise_on_entire_batch_failure=False
-    )
-    return process_partial_response(event, _one, processor, context)
+    return run_each(event["Records"], _one, lambda record: record["dynamodb"]["SequenceNumber"])

@@ -6,7 +6,7 @@ from typing import Any
 
 from darkroom.api.http import Request, Response, answer, respond
 from darkroom.runtime import wiring
-from darkroom.runtime.observability import count, logger, metrics
+from darkroom.runtime.observability import count, invocation, logger
 
 
 def _submit(request: Request) -> Response:
@@ -15,10 +15,17 @@ def _submit(request: Request) -> Response:
     accepted = submit(read_create(request, key.tenant, key.dedupe_window_s))
     record = accepted.record
     count("Replayed" if accepted.replayed else "Accepted")
-    if record.provider_id is None:
+    if record.cached_from:
+        count("Reused", int(not accepted.replayed))
+    elif record.provider_id is None:
         count("CreateUnbound")
-        count("CreateParked", int(record.create.parked))
-    logger.info("accepted", prediction=record.id, state=record.state.value, model=record.model)
+    # In the line of the answer: a line of its own would cost more than its words.
+    logger.append_keys(
+        prediction=record.id,
+        state=record.state.value,
+        model=record.model,
+        provider_id=record.provider_id,
+    )
     headers = {"location": f"{submit.public_url}/v1/predictions/{record.id}"}
     if accepted.warning:
         headers["warning"] = f'299 darkroom "{accepted.warning}"'
@@ -27,8 +34,13 @@ def _submit(request: Request) -> Response:
     return answer(201, shown.created(record, accepted.expected), headers)
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
+@invocation
 def handler(event: dict[str, Any], _context: Any) -> Response:
     """Accept a prediction; never waits for its result."""
-    return respond(event, _submit)
+    response = respond(event, _submit)
+    status = response["statusCode"]
+    if status >= 400:
+        count(f"Refused{status // 100}xx")
+    if status in {402, 429}:
+        count(f"Refused{status}")
+    return response

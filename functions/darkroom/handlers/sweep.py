@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from darkroom.runtime import wiring
-from darkroom.runtime.observability import count, logger, metrics
+from darkroom.runtime.observability import count, invocation, logger, measure_s
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
+@invocation
 def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
     """One bounded tick; ticks may overlap."""
     count("Ticks")
@@ -17,5 +16,14 @@ def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
     for kind, number in tick.done.items():
         count(f"Swept{kind.title()}", number)
     count("SweepLeft", tick.left)
-    logger.info("swept", done=dict(tick.done), left=tick.left)
+    measure_s("OldestDue", tick.oldest_due_s)
+    measure_s("StoringAge", tick.oldest_storing_s)
+    for id_, kind in tick.taken:
+        logger.info("sweep", prediction=id_, kind=kind)
+    for id_, error in tick.failed.items():
+        logger.error("sweep failed", prediction=id_, exc_info=error)
+    logger.info("swept", done=dict(tick.done), left=tick.left, failed=len(tick.failed))
+    for error in tick.failed.values():
+        # The others are done: now the invocation fails, for the alarm on its errors.
+        raise error
     return {"done": dict(tick.done), "left": tick.left}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from darkroom.api.http import Request, Response, answer, respond
+from darkroom.domain import link
 from darkroom.domain.errors import WebhookRefused
+from darkroom.domain.signature import Reason
 from darkroom.runtime import wiring
-from darkroom.runtime.observability import count, logger, metrics
+from darkroom.runtime.observability import count, invocation, logger
 from darkroom.services.receive import Received
 
 LARGEST_BODY = 8_000_000
@@ -15,23 +17,27 @@ LARGEST_BODY = 8_000_000
 
 def _receive(request: Request) -> Response:
     id_ = request.parameters.get("id", "")
+    if link.is_id(id_):
+        logger.append_keys(prediction=id_)
     if len(request.body) > LARGEST_BODY:
+        count("WebhookRefused")
         raise WebhookRefused("size")
     try:
         token = request.query.get("t", "")
         received = wiring.webhook()(id_, token, request.headers, request.body)
     except WebhookRefused as refused:
         count("WebhookRefused")
+        # Well formed and in time: what a forger sends, and Replicate under a secret we do not know.
+        count("SignatureFailed", int(refused.reason == Reason.NO_MATCH))
         logger.warning("webhook refused", reason=refused.reason)
         raise
     misdirected = received is Received.MISDIRECTED
     count("WebhookMisdirected" if misdirected else "WebhookReceived")
-    logger.info("webhook", prediction=id_, received=received.value)
+    logger.append_keys(received=received.value)
     return answer(200, {})
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
+@invocation
 def handler(event: dict[str, Any], _context: Any) -> Response:
     """Acknowledge only what is written down: a 5xx makes Replicate send it again."""
     return respond(event, _receive)

@@ -1,20 +1,14 @@
-"""Messages from SQS, one at a time, with partial failures reported to the queue."""
+"""Batches from SQS and from a stream, one record at a time, with partial failures reported."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.utilities.batch import (
-    BatchProcessor,
-    EventType,
-    process_partial_response,
-)
-
 from darkroom.runtime.observability import count, logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 class BadMessage(Exception):
@@ -23,23 +17,50 @@ class BadMessage(Exception):
 
 def run_messages(
     event: dict[str, Any],
-    context: Any,
     one: Callable[[dict[str, str]], None],
     required: frozenset[str],
-) -> Any:
+) -> dict[str, Any]:
     """Run `one` for each message and answer SQS with those that failed."""
 
-    def record_handler(record: Any) -> None:
+    def record_handler(record: dict[str, Any]) -> None:
+        message: dict[str, str] = {}
         try:
-            one(read_message(record.body, required))
+            message = read_message(record["body"], required)
+            one(message)
         except Exception:
-            logger.exception("message failed", message_id=record.message_id)
+            about = {"message_id": record["messageId"], "prediction": _prediction(message)}
+            logger.exception("message failed", **about)
             count("MessageFailed")
             raise
-        count("MessageDone")
 
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-    return process_partial_response(event, record_handler, processor, context)
+    return run_each(event["Records"], record_handler, lambda record: record["messageId"])
+
+
+def _prediction(message: dict[str, str]) -> str | None:
+    """Whom it is about, as far as that is fit for a log."""
+    from darkroom.domain.link import is_id
+
+    id_ = message.get("prediction") or message.get("id")
+    return id_ if is_id(id_) else None
+
+
+def run_each(
+    records: Iterable[dict[str, Any]],
+    one: Callable[[dict[str, Any]], None],
+    identifier: Callable[[dict[str, Any]], str],
+) -> dict[str, Any]:
+    """Run `one`, which logs its own failures, for each record; the partial batch response.
+
+    Powertools' BatchProcessor does the same, and imports the classes of every kind of event to do
+    so: a quarter of a cold start.
+    """
+    failed = []
+    for record in records:
+        try:
+            one(record)
+        except Exception:  # noqa: BLE001 - the service that sent the batch decides what follows
+            failed.append({"itemIdentifier": identifier(record)})
+    return {"batchItemFailures": failed}
 
 
 def read_message(body: str, required: frozenset[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What each function reads from its environment: one frozen class per function.
+"""What each function reads from its environment: one class per function.
 
 The CDK construct takes the same class, so a variable that one side forgets fails at synth.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Self
+from inspect import get_annotations
+from typing import TYPE_CHECKING, Any, Self, dataclass_transform
 
 from darkroom.domain.timings import Timings
 
@@ -24,27 +24,50 @@ class SettingsError(Exception):
     """The environment lacks a variable that the function needs, or one does not parse."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass_transform(kw_only_default=True, frozen_default=True)
 class Settings:
     """Fields map to upper-case variables; a field with a default may be absent.
 
     `str` fields are taken as they are, `bool` as `true`/`false`, `int` in decimal, tuples as
-    comma-separated lists, `Timings` as a JSON object of overrides.
+    comma-separated lists, `Timings` as a JSON object of overrides. To the type checker these are
+    frozen dataclasses; real ones would compile their methods at every cold start, for all
+    functions' classes: 12 ms.
     """
+
+    powertools_service_name: str = "darkroom"
+    """What logs and metrics are of; `runtime/observability.py` reads it."""
+
+    def __init__(self, **values: Any) -> None:
+        missing = [name for name in self.required() if name not in values]
+        unknown = values.keys() - self.kinds().keys()
+        if missing or unknown:
+            raise TypeError(f"missing {missing}, unknown {sorted(unknown)}")
+        vars(self).update(values)
+
+    @classmethod
+    def kinds(cls) -> dict[str, str]:
+        """The type of each field, as it is written."""
+        classes = reversed(cls.__mro__)
+        return {name: kind for c in classes for name, kind in get_annotations(c).items()}
+
+    @classmethod
+    def required(cls) -> list[str]:
+        """The fields without a default."""
+        return [name for name in cls.kinds() if not hasattr(cls, name)]
 
     @classmethod
     def names(cls) -> frozenset[str]:
         """All variables that the function reads, optional ones included."""
-        return frozenset(f.name.upper() for f in fields(cls))
+        return frozenset(name.upper() for name in cls.kinds())
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
         """Read the environment once, at init. Raises SettingsError naming what is missing."""
         env = os.environ if environ is None else environ
-        given = {f.name: env[f.name.upper()] for f in fields(cls) if f.name.upper() in env}
-        kinds = {f.name: f.type for f in fields(cls)}
+        kinds = cls.kinds()
+        given = {name: env[name.upper()] for name in kinds if name.upper() in env}
         try:
-            return cls(**{name: _parse(str(kinds[name]), text) for name, text in given.items()})
+            return cls(**{name: _parse(kinds[name], text) for name, text in given.items()})
         except (TypeError, ValueError) as error:
             raise SettingsError(f"{cls.__name__}: {error}") from None
 
@@ -63,15 +86,13 @@ def _parse(kind: str, text: str) -> Any:
     return text
 
 
-@dataclass(frozen=True, kw_only=True)
 class Common(Settings):
     """What every function has."""
 
     predictions_table: str
-    timings: Timings = field(default_factory=Timings)
+    timings: Timings = Timings()
 
 
-@dataclass(frozen=True, kw_only=True)
 class _Http(Common):
     """Functions behind the API: they authenticate, and write absolute URLs on our own host."""
 
@@ -79,7 +100,6 @@ class _Http(Common):
     public_url: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class Showing(Settings):
     """Functions that show a prediction with its files: they sign at the moment of showing."""
 
@@ -91,7 +111,6 @@ class Showing(Settings):
     cdn_key_secret: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class _Provider(Settings):
     """Functions that call Replicate."""
 
@@ -100,26 +119,31 @@ class _Provider(Settings):
     dedicated_account: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
 class SubmitSettings(_Provider, Showing, _Http):
     link_key_secret: str
     open_models: bool = False
     retention_days: int = 90
     local_callbacks: bool = False
+    result_cache: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+class IntakeSettings(SubmitSettings):
+    event_bus: str
+    intake_queue: str
+    intake_dlq: str
+    tasks: bool = False
+    """Some state machine's tasks may be answered."""
+
+
 class ReadSettings(Showing, _Http):
     callback_key_secret: str
     open_models: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
 class CancelSettings(_Provider, Showing, _Http):
     pass
 
 
-@dataclass(frozen=True, kw_only=True)
 class FilesSettings(Settings):
     controls_table: str
     public_url: str
@@ -127,7 +151,6 @@ class FilesSettings(Settings):
     s3_endpoint: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class WebhookSettings(Common):
     controls_table: str
     replicate_webhook_secret: str
@@ -135,7 +158,6 @@ class WebhookSettings(Common):
     dedicated_account: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
 class DispatchSettings(_Provider, Common):
     controls_table: str
     uploads_bucket: str
@@ -144,7 +166,6 @@ class DispatchSettings(_Provider, Common):
     s3_endpoint: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
 class _Effects(Common):
     """Functions that carry out what a committed change causes."""
 
@@ -155,12 +176,10 @@ class _Effects(Common):
     deliver_queue: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class RelaySettings(_Effects):
-    pass
+    controls_table: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class PersistSettings(Common):
     controls_table: str
     outputs_bucket: str
@@ -168,7 +187,6 @@ class PersistSettings(Common):
     max_output_bytes: int = 50_000_000
 
 
-@dataclass(frozen=True, kw_only=True)
 class DeliverSettings(Showing, _Http):
     deliveries_table: str
     deliver_queue: str
@@ -176,14 +194,12 @@ class DeliverSettings(Showing, _Http):
     local_callbacks: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
 class DeliveriesSettings(Common):
     controls_table: str
     deliveries_table: str
     deliver_queue: str
 
 
-@dataclass(frozen=True, kw_only=True)
 class SweepSettings(_Provider, _Effects):
     controls_table: str
     public_url: str

@@ -6,10 +6,11 @@ loads only its own.
 
 from __future__ import annotations
 
+import gc
 import random
 import time
-from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from functools import lru_cache, wraps
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from darkroom.runtime import settings as settings_
 from darkroom.services.changes import Changes
@@ -17,11 +18,13 @@ from darkroom.services.changes import Changes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from darkroom.adapters.dynamodb import DynamoControls
+    from darkroom.adapters.controls import DynamoControls
     from darkroom.adapters.replicate import Replicate
     from darkroom.adapters.s3 import S3Signer, S3Uploads
     from darkroom.adapters.secrets import ManagedSecrets
+    from darkroom.adapters.stepfunctions import StepFunctionsTasks
     from darkroom.api.requests import ReadCreate
+    from darkroom.ports import PredictionStore
     from darkroom.services.authenticate import Authenticate
     from darkroom.services.cancel import Cancel
     from darkroom.services.carry_out import CarryOut
@@ -30,14 +33,18 @@ if TYPE_CHECKING:
     from darkroom.services.deliveries import Deliveries
     from darkroom.services.dispatch import Dispatch
     from darkroom.services.files import Files
+    from darkroom.services.intake import NotTaken
     from darkroom.services.models import Models
     from darkroom.services.persist import Persist
     from darkroom.services.read import Read
     from darkroom.services.receive import Receive
     from darkroom.services.relay import Relay
+    from darkroom.services.reuse import Reuse
     from darkroom.services.shown import Shown
     from darkroom.services.submit import Submit
     from darkroom.services.sweep import Sweep
+    from darkroom.services.tasks import TellTask
+    from darkroom.services.usage import Usage
 
 
 def now() -> int:
@@ -45,34 +52,93 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
+T = TypeVar("T")
+
+
+def _kept(make: Callable[[], T]) -> Callable[[], T]:
+    """Without the garbage collector: it would walk all of botocore's models several times while
+    they are loaded, an eighth of a cold start, and again later; and they stay for good."""
+
+    @wraps(make)
+    def made() -> T:
+        gc.disable()
+        try:
+            return make()
+        finally:
+            gc.freeze()
+            gc.enable()
+
+    return made
+
+
 @lru_cache
+@_kept
 def submit() -> tuple[Authenticate, ReadCreate, Submit, Shown]:
     """What the submit function needs."""
     from darkroom.api.requests import ReadCreate
+
+    s = settings_.SubmitSettings.from_env()
+    signer = _signer(s.outputs_bucket, s.uploads_bucket, s.s3_endpoint)
+    reader = ReadCreate(local_callbacks=s.local_callbacks)
+    shown = _shown(s, signer, s.public_url)
+    return _authenticate(s.controls_table), reader, _submit(s, signer), shown
+
+
+def _submit(s: settings_.SubmitSettings, signer: S3Signer) -> Submit:
     from darkroom.catalog import Catalogue
+    from darkroom.services.find_model import FindModel
+    from darkroom.services.limits import TenantLimits
+    from darkroom.services.read_input import ReadInput
     from darkroom.services.run_times import RunTimes
     from darkroom.services.submit import Submit
 
-    s = settings_.SubmitSettings.from_env()
     changes = _changes(s, s.controls_table, dedicated=s.dedicated_account)
     secrets = _secrets(token_name=s.replicate_token_secret, link_name=s.link_key_secret)
     provider = _provider(s.replicate_url, secrets)
-    signer = _signer(s.outputs_bucket, s.uploads_bucket, s.s3_endpoint)
-    use_case = Submit(
+    controls = _controls(s.controls_table)
+    return Submit(
         changes=changes,
         create=_create(changes, provider, signer, secrets, s.public_url),
-        provider=provider,
-        catalogue=lru_cache(Catalogue.load),
-        controls=_controls(s.controls_table),
-        uploads=_uploads(s.uploads_bucket),
+        find_model=FindModel(lru_cache(Catalogue.load), controls, provider, s.open_models),
+        read_input=ReadInput(_uploads(s.uploads_bucket), s.public_url),
         random=random.SystemRandom(),
         retention_days=s.retention_days,
-        open_models=s.open_models,
         public_url=s.public_url,
-        run_times=RunTimes(_controls(s.controls_table), now),
+        limits=TenantLimits(controls, now),
+        run_times=RunTimes(controls, now),
+        reuse=_reuse(s, changes.store) if s.result_cache else None,
     )
-    reader = ReadCreate(local_callbacks=s.local_callbacks)
-    return _authenticate(s.controls_table), reader, use_case, _shown(s, signer, s.public_url)
+
+
+class Takes(NamedTuple):
+    """What the intake function needs."""
+
+    read_create: ReadCreate
+    submit: Submit
+    not_taken: NotTaken
+
+
+@lru_cache
+@_kept
+def intake() -> Takes:
+    """What the intake function needs."""
+    from darkroom.adapters.aws import client
+    from darkroom.adapters.queues import EventBridgeBus, SqsDeadLetters, SqsQueue
+    from darkroom.api.requests import ReadCreate
+    from darkroom.services.intake import NotTaken
+
+    s = settings_.IntakeSettings.from_env()
+    signer = _signer(s.outputs_bucket, s.uploads_bucket, s.s3_endpoint)
+    sqs = client("sqs")
+    not_taken = NotTaken(
+        bus=EventBridgeBus(client("events"), s.event_bus),
+        dead=SqsDeadLetters(sqs, s.intake_dlq),
+        queue=SqsQueue(sqs, s.intake_queue),
+        tasks=_tasks(),
+        random=random.random,
+    )
+    reader = ReadCreate(local_callbacks=s.local_callbacks, tasks=s.tasks)
+    return Takes(reader, _submit(s, signer), not_taken)
 
 
 class Reads(NamedTuple):
@@ -82,18 +148,21 @@ class Reads(NamedTuple):
     read: Read
     models: Models
     shown: Shown
+    usage: Usage
     callback_secret: Callable[[str], str]
     """The secret with which a tenant's callbacks are signed, `whsec_…`."""
     public_url: str
 
 
 @lru_cache
+@_kept
 def read() -> Reads:
     """What the read function needs."""
     from darkroom.catalog import Catalogue
     from darkroom.services.models import Models
     from darkroom.services.read import Read
     from darkroom.services.run_times import RunTimes
+    from darkroom.services.usage import Usage
 
     s = settings_.ReadSettings.from_env()
     controls = _controls(s.controls_table)
@@ -103,6 +172,7 @@ def read() -> Reads:
         read=Read(_changes(s, s.controls_table).store),
         models=Models(lru_cache(Catalogue.load), controls, RunTimes(controls, now), s.open_models),
         shown=_shown(s, signer, s.public_url),
+        usage=Usage(controls, now),
         callback_secret=_callback_secret(s.callback_key_secret, controls),
         public_url=s.public_url,
     )
@@ -117,6 +187,7 @@ def _callback_secret(name: str, controls: DynamoControls) -> Callable[[str], str
 
 
 @lru_cache
+@_kept
 def cancel() -> tuple[Authenticate, Cancel, Shown]:
     """What the cancel function needs."""
     from darkroom.services.cancel import Cancel
@@ -131,6 +202,7 @@ def cancel() -> tuple[Authenticate, Cancel, Shown]:
 
 
 @lru_cache
+@_kept
 def files() -> tuple[Authenticate, Files]:
     """What the files function needs."""
     from darkroom.adapters.aws import client
@@ -144,6 +216,7 @@ def files() -> tuple[Authenticate, Files]:
 
 
 @lru_cache
+@_kept
 def webhook() -> Receive:
     """What the webhook function needs."""
     from darkroom.services.receive import Receive
@@ -154,6 +227,7 @@ def webhook() -> Receive:
 
 
 @lru_cache
+@_kept
 def dispatch() -> Dispatch:
     """What the dispatch function needs."""
     from darkroom.services.dispatch import Dispatch
@@ -168,15 +242,19 @@ def dispatch() -> Dispatch:
 
 
 @lru_cache
+@_kept
 def relay() -> Relay:
     """What the relay function needs."""
     from darkroom.services.relay import Relay
+    from darkroom.services.reuse import Remember
 
     s = settings_.RelaySettings.from_env()
-    return Relay(_carry_out(s), _changes(s, "").store)
+    store = _changes(s, s.controls_table).store
+    return Relay(_carry_out(s), store, Remember(_controls(s.controls_table)))
 
 
 @lru_cache
+@_kept
 def persist() -> Persist:
     """What the persist function needs."""
     from darkroom.adapters.aws import client
@@ -191,15 +269,22 @@ def persist() -> Persist:
         Client(output_guard(s.output_hosts)), s.output_hosts, s.max_output_bytes, budget_s=60.0
     )
     outputs = S3Outputs(client("s3"), s.outputs_bucket)
-    return Persist(_changes(s, ""), fetcher, outputs, RunTimes(_controls(s.controls_table), now))
+    return Persist(
+        _changes(s, s.controls_table),
+        fetcher,
+        outputs,
+        RunTimes(_controls(s.controls_table), now),
+        at_once=4,
+    )
 
 
 @lru_cache
+@_kept
 def deliver() -> DeliverCallback:
     """What the deliver function needs."""
     from darkroom.adapters.aws import client
+    from darkroom.adapters.deliveries import DynamoDeliveries
     from darkroom.adapters.download import Callbacks, callback_guard
-    from darkroom.adapters.dynamodb import DynamoDeliveries
     from darkroom.adapters.http import Client
     from darkroom.adapters.queues import SqsQueue
     from darkroom.services.callback_secrets import CallbackSecrets
@@ -223,10 +308,29 @@ def deliver() -> DeliverCallback:
 
 
 @lru_cache
+@_kept
+def tell_task() -> TellTask:
+    """What the deliver function needs where a Step Functions task waits."""
+    from darkroom.services.tasks import TellTask
+
+    s = settings_.DeliverSettings.from_env()
+    signer = _signer(s.outputs_bucket, s.uploads_bucket, s.s3_endpoint)
+    return TellTask(_changes(s, "").store, _tasks(), _shown(s, signer, s.public_url))
+
+
+def _tasks() -> StepFunctionsTasks:
+    from darkroom.adapters.aws import OnFirstUse
+    from darkroom.adapters.stepfunctions import StepFunctionsTasks
+
+    return StepFunctionsTasks(OnFirstUse("stepfunctions"))
+
+
+@lru_cache
+@_kept
 def deliveries() -> tuple[Authenticate, Deliveries]:
     """What the deliveries function needs."""
     from darkroom.adapters.aws import client
-    from darkroom.adapters.dynamodb import DynamoDeliveries
+    from darkroom.adapters.deliveries import DynamoDeliveries
     from darkroom.adapters.queues import SqsQueue
     from darkroom.services.deliveries import Deliveries
     from darkroom.services.read import Read
@@ -244,6 +348,7 @@ def deliveries() -> tuple[Authenticate, Deliveries]:
 
 
 @lru_cache
+@_kept
 def sweep() -> Sweep:
     """What the sweep function needs."""
     from darkroom.services.sweep import Sweep
@@ -263,7 +368,7 @@ def sweep() -> Sweep:
 
 def _changes(s: settings_.Common, controls: str, *, dedicated: bool = False) -> Changes:
     from darkroom.adapters.aws import client
-    from darkroom.adapters.dynamodb import DynamoPredictions
+    from darkroom.adapters.predictions import DynamoPredictions
 
     store = DynamoPredictions(client("dynamodb"), s.predictions_table, controls)
     return Changes(store, now, s.timings, dedicated_account=dedicated)
@@ -271,7 +376,7 @@ def _changes(s: settings_.Common, controls: str, *, dedicated: bool = False) -> 
 
 def _controls(table: str) -> DynamoControls:
     from darkroom.adapters.aws import client
-    from darkroom.adapters.dynamodb import DynamoControls
+    from darkroom.adapters.controls import DynamoControls
 
     return DynamoControls(client("dynamodb"), table)
 
@@ -283,17 +388,17 @@ def _authenticate(controls_table: str) -> Authenticate:
 
 
 def _uploads(bucket: str) -> S3Uploads:
-    from darkroom.adapters.aws import client
+    from darkroom.adapters.aws import OnFirstUse
     from darkroom.adapters.s3 import S3Uploads
 
-    return S3Uploads(client("s3"), bucket)
+    return S3Uploads(OnFirstUse("s3"), bucket)
 
 
 def _signer(outputs: str, uploads: str, endpoint: str) -> S3Signer:
-    from darkroom.adapters.aws import client
+    from darkroom.adapters.aws import OnFirstUse
     from darkroom.adapters.s3 import S3Signer
 
-    return S3Signer(client("s3", endpoint or None), outputs, uploads)
+    return S3Signer(OnFirstUse("s3", endpoint or None), outputs, uploads)
 
 
 def _shown(s: settings_.Showing, inputs: S3Signer, public_url: str) -> Shown:
@@ -310,13 +415,10 @@ def _shown(s: settings_.Showing, inputs: S3Signer, public_url: str) -> Shown:
 
 
 def _secrets(**names: str) -> ManagedSecrets:
-    from aws_lambda_powertools.utilities.parameters.secrets import SecretsProvider
-
     from darkroom.adapters.aws import client
     from darkroom.adapters.secrets import ManagedSecrets
 
-    provider = SecretsProvider(boto3_client=client("secretsmanager"))
-    return ManagedSecrets(provider, **names)
+    return ManagedSecrets(client("secretsmanager"), **names)
 
 
 def _provider(url: str, secrets: ManagedSecrets) -> Replicate:
@@ -338,9 +440,18 @@ def _create(
     return Create(changes, provider, signer, secrets, random.random, public_url)
 
 
+def _reuse(s: settings_.SubmitSettings, store: PredictionStore) -> Reuse:
+    from darkroom.adapters.aws import client
+    from darkroom.adapters.s3 import S3Outputs
+    from darkroom.services.reuse import Reuse
+
+    outputs = S3Outputs(client("s3"), s.outputs_bucket)
+    return Reuse(_controls(s.controls_table), store, outputs)
+
+
 def _carry_out(s: settings_.RelaySettings | settings_.SweepSettings) -> CarryOut:
     from darkroom.adapters.aws import client
-    from darkroom.adapters.dynamodb import DynamoDeliveries
+    from darkroom.adapters.deliveries import DynamoDeliveries
     from darkroom.adapters.queues import EventBridgeBus, SqsQueue
     from darkroom.services.carry_out import CarryOut
 

@@ -35,6 +35,6 @@ class Authenticate:
             key = self.controls.api_key(keys.key_id(token))
         if key is None:
             raise NotAuthenticated("You did not pass a valid authentication token")
-        if scope not in key.scopes:
+        if not keys.allows(key.scopes, scope):
             raise OutOfScope(f"This API key does not have the scope {scope!r}.")
         return key

@@ -23,17 +23,20 @@ class CallbackSecrets:
     def current(self, tenant: str) -> str:
         """What the tenant verifies with, as `whsec_…`. Raises Unavailable."""
         version = self.controls.secret_version(tenant).current
-        key = callback_secret(self.secrets.callback_key(), tenant, version)
+        key = callback_secret(self.secrets.callback_keys()[0], tenant, version)
         return f"whsec_{base64.b64encode(key).decode()}"
 
     def keys(self, tenant: str) -> tuple[bytes, ...]:
-        """The keys to sign with, current first: two while a rotation's overlap lasts."""
+        """The keys to sign with, current first: more than one while the overlap of a rotation
+        lasts, be it of the tenant's version or of the master key."""
         held = self.controls.secret_version(tenant)
         versions = [held.current]
         if self.clock() < held.previous_until:
             versions.append(held.current - 1)
-        master = self.secrets.callback_key()
-        return tuple(callback_secret(master, tenant, version) for version in versions)
+        masters = self.secrets.callback_keys()
+        return tuple(
+            callback_secret(master, tenant, version) for master in masters for version in versions
+        )
 
 
 def callback_secret(master: bytes, tenant: str, version: int = 1) -> bytes:

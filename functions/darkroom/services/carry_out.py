@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from darkroom.domain import callbacks, wire
-from darkroom.domain.lifecycle import CancelUpstream, Dispatch, Persist, Publish
-from darkroom.domain.snapshot import rfc3339
+from darkroom.domain import callbacks, events
+from darkroom.domain.lifecycle import CancelUpstream, Dispatch, Persist, Publish, TellTask
 from darkroom.ports import Delivery
 from darkroom.services.deliveries import KEPT_MS
+from darkroom.services.tasks import TASK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,7 +47,9 @@ class CarryOut:
                 message = {"action": "cancel", "id": record.id, "provider_id": provider_id}
                 self.dispatch.send(message)
             case Publish(event=event):
-                self.bus.publish(f"Prediction {event.capitalize()}", event_detail(record, event))
+                self.bus.publish(events.detail_type(event), events.detail(record, event))
+            case TellTask():
+                self.deliver.send({"prediction": record.id, "event": TASK})
             case _:
                 self._deliver(record, effect.event)
 
@@ -67,19 +69,3 @@ class CarryOut:
     def _delay_s(self, at: int) -> int:
         """Whole seconds until `at`, rounded up: a message must never come early."""
         return max(0, -(-(at - self.clock()) // 1000))
-
-
-def event_detail(record: Prediction, event: str) -> dict[str, Any]:
-    """The event's detail: small, without the input, and with an id that a repetition shares."""
-    return {
-        "event_id": f"{record.id}:{event}",
-        "id": record.id,
-        "tenant": record.tenant,
-        "model": record.model,
-        "version": record.version,
-        "status": wire.STATUS[record.state],
-        "error": record.error,
-        "created_at": rfc3339(record.created_at),
-        "completed_at": record.completed_at if record.state.terminal else None,
-        "darkroom": wire.details(record),
-    }

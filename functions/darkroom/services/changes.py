@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from darkroom.domain.errors import Conflict, ProviderIdTaken
 from darkroom.domain.lifecycle import advance
+from darkroom.domain.money import settlement
 
 if TYPE_CHECKING:
     from darkroom.domain.lifecycle import News
@@ -49,7 +50,7 @@ class Changes:
                 return Applied(current, changed=False)
             claims = newly_held(current, changed) if self.dedicated_account else None
             try:
-                self.store.commit(changed, claims=claims)
+                self.store.commit(changed, claims=claims, entry=settlement(current, changed))
             except ProviderIdTaken:
                 raise
             except Conflict as lost:

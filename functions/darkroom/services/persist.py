@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from darkroom.domain import media
@@ -34,6 +36,8 @@ class Persist:
     outputs: OutputStore
     run_times: RunTimes | None = None
     """Where given, how long the model ran is noted."""
+    at_once: int = 1
+    """Files of one prediction that are copied at a time, each by a thread."""
 
     def __call__(self, id_: str) -> Prediction | None:
         """Copy every output, then mark the record succeeded.
@@ -45,10 +49,7 @@ class Persist:
         if record is None or record.state is not State.STORING:
             return record
         try:
-            files = tuple(
-                self._copy(record, number, url)
-                for number, url in enumerate(file_urls(record.output))
-            )
+            files = self._copy_all(record, file_urls(record.output))
         except DownloadFailed as failed:
             reason = str(failed)
             code = failed.code
@@ -58,6 +59,13 @@ class Persist:
         if self.run_times and stored.changed:
             self.run_times.note(stored.record)
         return stored.record
+
+    def _copy_all(self, record: Prediction, urls: list[str]) -> tuple[File, ...]:
+        """All files, several at once. None is being copied any more when this returns or raises."""
+        if len(urls) < 2 or self.at_once == 1:
+            return tuple(self._copy(record, number, url) for number, url in enumerate(urls))
+        with ThreadPoolExecutor(self.at_once) as pool:
+            return tuple(pool.map(self._copy, repeat(record), range(len(urls)), urls))
 
     def _copy(self, record: Prediction, number: int, url: str) -> File:
         with self.fetcher.open(url) as download:
@@ -97,7 +105,7 @@ def _checked(
     yield head
     for chunk in chunks:
         length += len(chunk)
-        tail = (tail + chunk)[-TAIL:]
+        tail = (tail + chunk[-TAIL:])[-TAIL:]
         yield chunk
     if download.length is not None and length != download.length:
         raise DownloadFailed("the output is shorter than announced")

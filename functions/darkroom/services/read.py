@@ -39,12 +39,22 @@ class Read:
             raise NotFound("Not found")
         return record
 
-    def page(self, tenant: str, cursor: str | None) -> Listed:
-        """Up to a hundred records. Raises BadRequest for a cursor that we did not make."""
+    def page(self, tenant: str, cursor: str | None, limit: str | None = None) -> Listed:
+        """Up to a hundred records, or up to `limit`.
+
+        Raises BadRequest for a cursor that we did not make, or a limit that is not from 1 to 100.
+        """
+        most = PAGE if limit is None else _limit(limit)
         after = _open_cursor(cursor, tenant) if cursor else None
-        page = self.store.list_ids(tenant, after, PAGE)
+        page = self.store.list_ids(tenant, after, most)
         records = self.store.get_many(page.ids)
         return Listed(records, _cursor(page.next, tenant) if page.next else None)
+
+
+def _limit(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= PAGE:
+        return int(text)
+    raise BadRequest(f"limit is a whole number from 1 to {PAGE}.")
 
 
 def _cursor(after: tuple[int, str], tenant: str) -> str:

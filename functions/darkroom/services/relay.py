@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
     from darkroom.ports import PredictionStore
     from darkroom.services.carry_out import CarryOut
+    from darkroom.services.reuse import Remember
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class Relay:
 
     carry_out: CarryOut
     store: PredictionStore
+    remember: Remember | None = None
+    """Where given, results are noted for the result cache."""
 
     def __call__(self, old: Prediction | None, new: Prediction) -> None:
         """Carry out what the change caused; mark the end of a prediction as handed on.
@@ -26,6 +29,8 @@ class Relay:
         The mark comes last: if anything fails before it, the stream or the sweep repeats it all.
         """
         self.carry_out(new, effects(old, new))
+        if self.remember and (old is None or not old.state.terminal):
+            self.remember(new)
         # Where the end itself was an earlier change that nobody marked, its effects may be lost:
         # only the sweep, which carries out all of them, may mark it then.
         lost = old is not None and old.state.terminal and not old.effects_done

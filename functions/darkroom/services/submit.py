@@ -6,53 +6,32 @@ import hashlib
 import json
 import logging
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from darkroom.domain import link, media, strict_json
-from darkroom.domain.errors import (
-    IdempotencyKeyUsed,
-    InvalidInput,
-    ProviderUnavailable,
-    TooLarge,
-    Unavailable,
-)
-from darkroom.domain.inputs import FileReference, find_files, move_out
+from darkroom.domain import link, strict_json
+from darkroom.domain.errors import IdempotencyKeyUsed, InvalidInput, LimitReached, Unavailable
 from darkroom.domain.lifecycle import due, first_attempt
-from darkroom.domain.model import (
-    MODEL_NAME,
-    VERSION,
-    InvalidField,
-    Model,
-    draw_seed,
-    input_schema_of,
-    output_shape_of,
-    problem_detail,
-    validate_input,
-)
+from darkroom.domain.model import draw_seed, invalid, validate_input
+from darkroom.domain.money import month_row, price_of, reservation
 from darkroom.domain.prediction import Prediction
 from darkroom.ports import IdempotencyKey
+from darkroom.services import limits
+from darkroom.services.create import SHORTEST_CANCEL_AFTER_S
+from darkroom.services.reuse import cache_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from random import Random
 
-    from darkroom.catalog import Catalogue
-    from darkroom.ports import Controls, Provider, UploadStore
+    from darkroom.domain.model import Model
     from darkroom.services.changes import Changes
     from darkroom.services.create import Create
+    from darkroom.services.find_model import FindModel
+    from darkroom.services.limits import TenantLimits
+    from darkroom.services.read_input import InputRead, ReadInput
+    from darkroom.services.reuse import Reuse, Reused
     from darkroom.services.run_times import RunTimes
 
 logger = logging.getLogger(__name__)
-
-INPUT_KEPT = 256_000
-"""Bytes of input that a record holds; data URIs beyond it move to the uploads bucket."""
-
-MAX_FILES = 100
-"""Files in one input, at most: each costs a call to the uploads bucket."""
-
-OPEN_MODEL_TYPICAL_S = 30.0
-
-OPAQUE = "application/octet-stream"
 
 KEY_KEPT_S = 24 * 3600
 """How long an idempotency key answers for the prediction that it made."""
@@ -77,6 +56,10 @@ class NewPrediction:
     idempotency_key: str | None = None
     replay_window_s: int = 0
     """Replay the tenant's latest prediction of the same request within so many seconds."""
+    task_token: str | None = field(default=None, repr=False)
+    """The Step Functions task that waits for the end."""
+    cache: Literal["reuse", "bypass"] | None = None
+    """Take a stored result without a seed as well, or never; None: with the client's seed only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +80,24 @@ class Submit:
 
     changes: Changes
     create: Create
-    provider: Provider
-    catalogue: Callable[[], Catalogue]
-    controls: Controls
-    uploads: UploadStore
+    find_model: FindModel
+    read_input: ReadInput
     random: Random
     retention_days: int
-    open_models: bool
     public_url: str
+    limits: TenantLimits
     run_times: RunTimes | None = None
+    reuse: Reuse | None = None
+    """None: the stage has no result cache."""
 
     def __call__(self, request: NewPrediction) -> Accepted:
-        """Accept or refuse. Raises InvalidInput, TooLarge or Unavailable with nothing written.
+        """Accept or refuse. Raises InvalidInput, TooLarge, TooManyRequests, PaymentRequired or
+        Unavailable with nothing written.
 
         Once the intent is recorded the prediction is accepted, whatever the create does.
         """
-        model, version, warning = self._resolve(request.reference)
+        allowed = self.limits.admit(request.tenant)
+        model, version, warning = self.find_model(request.reference)
         if strict_json.has_nul(request.input):
             raise InvalidInput("- input: Must not contain NUL characters\n")
         problems = validate_input(model.input_schema, request.input)
@@ -122,12 +107,15 @@ class Submit:
         now = self.changes.clock()
         id_ = link.new_id()
         given = draw_seed(model.input_schema, request.input, self.random)
-        read = self._read_files(id_, request.tenant, given)
+        read = self.read_input(id_, request.tenant, given)
         fingerprint = _fingerprint(request, read)
         earlier = self._earlier(request, fingerprint, now)
         if earlier is not None:
             return Accepted(earlier, warning, replayed=True, expected=expected)
-        budget = self._budget_s(request, now)
+        result_key = self._result_key(request, model, version, read)
+        reused = self._reused(request, model, id_, result_key, now)
+        started = self.changes.clock()
+        budget = self._budget_s(request, started)
         timings = self.changes.timings
         limit = request.cancel_after_s or model.deadline_seconds or timings.default_deadline_s
         record = Prediction(
@@ -143,20 +131,56 @@ class Submit:
             deadline=now + int(limit * 1000),
             typical_ms=int(model.typical_seconds * 1000),
             fingerprint=fingerprint,
+            cache_key=result_key,
             expires_at=now // 1000 + self.retention_days * 86_400,
+            price=price_of(model, given, max(limit, SHORTEST_CANCEL_AFTER_S)),
+            ledger=month_row(request.tenant, now) if allowed.ledger else None,
+            task_token=request.task_token,
             updated_at=now,
-            create=first_attempt(now, budget, timings),
+            create=first_attempt(started, budget, timings),
         )
+        if reused is None:
+            limits.check(record, allowed)
+        else:
+            record = reused.ended(record, now)
         record = replace(record, due_at=due(record, timings))
-        for key, data in read.new.items():
-            sniffed = media.sniff(data[:4096])
-            self.uploads.put(key, sniffed.type if sniffed else OPAQUE, data, {})
+        entry = reservation(record, allowed)
+        self.read_input.write_files(read)
         try:
-            self.changes.store.insert(record, _stored_key(request, now))
+            self.changes.store.insert(record, _stored_key(request, now), entry)
         except IdempotencyKeyUsed as used:
             earlier = self._replay(used, fingerprint)
             return Accepted(earlier, warning, replayed=True, expected=expected)
-        return Accepted(self._send(record, budget), warning, expected=expected)
+        except LimitReached as reached:
+            raise limits.refused(entry, reached, record.typical_ms) from None
+        if reused is None:
+            record = self._send(record, budget)
+        return Accepted(record, warning, expected=expected)
+
+    def _result_key(
+        self, request: NewPrediction, model: Model, version: str | None, read: InputRead
+    ) -> str | None:
+        if self.reuse is None:
+            return None
+        return cache_key(
+            tenant=request.tenant,
+            model=model.model,
+            version=version,
+            asked=_asked(request, read),
+            files=read.contents,
+        )
+
+    def _reused(
+        self, request: NewPrediction, model: Model, id_: str, key: str | None, now: int
+    ) -> Reused | None:
+        """The stored result of an equal request, where this one lets itself be given one."""
+        properties = model.input_schema.get("properties", {})
+        seeded = request.input.get("seed") is not None and "seed" in properties
+        if self.reuse is None or key is None or request.cache == "bypass":
+            return None
+        if not seeded and request.cache != "reuse":
+            return None
+        return self.reuse.find(id_, request.tenant, key, now)
 
     def _earlier(self, request: NewPrediction, fingerprint: str, now: int) -> Prediction | None:
         """The same request's prediction, where the client gave a hint that it repeats itself."""
@@ -192,100 +216,28 @@ class Submit:
         spent = max(0, now - (request.received_at or now)) / 1000
         return max(1.0, self.changes.timings.create_budget_s - spent)
 
-    def _resolve(self, reference: str) -> tuple[Model, str | None, str | None]:
-        found = self.catalogue().resolve(reference)
-        if found is not None:
-            return found.model, found.version, found.warning
-        if self.open_models:
-            opened = self._open_model(reference)
-            if opened is not None:
-                return opened, opened.version, None
-        raise InvalidInput(
-            "The specified version does not exist "
-            "(or perhaps you don't have permission to use it?)",
-            title="Invalid version or not permitted",
-        )
 
-    def _open_model(self, reference: str) -> Model | None:
-        """Any pinned `owner/name:version`, its schema fetched from the provider once."""
-        name, _, version = reference.partition(":")
-        if not (MODEL_NAME.fullmatch(name) and VERSION.fullmatch(version)):
-            return None
-        schema = self.controls.cached_schema(version)
-        if schema is None:
-            try:
-                schema = self.provider.input_schema(name, version)
-            except ProviderUnavailable:
-                raise Unavailable("The model's schema cannot be read now; try again.") from None
-            if schema is None:
-                return None
-            self.controls.cache_schema(version, schema)
-        return Model(
-            model=name,
-            task="any",
-            official=False,
-            version=version,
-            input_schema=input_schema_of(schema),
-            output=output_shape_of(schema),
-            typical_seconds=OPEN_MODEL_TYPICAL_S,
-        )
-
-    def _read_files(self, id_: str, tenant: str, given: dict[str, Any]) -> _Input:
-        """The input as the record will hold it, with its files moved out. Writes nothing."""
-        text = strict_json.canonical(given)
-        inline = len(text.encode()) <= INPUT_KEPT
-        value = json.loads(text)
-        found = find_files(value, self.public_url)
-        if len(found) > MAX_FILES:
-            raise TooLarge(f"The input has more than {MAX_FILES} files.")
-        uploads: dict[str, str] = {}
-        new: dict[str, bytes] = {}
-        contents: dict[str, str] = {}
-        for number, file in enumerate(found):
-            if isinstance(file, FileReference):
-                key = f"{tenant}/files/{file.file_id}"
-                uploaded = self.uploads.head(key)
-                if uploaded is None:
-                    raise invalid([InvalidField("file", file.field, "File not found")])
-                contents[file.pointer] = uploaded["metadata"].get("sha256", uploaded["etag"])
-            else:
-                data = file.data()
-                if inline:
-                    continue
-                key = f"{tenant}/inputs/{id_}/{number}"
-                new[key] = data
-                contents[file.pointer] = hashlib.sha256(data).hexdigest()
-            move_out(value, file.pointer)
-            uploads[file.pointer] = key
-        kept = strict_json.canonical(value)
-        if len(kept.encode()) + len(strict_json.canonical(uploads).encode()) > INPUT_KEPT:
-            raise TooLarge(f"The input without its files must be below {INPUT_KEPT // 1000} kB.")
-        return _Input(kept, uploads, new, contents)
-
-
-@dataclass(frozen=True, slots=True)
-class _Input:
-    kept: str
-    uploads: dict[str, str]
-    new: dict[str, bytes]
-    """Data URIs that do not fit into the record, by their keys in the uploads bucket."""
-    contents: dict[str, str]
-    """SHA-256 of every file that was moved out: a client uploads it anew when it tries again."""
-
-
-def _fingerprint(request: NewPrediction, read: _Input) -> str:
-    """Hash of what was asked for, before a seed is drawn, with files by their contents."""
-    asked = json.loads(read.kept)
+def _asked(request: NewPrediction, read: InputRead) -> dict[str, Any]:
+    """The input as the client gave it, without a seed that we drew."""
+    asked: dict[str, Any] = json.loads(read.kept)
     if request.input.get("seed") is None:
         asked.pop("seed", None)
+    return asked
+
+
+def _fingerprint(request: NewPrediction, read: InputRead) -> str:
+    """Hash of what was asked for, before a seed is drawn, with files by their contents."""
     body = {
         "reference": request.reference,
-        "input": asked,
+        "input": _asked(request, read),
         "files": read.contents,
         "webhook": request.webhook,
         "events": sorted(request.webhook_events),
     }
-    return hashlib.sha256(strict_json.canonical(body).encode()).hexdigest()
+    if request.task_token is not None:
+        # Another task must not be taken for a repetition: it would wait for ever.
+        body["task"] = request.task_token
+    return hashlib.sha256(strict_json.canonical(body).encode()).hexdigest()[:32]
 
 
 def _stored_key(request: NewPrediction, now: int) -> IdempotencyKey | None:
@@ -293,8 +245,3 @@ def _stored_key(request: NewPrediction, now: int) -> IdempotencyKey | None:
         return None
     scoped = hashlib.sha256(f"{request.tenant}\0{request.idempotency_key}".encode()).hexdigest()
     return IdempotencyKey(f"IDEM#{scoped}", now // 1000 + KEY_KEPT_S)
-
-
-def invalid(fields: list[InvalidField]) -> InvalidInput:
-    """What is wrong with an input, in Replicate's form."""
-    return InvalidInput(problem_detail(fields), [(f.type, f.field, f.description) for f in fields])

@@ -48,6 +48,14 @@ class Tick:
     done: Counter[str] = field(default_factory=Counter)
     left: int = 0
     """Due records that the tick's time did not suffice for: the next tick takes them up."""
+    taken: list[tuple[str, str]] = field(default_factory=list)
+    """Records that this tick claimed, by id, and for what."""
+    failed: dict[str, Exception] = field(default_factory=dict)
+    """What the work on a record raised, by its id."""
+    oldest_due_s: int = 0
+    """For how long the record that was due first has been waiting."""
+    oldest_storing_s: int = 0
+    """How long ago the provider was done with the oldest due record that is not stored yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +73,13 @@ class Sweep:
         """One bounded tick: storing first, then ends, polls, creates, deliveries.
 
         A record whose work raises stays claimed and is taken up again; the tick goes on with the
-        others and raises the first such error at its end.
+        others and tells of it in `failed`.
         """
         now = self.changes.clock()
         tick = Tick()
-        errors: list[Exception] = []
         keys = {key.id: key for key in self.changes.store.due(now, LIMIT)}
         records = self.changes.store.get_many(keys)
+        _note_ages(tick, records, now)
         records.sort(key=lambda record: URGENCIES.index(urgency(record)))
         look = _Look(self, records, now)
         for number, record in enumerate(records):
@@ -81,10 +89,8 @@ class Sweep:
             try:
                 self._one(keys[record.id], look, tick)
             except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
-                errors.append(error)
+                tick.failed[record.id] = error
         self._deliveries(now, tick, remaining_ms)
-        if errors:
-            raise errors[0]
         return tick
 
     def _one(self, key: Due, look: _Look, tick: Tick) -> None:
@@ -94,6 +100,7 @@ class Sweep:
             return
         kind = urgency(record)
         tick.done[kind.value] += 1
+        tick.taken.append((record.id, kind.value))
         match kind:
             case Urgency.STORING:
                 self.carry_out(record, effects(None, record))
@@ -175,6 +182,14 @@ class Sweep:
             if self.deliveries.claim(prediction, event, due_at, until):
                 self.deliver.send({"prediction": prediction, "event": event})
                 tick.done["deliveries"] += 1
+
+
+def _note_ages(tick: Tick, records: list[Prediction], now: int) -> None:
+    # As read now: the index may still show what another tick has claimed.
+    due = [record.due_at for record in records if record.due_at is not None]
+    tick.oldest_due_s = max(0, now - min(due, default=now)) // 1000
+    done = [r.finished_at or r.updated_at for r in records if r.state is State.STORING]
+    tick.oldest_storing_s = max(0, now - min(done, default=now)) // 1000
 
 
 class _Look:

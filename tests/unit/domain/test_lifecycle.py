@@ -40,6 +40,7 @@ from darkroom.domain.lifecycle import (
     urgency,
 )
 from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, State
+from darkroom.domain.timings import Timings
 
 from tests.fakes import START
 from tests.records import PID, TIMINGS, accepted, snapshot
@@ -257,6 +258,26 @@ def test_a_delay_without_a_known_end_upstream_counts_from_now() -> None:
 )
 def test_the_earliest_clock_is_when_a_record_is_due(record: Prediction, expected: int) -> None:
     assert due(record, TIMINGS) == expected
+
+
+@pytest.mark.parametrize("later", [-30_000, -1, 0, 29_999, 30_000])
+def test_a_time_that_is_near_enough_is_kept(later: int) -> None:
+    """To move a record within the index costs twice what the change itself does."""
+    slack = Timings(due_slack_s=30)
+    ideal = due(SUBMITTED, slack)
+    assert ideal is not None
+    held = replace(accepted(), due_at=ideal + later)
+    changed = advance(held, Heard(snapshot()), START + 1000, slack)
+    assert changed == replace(SUBMITTED, due_at=ideal + later)
+
+
+@pytest.mark.parametrize("later", [-30_001, 30_001, None])
+def test_a_time_that_is_too_far_off_is_not_kept(later: int | None) -> None:
+    slack = Timings(due_slack_s=30)
+    ideal = due(SUBMITTED, slack)
+    assert ideal is not None
+    held = replace(accepted(), due_at=None if later is None else ideal + later)
+    assert advance(held, Heard(snapshot()), START + 1000, slack) == SUBMITTED
 
 
 def test_a_deadline_before_the_first_poll_comes_first() -> None:

@@ -49,6 +49,8 @@ def test_a_new_prediction() -> None:
             "code": None,
             "provider_id": None,
             "attempts": 1,
+            "cost": None,
+            "cached_from": None,
             "files": [],
         },
     }

@@ -6,6 +6,7 @@ import importlib
 import io
 import json
 from collections import Counter
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 ACME, OTHER, READER = "dk_acme", "dk_other", "dk_acme_reader"
 """Tokens: acme's, another tenant's, and acme's that may only read."""
+
+
+PASSING = {"clock", "reads", "uploads"}
+"""What a fake holds beside what it keeps: what was only read, and other fakes."""
 
 
 @dataclass
@@ -118,6 +123,14 @@ class App:
             token = link.token(id_, created, key=self.world.secrets.link[0])
         return events.http("POST", f"/hooks/replicate/{id_}", body, sent, {"t": token})
 
+    def kept(self) -> dict[str, Any]:
+        """All that is written, queued, sent or created anywhere, to compare before and after."""
+        return {
+            name: deepcopy({key: value for key, value in vars(part).items() if key not in PASSING})
+            for name, part in vars(self.world).items()
+            if type(part).__module__ == fakes.__name__ and name not in {"clock", "secrets"}
+        }
+
     @property
     def untouched(self) -> bool:
         """Nothing is written, nothing is created upstream, nothing is sent."""
@@ -140,6 +153,11 @@ def _bearer(token: str | None) -> dict[str, str]:
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> App:
+    return wired(monkeypatch)
+
+
+def wired(monkeypatch: pytest.MonkeyPatch) -> App:
+    """Every function over one new world, until the patches are undone."""
     world = World()
     for token, tenant, scopes in (
         (ACME, "acme", {"submit", "read"}),
@@ -147,13 +165,16 @@ def app(monkeypatch: pytest.MonkeyPatch) -> App:
         (READER, "acme", {"read"}),
     ):
         world.controls.keys[keys.key_id(token)] = ApiKey(tenant, frozenset(scopes))
-    wired: dict[str, Any] = {
+    functions: dict[str, Any] = {
         "submit": (world.authenticate, ReadCreate(), world.submit, world.shown),
+        "intake": wiring.Takes(ReadCreate(tasks=True), world.submit, world.not_taken),
+        "tell_task": world.tell_task,
         "read": wiring.Reads(
             authenticate=world.authenticate,
             read=world.read,
             models=world.models,
             shown=world.shown,
+            usage=world.usage,
             callback_secret=lambda tenant: f"whsec_of_{tenant}",
             public_url=PUBLIC_URL,
         ),
@@ -167,7 +188,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> App:
         "deliveries": (world.authenticate, world.delivered),
         "sweep": world.sweep_service,
     }
-    for name, services in wired.items():
+    for name, services in functions.items():
         monkeypatch.setattr(wiring, name, lambda services=services: services)
     logs = io.StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", logs)

@@ -108,7 +108,7 @@ def test_whatever_the_provider_does_the_answer_is_201(app: App, answer: Any) -> 
 
 
 def test_a_hint_for_a_mended_version_comes_as_a_warning_header(app: App) -> None:
-    catalogue = app.world.submit.catalogue()
+    catalogue = app.world.submit.find_model.catalogue()
     mended = [
         (name, alias)
         for name in catalogue.names()
@@ -449,6 +449,35 @@ def test_a69_a_key_that_is_none_is_refused(app: App, key: str) -> None:
     assert app.untouched
 
 
+def test_a_stored_result_is_the_answer_itself(app: App) -> None:
+    body = with_input(seed=7)
+    first = app.submit(body).json["id"]
+    provider_id = str(app.world.record(first).provider_id)
+    app.world.succeed(provider_id)
+    app.world.webhook(first, provider_id)
+    app.world.settle()
+    answer = app.submit(body)
+    assert answer.status == 201
+    assert answer.json["status"] == "succeeded"
+    assert answer.json["output"]
+    assert answer.json["darkroom"]["cached_from"] == first
+    assert answer.json["darkroom"]["cost"] == 0
+    assert answer.headers["location"] == f"{PUBLIC_URL}/v1/predictions/{answer.json['id']}"
+    assert app.get(f"/v1/predictions/{answer.json['id']}").json["output"] == answer.json["output"]
+    anew = app.submit(body, headers={"darkroom-cache": "bypass"}).json
+    assert (anew["status"], anew["darkroom"]["cached_from"]) == ("starting", None)
+    theirs = app.submit(body, token=OTHER, headers={"darkroom-cache": "reuse"}).json
+    assert (theirs["status"], theirs["darkroom"]["cached_from"]) == ("starting", None)
+    unseeded = app.submit(GOOD, headers={"darkroom-cache": "reuse"}).json
+    assert unseeded["darkroom"]["cached_from"] is None
+
+
+@pytest.mark.parametrize("value", ["", "no-store", "Reuse", "reuse, bypass", "reuse\0", "é"])
+def test_a_word_that_the_cache_does_not_know_is_refused(app: App, value: str) -> None:
+    assert is_problem(app.submit(GOOD, headers={"darkroom-cache": value}), 400)
+    assert app.untouched
+
+
 def test_a_client_that_says_it_tries_again_gets_what_it_made_before(app: App) -> None:
     first = app.submit(GOOD, headers={"x-stainless-retry-count": "0"})
     again = app.submit(GOOD, headers={"x-stainless-retry-count": "1"})
@@ -566,7 +595,7 @@ def test_our_own_outage_is_a_500_that_says_nothing(app: App) -> None:
     def broken(*_args: object) -> None:
         raise RuntimeError("table arn:aws:dynamodb:secret-detail is on fire")
 
-    object.__setattr__(app.world.submit, "catalogue", broken)
+    object.__setattr__(app.world.submit, "find_model", broken)
     answer = app.submit(GOOD)
     assert is_problem(answer, 500)
     assert answer.json["detail"] == "Something went wrong on our side; try again."

@@ -58,3 +58,10 @@ def test_a_revoked_key_is_refused_at_once() -> None:
     world.controls.keys.clear()
     with pytest.raises(NotAuthenticated):
         world.authenticate(f"Bearer {TOKEN}", "read")
+
+
+def test_an_admin_key_may_do_all() -> None:
+    world = world_with_key()
+    world.controls.keys[keys.key_id(TOKEN)] = ApiKey("acme", frozenset({"admin"}))
+    for scope in keys.SCOPES:
+        assert world.authenticate(f"Bearer {TOKEN}", scope) == "acme"

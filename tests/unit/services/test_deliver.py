@@ -280,7 +280,7 @@ def test_an_attempt_that_could_not_be_signed_is_made_later(monkeypatch: pytest.M
     world = World()
     id_ = ended(world)
     with monkeypatch.context() as patch:
-        patch.setattr(world.secrets, "callback_key", _out_of_order)
+        patch.setattr(world.secrets, "callback_keys", _out_of_order)
         with pytest.raises(ConnectionError):
             world.deliver(id_, "completed")
     assert row(world, id_).attempts == 0
@@ -288,7 +288,7 @@ def test_an_attempt_that_could_not_be_signed_is_made_later(monkeypatch: pytest.M
     assert world.deliver(id_, "completed")
 
 
-def _out_of_order() -> bytes:
+def _out_of_order() -> tuple[bytes, ...]:
     raise ConnectionError
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -83,11 +84,11 @@ def test_the_output_keeps_its_shape_on_our_own_host(output: Any, shown: Any) -> 
 
 def test_success_is_never_visible_before_every_object_exists() -> None:
     class Checking(FakePredictions):
-        def commit(self, record: Prediction, *, claims: str | None = None) -> None:
+        def commit(self, record: Prediction, **more: Any) -> None:
             if record.state is State.SUCCEEDED:
                 missing = [file.key for file in record.files if file.key not in world.outputs]
                 assert (missing, len(record.files)) == ([], 3)
-            super().commit(record, claims=claims)
+            super().commit(record, **more)
 
     world = World(store=Checking())
     record = storing(world, "0", "1", "2")
@@ -277,3 +278,65 @@ def test_an_output_that_the_provider_deleted_is_expired_at_once() -> None:
     world.provider.upstream[provider_id]["data_removed"] = True
     world.sweep(100)
     assert world.record(record.id).code is Code.OUTPUT_EXPIRED
+
+
+@dataclass
+class Waiting(FakeDownload):
+    """A download that ends only when all of `meeting` have begun."""
+
+    meeting: threading.Barrier = field(default_factory=lambda: threading.Barrier(1))
+
+    def chunks(self) -> Iterator[bytes]:
+        self.meeting.wait(10)
+        yield self.data
+
+
+def test_several_outputs_are_copied_at_once_and_described_in_their_order() -> None:
+    world = World()
+    world.persist = replace(world.persist, at_once=3)
+    record = storing(world, "0", "1", "2", "3")
+    meeting = threading.Barrier(3)
+    for number, url in enumerate(urls(record)[:3]):
+        picture = PNG[:-12] + bytes([number]) + PNG[-12:]
+        world.fetcher.pages[url] = Waiting(picture, len(picture), meeting=meeting)
+    after = world.persist(record.id)
+    assert after is not None
+    assert after.state is State.SUCCEEDED
+    assert [file.key[-5:] for file in after.files] == ["0.png", "1.png", "2.png", "3.png"]
+    stored = [
+        hashlib.sha256(world.outputs.objects[file.key][1]).hexdigest() for file in after.files
+    ]
+    assert [file.sha256 for file in after.files] == stored
+    assert len(set(stored)) == 4
+
+
+@pytest.mark.parametrize("failing", [0, 2])
+def test_one_copy_of_several_that_fails_leaves_no_thread_and_loses_no_file(failing: int) -> None:
+    world = World()
+    world.persist = replace(world.persist, at_once=3)
+    record = storing(world, "0", "1", "2")
+    before = threading.active_count()
+    world.fetcher.pages[urls(record)[failing]] = DownloadFailed("status 500")
+    after = world.persist(record.id)
+    assert after is not None
+    assert (after.state, after.store_attempts) == (State.STORING, 1)
+    assert threading.active_count() == before
+    world.fetcher.pages[urls(record)[failing]] = PNG
+    world.persist(record.id)
+    assert len(world.record(record.id).files) == 3
+
+
+def test_a_crash_in_the_middle_of_several_copies_starts_again_cleanly() -> None:
+    world = World()
+    world.persist = replace(world.persist, at_once=3)
+    record = storing(world, "0", "1", "2")
+    second = urls(record)[1]
+    world.fetcher.pages[second] = Dying(PNG, len(PNG))
+    with pytest.raises(Crash):
+        world.persist(record.id)
+    assert world.record(record.id) == record
+    world.fetcher.pages[second] = PNG
+    after = world.persist(record.id)
+    assert after is not None
+    assert after.state is State.SUCCEEDED
+    assert sorted(world.outputs.objects) == sorted(file.key for file in after.files)

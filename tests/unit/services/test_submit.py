@@ -151,7 +151,7 @@ def test_an_alias_of_a_version_is_mended_with_a_warning() -> None:
 
 def test_a_models_own_deadline_counts_where_the_client_sets_none() -> None:
     world = World()
-    found = world.submit.catalogue().resolve(SCHNELL)
+    found = world.submit.find_model.catalogue().resolve(SCHNELL)
     assert found is not None
     slow = replace(found, model=replace(found.model, deadline_seconds=300))
 
@@ -159,8 +159,8 @@ def test_a_models_own_deadline_counts_where_the_client_sets_none() -> None:
         def resolve(self, reference: str) -> Any:
             return slow
 
-    submit = replace(world.submit, catalogue=Slow)  # type: ignore[arg-type]
-    world.submit = submit
+    finding = replace(world.submit.find_model, catalogue=Slow)  # type: ignore[arg-type]
+    world.submit = replace(world.submit, find_model=finding)
     assert world.accept().deadline == START + 300_000
     assert world.accept(cancel_after_s=10).deadline == START + 10_000
 

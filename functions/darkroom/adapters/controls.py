@@ -1,0 +1,175 @@
+"""The Controls table behind its port: keys, limits, usage, and small things that are shared."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from darkroom.adapters.dynamodb import lost_race, response
+from darkroom.adapters.items import attribute, from_item, to_item
+from darkroom.domain.callbacks import Endpoint
+from darkroom.domain.money import Limits, usage_row
+from darkroom.ports import ApiKey, RunTime, SecretVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ENDPOINT_KEPT_S = 30 * 86_400
+"""Then a disabled endpoint gets another chance."""
+BUCKET_TRIES = 3
+_RUN_TIMES = "RUNTIMES"
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoControls:
+    """Controls over the Controls table. A row past its TTL counts as absent."""
+
+    client: Any
+    table: str
+
+    def api_key(self, key_id: str) -> ApiKey | None:
+        row = self._live(key_id)
+        if row is None:
+            return None
+        return ApiKey(
+            tenant=row["tenant"],
+            scopes=frozenset(row.get("scopes", ())),
+            dedupe_window_s=row.get("dedupe_window_s", 0),
+        )
+
+    def cached_schema(self, version: str) -> dict[str, Any] | None:
+        row = self._live(f"SCHEMA#{version}")
+        return json.loads(row["schema"]) if row else None
+
+    def cache_schema(self, version: str, schema: dict[str, Any]) -> None:
+        text = json.dumps(schema, separators=(",", ":"))
+        if len(text) < 350_000:
+            item = to_item({"pk": f"SCHEMA#{version}", "schema": text})
+            self.client.put_item(TableName=self.table, Item=item)
+
+    def run_times(self) -> dict[str, RunTime]:
+        # One item for all models, so that a process needs one read and no list of names.
+        answer = self.client.get_item(TableName=self.table, Key={"pk": {"S": _RUN_TIMES}})
+        row = from_item(answer.get("Item", {}))
+        return {name: RunTime(**row[name]) for name in row if name != "pk"}
+
+    def note_run_time(self, model: str, run_time: RunTime) -> None:
+        self.client.update_item(
+            TableName=self.table,
+            Key={"pk": {"S": _RUN_TIMES}},
+            UpdateExpression="SET #model = :seen",
+            ExpressionAttributeNames={"#model": model},
+            ExpressionAttributeValues={":seen": attribute(asdict(run_time))},
+        )
+
+    def limits(self, tenant: str) -> Limits:
+        answer = self.client.get_item(TableName=self.table, Key={"pk": {"S": f"TENANT#{tenant}"}})
+        row = from_item(answer.get("Item", {}))
+        return Limits(**{f.name: row[f.name] for f in fields(Limits) if f.name in row})
+
+    def take(self, tenant: str, now_us: int, interval_us: int, burst: int) -> int:
+        # GCRA: one number, the time until which the bucket is spoken for, moved by conditional
+        # writes that any number of processes may make at once.
+        last = now_us + (burst - 1) * interval_us
+        seen = 0
+        for _ in range(BUCKET_TRIES):
+            fresh = "attribute_not_exists(tat) OR tat <= :now"
+            values = {":now": now_us, ":next": now_us + interval_us}
+            seen = self._move(tenant, "SET tat = :next", fresh, values)
+            if not seen:
+                return 0
+            if seen > last:
+                return seen - last
+            values = {":now": now_us, ":last": last, ":interval": interval_us}
+            full = "tat > :now AND tat <= :last"
+            seen = self._move(tenant, "SET tat = tat + :interval", full, values)
+            if not seen:
+                return 0
+        return max(interval_us, seen - last)
+
+    def _move(self, tenant: str, change: str, condition: str, values: dict[str, int]) -> int:
+        """Change the bucket and return 0, or return what it holds where the condition fails."""
+        try:
+            self.client.update_item(
+                TableName=self.table,
+                Key={"pk": {"S": f"RATE#{tenant}"}},
+                UpdateExpression=change,
+                ConditionExpression=condition,
+                ExpressionAttributeValues=to_item(values),
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if not lost_race(error):
+                raise
+            held: int = from_item(response(error).get("Item", {})).get("tat", 0)
+            return max(1, held)
+        return 0
+
+    def usage(self, tenant: str, days: Iterable[str]) -> dict[str, dict[str, tuple[int, int]]]:
+        by_row = {usage_row(tenant, day): day for day in days}
+        keys = [{"pk": {"S": row}} for row in by_row]
+        found: dict[str, dict[str, tuple[int, int]]] = {}
+        while keys:
+            answer = self.client.batch_get_item(RequestItems={self.table: {"Keys": keys}})
+            for item in answer["Responses"].get(self.table, []):
+                row = from_item(item)
+                found[by_row[row["pk"]]] = {
+                    name[2:]: (row[name], row.get(f"c:{name[2:]}", 0))
+                    for name in row
+                    if name.startswith("n:")
+                }
+            keys = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
+        return found
+
+    def cached_result(self, key: str) -> str | None:
+        row = self._live(f"CACHE#{key}")
+        return row["prediction"] if row else None
+
+    def cache_result(self, key: str, prediction: str, expires_at: int) -> None:
+        row = {"pk": f"CACHE#{key}", "prediction": prediction, "expires_at": expires_at}
+        self.client.put_item(TableName=self.table, Item=to_item(row))
+
+    def secret_version(self, tenant: str) -> SecretVersion:
+        row = self._live(f"TENANT#{tenant}") or {}
+        return SecretVersion(row.get("secret_version", 1), row.get("previous_until", 0))
+
+    def endpoint(self, key: str) -> Endpoint:
+        row = self._live(key) or {}
+        return Endpoint(row.get("failing_since"), row.get("disabled_at"))
+
+    def put_endpoint(self, key: str, endpoint: Endpoint, *, seen: Endpoint) -> None:
+        now = int(time.time())
+        row = {"pk": key, **asdict(endpoint), "expires_at": now + ENDPOINT_KEPT_S}
+        values = {":now": attribute(now)}
+        as_seen = []
+        for name, value in asdict(seen).items():
+            if value is None:
+                as_seen.append(f"attribute_not_exists({name})")
+            else:
+                as_seen.append(f"{name} = :{name}")
+                values[f":{name}"] = attribute(value)
+        try:
+            self.client.put_item(
+                TableName=self.table,
+                Item=to_item(row),
+                ConditionExpression=f"expires_at <= :now OR ({' AND '.join(as_seen)})",
+                ExpressionAttributeValues=values,
+            )
+        except ClientError as error:
+            if not lost_race(error):
+                raise
+
+    def _live(self, key: str) -> dict[str, Any] | None:
+        # Consistent, so that a revoked key is refused at once.
+        answer = self.client.get_item(
+            TableName=self.table, Key={"pk": {"S": key}}, ConsistentRead=True
+        )
+        if "Item" not in answer:
+            return None
+        row = from_item(answer["Item"])
+        expires_at = row.get("expires_at")
+        return None if expires_at is not None and expires_at <= time.time() else row

@@ -1,0 +1,116 @@
+"""The Deliveries table behind its port. Every write is conditional."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from darkroom.adapters.dynamodb import lost_race, query_due
+from darkroom.adapters.items import DUE_SHARDS, attribute, from_item, shard, to_item
+from darkroom.ports import Attempt, Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoDeliveries:
+    """DeliveryStore over the Deliveries table."""
+
+    client: Any
+    table: str
+
+    def put(self, delivery: Delivery) -> bool:
+        try:
+            self.client.put_item(
+                TableName=self.table,
+                Item=_delivery_item(delivery),
+                ConditionExpression="attribute_not_exists(prediction)",
+            )
+        except ClientError as error:
+            if lost_race(error):
+                return False
+            raise
+        return True
+
+    def get(self, prediction: str, event: str) -> Delivery | None:
+        key = to_item({"prediction": prediction, "event": event})
+        item = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item")
+        return _read_delivery(item) if item else None
+
+    def of(self, prediction: str, limit: int) -> list[Delivery]:
+        query: dict[str, Any] = {
+            "TableName": self.table,
+            "KeyConditionExpression": "prediction = :prediction",
+            "ExpressionAttributeValues": {":prediction": {"S": prediction}},
+            "ProjectionExpression": ", ".join(f"#{n}" for n in range(len(_DELIVERY_LISTED))),
+            "ExpressionAttributeNames": {f"#{n}": a for n, a in enumerate(_DELIVERY_LISTED)},
+            "ScanIndexForward": False,
+            "Limit": limit,
+        }
+        rows: list[Delivery] = []
+        while len(rows) < limit:
+            # A page ends at 1 MB of items, and what is frozen counts although it is left out.
+            answer = self.client.query(**query)
+            rows += [_read_delivery(item) for item in answer["Items"]]
+            if "LastEvaluatedKey" not in answer:
+                break
+            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        return rows[:limit]
+
+    def write(self, delivery: Delivery, *, seen: Delivery) -> bool:
+        try:
+            self.client.put_item(
+                TableName=self.table,
+                Item=_delivery_item(delivery),
+                ConditionExpression="attempts = :attempts AND next_at = :next AND #state = :state",
+                ExpressionAttributeNames={"#state": "state"},
+                ExpressionAttributeValues={
+                    ":attempts": attribute(seen.attempts),
+                    ":next": attribute(seen.next_at),
+                    ":state": attribute(seen.state),
+                },
+            )
+        except ClientError as error:
+            if lost_race(error):
+                return False
+            raise
+        return True
+
+    def due(self, now: int, limit: int) -> list[tuple[str, str, int]]:
+        keys: list[tuple[str, str, int]] = []
+        for number in range(DUE_SHARDS):
+            found = query_due(self.client, self.table, number, now, limit)
+            keys += [(item["prediction"], item["event"], item["due_at"]) for item in found]
+        return sorted(keys, key=lambda key: key[2])[:limit]
+
+    def claim(self, prediction: str, event: str, due_at: int, until: int) -> bool:
+        try:
+            self.client.update_item(
+                TableName=self.table,
+                Key=to_item({"prediction": prediction, "event": event}),
+                UpdateExpression="SET due_at = :until",
+                ConditionExpression="due_at = :seen",
+                ExpressionAttributeValues={":until": attribute(until), ":seen": attribute(due_at)},
+            )
+        except ClientError as error:
+            if lost_race(error):
+                return False
+            raise
+        return True
+
+
+def _delivery_item(delivery: Delivery) -> dict[str, Any]:
+    values = asdict(delivery)
+    if delivery.due_at is not None:
+        values["due_shard"] = shard(delivery.prediction)
+    return to_item(values)
+
+
+_DELIVERY_LISTED = [f.name for f in fields(Delivery) if f.name != "frozen"]
+
+
+def _read_delivery(item: dict[str, Any]) -> Delivery:
+    values = from_item(item)
+    values.pop("due_shard", None)
+    values["history"] = tuple(Attempt(**attempt) for attempt in values.get("history", ()))
+    return Delivery(**values)

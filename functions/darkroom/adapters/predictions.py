@@ -1,0 +1,330 @@
+"""The Predictions table behind its port. Every write is conditional.
+
+What must change together with a record (its idempotency key, its provider's id, its tenant's month
+and day) lies in the Controls table and goes into one transaction with it.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from darkroom.adapters.dynamodb import CONDITION_FAILED, cancelled, lost_race, query_due, response
+from darkroom.adapters.items import (
+    DUE_SHARDS,
+    attribute,
+    from_item,
+    plain,
+    prediction_item,
+    read_prediction,
+    to_item,
+)
+from darkroom.domain.errors import (
+    AlreadyExists,
+    Conflict,
+    IdempotencyKeyUsed,
+    LimitReached,
+    ProviderIdTaken,
+    Unavailable,
+)
+from darkroom.domain.money import day_row
+from darkroom.ports import Due, IdempotencyKey, Page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from darkroom.domain.money import Entry
+    from darkroom.domain.prediction import Prediction
+
+_BATCH = 100
+PROVIDER_ID_KEPT_S = 90 * 86_400
+MONTH_KEPT_S = 400 * 86_400
+"""A tenant's months and days of usage: last year's can still be compared."""
+TRANSACTION_TRIES = 6
+FIRST_PAUSE_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoPredictions:
+    """PredictionStore over the Predictions table; `PID#` items live in the Controls table."""
+
+    client: Any
+    table: str
+    controls: str = ""
+
+    def insert(
+        self,
+        record: Prediction,
+        key: IdempotencyKey | None = None,
+        entry: Entry | None = None,
+    ) -> None:
+        put = {
+            "TableName": self.table,
+            "Item": prediction_item(record),
+            "ConditionExpression": "attribute_not_exists(id)",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        writes = {"record": {"Put": put}}
+        if key is not None:
+            writes["key"] = {"Put": self._key(record, key)}
+        if entry is not None:
+            writes["entry"] = {"Update": self._entry(record, entry)}
+        lost = self._write(writes)
+        if not lost:
+            return
+        key_lost, ours = lost.get("key", {}), lost["record"]
+        if key_lost.get("Code") == CONDITION_FAILED:
+            used = from_item(key_lost["Item"])
+            if used["prediction"] != record.id:
+                raise IdempotencyKeyUsed(used["prediction"], used["fingerprint"]) from None
+            return
+        if ours.get("Code") == CONDITION_FAILED:
+            # A repeat of our own put, whose first answer was lost, finds what it wrote.
+            if read_prediction(ours["Item"]) != record:
+                raise AlreadyExists(record.id) from None
+            return
+        if lost.get("entry", {}).get("Code") == CONDITION_FAILED:
+            month = from_item(lost["entry"].get("Item", {}))
+            raise LimitReached(month.get("committed", 0), month.get("in_flight", 0)) from None
+        raise Unavailable("Too many requests of the same kind at this moment; try again.") from None
+
+    def _key(self, record: Prediction, key: IdempotencyKey) -> dict[str, Any]:
+        row = {
+            "pk": key.id,
+            "prediction": record.id,
+            "fingerprint": record.fingerprint,
+            "expires_at": key.expires_at,
+        }
+        return {
+            "TableName": self.controls,
+            "Item": to_item(row),
+            "ConditionExpression": "attribute_not_exists(pk) OR expires_at <= :now",
+            "ExpressionAttributeValues": {":now": attribute(record.created_at // 1000)},
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+
+    def _entry(self, record: Prediction, entry: Entry) -> dict[str, Any]:
+        values = {
+            ":committed": entry.committed,
+            ":spent": entry.spent,
+            ":one": entry.in_flight,
+            ":kept": record.created_at // 1000 + MONTH_KEPT_S,
+        }
+        conditions = []
+        if entry.below is not None:
+            values[":below"] = entry.below
+            conditions.append("(attribute_not_exists(committed) OR committed <= :below)")
+        if entry.most_in_flight is not None:
+            values[":most"] = entry.most_in_flight
+            conditions.append("(attribute_not_exists(in_flight) OR in_flight < :most)")
+        update = {
+            "TableName": self.controls,
+            "Key": {"pk": {"S": entry.row}},
+            "UpdateExpression": "SET expires_at = :kept "
+            "ADD committed :committed, spent :spent, in_flight :one",
+            "ExpressionAttributeValues": to_item(values),
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        return update | ({"ConditionExpression": " AND ".join(conditions)} if conditions else {})
+
+    def _write(self, writes: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Do all the writes or none. Empty, or by name why each was not done.
+
+        One write alone is no transaction: that costs half. A transaction that met another one on
+        its way is tried again for a moment: a tenant's month is in all of its predictions' ends.
+        """
+        if len(writes) == 1:
+            ((name, write),) = writes.items()
+            try:
+                if "Put" in write:
+                    self.client.put_item(**write["Put"])
+                else:
+                    self.client.update_item(**write["Update"])
+            except ClientError as error:
+                if not lost_race(error):
+                    raise
+                return {name: {"Code": CONDITION_FAILED, **response(error)}}
+            return {}
+        for attempt in range(TRANSACTION_TRIES):
+            try:
+                self.client.transact_write_items(TransactItems=list(writes.values()))
+            except ClientError as error:
+                lost = dict(zip(writes, cancelled(error), strict=True))
+                if attempt + 1 == TRANSACTION_TRIES or CONDITION_FAILED in {
+                    reason.get("Code") for reason in lost.values()
+                }:
+                    return lost
+                pause = FIRST_PAUSE_S * 2**attempt
+                time.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311 - jitter
+                continue
+            return {}
+        return {}
+
+    def get(self, id_: str) -> Prediction | None:
+        item = self.client.get_item(TableName=self.table, Key=_id(id_), ConsistentRead=True)
+        return read_prediction(item["Item"]) if "Item" in item else None
+
+    def get_many(self, ids: Iterable[str]) -> list[Prediction]:
+        wanted = list(ids)
+        found: dict[str, Prediction] = {}
+        for start in range(0, len(wanted), _BATCH):
+            keys = [_id(id_) for id_ in wanted[start : start + _BATCH]]
+            while keys:
+                answer = self.client.batch_get_item(
+                    RequestItems={self.table: {"Keys": keys, "ConsistentRead": True}}
+                )
+                for item in answer["Responses"].get(self.table, []):
+                    record = read_prediction(item)
+                    found[record.id] = record
+                keys = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
+        return [found[id_] for id_ in wanted if id_ in found]
+
+    def commit(
+        self, record: Prediction, *, claims: str | None = None, entry: Entry | None = None
+    ) -> None:
+        put = {
+            "TableName": self.table,
+            "Item": prediction_item(record),
+            "ConditionExpression": "revision = :read",
+            "ExpressionAttributeValues": {":read": attribute(record.revision - 1)},
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        writes = {"record": {"Put": put}}
+        if claims:
+            writes["claim"] = {"Put": self._claim(record, claims)}
+        if entry:
+            writes["entry"] = {"Update": self._entry(record, entry)}
+        lost = self._write(writes)
+        if not lost:
+            return
+        ours, theirs = lost["record"], lost.get("claim", {})
+        if theirs.get("Code") == CONDITION_FAILED and ours.get("Code") != CONDITION_FAILED:
+            raise ProviderIdTaken(None, from_item(theirs["Item"])["owner"]) from None
+        # A lost condition: somebody else's write, or our own whose answer never arrived.
+        # A transaction under way on the item shows no item: then it is read.
+        stored = ours.get("Item")
+        current = read_prediction(stored) if stored else self.get(record.id)
+        if current != record:
+            raise Conflict(current) from None
+
+    def _claim(self, record: Prediction, provider_id: str) -> dict[str, Any]:
+        row = {
+            "pk": f"PID#{provider_id}",
+            "owner": record.id,
+            "expires_at": record.created_at // 1000 + PROVIDER_ID_KEPT_S,
+        }
+        return {
+            "TableName": self.controls,
+            "Item": to_item(row),
+            "ConditionExpression": "attribute_not_exists(pk) OR #owner = :owner",
+            "ExpressionAttributeNames": {"#owner": "owner"},
+            "ExpressionAttributeValues": {":owner": attribute(record.id)},
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+
+    def owner_of(self, provider_id: str) -> str | None:
+        item = self.client.get_item(
+            TableName=self.controls,
+            Key={"pk": {"S": f"PID#{provider_id}"}},
+            ConsistentRead=True,
+        ).get("Item")
+        return str(plain(item["owner"])) if item else None
+
+    def due(self, now: int, limit: int) -> list[Due]:
+        keys: list[Due] = []
+        for number in range(DUE_SHARDS):
+            found = query_due(self.client, self.table, number, now, limit)
+            keys += [Due(item["id"], item["due_at"]) for item in found]
+        return sorted(keys, key=lambda key: key.due_at)[:limit]
+
+    def claim(self, key: Due, until: int) -> Prediction | None:
+        try:
+            answer = self.client.update_item(
+                TableName=self.table,
+                Key=_id(key.id),
+                UpdateExpression="SET due_at = :until",
+                ConditionExpression="due_at = :seen",
+                ExpressionAttributeValues={
+                    ":until": attribute(until),
+                    ":seen": attribute(key.due_at),
+                },
+                ReturnValues="ALL_NEW",
+            )
+        except ClientError as error:
+            if lost_race(error):
+                return None
+            raise
+        return read_prediction(answer["Attributes"])
+
+    def mark_effects_done(self, record: Prediction) -> None:
+        mark = {
+            "TableName": self.table,
+            "Key": _id(record.id),
+            "UpdateExpression": "SET effects_done = :yes, counted = :yes, relay = :no, "
+            "revision = :next REMOVE due_at, due_shard",
+            "ConditionExpression": "revision = :read",
+            "ExpressionAttributeValues": {
+                ":yes": {"BOOL": True},
+                ":no": {"BOOL": False},
+                ":read": attribute(record.revision),
+                ":next": attribute(record.revision + 1),
+            },
+        }
+        writes = {"record": {"Update": mark}}
+        if not record.counted:
+            writes["usage"] = {"Update": self._count(record)}
+        lost = self._write(writes)
+        if lost and lost["record"].get("Code") != CONDITION_FAILED:
+            raise Unavailable("The day of usage is written too often at this moment; try again.")
+
+    def _count(self, record: Prediction) -> dict[str, Any]:
+        return {
+            "TableName": self.controls,
+            "Key": {"pk": {"S": day_row(record.tenant, record.created_at)}},
+            "UpdateExpression": "SET expires_at = :kept ADD #number :one, #cost :cost",
+            "ExpressionAttributeNames": {
+                "#number": f"n:{record.model}",
+                "#cost": f"c:{record.model}",
+            },
+            "ExpressionAttributeValues": {
+                ":one": attribute(1),
+                ":cost": attribute(record.cost or 0),
+                ":kept": attribute(record.created_at // 1000 + MONTH_KEPT_S),
+            },
+        }
+
+    def recent_ids(self, tenant: str, since: int, limit: int) -> list[str]:
+        answer = self.client.query(
+            TableName=self.table,
+            IndexName="tenant",
+            KeyConditionExpression="tenant = :tenant AND created_at >= :since",
+            ExpressionAttributeValues={":tenant": {"S": tenant}, ":since": attribute(since)},
+            ScanIndexForward=False,
+            Limit=limit,
+        )
+        return [item["id"]["S"] for item in answer["Items"]]
+
+    def list_ids(self, tenant: str, after: tuple[int, str] | None, limit: int) -> Page:
+        query: dict[str, Any] = {
+            "TableName": self.table,
+            "IndexName": "tenant",
+            "KeyConditionExpression": "tenant = :tenant",
+            "ExpressionAttributeValues": {":tenant": {"S": tenant}},
+            "ScanIndexForward": False,
+            "Limit": limit,
+        }
+        if after is not None:
+            at, id_ = after
+            query["ExclusiveStartKey"] = to_item({"tenant": tenant, "created_at": at, "id": id_})
+        answer = self.client.query(**query)
+        last = answer.get("LastEvaluatedKey")
+        more = (int(plain(last["created_at"])), str(plain(last["id"]))) if last else None
+        return Page([item["id"]["S"] for item in answer["Items"]], more)
+
+
+def _id(id_: str) -> dict[str, Any]:
+    return {"id": {"S": id_}}

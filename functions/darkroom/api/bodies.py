@@ -1,0 +1,81 @@
+"""The bodies that clients and events send, as JSON Schemas: checked here, shown by OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from darkroom.domain.events import LONGEST_TASK_TOKEN
+
+LONGEST_REFERENCE = 300
+LONGEST_URL = 2048
+LONGEST_KEY = 255
+
+
+def _text(most: int, description: str = "") -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": ["string", "null"], "maxLength": most}
+    return {**schema, "description": description} if description else schema
+
+
+def _body(description: str, required: list[str], properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": description,
+        "required": required,
+        "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+_INPUT = {"type": "object"}
+_EVENTS = {
+    "type": ["array", "null"],
+    "items": {"type": "string", "enum": ["start", "output", "logs", "completed"]},
+}
+
+CREATE = _body(
+    "What a client may send. `webhook_completed` and `stream` are tolerated and dropped.",
+    ["input"],
+    {
+        "version": _text(
+            LONGEST_REFERENCE,
+            "owner/name, owner/name:version, a version, or an alias of the deployment",
+        ),
+        "input": _INPUT,
+        "webhook": _text(LONGEST_URL),
+        "webhook_events_filter": _EVENTS,
+        "webhook_completed": {},
+        "stream": {},
+    },
+)
+REQUESTED = _body(
+    "The detail of a `Prediction Requested` event. Whose it is, the event cannot say.",
+    ["input"],
+    {
+        "model": _text(LONGEST_REFERENCE, "owner/name, owner/name:version, or an alias"),
+        "version": _text(LONGEST_REFERENCE, "In place of a model"),
+        "input": _INPUT,
+        "webhook": _text(LONGEST_URL),
+        "webhook_events_filter": _EVENTS,
+        "cancel_after": _text(30, "30s, 5m or 2h30m"),
+        "id": _text(
+            LONGEST_KEY,
+            "The same request sent twice has the same; by default the event's own id",
+        ),
+        "taskToken": {
+            **_text(LONGEST_TASK_TOKEN, "The Step Functions task that waits for the end"),
+            "minLength": 1,
+        },
+    },
+)
+UPLOAD = _body(
+    "What a client says of a file that it will post to the bucket itself.",
+    [],
+    {
+        "filename": _text(300),
+        "content_type": {
+            "type": "string",
+            "maxLength": 100,
+            "default": "application/octet-stream",
+        },
+    },
+)

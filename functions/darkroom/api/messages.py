@@ -1,0 +1,60 @@
+"""What comes over the intake queue: `{"tenant", "id", "detail"}`, as a rule writes it.
+
+Who may send to the queue, speaks for the tenant that the message names: rules do, and whoever was
+granted it. The detail is an application's own, and hostile like any request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from darkroom.domain import strict_json
+from darkroom.domain.errors import BadRequest
+from darkroom.domain.events import LONGEST_TASK_TOKEN, TENANT
+from darkroom.services.intake import Envelope
+
+LONGEST_ID = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as far as it can be read; whoever needs more than its envelope, learns why not."""
+
+    envelope: Envelope
+    detail: Any = None
+    problem: str | None = None
+
+    def requested(self) -> tuple[Any, str]:
+        """The detail, not yet checked, and the tenant. Raises BadRequest."""
+        if self.problem is not None or self.envelope.tenant is None:
+            raise BadRequest(self.problem or "The message names no tenant.")
+        return self.detail, self.envelope.tenant
+
+
+def read_message(body: str, message_id: str) -> Message:
+    """Read a message's body. Raises nothing."""
+    nameless = Envelope(message_id)
+    try:
+        value = strict_json.loads(body.encode("utf-8", "surrogatepass"))
+    except strict_json.NotStrictJSON as error:
+        return Message(nameless, problem=f"The message is not JSON: {error}")
+    if not isinstance(value, dict):
+        return Message(nameless, problem="The message is not a JSON object.")
+    detail = value.get("detail")
+    token = detail.get("taskToken") if isinstance(detail, dict) else None
+    tenant = value.get("tenant")
+    known = isinstance(tenant, str) and TENANT.fullmatch(tenant) is not None
+    envelope = Envelope(
+        id=_text(value.get("id"), LONGEST_ID) or message_id,
+        tenant=tenant if known else None,
+        task_token=_text(token, LONGEST_TASK_TOKEN),
+    )
+    unknown = value.keys() - {"tenant", "id", "detail"}
+    problem = "The message holds more than tenant, id and detail." if unknown else None
+    return Message(envelope, detail, problem)
+
+
+def _text(value: object, most: int) -> str | None:
+    plain = isinstance(value, str) and value.isascii() and value.isprintable()
+    return str(value) if plain and 0 < len(str(value)) <= most else None

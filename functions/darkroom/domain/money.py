@@ -1,0 +1,183 @@
+"""Money: what a prediction may cost, what it did cost, and what that does to a tenant's month.
+
+All amounts are whole millionths of a US dollar. Months and days are those of `created_at`, in UTC.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from darkroom.domain.prediction import Code, CreateState, Price, State
+from darkroom.domain.snapshot import file_urls
+
+if TYPE_CHECKING:
+    from darkroom.domain.model import Model
+    from darkroom.domain.prediction import Prediction
+
+MICRO = 1_000_000
+COUNTS = ("num_outputs", "num_images", "number_of_images")
+"""Inputs that say how many pictures are asked for."""
+SLACK_S = 10
+"""The provider stops a run at its deadline, but not to the second."""
+LARGEST_PICTURE = 16
+"""Megapixels of one output at most, where the catalogue says nothing."""
+
+_UNTOLD = frozenset({Code.OUTCOME_UNKNOWN, Code.PROVIDER_LOST})
+_MADE = frozenset({Code.OUTPUT_EXPIRED, Code.OUTPUT_REFUSED, Code.OUTPUT_TOO_LARGE})
+"""It failed with us, not with the provider."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a tenant may do; None: without limit."""
+
+    monthly_cap: int | None = None
+    in_flight: int | None = None
+    """Predictions that are not over, at most."""
+    rate_interval_us: int | None = None
+    """Between two requests, on average."""
+    rate_burst: int = 1
+    """Requests at once, at most."""
+
+    @property
+    def ledger(self) -> bool:
+        """True where a prediction must be entered in the tenant's month before it is created."""
+        return self.monthly_cap is not None or self.in_flight is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A change of a tenant's month. It is written in one transaction with the record's own."""
+
+    row: str
+    committed: int
+    """Spent and reserved together."""
+    spent: int
+    in_flight: int
+    cap: int | None = None
+    """`committed` must not pass it."""
+    most_in_flight: int | None = None
+
+    @property
+    def below(self) -> int | None:
+        """`committed` before the change, at most."""
+        return None if self.cap is None else self.cap - self.committed
+
+
+def price_of(model: Model, given: dict[str, Any], limit_s: float) -> Price | None:
+    """The price that a prediction of this input has, and the most that it can come to."""
+    if model.price is None:
+        return None
+    unit, micro = model.price["unit"], round(model.price["usd"] * MICRO)
+    match unit:
+        case "second":
+            units = math.ceil(limit_s) + SLACK_S
+        case "image":
+            units = _count(model, given)
+        case "megapixel":
+            units = _count(model, given) * model.price.get("most", LARGEST_PICTURE)
+        case _:
+            units = 1
+    return Price(unit, micro, math.ceil(units * micro))
+
+
+def _count(model: Model, given: dict[str, Any]) -> int:
+    properties = model.input_schema["properties"]
+    name = next((name for name in COUNTS if name in properties), None)
+    if name is None:
+        return 1
+    asked = given.get(name, properties[name].get("default", 1))
+    return max(1, int(asked)) if isinstance(asked, int | float) else 1
+
+
+def cost_of(record: Prediction) -> int | None:
+    """What a prediction that is over has cost; None where its price is unknown.
+
+    Settled from what the provider said of it. Nothing is let go without proof: where nobody knows
+    what ran, it has cost the most that it could. More than that is never charged, so that a cap
+    holds whatever the provider says.
+    """
+    price = record.price
+    if price is None:
+        return None
+    if nothing_ran(record):
+        return 0
+    units = _units(record, price.unit)
+    return price.most if units is None else min(math.ceil(units * price.micro), price.most)
+
+
+def nothing_ran(record: Prediction) -> bool:
+    """True on proof: no create can have come to be, or the provider never started it."""
+    if record.provider_id is None:
+        return record.create.state is CreateState.REFUSED or record.code is Code.REJECTED
+    return record.state is State.ABORTED
+
+
+def _units(record: Prediction, unit: str) -> float | None:
+    """How many units the provider bills; None where that is not known."""
+    if record.code in _UNTOLD:
+        return None
+    if unit == "second":
+        return _seconds(record)
+    if record.finished_at is None and record.code not in _MADE:
+        # It failed or was stopped: what it had made by then counts.
+        return float(len(file_urls(record.output)) * (unit != "prediction"))
+    if unit == "prediction":
+        return 1.0
+    if record.output is None:
+        return None
+    if unit == "image":
+        return float(len(file_urls(record.output)))
+    sizes = [(file.width, file.height) for file in record.files]
+    if not sizes or not all(width and height for width, height in sizes):
+        return None
+    return sum((width or 0) * (height or 0) for width, height in sizes) / MICRO
+
+
+def _seconds(record: Prediction) -> float | None:
+    measured = json.loads(record.metrics or "{}").get("predict_time")
+    number = isinstance(measured, int | float) and not isinstance(measured, bool)
+    if number and 0 <= measured <= float("inf"):
+        return min(float(measured), 1e9)
+    return None if record.started_at or record.finished_at else 0.0
+
+
+def reservation(record: Prediction, limits: Limits) -> Entry | None:
+    """What the new record does to its tenant's month; None where the tenant has no ledger."""
+    if record.ledger is None:
+        return None
+    most = record.price.most if record.price else 0
+    return Entry(record.ledger, most, 0, 1, limits.monthly_cap, limits.in_flight)
+
+
+def settlement(old: Prediction, new: Prediction) -> Entry | None:
+    """What the end of a prediction does to its tenant's month: once, with the change itself."""
+    if new.ledger is None or old.state.terminal or not new.state.terminal:
+        return None
+    reserved = new.price.most if new.price else 0
+    cost = new.cost or 0
+    return Entry(new.ledger, cost - reserved, cost, -1)
+
+
+def month_row(tenant: str, at_ms: int) -> str:
+    """The Controls row of a tenant's month."""
+    return f"SPEND#{tenant}#{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m}"
+
+
+def day_row(tenant: str, at_ms: int) -> str:
+    """The Controls row of a tenant's day of usage."""
+    return usage_row(tenant, f"{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m-%d}")
+
+
+def usage_row(tenant: str, day: str) -> str:
+    """The same, of a day as `yyyy-mm-dd`."""
+    return f"USAGE#{tenant}#{day}"
+
+
+def usd(micro: int | None) -> float | None:
+    """An amount as it is shown: US dollars, to the millionth."""
+    return None if micro is None else micro / MICRO

@@ -1,0 +1,75 @@
+"""From a client's reference to the model it means, open models included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from darkroom.domain.errors import InvalidInput, ProviderUnavailable, Unavailable
+from darkroom.domain.model import (
+    MODEL_NAME,
+    VERSION,
+    Model,
+    input_schema_of,
+    output_shape_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from darkroom.catalog import Catalogue
+    from darkroom.ports import Controls, Provider
+
+OPEN_MODEL_TYPICAL_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class FindModel:
+    """No I/O for models of the catalogue; an open one's schema is read from the provider once."""
+
+    catalogue: Callable[[], Catalogue]
+    controls: Controls
+    provider: Provider
+    open_models: bool
+
+    def __call__(self, reference: str) -> tuple[Model, str | None, str | None]:
+        """Model, version to run, and a warning where the reference was mended.
+
+        Raises InvalidInput, or Unavailable where the provider cannot be asked now.
+        """
+        found = self.catalogue().resolve(reference)
+        if found is not None:
+            return found.model, found.version, found.warning
+        if self.open_models:
+            opened = self._open_model(reference)
+            if opened is not None:
+                return opened, opened.version, None
+        raise InvalidInput(
+            "The specified version does not exist "
+            "(or perhaps you don't have permission to use it?)",
+            title="Invalid version or not permitted",
+        )
+
+    def _open_model(self, reference: str) -> Model | None:
+        """Any pinned `owner/name:version`, its schema fetched from the provider once."""
+        name, _, version = reference.partition(":")
+        if not (MODEL_NAME.fullmatch(name) and VERSION.fullmatch(version)):
+            return None
+        schema = self.controls.cached_schema(version)
+        if schema is None:
+            try:
+                schema = self.provider.input_schema(name, version)
+            except ProviderUnavailable:
+                raise Unavailable("The model's schema cannot be read now; try again.") from None
+            if schema is None:
+                return None
+            self.controls.cache_schema(version, schema)
+        return Model(
+            model=name,
+            task="any",
+            official=False,
+            version=version,
+            input_schema=input_schema_of(schema),
+            output=output_shape_of(schema),
+            typical_seconds=OPEN_MODEL_TYPICAL_S,
+        )

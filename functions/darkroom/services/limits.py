@@ -1,0 +1,86 @@
+"""What a tenant may still do: requests by the second, predictions at once, money by the month."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from darkroom.domain.errors import PaymentRequired, TooManyRequests
+from darkroom.domain.money import Limits, usd
+
+if TYPE_CHECKING:
+    from darkroom.domain.errors import LimitReached
+    from darkroom.domain.money import Entry
+    from darkroom.domain.prediction import Prediction
+    from darkroom.ports import Clock, Controls
+
+AGE_MS = 30_000
+"""How old a tenant's limits may get in a process."""
+LONGEST_WAIT_S = 60
+"""A client above its limit is told to come again within a minute."""
+MOST_TENANTS = 1000
+"""Tenants that a process remembers."""
+
+
+@dataclass(slots=True)
+class TenantLimits:
+    """One read of a tenant's row in half a minute; one write for each request where it has a rate.
+
+    The limits themselves hold across all processes: they are conditions of writes.
+    """
+
+    controls: Controls
+    clock: Clock
+    _known: dict[str, tuple[int, Limits]] = field(default_factory=dict)
+
+    def of(self, tenant: str) -> Limits:
+        """The tenant's limits, at most half a minute old."""
+        now = self.clock()
+        known = self._known.get(tenant)
+        if known is None or now - known[0] >= AGE_MS:
+            if len(self._known) >= MOST_TENANTS:
+                self._known.clear()
+            known = self._known[tenant] = (now, self.controls.limits(tenant))
+        return known[1]
+
+    def admit(self, tenant: str) -> Limits:
+        """Count a request. Raises TooManyRequests where the tenant's bucket is empty."""
+        limits = self.of(tenant)
+        if limits.rate_interval_us is not None:
+            wait_us = self.controls.take(
+                tenant, self.clock() * 1000, limits.rate_interval_us, limits.rate_burst
+            )
+            if wait_us:
+                raise TooManyRequests(-(-wait_us // 1_000_000))
+        return limits
+
+
+def check(record: Prediction, limits: Limits) -> None:
+    """Refuse what no month has room for. Raises PaymentRequired or TooManyRequests."""
+    if limits.in_flight == 0:
+        # A month without a row would let its first prediction through.
+        raise TooManyRequests(LONGEST_WAIT_S)
+    cap = limits.monthly_cap
+    if cap is None:
+        return
+    if record.price is None:
+        raise PaymentRequired(
+            "This model has no known price, and your account has a monthly cap: it cannot be run."
+        )
+    if record.price.most > cap:
+        raise _too_dear(record.price.most, cap, committed=0)
+
+
+def refused(entry: Entry | None, reached: LimitReached, typical_ms: int) -> Exception:
+    """Why the month had no room, as the client is told it."""
+    if entry and entry.below is not None and reached.committed > entry.below:
+        return _too_dear(entry.committed, entry.cap or 0, reached.committed)
+    # About when one of those that run will be over.
+    return TooManyRequests(max(1, min(LONGEST_WAIT_S, typical_ms // 1000)))
+
+
+def _too_dear(most: int, cap: int, committed: int) -> PaymentRequired:
+    return PaymentRequired(
+        f"This prediction may cost up to ${usd(most):.6f}. Your account's monthly cap is "
+        f"${usd(cap):.2f}, of which ${usd(committed):.6f} is spent or reserved."
+    )

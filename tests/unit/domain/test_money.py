@@ -1,0 +1,272 @@
+"""What predictions may cost and did cost, by how the provider bills."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from darkroom.catalog import Catalogue
+from darkroom.domain.lifecycle import (
+    CancelRequested,
+    DeadlinePassed,
+    Heard,
+    Looked,
+    Missing,
+    Refused,
+    Rejected,
+    Stored,
+    StoreFailed,
+    Unknown,
+    advance,
+)
+from darkroom.domain.model import InvalidModel, Model
+from darkroom.domain.money import Entry, Limits, price_of, reservation, settlement, usd
+from darkroom.domain.prediction import Code, File, Prediction, Price, State
+
+from tests.fakes import START
+from tests.records import PID, TIMINGS, accepted, snapshot
+
+IMAGE = Price("image", 3000, 12_000)
+SECOND = Price("second", 100, 60_000)
+MEGAPIXEL = Price("megapixel", 50_000, 800_000)
+URLS = tuple(f"https://replicate.delivery/x/{n}.png" for n in range(4))
+
+
+def model(price: dict[str, Any] | None, **properties: Any) -> Model:
+    data = {
+        "model": "owner/name",
+        "task": "text-to-image",
+        "official": True,
+        "version": None,
+        "input_schema": {"type": "object", "properties": properties},
+        "output": "array",
+        "typical_seconds": 2.0,
+        "price": price or {"unit": "image", "usd": 0},
+    }
+    made = Model.from_dict(data)
+    return made if price else replace(made, price=None)
+
+
+def run(record: Prediction, *news: Any) -> Prediction:
+    """The record after all of it, each a second after the other."""
+    for number, one in enumerate(news, 1):
+        record = advance(record, one, START + 1000 * number, TIMINGS) or record
+    assert record.state.terminal
+    return record
+
+
+def succeeded(outputs: int = 1, **said: Any) -> Heard:
+    given = {"output": str(list(URLS[:outputs])).replace("'", '"'), **said}
+    return Heard(snapshot("succeeded", **given))
+
+
+def file(width: int | None = 1000, height: int | None = 2000) -> File:
+    return File("k", "0" * 64, 1, "image/png", width, height)
+
+
+# The most that it can come to
+
+
+@pytest.mark.parametrize(
+    ("price", "given", "most"),
+    [
+        ({"unit": "image", "usd": 0.003}, {"num_outputs": 4}, 12_000),
+        ({"unit": "image", "usd": 0.003}, {}, 6000),
+        ({"unit": "image", "usd": 0.003}, {"num_outputs": 3.0}, 9000),
+        ({"unit": "image", "usd": 0.003}, {"num_outputs": None}, 3000),
+        ({"unit": "second", "usd": 0.000225}, {}, 225 * 310),
+        ({"unit": "megapixel", "usd": 0.01, "most": 4}, {}, 80_000),
+        ({"unit": "megapixel", "usd": 0.01}, {"num_outputs": 1}, 160_000),
+        ({"unit": "prediction", "usd": 0.5}, {"num_outputs": 4}, 500_000),
+        ({"unit": "image", "usd": 0.0000005}, {"num_outputs": 3}, 0),
+    ],
+)
+def test_the_most_that_a_prediction_can_cost(
+    price: dict[str, Any], given: dict[str, Any], most: int
+) -> None:
+    made = price_of(model(price, num_outputs={"type": "integer", "default": 2}), given, 299.5)
+    assert made is not None
+    assert (made.unit, made.most) == (price["unit"], most)
+
+
+def test_a_model_without_a_count_makes_one_picture() -> None:
+    assert price_of(model({"unit": "image", "usd": 1}), {}, 1) == Price("image", 10**6, 10**6)
+
+
+def test_a_model_of_unknown_price() -> None:
+    assert price_of(model(None), {}, 1) is None
+
+
+@pytest.mark.parametrize("most", [0, -1, "4", None, float("nan")])
+def test_the_most_megapixels_are_a_number(most: object) -> None:
+    with pytest.raises(InvalidModel, match="price"):
+        model({"unit": "megapixel", "usd": 1, "most": most})
+
+
+def test_only_megapixels_have_a_most() -> None:
+    with pytest.raises(InvalidModel, match="price"):
+        model({"unit": "image", "usd": 1, "most": 4})
+
+
+def test_every_catalogue_model_has_a_price() -> None:
+    catalogue = Catalogue.load()
+    for name in catalogue.names():
+        price = price_of(catalogue.model(name), {}, 60)
+        assert price is not None
+        assert 0 < price.most < 1_000_000, name
+
+
+# What it came to
+
+
+@pytest.mark.parametrize(
+    ("price", "news", "cost"),
+    [
+        pytest.param(IMAGE, [succeeded(3), Stored((file(),))], 9000, id="three images"),
+        pytest.param(
+            IMAGE,
+            [succeeded(4), StoreFailed(Code.OUTPUT_REFUSED, "")],
+            12_000,
+            id="made, but not stored",
+        ),
+        pytest.param(IMAGE, [Heard(snapshot("failed"))], 0, id="failed"),
+        pytest.param(
+            IMAGE,
+            [Heard(snapshot("succeeded", output=None, data_removed=True))],
+            12_000,
+            id="made, and gone",
+        ),
+        pytest.param(
+            IMAGE,
+            [Heard(snapshot("succeeded", output_refused=True))],
+            12_000,
+            id="made, and too large to read",
+        ),
+        pytest.param(
+            IMAGE,
+            [Heard(snapshot("canceled", output=f'["{URLS[0]}"]'))],
+            3000,
+            id="canceled after one",
+        ),
+        pytest.param(
+            SECOND,
+            [succeeded(metrics='{"predict_time":2.005}'), Stored((file(),))],
+            201,
+            id="seconds",
+        ),
+        pytest.param(
+            SECOND,
+            [Heard(snapshot("failed", metrics='{"predict_time":10}'))],
+            1000,
+            id="failed seconds",
+        ),
+        pytest.param(SECOND, [Heard(snapshot("canceled"))], 0, id="canceled before its start"),
+        pytest.param(
+            SECOND,
+            [Heard(snapshot("canceled", started_at="2027-01-15T08:00:00Z"))],
+            60_000,
+            id="canceled, time unknown",
+        ),
+        pytest.param(
+            SECOND,
+            [succeeded(metrics='{"predict_time":1e300}'), Stored((file(),))],
+            60_000,
+            id="absurd",
+        ),
+        pytest.param(
+            SECOND,
+            [succeeded(metrics='{"predict_time":-1}'), Stored((file(),))],
+            60_000,
+            id="negative",
+        ),
+        pytest.param(
+            SECOND,
+            [succeeded(metrics='{"predict_time":true}'), Stored((file(),))],
+            60_000,
+            id="no number",
+        ),
+        pytest.param(MEGAPIXEL, [succeeded(2), Stored((file(), file()))], 200_000, id="megapixels"),
+        pytest.param(
+            MEGAPIXEL, [succeeded(), Stored((file(None, None),))], 800_000, id="size unknown"
+        ),
+        pytest.param(
+            MEGAPIXEL,
+            [succeeded(), StoreFailed(Code.OUTPUT_TOO_LARGE, "")],
+            800_000,
+            id="megapixels not stored",
+        ),
+        pytest.param(
+            Price("prediction", 7, 7), [succeeded(2), Stored((file(),))], 7, id="prediction"
+        ),
+        pytest.param(
+            Price("prediction", 7, 7), [Heard(snapshot("failed"))], 0, id="failed prediction"
+        ),
+        pytest.param(SECOND, [Heard(snapshot("aborted"))], 0, id="aborted upstream"),
+        pytest.param(SECOND, [Rejected(1, "no")], 0, id="rejected"),
+        pytest.param(SECOND, [Refused(1, START), CancelRequested()], 0, id="canceled, never sent"),
+        pytest.param(None, [succeeded(), Stored((file(),))], None, id="price unknown"),
+    ],
+)
+def test_what_an_end_costs(price: Price | None, news: list[Any], cost: int | None) -> None:
+    assert run(accepted(price=price), *news).cost == cost
+
+
+def test_an_unknown_outcome_costs_the_most() -> None:
+    record = accepted(price=IMAGE)
+    record = advance(record, Unknown(1), START + 5000, TIMINGS) or record
+    late = START + int(TIMINGS.create_give_up_s * 1000)
+    ended = advance(record, Looked(silent=False), late, TIMINGS)
+    assert ended is not None
+    assert (ended.code, ended.cost) == (Code.OUTCOME_UNKNOWN, 12_000)
+
+
+def test_a_lost_prediction_costs_the_most() -> None:
+    record = accepted(price=SECOND, state=State.SUBMITTED, provider_id=PID)
+    late = START + int(TIMINGS.output_life_s * 1000)
+    ended = advance(record, Missing(), late, TIMINGS)
+    assert ended is not None
+    assert (ended.code, ended.cost) == (Code.PROVIDER_LOST, 60_000)
+
+
+def test_a_deadline_before_any_create_costs_nothing() -> None:
+    record = accepted(price=SECOND, deadline=START + 500)
+    ended = run(record, Refused(1, START), DeadlinePassed())
+    assert (ended.state, ended.cost) == (State.ABORTED, 0)
+
+
+def test_nothing_costs_before_its_end() -> None:
+    record = advance(accepted(price=IMAGE), succeeded(), START, TIMINGS)
+    assert record is not None
+    assert (record.state, record.cost) == (State.STORING, None)
+
+
+# The month
+
+
+def test_without_a_ledger_nothing_is_entered() -> None:
+    record = accepted(price=IMAGE)
+    assert reservation(record, Limits()) is None
+    assert settlement(record, run(record, Rejected(1, "no"))) is None
+
+
+def test_an_end_is_settled_once() -> None:
+    record = accepted(price=IMAGE, ledger="SPEND#acme#2027-01")
+    entry = reservation(record, Limits(monthly_cap=100_000, in_flight=4))
+    assert entry == Entry("SPEND#acme#2027-01", 12_000, 0, 1, 100_000, 4)
+    assert entry.below == 88_000
+    ended = run(record, succeeded(2), Stored((file(),)))
+    assert settlement(record, ended) == Entry("SPEND#acme#2027-01", -6000, 6000, -1)
+    extra = advance(ended, Heard(snapshot(provider_id="q")), START, TIMINGS)
+    assert settlement(ended, extra or ended) is None
+
+
+def test_a_count_alone_is_kept_for_models_without_a_price() -> None:
+    record = accepted(ledger="SPEND#acme#2027-01")
+    assert reservation(record, Limits(in_flight=4)) == Entry(record.ledger or "", 0, 0, 1, None, 4)
+    ended = run(record, Rejected(1, "no"))
+    assert settlement(record, ended) == Entry(record.ledger or "", 0, 0, -1)
+
+
+def test_amounts_are_shown_in_dollars() -> None:
+    assert (usd(None), usd(0), usd(3_001_000)) == (None, 0.0, 3.001)

@@ -1,0 +1,179 @@
+"""docs/events: as new as the code, and true of every event that is put on the bus."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema_rs
+import pytest
+from darkroom.api.events import DETAILS, file_name, schema
+from darkroom.domain import events as domain
+from darkroom.domain.lifecycle import MAX_OUTPUTS, Answered
+from darkroom.domain.prediction import File, State
+
+from tests import events
+from tests.records import accepted
+from tests.world import SCHNELL
+
+if TYPE_CHECKING:
+    from darkroom.domain.prediction import Prediction
+
+    from tests.unit.handlers.conftest import App
+
+DOCS = Path(__file__).parents[3] / "docs" / "events"
+LARGEST = 200_000
+ASKED = {"model": SCHNELL, "input": {"prompt": "a corgi"}}
+
+
+def envelope(detail_type: str, detail: dict[str, Any], source: str = "darkroom") -> dict[str, Any]:
+    """The event as a target gets it."""
+    text = json.dumps(detail, separators=(",", ":"))
+    assert len(text.encode()) < LARGEST
+    return {
+        "version": "0",
+        "id": "5a4d2a1e-7f0e-4c30-a3a5-1f7b6f0c2f11",
+        "source": source,
+        "detail-type": detail_type,
+        "account": "123456789012",
+        "time": "2027-01-15T08:00:00Z",
+        "region": "eu-west-1",
+        "resources": [],
+        "detail": json.loads(text),
+    }
+
+
+def check(event: dict[str, Any]) -> None:
+    written = json.loads((DOCS / file_name(event["detail-type"])).read_text())
+    jsonschema_rs.Draft202012Validator(written, validate_formats=True).validate(event)
+
+
+def published(app: App) -> list[dict[str, Any]]:
+    """What is on the bus so far, each checked against its schema."""
+    found = [envelope(kind, detail) for kind, detail in app.world.bus.events]
+    for event in found:
+        check(event)
+    return found
+
+
+def settled(app: App, record: Prediction, *, ends: bool = True) -> None:
+    if ends:
+        app.world.webhook(record.id, str(record.provider_id))
+    app.world.settle()
+
+
+def test_the_written_schemas_are_up_to_date() -> None:
+    written = {path.name: json.loads(path.read_text()) for path in DOCS.glob("*.json")}
+    made = {file_name(kind): schema(kind) for kind in DETAILS}
+    assert written == made, "run: PYTHONPATH=functions python -m darkroom.api.events docs/events"
+
+
+def test_a_success_and_its_start(app: App) -> None:
+    record = app.world.accept({"prompt": "a corgi", "seed": 7})
+    app.world.succeed(str(record.provider_id), "0.png", "1.png")
+    settled(app, record)
+    started, succeeded = published(app)
+    assert started["detail-type"] == "Prediction Started"
+    assert succeeded["detail-type"] == "Prediction Succeeded"
+    detail = succeeded["detail"]
+    assert detail["input"] == {"prompt": "a corgi", "seed": 7}
+    assert detail["input_files"] == {}
+    assert [file["key"] for file in detail["darkroom"]["files"]] == list(app.world.outputs.objects)
+
+
+def test_a_failure(app: App) -> None:
+    record = app.world.accept()
+    app.world.provider.finish(str(record.provider_id), status="failed")
+    settled(app, record)
+    assert [event["detail-type"] for event in published(app)] == ["Prediction Failed"]
+
+
+def test_what_the_provider_refuses(app: App) -> None:
+    app.world.provider.answers = [Answered(422, {"detail": "no"})]
+    settled(app, app.world.accept(), ends=False)
+    (event,) = published(app)
+    assert event["detail"]["darkroom"]["code"] == "rejected"
+
+
+def test_a_cancel(app: App) -> None:
+    record = app.world.accept()
+    app.world.cancel("acme", record.id)
+    app.world.settle()
+    (event,) = published(app)
+    assert event["detail-type"] == "Prediction Canceled"
+    assert event["detail"]["darkroom"]["code"] == "canceled"
+
+
+def test_a_deadline_before_the_start_is_a_cancel_as_on_the_wire(app: App) -> None:
+    app.world.provider.answers = [Answered(429, None, 600.0)]
+    record = app.world.accept(cancel_after_s=60)
+    app.world.clock.advance(90)
+    app.world.sweep(seconds=3600)
+    app.world.settle()
+    assert app.world.record(record.id).state is State.ABORTED
+    (event,) = published(app)
+    assert event["detail-type"] == "Prediction Canceled"
+    assert event["detail"]["status"] == "canceled"
+    assert event["detail"]["darkroom"]["code"] == "deadline_exceeded"
+
+
+def test_a_rejection(app: App) -> None:
+    for body in ("x", {"tenant": "acme", "detail": {"model": SCHNELL, "input": {"prompt": 1}}}):
+        app.call("intake", events.sqs(body))
+    first, second = published(app)
+    assert first["detail"]["tenant"] is None
+    assert second["detail"]["invalid_fields"]
+
+
+def test_events_come_after_the_commit_and_again_under_the_same_id(app: App) -> None:
+    app.world.provider.answers = [Answered(422, {"detail": "no"})]
+    record = app.world.accept()
+    assert not app.world.bus.events
+    (change,) = [new for _, new in app.world.store.stream if new["state"] == {"S": "failed"}]
+    for _ in range(2):
+        app.call("relay", events.stream((None, change)))
+    first, second = published(app)
+    assert first == second
+    assert first["detail"]["event_id"] == f"{record.id}:failed"
+
+
+def test_the_largest_event_fits() -> None:
+    """All outputs that a record may have, the longest error, and as much input as is shown."""
+    file = File("t" * 63 + "/2027/01/" + "a" * 26 + "/99.webp", "f" * 64, 10**9, "image/webp", 1, 1)
+    for number in (5_300, 15_900):
+        text = json.dumps({"prompt": "\U0001f5bc" * number}, ensure_ascii=False)
+        error = "\U0001f5bc" * 1000
+        record = accepted(state=State.FAILED, input=text, files=(file,) * MAX_OUTPUTS, error=error)
+        detail = envelope("Prediction Failed", domain.detail(record, "failed"))["detail"]
+        assert (detail["input"] is None) == (number > 10_000)
+
+
+def test_a_large_input_is_left_to_be_read_by_its_id() -> None:
+    record = accepted(input=json.dumps({"prompt": "x" * domain.INPUT_SHOWN}))
+    detail = domain.detail(record, "started")
+    assert detail["input"] is detail["input_files"] is None
+
+
+def test_an_inputs_files_are_named_by_their_keys() -> None:
+    record = accepted(uploads={"/image": "acme/files/abc"})
+    assert domain.detail(record, "started")["input_files"] == {"/image": "acme/files/abc"}
+
+
+@pytest.mark.parametrize(
+    ("detail", "fits"),
+    [
+        (ASKED, True),
+        (ASKED | {"taskToken": "t", "id": "order-7", "cancel_after": "5m"}, True),
+        (ASKED | {"tenant": "other"}, False),
+        ({"model": SCHNELL}, False),
+    ],
+)
+def test_the_schema_of_a_request_says_what_intake_takes(
+    app: App, detail: dict[str, Any], fits: bool
+) -> None:
+    event = envelope(domain.REQUESTED, detail, source="shop")
+    written = json.loads((DOCS / file_name(domain.REQUESTED)).read_text())
+    assert jsonschema_rs.Draft202012Validator(written).is_valid(event) is fits
+    app.call("intake", events.sqs({"tenant": "acme", "id": event["id"], "detail": detail}))
+    assert bool(app.world.store.items) is fits

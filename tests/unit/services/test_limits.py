@@ -1,0 +1,185 @@
+"""A tenant's limits: rate, predictions at once, money by the month; and its usage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from darkroom.domain.errors import BadRequest, PaymentRequired, TooManyRequests
+from darkroom.domain.lifecycle import Answered
+from darkroom.domain.money import Limits
+from darkroom.domain.prediction import State
+
+from tests.fakes import Month
+from tests.world import World
+
+MONTH = "SPEND#acme#2027-01"
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def limit(world: World, **limits: Any) -> None:
+    world.controls.tenants["acme"] = Limits(**limits)
+
+
+def finish(world: World, record: Any, *outputs: str) -> None:
+    provider_id = world.record(record.id).provider_id
+    assert provider_id is not None
+    world.succeed(provider_id, *outputs)
+    world.webhook(record.id, provider_id)
+    world.settle()
+
+
+def test_a_tenant_above_its_rate_waits_and_leaves_nothing_behind(world: World) -> None:
+    limit(world, rate_interval_us=2_000_000, rate_burst=2)
+    world.accept()
+    world.accept()
+    with pytest.raises(TooManyRequests) as refused:
+        world.accept()
+    assert refused.value.retry_after == 2
+    assert len(world.store) == 2
+    assert len(world.provider.creates) == 2
+    world.accept(tenant="other")
+    world.clock.advance(2)
+    world.accept()
+
+
+def test_changed_limits_hold_within_half_a_minute(world: World) -> None:
+    world.accept()
+    limit(world, monthly_cap=0)
+    world.clock.advance(29)
+    world.accept()
+    world.clock.advance(1)
+    with pytest.raises(PaymentRequired):
+        world.accept()
+
+
+def test_a_process_forgets_tenants_rather_than_grow(world: World) -> None:
+    limits = world.submit.limits
+    for number in range(2500):
+        limits.of(f"tenant-{number}")
+    assert len(limits._known) <= 1000
+
+
+def test_what_is_in_flight_is_counted_until_its_end(world: World) -> None:
+    limit(world, in_flight=2)
+    first = world.accept()
+    world.accept()
+    with pytest.raises(TooManyRequests) as refused:
+        world.accept()
+    assert refused.value.retry_after == 2
+    assert world.store.months[MONTH].in_flight == 2
+    finish(world, first)
+    assert world.store.months[MONTH].in_flight == 1
+    world.accept()
+
+
+def test_none_at_once_stops_a_tenant(world: World) -> None:
+    limit(world, in_flight=0)
+    with pytest.raises(TooManyRequests):
+        world.accept()
+    assert not len(world.store)
+
+
+def test_money_is_reserved_before_the_create_and_settled_at_the_end(world: World) -> None:
+    limit(world, monthly_cap=20_000)
+    record = world.accept({"prompt": "x", "num_outputs": 4})
+    assert world.store.months[MONTH] == Month(12_000, 0, 1)
+    with pytest.raises(PaymentRequired, match=r"up to \$0.009000.* \$0.02, of which \$0.012000"):
+        world.accept({"prompt": "x", "num_outputs": 3})
+    finish(world, record, "0.png", "1.png")
+    assert world.store.months[MONTH] == Month(6000, 6000, 0)
+    assert world.record(record.id).cost == 6000
+    assert world.shown(world.record(record.id))["darkroom"]["cost"] == 0.006
+
+
+def test_a_prediction_above_the_whole_cap_writes_nothing(world: World) -> None:
+    limit(world, monthly_cap=11_999)
+    with pytest.raises(PaymentRequired):
+        world.accept({"prompt": "x", "num_outputs": 4})
+    assert not world.store.months
+    assert not len(world.store)
+
+
+def test_what_surely_did_not_run_is_let_go(world: World) -> None:
+    limit(world, monthly_cap=20_000)
+    world.provider.answers.append(Answered(422, {"detail": "no"}))
+    record = world.accept()
+    assert world.record(record.id).state is State.FAILED
+    assert world.store.months[MONTH] == Month(0, 0, 0)
+
+
+def test_a_replay_reserves_nothing(world: World) -> None:
+    limit(world, monthly_cap=3000, in_flight=1)
+    first = world.accept(idempotency_key="k")
+    again = world.accept(idempotency_key="k")
+    assert again.id == first.id
+    assert world.store.months[MONTH] == Month(3000, 0, 1)
+
+
+def test_a_capped_tenant_cannot_run_what_has_no_price() -> None:
+    world = World(open_models=True)
+    world.provider.schemas["someone/model:" + "a" * 64] = {
+        "components": {"schemas": {"Input": {"type": "object", "properties": {}}}}
+    }
+    limit(world, monthly_cap=10**9)
+    with pytest.raises(PaymentRequired, match="no known price"):
+        world.accept({}, reference=f"someone/model:{'a' * 64}")
+    limit(world, in_flight=1)
+    world.clock.advance(30)
+    world.accept({}, reference=f"someone/model:{'a' * 64}")
+    assert world.store.months[MONTH] == Month(0, 0, 1)
+
+
+def test_usage_by_day_and_model(world: World) -> None:
+    finish(world, world.accept({"prompt": "x", "num_outputs": 2}), "0.png", "1.png")
+    finish(world, world.accept())
+    world.accept()
+    usage = world.usage("acme", None, None)
+    assert usage["results"] == [
+        {
+            "day": "2027-01-15",
+            "model": "black-forest-labs/flux-schnell",
+            "predictions": 2,
+            "cost": 0.009,
+        }
+    ]
+    assert (usage["from"], usage["to"]) == ("2026-12-17", "2027-01-15")
+    assert (usage["predictions"], usage["cost"]) == (2, 0.009)
+    assert world.usage("other", "2027-01-15", "2027-01-15")["results"] == []
+    assert world.usage("acme", "2027-01-14", "2027-01-14")["predictions"] == 0
+
+
+def test_the_sweep_counts_what_the_stream_lost(world: World) -> None:
+    record = world.accept()
+    provider_id = world.record(record.id).provider_id or ""
+    world.provider.finish(provider_id, status="failed")
+    world.webhook(record.id, provider_id)
+    world.store.stream.clear()
+    world.sweep(3600)
+    world.settle()
+    world.sweep(3600)
+    assert world.usage("acme", None, None)["predictions"] == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        ("2027-01-16", "2027-01-15"),
+        ("2026-01-01", "2027-01-15"),
+        ("", None),
+        ("2027-1-1", None),
+        ("2027-02-30", None),
+        ("0001-01-01", "0001-01-02"),
+        ("1999-12-31", "1999-12-31"),
+        ("٢٠٢٧-01-01", None),
+        (None, "9999-12-31"),
+        (None, "x"),
+    ],
+)
+def test_days_that_are_none(world: World, first: str | None, last: str | None) -> None:
+    with pytest.raises(BadRequest):
+        world.usage("acme", first, last)
