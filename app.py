@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +15,9 @@ import infra  # noqa: E402, F401 - before aws_cdk: it names the Node that jsii s
 import aws_cdk as cdk  # noqa: E402
 
 from infra.config import StageConfig  # noqa: E402
+from infra.darkroom import Darkroom  # noqa: E402
+from infra.flags import flags  # noqa: E402
 from infra.nag import add_checks  # noqa: E402
-from infra.stacks.cdn import CdnStack  # noqa: E402
-from infra.stacks.service import ServiceStack  # noqa: E402
-from infra.stacks.stateful import StatefulStack  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,16 +31,10 @@ def build(
 ) -> cdk.App:
     """The app, not yet synthesised. Without `config` the context value `stage` names the stage."""
     # Only the CDK command line reads cdk.json: here, `python app.py` gets the same flags.
-    flags = json.loads((ROOT / "cdk.json").read_text())["context"]
-    app = cdk.App(outdir=outdir, context={**flags, **(context or {})})
+    app = cdk.App(outdir=outdir, context={**flags(), **(context or {})})
     config = config or StageConfig.named(app.node.try_get_context("stage") or "dev")
     add_checks(app)
-    cdk.Tags.of(app).add("darkroom:stage", config.name)
-    stateful = StatefulStack(app, f"Darkroom-{config.name}-Stateful", config=config)
-    cdn = None
-    if config.cdn:
-        cdn = CdnStack(app, f"Darkroom-{config.name}-Cdn", config=config, stateful=stateful)
-    ServiceStack(app, f"Darkroom-{config.name}-Service", config=config, stateful=stateful, cdn=cdn)
+    Darkroom(app, "Darkroom", config=config)
     return app
 
 

@@ -11,23 +11,49 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import darkroom
 import jsii
 import uv
-from aws_cdk import AssetHashType, BundlingOptions, ILocalBundling
+from aws_cdk import AssetHashType, BundlingOptions, ILocalBundling, Stage
 from aws_cdk import aws_lambda as lambda_
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from aws_cdk import Stack
 
-ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = Path(darkroom.__file__).resolve().parent
+"""The functions' code: beside this package in the wheel, below functions/ in the repository."""
+LOCK = next(
+    path
+    for path in (
+        Path(__file__).resolve().with_name("requirements.txt"),
+        PACKAGE.parent / "requirements.txt",
+    )
+    if path.is_file()
+)
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 ARCHITECTURE = lambda_.Architecture.ARM_64
 PYTHON = "3.13"
 PLATFORM = "aarch64-manylinux2014"
-BUNDLER_VERSION = "1"
+BUNDLER_VERSION = "2"
 """Part of the asset's hash: raise it when a change here changes what lands in the asset."""
+
+
+UNUSED = (
+    "bin",
+    ".lock",
+    # Parsers of C declarations: cryptography needs cffi's compiled half alone.
+    "cffi",
+    "pycparser",
+    # A megabyte of JavaScript that shows an API in a browser.
+    "aws_lambda_powertools/event_handler/openapi/swagger_ui",
+    # Write the documentation's schemas, with pydantic, which the asset does not carry.
+    "darkroom/api/events.py",
+    "darkroom/api/openapi.py",
+    "darkroom/api/schemas.py",
+)
+"""What the wheels and the package bring and no function imports."""
 
 
 class BundlingError(Exception):
@@ -48,7 +74,8 @@ def lambda_code(stack: Stack, *, catalogue: Path | None) -> lambda_.Code:
     Where the context switches bundling off, the sources alone: that is enough for an embedded cloud
     and for reading the template.
     """
-    staged = stage(ROOT / "functions", catalogue=catalogue, build=ROOT / "build")
+    build = Path(cast("Stage", Stage.of(stack)).outdir) / "darkroom"
+    staged = stage(PACKAGE, LOCK, catalogue=catalogue, build=build)
     return lambda_.Code.from_asset(
         str(staged.folder),
         # CDK's own hash would look at the staged folder alone and miss the platform.
@@ -64,12 +91,12 @@ def lambda_code(stack: Stack, *, catalogue: Path | None) -> lambda_.Code:
     )
 
 
-def stage(functions: Path, *, catalogue: Path | None, build: Path) -> Staged:
+def stage(package: Path, lock: Path, *, catalogue: Path | None, build: Path) -> Staged:
     """Copy the sources into `build`, under a name made of their content.
 
-    Neither caches nor files outside `darkroom/` and `requirements.txt` take part.
+    Neither caches nor files outside the package and its lock take part.
     """
-    files = _sources(functions, catalogue)
+    files = _sources(package, lock, catalogue)
     asset_hash = _hash(files)
     folder = build / f"asset-{asset_hash[:16]}"
     if not folder.exists():
@@ -88,11 +115,11 @@ def stage(functions: Path, *, catalogue: Path | None, build: Path) -> Staged:
     return Staged(folder, asset_hash)
 
 
-def _sources(functions: Path, catalogue: Path | None) -> dict[str, Path]:
-    files = {"requirements.txt": functions / "requirements.txt"}
-    for path in (functions / "darkroom").rglob("*"):
+def _sources(package: Path, lock: Path, catalogue: Path | None) -> dict[str, Path]:
+    files = {"requirements.txt": lock}
+    for path in package.rglob("*"):
         if path.is_file() and path.suffix != ".pyc" and "__pycache__" not in path.parts:
-            files[path.relative_to(functions).as_posix()] = path
+            files[f"darkroom/{path.relative_to(package).as_posix()}"] = path
     if catalogue is not None:
         if not catalogue.is_dir():
             raise BundlingError(f"the stage's catalogue {catalogue} is not a folder")
@@ -125,10 +152,11 @@ class UvBundler:
         target = Path(output_dir)
         run(install_command(self._uv or uv.find_uv_bin(), self._source, target))
         shutil.copytree(self._source, target, dirs_exist_ok=True)
-        shutil.rmtree(target / "bin", ignore_errors=True)
-        (target / ".lock").unlink(missing_ok=True)
-        for cache in list(target.rglob("__pycache__")):
-            shutil.rmtree(cache)
+        for unused in (*map(target.joinpath, UNUSED), *target.rglob("__pycache__")):
+            if unused.is_dir():
+                shutil.rmtree(unused)
+            else:
+                unused.unlink(missing_ok=True)
         compile_bytecode(target)
         return True
 
@@ -162,12 +190,10 @@ def compile_bytecode(target: Path) -> None:
     Only an interpreter of the runtime's own minor version can write them. `unchecked-hash`, as the
     zip archive resets the file times that ordinary ones are checked against.
     """
-    python = shutil.which(f"python{PYTHON}")
-    probe = [str(python), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
-    found = python and subprocess.run(probe, check=False, capture_output=True, text=True)  # noqa: S603
-    if not python or not found or found.stdout.strip() != PYTHON:
+    python = next(filter(_is_runtimes, _interpreters()), None)
+    if python is None:
         print(
-            f"no python{PYTHON} on PATH: the asset ships without bytecode, cold starts are slower",
+            f"no Python {PYTHON} found: the asset ships without bytecode, cold starts are slower",
             file=sys.stderr,
         )
         return
@@ -177,3 +203,19 @@ def compile_bytecode(target: Path) -> None:
             *("-s", str(target), "-p", "/var/task", str(target)),
         ]
     )
+
+
+def _interpreters() -> Iterator[str]:
+    """This one, the one on PATH, and those that pyenv and uv keep."""
+    yield sys.executable
+    on_path = shutil.which(f"python{PYTHON}")
+    if on_path:
+        yield on_path
+    for kept in (".pyenv/versions/", ".local/share/uv/python/cpython-"):
+        yield from map(str, sorted(Path.home().glob(f"{kept}{PYTHON}.*/bin/python{PYTHON}")))
+
+
+def _is_runtimes(python: str) -> bool:
+    probe = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    found = subprocess.run(probe, check=False, capture_output=True, text=True)  # noqa: S603
+    return found.stdout.strip() == PYTHON

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Self
 
 from aws_cdk.aws_cloudfront import PriceClass
-from aws_cdk.aws_lambda import ApplicationLogLevel
+from aws_cdk.aws_lambda import ApplicationLogLevel, SystemLogLevel
 from aws_cdk.aws_logs import RetentionDays
+from darkroom.domain.events import SOURCE, TENANT
 from darkroom.domain.timings import Timings
 
 LOCAL_CATALOGUE = Path(__file__).resolve().parents[1] / "local" / "catalogue"
@@ -47,7 +49,29 @@ class CdnDomain:
     """An ACM certificate for `name` in us-east-1, wherever the stacks are."""
 
 
-OPTIONAL_STACKS = ("Cdn",)
+@dataclass(frozen=True, kw_only=True)
+class EventSource:
+    """An application that asks for predictions by events."""
+
+    source: str
+    """The source that its events name; letters, digits, dots and dashes."""
+    tenant: str
+    """Whose its predictions are."""
+    principals: tuple[str, ...] = ()
+    """ARNs of the only IAM roles and users that may use the source, of other accounts as well.
+    Without any: whoever of this account may put events on the bus."""
+
+    def __post_init__(self) -> None:
+        ours = self.source == SOURCE or self.source.startswith("aws.")
+        if ours or not _SOURCE.fullmatch(self.source):
+            raise ValueError(f"{self.source!r} cannot be an application's source")
+        if not TENANT.fullmatch(self.tenant):
+            raise ValueError(f"{self.tenant!r} is no tenant's name")
+
+
+_SOURCE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,80}[A-Za-z0-9])?")
+
+OPTIONAL_STACKS = ("Cdn", "Observability")
 """What a stage may leave out, and the embedded cloud always does: it lacks the types."""
 
 
@@ -56,14 +80,17 @@ class StageConfig:
     """The settings of one deployment."""
 
     name: str
-    retain: bool
+    retain: bool = True
     """Keep tables, buckets and secrets when their stack goes, and protect the tables."""
-    recovery_days: int | None
+    recovery_days: int | None = 35
     """Point-in-time recovery of the Predictions table, 1 to 35 days."""
     retention_days: int = 90
     """Life of a record. Outputs expire a day later, so a record never shows a file that is gone."""
     log_retention: RetentionDays = RetentionDays.ONE_MONTH
     log_level: ApplicationLogLevel = ApplicationLogLevel.INFO
+    system_log_level: SystemLogLevel = SystemLogLevel.WARN
+    """Of Lambda's own lines. Below WARN it writes two for each invocation, which cost as much as
+    Darkroom's; duration and errors are in its metrics all the same."""
     tracing: bool = False
     throttle_rate: int = 50
     """Requests a second over the whole API, before any tenant's own limit."""
@@ -91,6 +118,18 @@ class StageConfig:
     """Let any pinned version through, not only catalogue models."""
     dedicated_account: bool = False
     """Nothing but this deployment uses the Replicate account."""
+    result_cache: bool = True
+    """Answer a request that equals an earlier one of its tenant with the stored result."""
+    event_sources: tuple[EventSource, ...] = ()
+    """Who may ask for predictions by events, and for which tenant."""
+    state_machines: tuple[str, ...] = ()
+    """Names of the state machines whose tasks may wait for a prediction."""
+    observability: bool = False
+    """A dashboard, and alarms to a topic."""
+    alarm_emails: tuple[str, ...] = ()
+    """Who is told of alarms; each has to confirm an e-mail of AWS first."""
+    monthly_budget_usd: int | None = None
+    """Alarms when a day costs more than a thirtieth of it at Replicate; nothing is stopped."""
     local_callbacks: bool = False
     """Adds the LocalCallbacks parameter, which lets callbacks go to 127.0.0.1."""
 
@@ -117,6 +156,7 @@ class StageConfig:
                 cancel_retry_s=2,
                 parked_retry_s=5,
                 refused_retry_s=1,
+                due_slack_s=0,
                 claim_s=5,
                 callback_scale=0.01,
                 callback_claim_s=20,
@@ -126,13 +166,15 @@ class StageConfig:
             catalogue=LOCAL_CATALOGUE,
             # The emulated account is ours alone, so its list may serve as evidence.
             dedicated_account=True,
+            event_sources=(EventSource(source="local.app", tenant="local"),),
+            state_machines=("darkroom-pictures",),
             local_callbacks=True,
         )
 
     @classmethod
     def dev(cls) -> Self:
         """An AWS account to try things in: everything goes with the stack."""
-        return cls(name="dev", retain=False, recovery_days=1)
+        return cls(name="dev", retain=False, recovery_days=1, system_log_level=SystemLogLevel.INFO)
 
     @classmethod
     def prod(cls) -> Self:
@@ -147,6 +189,7 @@ class StageConfig:
             throttle_burst=1000,
             webhook_concurrency=50,
             queue_concurrency=50,
+            observability=True,
         )
 
     @classmethod
@@ -156,6 +199,11 @@ class StageConfig:
         if name not in stages:
             raise UnknownStageError(f"no stage {name!r}; choose one of {', '.join(stages)}")
         return stages[name]()
+
+    @property
+    def service_name(self) -> str:
+        """What logs and metrics are of: tells the stages of one account apart."""
+        return f"darkroom-{self.name}"
 
     def timing_overrides(self) -> str:
         """The timings that differ from the code's own, as the JSON object that TIMINGS takes."""

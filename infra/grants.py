@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from aws_cdk import aws_events as events
     from aws_cdk import aws_sqs as sqs
 
-    from infra.stacks.stateful import StatefulStack
+    from .constructs.queues import TaskQueue
+    from .stacks.stateful import StatefulStack
 
 
 def allow(actions: str, *resources: str) -> iam.PolicyStatement:
@@ -37,6 +38,11 @@ def allow_keys(actions: str, table: str, *keys: str) -> iam.PolicyStatement:
     return statement
 
 
+def allow_months(table: str) -> iam.PolicyStatement:
+    """Settling a prediction in its tenant's month, as its end is written."""
+    return allow_keys("dynamodb:UpdateItem", table, "SPEND#*")
+
+
 def allow_list(bucket: str, *prefixes: str) -> iam.PolicyStatement:
     """Listing a bucket's keys, with one of these prefixes only."""
     statement = allow("s3:ListBucket", bucket)
@@ -52,6 +58,8 @@ def grants(
     persist: sqs.IQueue,
     deliver: sqs.IQueue,
     relay_failures: sqs.IQueue,
+    intake: TaskQueue,
+    state_machines: Sequence[str],
     cdn: bool,
 ) -> Mapping[str, Sequence[iam.PolicyStatement]]:
     """Function's name to its statements.
@@ -76,18 +84,34 @@ def grants(
         else allow("s3:GetObject", outputs)
     )
     work_queues = dispatch.queue_arn, persist.queue_arn, deliver.queue_arn
+    submit = [
+        allow("dynamodb:GetItem BatchGetItem PutItem", predictions),
+        allow("dynamodb:GetItem", controls),
+        allow_put(controls, "PID#*", "SCHEMA#*", "IDEM#*"),
+        allow_keys("dynamodb:UpdateItem", controls, "SPEND#*", "RATE#*"),
+        allow("s3:PutObject GetObject", uploads),
+        # A cached result is copied from record to record.
+        allow("s3:PutObject GetObject", outputs),
+        allow(read_secret, token, link_key),
+    ]
     return {
         "Submit": [
-            allow("dynamodb:GetItem BatchGetItem PutItem", predictions),
+            *submit,
+            # A client may repeat itself without a key: its latest predictions are searched.
             allow("dynamodb:Query", _index(stateful.predictions, "tenant")),
-            allow("dynamodb:GetItem", controls),
-            allow_put(controls, "PID#*", "SCHEMA#*", "IDEM#*"),
-            allow("s3:PutObject GetObject", uploads),
             show_outputs,
-            allow(read_secret, token, link_key),
+        ],
+        "Intake": [
+            *submit,
+            _consume(intake.queue),
+            allow("sqs:ChangeMessageVisibility", intake.queue.queue_arn),
+            allow("sqs:SendMessage", intake.dlq.queue_arn),
+            allow("events:PutEvents", bus.event_bus_arn),
+            *_answer_tasks("states:SendTaskFailure", state_machines),
         ],
         "Read": [
             allow("dynamodb:GetItem BatchGetItem", predictions),
+            allow_keys("dynamodb:BatchGetItem", controls, "USAGE#*"),
             allow("dynamodb:Query", _index(stateful.predictions, "tenant")),
             allow("dynamodb:GetItem", controls),
             allow("s3:GetObject", uploads),
@@ -97,6 +121,7 @@ def grants(
         "Cancel": [
             allow("dynamodb:GetItem PutItem", predictions),
             allow("dynamodb:GetItem", controls),
+            allow_months(controls),
             allow("s3:GetObject", uploads),
             show_outputs,
             allow(read_secret, token),
@@ -110,11 +135,13 @@ def grants(
             allow("dynamodb:GetItem PutItem", predictions),
             allow("dynamodb:GetItem", controls),
             allow_put(controls, "PID#*"),
+            allow_months(controls),
             allow(read_secret, webhook_secret, link_key),
         ],
         "Dispatch": [
             allow("dynamodb:GetItem PutItem", predictions),
             allow_put(controls, "PID#*"),
+            allow_months(controls),
             allow("s3:GetObject", uploads),
             allow(read_secret, token, link_key),
             _consume(dispatch),
@@ -122,6 +149,8 @@ def grants(
         "Relay": [
             _read_stream(stateful.predictions),
             allow("dynamodb:UpdateItem", predictions),
+            allow_keys("dynamodb:UpdateItem", controls, "USAGE#*"),
+            allow_put(controls, "CACHE#*"),
             allow("dynamodb:PutItem", deliveries),
             allow("sqs:SendMessage", *work_queues, relay_failures.queue_arn),
             allow("events:PutEvents", bus.event_bus_arn),
@@ -129,6 +158,7 @@ def grants(
         "Persist": [
             allow("dynamodb:GetItem PutItem", predictions),
             allow_keys("dynamodb:GetItem UpdateItem", controls, "RUNTIMES"),
+            allow_months(controls),
             allow("s3:PutObject GetObject AbortMultipartUpload", outputs),
             _consume(persist),
         ],
@@ -141,6 +171,9 @@ def grants(
             show_outputs,
             allow(read_secret, callback_key),
             _consume(deliver),
+            *_answer_tasks(
+                "states:SendTaskSuccess SendTaskFailure SendTaskHeartbeat", state_machines
+            ),
         ],
         "Deliveries": [
             allow("dynamodb:GetItem", predictions, controls),
@@ -153,6 +186,7 @@ def grants(
             allow("dynamodb:Query", _index(stateful.predictions, "due")),
             allow("dynamodb:GetItem", controls),
             allow_put(controls, "PID#*"),
+            allow_keys("dynamodb:UpdateItem", controls, "SPEND#*", "USAGE#*"),
             allow("dynamodb:PutItem UpdateItem", deliveries),
             allow("dynamodb:Query", _index(stateful.deliveries, "due")),
             allow("sqs:SendMessage", *work_queues),
@@ -160,6 +194,10 @@ def grants(
             allow(read_secret, token, link_key),
         ],
     }
+
+
+def _answer_tasks(actions: str, state_machines: Sequence[str]) -> list[iam.PolicyStatement]:
+    return [allow(actions, *state_machines)] if state_machines else []
 
 
 def _index(table: dynamodb.ITable, name: str) -> str:

@@ -15,14 +15,14 @@ from aws_cdk import aws_route53_targets as targets
 from constructs import Construct
 from darkroom.api.routes import aliases
 
-from infra.nag import acknowledge
+from ..nag import acknowledge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aws_cdk import aws_lambda as lambda_
 
-    from infra.config import Domain
+    from ..config import Domain
 
 ACCESS_LOG = {
     # The route, never the path: paths hold ids, and the webhook's query string holds its token.

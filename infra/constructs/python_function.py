@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aws_cdk import Duration, RemovalPolicy, Stack
@@ -11,8 +11,8 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.bundling import ARCHITECTURE, RUNTIME
-from infra.nag import acknowledge
+from ..bundling import ARCHITECTURE, RUNTIME
+from ..nag import acknowledge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,6 +43,7 @@ class FunctionDefaults:
     code: lambda_.Code
     log_retention: logs.RetentionDays
     log_level: lambda_.ApplicationLogLevel
+    system_log_level: lambda_.SystemLogLevel
     tracing: bool
 
 
@@ -103,6 +104,7 @@ class PythonFunction(Construct):
             log_group=self.log_group,
             logging_format=lambda_.LoggingFormat.JSON,
             application_log_level_v2=defaults.log_level,
+            system_log_level_v2=defaults.system_log_level,
             memory_size=memory_mb,
             timeout=Duration.seconds(timeout_s),
             tracing=lambda_.Tracing.ACTIVE if defaults.tracing else lambda_.Tracing.DISABLED,
@@ -134,7 +136,7 @@ class PythonFunction(Construct):
         """cdk-nag's ids for statements on all objects of a bucket, and why they are so wide."""
         stack = Stack.of(self)
         return {
-            f"AwsSolutions-IAM5[Resource::{_bucket_export(stack.resolve(arn))}/*]": OBJECTS_REASON
+            f"AwsSolutions-IAM5[Resource::{bucket_export(stack.resolve(arn))}/*]": OBJECTS_REASON
             for statement in statements
             for arn in statement.resources
             if arn.endswith("/*")
@@ -163,11 +165,7 @@ class PythonFunction(Construct):
 
 def check_environment(settings: type[Settings], environment: Mapping[str, str]) -> None:
     """Raises EnvironmentMismatchError, naming every variable that is missing or unknown."""
-    required = {
-        f.name.upper()
-        for f in fields(settings)
-        if f.default is MISSING and f.default_factory is MISSING
-    }
+    required = {name.upper() for name in settings.required()}
     missing = required - environment.keys()
     unknown = environment.keys() - settings.names()
     if missing or unknown:
@@ -176,7 +174,8 @@ def check_environment(settings: type[Settings], environment: Mapping[str, str]) 
         )
 
 
-def _bucket_export(arn: Any) -> str:
+def bucket_export(arn: Any) -> str:
+    """The export that the resolved ARN of another stack's objects begins with."""
     name: str = arn["Fn::Join"][1][0]["Fn::ImportValue"]
     return name
 

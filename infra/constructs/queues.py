@@ -6,7 +6,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.nag import acknowledge
+from ..nag import acknowledge
 
 MAX_RECEIVES = 5
 
@@ -32,9 +32,11 @@ class FailureQueue(sqs.Queue):
 
 
 class TaskQueue(Construct):
-    """A work queue; a message that was received five times goes to its dead-letter queue."""
+    """A work queue; a message that was received so often goes to its dead-letter queue."""
 
-    def __init__(self, scope: Construct, id_: str, *, visibility_s: int) -> None:
+    def __init__(
+        self, scope: Construct, id_: str, *, visibility_s: int, max_receives: int = MAX_RECEIVES
+    ) -> None:
         super().__init__(scope, id_)
         self.dlq = FailureQueue(self, "Dlq")
         self.queue = sqs.Queue(
@@ -44,5 +46,5 @@ class TaskQueue(Construct):
             enforce_ssl=True,
             visibility_timeout=Duration.seconds(visibility_s),
             retention_period=Duration.days(4),
-            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dlq, max_receive_count=MAX_RECEIVES),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dlq, max_receive_count=max_receives),
         )

@@ -11,13 +11,14 @@ from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_s3 as s3
 
-from infra.nag import acknowledge
+from ..flags import set_flags
+from ..nag import acknowledge
 
 if TYPE_CHECKING:
     from constructs import Construct
 
-    from infra.config import StageConfig
-    from infra.stacks.stateful import StatefulStack
+    from ..config import StageConfig
+    from .stateful import StatefulStack
 
 NO_SCRIPTS = "default-src 'none'; sandbox"
 """For who opens an output as a page: nothing in it may run or load."""
@@ -27,9 +28,22 @@ class CdnStack(cdk.Stack):
     """Holds no state. Deleting it changes the outputs' host, and ends the URLs that are out."""
 
     def __init__(
-        self, scope: Construct, id_: str, *, config: StageConfig, stateful: StatefulStack
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        config: StageConfig,
+        stateful: StatefulStack,
+        env: cdk.Environment | None = None,
     ) -> None:
-        super().__init__(scope, id_, description="Darkroom: outputs through CloudFront")
+        super().__init__(
+            scope,
+            id_,
+            stack_name=id_,
+            env=env,
+            description="Darkroom: outputs through CloudFront",
+        )
+        set_flags(self)
         self._config = config
         # CloudFront's names are one account's, in all regions.
         self._name = f"{self.stack_name}-{cdk.Aws.REGION}"

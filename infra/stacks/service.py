@@ -11,15 +11,19 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
+from darkroom.adapters.items import RELAY
 from darkroom.api.routes import ROUTES
 from darkroom.runtime import settings
+from darkroom.services.intake import MOST_RECEIVES
 
-from infra.bundling import lambda_code
-from infra.constructs.http_api import HttpApi
-from infra.constructs.python_function import FunctionDefaults, PythonFunction
-from infra.constructs.queues import FailureQueue, TaskQueue
-from infra.grants import grants
-from infra.nag import acknowledge
+from ..bundling import lambda_code
+from ..constructs.events_in import EventsIn
+from ..constructs.http_api import HttpApi
+from ..constructs.python_function import FunctionDefaults, PythonFunction
+from ..constructs.queues import MAX_RECEIVES, FailureQueue, TaskQueue
+from ..flags import set_flags
+from ..grants import grants
+from ..nag import acknowledge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,9 +31,9 @@ if TYPE_CHECKING:
     from constructs import Construct
     from darkroom.runtime.settings import Settings
 
-    from infra.config import StageConfig
-    from infra.stacks.cdn import CdnStack
-    from infra.stacks.stateful import StatefulStack
+    from ..config import StageConfig
+    from .cdn import CdnStack
+    from .stateful import StatefulStack
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ SHAPES: Mapping[str, Shape] = {
         15,
         ROUTES["Submit"],
     ),
+    "Intake": Shape(settings.IntakeSettings, 512, 60),
     "Read": Shape(
         settings.ReadSettings,
         512,
@@ -64,14 +69,25 @@ SHAPES: Mapping[str, Shape] = {
     ),
     "Webhook": Shape(settings.WebhookSettings, 512, 10, ("POST /hooks/replicate/{id}",)),
     "Dispatch": Shape(settings.DispatchSettings, 512, 60),
-    "Relay": Shape(settings.RelaySettings, 512, 60),
-    "Persist": Shape(settings.PersistSettings, 1024, 120),
+    "Relay": Shape(settings.RelaySettings, 256, 60),
+    "Persist": Shape(settings.PersistSettings, 512, 120),
     "Deliver": Shape(settings.DeliverSettings, 512, 60),
     "Deliveries": Shape(settings.DeliveriesSettings, 512, 10, ROUTES["Deliveries"]),
     "Sweep": Shape(settings.SweepSettings, 512, 55),
 }
 VISIBILITY_FACTOR = 6
 """A queue's visibility time-out, in time-outs of its function: what AWS advises."""
+
+
+RELAYS_PER_SHARD = 10
+"""The most that Lambda allows. One alone falls behind at ten times Replicate's default limit."""
+
+WITH_EFFECTS = tuple(
+    {"eventName": ["INSERT", "MODIFY"], "dynamodb": {"NewImage": {RELAY: {"BOOL": [said]}}}}
+    # Absent where an earlier version wrote the item: such a change is let through.
+    for said in (True, {"exists": False})
+)
+"""The changes that the relay is invoked for: `lifecycle.may_cause` says it of each record."""
 
 
 class ServiceStack(cdk.Stack):
@@ -85,8 +101,16 @@ class ServiceStack(cdk.Stack):
         config: StageConfig,
         stateful: StatefulStack,
         cdn: CdnStack | None,
+        env: cdk.Environment | None = None,
     ) -> None:
-        super().__init__(scope, id_, description="Darkroom: API, functions, queues")
+        super().__init__(
+            scope,
+            id_,
+            stack_name=id_,
+            env=env,
+            description="Darkroom: API, functions, queues",
+        )
+        set_flags(self)
         self._config = config
         self._stateful = stateful
         self._cdn = cdn
@@ -102,6 +126,8 @@ class ServiceStack(cdk.Stack):
         self.dispatch = self._task_queue("Dispatch")
         self.persist = self._task_queue("Persist")
         self.deliver = self._task_queue("Deliver")
+        # Putting a request off is no failure: the function itself gives up, a little earlier.
+        self.intake = self._task_queue("Intake", max_receives=MOST_RECEIVES + MAX_RECEIVES)
         self.relay_failures = FailureQueue(self, "RelayFailures")
         self.bus = events.EventBus(self, "Events", description="What became of predictions")
         self.functions = self._make_functions()
@@ -112,15 +138,32 @@ class ServiceStack(cdk.Stack):
                 if shape.routes
             }
         )
+        self._take_events()
         self._consume_queues()
         self._follow_the_stream()
         self._sweep_every_minute()
         self._write_outputs()
 
-    def _task_queue(self, function: str) -> TaskQueue:
+    def admit(self, tenant: str) -> str:
+        """The source whose `Prediction Requested` events are the tenant's."""
+        return self._events_in.admit(tenant)
+
+    def _take_events(self) -> None:
+        self._events_in = EventsIn(self, "EventsIn", bus=self.bus, intake=self.intake)
+        tells = "Relay", "Sweep", "Intake"
+        self._events_in.only_ours([self.functions[name].role for name in tells])
+        for given in self._config.event_sources:
+            self._events_in.add(given)
+
+    def _task_queue(self, function: str, max_receives: int = MAX_RECEIVES) -> TaskQueue:
         by_default = VISIBILITY_FACTOR * SHAPES[function].timeout_s
         override = self._config.queue_visibility_s
-        tasks = TaskQueue(self, f"{function}Tasks", visibility_s=override or by_default)
+        tasks = TaskQueue(
+            self,
+            f"{function}Tasks",
+            visibility_s=override or by_default,
+            max_receives=max_receives,
+        )
         if override:
             acknowledge(
                 tasks.queue,
@@ -137,6 +180,7 @@ class ServiceStack(cdk.Stack):
             code=lambda_code(self, catalogue=config.catalogue),
             log_retention=config.log_retention,
             log_level=config.log_level,
+            system_log_level=config.system_log_level,
             tracing=config.tracing,
         )
         statements = grants(
@@ -146,6 +190,16 @@ class ServiceStack(cdk.Stack):
             persist=self.persist.queue,
             deliver=self.deliver.queue,
             relay_failures=self.relay_failures,
+            intake=self.intake,
+            state_machines=[
+                self.format_arn(
+                    service="states",
+                    resource="stateMachine",
+                    resource_name=name,
+                    arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+                )
+                for name in config.state_machines
+            ],
             cdn=self._cdn is not None,
         )
         environment = self._environment()
@@ -173,6 +227,7 @@ class ServiceStack(cdk.Stack):
         """Every variable that some function reads, with this deployment's value."""
         config, stateful = self._config, self._stateful
         environment = {
+            "POWERTOOLS_SERVICE_NAME": config.service_name,
             "PREDICTIONS_TABLE": stateful.predictions.table_name,
             "CONTROLS_TABLE": stateful.controls.table_name,
             "DELIVERIES_TABLE": stateful.deliveries.table_name,
@@ -185,10 +240,14 @@ class ServiceStack(cdk.Stack):
             "DISPATCH_QUEUE": self.dispatch.queue.queue_url,
             "PERSIST_QUEUE": self.persist.queue.queue_url,
             "DELIVER_QUEUE": self.deliver.queue.queue_url,
+            "INTAKE_QUEUE": self.intake.queue.queue_url,
+            "INTAKE_DLQ": self.intake.dlq.queue_url,
+            "TASKS": _flag(value=bool(config.state_machines)),
             "EVENT_BUS": self.bus.event_bus_name,
             "TIMINGS": config.timing_overrides(),
             "RETENTION_DAYS": str(config.retention_days),
             "OPEN_MODELS": _flag(value=config.open_models),
+            "RESULT_CACHE": _flag(value=config.result_cache),
             "DEDICATED_ACCOUNT": _flag(value=config.dedicated_account),
             "PUBLIC_URL": self._public_url(),
             "REPLICATE_URL": cdk.CfnParameter(
@@ -240,6 +299,7 @@ class ServiceStack(cdk.Stack):
     def _consume_queues(self) -> None:
         at_most = self._config.queue_concurrency
         for name, tasks, batch_size in (
+            ("Intake", self.intake, 5),
             ("Dispatch", self.dispatch, 5),
             ("Persist", self.persist, 1),
             # One at a time: an endpoint that is slow to answer holds up no other.
@@ -258,16 +318,14 @@ class ServiceStack(cdk.Stack):
             # From the oldest: records written while the mapping is made must not be skipped.
             starting_position=lambda_.StartingPosition.TRIM_HORIZON,
             batch_size=25,
+            # One prediction's changes stay in order, whatever the number.
+            parallelization_factor=RELAYS_PER_SHARD,
             bisect_batch_on_error=True,
             retry_attempts=10,
             max_record_age=Duration.hours(6),
             report_batch_item_failures=True,
             on_failure=sources.SqsDlq(self.relay_failures),
-            filters=[
-                lambda_.FilterCriteria.filter(
-                    {"eventName": lambda_.FilterRule.or_("INSERT", "MODIFY")}
-                )
-            ],
+            filters=[lambda_.FilterCriteria.filter(pattern) for pattern in WITH_EFFECTS],
         )
 
     def _sweep_every_minute(self) -> None:
@@ -302,6 +360,8 @@ class ServiceStack(cdk.Stack):
             "ApiId": self.api.api.api_id,
             "ApiUrl": self.api.url,
             "EventBus": self.bus.event_bus_name,
+            "IntakeQueue": self.intake.queue.queue_url,
+            "IntakeDlq": self.intake.dlq.queue_url,
             "DispatchQueue": self.dispatch.queue.queue_url,
             "PersistQueue": self.persist.queue.queue_url,
             "DeliverQueue": self.deliver.queue.queue_url,

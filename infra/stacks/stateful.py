@@ -13,12 +13,13 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from darkroom.runtime.settings import CDN_KEY_SECRET
 
-from infra.nag import acknowledge
+from ..flags import set_flags
+from ..nag import acknowledge
 
 if TYPE_CHECKING:
     from constructs import Construct
 
-    from infra.config import StageConfig
+    from ..config import StageConfig
 
 S, N = dynamodb.AttributeType.STRING, dynamodb.AttributeType.NUMBER
 UPLOADS_DAYS = 7
@@ -28,13 +29,23 @@ UPLOADS_DAYS = 7
 class StatefulStack(cdk.Stack):
     """A change of any logical id here means data loss; a test pins them."""
 
-    def __init__(self, scope: Construct, id_: str, *, config: StageConfig) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        config: StageConfig,
+        env: cdk.Environment | None = None,
+    ) -> None:
         super().__init__(
             scope,
             id_,
+            stack_name=id_,  # inside a Stage too: operator's commands look for it
+            env=env,
             description="Darkroom: predictions, outputs and secrets",
             termination_protection=config.retain,
         )
+        set_flags(self)
         self._config = config
         self._keep = RemovalPolicy.RETAIN if config.retain else RemovalPolicy.DESTROY
         self._make_tables()

@@ -67,6 +67,10 @@ class Synth:
     def service(self) -> Template:
         return self._template("Service")
 
+    @cached_property
+    def observability(self) -> Template:
+        return self._template("Observability")
+
     def _template(self, stack: str) -> Template:
         return Template(self.outdir / f"Darkroom-{self.config.name}-{stack}.template.json")
 
@@ -87,7 +91,8 @@ class Synth:
 
     @cached_property
     def _exports(self) -> dict[str, Any]:
-        return self.stateful.exports | (self.cdn.exports if self.config.cdn else {})
+        cdn = self.cdn.exports if self.config.cdn else {}
+        return self.stateful.exports | cdn | self.service.exports
 
 
 def bare(logical_id: str) -> str:

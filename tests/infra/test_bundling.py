@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.bundling import (
-    ROOT,
+    LOCK,
+    PACKAGE,
+    UNUSED,
     BundlingError,
     Staged,
     UvBundler,
@@ -43,7 +45,12 @@ def write(path: Path, text: str, mode: int = 0o644) -> Path:
 
 
 def staged(functions: Path, catalogue: Path | None = None) -> Staged:
-    return stage(functions, catalogue=catalogue, build=functions.parent / "build")
+    return stage(
+        functions / "darkroom",
+        functions / "requirements.txt",
+        catalogue=catalogue,
+        build=functions.parent / "build",
+    )
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -117,7 +124,7 @@ def test_a_catalogue_that_is_not_there_is_refused(functions: Path, tmp_path: Pat
 
 
 def test_the_real_lock_has_a_hash_for_every_requirement() -> None:
-    lines = (ROOT / "functions" / "requirements.txt").read_text().splitlines()
+    lines = LOCK.read_text().splitlines()
     requirements = [line for line in lines if line and line[0] not in " #"]
     assert len(requirements) > 5
     assert all("==" in line and line.endswith("\\") for line in requirements)
@@ -129,7 +136,8 @@ def test_what_the_functions_import_is_in_the_asset() -> None:
     packages = metadata.packages_distributions()
     imported = {
         packages[root][0]
-        for path in (ROOT / "functions" / "darkroom").rglob("*.py")
+        for path in PACKAGE.rglob("*.py")
+        if f"darkroom/{path.relative_to(PACKAGE).as_posix()}" not in UNUSED
         for node in ast.walk(ast.parse(path.read_text()))
         for name in (
             [alias.name for alias in node.names]
@@ -140,9 +148,9 @@ def test_what_the_functions_import_is_in_the_asset() -> None:
         )
         if (root := name.partition(".")[0]) not in given
     }
-    lock = (ROOT / "functions" / "requirements.txt").read_text()
+    lock = LOCK.read_text()
     locked = set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
-    assert {"httpx", "pydantic", "cryptography"} <= imported
+    assert {"httpcore", "cryptography"} <= imported
     assert {name.lower().replace("_", "-") for name in imported} <= locked
 
 
@@ -172,7 +180,8 @@ def bundle(source: Path, output: Path, uv: Path) -> None:
 # Installs one package the way uv does: with scripts, caches and a lock file.
 UV = """#!/bin/sh
 while [ "$1" != --target ]; do shift; done
-mkdir -p "$2/bin" "$2/httpx/__pycache__"
+mkdir -p "$2/bin" "$2/httpx/__pycache__" "$2/pycparser"
+echo > "$2/pycparser/lexer.py"
 echo > "$2/bin/httpx"; echo > "$2/.lock"; echo "x = 1" > "$2/httpx/__init__.py"
 echo > "$2/httpx/__pycache__/__init__.cpython-311.pyc"
 """
@@ -181,7 +190,7 @@ echo > "$2/httpx/__pycache__/__init__.cpython-311.pyc"
 def test_the_asset_holds_dependencies_beside_the_package(
     functions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", f"{tmp_path / 'no-python'}:/usr/bin:/bin")
+    without_other_interpreters(monkeypatch, tmp_path, "/usr/bin:/bin")
     source = staged(functions).folder
     bundle(source, tmp_path / "out", write(tmp_path / "uv", UV, 0o755))
     assert content(tmp_path / "out").keys() == content(source).keys() | {"httpx/__init__.py"}
@@ -198,6 +207,32 @@ def test_a_missing_uv_raises(functions: Path, tmp_path: Path) -> None:
         bundle(staged(functions).folder, tmp_path / "out", tmp_path / "nowhere" / "uv")
 
 
+def without_other_interpreters(monkeypatch: pytest.MonkeyPatch, home: Path, path: str) -> None:
+    """Whatever Pythons this machine has; the stand-in ends as one that no bytecode is for."""
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("PATH", path)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "bin/python3.13",
+        ".pyenv/versions/3.13.0/bin/python3.13",
+        ".local/share/uv/python/cpython-3.13.9-linux-x86_64-gnu/bin/python3.13",
+    ],
+)
+def test_the_runtimes_python_is_found_where_it_is_kept(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    script = f'#!/bin/sh\n[ "$1" = -c ] && echo 3.13 || echo > {tmp_path / "called"}\n'
+    write(tmp_path / place, script, 0o755)
+    without_other_interpreters(monkeypatch, tmp_path, f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    compile_bytecode(tmp_path)
+    assert (tmp_path / "called").exists()
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("version", [None, "3.11"])
 def test_without_the_runtimes_python_it_says_that_bytecode_is_missing(
     version: str | None,
@@ -207,7 +242,7 @@ def test_without_the_runtimes_python_it_says_that_bytecode_is_missing(
 ) -> None:
     if version:
         write(tmp_path / "bin" / "python3.13", f"#!/bin/sh\necho {version}\n", 0o755)
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    without_other_interpreters(monkeypatch, tmp_path, str(tmp_path / "bin"))
     compile_bytecode(tmp_path)
     assert "without bytecode" in capfd.readouterr().err
 
@@ -217,7 +252,7 @@ def test_bytecode_is_compiled_for_where_lambda_puts_the_code(
 ) -> None:
     script = f'#!/bin/sh\n[ "$1" = -c ] && echo 3.13 || echo "$@" > {tmp_path / "called"}\n'
     write(tmp_path / "bin" / "python3.13", script, 0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    without_other_interpreters(monkeypatch, tmp_path, f"{tmp_path / 'bin'}:/usr/bin:/bin")
     compile_bytecode(tmp_path / "asset")
     called = (tmp_path / "called").read_text()
     assert "-m compileall" in called

@@ -6,11 +6,11 @@ import json
 import re
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.bundling import ROOT
 from infra.config import OPTIONAL_STACKS, CdnDomain, StageConfig
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tests.infra.synthesis import Synth
 
+ROOT = Path(__file__).resolve().parents[2]
 PLACES = {"CdnPublicKey": "CdnKeyId", "OtherCdnPublicKey": "OtherCdnKeyId"}
 
 
@@ -40,8 +41,8 @@ def stacks(synth: Synth) -> set[str]:
 def test_the_embedded_cloud_leaves_out_the_optional_stacks_alone(
     local: Synth, dev: Synth, prod: Synth
 ) -> None:
-    assert OPTIONAL_STACKS == ("Cdn",)
-    assert stacks(dev) == stacks(prod) == stacks(local) | set(OPTIONAL_STACKS)
+    assert OPTIONAL_STACKS == ("Cdn", "Observability")
+    assert stacks(dev) | {"Observability"} == stacks(prod) == stacks(local) | set(OPTIONAL_STACKS)
     assert not stacks(local) & set(OPTIONAL_STACKS)
 
 
@@ -80,9 +81,9 @@ def test_the_key_group_trusts_the_keys_that_were_given(prod: Synth) -> None:
 def test_make_deploy_passes_the_public_key(prod: Synth) -> None:
     command = ["make", "--dry-run", "deploy", "STAGE=prod"]
     planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert "ops setup --keys-only --stage prod" in planned
-    (place,) = re.findall(r'--parameters "(\S+):(\w+)=\$key"', planned)
-    assert place == (prod.cdn.path.name.removesuffix(".template.json"), "CdnPublicKey")
+    assert "ops setup --keys-only --parameter --stage prod" in planned
+    (stack,) = re.findall(r'--parameters "(\S+):\$given"', planned)
+    assert stack == prod.cdn.path.name.removesuffix(".template.json")
 
 
 def test_a_deployment_without_any_key_is_refused(prod: Synth) -> None:
@@ -158,7 +159,13 @@ def test_functions_that_show_outputs_know_the_cdn(prod: Synth) -> None:
         for name, f in prod.service.properties("Lambda::Function").items()
         if "CDN_DOMAIN" in f["Environment"]["Variables"]
     }
-    shown = {"SubmitFunction", "ReadFunction", "CancelFunction", "DeliverFunction"}
+    shown = {
+        "SubmitFunction",
+        "IntakeFunction",
+        "ReadFunction",
+        "CancelFunction",
+        "DeliverFunction",
+    }
     assert showing.keys() == shown
     assert set(showing.values()) == {"Distribution.DomainName"}
 
@@ -184,7 +191,7 @@ def test_a_domain_of_ones_own(synth: Callable[[StageConfig], Synth], prod: Synth
 
 def test_a_stage_may_go_without(synth: Callable[[StageConfig], Synth], prod: Synth) -> None:
     done = synth(replace(StageConfig.prod(), cdn=False))
-    assert stacks(done) == {"Stateful", "Service"}
+    assert stacks(done) == {"Stateful", "Service", "Observability"}
     assert "CDN_" not in done.service.path.read_text()
     # What a deployed CDN imports stays, so that a running stage can let go of it.
     text = prod.cdn.path.read_text()

@@ -51,6 +51,7 @@ def test_every_resource_variable_names_the_resource_it_is_called_after(prod: Syn
         for name, value in environment(prod, function).items():
             seen.setdefault(name, set()).add(flat(prod, value))
     assert seen == {
+        "POWERTOOLS_SERVICE_NAME": {"darkroom-prod"},
         "PREDICTIONS_TABLE": {"Predictions"},
         "CONTROLS_TABLE": {"Controls"},
         "DELIVERIES_TABLE": {"Deliveries"},
@@ -60,6 +61,9 @@ def test_every_resource_variable_names_the_resource_it_is_called_after(prod: Syn
         "REPLICATE_WEBHOOK_SECRET": {"ReplicateWebhook"},
         "LINK_KEY_SECRET": {"LinkKey"},
         "CALLBACK_KEY_SECRET": {"CallbackKey"},
+        "INTAKE_QUEUE": {"IntakeTasksQueue"},
+        "INTAKE_DLQ": {"IntakeTasksDlq"},
+        "TASKS": {"false"},
         "DISPATCH_QUEUE": {"DispatchTasksQueue"},
         "PERSIST_QUEUE": {"PersistTasksQueue"},
         "DELIVER_QUEUE": {"DeliverTasksQueue"},
@@ -71,6 +75,7 @@ def test_every_resource_variable_names_the_resource_it_is_called_after(prod: Syn
         "TIMINGS": {"{}"},
         "RETENTION_DAYS": {"90"},
         "OPEN_MODELS": {"false"},
+        "RESULT_CACHE": {"true"},
         "DEDICATED_ACCOUNT": {"false"},
         "CDN_DOMAIN": {"Distribution.DomainName"},
         "CDN_KEY_SECRET": {"darkroom/prod/cdn-key"},

@@ -29,16 +29,33 @@ GRANTS = {
         "Predictions/index/tenant": "dynamodb:Query",
         "Controls": "dynamodb:GetItem",
         "Controls PID#* SCHEMA#* IDEM#*": "dynamodb:PutItem",
+        "Controls SPEND#* RATE#*": "dynamodb:UpdateItem",
         "Uploads/*": "s3:GetObject s3:PutObject",
+        "Outputs/*": "s3:GetObject s3:PutObject",
         CDN_KEY: SECRET,
         "ReplicateToken": SECRET,
         "LinkKey": SECRET,
         "SubmitLogs": LOGS,
     },
+    "Intake": {
+        "Predictions": "dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem",
+        "Controls": "dynamodb:GetItem",
+        "Controls PID#* SCHEMA#* IDEM#*": "dynamodb:PutItem",
+        "Controls SPEND#* RATE#*": "dynamodb:UpdateItem",
+        "Uploads/*": "s3:GetObject s3:PutObject",
+        "Outputs/*": "s3:GetObject s3:PutObject",
+        "IntakeTasksQueue": "sqs:ChangeMessageVisibility " + CONSUME,
+        "IntakeTasksDlq": "sqs:SendMessage",
+        "Events": "events:PutEvents",
+        "ReplicateToken": SECRET,
+        "LinkKey": SECRET,
+        "IntakeLogs": LOGS,
+    },
     "Read": {
         "Predictions": "dynamodb:BatchGetItem dynamodb:GetItem",
         "Predictions/index/tenant": "dynamodb:Query",
         "Controls": "dynamodb:GetItem",
+        "Controls USAGE#*": "dynamodb:BatchGetItem",
         "Uploads/*": "s3:GetObject",
         CDN_KEY: SECRET,
         "CallbackKey": SECRET,
@@ -47,6 +64,7 @@ GRANTS = {
     "Cancel": {
         "Predictions": "dynamodb:GetItem dynamodb:PutItem",
         "Controls": "dynamodb:GetItem",
+        "Controls SPEND#*": "dynamodb:UpdateItem",
         "Uploads/*": "s3:GetObject",
         CDN_KEY: SECRET,
         "ReplicateToken": SECRET,
@@ -62,6 +80,7 @@ GRANTS = {
         "Predictions": "dynamodb:GetItem dynamodb:PutItem",
         "Controls": "dynamodb:GetItem",
         "Controls PID#*": "dynamodb:PutItem",
+        "Controls SPEND#*": "dynamodb:UpdateItem",
         "ReplicateWebhook": SECRET,
         "LinkKey": SECRET,
         "WebhookLogs": LOGS,
@@ -70,6 +89,7 @@ GRANTS = {
         "DispatchTasksQueue": CONSUME,
         "Predictions": "dynamodb:GetItem dynamodb:PutItem",
         "Controls PID#*": "dynamodb:PutItem",
+        "Controls SPEND#*": "dynamodb:UpdateItem",
         "Uploads/*": "s3:GetObject",
         "ReplicateToken": SECRET,
         "LinkKey": SECRET,
@@ -79,6 +99,8 @@ GRANTS = {
         "Predictions.StreamArn": "dynamodb:DescribeStream dynamodb:GetRecords "
         "dynamodb:GetShardIterator dynamodb:ListStreams",
         "Predictions": "dynamodb:UpdateItem",
+        "Controls USAGE#*": "dynamodb:UpdateItem",
+        "Controls CACHE#*": "dynamodb:PutItem",
         "Deliveries": "dynamodb:PutItem",
         "DispatchTasksQueue": "sqs:SendMessage",
         "PersistTasksQueue": "sqs:SendMessage",
@@ -91,6 +113,7 @@ GRANTS = {
         "PersistTasksQueue": CONSUME,
         "Predictions": "dynamodb:GetItem dynamodb:PutItem",
         "Controls RUNTIMES": "dynamodb:GetItem dynamodb:UpdateItem",
+        "Controls SPEND#*": "dynamodb:UpdateItem",
         "Outputs/*": "s3:AbortMultipartUpload s3:GetObject s3:PutObject",
         "PersistLogs": LOGS,
     },
@@ -119,6 +142,7 @@ GRANTS = {
         "Predictions/index/due": "dynamodb:Query",
         "Controls": "dynamodb:GetItem",
         "Controls PID#*": "dynamodb:PutItem",
+        "Controls SPEND#* USAGE#*": "dynamodb:UpdateItem",
         "Deliveries": "dynamodb:PutItem dynamodb:UpdateItem",
         "Deliveries/index/due": "dynamodb:Query",
         "DispatchTasksQueue": "sqs:SendMessage",
@@ -175,7 +199,7 @@ def test_without_a_cdn_who_shows_outputs_may_read_them(
     for function, grants in GRANTS.items():
         expected = dict(grants)
         if expected.pop(CDN_KEY, None):
-            expected["Outputs/*"] = "s3:GetObject"
+            expected.setdefault("Outputs/*", "s3:GetObject")
         assert held(done, roles[f"{function}Role"]) == expected
 
 

@@ -1,0 +1,200 @@
+"""Darkroom as one construct, for an app of yours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+from darkroom.domain.events import REQUESTED, SOURCE, TENANT
+
+from .config import StageConfig
+from .constructs.python_function import bucket_export
+from .constructs.queues import FailureQueue
+from .nag import acknowledge
+from .stacks.cdn import CdnStack
+from .stacks.observability import ObservabilityStack
+from .stacks.service import ServiceStack
+from .stacks.stateful import StatefulStack
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_s3 as s3
+    from aws_cdk import aws_sns as sns
+
+    Target = lambda_.IFunction | sqs.IQueue | sfn.IStateMachine | events.IRuleTarget
+
+BY_DEFAULT = StageConfig(name="prod", cdn=False)
+"""Everything kept and protected. Without the CDN, as its key must exist before the stacks."""
+
+EVENTS = ("Started", "Succeeded", "Failed", "Canceled", "Rejected")
+"""What `on` takes. Rejected: a `Prediction Requested` that did not become a prediction."""
+
+
+class Darkroom(Construct):
+    """Stacks of its own beside yours, and what your functions need to work with them.
+
+    The stacks are called `Darkroom-{config.name}-…` wherever the construct stands, so that moving
+    it replaces nothing and `python -m ops … --stage {config.name}` finds them. `tenant` is whom the
+    grants and rules below are for; a method's own `tenant` names another one.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        config: StageConfig = BY_DEFAULT,
+        tenant: str = "default",
+        env: cdk.Environment | None = None,
+    ) -> None:
+        super().__init__(scope, id_)
+        self._tenant = _checked(tenant)
+        beside = cdk.Stage.of(self)
+        if beside is None:
+            raise ValueError("Darkroom makes stacks, so it must be inside an App or a Stage")
+        name = f"Darkroom-{config.name}"
+        self._stateful = StatefulStack(beside, f"{name}-Stateful", config=config, env=env)
+        cdn = None
+        if config.cdn:
+            cdn = CdnStack(beside, f"{name}-Cdn", config=config, stateful=self._stateful, env=env)
+        self._service = ServiceStack(
+            beside, f"{name}-Service", config=config, stateful=self._stateful, cdn=cdn, env=env
+        )
+        self._observability = None
+        if config.observability:
+            self._observability = ObservabilityStack(
+                beside,
+                f"{name}-Observability",
+                config=config,
+                stateful=self._stateful,
+                service=self._service,
+                env=env,
+            )
+        for stack in (self._stateful, cdn, self._service, self._observability):
+            if stack:
+                cdk.Tags.of(stack).add("darkroom:stage", config.name)
+
+    @property
+    def api_url(self) -> str:
+        """Where clients reach the API; no trailing slash, no `/v1`."""
+        return self._service.api.url
+
+    @property
+    def bus(self) -> events.EventBus:
+        """Where Darkroom's events are: docs/events.md."""
+        return self._service.bus
+
+    @property
+    def outputs(self) -> s3.Bucket:
+        """Where the results are, each under the `key` that its event names."""
+        return self._stateful.outputs
+
+    @property
+    def alarm_topic(self) -> sns.Topic | None:
+        """Where alarms go; None without `observability`."""
+        return self._observability.topic if self._observability else None
+
+    def grant_submit(self, function: lambda_.Function, *, tenant: str | None = None) -> None:
+        """Let the function ask for predictions: by events, so that it needs no API key.
+
+        It may put `Prediction Requested` on the bus in the name of the source that stands for the
+        tenant, and nothing else. Sets DARKROOM_BUS and DARKROOM_SOURCE in its environment.
+        """
+        source = self._service.admit(_checked(tenant or self._tenant))
+        function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["events:PutEvents"],
+                resources=[self.bus.event_bus_arn],
+                conditions={
+                    # A call may hold events of several sources.
+                    "ForAllValues:StringEquals": {"events:source": source},
+                    "Null": {"events:source": "false"},
+                    "StringEquals": {"events:detail-type": REQUESTED},
+                },
+            )
+        )
+        function.add_environment("DARKROOM_BUS", self.bus.event_bus_name)
+        function.add_environment("DARKROOM_SOURCE", source)
+
+    def grant_read(self, function: lambda_.Function, *, tenant: str | None = None) -> None:
+        """Let the function read the tenant's outputs. Sets DARKROOM_OUTPUTS in its environment."""
+        prefix = f"{_checked(tenant or self._tenant)}/*"
+        objects = self._stateful.objects_arn(self.outputs).removesuffix("*") + prefix
+        function.add_to_role_policy(
+            iam.PolicyStatement(actions=["s3:GetObject"], resources=[objects])
+        )
+        function.add_environment("DARKROOM_OUTPUTS", self.outputs.bucket_name)
+        bucket = bucket_export(cdk.Stack.of(function).resolve(objects))
+        acknowledge(
+            function,
+            {f"AwsSolutions-IAM5[Resource::{bucket}/{prefix}]": "The outputs of one tenant."},
+        )
+
+    def on_succeeded(
+        self, target: Target, *, tenant: str | None = None, scope: Construct | None = None
+    ) -> events.Rule:
+        """Bring `Prediction Succeeded` to the target, at least once: see `on`."""
+        return self.on("Succeeded", target=target, tenant=tenant, scope=scope)
+
+    def on(
+        self,
+        *what: str,
+        target: Target,
+        tenant: str | None = None,
+        scope: Construct | None = None,
+    ) -> events.Rule:
+        """Bring these of EVENTS to the target, at least once.
+
+        The rule is made in the target's own stack, so that no two stacks wait for each other, with
+        a dead-letter queue for what the target does not take. Any other rule target brings its own
+        queue, and `scope`: where its rule is made. Raises ValueError without one.
+        """
+        if not what or (unknown := set(what) - set(EVENTS)):
+            named = f"no event is called {', '.join(unknown)}" if what else "no event is named"
+            raise ValueError(f"{named}: say one or more of {', '.join(EVENTS)}")
+        if scope is None:
+            if not isinstance(target, _RESOURCES):
+                raise ValueError(
+                    "a rule target is in no stack: say `scope`, where its rule is made"
+                )
+            scope = target
+        whose = _checked(tenant or self._tenant)
+        rule = events.Rule(
+            scope,
+            f"Darkroom{''.join(what)}{'' if tenant is None else whose.title()}",
+            event_bus=self.bus,
+            event_pattern=events.EventPattern(
+                source=[SOURCE],
+                detail_type=[f"Prediction {name}" for name in what],
+                detail={"tenant": [whose]},
+            ),
+        )
+        rule.add_target(_rule_target(rule, target))
+        return rule
+
+
+_RESOURCES = (lambda_.FunctionBase, sqs.QueueBase, sfn.StateMachine)
+
+
+def _rule_target(rule: events.Rule, target: Target) -> events.IRuleTarget:
+    match target:
+        case lambda_.FunctionBase():
+            return targets.LambdaFunction(target, dead_letter_queue=FailureQueue(rule, "Dlq"))
+        case sqs.QueueBase():
+            return targets.SqsQueue(target, dead_letter_queue=FailureQueue(rule, "Dlq"))
+        case sfn.StateMachine():
+            return targets.SfnStateMachine(target, dead_letter_queue=FailureQueue(rule, "Dlq"))
+        case _:
+            return cast("events.IRuleTarget", target)
+
+
+def _checked(tenant: str) -> str:
+    if not TENANT.fullmatch(tenant):
+        raise ValueError("a tenant's name has 1 to 63 of A-Z a-z 0-9 . _ -")
+    return tenant

@@ -1,0 +1,393 @@
+"""A dashboard that answers an operator's first questions, and alarms that name what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import aws_cdk as cdk
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+
+from ..flags import set_flags
+from ..nag import acknowledge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aws_cdk import aws_dynamodb as dynamodb
+    from aws_cdk import aws_sqs as sqs
+    from constructs import Construct
+
+    from ..config import StageConfig
+    from .service import ServiceStack
+    from .stateful import StatefulStack
+
+NAMESPACE = "Darkroom"
+RUNBOOK = "docs/runbook.md"
+SUM, MOST = "Sum", "Maximum"
+MICRO_USD = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """At what value a metric that the functions write alarms, and what that means."""
+
+    metric: str
+    statistic: str
+    threshold: int
+    says: str
+    minutes: int = 5
+    below: bool = False
+    """Alarms below the threshold, and where nothing is written at all."""
+
+
+WATCHES: Mapping[str, Watch] = {
+    "DueLate": Watch(
+        metric="OldestDue",
+        statistic=MOST,
+        threshold=300,
+        says="A record has been due for more than 5 minutes: the sweep does not keep up.",
+    ),
+    "StoringLate": Watch(
+        metric="StoringAge",
+        statistic=MOST,
+        threshold=600,
+        says="A result is not stored 10 minutes after Replicate had it.",
+    ),
+    "StoringVeryLate": Watch(
+        metric="StoringAge",
+        statistic=MOST,
+        threshold=2700,
+        says="A result is not stored after 45 minutes: Replicate deletes it after 60.",
+    ),
+    "SignatureFailures": Watch(
+        metric="SignatureFailed",
+        statistic=SUM,
+        threshold=5,
+        says="Webhooks come with signatures by a secret that is not known here.",
+    ),
+    "ParkedCreates": Watch(
+        metric="CreateParked",
+        statistic=SUM,
+        threshold=1,
+        says="Replicate refuses our token or our account: predictions wait.",
+    ),
+    "DoubleCreates": Watch(
+        metric="DoubleCreate",
+        statistic=SUM,
+        threshold=1,
+        says="Replicate made a second prediction for one of ours; it is being cancelled.",
+    ),
+    "SweepStopped": Watch(
+        metric="Ticks",
+        statistic=SUM,
+        threshold=1,
+        below=True,
+        says="The sweep has not run for 5 minutes: what was lost is not recovered.",
+    ),
+}
+"""Alarms on the functions' own metrics, by their name in the runbook."""
+
+BACKGROUND = ("Dispatch", "Relay", "Persist", "Deliver", "Intake", "Sweep")
+"""Functions that no client waits for."""
+INDEXES = (("Predictions", "tenant"), ("Predictions", "due"), ("Deliveries", "due"))
+FIVE, DAY = Duration.minutes(5), Duration.days(1)
+
+
+class ObservabilityStack(cdk.Stack):
+    """Holds no state, and nothing needs it: it may be deleted and made again at any time."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        config: StageConfig,
+        stateful: StatefulStack,
+        service: ServiceStack,
+        env: cdk.Environment | None = None,
+    ) -> None:
+        super().__init__(
+            scope,
+            id_,
+            stack_name=id_,
+            env=env,
+            description="Darkroom: dashboard and alarms",
+        )
+        set_flags(self)
+        self._config = config
+        self._service = service
+        self._tables: Mapping[str, dynamodb.Table] = {
+            "Predictions": stateful.predictions,
+            "Controls": stateful.controls,
+            "Deliveries": stateful.deliveries,
+        }
+        self._dlqs: Mapping[str, sqs.Queue] = {
+            "Intake": service.intake.dlq,
+            "Dispatch": service.dispatch.dlq,
+            "Persist": service.persist.dlq,
+            "Deliver": service.deliver.dlq,
+            "Relay": service.relay_failures,
+            "Sweep": service.sweep_failures,
+        }
+        self.topic = self._make_topic()
+        """Where alarms go, and their ends."""
+        self.alarms: dict[str, cloudwatch.Alarm] = {}
+        self._watch_ours()
+        self._watch_queues()
+        self._watch_aws()
+        self._watch_spending()
+        self._make_dashboard()
+        cdk.CfnOutput(self, "AlarmTopic", value=self.topic.topic_arn)
+
+    def _make_topic(self) -> sns.Topic:
+        topic = sns.Topic(self, "Alarms", display_name=f"Darkroom {self._config.name}")
+        # A policy of its own replaces the default one, which let the account's alarms in.
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AlarmsOfThisAccount",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
+            )
+        )
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="TlsOnly",
+                effect=iam.Effect.DENY,
+                principals=[iam.StarPrincipal()],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={"Bool": {"aws:SecureTransport": "false"}},
+            )
+        )
+        for address in self._config.alarm_emails:
+            topic.add_subscription(subscriptions.EmailSubscription(address))
+        acknowledge(
+            topic,
+            {
+                "Serverless-SNSRedrivePolicy": "E-mail only; what an alarm says is seen in "
+                "CloudWatch as well.",
+            },
+        )
+        return topic
+
+    # Alarms
+
+    def _alarm(
+        self,
+        name: str,
+        metric: cloudwatch.IMetric,
+        threshold: float,
+        says: str,
+        *,
+        below: bool = False,
+    ) -> None:
+        operators = cloudwatch.ComparisonOperator
+        missing = cloudwatch.TreatMissingData
+        alarm = cloudwatch.Alarm(
+            self,
+            name,
+            metric=metric,
+            threshold=threshold,
+            evaluation_periods=1,
+            comparison_operator=operators.LESS_THAN_THRESHOLD
+            if below
+            else operators.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            treat_missing_data=missing.BREACHING if below else missing.NOT_BREACHING,
+            alarm_description=f"{says} {RUNBOOK}#{name.lower()}",
+        )
+        action = actions.SnsAction(self.topic)
+        alarm.add_alarm_action(action)
+        alarm.add_ok_action(action)
+        self.alarms[name] = alarm
+
+    def _watch_ours(self) -> None:
+        for name, watch in WATCHES.items():
+            metric = self._ours(watch.metric, watch.statistic, watch.minutes)
+            self._alarm(name, metric, watch.threshold, watch.says, below=watch.below)
+
+    def _watch_queues(self) -> None:
+        for name, queue in self._dlqs.items():
+            self._alarm(
+                f"{name}DeadLetters",
+                queue.metric_approximate_number_of_messages_visible(statistic=MOST, period=FIVE),
+                1,
+                f"A message of {name.lower()} is in its dead-letter queue.",
+            )
+
+    def _watch_aws(self) -> None:
+        functions = {name: f.function for name, f in self._service.functions.items()}
+        api = self._service.api.api
+        self._alarm(
+            "ServerErrors",
+            api.metric_server_error(statistic=SUM, period=FIVE),
+            5,
+            "The API answers 5xx, to clients or to Replicate's webhooks.",
+        )
+        for name, members in (
+            ("RequestsThrottled", [n for n in functions if n not in BACKGROUND]),
+            ("WorkThrottled", list(BACKGROUND)),
+        ):
+            throttles = {n: functions[n].metric_throttles(period=FIVE) for n in members}
+            says = f"Lambda holds back {', '.join(members)}."
+            self._alarm(name, _total(throttles), 10, says)
+        self._alarm("TablesThrottled", _total(self._table_throttles()), 10, "DynamoDB throttles.")
+        self._alarm(
+            "SweepFails",
+            functions["Sweep"].metric_errors(statistic=SUM, period=FIVE),
+            3,
+            "The sweep's ticks end in errors.",
+        )
+        self._alarm(
+            "RelayLags",
+            self._relay_age(),
+            120_000,
+            "Changes wait for more than 2 minutes for what they cause.",
+        )
+
+    def _watch_spending(self) -> None:
+        budget = self._config.monthly_budget_usd
+        if budget is not None:
+            self._alarm(
+                "SpendingFast",
+                self._ours("CostMicroUsd", SUM, 24 * 60),
+                budget * MICRO_USD // 30,
+                f"More than a thirtieth of the month's {budget} USD was spent in a day.",
+            )
+
+    # Metrics
+
+    def _ours(self, name: str, statistic: str = SUM, minutes: int = 5) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace=NAMESPACE,
+            metric_name=name,
+            dimensions_map={"service": self._config.service_name},
+            statistic=statistic,
+            period=Duration.minutes(minutes),
+        )
+
+    def _relay_age(self) -> cloudwatch.Metric:
+        relay = self._service.functions["Relay"].function
+        return relay.metric("IteratorAge", statistic=MOST, period=FIVE)
+
+    def _table_throttles(self) -> dict[str, cloudwatch.Metric]:
+        options: dict[str, Any] = {"statistic": SUM, "period": FIVE}
+        found = {
+            f"{name}{kind}": table.metric(f"{kind}ThrottleEvents", **options)
+            for name, table in self._tables.items()
+            for kind in ("Read", "Write")
+        }
+        for name, index in INDEXES:
+            table = self._tables[name]
+            dimensions = {"TableName": table.table_name, "GlobalSecondaryIndexName": index}
+            found[f"{name}{index.title()}"] = table.metric(
+                "WriteThrottleEvents", dimensions_map=dimensions, **options
+            )
+        return found
+
+    # Dashboard
+
+    def _make_dashboard(self) -> None:
+        dashboard = cloudwatch.Dashboard(self, "Dashboard", default_interval=Duration.hours(12))
+        alarms = list(self.alarms.values())
+        dashboard.add_widgets(
+            cloudwatch.AlarmStatusWidget(title="Alarms", alarms=alarms, width=24, height=4)
+        )
+        for question, widgets in (
+            ("Are we accepting?", self._accepting()),
+            ("Are webhooks arriving?", self._webhooks()),
+            ("How far behind is storing?", self._storing()),
+            ("What did it cost?", self._cost()),
+        ):
+            heading = cloudwatch.TextWidget(markdown=f"## {question}", width=24, height=1)
+            dashboard.add_widgets(heading)
+            dashboard.add_widgets(*widgets)
+        cdk.CfnOutput(self, "DashboardName", value=dashboard.dashboard_name)
+
+    def _accepting(self) -> list[cloudwatch.IWidget]:
+        api, submit = self._service.api.api, self._service.functions["Submit"].function
+        refused = self._many("Refused4xx", "Refused402", "Refused429", "Refused5xx")
+        refused.append(api.metric_server_error(statistic=SUM, label="API 5xx"))
+        creates = self._many("CreateUnbound", "CreateRepeated", "CreateParked", "DoubleCreate")
+        latency = submit.metric_duration(statistic="p99", label="submit p99, ms")
+        accepted = self._many("Accepted", "Reused", "Replayed", "RequestAccepted")
+        return [
+            _graph("Accepted", accepted),
+            _graph("Refused", refused),
+            _graph("Creates", creates, [latency]),
+        ]
+
+    def _webhooks(self) -> list[cloudwatch.IWidget]:
+        return [
+            _graph("Received", self._many("WebhookReceived", "WebhookMisdirected")),
+            _graph("Refused", self._many("WebhookRefused", "SignatureFailed")),
+            _graph("Polls, for those that did not come", self._many("SweptPoll", "Ticks")),
+        ]
+
+    def _storing(self) -> list[cloudwatch.IWidget]:
+        times = [self._ours("StoringTime", p) for p in ("p50", "p99")]
+        ages = [self._ours("StoringAge", MOST), self._ours("OldestDue", MOST)]
+        service = self._service
+        waiting = [
+            tasks.queue.metric_approximate_age_of_oldest_message(label=name)
+            for name, tasks in {
+                "Persist": service.persist,
+                "Dispatch": service.dispatch,
+                "Deliver": service.deliver,
+                "Intake": service.intake,
+            }.items()
+        ]
+        dead = [
+            queue.metric_approximate_number_of_messages_visible(label=name)
+            for name, queue in self._dlqs.items()
+        ]
+        return [
+            _graph("From Replicate's end to ours, seconds", [*times, *ages]),
+            _graph("Waiting messages, seconds", [*waiting], [self._relay_age()]),
+            _graph("Dead letters; callbacks", [*dead], self._many("CallbackNotDelivered")),
+        ]
+
+    def _cost(self) -> list[cloudwatch.IWidget]:
+        last_day = cloudwatch.SingleValueWidget(
+            title="USD at Replicate, last day", metrics=[self._spent(DAY)], width=8, height=6
+        )
+        ended = ("EndedSucceeded", "EndedFailed", "EndedCanceled", "EndedAborted")
+        return [
+            _graph("USD at Replicate, by hour", [self._spent(Duration.hours(1))]),
+            last_day,
+            _graph("Ended", self._many(*ended)),
+        ]
+
+    def _many(self, *names: str) -> list[cloudwatch.IMetric]:
+        return [self._ours(name) for name in names]
+
+    def _spent(self, period: Duration) -> cloudwatch.MathExpression:
+        cost = self._ours("CostMicroUsd", SUM, int(period.to_minutes()))
+        return cloudwatch.MathExpression(
+            expression=f"cost / {MICRO_USD}",
+            using_metrics={"cost": cost},
+            period=period,
+            label="USD",
+        )
+
+
+def _total(metrics: Mapping[str, cloudwatch.IMetric]) -> cloudwatch.MathExpression:
+    """The sum of at most ten metrics, which is what an alarm takes; one without data counts 0."""
+    names = {name[0].lower() + name[1:]: metric for name, metric in metrics.items()}
+    filled = [f"FILL({name}, 0)" for name in names]
+    return cloudwatch.MathExpression(
+        expression=" + ".join(filled), using_metrics=names, period=FIVE
+    )
+
+
+def _graph(
+    title: str, left: list[cloudwatch.IMetric], right: list[cloudwatch.IMetric] | None = None
+) -> cloudwatch.GraphWidget:
+    return cloudwatch.GraphWidget(title=title, left=left, right=right or [], width=8, height=6)

@@ -1,0 +1,138 @@
+"""What the stream's filter keeps from the relay is nothing that the relay would act on."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from darkroom.adapters.items import prediction_item
+from darkroom.domain.lifecycle import (
+    CancelRequested,
+    Heard,
+    News,
+    Refused,
+    Stored,
+    TellTask,
+    Unknown,
+    advance,
+    effects,
+)
+from darkroom.domain.prediction import Prediction, State
+from hypothesis import given
+
+from infra.stacks.service import WITH_EFFECTS
+from tests import events
+from tests.fakes import START
+from tests.property.test_lifecycle import PROPERTY, beginnings, file, histories, lives
+from tests.records import TIMINGS, accepted, snapshot
+
+Item = dict[str, Any]
+
+
+def matches(pattern: dict[str, Any], record: dict[str, Any]) -> bool:
+    """Lambda's filter, as far as it is used: values in a list, and `exists`, at the leaves."""
+    for name, wanted in pattern.items():
+        found = record.get(name)
+        if isinstance(wanted, dict):
+            if not matches(wanted, found if isinstance(found, dict) else {}):
+                return False
+        elif not any(
+            (found is not None) is one["exists"] if isinstance(one, dict) else found == one
+            for one in wanted
+        ):
+            return False
+    return True
+
+
+def relayed(old: Item | None, new: Item | None) -> bool:
+    """Whether Lambda hands the change to the relay."""
+    (record,) = events.stream((old, new))["Records"]
+    return any(matches(pattern, record) for pattern in WITH_EFFECTS)
+
+
+def marked(record: Prediction) -> Item:
+    """As the mark leaves the item: an update of single attributes."""
+    done = replace(record, effects_done=True, due_at=None, revision=record.revision + 1)
+    return prediction_item(done)
+
+
+def acts_on(old: Prediction | None, new: Prediction) -> bool:
+    """Whether the relay does anything about it: carry out an effect, or mark the end."""
+    return bool(effects(old, new)) or (new.state.terminal and not new.effects_done)
+
+
+@PROPERTY
+@given(beginnings, histories)
+def test_every_change_that_has_effects_is_relayed(
+    record: Prediction, history: list[tuple[News, int]]
+) -> None:
+    first, *later = lives(record, history)
+    assert relayed(None, prediction_item(first)) or not acts_on(None, first)
+    for old, new in itertools.pairwise([first, *later]):
+        assert relayed(prediction_item(old), prediction_item(new)) or not acts_on(old, new)
+
+
+@PROPERTY
+@given(beginnings, histories)
+def test_whatever_is_written_of_a_task_that_runs_is_relayed(
+    record: Prediction, history: list[tuple[News, int]]
+) -> None:
+    for life in lives(replace(record, task_token="token"), history):
+        claimed = replace(life, due_at=1)
+        if TellTask() in effects(life, claimed):
+            # A claim is an update of `due_at` alone: the rest of the item stays as it was.
+            item = prediction_item(life)
+            assert relayed(item, {**item, "due_at": {"N": "1"}})
+
+
+def follow(record: Prediction, *news: News) -> list[Prediction]:
+    revisions = [record]
+    for one in news:
+        changed = advance(revisions[-1], one, START + 60_000, TIMINGS)
+        assert changed is not None
+        revisions.append(changed)
+    return revisions
+
+
+PLAIN = (
+    Heard(snapshot("starting")),
+    Heard(snapshot("processing")),
+    Heard(snapshot("succeeded", output='["https://x.test/0"]')),
+    Stored((file,)),
+)
+
+
+def test_of_a_plain_life_only_the_three_changes_with_effects_are_relayed() -> None:
+    lived = follow(accepted(), *PLAIN)
+    items = [*map(prediction_item, lived), marked(lived[-1])]
+    states = [None, *items]
+    passed = [relayed(old, new) for old, new in zip(states, items, strict=False) if new]
+    #        accepted, bound, processing, storing, succeeded, marked
+    assert passed == [False, False, True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    "news",
+    [
+        pytest.param((Refused(1, START),), id="a create to repeat"),
+        pytest.param((Heard(snapshot("starting")), CancelRequested()), id="a cancel to send"),
+        pytest.param((Unknown(1), Heard(snapshot("failed"))), id="an end"),
+    ],
+)
+def test_what_somebody_waits_for_is_relayed(news: tuple[News, ...]) -> None:
+    old, new = follow(accepted(), *news)[-2:]
+    assert relayed(prediction_item(old), prediction_item(new))
+
+
+def test_an_item_of_an_earlier_version_is_relayed() -> None:
+    item = prediction_item(accepted())
+    del item["relay"]
+    assert relayed(None, item)
+
+
+def test_a_removal_is_not() -> None:
+    lived = follow(accepted(), *PLAIN)[-1]
+    assert lived.state is State.SUCCEEDED
+    assert not relayed(prediction_item(lived), None)
