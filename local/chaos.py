@@ -327,7 +327,10 @@ class Run:
         body: dict[str, Any] = {"version": one.model, "input": one.input}
         if one.callback:
             body["webhook"] = self._receiver.url
-        headers = {"Idempotency-Key": f"fault run {one.number}"} if one.keyed else {}
+        # Equal ones are to be created all the same.
+        headers = {"Darkroom-Cache": "bypass"}
+        if one.keyed:
+            headers["Idempotency-Key"] = f"fault run {one.number}"
         if one.cancel_after:
             headers["Cancel-After"] = one.cancel_after
         give_up = time.monotonic() + (CLIENT_RETRIES_S if one.keyed else 0)

@@ -201,6 +201,7 @@ class EmbeddedCloud:
             "SFTP_ENABLED": "0",
             "DOCKER_HOST": "unix:///nonexistent",
             "LOG_LEVEL": "WARNING",
+            "POWERTOOLS_LOG_LEVEL": "INFO",  # the functions', as in a deployed stage
         }
         if self._kept_dir:
             environment |= {

@@ -23,6 +23,9 @@ REGION = "us-east-1"
 SECRET_KEY = "test"  # noqa: S105 - the emulator's own, which signatures are checked against
 BOOTSTRAP_VERSION = "30"
 
+LEFT_OUT_TYPES = frozenset({"AWS::Events::EventBusPolicy"})
+"""Resources that the embedded AWS lacks: it evaluates no policy, so that nothing is missing."""
+
 _TERMINAL = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 
 
@@ -110,7 +113,7 @@ def _publish_assets(assembly: Path, aws: Aws) -> dict[str, str]:
     for listing in sorted(assembly.glob("*.assets.json")):
         for asset in json.loads(listing.read_text())["files"].values():
             source = assembly / asset["source"]["path"]
-            body = _zipped(source) if asset["source"]["packaging"] == "zip" else source.read_bytes()
+            body = _zipped(source) if asset["source"]["packaging"] == "zip" else _read(source)
             for place in asset["destinations"].values():
                 bucket = _placed(place["bucketName"])
                 if bucket not in buckets:
@@ -119,6 +122,18 @@ def _publish_assets(assembly: Path, aws: Aws) -> dict[str, str]:
                 s3.put_object(Bucket=bucket, Key=place["objectKey"], Body=body)
                 urls[asset["source"]["path"]] = f"{aws.endpoint}/{bucket}/{place['objectKey']}"
     return urls
+
+
+def _read(source: Path) -> bytes:
+    if not source.name.endswith(".template.json"):
+        return source.read_bytes()
+    template = json.loads(source.read_text())
+    template["Resources"] = {
+        name: resource
+        for name, resource in template["Resources"].items()
+        if resource["Type"] not in LEFT_OUT_TYPES
+    }
+    return json.dumps(template).encode()
 
 
 def _placed(text: str) -> str:

@@ -1,27 +1,37 @@
-"""The operator's commands: `python -m ops setup|keys|sweep|audit|redrive|callbacks`."""
+"""The operator's commands: `python -m ops setup|keys|limits|usage|doctor|rotate|…`."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
-from darkroom.domain.keys import SCOPES, new_token
 
-from ops import audit, callbacks, redrive, setup
-from ops.callbacks import RotationRefusedError
+from ops import audit, callbacks, cost, doctor, keys, limits, redrive, rotate, setup, usage
 from ops.deployment import Deployment, NotFoundError, SetupError, find
-from ops.keys import KeyRefusedError, list_keys, put_key, revoke_key
+
+REFUSALS = (
+    NotFoundError,
+    SetupError,
+    callbacks.RotationRefusedError,
+    cost.CostError,
+    keys.KeyRefusedError,
+    limits.LimitRefusedError,
+    rotate.RotationRefusedError,
+    usage.UsageRefusedError,
+)
+"""Errors whose text is for the operator, and holds nothing secret."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Return the exit code; what went wrong is one line on stderr."""
     given = _parser().parse_args(arguments)
     try:
+        if hasattr(given, "run_offline"):
+            return int(given.run_offline(given))
         deployment = find(
             local=given.local,
             stage=given.stage,
@@ -29,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
             stacks=not getattr(given, "keys_only", False),
         )
         return int(given.run(deployment, given))
-    except (NotFoundError, KeyRefusedError, RotationRefusedError, SetupError) as error:
+    except REFUSALS as error:
         print(error, file=sys.stderr)
     except (BotoCoreError, ClientError) as error:
         print(f"AWS: {str(error)[:500]}", file=sys.stderr)
@@ -49,16 +59,12 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(prog="python -m ops", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    keys = commands.add_parser("keys", help="API keys").add_subparsers(dest="action", required=True)
-    create = keys.add_parser("create", parents=[where, table], help="prints the token, once")
-    create.add_argument("--tenant", required=True)
-    create.add_argument("--name", default="", help="what the key is for")
-    create.add_argument("--scopes", default=",".join(SCOPES), help="default: %(default)s")
-    create.set_defaults(run=_create)
-    keys.add_parser("list", parents=[where, table]).set_defaults(run=_list)
-    revoke = keys.add_parser("revoke", parents=[where, table])
-    revoke.add_argument("id", help="as `keys list` shows it")
-    revoke.set_defaults(run=_revoke)
+    keys.add_parsers(commands, [where, table])
+    limits.add_parsers(commands, [where, table])
+    usage.add_parser(commands, [where, table])
+    rotate.add_parsers(commands, [where])
+    doctor.add_parser(commands, [where])
+    cost.add_parser(commands)
     sweep = commands.add_parser("sweep", parents=[where], help="run one tick of the sweep now")
     sweep.set_defaults(run=_sweep)
     _add_setup(commands, where)
@@ -112,37 +118,6 @@ def _add_callbacks(commands: Any, where: list[argparse.ArgumentParser]) -> None:
         "--overlap-hours", type=float, default=24, help="both secrets sign (default: %(default)s)"
     )
     rotate.set_defaults(run=callbacks.command)
-
-
-def _create(deployment: Deployment, given: argparse.Namespace) -> int:
-    token = new_token()
-    put_key(
-        deployment.client("dynamodb"),
-        deployment.outputs["ControlsTable"],
-        token,
-        tenant=given.tenant,
-        name=given.name,
-        scopes=given.scopes.split(","),
-    )
-    print(f"A key of tenant {given.tenant} for {given.scopes}. The token is not shown again:")
-    print(token)
-    return 0
-
-
-def _list(deployment: Deployment, _: argparse.Namespace) -> int:
-    rows = list_keys(deployment.client("dynamodb"), deployment.outputs["ControlsTable"])
-    for row in sorted(rows, key=lambda row: (row["tenant"], row["created_at"])):
-        made = datetime.fromtimestamp(row["created_at"] / 1000, UTC)
-        scopes = ",".join(row["scopes"])
-        print(f"{row['id']}  {row['tenant']:<20}  {made:%Y-%m-%d %H:%M}Z  {scopes}  {row['name']}")
-    return 0
-
-
-def _revoke(deployment: Deployment, given: argparse.Namespace) -> int:
-    dynamodb, table = deployment.client("dynamodb"), deployment.outputs["ControlsTable"]
-    row = revoke_key(dynamodb, table, given.id)
-    print(f"Revoked {row['id']} of tenant {row['tenant']}.")
-    return 0
 
 
 def _sweep(deployment: Deployment, _: argparse.Namespace) -> int:

@@ -18,12 +18,15 @@ from darkroom.adapters.items import from_item, read_prediction
 from darkroom.domain.prediction import Code, State
 from darkroom.domain.snapshot import FINAL, file_urls
 
+from ops.books import Books, rows
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable, Iterator
 
     from darkroom.domain.prediction import File, Prediction
 
+    from ops.books import Rows
     from ops.deployment import Deployment
 
 LATE_MS = 5 * 60_000
@@ -120,16 +123,25 @@ class _Audit:
         self._owners: dict[str, Prediction] = {}
         self._owed: set[str] = set()
         self._unfinished: set[str] = set()
+        self._books = Books({})
 
     def run(self) -> Report:
         # Before the records: what is made upstream while we read them has no owner yet.
         made = self._upstream()
+        self._books = Books(self._money())
         self._read_predictions()
+        money = self._money()
+        self._report.counts["months and days of tenants"] = len(money)
+        for row, text in self._books.differences(money, self._now / 1000):
+            self._report.add("money", row, text)
         self._read_deliveries()
         self._read_queues()
         if made is not None:
             self._compare(made, self._upstream() or {})
         return self._report
+
+    def _money(self) -> Rows:
+        return rows(item for page in self._scan("ControlsTable") for item in page)
 
     # Records
 
@@ -142,6 +154,7 @@ class _Audit:
                 stored = []
                 for record in records:
                     self._look_at(record)
+                    self._books.add(record)
                     # Past its retention a record may outlive its files by DynamoDB's TTL delay.
                     if record.expires_at > self._now // 1000:
                         stored += [(record, file) for file in record.files]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
-from darkroom.adapters.dynamodb import DynamoControls
+from darkroom.adapters.controls import DynamoControls
 from darkroom.adapters.items import attribute, to_item
 
 from ops.keys import TENANT

@@ -36,8 +36,8 @@ def ensure(deployment: Deployment, stage: str) -> tuple[str, bool]:
     name = secret_name(stage)
     stored = deployment.secret(name)
     if stored is not None:
-        return _public_half(_fields(stored, name)["private_key"]), False
-    private_key = _new_private_key()
+        return public_half(_fields(stored, name)["private_key"]), False
+    private_key = new_private_key()
     value = json.dumps({"private_key": private_key})
     client = deployment.client("secretsmanager")
     try:
@@ -50,7 +50,7 @@ def ensure(deployment: Deployment, stage: str) -> tuple[str, bool]:
         if error.response["Error"]["Code"] != "ResourceExistsException":
             raise
         client.put_secret_value(SecretId=name, SecretString=value)  # there, without any value
-    return _public_half(private_key), True
+    return public_half(private_key), True
 
 
 def name_it(deployment: Deployment, stage: str) -> tuple[str | None, bool]:
@@ -59,11 +59,9 @@ def name_it(deployment: Deployment, stage: str) -> tuple[str | None, bool]:
     No id where the CDN was deployed with other keys than this one.
     """
     public_key, _ = ensure(deployment, stage)
-    outputs = deployment.outputs
-    ids = {_one_line(outputs[key]): outputs[id_] for key, id_ in PLACES if key in outputs}
-    key_id = ids.get(_one_line(public_key))
+    key_id = id_of(deployment.outputs, public_key)
     name = secret_name(stage)
-    stored = _fields(deployment.secret(name), name)
+    stored = read(deployment, stage)
     if key_id is None or stored.get("key_id") == key_id:
         return key_id, False
     deployment.client("secretsmanager").put_secret_value(
@@ -72,9 +70,26 @@ def name_it(deployment: Deployment, stage: str) -> tuple[str | None, bool]:
     return key_id, True
 
 
+def id_of(outputs: dict[str, str], public_key: str) -> str | None:
+    """CloudFront's id of the key; None where the CDN was not deployed with it."""
+    ids = {one_line(outputs[key]): outputs[id_] for key, id_ in PLACES if key in outputs}
+    return ids.get(one_line(public_key))
+
+
+def parameter(outputs: dict[str, str], public_key: str) -> str:
+    """The parameter of the CDN's stack that holds the key, or is to hold it."""
+    held = one_line(outputs.get("OtherCdnPublicKeyInUse", ""))
+    return "OtherCdnPublicKey" if held == one_line(public_key) else "CdnPublicKey"
+
+
+def read(deployment: Deployment, stage: str) -> dict[str, Any]:
+    """What the secret holds. Raises SetupError where that is no private key."""
+    return _fields(deployment.secret(secret_name(stage)), secret_name(stage))
+
+
 def signer(deployment: Deployment, stage: str, domain: str) -> CdnSigner | None:
     """Signs as the functions do; None while the key has no id."""
-    stored = _fields(deployment.secret(secret_name(stage)), secret_name(stage))
+    stored = read(deployment, stage)
     key_id = stored.get("key_id")
     if not key_id:
         return None
@@ -83,7 +98,8 @@ def signer(deployment: Deployment, stage: str, domain: str) -> CdnSigner | None:
     return CdnSigner(domain, lambda: key, inputs, lambda: time.time_ns() // 1_000_000)
 
 
-def _new_private_key() -> str:
+def new_private_key() -> str:
+    """In PEM. It is kept in the secret and nowhere else."""
     return (
         ec.generate_private_key(ec.SECP256R1())
         .private_bytes(
@@ -95,7 +111,8 @@ def _new_private_key() -> str:
     )
 
 
-def _public_half(private_key: str) -> str:
+def public_half(private_key: str) -> str:
+    """In PEM. Raises SetupError for what is no private key."""
     try:
         key = serialization.load_pem_private_key(private_key.encode(), None)
     except (ValueError, TypeError):
@@ -114,5 +131,6 @@ def _fields(text: str | None, name: str) -> dict[str, Any]:
     return fields
 
 
-def _one_line(pem: str) -> str:
+def one_line(pem: str) -> str:
+    """To compare by: CloudFormation and command lines drop line breaks."""
     return "".join(pem.split())

@@ -52,6 +52,22 @@ class Deployment:
             return None
         return found.get("SecretString") or None
 
+    def environment(self, function: str) -> dict[str, str]:
+        """What a function is told, such as the addresses that this deployment really uses."""
+        found = self.client("lambda").get_function_configuration(
+            FunctionName=self.outputs[f"Function{function}"]
+        )
+        return dict(found["Environment"]["Variables"])
+
+
+def fields(text: str | None) -> dict[str, Any]:
+    """A secret's JSON object; empty where it holds none."""
+    try:
+        value = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
 
 def find(*, local: bool, stage: str, table: str | None = None, stacks: bool = True) -> Deployment:
     """Raises NotFoundError. `table` is the Controls table's name and spares reading the stacks.
@@ -60,10 +76,15 @@ def find(*, local: bool, stage: str, table: str | None = None, stacks: bool = Tr
     """
     found = _announced() if local else Deployment(boto3.Session(), None, {})
     if not stacks:
-        return found
+        return found if found.outputs else replace(found, outputs=_outputs_if_any(found, stage))
     if table:
         return replace(found, outputs={"ControlsTable": table})
     return found if found.outputs else replace(found, outputs=_outputs(found, stage))
+
+
+def refreshed(deployment: Deployment, stage: str) -> Deployment:
+    """The same, with its stacks' outputs as they are now."""
+    return replace(deployment, outputs=_outputs(deployment, stage))
 
 
 def embedded(endpoint: str, emulator: str | None) -> Deployment:
@@ -92,6 +113,13 @@ def _announced() -> Deployment:
         ) from None
     # With the real provider no token is announced: it is the developer's secret.
     return embedded(endpoint, emulator if announced.get("replicate_token") else None)
+
+
+def _outputs_if_any(deployment: Deployment, stage: str) -> dict[str, str]:
+    try:
+        return _outputs(deployment, stage)
+    except NotFoundError:
+        return {}
 
 
 def _outputs(deployment: Deployment, stage: str) -> dict[str, str]:

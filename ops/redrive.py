@@ -22,9 +22,12 @@ QUEUES = {
     "dispatch": ("DispatchDlq", "DispatchQueue"),
     "persist": ("PersistDlq", "PersistQueue"),
     "deliver": ("DeliverDlq", "DeliverQueue"),
+    "intake": ("IntakeDlq", "IntakeQueue"),
 }
 RELAY = "relay"
 TARGETS = (*QUEUES, RELAY)
+ALL = tuple(name for name in TARGETS if name != "intake")
+"""Rejected requests are asked for by name: they fail again, unless something has changed."""
 MAX_TICKS = 20
 """Sweeps for the relay's failures, at most: each takes up some hundreds of records."""
 
@@ -51,7 +54,7 @@ class Moved:
 
 def command(deployment: Deployment, given: argparse.Namespace) -> int:
     """`python -m ops redrive`: 0 when all was moved, 1 when something was not, 130 on Ctrl-C."""
-    wanted = TARGETS if given.queue == "all" else (given.queue,)
+    wanted = ALL if given.queue == "all" else (given.queue,)
     results: list[Moved] = []
     code = 0
     try:
@@ -90,7 +93,10 @@ def redrive(
             else:
                 dlq, target = (deployment.outputs[name] for name in QUEUES[queue])
                 result.found = waiting(sqs, dlq)
-                if result.found:
+                if queue == "intake":
+                    # What is rejected again is back at once: SQS would move it round and round.
+                    _move_by_hand(sqs, dlq, target, result, say, most=result.found)
+                elif result.found:
                     _move(sqs, dlq, target, result, say)
         except (ClientError, RedriveError) as error:
             result.error = str(error)[:500]
@@ -137,10 +143,16 @@ def _follow(
 
 
 def _move_by_hand(
-    sqs: Any, dlq: str, target: str, result: Moved, say: Callable[[str], None]
+    sqs: Any,
+    dlq: str,
+    target: str,
+    result: Moved,
+    say: Callable[[str], None],
+    *,
+    most: int | None = None,
 ) -> None:
     """For an SQS that moves none itself. A message that fails again is back after minutes only:
-    this ends before."""
+    this ends before, or after about `most` messages."""
     for messages in _received(sqs, dlq):
         # Our messages are a body alone.
         sent = sqs.send_message_batch(
@@ -156,6 +168,8 @@ def _move_by_hand(
         say(f"{result.queue}: {result.moved} of {result.found} moved")
         if len(taken) < len(messages):
             raise RedriveError(f"SQS did not take {len(messages) - len(taken)} messages")
+        if most is not None and result.moved >= most:
+            return
 
 
 def _relay(deployment: Deployment, sqs: Any, result: Moved, say: Callable[[str], None]) -> None:

@@ -7,14 +7,15 @@ import os
 import secrets
 import sys
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 from darkroom.domain.keys import new_token
 
-from ops import cdn_key
-from ops.deployment import SetupError
+from ops import cdn_key, rotate
+from ops.deployment import fields
 from ops.keys import list_keys, put_key
+from ops.replicate import Replicate
 
 if TYPE_CHECKING:
     import argparse
@@ -44,6 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="make the CDN's key pair and print its public half; needs no stacks",
     )
     parser.add_argument(
+        "--parameter",
+        action="store_true",
+        help="with --keys-only: print NAME=KEY, for the CDN's stack as it is deployed",
+    )
+    parser.add_argument(
         "--replicate-token-stdin",
         action="store_true",
         help="read Replicate's token from the first line of stdin, not from REPLICATE_API_TOKEN",
@@ -57,9 +63,13 @@ def command(deployment: Deployment, given: argparse.Namespace) -> int:
     stage = "local" if given.local else given.stage
     if given.keys_only:
         public_key, made = cdn_key.ensure(deployment, stage)
+        parameter = cdn_key.parameter(deployment.outputs, public_key)
         if made:
             _say(f"made the CDN's key pair, in the secret {cdn_key.secret_name(stage)}")
-        print(json.dumps({"public_key": public_key}) if given.json else public_key, end="")
+        if given.json:
+            print(json.dumps({"parameter": parameter, "public_key": public_key}))
+        else:
+            print(f"{parameter}={public_key}" if given.parameter else public_key, end="")
         return 0
     with httpx.Client(trust_env=deployment.endpoint is None, timeout=20) as http:
         setup = Setup(deployment, http, stage)
@@ -90,8 +100,9 @@ class Setup:
         self._http = http
         self._stage = stage
         self._secrets = deployment.client("secretsmanager")
-        self.told = _environment(deployment, "Submit")
+        self.told = deployment.environment("Submit")
         """What the functions are told: the addresses that this deployment really uses."""
+        self._replicate = Replicate(http, self.told["REPLICATE_URL"])
 
     def run(self, replicate_token: str | None, tenant: str | None) -> None:
         """Everything, in the order in which one thing needs another. Raises SetupError."""
@@ -129,7 +140,7 @@ class Setup:
             text = "set REPLICATE_API_TOKEN, or pipe it in with --replicate-token-stdin"
             self._done("Replicate token", "missing", text)
             return None
-        account = self._ask_replicate("/v1/account", token)
+        account = self._replicate.account(token)
         if token != stored:
             self._secrets.put_secret_value(SecretId=name, SecretString=token)
         whose = f"of the account {account.get('username', 'without a name')}"
@@ -138,31 +149,14 @@ class Setup:
 
     def _store_webhook_secret(self, token: str) -> None:
         name = self.deployment.outputs["ReplicateWebhookSecret"]
-        current = self._ask_replicate("/v1/webhooks/default/secret", token).get("key")
-        if not isinstance(current, str) or not current.startswith("whsec_"):
-            raise SetupError("Replicate gave no secret that signs its webhooks.")
-        stored = _fields(self.deployment.secret(name))
+        current = self._replicate.webhook_secret(token)
+        stored = fields(self.deployment.secret(name))
         if stored.get("current") == current:
             self._done("webhook secret", "kept", "the one that Replicate signs with")
             return
-        # What Replicate signed before is still on its way.
-        pair = {"current": current} | (
-            {"previous": stored["current"]} if stored.get("current") else {}
-        )
+        pair = rotate.succeeded_by(stored, current, rotate.WEBHOOK_OVERLAP_H)
         self._secrets.put_secret_value(SecretId=name, SecretString=json.dumps(pair))
         self._done("webhook secret", "made", "fetched from Replicate")
-
-    def _ask_replicate(self, path: str, token: str) -> dict[str, Any]:
-        url = self.told["REPLICATE_URL"] + path
-        try:
-            answer = self._http.get(url, headers={"Authorization": f"Bearer {token}"})
-        except httpx.HTTPError as error:
-            raise SetupError(f"{url} cannot be reached: {type(error).__name__}") from None
-        if answer.status_code == 401:
-            raise SetupError("Replicate does not know this token; nothing was stored.")
-        if answer.status_code != 200:
-            raise SetupError(f"{url} answered {answer.status_code}.")
-        return _fields(answer.text)
 
     # Ours
 
@@ -213,21 +207,6 @@ class Setup:
         else:
             text = f"answered {found} and not {status}; a change needs some minutes to arrive"
             self._done(name, "failed", text)
-
-
-def _environment(deployment: Deployment, function: str) -> dict[str, str]:
-    found = deployment.client("lambda").get_function_configuration(
-        FunctionName=deployment.outputs[f"Function{function}"]
-    )
-    return dict(found["Environment"]["Variables"])
-
-
-def _fields(text: str | None) -> dict[str, Any]:
-    try:
-        value = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _say(line: str) -> None:

@@ -322,7 +322,7 @@ class Api:
         )
 
     async def webhook_secret(self, _request: Request) -> Response:
-        return json_response({"key": self._emulator.options.webhook_secret})
+        return json_response({"key": self._emulator.webhooks.secret})
 
 
 class GatewayTimeout(Problem):

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from local.replicate.server import Emulator
 
 
+LONGEST_OVERLAP_S = 3600
+
+
 class Control:
     """Needs no token: whoever reaches the emulator may command it."""
 
@@ -32,6 +35,7 @@ class Control:
             Route("/_emulator/expire", self.expire, methods=["POST"]),
             Route("/_emulator/webhooks", self.webhooks, methods=["GET"]),
             Route("/_emulator/requests", self.requests, methods=["GET"]),
+            Route("/_emulator/webhook_secret", self.rotate_webhook_secret, methods=["POST"]),
         ]
 
     async def get_faults(self, _request: Request) -> Response:
@@ -73,3 +77,14 @@ class Control:
 
     async def requests(self, _request: Request) -> Response:
         return json_response(list(self._emulator.requests))
+
+    async def rotate_webhook_secret(self, request: Request) -> Response:
+        """The new secret is shown and signs at once, the old one signs beside it for `overlap_s`
+        seconds: 0 without a body."""
+        body = await read_json(request) if await request.body() else {}
+        overlap = body.get("overlap_s", 0) if isinstance(body, dict) else None
+        if not isinstance(overlap, int | float) or not 0 <= overlap <= LONGEST_OVERLAP_S:
+            text = f"overlap_s is a number from 0 to {LONGEST_OVERLAP_S}."
+            raise invalid([("invalid", "overlap_s", text)])
+        self._emulator.webhooks.rotate(overlap)
+        return json_response({})

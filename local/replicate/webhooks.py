@@ -81,7 +81,10 @@ class WebhookSender:
     ) -> None:
         self._client = client
         self._faults = faults
-        self._secret = secret
+        self.secret = secret
+        """The newest one: what the API shows."""
+        self._before = ""
+        self._before_until = 0.0
         self._retry_scale = retry_scale
         self._spawn = spawn
         self._held: defaultdict[str, list[Message]] = defaultdict(list)
@@ -90,6 +93,19 @@ class WebhookSender:
     def attempts(self) -> list[dict[str, Any]]:
         """Every attempt so far, oldest first."""
         return [asdict(attempt) for attempt in self._attempts]
+
+    def rotate(self, overlap_s: float) -> None:
+        """Sign with a new secret from now on, and for so many seconds with the one before too."""
+        self._before, self._before_until = self.secret, time.time() + overlap_s
+        self.secret = new_secret()
+
+    def _signature(self, message: Message, sent_at: int) -> str:
+        secrets_ = [self.secret]
+        if self._faults.happens("webhook_bad_signature"):
+            secrets_ = [new_secret()]
+        elif time.time() < self._before_until:
+            secrets_.append(self._before)
+        return " ".join(sign(one, message.id, sent_at, message.body) for one in secrets_)
 
     def send(self, message: Message, *, may_hold: bool) -> None:
         """Send in the background. One that may be held can be reordered behind the terminal one."""
@@ -143,14 +159,12 @@ class WebhookSender:
     async def _exchange(self, message: Message) -> int:
         stale = self._faults.happens("webhook_stale")
         sent_at = int(time.time()) - (STALE_S if stale else 0)
-        forged = self._faults.happens("webhook_bad_signature")
-        secret = new_secret() if forged else self._secret
         headers = {
             "content-type": "application/json",
             "user-agent": "Replicate",
             "webhook-id": message.id,
             "webhook-timestamp": str(sent_at),
-            "webhook-signature": sign(secret, message.id, sent_at, message.body),
+            "webhook-signature": self._signature(message, sent_at),
         }
         async with (
             asyncio.timeout(TIMEOUT_S),

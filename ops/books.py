@@ -1,0 +1,73 @@
+"""Holds tenants' months and days against the sum of their predictions."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from darkroom.adapters.items import from_item
+from darkroom.domain.money import day_row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from darkroom.domain.prediction import Prediction
+
+PREFIXES = ("SPEND#", "USAGE#")
+Rows = dict[str, dict[str, int]]
+
+
+class Books:
+    """What the rows should hold, from the records.
+
+    A row that is the same before and after the records were read is the sum of exactly those: each
+    entry is written in one transaction with its record. Any other row is left out.
+    """
+
+    def __init__(self, before: Rows) -> None:
+        self._before = before
+        self._sums: dict[str, Counter[str]] = defaultdict(Counter)
+        self._kept_s = 0
+
+    def add(self, record: Prediction) -> None:
+        """Enter a record."""
+        self._kept_s = max(self._kept_s, record.expires_at - record.created_at // 1000)
+        if record.ledger:
+            cost = (record.cost or 0) if record.state.terminal else 0
+            reserved = record.price.most if record.price and not record.state.terminal else 0
+            row = self._sums[record.ledger]
+            row["committed"] += cost + reserved
+            row["spent"] += cost
+            row["in_flight"] += not record.state.terminal
+        if record.counted:
+            row = self._sums[day_row(record.tenant, record.created_at)]
+            row[f"n:{record.model}"] += 1
+            row[f"c:{record.model}"] += record.cost or 0
+
+    def differences(self, after: Rows, now_s: float) -> Iterator[tuple[str, str]]:
+        """Row and text for each difference. Older rows than the oldest kept records are left out,
+        since some of what they sum up is gone by its retention."""
+        for name in sorted({*self._before, *after, *self._sums}):
+            held = after.get(name, {})
+            if self._before.get(name, {}) != held or not self._whole(name, now_s):
+                continue
+            sums = self._sums.get(name, Counter())
+            for what in sorted({*held, *sums}):
+                if held.get(what, 0) != sums[what]:
+                    text = f"{what} is {held.get(what, 0)}, its predictions come to {sums[what]}"
+                    yield name, text
+
+    def _whole(self, name: str, now_s: float) -> bool:
+        period = name.rpartition("#")[2]
+        begins = datetime.fromisoformat(f"{period}-01"[:10]).replace(tzinfo=UTC).timestamp()
+        return bool(begins + self._kept_s > now_s)
+
+
+def rows(items: Iterable[dict[str, Any]]) -> Rows:
+    """The months and days among the Controls table's items."""
+    found = (from_item(item) for item in items if item["pk"]["S"].startswith(PREFIXES))
+    return {
+        row["pk"]: {name: row[name] for name in row if name not in {"pk", "expires_at"}}
+        for row in found
+    }

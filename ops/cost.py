@@ -1,0 +1,355 @@
+"""`ops cost`: what a million predictions cost on AWS, from the template and what was counted.
+
+Counted: bench/io.json (`python -m bench.io --write`). Measured and assumed: bench/durations.json
+(`python -m bench.cost --write`). Prices: bench/prices.json. Read: each function's memory and log
+settings, and what costs by the month, in the synthesised templates.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT / "bench"
+MILLION = 1_000_000
+GB = 1_000_000_000
+VCPU_MB = 1769
+"""Memory at which a function has one whole vCPU; below it has its share."""
+PLATFORM_LOG_BYTES = 560
+"""Lambda's own JSON lines of one invocation, `platform.start` and `platform.report`, which it
+writes unless the function's system log level is WARN."""
+ACCESS_LOG_BYTES = 60
+"""What the values of one access log line add to its format's own length, about."""
+INDEX_ENTRY_BYTES = 100
+"""Stored beside each item, and with each of its index entries, beyond its own bytes."""
+
+
+class CostError(Exception):
+    """The templates are missing or the app fails. The text is for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One item of the bill."""
+
+    name: str
+    quantity: float
+    unit: str
+    dollars: float
+    """Per million predictions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """What its template says of one Lambda function."""
+
+    memory_mb: int
+    platform_logs: bool
+
+
+@dataclass(slots=True)
+class Templates:
+    """What the synthesised templates say that costs."""
+
+    functions: dict[str, Function] = field(default_factory=dict)
+    """By handler module."""
+    access_log_bytes: int = 0
+    monthly: Counter[str] = field(default_factory=Counter)
+    """What costs by the month, by kind: secrets, alarms, dashboards."""
+
+    @classmethod
+    def read(cls, assembly: Path) -> Templates:
+        """Read a cloud assembly. Raises CostError where there is none."""
+        found = cls()
+        for path in sorted(assembly.glob("*.template.json")):
+            for resource in json.loads(path.read_text())["Resources"].values():
+                found._take(resource["Type"], resource.get("Properties", {}))
+        if not found.functions:
+            raise CostError(f"no templates with functions in {assembly}")
+        return found
+
+    def _take(self, kind: str, properties: dict[str, Any]) -> None:
+        match kind:
+            case "AWS::Lambda::Function":
+                handler = str(properties.get("Handler", ""))
+                logging = properties.get("LoggingConfig", {})
+                quiet = logging.get("SystemLogLevel") == "WARN"
+                size = int(properties.get("MemorySize", 128))
+                name = handler.removeprefix("darkroom.handlers.").removesuffix(".handler")
+                self.functions[name] = Function(size, not quiet)
+            case "AWS::ApiGatewayV2::Stage":
+                form = properties.get("AccessLogSettings", {}).get("Format", "")
+                self.access_log_bytes = len(form) + ACCESS_LOG_BYTES if form else 0
+            case "AWS::SecretsManager::Secret":
+                self.monthly["secret"] += 1
+            case "AWS::CloudWatch::Alarm":
+                self.monthly["alarm"] += 1
+            case "AWS::CloudWatch::Dashboard":
+                self.monthly["dashboard"] += 1
+
+
+def synthesise(stage: str, outdir: Path) -> Templates:
+    """Make the stage's templates, without the functions' dependencies. Raises CostError."""
+    context = {"stage": stage, "aws:cdk:bundling-stacks": []}
+    done = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env={**os.environ, "CDK_OUTDIR": str(outdir), "CDK_CONTEXT_JSON": json.dumps(context)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise CostError(f"the CDK app failed: {done.stderr[-500:]}")
+    return Templates.read(outdir)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Everything that a bill follows from."""
+
+    templates: Templates
+    counted: Mapping[str, Any]
+    durations: Mapping[str, Any]
+    prices: Mapping[str, Any]
+
+    @classmethod
+    def load(cls, templates: Templates) -> Model:
+        """With the counts, durations and prices of the data files."""
+        files = ("io", "durations", "prices")
+        return cls(templates, *(json.loads((DATA / f"{name}.json").read_text()) for name in files))
+
+    def bill(self, path: str) -> list[Line]:
+        """One million predictions on a path of bench/io.json."""
+        counted = self.counted[path]
+        aws: Mapping[str, int] = counted["aws"]
+        invoked: Mapping[str, int] = counted["invocations"]
+        gb_s = sum(number * self._gb_seconds(name, path) for name, number in invoked.items())
+        sqs = sum(number for call, number in aws.items() if call.startswith("sqs "))
+        puts = aws.get("s3 PutObject", 0) + aws.get("s3 CopyObject", 0)
+        return [
+            self._million("API Gateway", "http_api_requests", counted["http_requests"]),
+            self._million("Lambda, requests", "lambda_requests", sum(invoked.values())),
+            self._gb_s(gb_s),
+            self._million("DynamoDB, writes", "write_units", counted["write_units"]),
+            self._million("DynamoDB, reads", "read_units", counted["read_units"]),
+            self._million("SQS", "sqs_requests", sqs),
+            self._million("EventBridge", "events", aws.get("events PutEvents", 0)),
+            self._million("S3, PUT", "s3_puts", puts),
+            self._logs(self._log_bytes(path)),
+        ]
+
+    def kept(self, path: str, days: int, picture_mb: float) -> list[Line]:
+        """What a million predictions cost as long as they are kept: not part of the bill."""
+        months = days / 30
+        record = self.counted[path]["record_bytes"] + 3 * INDEX_ENTRY_BYTES
+        stored = self.prices["gb_month"]
+        records, files = record * MILLION / GB * months, picture_mb / 1000 * MILLION * months
+        return [
+            Line("DynamoDB, records", records, "GB-months", records * stored["dynamodb"]),
+            Line("S3, pictures", files, "GB-months", files * stored["s3"]),
+        ]
+
+    def monthly(self) -> list[Line]:
+        """What is paid whether anybody uses it or not; dollars per month."""
+        ticks = 60 * 24 * 30
+        tick = self.counted["tick"]
+        price = self.prices["million"]
+        gb_s = self._gb_seconds("sweep", "tick") * ticks
+        logs = ticks * (tick["log_bytes"] + self._platform_bytes("sweep")) / GB
+        fixed = [
+            Line(kind, number, f"{kind}s", number * self.prices["month"][kind])
+            for kind, number in sorted(self.templates.monthly.items())
+        ]
+        return [
+            *fixed,
+            Line("sweep, requests", ticks, "ticks", ticks / MILLION * price["lambda_requests"]),
+            Line("sweep, GB-s", gb_s, "GB-s", gb_s * self.prices["gb_second_arm"]),
+            Line(
+                "sweep, reads",
+                tick["read_units"] * ticks,
+                "RRU",
+                tick["read_units"] * ticks / MILLION * price["read_units"],
+            ),
+            Line("sweep, logs", logs, "GB", logs * self.prices["log_gb"]),
+        ]
+
+    def milliseconds(self, function: str, path: str) -> float:
+        """Billed for one invocation: processor time at its share of a vCPU, and waiting."""
+        size = self.templates.functions[function].memory_mb
+        share = min(1.0, size / VCPU_MB)
+        timing = self._timing(function, path)
+        waits = self.durations["assumed_ms"]
+        waiting = sum(number * waits[call] for call, number in timing["waits"].items())
+        return float(timing["cpu_ms"] / share + waiting)
+
+    def _timing(self, function: str, path: str) -> Mapping[str, Any]:
+        """As measured on this path, or on the first one that has the function."""
+        paths: Mapping[str, Mapping[str, Any]] = self.durations["paths"]
+        for measured in (paths.get(path, {}), *paths.values()):
+            if function in measured:
+                return dict(measured[function])
+        raise CostError(f"bench/durations.json lacks {function}: python -m bench.cost --write")
+
+    def _gb_seconds(self, function: str, path: str) -> float:
+        size = self.templates.functions[function].memory_mb
+        return size / 1024 * self.milliseconds(function, path) / 1000
+
+    def _million(self, name: str, price: str, each: float) -> Line:
+        unit = price.replace("_", " ")
+        return Line(name, each, unit, each * float(self.prices["million"][price]))
+
+    def _gb_s(self, each: float) -> Line:
+        dollars = each * MILLION * float(self.prices["gb_second_arm"])
+        return Line("Lambda, time", each, "GB-s", dollars)
+
+    def _logs(self, each: float) -> Line:
+        return Line("CloudWatch logs", each, "bytes", each * MILLION / GB * self.prices["log_gb"])
+
+    def _platform_bytes(self, function: str) -> int:
+        return PLATFORM_LOG_BYTES if self.templates.functions[function].platform_logs else 0
+
+    def _log_bytes(self, path: str) -> float:
+        counted = self.counted[path]
+        platform = sum(
+            number * self._platform_bytes(name) for name, number in counted["invocations"].items()
+        )
+        access = counted["http_requests"] * self.templates.access_log_bytes
+        return float(counted["log_bytes"] + platform + access)
+
+    # Other ways to build it, computed in the same way
+
+    def others(self, seconds: float) -> dict[str, list[Line]]:
+        """Bills of other designs, for a model that runs so long upstream.
+
+        Each takes a request, keeps one record, stores one picture, is read once, and writes a log
+        line per invocation; none of them recovers what it loses.
+        """
+        return {
+            "blocking Lambda": self._blocking(seconds),
+            "polling Lambda": self._polling(seconds),
+            "Step Functions": self._state_machine(),
+            "durable functions": self._durable(),
+        }
+
+    def _other(
+        self,
+        *,
+        http: float,
+        invocations: float,
+        gb_s: float,
+        writes: float,
+        reads: float,
+        sqs: float = 0.0,
+    ) -> list[Line]:
+        line = self.counted["plain"]["log_bytes"] / sum(
+            self.counted["plain"]["invocations"].values()
+        )
+        logs = invocations * (line + PLATFORM_LOG_BYTES) + http * self.templates.access_log_bytes
+        return [
+            self._million("API Gateway", "http_api_requests", http),
+            self._million("Lambda, requests", "lambda_requests", invocations),
+            self._gb_s(gb_s),
+            self._million("DynamoDB, writes", "write_units", writes),
+            self._million("DynamoDB, reads", "read_units", reads),
+            self._million("SQS", "sqs_requests", sqs),
+            self._million("S3, PUT", "s3_puts", 1),
+            self._logs(logs),
+        ]
+
+    def _shared_gb_s(self, *functions: str) -> float:
+        return sum(self._gb_seconds(name, "plain") for name in functions)
+
+    def _blocking(self, seconds: float) -> list[Line]:
+        size = self.templates.functions["submit"].memory_mb / 1024
+        gb_s = self._shared_gb_s("submit", "read", "persist") + size * seconds
+        return self._other(http=2, invocations=2, gb_s=gb_s, writes=3, reads=3)
+
+    def _polling(self, seconds: float) -> list[Line]:
+        """A message that comes back every two seconds until the prediction has ended."""
+        polls = max(1.0, seconds / 2)
+        gb_s = self._shared_gb_s("submit", "read", "persist")
+        gb_s += polls * self._shared_gb_s("dispatch")
+        return self._other(
+            http=2, invocations=3 + polls, gb_s=gb_s, writes=5, reads=4 + polls, sqs=3 * (polls + 1)
+        )
+
+    def _state_machine(self) -> list[Line]:
+        """Standard workflow: create, wait for the webhook's task token, persist, record."""
+        gb_s = self._shared_gb_s("submit", "webhook", "persist", "read")
+        lines = self._other(http=3, invocations=5, gb_s=gb_s, writes=5, reads=4)
+        return [*lines, self._million("Step Functions", "state_transitions", 6)]
+
+    def _durable(self) -> list[Line]:
+        """Create, wait for the callback, persist, record, end: five durable operations."""
+        gb_s = self._shared_gb_s("submit", "webhook", "persist", "read")
+        lines = self._other(http=3, invocations=5, gb_s=gb_s, writes=4, reads=4)
+        written = 5 * 1000 * MILLION / GB
+        return [
+            *lines,
+            self._million("Durable operations", "durable_operations", 5),
+            Line("Durable data", written, "GB", written * float(self.prices["durable_gb_written"])),
+        ]
+
+
+def total(lines: list[Line]) -> float:
+    """Dollars of all lines."""
+    return sum(line.dollars for line in lines)
+
+
+def add_parser(commands: Any) -> None:
+    """`cost`, which needs no deployment."""
+    parser = commands.add_parser("cost", help="dollars per million predictions, itemised")
+    parser.add_argument("--stage", default="prod", help="whose templates (default: prod)")
+    parser.add_argument("--assembly", type=Path, help="a synthesised cdk.out instead")
+    parser.add_argument("--path", default="limits", help="a path of bench/io.json: %(default)s")
+    parser.add_argument("--seconds", type=float, default=10, help="a run upstream: %(default)s")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(run_offline=command)
+
+
+def command(given: argparse.Namespace) -> int:
+    """Print the bill, what is kept, what a month costs, and other designs' bills."""
+    with tempfile.TemporaryDirectory() as outdir:
+        made = given.assembly
+        templates = Templates.read(made) if made else synthesise(given.stage, Path(outdir))
+    model = Model.load(templates)
+    if given.path not in model.counted or given.path == "tick":
+        raise CostError(f"no such path; there are: {', '.join(sorted(model.counted))}")
+    bill = model.bill(given.path)
+    if given.json:
+        print(json.dumps({line.name: round(line.dollars, 4) for line in bill}))
+        return 0
+    prices = model.prices
+    print(
+        f"Per million predictions, path {given.path!r}; prices of {prices['as_of']}, "
+        f"{prices['region']}\n"
+    )
+    _print(bill, "together")
+    print("\nKept for 90 days, at 1 MB a picture (not in the sum)\n")
+    _print(model.kept(given.path, 90, 1.0))
+    print("\nPer month, used or not (not in the sum)\n")
+    _print(model.monthly(), "together")
+    print(f"\nOther designs, for a model that runs {given.seconds:g} s\n")
+    for name, lines in model.others(given.seconds).items():
+        print(f"  {name:22}{total(lines):>10.2f} $")
+    return 0
+
+
+def _print(lines: list[Line], together: str = "") -> None:
+    for line in lines:
+        print(f"  {line.name:22}{line.quantity:>14,.6g} {line.unit:20}{line.dollars:>8.2f} $")
+    if together:
+        print(f"  {together:57}{total(lines):>8.2f} $")

@@ -1,0 +1,365 @@
+"""`ops doctor`: looks at a deployment, changes nothing, and names the remedy of what is wrong."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from botocore.exceptions import BotoCoreError, ClientError
+from darkroom.adapters.predictions import DynamoPredictions
+from darkroom.adapters.secrets import ManagedSecrets
+from darkroom.domain.errors import Unavailable
+
+from ops import cdn_key
+from ops.audit import FAILURE_QUEUES, waiting
+from ops.deployment import STACKS, SetupError, fields
+from ops.keys import list_keys
+from ops.replicate import Replicate, http
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from darkroom.domain.prediction import Prediction
+
+    from ops.deployment import Deployment
+
+OK, WARN, FAIL = "OK", "WARN", "FAIL"
+SWEEP_WARN_MS = 3 * 60_000
+SWEEP_FAIL_MS = 10 * 60_000
+"""How long something may be due: the sweep runs every minute."""
+OLDEST_CDN_KEY_DAYS = 365
+LOOKED_AT = 5
+"""Of each tenant's newest predictions, at most, for what Replicate tells of them."""
+TENANTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the report."""
+
+    state: str
+    name: str
+    text: str
+    remedy: str = ""
+
+
+def examine(
+    deployment: Deployment,
+    stage: str,
+    client: httpx.Client,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Check]:
+    """All checks. What cannot be looked at is a FAIL, and the others go on."""
+    return _Doctor(deployment, stage, client, say).run()
+
+
+class _Doctor:
+    def __init__(
+        self,
+        deployment: Deployment,
+        stage: str,
+        client: httpx.Client,
+        say: Callable[[str], None],
+    ) -> None:
+        self._deployment = deployment
+        self._outputs = deployment.outputs
+        self._stage = stage
+        self._http = client
+        self._say = say
+        self._told: dict[str, str] = {}
+        self._token: str | None = None
+        self._checks: list[Check] = []
+
+    def run(self) -> list[Check]:
+        for name, look in (
+            ("stacks", self._stacks),
+            ("functions", self._functions),
+            ("API", self._api),
+            ("secrets", self._secrets),
+            ("API keys", self._keys),
+            ("Replicate", self._account),
+            ("webhook secret", self._webhook_secret),
+            ("webhook echo", self._echo),
+            ("dead letters", self._dead_letters),
+            ("sweep", self._sweep),
+            ("CDN key", self._cdn_key),
+        ):
+            self._say(f"looking at: {name}")
+            try:
+                look()
+            except (SetupError, Unavailable) as error:
+                self._add(FAIL, name, str(error))
+            except KeyError as error:
+                text = f"the stacks do not tell {error}"
+                self._add(FAIL, name, text, "deploy this version: `make deploy`")
+            except ClientError as error:
+                code = error.response["Error"]["Code"]
+                self._add(FAIL, name, f"AWS: {code} for {error.operation_name}")
+            except (BotoCoreError, httpx.HTTPError) as error:
+                self._add(FAIL, name, f"cannot be looked at: {type(error).__name__}")
+        return self._checks
+
+    def _add(self, state: str, name: str, text: str, remedy: str = "") -> None:
+        self._checks.append(Check(state, name, text, remedy))
+
+    # AWS
+
+    def _stacks(self) -> None:
+        wanted = {f"Darkroom-{self._stage}-{stack}" for stack in STACKS}
+        found = {}
+        pages = self._deployment.client("cloudformation").get_paginator("describe_stacks")
+        for page in pages.paginate():
+            for stack in page["Stacks"]:
+                if stack["StackName"] in wanted:
+                    found[stack["StackName"]] = stack["StackStatus"]
+        for name, status in found.items():
+            if status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
+                state = WARN if status.endswith(("IN_PROGRESS", "ROLLBACK_COMPLETE")) else FAIL
+                self._add(state, "stacks", f"{name} is {status}", "see its events, then deploy")
+        missing = wanted - set(found) - {f"Darkroom-{self._stage}-Cdn"}
+        if missing:
+            self._add(FAIL, "stacks", f"missing: {', '.join(sorted(missing))}", "`make deploy`")
+        elif not self._checks:
+            self._add(OK, "stacks", f"{len(found)} are there")
+
+    def _functions(self) -> None:
+        self._told = self._deployment.environment("Submit")
+        functions = self._deployment.client("lambda")
+        names = {key: name for key, name in self._outputs.items() if key.startswith("Function")}
+        wrong = {}
+        for key, name in names.items():
+            found = functions.get_function_configuration(FunctionName=name)
+            states = found.get("State", "Active"), found.get("LastUpdateStatus", "Successful")
+            if states != ("Active", "Successful"):
+                wrong[key.removeprefix("Function")] = " and ".join(states)
+        for key, text in wrong.items():
+            self._add(FAIL, "functions", f"{key} is {text}", "deploy again")
+        if not wrong:
+            self._add(OK, "functions", f"{len(names)} are ready")
+
+    def _api(self) -> None:
+        url = self._told["PUBLIC_URL"]
+        wanted = {"API": ("GET", "/v1/predictions"), "webhooks": ("POST", "/hooks/replicate/0")}
+        for name, (method, path) in wanted.items():
+            remedy = "see the domain's DNS, and the functions' logs"
+            try:
+                status = self._http.request(method, url + path).status_code
+            except httpx.HTTPError as error:
+                text = f"{url} cannot be reached: {type(error).__name__}"
+                self._add(FAIL, name, text, remedy)
+                continue
+            if status == 401:
+                self._add(OK, name, f"{url} refuses who proves nothing")
+            else:
+                self._add(FAIL, name, f"{path} answered {status} and not 401", remedy)
+
+    def _secrets(self) -> None:
+        """Read as the functions do."""
+        secrets = ManagedSecrets(
+            self._deployment.client("secretsmanager"),
+            token_name=self._outputs["ReplicateTokenSecret"],
+            webhook_name=self._outputs["ReplicateWebhookSecret"],
+            link_name=self._outputs["LinkKeySecret"],
+            callback_name=self._outputs["CallbackKeySecret"],
+        )
+        reads = (
+            secrets.replicate_token,
+            secrets.webhook_keys,
+            secrets.link_keys,
+            secrets.callback_keys,
+        )
+        unset = []
+        for read in reads:
+            try:
+                read()
+            except Unavailable as error:
+                unset.append(str(error))
+        for text in unset:
+            self._add(FAIL, "secrets", text, "`ops setup`")
+        if not unset:
+            self._add(OK, "secrets", "all are set")
+
+    def _keys(self) -> None:
+        tenants = {row["tenant"] for row in self._key_rows()}
+        if tenants:
+            self._add(OK, "API keys", f"of {len(tenants)} tenants")
+        else:
+            self._add(WARN, "API keys", "there is none", "`ops keys create --tenant NAME`")
+
+    def _key_rows(self) -> list[dict[str, Any]]:
+        dynamodb = self._deployment.client("dynamodb")
+        return list(list_keys(dynamodb, self._outputs["ControlsTable"]))
+
+    def _dead_letters(self) -> None:
+        sqs = self._deployment.client("sqs")
+        found = {name: waiting(sqs, self._outputs[name]) for name in FAILURE_QUEUES}
+        full = {name: number for name, number in found.items() if number}
+        for name, number in full.items():
+            remedy = "see the function's log, then `ops redrive`"
+            self._add(FAIL, "dead letters", f"{number} messages in {name}", remedy)
+        if not full:
+            self._add(OK, "dead letters", "none")
+
+    def _sweep(self) -> None:
+        now = time.time_ns() // 1_000_000
+        due = self._predictions().due(now, 1)
+        late = now - due[0].due_at if due else 0
+        remedy = "see the schedule and the log of the sweep function; `ops sweep` runs it now"
+        if late < SWEEP_WARN_MS:
+            self._add(OK, "sweep", "nothing has been due for long")
+        else:
+            state = FAIL if late >= SWEEP_FAIL_MS else WARN
+            self._add(state, "sweep", f"something has been due for {late // 1000} s", remedy)
+
+    def _cdn_key(self) -> None:
+        if not self._told.get("CDN_DOMAIN"):
+            return
+        stored = cdn_key.read(self._deployment, self._stage)
+        public_key = cdn_key.public_half(stored["private_key"])
+        key_id = cdn_key.id_of(self._outputs, public_key)
+        if key_id is None or stored.get("key_id") != key_id:
+            text = "what the functions sign with is not what CloudFront trusts"
+            self._add(FAIL, "CDN key", text, "`make deploy`, then `ops setup`")
+            return
+        days = int((time.time() - self._made_at(stored)) / 86_400)
+        if "retired_at" in stored or "next_private_key" in stored:
+            text = "a rotation was begun and is not complete"
+            self._add(WARN, "CDN key", text, "`ops rotate cdn-key` goes on with it")
+        elif days > OLDEST_CDN_KEY_DAYS:
+            self._add(WARN, "CDN key", f"{days} days old", "`ops rotate cdn-key`")
+        else:
+            self._add(OK, "CDN key", f"{key_id}, {days} days old")
+
+    def _made_at(self, stored: dict[str, Any]) -> float:
+        if "made_at" in stored:
+            return float(stored["made_at"])
+        client = self._deployment.client("secretsmanager")
+        found = client.describe_secret(SecretId=cdn_key.secret_name(self._stage))
+        return float(found["CreatedDate"].timestamp())
+
+    # Replicate
+
+    def _replicate(self) -> Replicate:
+        return Replicate(self._http, self._told["REPLICATE_URL"])
+
+    def _stored_token(self) -> str:
+        token = (self._deployment.secret(self._outputs["ReplicateTokenSecret"]) or "").strip()
+        if not token:
+            raise SetupError("no token is stored: `ops setup`")
+        return token
+
+    def _account(self) -> None:
+        token = self._stored_token()
+        try:
+            account = self._replicate().account(token)
+        except SetupError as error:
+            self._add(FAIL, "Replicate", str(error), "`ops rotate replicate-token`")
+            return
+        self._token = token
+        self._add(OK, "Replicate", f"takes the token of {account.get('username', 'an account')}")
+
+    def _webhook_secret(self) -> None:
+        if self._token is None:
+            return  # said already
+        current = self._replicate().webhook_secret(self._token)
+        stored = fields(self._deployment.secret(self._outputs["ReplicateWebhookSecret"]))
+        if current == stored.get("current"):
+            self._add(OK, "webhook secret", "the one that Replicate signs with")
+        else:
+            text = "Replicate signs with another one: every webhook is refused"
+            if current == stored.get("previous"):
+                text = "Replicate still signs with the one before"
+            state = WARN if current == stored.get("previous") else FAIL
+            self._add(state, "webhook secret", text, "`ops rotate webhook-secret`")
+
+    def _echo(self) -> None:
+        """Whether Replicate shows a prediction's webhook: it proves whose an unknown create is."""
+        if self._token is None:
+            return
+        dedicated = self._told.get("DEDICATED_ACCOUNT") == "true"
+        listed = {str(one.get("id")): one for one in self._replicate().newest(self._token)}
+        ours = self._latest()
+        shown = [listed.get(id_) or self._replicate().get(self._token, id_) for id_ in ours]
+        seen = [bool(one.get("webhook")) for one in shown if one is not None]
+        if not seen:
+            text = "cannot be told before a prediction was made"
+            self._add(WARN, "webhook echo", text, "make one, and run this again within an hour")
+        elif all(seen):
+            self._add(OK, "webhook echo", "Replicate shows the webhook of our predictions")
+        elif dedicated:
+            text = "not shown; unknown creates are told by version, input and time"
+            self._add(OK, "webhook echo", text)
+        else:
+            text = "Replicate does not show it: a create without an answer whose webhook is lost "
+            text += "too can be made again after two minutes of silence"
+            remedy = "give Darkroom an account of its own and set dedicated_account in the stage"
+            self._add(WARN, "webhook echo", text, remedy)
+        if dedicated:
+            self._dedicated(listed)
+
+    def _dedicated(self, listed: dict[str, dict[str, Any]]) -> None:
+        store = self._predictions()
+        strangers = [
+            id_
+            for id_, shown in list(listed.items())[:LOOKED_AT]
+            if "/hooks/replicate/" not in str(shown.get("webhook")) and store.owner_of(id_) is None
+        ]
+        if strangers:
+            text = f"{', '.join(strangers)} at Replicate: no record here has it"
+            remedy = "find who else uses the account, or unset dedicated_account in the stage"
+            self._add(WARN, "dedicated account", text, remedy)
+        else:
+            self._add(OK, "dedicated account", "nobody else was seen to use it")
+
+    def _latest(self) -> list[str]:
+        """Replicate's ids of the newest predictions that we made."""
+        store = self._predictions()
+        tenants = sorted({row["tenant"] for row in self._key_rows()})[:TENANTS]
+        ids = [id_ for tenant in tenants for id_ in store.recent_ids(tenant, 0, LOOKED_AT)]
+        records: list[Prediction] = store.get_many(ids[:100]) if ids else []
+        newest = sorted(records, key=lambda record: -record.created_at)
+        return [record.provider_id for record in newest if record.provider_id][:LOOKED_AT]
+
+    def _predictions(self) -> DynamoPredictions:
+        dynamodb = self._deployment.client("dynamodb")
+        table, controls = self._outputs["PredictionsTable"], self._outputs["ControlsTable"]
+        return DynamoPredictions(dynamodb, table, controls)
+
+
+# The command
+
+
+def add_parser(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
+    """`doctor`."""
+    parser = commands.add_parser(
+        "doctor", parents=parents, help="what is wrong, and what to do; changes nothing"
+    )
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(run=command, could_not_run=2)
+
+
+def command(deployment: Deployment, given: argparse.Namespace) -> int:
+    """0 without a FAIL, 1 with one, 2 where nothing could be looked at."""
+    stage = "local" if given.local else given.stage
+    with http(deployment) as client:
+        checks = examine(deployment, stage, client, say=_say)
+    if given.json:
+        print(json.dumps([asdict(check) for check in checks], indent=2))
+    else:
+        print("\n".join(map(_line, checks)))
+    return 1 if any(check.state == FAIL for check in checks) else 0
+
+
+def _line(check: Check) -> str:
+    remedy = f"\n      → {check.remedy}" if check.remedy else ""
+    return f"{check.state:<6}{check.name}: {check.text}{remedy}"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

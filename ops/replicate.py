@@ -1,0 +1,77 @@
+"""Replicate's API as the operator's commands ask it, from here and with a deployment's token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from ops.deployment import SetupError, fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from ops.deployment import Deployment
+
+TIMEOUT_S = 20
+
+
+def http(deployment: Deployment) -> AbstractContextManager[httpx.Client]:
+    """A client that takes the shell's proxies, but not to the loopback of the embedded cloud."""
+    return httpx.Client(trust_env=deployment.endpoint is None, timeout=TIMEOUT_S)
+
+
+@dataclass(frozen=True)
+class Replicate:
+    """Every method raises SetupError where Replicate does not answer as wanted."""
+
+    http: httpx.Client
+    url: str
+    """Origin, without /v1."""
+
+    def account(self, token: str) -> dict[str, Any]:
+        """Whose token it is."""
+        return self._ask("/v1/account", token)
+
+    def webhook_secret(self, token: str) -> str:
+        """What Replicate signs webhooks with, `whsec_…`."""
+        key = self._ask("/v1/webhooks/default/secret", token).get("key")
+        if not isinstance(key, str) or not key.startswith("whsec_"):
+            raise SetupError("Replicate gave no secret that signs its webhooks.")
+        return key
+
+    def newest(self, token: str) -> list[dict[str, Any]]:
+        """The first page of the account's predictions, newest first."""
+        results = self._ask("/v1/predictions", token).get("results")
+        if not isinstance(results, list):
+            raise SetupError("Replicate's list of predictions is not a page.")
+        return list(_objects(results))
+
+    def get(self, token: str, id_: str) -> dict[str, Any] | None:
+        """One prediction; None where Replicate has forgotten it."""
+        answer = self._send(f"/v1/predictions/{id_}", token)
+        return None if answer.status_code == 404 else self._read(answer)
+
+    def _ask(self, path: str, token: str) -> dict[str, Any]:
+        return self._read(self._send(path, token))
+
+    def _send(self, path: str, token: str) -> httpx.Response:
+        url = self.url + path
+        try:
+            return self.http.get(url, headers={"Authorization": f"Bearer {token}"})
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            # ValueError: a token that is no header. The error's own text may hold it.
+            raise SetupError(f"{url} cannot be reached: {type(error).__name__}") from None
+
+    def _read(self, answer: httpx.Response) -> dict[str, Any]:
+        if answer.status_code in {401, 403}:
+            raise SetupError("Replicate does not know this token.")
+        if answer.status_code != 200:
+            raise SetupError(f"{answer.request.url} answered {answer.status_code}.")
+        return fields(answer.text)
+
+
+def _objects(values: list[Any]) -> Iterator[dict[str, Any]]:
+    return (value for value in values if isinstance(value, dict))
