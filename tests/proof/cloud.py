@@ -1,70 +1,40 @@
-"""Darkroom's whole world for the proof: state that is cheap to save, and handlers built anew."""
+"""Darkroom's whole world for the proof: the ports' doubles, and state that is cheap to save."""
 
 from __future__ import annotations
 
 import inspect
-import logging
-from contextlib import ExitStack, contextmanager
-from dataclasses import MISSING, dataclass, fields
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
-from darkroom.adapters import aws, download, dynamodb, http, queues, replicate, s3
-from darkroom.catalog import Catalogue
-from darkroom.domain import keys, link
-from darkroom.domain.timings import Timings
-from darkroom.handlers import cancel, deliver, dispatch, persist, relay, submit, sweep, webhook
-from darkroom.ports import ApiKey
-from darkroom.runtime import observability, settings, wiring
-
-from tests.fakes import (
-    FakeClock,
-    FakeControls,
-    FakeDeliveries,
-    FakeOutputs,
-    FakeSecrets,
-    FakeSigner,
-    FakeUploads,
+from darkroom.domain import keys
+from darkroom.handlers import (
+    cancel,
+    deliver,
+    deliveries,
+    dispatch,
+    intake,
+    persist,
+    relay,
+    submit,
+    sweep,
+    webhook,
 )
-from tests.proof.doubles import Bus, Client, OutputHost, Predictions, Queue
+from darkroom.ports import ApiKey
+
+from tests.fakes import FakeClock, FakeControls, FakeDeliveries, FakeOutputs, FakeUploads
+from tests.proof.config import TENANT, TOKENS
+from tests.proof.doubles import Bus, Client, OutputHost, Parked, Queue, Secrets, Tasks
 from tests.proof.gate import Gate, Gated
 from tests.proof.states import canonical_key
+from tests.proof.table import Predictions
 from tests.proof.upstream import Upstream
-from tests.world import PUBLIC_URL, load_catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from darkroom.domain.prediction import Prediction
 
-TOKEN = "dk_proof"
-TENANT = "acme"
-TIMINGS = Timings(unknown_poll_s=240.0)
-"""Production's, but for fewer looks at the list: each of them costs the proof a tick."""
+    from tests.proof.config import Config
 
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """What a stage and its provider may be like."""
-
-    echo: bool = False
-    """GET and list show the webhook."""
-    dedicated: bool = False
-    late: bool = False
-    """A create whose connection hung may come to be later."""
-    lag: bool = False
-    """List and GET show a new prediction only after a minute."""
-    deaf: bool = False
-    """No webhook arrives any more while the schedule is healed: polls and the list are left."""
-
-    def __str__(self) -> str:
-        return "-".join(f.name for f in fields(self) if getattr(self, f.name)) or "plain"
-
-    @classmethod
-    def read(cls, text: str) -> Config:
-        words = text.split("-")
-        return cls(**{f.name: f.name in words for f in fields(cls)})
+QUEUES = ("persist", "dispatch", "deliver", "intake")
+HANDLERS = (submit, cancel, deliveries, intake, webhook, dispatch, relay, persist, deliver, sweep)
 
 
 class Cloud:
@@ -76,18 +46,25 @@ class Cloud:
         self.clock = FakeClock()
         self.store = Predictions()
         self.deliveries = FakeDeliveries()
-        self.controls = FakeControls()
-        self.controls.keys[keys.key_id(TOKEN)] = ApiKey(TENANT, frozenset({"submit", "read"}))
+        self.controls = FakeControls(days=self.store.days)
+        for tenant, token in TOKENS.items():
+            self.controls.keys[keys.key_id(token)] = ApiKey(tenant, frozenset({"submit", "read"}))
+        self.controls.tenants[TENANT] = config.limits
         self.outputs = FakeOutputs()
         self.uploads = FakeUploads(self.clock)
-        self.queues = {name: Queue(self.clock) for name in ("persist", "dispatch", "deliver")}
+        self.queues = {name: Queue(self.clock) for name in QUEUES}
         self.bus = Bus()
         self.client = Client()
+        self.tasks, self.parked = Tasks(), Parked()
+        self.secrets = Secrets()
         self.upstream = Upstream(self.clock, echo=config.echo, late=config.late, lag=config.lag)
+        self.upstream.signs = lambda: int(self.secrets.turn >= 1)
         self.submitted: tuple[int, ...] = ()
         """The kinds of the requests sent, in order."""
         self.accepted: frozenset[str] = frozenset()
         """The ids that a client was told."""
+        self.asked: frozenset[int] = frozenset()
+        """The kinds of requests that came as events."""
         self.wished: frozenset[str] = frozenset()
         """The ids that a client asked to cancel."""
         self.gap = False
@@ -96,10 +73,6 @@ class Cloud:
         """Metrics counted; not a part of the saved state."""
         self.owed: frozenset[str] = frozenset()
         """Events that a change in the stream must cause, though no later look would."""
-        self._read_settings: dict[type[Any], Any] = {}
-        self._ports()
-
-    def _ports(self) -> None:
         named = {
             "store": self.store,
             "deliveries": self.deliveries,
@@ -110,77 +83,19 @@ class Cloud:
             "sender": self.client,
             "provider": self.upstream,
             "fetcher": OutputHost(self.upstream),
-            "secrets": FakeSecrets(),
+            "secrets": self.secrets,
+            "tasks": self.tasks,
+            "dead": self.parked,
             **self.queues,
         }
         self.ports: dict[str, Any] = {n: Gated(n, port, self.gate) for n, port in named.items()}
         self.handlers = {
             module.__name__.rpartition(".")[2]: inspect.unwrap(module.handler)
-            for module in (submit, cancel, webhook, dispatch, relay, persist, deliver, sweep)
+            for module in HANDLERS
         }
 
-    # Composition: the product's own wiring, over the gated doubles in place of the adapters
-
-    @contextmanager
-    def installed(self) -> Iterator[None]:
-        """The handlers run over this world, each run wired anew as after a cold start."""
-        p = self.ports
-
-        def port(name: str) -> Callable[..., Any]:
-            return lambda *_args, **_named: p[name]
-
-        def nothing(*_args: Any, **_named: Any) -> None:
-            return None
-
-        drawn = SimpleNamespace(randint=lambda low, _high: low + len(self.submitted))
-        dice = SimpleNamespace(SystemRandom=lambda: drawn, random=lambda: 0.5)
-        replaced: list[tuple[Any, str, Any]] = [
-            (aws, "client", nothing),
-            (dynamodb, "DynamoPredictions", port("store")),
-            (dynamodb, "DynamoControls", port("controls")),
-            (dynamodb, "DynamoDeliveries", port("deliveries")),
-            (s3, "S3Outputs", port("outputs")),
-            (s3, "S3Uploads", port("uploads")),
-            (s3, "S3Signer", lambda *_: FakeSigner()),
-            (queues, "SqsQueue", lambda _client, url: p[url.removesuffix("_queue")]),
-            (queues, "EventBridgeBus", port("bus")),
-            (http, "Client", nothing),
-            (download, "OutputFetcher", port("fetcher")),
-            (download, "Callbacks", port("sender")),
-            (replicate, "Replicate", port("provider")),
-            (Catalogue, "load", load_catalogue),
-            (settings.Settings, "from_env", classmethod(self._settings)),
-            (wiring, "_secrets", port("secrets")),
-            (wiring, "now", self.clock),
-            (wiring, "random", dice),
-            (link, "new_id", lambda *_: f"{len(self.submitted) - 1:026d}"),
-            (observability.metrics, "add_metric", self._count),
-        ]
-        replaced += [(wiring, n, getattr(wiring, n).__wrapped__) for n in self.handlers]
-        off = logging.root.manager.disable
-        logging.disable(logging.CRITICAL)
-        with ExitStack() as patches:
-            for where, name, value in replaced:
-                patches.enter_context(patch.object(where, name, value))
-            yield
-        logging.disable(off)
-
-    def _settings(self, kind: type[Any]) -> Any:
-        """A function's settings without an environment; what is a name is its own value."""
-        known = self._read_settings.get(kind)
-        if known is None:
-            ours = {
-                "public_url": PUBLIC_URL,
-                "timings": TIMINGS,
-                "dedicated_account": self.config.dedicated,
-                "open_models": True,
-            }
-            required = {f.name: f.name for f in fields(kind) if f.default is MISSING}
-            given = {f.name: ours[f.name] for f in fields(kind) if f.name in ours}
-            known = self._read_settings[kind] = kind(**(required | given))
-        return known
-
-    def _count(self, *, name: str, value: int, unit: object) -> None:
+    def count(self, *, name: str, value: int, unit: object) -> None:
+        """A metric."""
         self.tally[name] = self.tally.get(name, 0) + value
 
     # State
@@ -198,10 +113,15 @@ class Cloud:
             dict(self.outputs.objects),
             tuple((queue.messages, queue.dead) for queue in self.queues.values()),
             self.bus.events,
-            self.client.posts,
+            (self.client.posts, self.tasks.answers, self.parked.bodies),
             dict(up.ups),
             (up.hooks, up.late, dict(up.posts)),
-            (self.submitted, self.accepted, self.wished, self.gap, self.owed),
+            (self.submitted, self.accepted, self.asked, self.wished, self.gap, self.owed),
+            (
+                self.secrets.turn,
+                dict(store.months),
+                {d: dict(row) for d, row in store.days.items()},
+            ),
             tuple(dict(table) for table in self._tables()),
         )
 
@@ -214,11 +134,23 @@ class Cloud:
         self.deliveries.rows, self.outputs.objects = dict(saved[5]), dict(saved[6])
         for queue, (messages, dead) in zip(self.queues.values(), saved[7], strict=True):
             queue.messages, queue.dead = messages, dead
-        self.bus.events, self.client.posts = saved[8], saved[9]
+        self.bus.events = saved[8]
+        self.client.posts, self.tasks.answers, self.parked.bodies = saved[9]
         up.ups = dict(saved[10])
         up.hooks, up.late, up.posts = saved[11][0], saved[11][1], dict(saved[11][2])
-        self.submitted, self.accepted, self.wished, self.gap, self.owed = saved[12]
-        for table, kept in zip(self._tables(), saved[13], strict=True):
+        (
+            self.submitted,
+            self.accepted,
+            self.asked,
+            self.wished,
+            self.gap,
+            self.owed,
+        ) = saved[12]
+        turn, months, days = saved[13]
+        self.secrets.turn, store.months = turn, dict(months)
+        store.days.clear()
+        store.days.update((day, dict(row)) for day, row in days.items())
+        for table, kept in zip(self._tables(), saved[14], strict=True):
             table.clear()
             table.update(kept)
 
@@ -229,6 +161,8 @@ class Cloud:
             controls.schemas,
             controls.seen,
             controls.endpoints,
+            controls.results,
+            controls.buckets,
             self.uploads.objects,
             self.store.keys,
         ]

@@ -28,20 +28,44 @@ PORTS = {
     "fetcher": ports.Fetcher,
     "sender": ports.CallbackSender,
     "secrets": ports.Secrets,
+    "tasks": ports.Tasks,
+    "dead": ports.DeadLetters,
 }
 """By the names of the services' attributes."""
 CALLED = {"queue": "deliver"}
 """The port behind an attribute of another name."""
-HANDLERS = ("submit", "cancel", "webhook", "dispatch", "relay", "persist", "deliver", "sweep")
+HANDLERS = (
+    *("submit", "cancel", "deliveries", "intake", "webhook"),
+    *("dispatch", "relay", "persist", "deliver", "sweep"),
+)
+ALSO_WIRED = {"deliver": ("tell_task",)}
+"""A handler's other functions in the wiring."""
 
 UNREACHED: dict[tuple[str, str], str] = {
     ("cancel", "store.list_ids"): "pages are read's; cancel looks one record up",
     ("cancel", "store.get_many"): "as above",
+    ("deliveries", "store.list_ids"): "as above",
+    ("deliveries", "store.get_many"): "as above",
+    ("deliveries", "store.commit"): "wired for its store alone; it writes no record",
+    ("deliveries", "deliveries.of"): "the history: GET alone, which writes nothing",
     ("submit", "controls.note_run_time"): "run times are noted by persist",
-    ("submit", "store.recent_ids"): "only with a client's hint that it repeats itself",
-    ("submit", "store.get_many"): "as above",
+    ("submit", "controls.cache_result"): "results are noted by relay",
+    ("submit", "fetcher.open"): "of persist it needs the names of files alone",
+    ("submit", "outputs.write_once"): "as above",
+    ("intake", "controls.note_run_time"): "as for submit",
+    ("intake", "controls.cache_result"): "as for submit",
+    ("intake", "fetcher.open"): "as for submit",
+    ("intake", "outputs.write_once"): "as for submit",
+    ("intake", "store.recent_ids"): "an event has a key: nobody guesses whether it is a repetition",
+    ("intake", "store.get_many"): "as above",
     ("deliver", "store.commit"): "wired for its store alone; it writes no record",
     ("relay", "store.commit"): "as above",
+    ("relay", "controls.cached_result"): "results are looked up by submit",
+    ("relay", "store.get"): "as above",
+    ("relay", "controls.run_times"): "of persist, which reuse loads for the names of files",
+    ("relay", "controls.note_run_time"): "as above",
+    ("relay", "fetcher.open"): "as above",
+    ("relay", "outputs.write_once"): "as above",
 }
 """Calls in the modules that a handler loads which its own way through them never makes. A run that
 makes one after all fails the proof, so that no reason here can go stale."""
@@ -49,17 +73,23 @@ makes one after all fails the proof, so that no reason here can go stale."""
 
 def services_of(handler: str) -> set[str]:
     """The service modules that a handler's wiring imports, with what those import."""
-    function = inspect.unwrap(getattr(wiring, handler))
-    found = _imported(ast.parse(inspect.getsource(function)))
-    for name in ("_changes", "_create", "_carry_out", "_authenticate"):
-        if name in function.__code__.co_names:
-            found |= _imported(ast.parse(inspect.getsource(getattr(wiring, name))))
+    found: set[str] = set()
+    for name in (handler, *ALSO_WIRED.get(handler, ())):
+        for function in _wiring(name):
+            found |= _imported(ast.parse(inspect.getsource(function)))
     found.add("changes")
     while True:
         wider = found | {other for name in found for other in _imported(_tree(name))}
         if wider == found:
             return found
         found = wider
+
+
+def _wiring(name: str) -> list[Any]:
+    """The wiring's function, and those of its own that it uses."""
+    function = inspect.unwrap(getattr(wiring, name))
+    used = [n for n in function.__code__.co_names if n.startswith("_") and n in vars(wiring)]
+    return [function, *(other for n in used for other in _wiring(n))]
 
 
 def expected() -> set[tuple[str, str]]:

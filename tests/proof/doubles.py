@@ -1,4 +1,4 @@
-"""Doubles beyond tests/fakes.py: queues that redeliver, an index that lags, what clients got."""
+"""Doubles beyond tests/fakes.py: queues that redeliver, keys that turn, what others were told."""
 
 from __future__ import annotations
 
@@ -6,65 +6,38 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.items import read_prediction
 from darkroom.domain.errors import DownloadFailed
-from darkroom.ports import CallbackAnswer, Due
+from darkroom.ports import CallbackAnswer
 
-from tests.fakes import FakeDownload, FakePredictions
+from tests.fakes import FakeDownload, FakeSecrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from darkroom.domain.prediction import Prediction
-
     from tests.fakes import FakeClock
     from tests.proof.upstream import Upstream
 
+WEBHOOK_KEYS = b"w" * 32, b"W" * 32
+LINK_KEYS = b"l" * 32, b"L" * 32
+TURNS = 4
 VISIBILITY_MS = 180_000
 RECEIVES = 3
 """Then a message goes to the dead-letter queue: sooner than in production."""
 
 
-class Predictions(FakePredictions):
-    """The fake, without its copies: items here are never changed in place."""
+class Secrets(FakeSecrets):
+    """Secrets that are rotated in four turns, see `World.rotate`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.before: dict[str, dict[str, Any] | None] = {}
-        """Each item as it was one write ago: what a lagging index still shows."""
-        self.on_write: Callable[[Prediction | None, Prediction], None] = lambda _old, _new: None
-        self._known: dict[int, tuple[dict[str, Any], Prediction]] = {}
+        self.turn = 0
 
-    def due(self, now: int, limit: int, fault: str = "") -> list[Due]:
-        shown = self.items if not fault else self.before
-        found = [
-            Due(id_, int(item["due_at"]["N"]))
-            for id_, item in shown.items()
-            if item and "due_at" in item and "due_shard" in item
-        ]
-        return sorted((d for d in found if d.due_at <= now), key=lambda d: d.due_at)[:limit]
+    def webhook_keys(self, *, refresh: bool = False) -> tuple[bytes, ...]:
+        # Until it is told to read again, a function holds what it read before the rotation.
+        return WEBHOOK_KEYS[::-1] if self.turn >= 2 and refresh else WEBHOOK_KEYS[:1]
 
-    def read(self, item: dict[str, Any]) -> Prediction:
-        """The record in an item, read once per item."""
-        known = self._known.get(id(item))
-        if known is None or known[0] is not item:
-            if len(self._known) > 20_000:
-                self._known.clear()
-            known = self._known[id(item)] = (item, read_prediction(item))
-        return known[1]
-
-    def _read(self, id_: str) -> Prediction:
-        return self.read(self.items[id_])
-
-    def _write(self, id_: str, item: dict[str, Any]) -> None:
-        old = self.items.get(id_)
-        if old == item:
-            return
-        new = self.read(item)
-        self.on_write(self.read(old) if old else None, new)
-        self.before[id_] = old
-        self.items[id_] = item
-        self.stream.append((old, item))
+    def link_keys(self) -> tuple[bytes, ...]:
+        return LINK_KEYS[:1] if self.turn < 3 else LINK_KEYS[:: 1 if self.turn == 3 else -1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +47,7 @@ class Message:
     body: tuple[tuple[str, str], ...]
     visible_at: int
     receives: int = 0
+    receipt: str = ""
 
 
 class Queue:
@@ -83,6 +57,7 @@ class Queue:
         self.clock = clock
         self.messages: tuple[Message, ...] = ()
         self.dead: tuple[Message, ...] = ()
+        self.receipts = 0
 
     def send(self, message: dict[str, str], delay_s: int = 0) -> None:
         visible_at = self.clock() + 1000 * min(delay_s, 900)
@@ -90,11 +65,26 @@ class Queue:
 
     def receive(self, message: Message) -> Message:
         """Take a message: invisible to others for the time-out."""
+        self.receipts += 1
         taken = replace(
-            message, visible_at=self.clock() + VISIBILITY_MS, receives=message.receives + 1
+            message,
+            visible_at=self.clock() + VISIBILITY_MS,
+            receives=message.receives + 1,
+            receipt=str(self.receipts),
         )
         self.messages = tuple(taken if m is message else m for m in self.messages)
         return taken
+
+    def put_off(self, receipt: str, seconds: int) -> None:
+        """Show a message that was taken after so many seconds again."""
+        at = self.clock() + 1000 * seconds
+        self.messages = tuple(
+            replace(m, visible_at=at) if m.receipt == receipt else m for m in self.messages
+        )
+
+    def of(self, receipt: str) -> Message:
+        """The message that was taken under this receipt."""
+        return next(m for m in self.messages if m.receipt == receipt)
 
 
 class Bus:
@@ -107,6 +97,40 @@ class Bus:
     def publish(self, detail_type: str, detail: dict[str, Any]) -> None:
         self.on_publish(detail_type, detail)
         self.events |= {detail["event_id"]}
+
+
+class Tasks:
+    """Step Functions: how each task was answered, which can happen once."""
+
+    def __init__(self) -> None:
+        self.answers: frozenset[tuple[str, str]] = frozenset()
+        self.on_answer: Callable[[str, str], None] = lambda _token, _error: None
+
+    def succeed(self, token: str, output: str) -> bool:
+        return self._answer(token, "")
+
+    def fail(self, token: str, error: str, cause: str) -> bool:
+        return self._answer(token, error)
+
+    def beat(self, token: str) -> bool:
+        return all(answered != token for answered, _ in self.answers)
+
+    def _answer(self, token: str, error: str) -> bool:
+        waits = self.beat(token)
+        if waits:
+            self.on_answer(token, error)
+            self.answers |= {(token, error)}
+        return waits
+
+
+class Parked:
+    """The dead-letter queue of requests."""
+
+    def __init__(self) -> None:
+        self.bodies: frozenset[str] = frozenset()
+
+    def park(self, body: str, reason: str) -> None:
+        self.bodies |= {body}
 
 
 class Client:

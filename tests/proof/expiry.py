@@ -13,11 +13,12 @@ from tests.proof.heal import heal
 from tests.proof.steps import QUEUES, World
 from tests.proof.upstream import FINAL
 from tests.proof.webhooks import Step
+from tests.proof.wired import installed
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
 
-    from tests.proof.cloud import Config
+    from tests.proof.config import Config
 
 MINUTE_MS = 60_000
 OUTAGE_MINUTES = 45
@@ -44,7 +45,7 @@ def outage(seed: int, share: float, config: Config) -> Kept:
     random = Random(f"{seed}.{share}.{config}")  # noqa: S311 - a replayable draw
     world = World(config)
     runs = {n: random.randint(0, 25) for n in range(PREDICTIONS)}
-    with world.cloud.installed():
+    with installed(world.cloud):
         for minute in range(OUTAGE_MINUTES + 15):
             if minute < PREDICTIONS:
                 world.step(Step(f"submit.{random.choice((1, 2))}"))
@@ -69,7 +70,7 @@ def outage(seed: int, share: float, config: Config) -> Kept:
 def gone(minutes: int, config: Config) -> Prediction:
     """Nothing of ours ran for so long: the provider's copy is deleted after an hour."""
     world = World(config)
-    with world.cloud.installed():
+    with installed(world.cloud):
         for name in ("submit.1", "ok.0", "lose.0", f"jump.{minutes * 60}"):
             world.step(Step(name))
         heal(world)

@@ -1,27 +1,29 @@
-"""Which schedules are run: lives with a fault at every I/O, all orders in bounds, random ones."""
+"""Which schedules are run: lives with a fault at every I/O, and all orders within bounds."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
-from itertools import product
-from random import Random
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from tests.proof.cloud import Config
-from tests.proof.faults import RACED, faulty_steps
-from tests.proof.gate import Run, Violation, phases
+from tests.proof.faults import faulty_steps
+from tests.proof.gate import Violation
 from tests.proof.heal import heal
-from tests.proof.schedules import Trail, schedule
+from tests.proof.schedules import schedule
 from tests.proof.steps import World
 from tests.proof.webhooks import Step
+from tests.proof.wired import installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-MOST_HEALED = 2_000_000
+    from tests.proof.config import Config
+    from tests.proof.gate import Run
+    from tests.proof.schedules import Trail
+    from tests.proof.webhooks import Plan
+
+MOST_HEALED = 1_000_000
 """Keys of healed states that a process remembers, some 100 bytes each."""
-ALL = tuple(Config(*flags) for flags in product((True, False), repeat=5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,10 @@ class Found:
             self.allowed[what] = self.allowed.get(what, 0) + number
 
 
+class Broken(Exception):
+    """This branch ended in a violation, which is noted."""
+
+
 class Enough(Exception):
     """The time is up, or there are failures enough."""
 
@@ -79,37 +85,45 @@ class Explorer:
         if len(self.healed) > MOST_HEALED:
             self.healed.clear()
 
+    def rest(self) -> None:
+        """Keep little while others are at work."""
+        self.world.cloud.store.forget()
+
     def run(self, explore: Callable[[], None]) -> Found:
         """Explore until done, out of time, or failed often enough."""
-        with self.world.cloud.installed():
+        with installed(self.world.cloud):
             try:
                 explore()
             except Enough:
                 self.cut_short = True
         return self.found
 
-    def _step(self, step: Step, trail: Trail) -> Run | None:
-        """Take one step, or note its violation and raise _Broken."""
+    def step(self, step: Step, trail: Trail, drawn: Plan | None = None) -> Run | None:
+        """Take one step, or note its violation and raise Broken.
+
+        `drawn` fills with faults as they are drawn: they belong to the step that is noted.
+        """
         if time.monotonic() > self.until:
             raise Enough
         try:
             return self.world.step(step)
         except Violation as violation:
-            self._failed(violation, (*trail, step))
-            raise _Broken from None
+            plan = tuple(sorted(drawn.items())) if drawn else step.plan
+            self.failed(violation, (*trail, replace(step, plan=plan)))
+            raise Broken from None
 
-    def _failed(self, violation: Violation, trail: Trail) -> None:
+    def failed(self, violation: Violation, trail: Trail) -> None:
         self.world.busy.clear()
         self.world.cloud.gate.runs.clear()
         self.found.failures.append(Failure(str(violation), schedule(self.config, trail)))
         if len(self.found.failures) >= self.most_failures:
             raise Enough
 
-    def finish(self, trail: Trail) -> None:
+    def finish(self, trail: Trail, key: bytes | None = None) -> None:
         try:
-            heal(self.world, self.healed)
+            heal(self.world, self.healed, key)
         except Violation as violation:
-            self._failed(violation, trail)
+            self.failed(violation, trail)
 
     # Lives
 
@@ -134,8 +148,8 @@ class Explorer:
                 continue
             before = cloud.save()
             try:
-                run = self._step(step, trail)
-            except _Broken:
+                run = self.step(step, trail)
+            except Broken:
                 return
             after = cloud.save()
             if faults:
@@ -157,8 +171,8 @@ class Explorer:
         known: set[tuple[int, bytes]],
     ) -> None:
         try:
-            self._step(faulty, trail)
-        except _Broken:
+            self.step(faulty, trail)
+        except Broken:
             return
         # The number of steps left stands for how far the life is.
         key = (faults * 100 + len(steps) - at, self.world.cloud.key())
@@ -170,10 +184,20 @@ class Explorer:
 
     # All orders
 
-    def breadth(self, depth: int, faults: int, predictions: int) -> None:
-        """All orders of steps up to a depth, equal states merged. Complete unless it raises."""
-        known = {self.start_key(): 0}
-        frontier: list[tuple[tuple[object, ...], int, Trail]] = [(self.start, 0, ())]
+    def breadth(self, depth: int, faults: int, predictions: int, after: Iterable[str] = ()) -> None:
+        """All orders of steps up to a depth, equal states merged. Complete unless it raises.
+
+        `after` is a life that comes first, as it is.
+        """
+        cloud = self.world.cloud
+        cloud.load(self.start)
+        begun: Trail = ()
+        for step in map(Step.read, after):
+            if self.world.can(step.name):
+                self.step(step, begun)
+                begun = (*begun, step)
+        known = {cloud.key(): 0}
+        frontier: list[tuple[tuple[object, ...], int, Trail]] = [(cloud.save(), 0, begun)]
         for level in range(depth):
             last = level == depth - 1
             coming: list[tuple[tuple[object, ...], int, Trail]] = []
@@ -181,8 +205,8 @@ class Explorer:
                 for step, cost in self._choices(saved, trail, faults - used, predictions):
                     self.world.cloud.load(saved)
                     try:
-                        self._step(step, trail)
-                    except _Broken:
+                        self.step(step, trail)
+                    except Broken:
                         continue
                     self.found.schedules += 1
                     key = self.world.cloud.key()
@@ -190,15 +214,11 @@ class Explorer:
                         continue
                     known[key] = used + cost
                     reached = self.world.cloud.save()
-                    self.finish((*trail, step))
+                    self.finish((*trail, step), key)
                     if not last:
                         coming.append((reached, used + cost, (*trail, step)))
             self.found.states += len(coming)
             frontier = coming
-
-    def start_key(self) -> bytes:
-        self.world.cloud.load(self.start)
-        return self.world.cloud.key()
 
     def _choices(
         self, saved: tuple[object, ...], trail: Trail, faults: int, predictions: int
@@ -216,86 +236,8 @@ class Explorer:
             if faults > cost:
                 cloud.load(saved)
                 try:
-                    run = self._step(Step(name), trail)
-                except _Broken:
+                    run = self.step(Step(name), trail)
+                except Broken:
                     continue
                 for faulty in faulty_steps(Step(name), run, every=False):
                     yield faulty, cost + 1
-
-    # At random
-
-    def random(self, seed: int, number: int) -> None:
-        """So many random schedules: longer ones, with more faults."""
-        for index in range(number):
-            self._wander(Random(f"{seed}.{index}.{self.config}"))  # noqa: S311 - replayable
-
-    def _wander(self, random: Random) -> None:
-        cloud = self.world.cloud
-        cloud.load(self.start)
-        left = random.randint(0, 6)
-        rate = random.choice((0.02, 0.08, 0.2))
-
-        def choose(_run: Run, site: str) -> str | None:
-            nonlocal left
-            if left <= 0 or random.random() >= rate:
-                return None
-            left -= 1
-            if site in RACED and random.random() < 0.4:
-                racers = [name for name, cost in self.world.enabled().items() if not cost]
-                names = random.choices([*racers, "rush", "sweep"], k=random.randint(1, 3))
-                timeless = [n for n in names if n.partition(".")[0] not in {"next", "jump"}]
-                return "nest=" + "+".join(timeless) if timeless else None
-            return random.choice(phases(site))
-
-        cloud.gate.choose = choose
-        trail: Trail = ()
-        try:
-            for _ in range(random.randint(6, 16)):
-                name = self._drawn(random, left)
-                if self.world.steps_cost.get(name):
-                    left -= 1
-                plan: dict[int, str] = {}
-                run = self._step_drawn(name, plan, trail)
-                faults = tuple(sorted((run.plan if run else plan).items()))
-                trail = (*trail, Step(name, faults))
-        except _Broken:
-            return
-        finally:
-            cloud.gate.choose = None
-        self.found.schedules += 1
-        self.finish(trail)
-
-    def _step_drawn(self, name: str, plan: dict[int, str], trail: Trail) -> Run | None:
-        """As _step, but a violation is noted with the faults that were drawn meanwhile."""
-        if time.monotonic() > self.until:
-            raise Enough
-        gate = self.world.cloud.gate
-        gate.drawn = {}
-        try:
-            return self.world.step(Step(name))
-        except Violation as violation:
-            drawn = tuple(sorted(gate.drawn.items()))
-            self._failed(violation, (*trail, Step(name, drawn)))
-            raise _Broken from None
-
-    def _drawn(self, random: Random, left: int) -> str:
-        steps = self.world.enabled()
-        self.world.steps_cost = steps
-        names = [name for name, cost in steps.items() if cost <= max(0, left) or not cost]
-        count = len(self.world.cloud.submitted)
-        if count < 3 and (not names or random.random() < 0.25):
-            return f"submit.{count}"
-        if self.world.cloud.upstream.ups and random.random() < 0.03:
-            number = random.randrange(len(self.world.cloud.upstream.ups))
-            hostile = f"{random.choice(('forge', 'unlinked', 'stray'))}.{number}"
-            if self.world.can(hostile):
-                return hostile
-        if not names:
-            return "next"
-        # Work that waits comes before clients and the clock: or nothing would ever get far.
-        eager = [n for n in names if n.partition(".")[0] in {"relay", "run", "hook", "go", "ok"}]
-        return random.choice(eager if eager and random.random() < 0.6 else names)
-
-
-class _Broken(Exception):
-    """This branch ended in a violation, which is noted."""

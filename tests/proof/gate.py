@@ -22,6 +22,7 @@ CREATES = ("late", "hang", "drop", "429", "500", "500-created", "401", "refuse",
 """What else may happen to a create; `late` comes to be upstream as a step of its own."""
 SPECIAL = {
     "provider.create": ("kill-before", "kill-after", *CREATES),
+    "store.recent_ids": (*ENDINGS, "stale"),
     "store.due": ("kill-before", "kill-after", "error", "stale"),
     "fetcher.open": ("kill-before", "kill-after", "error", "cut", "break"),
     "sender.post": (*ENDINGS, "status500"),
@@ -30,6 +31,12 @@ SPECIAL = {
 
 class Violation(BaseException):
     """A promise was broken. Not an Exception: no handler may catch it."""
+
+
+def check(holds: bool, what: str) -> None:
+    """Raise Violation unless it holds."""
+    if not holds:
+        raise Violation(what)
 
 
 class Outage(Exception):
@@ -75,7 +82,7 @@ class Gate:
         self.nest: Callable[[str], None] = lambda _steps: None
         self.choose: Callable[[Run, str], str | None] | None = None
         """Draws faults while a run goes on; what it draws is added to the run's plan."""
-        self.drawn: dict[int, str] = {}
+        self.drawn: dict[int | str, str] = {}
         self.watch: Callable[[str], None] | None = None
         """Told of each I/O as it happens, for a readable trace."""
 

@@ -3,42 +3,73 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import TYPE_CHECKING
 
-from tests.proof.cloud import Config
+from tests.proof.config import Config
 from tests.proof.expiry import gone, outage
-from tests.proof.explore import ALL, Explorer, Failure, Found
+from tests.proof.explore import Explorer, Failure, Found
 from tests.proof.gate import Violation
-from tests.proof.lives import LIVES, RARE
+from tests.proof.lives import CACHED, LIVES, MONEY, RARE
+from tests.proof.wander import wander
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+ALL = tuple(Config(*flags) for flags in product((True, False), repeat=5))
+"""Every kind of provider, for a tenant with limits that it never meets."""
+PURSES = ({"free": True}, {"tight": True}, {"cache": True}, {"tight": True, "cache": True})
+VARIED = tuple(replace(config, **PURSES[n % len(PURSES)]) for n, config in enumerate(ALL))
+"""The same for other tenants and stages: random schedules run in all 64."""
 PLAIN, DEDICATED, LATE, HARD = (
     Config(echo=True),
     Config(dedicated=True),
     Config(echo=True, late=True, deaf=True),
     Config(dedicated=True, late=True, lag=True),
 )
-BLIND = Config()
+BLIND = Config(free=True)
 """No echo, no account of our own: webhooks alone tie a create to its record."""
+POOR, CACHE = Config(echo=True, late=True, tight=True), Config(echo=True, cache=True)
 FEW = (PLAIN, BLIND, LATE, HARD)
 STEADY = "ten polls"
 """Long and alike throughout: faults in it are left to long runs."""
+EVERY = LIVES | RARE | MONEY | CACHED
 USUAL = tuple(name for name in LIVES | RARE if name != STEADY)
 FOCUS = {
     DEDICATED: ("alike", "a webhook binds"),
     Config(echo=True, late=True): ("comes after its end", "unknown, comes late"),
+    POOR: tuple(MONEY),
+    CACHE: tuple(CACHED),
 }
 """The configurations that say most about some lives."""
+AFTER = {CACHE: "stored", POOR: "unknown, comes late"}
+"""Where it takes long to get to: a result that is cached, a create that comes late."""
+MAIN = (PLAIN,)
+BOUNDS: tuple[tuple[int, int, int, tuple[Config, ...]], ...] = (
+    (5, 3, 1, MAIN),
+    (4, 2, 2, MAIN),
+    (2, 2, 2, (*ALL, POOR, CACHE, BLIND)),
+    (3, 1, 3, ALL),
+    (5, 3, 1, (BLIND, DEDICATED, LATE, HARD, POOR, CACHE)),
+    (3, 2, 2, ALL),
+    (4, 2, 2, (BLIND, DEDICATED, LATE, HARD, POOR, CACHE)),
+    (5, 2, 2, MAIN),
+    (5, 3, 1, ALL),
+    (4, 2, 2, ALL),
+    (5, 3, 2, ALL),
+)
+"""Depth, faults, predictions, and in which configurations: the dearest first, so that both
+processes are busy with them at once."""
+MOST_EXPLORERS = 8
 _EXPLORERS: dict[Config, Explorer] = {}
 """A process keeps them: a state that was healed in one job need not be healed in the next."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to explore: a life by name, all orders (`depth`), or random schedules (`seed`)."""
+    """What to explore: lives by name, all orders (`depth`), from the start or after a life, or
+    random schedules (`seed`)."""
 
     config: Config
     lives: tuple[str, ...] = ()
@@ -52,9 +83,10 @@ class Job:
     def label(self) -> str:
         """The kind of job: what was done for all configurations alike is told as one."""
         if self.depth:
+            after = f", after: {self.lives[0]}" if self.lives else ""
             return (
                 f"all orders to depth {self.depth}, {self.faults} faults, "
-                f"{self.predictions} predictions"
+                f"{self.predictions} predictions{after}"
             )
         if self.lives:
             return f"lives with {self.faults} faults"
@@ -78,22 +110,32 @@ def work(job: Job, until: float, failures: int = 3) -> Done:
     if job.label == "expiry":
         done = _expiry(job)
     else:
-        explorer = _EXPLORERS.setdefault(job.config, Explorer(job.config))
+        explorer = _explorer(job.config)
         explorer.begin(until, failures)
         explorer.run(lambda: _explore(explorer, job))
+        explorer.rest()
         done = Done(job, explorer.found, complete=not explorer.cut_short)
     done.seconds = time.monotonic() - began
     return done
 
 
+def _explorer(config: Config) -> Explorer:
+    explorer = _EXPLORERS.pop(config, None) or Explorer(config)
+    if len(_EXPLORERS) >= MOST_EXPLORERS:
+        del _EXPLORERS[next(iter(_EXPLORERS))]
+    _EXPLORERS[config] = explorer
+    return explorer
+
+
 def _explore(explorer: Explorer, job: Job) -> None:
     if job.depth:
-        explorer.breadth(job.depth, job.faults, job.predictions)
+        after = EVERY[job.lives[0]].split() if job.lives else ()
+        explorer.breadth(job.depth, job.faults, job.predictions, after)
     elif job.lives:
         for name in job.lives:
-            explorer.life((LIVES | RARE)[name].split(), job.faults)
+            explorer.life(EVERY[name].split(), job.faults)
     else:
-        explorer.random(job.seed, job.number)
+        wander(explorer, job.seed, job.number)
 
 
 def _expiry(job: Job) -> Done:
@@ -136,28 +178,28 @@ def slice_jobs(seed: int) -> list[Job]:
 
 
 def full_jobs(seed: int) -> Iterator[Job]:
-    """What `make proof` runs: bounds that grow, then random schedules without end."""
+    """What `make proof` runs: bounds that grow, then random schedules without end.
+
+    One job is one configuration: a state that was reached before is known to it alone.
+    """
     yield from slice_jobs(seed)
-    yield from (Job(config, seed=-1, number=seed + 1) for config in ALL if not config.deaf)
     yield Job(PLAIN, lives=(STEADY,))
-    for config in ALL:
-        yield Job(config, lives=USUAL, faults=1)
-    for depth, faults, predictions, configs in (
-        (2, 2, 2, ALL),
-        (3, 1, 3, ALL),
-        (3, 2, 2, ALL),
-        (3, 3, 2, ALL),
-        (4, 1, 2, ALL),
-        (5, 1, 1, FEW),
-        (4, 2, 2, FEW),
-        (5, 3, 1, (PLAIN,)),
-        (5, 3, 2, ALL),
-    ):
+    for config, name in AFTER.items():
+        yield Job(config, lives=(name,), depth=4, faults=2, predictions=2)
+    for depth, faults, predictions, configs in BOUNDS:
         for config in configs:
             yield Job(config, depth=depth, faults=faults, predictions=predictions)
             # Random schedules run along: they see what no bound reaches.
             seed += 1
-            yield Job(ALL[seed % len(ALL)], seed=seed, number=300)
+            yield Job(_drawn(seed), seed=seed, number=300)
+        if (depth, predictions) == (4, 2) and configs is MAIN:
+            yield from (Job(config, seed=-1, number=seed + 1) for config in ALL if not config.deaf)
+            for config in (*ALL, POOR, CACHE, BLIND):
+                yield Job(config, lives=USUAL, faults=1)
     while True:
         seed += 1
-        yield Job(ALL[seed % len(ALL)], seed=seed, number=1000)
+        yield Job(_drawn(seed), seed=seed, number=1000)
+
+
+def _drawn(seed: int) -> Config:
+    return (*ALL, *VARIED)[seed * 7 % (len(ALL) + len(VARIED))]

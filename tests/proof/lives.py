@@ -74,6 +74,25 @@ LIVES: dict[str, str] = {
         "relay.0 run.d.0 hook.0"
     ),
     "a webhook binds": "submit.1~drop@provider.create go.0 hook.0 relay.0 relay.0",
+    "asked for again": BIND_AND_STORE + " redeliver.0 run.c.0 redeliver.0 next sweep run.c.0",
+    "asked for while it fails": (
+        "submit.1 relay.0 bad.0 hook.0 relay.0 relay.0 run.c.0~status500@sender.post redeliver.0 "
+        "run.c.0"
+    ),
+    "asked by an event": (
+        "ask.6 run.i.0 relay.0 go.0 hook.0 relay.0 relay.0 run.c.0 ok.0 hook.0 relay.0 run.p.0 "
+        "relay.0 run.c.0 run.c.0 run.c.0"
+    ),
+    "asked and failed": "ask.6 run.i.0 bad.0 hook.0 relay.0 relay.0 relay.0 run.c.0 run.c.0",
+    "asked in vain": "ask.7 run.i.0",
+    "asked twice by an event": "ask.6 ask.6 run.i.0 run.i.0 relay.0 ok.0 hook.0",
+    "repeated by its library": (
+        "submit.2~kill-after@provider.create retry.2 relay.0 go.0 retry.2 hook.0 jump.135 retry.2"
+    ),
+    "rotated in the middle": (
+        "submit.1 rotate.0 go.0 hook.0 rotate.1 relay.0 rotate.2 relay.0 rotate.3 ok.0 hook.0 "
+        "relay.0 run.p.0 relay.0 submit.2 go.1 hook.0 relay.1"
+    ),
     "asked twice": "submit.0 again.0 relay.0 go.0 again.0 hook.0",
     "canceled while unknown": (
         "submit.0~drop@provider.create cancel.0 relay.0 relay.0 next sweep relay.0 run.d.0"
@@ -88,8 +107,8 @@ LIVES: dict[str, str] = {
         "submit.0 expire.0 expire.0 bad.0 hook.0 expire.0 next sweep run.c.0 sweep"
     ),
     "outage of 45 minutes": (
-        "submit.0 relay.0 relay.0 go.0 lose.0 ok.0 lose.0 jump.2700 sweep relay.0 run.p.0 "
-        "relay.0 run.c.0"
+        "submit.0 relay.0 relay.0 go.0 lose.0 ok.0 lose.0 jump.2700 sweep relay.0 relay.0 "
+        "relay.0 relay.0 run.p.0 relay.0 relay.0 run.c.0"
     ),
     "expired": "submit.0 relay.0 relay.0 ok.0 lose.0 jump.3660 sweep relay.0 run.c.0",
     "copied too late": "submit.0 ok.0 hook.0 relay.0 relay.0 relay.0 jump.3660 run.p.0 relay.0",
@@ -99,6 +118,21 @@ LIVES: dict[str, str] = {
     ),
 }
 
+MONEY: dict[str, str] = {
+    "no room": "submit.0 submit.2 relay.0 go.0 submit.1 bad.0 hook.0 submit.2 submit.2 submit.2",
+    "room again": "submit.1~401@provider.create submit.2 cancel.0 submit.2 submit.2",
+    "asked too often": "submit.1 submit.2 submit.2 submit.2 ask.6 run.i.0 next run.i.0",
+    "an extra after its end": LIVES["comes after its end"],
+}
+"""Ways of a tenant with little money."""
+
+CACHED: dict[str, str] = {
+    "taken from the cache": BIND_AND_STORE + " submit.1 relay.1 relay.1 run.c.0 relay.1",
+    "taken by an event": BIND_AND_STORE + " ask.6 run.i.0 relay.1 run.c.0 run.c.0 run.c.0",
+    "another tenant's": BIND_AND_STORE + " submit.5 relay.1 go.1 ok.1 hook.0 hook.0 relay.1",
+}
+"""Ways with a result cache."""
+
 RARE: dict[str, str] = {
     "files": "submit.3 relay.0 relay.0 go.0 ok.0 hook.0",
     "files, unknown": "submit.3~drop@provider.create relay.0 next sweep",
@@ -106,6 +140,8 @@ RARE: dict[str, str] = {
         "submit.0 relay.0 submit.1 relay.1 submit.2 submit.2 submit.2 submit.2 submit.2 "
         "submit.2 submit.2 submit.2 jump.135 sweep"
     ),
+    "asked with files": "ask.8 run.i.0 relay.0",
+    "asked, open model": "ask.9 run.i.0",
     "open model": "submit.4 relay.0 relay.0 submit.4",
 }
 """Ways that need no second fault."""

@@ -12,11 +12,13 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.proof.mutations import MUTANTS, Edit
+from tests.proof.mutations import MUTANTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import CodeType, ModuleType
+
+    from tests.proof.edit import Edit
 
 
 class _Loader(SourceFileLoader):

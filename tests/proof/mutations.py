@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """One exact replacement in a module below `darkroom`."""
-
-    module: str
-    old: str
-    new: str
-
+from tests.proof.edit import Edit
+from tests.proof.mutations_clients import CLIENT_MUTANTS
+from tests.proof.mutations_money import MONEY_MUTANTS
 
 _SUBMIT = "services.submit"
 _LIFE = "domain.lifecycle"
@@ -23,28 +15,30 @@ MUTANTS: dict[str, tuple[Edit, ...]] = {
     "row after POST": (
         Edit(
             _SUBMIT,
-            "        try:\n"
-            "            self.changes.store.insert(record, _stored_key(request, now))\n",
-            "        record = self._send(record, budget)\n"
-            "        try:\n"
-            "            self.changes.store.insert(record, _stored_key(request, now))\n"
-            "            return Accepted(record, warning, expected=expected)\n",
+            "        if reused is None:\n            record = self._send(record, budget)\n",
+            "",
+        ),
+        Edit(
+            _SUBMIT,
+            "        try:\n            self.changes.store.insert(",
+            "        if reused is None:\n            record = self._send(record, budget)\n"
+            "        try:\n            self.changes.store.insert(",
         ),
     ),
     "answer before the row": (
         Edit(
             _SUBMIT,
-            "        return Accepted(self._send(record, budget), warning, expected=expected)\n",
+            "        if reused is None:\n            record = self._send(",
             "        except Exception:\n"
             "            return Accepted(record, warning, expected=expected)\n"
-            "        return Accepted(self._send(record, budget), warning, expected=expected)\n",
+            "        if reused is None:\n            record = self._send(",
         ),
     ),
     "idempotency key unchecked": (
         Edit(
             _SUBMIT,
-            "self.changes.store.insert(record, _stored_key(request, now))",
-            "self.changes.store.insert(record, None)",
+            "self.changes.store.insert(record, _stored_key(request, now), entry)",
+            "self.changes.store.insert(record, None, entry)",
         ),
     ),
     "blind repetition of an unknown create": (
@@ -252,4 +246,6 @@ MUTANTS: dict[str, tuple[Edit, ...]] = {
             "            if now >= lives_until - 3_500_000:\n",
         ),
     ),
+    **MONEY_MUTANTS,
+    **CLIENT_MUTANTS,
 }

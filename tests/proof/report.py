@@ -32,9 +32,9 @@ PROCESSES = 2
 AHEAD = 4
 """Jobs handed out at a time: few, so that an end comes soon."""
 SLICE_MUTANTS = 5
-SLICE_S = 120
+SLICE_S = 240
 """No slice takes so long; it is cut off, and fails, rather than hang."""
-MUTANT_S = 120
+MUTANT_S = 240
 TELL_EVERY_S = 5.0
 
 
@@ -177,8 +177,11 @@ def hunt_mutant(name: str) -> tuple[bool, str]:
 
 
 def _mutants(names: list[str], summary: Summary, *, quiet: bool) -> None:
-    with ThreadPoolExecutor(PROCESSES) as pool:
+    pool = ThreadPoolExecutor(PROCESSES)
+    try:
         for name, (caught, how) in zip(names, pool.map(hunt_mutant, names), strict=True):
             summary.caught[name] = caught
             if not quiet or not caught:
                 say(f"mutant {'caught' if caught else 'NOT CAUGHT'}: {name}: {how}")
+    finally:
+        pool.shutdown(cancel_futures=True)

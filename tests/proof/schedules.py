@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.proof.cloud import Config
+from tests.proof.config import Config
 from tests.proof.gate import Violation
 from tests.proof.heal import heal
 from tests.proof.steps import World
 from tests.proof.webhooks import Step
+from tests.proof.wired import installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ def replay(text: str, say: Callable[[str], None]) -> str | None:
     config, trail = read_schedule(text)
     world = World(config, said=say)
     world.cloud.gate.watch = lambda line: say(f"  {line}")
-    with world.cloud.installed():
+    with installed(world.cloud):
         try:
             for step in trail:
                 if world.can(step.name):

@@ -12,6 +12,7 @@ from darkroom.domain.prediction import Prediction
 
 if TYPE_CHECKING:
     from tests.proof.cloud import Cloud
+    from tests.proof.table import Predictions
 
 _TIME_NAMES = (
     "created_at",
@@ -43,6 +44,10 @@ _LEFT_OUT = frozenset(
         "typical_ms",
         "expires_at",
         "fingerprint",
+        "cache_key",
+        "price",
+        "ledger",
+        "task_token",
         "updated_at",
         "logs",
         "error",
@@ -62,13 +67,12 @@ def canonical_key(cloud: Cloud) -> bytes:
     """Two worlds with one key behave alike from here on, and pass or fail the same checks."""
     now = cloud.clock.now
     store, up = cloud.store, cloud.upstream
-
-    def told(item: dict[str, Any] | None) -> Any:
-        return _record(store.read(item), now) if item else None
-
     state = (
-        [(told(item), told(store.before.get(id_))) for id_, item in store.items.items()],
-        [(told(old), told(new)) for old, new in store.stream],
+        [
+            (_record(store, item, now), _lagging(store.before.get(id_), item, now))
+            for id_, item in store.items.items()
+        ],
+        [(_record(store, old, now), _record(store, new, now)) for old, new in store.stream],
         sorted(store.owners.items()),
         [
             (
@@ -95,7 +99,7 @@ def canonical_key(cloud: Cloud) -> bytes:
             )
             for u in up.ups.values()
         ],
-        [(hook.id, hook.status, hook.at - now) for hook in up.hooks],
+        [(hook.id, hook.status, hook.at - now, hook.signed) for hook in up.hooks],
         [(request["webhook"], until - now) for request, until in up.late],
         [
             (id_, [(p.attempt, p.sure, max(0, p.not_before - now)) for p in posts])
@@ -103,11 +107,17 @@ def canonical_key(cloud: Cloud) -> bytes:
         ],
         cloud.submitted,
         sorted(cloud.accepted),
+        sorted(cloud.asked),
         sorted(cloud.wished),
         cloud.gap,
         sorted(cloud.owed),
         sorted(cloud.store.keys),
         sorted(cloud.controls.schemas),
+        sorted(cloud.controls.results.items()),
+        [max(0, tat // 1000 - now) for tat in cloud.controls.buckets.values()],
+        cloud.secrets.turn,
+        sorted(cloud.tasks.answers),
+        sorted(cloud.parked.bodies),
         [
             (end.failing_since and end.failing_since - now, end.disabled_at is None)
             for end in cloud.controls.endpoints.values()
@@ -121,8 +131,25 @@ def _since(at: int | None, now: int) -> int | None:
     return None if at is None else at - now
 
 
-def _record(record: Prediction, now: int) -> Any:
-    times = [at - now if at else None for at in _TIMES(record)]
+def _lagging(before: dict[str, Any] | None, item: dict[str, Any], now: int) -> int | None:
+    """What a lagging index shows of the item: only its time is read, and only another one."""
+    if before is None or "due_at" not in before or before["due_at"] == item.get("due_at"):
+        return None
+    return max(0, int(before["due_at"]["N"]) - now)
+
+
+def _record(store: Predictions, item: dict[str, Any] | None, now: int) -> Any:
+    if item is None:
+        return None
+    fixed, times = store.told(item, _told)
+    return fixed, [at - now for at in times]
+
+
+def _told(record: Prediction) -> tuple[bytes, list[int]]:
+    """What does not change with the clock, and the times that do."""
+    times = [at or None for at in _TIMES(record)]
     rest = [str(value) if isinstance(value, str) else value for value in _REST(record)]
     files = [file.sha256 for file in record.files]
-    return (times, rest, record.output is not None, files)
+    set_ = [at is not None for at in times]
+    fixed = marshal.dumps((set_, rest, record.output is not None, files), 0)
+    return fixed, [at for at in times if at is not None]

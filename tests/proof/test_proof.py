@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.proof import schedules
-from tests.proof.cloud import Config
+from tests.proof.config import Config
 from tests.proof.explore import Explorer
 from tests.proof.gate import Violation
 from tests.proof.mutations import MUTANTS
+from tests.proof.quiet import settled_down
 from tests.proof.report import PROCESSES, hunt_mutant, run_slice
 from tests.proof.steps import World
+from tests.proof.wander import wander
 from tests.proof.webhooks import Step
+from tests.proof.wired import installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,12 +60,16 @@ def test_replay_tells_of_a_violation() -> None:
 def test_random_schedule_replays_to_the_same_state() -> None:
     explorer = Explorer(Config(echo=True))
     seen: list[tuple[schedules.Trail, bytes]] = []
-    explorer.finish = lambda trail: seen.append((trail, explorer.world.cloud.key()))  # type: ignore[method-assign]
-    explorer.run(lambda: explorer.random(7, 20))
+
+    def note(trail: schedules.Trail, _key: bytes | None = None) -> None:
+        seen.append((trail, explorer.world.cloud.key()))
+
+    explorer.finish = note  # type: ignore[assignment, method-assign]
+    explorer.run(lambda: wander(explorer, 7, 20))
     assert len(seen) == 20
     for trail, key in seen:
         world = World(explorer.config)
-        with world.cloud.installed():
+        with installed(world.cloud):
             for step in trail:
                 world.step(step)
             assert world.cloud.key() == key
@@ -70,8 +77,8 @@ def test_random_schedule_replays_to_the_same_state() -> None:
 
 def test_a_lost_record_is_a_violation() -> None:
     world = World(Config(echo=True))
-    with world.cloud.installed():
+    with installed(world.cloud):
         world.step(Step("submit.0"))
         world.cloud.store.items.clear()
         with pytest.raises(Violation, match="I1"):
-            world.invariants.quiet()
+            settled_down(world.invariants)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
 from darkroom.domain.snapshot import read_snapshot, rfc3339
 from darkroom.ports import Found
+
+from tests.proof.pictures import output_urls, picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,6 @@ LAG_MS = 60_000
 """Where the list lags, a new prediction shows in list and GET after so long."""
 RETRY_AFTER_S = 30
 FINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
-OUTPUTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,8 @@ class Hook:
     id: str
     status: str
     at: int
+    signed: int = 0
+    """Which of the provider's secrets signs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Upstream:
         self.hooks: tuple[Hook, ...] = ()
         self.late: tuple[tuple[dict[str, Any], int], ...] = ()
         self.posts: dict[str, tuple[Post, ...]] = {}
+        self.signs: Callable[[], int] = lambda: 0
+        """Which secret signs webhooks now."""
         self.on_create: Callable[[str], tuple[int, int]] = lambda _record: (0, 0)
         """Checks that a create may leave now; gives its attempt and the end of its silence."""
 
@@ -178,7 +182,7 @@ class Upstream:
 
     def _tell(self, up: Up) -> Up:
         self.ups[up.id] = up
-        self.hooks = (*self.hooks, Hook(up.id, up.status, self.clock()))
+        self.hooks = (*self.hooks, Hook(up.id, up.status, self.clock(), self.signs()))
         return up
 
     def passing_time(self) -> None:
@@ -236,17 +240,6 @@ class Upstream:
 def record_of(webhook: str) -> str:
     """The record's id in the webhook URL that we gave."""
     return webhook.partition("?")[0].rpartition("/")[2]
-
-
-def output_urls(provider_id: str) -> list[str]:
-    return [f"https://replicate.delivery/{provider_id}/{n}.png" for n in range(OUTPUTS)]
-
-
-def picture(name: str) -> bytes:
-    """A PNG's skeleton whose size tells `name`, so that no two outputs are alike."""
-    size = hashlib.sha256(name.encode()).digest()
-    head = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00" + size[:2] + b"\x00\x00" + size[2:4]
-    return head + b"\x08\x02\x00\x00\x00" + size[4:8] + b"\x00\x00\x00\x00IEND\xaeB`\x82"
 
 
 def canonical(up: Up) -> str:

@@ -1,0 +1,86 @@
+"""I14: what a tenant's month and usage must say, at every write and when all is quiet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from darkroom.domain.money import day_row
+from darkroom.domain.prediction import Code, State
+
+from tests.fakes import Month
+from tests.proof.config import TENANT
+from tests.proof.gate import check
+
+if TYPE_CHECKING:
+    from darkroom.domain.prediction import Prediction
+
+    from tests.proof.cloud import Cloud
+    from tests.proof.upstream import Up
+
+
+def balanced(cloud: Cloud) -> None:
+    """Each row is what the records say, and no reservation passed the cap."""
+    months: dict[str, Month] = {}
+    days: dict[str, dict[str, tuple[int, int]]] = {}
+    for record in cloud.records():
+        if record.ledger is not None:
+            so_far = months.get(record.ledger, Month())
+            months[record.ledger] = _with(so_far, record)
+        if record.counted:
+            check(record.state.terminal, "I14 counted before its end")
+            day = days.setdefault(day_row(record.tenant, record.created_at), {})
+            number, cost = day.get(record.model, (0, 0))
+            day[record.model] = number + 1, cost + (record.cost or 0)
+    stored = cloud.store.months
+    cap = cloud.config.limits.monthly_cap
+    for row in months.keys() | stored.keys():
+        is_, ought = stored.get(row, Month()), months.get(row, Month())
+        check(is_ == ought, f"I14 the month says {is_}, its records {ought}")
+        check(cap is None or is_.committed <= cap, "I14 more is reserved than the cap allows")
+    check(cloud.store.days == days, f"I14 usage says {cloud.store.days}, the records {days}")
+
+
+def _with(month: Month, record: Prediction) -> Month:
+    cost = record.cost or 0
+    most = record.price.most if record.price else 0
+    over = record.state.terminal
+    return Month(
+        month.committed + (cost if over else most),
+        month.spent + (cost if over else 0),
+        month.in_flight + (not over),
+    )
+
+
+def entered(cloud: Cloud, record: Prediction) -> None:
+    """A new record stands in its tenant's month, where the tenant has one."""
+    limited = record.tenant == TENANT and cloud.config.limits.ledger
+    held = (record.ledger is not None) == (limited and record.cached_from is None)
+    check(held, "I14 a record without its reservation")
+
+
+def settled(record: Prediction, own: Up | None, made: list[Up]) -> None:
+    """A record that just ended. `own` is its upstream prediction, `made` what else is its."""
+    cost, price = record.cost, record.price
+    if record.cached_from is not None:
+        check(cost == 0, "I14 a copy costs something")
+        return
+    check((cost is None) == (price is None), "I14 a cost without a price, or the reverse")
+    if cost is None or price is None:
+        return
+    check(0 <= cost <= price.most, "I14 more is charged than was reserved")
+    if record.code in {Code.OUTCOME_UNKNOWN, Code.PROVIDER_LOST}:
+        check(cost == price.most, "I14 released, though nobody knows what ran")
+    if cost == 0:
+        check(not made, "I14 released, though something was created")
+        check(own is None or own.status != "succeeded", "I14 released, though it ran")
+    if record.state is State.SUCCEEDED:
+        check(cost > 0, "I14 a success for nothing")
+
+
+def closed(cloud: Cloud) -> None:
+    """Nothing is reserved any more, and everything that ended is in the usage."""
+    for month in cloud.store.months.values():
+        check(month.committed == month.spent, "I14 money is reserved for what is over")
+        check(month.in_flight == 0, "I14 something is in flight for ever")
+    for record in cloud.records():
+        check(record.counted, f"I14 {record.id} is in no usage")

@@ -1,0 +1,123 @@
+"""The Predictions table for the proof: the fake with an index that lags, and quick."""
+
+from __future__ import annotations
+
+import marshal
+from dataclasses import fields
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from darkroom.adapters.items import prediction_item, read_prediction
+from darkroom.domain.prediction import Prediction
+from darkroom.ports import Due
+
+from tests.fakes import FakePredictions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from darkroom.domain.money import Entry
+    from darkroom.ports import IdempotencyKey
+
+KEPT_ITEMS = 10_000
+"""Items that a process remembers, with what was read from them; some 10 kB each."""
+_FIELDS = attrgetter(*(f.name for f in fields(Prediction) if f.name != "uploads"))
+
+
+class Predictions(FakePredictions):
+    """The fake, without its copies: items here are never changed in place.
+
+    Equal items are one object, so that each is made, read and told of once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before: dict[str, dict[str, Any] | None] = {}
+        """Each item as it was one write ago: what a lagging index still shows."""
+        self.on_write: Callable[[Prediction | None, Prediction], None] = lambda _old, _new: None
+        self.on_done: Callable[[], None] = lambda: None
+        """Called when a write with all that belongs to its transaction is done."""
+        self.forget()
+
+    def forget(self) -> None:
+        """Let go of what was made and read."""
+        self._items: dict[bytes, dict[str, Any]] = {}
+        self._made: dict[Any, dict[str, Any]] = {}
+        self._records: dict[int, tuple[dict[str, Any], Prediction]] = {}
+        self._told: dict[int, tuple[dict[str, Any], Any]] = {}
+        self.silent: dict[tuple[int, int], Any] = {}
+        """Changes, by their images' identities, that relay did no I/O for."""
+
+    def due(self, now: int, limit: int, fault: str = "") -> list[Due]:
+        shown = self.items if not fault else self.before
+        found = [
+            Due(id_, int(item["due_at"]["N"]))
+            for id_, item in shown.items()
+            if item and "due_at" in item and "due_shard" in item
+        ]
+        return sorted((d for d in found if d.due_at <= now), key=lambda d: d.due_at)[:limit]
+
+    def recent_ids(self, tenant: str, since: int, limit: int, fault: str = "") -> list[str]:
+        # An index that lags does not show the newest record yet.
+        return super().recent_ids(tenant, since, limit)[1 if fault else 0 :]
+
+    def insert(
+        self,
+        record: Prediction,
+        key: IdempotencyKey | None = None,
+        entry: Entry | None = None,
+    ) -> None:
+        super().insert(record, key, entry)
+        self.on_done()
+
+    def commit(
+        self, record: Prediction, *, claims: str | None = None, entry: Entry | None = None
+    ) -> None:
+        super().commit(record, claims=claims, entry=entry)
+        self.on_done()
+
+    def mark_effects_done(self, record: Prediction) -> None:
+        super().mark_effects_done(record)
+        self.on_done()
+
+    def item_of(self, record: Prediction) -> dict[str, Any]:
+        """The record as an item, made once per record."""
+        key = _FIELDS(record), *record.uploads.items()
+        item = self._made.get(key)
+        if item is None:
+            item = self._made[key] = self._one(prediction_item(record))
+        return item
+
+    def _one(self, item: dict[str, Any]) -> dict[str, Any]:
+        """The object that stands for all equal items."""
+        return self._items.setdefault(marshal.dumps(item, 0), item)
+
+    def read(self, item: dict[str, Any]) -> Prediction:
+        """The record in an item, read once per item."""
+        known = self._records.get(id(item))
+        if known is None:
+            known = self._records[id(item)] = (item, read_prediction(item))
+        return known[1]
+
+    def told(self, item: dict[str, Any], tell: Callable[[Prediction], Any]) -> Any:
+        """What `tell` makes of the record in an item, made once per item."""
+        known = self._told.get(id(item))
+        if known is None:
+            known = self._told[id(item)] = (item, tell(self.read(item)))
+        return known[1]
+
+    def _read(self, id_: str) -> Prediction:
+        return self.read(self.items[id_])
+
+    def _write(self, id_: str, item: dict[str, Any]) -> None:
+        if len(self._items) > KEPT_ITEMS:
+            self.forget()
+        item = self._one(item)
+        old = self.items.get(id_)
+        if old == item:
+            return
+        new = self.read(item)
+        self.on_write(self.read(old) if old else None, new)
+        self.before[id_] = old
+        self.items[id_] = item
+        self.stream.append((old, item))
