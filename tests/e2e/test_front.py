@@ -83,7 +83,7 @@ def test_ranges_are_passed_on(anyone: httpx.Client, signed: str) -> None:
     ],
     ids=str,
 )
-def test_any_other_url_is_refused(
+def test_a59_any_other_url_is_refused(
     anyone: httpx.Client, signed: str, query: dict[str, str | None]
 ) -> None:
     answer = anyone.get(changed(signed, **query))
@@ -91,10 +91,29 @@ def test_any_other_url_is_refused(
     assert b"0123456789" not in answer.content
 
 
-def test_a_signature_is_for_one_key_and_one_method(anyone: httpx.Client, signed: str) -> None:
+def test_a59_a60_a_signature_is_for_one_key_and_one_method(
+    anyone: httpx.Client, signed: str
+) -> None:
     assert anyone.get(signed.replace("0.txt", "1.txt")).status_code == 403
     assert anyone.put(signed, content=b"x").status_code == 403
     assert anyone.delete(signed).status_code == 403
+
+
+def test_a61_a_url_of_a_deleted_file_serves_nothing(
+    cloud: EmbeddedCloud, anyone: httpx.Client
+) -> None:
+    copy = {"Bucket": cloud.outputs["OutputsBucket"], "Key": KEY.replace("0.txt", "gone.txt")}
+    s3 = cloud.client("s3")
+    s3.put_object(**copy, Body=b"0123456789")
+    signer = cloud._aws._session.client(
+        "s3", endpoint_url=cloud.base_url, config=Config(signature_version="s3v4")
+    )
+    url = str(signer.generate_presigned_url("get_object", Params=copy))
+    assert anyone.get(url).content == b"0123456789"
+    s3.delete_object(**copy)
+    gone = anyone.get(url)
+    assert gone.status_code in {403, 404}
+    assert b"0123456789" not in gone.content
 
 
 @pytest.mark.parametrize("path", ["", "/", "?list-type=2", f"/{KEY}"])
@@ -121,13 +140,13 @@ def test_the_embedded_aws_itself_is_out_of_reach(api: httpx.Client, method: str,
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_too_large_a_body_is_refused_before_any_function(api: httpx.Client) -> None:
+def test_a15_too_large_a_body_is_refused_before_any_function(api: httpx.Client) -> None:
     answer = api.post("/v1/predictions", content=b" " * (MAX_BODY + 1))
     assert answer.status_code == 413
     assert answer.json()["status"] == 413
 
 
-def test_too_many_headers_are_refused(api: httpx.Client) -> None:
+def test_w17_too_many_headers_are_refused(api: httpx.Client) -> None:
     answer = api.get("/v1/predictions", headers={"X-Long": "x" * 11_000})
     assert answer.status_code == 431
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +99,8 @@ def test_it_stores_what_is_missing_and_keeps_what_is_there(
     assert code == 0
     assert secrets("ReplicateTokenSecret") == expected[0] == cloud.replicate_token
     stored = json.loads(secrets("ReplicateWebhookSecret"))
-    assert stored == {**json.loads(expected[1]), "previous": "whsec_b2xk"}
+    assert stored.pop("previous_until") > time.time() * 1000
+    assert stored == {"current": json.loads(expected[1])["current"], "previous": "whsec_b2xk"}
     headers = {"Authorization": f"Bearer {report['token']}"}
     url = f"{cloud.base_url}/v1/predictions"
     assert httpx.get(url, headers=headers, trust_env=False).json()["results"] == []
@@ -113,7 +115,8 @@ def test_it_stores_what_is_missing_and_keeps_what_is_there(
         "webhooks": "ok",
     }
     assert report["token"] is None
-    assert json.loads(secrets("ReplicateWebhookSecret")) == stored
+    kept = json.loads(secrets("ReplicateWebhookSecret"))
+    assert {name: kept[name] for name in ("current", "previous")} == stored
 
 
 @pytest.mark.usefixtures("announced")
@@ -145,6 +148,20 @@ def test_the_key_pair_is_made_once_and_only_its_public_half_is_shown(
     assert list(stored) == ["private_key"]
     public = serialization.load_pem_private_key(stored["private_key"].encode(), None).public_key()
     assert serialization.load_pem_public_key(printed[0].encode()) == public
+
+
+@pytest.mark.usefixtures("announced")
+def test_the_parameter_that_a_deployment_gives_the_key_to(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The other place, where a rotation has put it: CloudFront changes no key in place."""
+    assert main(["setup", "--local", "--keys-only"]) == 0
+    public_key = capsys.readouterr().out
+    assert main(["setup", "--local", "--keys-only", "--parameter"]) == 0
+    assert capsys.readouterr().out == f"CdnPublicKey={public_key}"
+    rotated = {"OtherCdnPublicKeyInUse": f"\n{public_key.strip()}"}
+    assert cdn_key.parameter(rotated, public_key) == "OtherCdnPublicKey"
+    assert cdn_key.parameter({"OtherCdnPublicKeyInUse": "another"}, public_key) == "CdnPublicKey"
 
 
 def test_the_key_needs_no_stacks(deployment: Deployment) -> None:

@@ -107,7 +107,7 @@ def test_a_large_file_is_taken_up_to_the_limit(
     ],
     ids=str,
 )
-def test_a_form_is_good_only_as_it_was_signed(
+def test_a60_a_form_is_good_only_as_it_was_signed(
     api: httpx.Client, post: Callable[..., httpx.Response], fields: dict[str, str | None]
 ) -> None:
     form = begin(api)

@@ -51,7 +51,7 @@ def test_whatever_happens_to_webhooks_there_is_one_result(
     assert len(shown["darkroom"]["files"]) == 1
 
 
-def test_a_forged_webhook_changes_nothing(
+def test_w61_a_forged_webhook_changes_nothing(
     cloud: EmbeddedCloud,
     api: httpx.Client,
     set_faults: Callable[..., None],

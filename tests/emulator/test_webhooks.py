@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from tests.emulator.conftest import Client, Receiver, until
+from local.replicate.server import running
+from tests.emulator.conftest import TOKEN, Client, Receiver, until
 
 if TYPE_CHECKING:
     from local.replicate.server import Emulator
@@ -147,3 +148,32 @@ def test_echo_can_be_turned_off(client: Client, receiver: Receiver) -> None:
     assert "webhook" not in client.prediction(created["id"])
     client.faults(echo_webhook=True)
     assert client.prediction(created["id"])["webhook"] == receiver.url
+
+
+def test_a_rotated_secret_is_shown_and_signs_beside_the_old_one_for_the_overlap(
+    receiver: Receiver,
+) -> None:
+    with running(token=TOKEN) as emulator, Client(emulator.url) as client:
+        client.faults()
+        old = emulator.options.webhook_secret
+        rotation = client.post("/_emulator/webhook_secret", json={"overlap_s": 60})
+        assert rotation.status_code == 200
+        new = client.get("/v1/webhooks/default/secret").json()["key"]
+        assert new != old
+        create(client, receiver, prompt="signed twice")
+        headers, body = receiver.next()
+        for secret in (old, new):
+            Webhook(secret).verify(body, headers)
+
+        client.post("/_emulator/webhook_secret")
+        create(client, receiver, prompt="signed once")
+        headers, body = receiver.next()
+        Webhook(client.get("/v1/webhooks/default/secret").json()["key"]).verify(body, headers)
+        with pytest.raises(WebhookVerificationError):
+            Webhook(new).verify(body, headers)
+
+
+@pytest.mark.parametrize("overlap", [-1, 3601, "60", None])
+def test_an_overlap_that_is_none_is_refused(client: Client, overlap: object) -> None:
+    answer = client.post("/_emulator/webhook_secret", json={"overlap_s": overlap})
+    assert answer.status_code == 422

@@ -1,0 +1,56 @@
+"""The command: run the named benchmarks, or all of them, and report."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+from bench.report import REPORT, Result, merge, table
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+MODULES = (
+    *("cold", "asset", "warm", "verify"),
+    *("persist", "growth", "io", "cost", "durable"),
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Each module has `run(progress) -> list[Result]`, where `progress` takes a line of text."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=main.__doc__)
+    parser.add_argument("names", nargs="*", help=f"of: {' '.join(MODULES)}")
+    names = parser.parse_args(arguments).names or MODULES
+    unknown = [name for name in names if name not in MODULES]
+    if unknown:
+        parser.error(f"no such benchmark: {' '.join(unknown)}; there are: {' '.join(MODULES)}")
+    results: list[Result] = []
+    failed = False
+    for name in names:
+        try:
+            results += _load(name).run(lambda line, name=name: _say(f"{name}: {line}"))
+        except KeyboardInterrupt:
+            _say("interrupted: what had ended is in the report")
+            failed = True
+            break
+        except Exception as error:  # noqa: BLE001 - the others still run
+            _say(f"{name} failed: {type(error).__name__}: {error}")
+            failed = True
+    merge(results)
+    print(table(results))
+    _say(f"written to {REPORT}")
+    return int(failed)
+
+
+def _load(name: str) -> ModuleType:
+    return importlib.import_module(f"bench.{name}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

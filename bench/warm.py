@@ -1,0 +1,224 @@
+"""Warm invocations: a handler's time over that of the same calls made bare."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.report import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).resolve().parent.parent
+WARM_UP = 30
+CALLS = 300
+METHOD = (
+    f"Median wall time of {CALLS} calls of the handler, over that of the same requests to the same "
+    "stub endpoints by the same clients and nothing else, the two alternating; the stub answers "
+    "at once, so that real endpoints make the ratio smaller."
+)
+TOKEN = "dk_" + "a" * 43
+WEBHOOK_SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="  # noqa: S105 - of the bench
+LINK_KEY = "l" * 40
+SECRETS = {
+    "token": "r8_bench",
+    "webhook": json.dumps({"current": WEBHOOK_SECRET}),
+    "link": json.dumps({"current": LINK_KEY}),
+}
+MODEL = "black-forest-labs/flux-schnell"
+
+
+def run(progress: Callable[[str], None]) -> list[Result]:
+    """`warm.submit`, `warm.webhook` and `warm.read`."""
+    paths = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "functions")])}
+    base = {"PATH": os.defpath, **paths}
+    stub = subprocess.Popen(
+        [sys.executable, "-m", "bench.stub"], env=base | SECRETS, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert stub.stdout is not None  # noqa: S101 - a pipe was asked for
+        url = f"http://127.0.0.1:{stub.stdout.readline().strip()}"
+        progress(f"stub endpoints at {url}")
+        with tempfile.TemporaryDirectory() as folder:
+            found = Path(folder) / "times.json"
+            subprocess.run(  # noqa: S603
+                [sys.executable, "-m", "bench.warm", str(found)],
+                env=base | _environment(url),
+                stdout=subprocess.DEVNULL,
+                check=True,
+            )
+            times = json.loads(found.read_text())
+    finally:
+        stub.terminate()
+        stub.wait()
+        if stub.stdout:
+            stub.stdout.close()
+    return [
+        Result(f"warm.{name}", round(ours, 3), "ms", round(ours / bare, 3), METHOD)
+        for name, (ours, bare) in times.items()
+    ]
+
+
+def _environment(url: str) -> dict[str, str]:
+    return {
+        "PREDICTIONS_TABLE": "predictions",
+        "CONTROLS_TABLE": "controls",
+        "OUTPUTS_BUCKET": "outputs",
+        "UPLOADS_BUCKET": "uploads",
+        "PUBLIC_URL": "https://api.test",
+        "REPLICATE_URL": url,
+        "REPLICATE_TOKEN_SECRET": "token",
+        "REPLICATE_WEBHOOK_SECRET": "webhook",
+        "LINK_KEY_SECRET": "link",
+        "CALLBACK_KEY_SECRET": "link",
+        "AWS_ENDPOINT_URL": url,
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_LAMBDA_FUNCTION_NAME": "bench",
+    }
+
+
+class _Recorder:
+    """The calls of one invocation, to be made again."""
+
+    def __init__(self) -> None:
+        from botocore import xform_name
+        from darkroom.adapters.aws import client
+        from darkroom.adapters.http import Client
+
+        self.calls: list[Callable[[], Any]] = []
+        self.on = False
+        dynamodb = client("dynamodb")
+        exchange = Client.exchange
+
+        def aws(params: dict[str, Any], model: Any, **_: Any) -> None:
+            if self.on:
+                call = getattr(dynamodb, xform_name(model.name))
+                self.calls.append(lambda: call(**params))
+
+        def http(ours: Client, *given: Any) -> Any:
+            if self.on:
+
+                def again() -> None:
+                    ours.begin(5.0)
+                    with exchange(ours, *given) as response:
+                        response.read()
+
+                self.calls.append(again)
+            return exchange(ours, *given)
+
+        dynamodb.meta.events.register("provide-client-params.dynamodb", aws)
+        Client.exchange = http  # type: ignore[assignment, method-assign]
+
+    def record(self, invoke: Callable[[], Any]) -> Callable[[], None]:
+        """Invoke once and return what makes the same calls."""
+        self.calls, self.on = [], True
+        invoke()
+        self.on, made = False, self.calls
+        if not made:
+            raise RuntimeError("the invocation made no call")
+
+        def bare() -> None:
+            for call in made:
+                call()
+
+        return bare
+
+
+def _measure(found: Path) -> None:
+    from darkroom.adapters.aws import client
+
+    from ops.keys import put_key
+    from tests import events
+
+    put_key(client("dynamodb"), "controls", TOKEN, tenant="bench")
+    recorder = _Recorder()
+    context = events.Context()
+    headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
+    body = json.dumps({"input": {"prompt": "a lighthouse in the fog", "seed": 7}})
+
+    create = events.http("POST", f"/v1/models/{MODEL}/predictions", body, headers)
+
+    def submit() -> Any:
+        from darkroom.handlers import submit
+
+        # A create's budget counts from here.
+        create["requestContext"]["timeEpoch"] = time.time_ns() // 1_000_000
+        return submit.handler(create, context)
+
+    accepted = submit()
+    if accepted["statusCode"] != 201:
+        raise RuntimeError(accepted["body"])
+    id_ = json.loads(accepted["body"])["id"]
+
+    show = events.http("GET", f"/v1/predictions/{id_}", None, headers)
+
+    def read() -> Any:
+        from darkroom.handlers import read
+
+        return read.handler(show, context)
+
+    webhook = _webhook(id_, context)
+    times = {}
+    for name, invoke in {"submit": submit, "webhook": webhook, "read": read}.items():
+        answer = invoke()
+        if answer["statusCode"] >= 300:
+            raise RuntimeError(f"{name}: {answer['body']}")
+        for _ in range(WARM_UP):
+            invoke()
+        bare = recorder.record(invoke)
+        taken: tuple[list[float], list[float]] = ([], [])
+        for _ in range(CALLS):
+            for which, call in enumerate((invoke, bare)):
+                began = time.perf_counter()
+                call()
+                taken[which].append(time.perf_counter() - began)
+        times[name] = [statistics.median(each) * 1000 for each in taken]
+    found.write_text(json.dumps(times))
+
+
+def _webhook(id_: str, context: Any) -> Callable[[], Any]:
+    """Replicate's `start` of the prediction, signed once: it is valid for five minutes."""
+    from darkroom.adapters.aws import client
+    from darkroom.domain import link, signature
+    from darkroom.handlers import webhook
+
+    from tests import events
+
+    item = client("dynamodb").get_item(TableName="predictions", Key={"id": {"S": id_}})["Item"]
+    created_at = int(item["created_at"]["N"])
+    token = link.token(id_, created_at, key=LINK_KEY.encode())
+    (key,) = signature.load_keys([WEBHOOK_SECRET])
+    body = json.dumps(
+        {
+            "id": "p" * 26,
+            "status": "processing",
+            "input": {},
+            "output": None,
+            "logs": "step 1 of 4",
+            "created_at": "2027-01-15T08:00:00.000Z",
+            "started_at": "2027-01-15T08:00:01.000Z",
+        }
+    )
+    at = int(time.time())
+    headers = {
+        "content-type": "application/json",
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(at),
+        "webhook-signature": signature.sign("msg_1", at, body.encode(), key=key),
+    }
+    event = events.http("POST", f"/hooks/replicate/{id_}", body, headers, {"t": token})
+    return lambda: webhook.handler(event, context)
+
+
+if __name__ == "__main__":
+    _measure(Path(sys.argv[1]))

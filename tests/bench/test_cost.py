@@ -1,0 +1,131 @@
+"""The bill: arithmetic over counts, durations, prices and the templates."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ops.__main__ import main
+from ops.cost import CostError, Model, Templates, total
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PRICES: dict[str, Any] = {
+    "as_of": "2026-01",
+    "region": "here",
+    "million": {
+        "http_api_requests": 1.0,
+        "lambda_requests": 0.5,
+        "write_units": 2.0,
+        "read_units": 0.25,
+        "sqs_requests": 4.0,
+        "events": 1.5,
+        "s3_puts": 5.0,
+        "state_transitions": 25.0,
+        "durable_operations": 8.0,
+    },
+    "gb_second_arm": 0.00001,
+    "log_gb": 0.5,
+    "durable_gb_written": 0.25,
+    "gb_month": {"dynamodb": 0.25, "s3": 0.02},
+    "month": {"secret": 0.4, "alarm": 0.1, "dashboard": 3.0},
+}
+COUNTED: dict[str, Any] = {
+    "plain": {
+        "http_requests": 3,
+        "invocations": {"submit": 1, "relay": 2},
+        "write_units": 7,
+        "read_units": 4,
+        "log_bytes": 3000,
+        "record_bytes": 700,
+        "aws": {"sqs SendMessage": 1, "sqs ReceiveMessage": 1, "s3 PutObject": 1},
+    },
+    "tick": {"calls": 2, "read_units": 1.0, "log_bytes": 100},
+}
+DURATIONS: dict[str, Any] = {
+    "assumed_ms": {"GET output": 100.0},
+    "paths": {
+        "plain": {
+            "submit": {"cpu_ms": 10.0, "waits": {}},
+            "relay": {"cpu_ms": 5.0, "waits": {"GET output": 0.5}},
+        },
+        "tick": {"sweep": {"cpu_ms": 1.0, "waits": {}}},
+    },
+}
+
+
+def template(**more: Any) -> dict[str, Any]:
+    def function(name: str, memory: int, **logging: str) -> dict[str, Any]:
+        properties = {
+            "Handler": f"darkroom.handlers.{name}.handler",
+            "MemorySize": memory,
+            "LoggingConfig": logging,
+        }
+        return {"Type": "AWS::Lambda::Function", "Properties": properties}
+
+    return {
+        "Resources": {
+            "A": function("submit", 1769),
+            "B": function("relay", 1024, SystemLogLevel="WARN"),
+            "C": function("sweep", 1024),
+            "D": {"Type": "AWS::SecretsManager::Secret"},
+            "E": {
+                "Type": "AWS::ApiGatewayV2::Stage",
+                "Properties": {"AccessLogSettings": {"Format": "x" * 40}},
+            },
+            **more,
+        }
+    }
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Model:
+    (tmp_path / "a.template.json").write_text(json.dumps(template()))
+    return Model(Templates.read(tmp_path), COUNTED, DURATIONS, PRICES)
+
+
+def test_each_line_is_its_quantity_at_its_price(model: Model) -> None:
+    lines = {line.name: line for line in model.bill("plain")}
+    dollars = {name: line.dollars for name, line in lines.items()}
+    assert dollars["API Gateway"] == 3.0
+    assert dollars["Lambda, requests"] == 1.5
+    assert dollars["DynamoDB, writes"] == 14.0
+    assert dollars["DynamoDB, reads"] == 1.0
+    assert dollars["SQS"] == 8.0
+    assert dollars["EventBridge"] == 0.0
+    assert dollars["S3, PUT"] == 5.0
+    # 3,000 of the functions, 560 of Lambda for the one that is not quiet, 100 per request.
+    assert lines["CloudWatch logs"].quantity == 3000 + 560 + 3 * 100
+    assert dollars["CloudWatch logs"] == pytest.approx(1.93)
+    assert total(model.bill("plain")) == sum(dollars.values())
+
+
+def test_a_function_is_billed_for_its_share_of_a_processor_and_for_waiting(model: Model) -> None:
+    assert model.milliseconds("submit", "plain") == 10.0
+    assert model.milliseconds("relay", "plain") == pytest.approx(5 * 1769 / 1024 + 50)
+    time = next(line for line in model.bill("plain") if line.name == "Lambda, time")
+    relay = 2 * (5 * 1769 / 1024 + 50) / 1000
+    assert time.quantity == pytest.approx(0.01 * 1769 / 1024 + relay)
+
+
+def test_a_function_without_a_duration_is_an_error_and_not_free(model: Model) -> None:
+    model.templates.functions["read"] = model.templates.functions["submit"]
+    with pytest.raises(CostError, match="lacks read"):
+        model.milliseconds("read", "plain")
+
+
+def test_what_is_paid_by_the_month(model: Model) -> None:
+    monthly = {line.name: line.dollars for line in model.monthly()}
+    assert monthly["secret"] == 0.4
+    assert monthly["sweep, requests"] == pytest.approx(0.0216)
+
+
+def test_no_templates_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", "--assembly", str(tmp_path)]) == 1
+    assert "no templates" in capsys.readouterr().err
+    (tmp_path / "a.template.json").write_text(json.dumps(template()))
+    assert main(["cost", "--assembly", str(tmp_path), "--path", "nowhere"]) == 1
+    assert "no such path" in capsys.readouterr().err

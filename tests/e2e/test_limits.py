@@ -1,0 +1,167 @@
+"""Tenants with limits on the embedded cloud: money, predictions at once, rate, usage."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from darkroom.adapters.items import from_item, to_item
+from darkroom.domain.keys import new_token
+from darkroom.domain.money import Limits, month_row
+
+from ops.audit import audit
+from ops.deployment import embedded
+from ops.keys import put_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from local.cloud import EmbeddedCloud
+
+SCHNELL = "black-forest-labs/flux-schnell"
+ONE = 3000
+"""Micro-USD of one picture."""
+
+
+class Tenant:
+    """A tenant of its own, and what the Controls table holds of it."""
+
+    def __init__(self, cloud: EmbeddedCloud, name: str, **limits: int) -> None:
+        self.name = name
+        self.dynamodb = cloud.client("dynamodb")
+        self.table = cloud.outputs["ControlsTable"]
+        token = new_token()
+        put_key(self.dynamodb, self.table, token, tenant=name)
+        row = {"pk": f"TENANT#{name}", **limits}
+        self.dynamodb.put_item(TableName=self.table, Item=to_item(row))
+        self.http = httpx.Client(
+            base_url=cloud.base_url,
+            headers={"Authorization": f"Bearer {token}"},
+            trust_env=False,
+            timeout=60,
+        )
+
+    def submit(self, number: int, **input_: Any) -> httpx.Response:
+        body = {"version": SCHNELL, "input": {"prompt": f"{self.name} {number}", **input_}}
+        return self.http.post("/v1/predictions", json=body)
+
+    def row(self) -> str:
+        return month_row(self.name, time.time_ns() // 1_000_000)
+
+    def month(self) -> dict[str, Any]:
+        key = to_item({"pk": self.row()})
+        found = self.dynamodb.get_item(TableName=self.table, Key=key, ConsistentRead=True)
+        row = from_item(found.get("Item", {}))
+        return {name: row.get(name, 0) for name in ("committed", "spent", "in_flight")}
+
+
+@pytest.fixture
+def tenant(cloud: EmbeddedCloud) -> Iterator[Callable[..., Tenant]]:
+    made: list[Tenant] = []
+
+    def make(name: str, **limits: int) -> Tenant:
+        made.append(Tenant(cloud, name, **limits))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.http.close()
+
+
+def eventually(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def settled(who: Tenant, **month: int) -> None:
+    eventually(lambda: who.month() == month)
+
+
+def test_a_cap_is_never_passed_and_the_month_is_the_sum_of_its_predictions(
+    cloud: EmbeddedCloud,
+    tenant: Callable[..., Tenant],
+) -> None:
+    capped = tenant("capped", monthly_cap=5 * ONE + ONE // 2)
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(capped.submit, range(16)))
+    accepted = [answer.json()["id"] for answer in answers if answer.status_code == 201]
+    refused = [answer for answer in answers if answer.status_code != 201]
+    # One that met too many others at the same moment is told to come again.
+    assert {answer.status_code for answer in refused} <= {402, 503}
+    assert 1 <= len(accepted) <= 5
+    while len(accepted) < 5:
+        accepted.append(capped.submit(100 + len(accepted)).json()["id"])
+    last = capped.submit(200)
+    assert last.status_code == 402
+    assert last.headers["content-type"] == "application/problem+json"
+    assert (last.json()["title"], last.json()["status"]) == ("Insufficient credit", 402)
+    settled(capped, committed=5 * ONE, spent=5 * ONE, in_flight=0)
+    shown = [capped.http.get(f"/v1/predictions/{id_}").json() for id_ in accepted]
+    assert [one["status"] for one in shown] == ["succeeded"] * 5
+    assert [one["darkroom"]["cost"] for one in shown] == [0.003] * 5
+    eventually(lambda: capped.http.get("/v1/usage").json()["predictions"] == 5)
+    usage = capped.http.get("/v1/usage").json()
+    assert usage["cost"] == 0.015
+    assert [(row["model"], row["predictions"]) for row in usage["results"]] == [(SCHNELL, 5)]
+    deployment = embedded(cloud.aws_endpoint, cloud.replicate_url)
+    month = capped.row()
+    assert audit(deployment).about(month) == []
+    capped.dynamodb.update_item(
+        TableName=capped.table,
+        Key=to_item({"pk": month}),
+        UpdateExpression="ADD committed :one",
+        ExpressionAttributeValues=to_item({":one": 1}),
+    )
+    (found,) = audit(deployment).about(month)
+    assert found.text == "committed is 15001, its predictions come to 15000"
+
+
+def test_what_did_not_run_is_let_go(
+    tenant: Callable[..., Tenant],
+    set_faults: Callable[..., None],
+) -> None:
+    stopping = tenant("stopping", monthly_cap=ONE)
+    set_faults(create_429=1, retry_after_s=3600)
+    waiting = stopping.submit(1).json()
+    assert stopping.submit(2).status_code == 402
+    assert stopping.http.post(f"/v1/predictions/{waiting['id']}/cancel").status_code == 200
+    settled(stopping, committed=0, spent=0, in_flight=0)
+    set_faults()
+    assert stopping.submit(3).status_code == 201
+    settled(stopping, committed=ONE, spent=ONE, in_flight=0)
+
+
+def test_predictions_at_once(
+    tenant: Callable[..., Tenant], set_faults: Callable[..., None]
+) -> None:
+    set_faults(create_429=1, retry_after_s=3600)
+    few = tenant("few", in_flight=2)
+    first, _, third = (few.submit(number) for number in range(3))
+    assert third.status_code == 429
+    assert third.json()["retry_after"] == int(third.headers["retry-after"]) >= 1
+    few.http.post(f"/v1/predictions/{first.json()['id']}/cancel")
+    assert few.submit(4).status_code == 201
+
+
+def test_requests_a_second(tenant: Callable[..., Tenant]) -> None:
+    slow = tenant("slow", rate_interval_us=60_000_000, rate_burst=3)
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(slow.submit, range(6)))
+    assert sorted(answer.status_code for answer in answers) == [201] * 3 + [429] * 3
+    waits = [answer.json()["retry_after"] for answer in answers if answer.status_code == 429]
+    assert all(50 <= wait <= 60 for wait in waits)
+
+
+def test_the_local_key_has_no_limit(api: httpx.Client, cloud: EmbeddedCloud) -> None:
+    row = cloud.client("dynamodb").get_item(
+        TableName=cloud.outputs["ControlsTable"], Key=to_item({"pk": "TENANT#local"})
+    )
+    limits = {field.name for field in fields(Limits)}
+    assert not limits & row.get("Item", {}).keys()
+    assert api.get("/v1/usage").status_code == 200
