@@ -48,7 +48,7 @@ infra: .venv/.done  ## templates: linters, least privilege, stages
 	$(PY) -m pytest tests/infra
 
 e2e: .venv/.done  ## everything on the embedded cloud
-	$(PY) -m pytest tests/e2e --ignore=tests/e2e/clients
+	$(PY) -m pytest tests/e2e --ignore=tests/e2e/clients -n 2 --dist loadfile
 
 clients: .venv/.done  ## Replicate's published clients against it, unchanged (fetches them once)
 	$(PY) -m pytest tests/e2e/clients

@@ -174,7 +174,7 @@ class StageConfig:
     @classmethod
     def dev(cls) -> Self:
         """An AWS account to try things in: everything goes with the stack."""
-        return cls(name="dev", retain=False, recovery_days=1, system_log_level=SystemLogLevel.INFO)
+        return cls(name="dev", retain=False, recovery_days=1)
 
     @classmethod
     def prod(cls) -> Self:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from darkroom.adapters.controls import DynamoControls
 from darkroom.adapters.items import attribute, to_item
-
-from ops.keys import TENANT
+from darkroom.domain.events import TENANT
 
 if TYPE_CHECKING:
     import argparse

@@ -257,7 +257,8 @@ class Model:
         line = self.counted["plain"]["log_bytes"] / sum(
             self.counted["plain"]["invocations"].values()
         )
-        logs = invocations * (line + PLATFORM_LOG_BYTES) + http * self.templates.access_log_bytes
+        line += self._platform_bytes("submit")
+        logs = invocations * line + http * self.templates.access_log_bytes
         return [
             self._million("API Gateway", "http_api_requests", http),
             self._million("Lambda, requests", "lambda_requests", invocations),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 from darkroom.adapters.items import attribute, from_item, to_item
+from darkroom.domain.events import TENANT
 from darkroom.domain.keys import SCOPES, key_id, looks_real, new_token
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from ops.deployment import Deployment
 
-TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-"""A tenant's name begins the keys of its files."""
 SHOWN_ID = 12
 """Digits of a key's id that are shown, and that suffice to revoke it."""
 LONGEST_DEDUPE_S = 3600

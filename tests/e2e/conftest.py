@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from local.cloud import EmbeddedCloud
+from tests.e2e.canary import leaks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,8 +22,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.e2e)
-    # It looks at what the whole run has logged.
-    items.sort(key=lambda item: item.path.name == "test_log_canary.py")
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +29,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedCloud]:
     state_dir = tmp_path_factory.mktemp("cloud")
     with EmbeddedCloud(time_scale=0, state_dir=state_dir, local_callbacks=True) as running:
         yield running
+        # Of all that was logged meanwhile, whatever the tests were.
+        assert leaks(running) == []
 
 
 @pytest.fixture

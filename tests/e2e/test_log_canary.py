@@ -1,4 +1,4 @@
-"""The last test of a run: of all that the functions logged since it began, nothing is secret."""
+"""Nothing secret is logged: checked here, and of each whole run when its cloud stops (conftest)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 import re
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import pytest
 
+from tests.e2e.canary import CANARY, SHAPES, leaks, logged, secrets_in_play
 from tests.e2e.test_callbacks import create, receiving, state, until
 from tests.e2e.test_creates import submit
 
@@ -19,21 +19,6 @@ if TYPE_CHECKING:
     import httpx
 
     from local.cloud import EmbeddedCloud
-
-CANARY = "canary-7f3a9d"
-SHAPES = {
-    "API token": r"dk_[A-Za-z0-9_-]{20,}",
-    "Replicate token": r"r8_[A-Za-z0-9]{20,}",
-    "signing secret": r"whsec_[A-Za-z0-9+/]{20,}",
-    "link token": r"[?&]t=[A-Za-z0-9_-]{16,}",
-    "signed URL": r"(?i)(X-Amz-(Signature|Credential|Security-Token)|[?&](Signature|Key-Pair-Id))=",
-    "Authorization": r"(?i)(bearer|token) [a-z0-9_-]{8,}",
-    "webhook signature": r"v1,[A-Za-z0-9+/]{20,}=",
-    "private key": r"PRIVATE KEY",
-    "inline file": r"data:[a-z/+.-]+;base64,",
-}
-SHORTEST = 12
-"""Letters of a prompt below which it could be in a log by chance."""
 
 
 @pytest.fixture
@@ -81,65 +66,11 @@ def exercised(
     finished(broken, 60)
 
 
-def logged(cloud: EmbeddedCloud) -> dict[str, str]:
-    """What CloudWatch would hold of each function, and what the local processes printed.
-
-    The emulated provider's own log is left out: it is not ours, and holds what it was sent.
-    """
-    logs = cloud.client("logs")
-    groups = [
-        group["logGroupName"]
-        for page in logs.get_paginator("describe_log_groups").paginate()
-        for group in page["logGroups"]
-    ]
-    found = {
-        group: "\n".join(
-            event["message"]
-            for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group)
-            for event in page["events"]
-        )
-        for group in groups
-    }
-    for name in ("aws.log", "front.log"):
-        path = cloud._state_dir / "logs" / name
-        if path.exists():
-            found[name] = path.read_text(errors="replace")
-    return found
-
-
-def secrets_in_play(
-    cloud: EmbeddedCloud, api: httpx.Client, upstream: list[dict[str, Any]]
-) -> dict[str, str]:
-    """Each secret of the run, and what it is."""
-    found = {cloud.token: "API token", cloud.replicate_token: "Replicate token", CANARY: "canary"}
-    store = cloud.client("secretsmanager")
-    for secret in store.list_secrets()["SecretList"]:
-        text = store.get_secret_value(SecretId=secret["ARN"]).get("SecretString", "")
-        for part in re.findall(r"[A-Za-z0-9+/_=-]{16,}", text):
-            found.setdefault(part.removeprefix("whsec_"), f"part of {secret['Name']}")
-    callback = str(api.get("/v1/webhooks/default/secret").json()["key"])
-    found[callback.removeprefix("whsec_")] = "callback secret"
-    for made in upstream:
-        token = urlsplit(made["webhook"] or "").query.removeprefix("t=")
-        if token:
-            found[token] = "link token"
-        prompt = made["input"].get("prompt")
-        if isinstance(prompt, str) and len(prompt) >= SHORTEST:
-            found[prompt] = "prompt"
-    return found
-
-
 @pytest.mark.usefixtures("exercised")
-def test_a68_no_secret_and_no_prompt_is_in_any_log(
-    cloud: EmbeddedCloud,
-    api: httpx.Client,
-    upstream: Callable[[], list[dict[str, Any]]],
-) -> None:
-    secrets = secrets_in_play(cloud, api, upstream())
-    assert {"API token", "Replicate token", "callback secret", "link token", "prompt"} <= set(
-        secrets.values()
-    )
-    assert sum(kind.startswith("part of ") for kind in secrets.values()) >= 3
+def test_a68_no_secret_and_no_prompt_is_in_any_log(cloud: EmbeddedCloud) -> None:
+    kinds = set(secrets_in_play(cloud).values())
+    assert {"API token", "Replicate token", "callback secret", "link token", "prompt"} <= kinds
+    assert sum(kind.startswith("part of ") for kind in kinds) >= 3
     texts = logged(cloud)
     for function in ("Submit", "Webhook", "Persist", "Deliver", "Relay", "Read"):
         group = f"/{function}Logs"
@@ -147,19 +78,7 @@ def test_a68_no_secret_and_no_prompt_is_in_any_log(
     said = "".join(texts.values())
     assert '"refused"' in said
     assert "webhook refused" in said
-    hits = [
-        f"{kind} in {place}"
-        for place, text in texts.items()
-        for secret, kind in secrets.items()
-        if secret in text
-    ]
-    hits += [
-        f"{kind} in {place}: {text[max(0, found.start() - 80) : found.start()]}"
-        for place, text in texts.items()
-        for kind, shape in SHAPES.items()
-        if (found := re.search(shape, text))
-    ]
-    assert hits == []
+    assert leaks(cloud) == []
 
 
 @pytest.mark.parametrize(

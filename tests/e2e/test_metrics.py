@@ -238,6 +238,7 @@ def test_one_id_is_in_the_lines_of_every_function_that_had_to_do_with_it(
     prompt = f"followed {uuid.uuid4()}"
     with receiving() as receiver:
         wanted = {"version": SCHNELL, "input": {"prompt": prompt}, "webhook": receiver.url}
+        wanted["webhook_events_filter"] = ["completed"]
         id_ = str(api.post("/v1/predictions", json=wanted).json()["id"])
         set_faults(webhook_drop=1)
         finished(id_, 40)
