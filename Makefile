@@ -38,8 +38,8 @@ types: .venv/.done  ## mypy, strict (about a minute the first time)
 unit: .venv/.done  ## unit and property tests; all branches of domain and services
 	$(PY) -m pytest tests/unit tests/property --cov --cov-branch --cov-report=term-missing:skip-covered
 
-adapters: .venv/.done  ## the same suite over moto and over the fakes
-	$(PY) -m pytest tests/adapters
+adapters: .venv/.done  ## the same suite over moto and over the fakes; calls and capacity units counted
+	$(PY) -m pytest tests/adapters tests/bench
 
 emulator: .venv/.done  ## the emulator of the provider
 	$(PY) -m pytest tests/emulator

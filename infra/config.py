@@ -147,6 +147,7 @@ class StageConfig:
             timings=Timings(
                 create_margin_s=2,
                 create_silence_s=10,
+                unknown_grace_s=0,
                 unknown_poll_s=2,
                 first_poll_s=3,
                 poll_max_s=10,

@@ -39,8 +39,8 @@ def allow_keys(actions: str, table: str, *keys: str) -> iam.PolicyStatement:
 
 
 def allow_months(table: str) -> iam.PolicyStatement:
-    """Settling a prediction in its tenant's month, as its end is written."""
-    return allow_keys("dynamodb:UpdateItem", table, "SPEND#*")
+    """Settling and counting a prediction in its tenant's month and day, as its end is written."""
+    return allow_keys("dynamodb:UpdateItem", table, "SPEND#*", "USAGE#*")
 
 
 def allow_list(bucket: str, *prefixes: str) -> iam.PolicyStatement:
@@ -88,7 +88,7 @@ def grants(
         allow("dynamodb:GetItem BatchGetItem PutItem", predictions),
         allow("dynamodb:GetItem", controls),
         allow_put(controls, "PID#*", "SCHEMA#*", "IDEM#*"),
-        allow_keys("dynamodb:UpdateItem", controls, "SPEND#*", "RATE#*"),
+        allow_keys("dynamodb:UpdateItem", controls, "SPEND#*", "USAGE#*", "RATE#*"),
         allow("s3:PutObject GetObject", uploads),
         # A cached result is copied from record to record.
         allow("s3:PutObject GetObject", outputs),
@@ -186,7 +186,7 @@ def grants(
             allow("dynamodb:Query", _index(stateful.predictions, "due")),
             allow("dynamodb:GetItem", controls),
             allow_put(controls, "PID#*"),
-            allow_keys("dynamodb:UpdateItem", controls, "SPEND#*", "USAGE#*"),
+            allow_months(controls),
             allow("dynamodb:PutItem UpdateItem", deliveries),
             allow("dynamodb:Query", _index(stateful.deliveries, "due")),
             allow("sqs:SendMessage", *work_queues),

@@ -166,6 +166,7 @@ class FakePredictions:
         self._write(record.id, prediction_item(record))
         if entry:
             self.months[entry.row] = month
+            self._count(record)
 
     def owner_of(self, provider_id: str) -> str | None:
         return self.owners.get(provider_id)
@@ -193,10 +194,13 @@ class FakePredictions:
         marked = {"effects_done": {"BOOL": True}, "counted": {"BOOL": True}}
         marked["revision"] = {"N": str(record.revision + 1)}
         if not record.counted:
-            row = self.days.setdefault(day_row(record.tenant, record.created_at), {})
-            number, cost = row.get(record.model, (0, 0))
-            row[record.model] = (number + 1, cost + (record.cost or 0))
+            self._count(record)
         self._write(record.id, {**kept, **marked})
+
+    def _count(self, record: Prediction) -> None:
+        row = self.days.setdefault(day_row(record.tenant, record.created_at), {})
+        number, cost = row.get(record.model, (0, 0))
+        row[record.model] = (number + 1, cost + (record.cost or 0))
 
     def recent_ids(self, tenant: str, since: int, limit: int) -> list[str]:
         page = self.list_ids(tenant, None, limit)

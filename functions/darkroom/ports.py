@@ -80,8 +80,8 @@ class PredictionStore(Protocol):
 
         Raises Conflict with the item that is stored instead. With `claims`, a provider's
         id, the write is one transaction with an item that gives that id one owner; raises
-        ProviderIdTaken where it has another. An `entry` in the tenant's month goes into the same
-        transaction.
+        ProviderIdTaken where it has another. An `entry` in the tenant's month, and with it the
+        prediction's cost in the tenant's usage, go into the same transaction.
         """
 
     def owner_of(self, provider_id: str) -> str | None:
@@ -98,7 +98,8 @@ class PredictionStore(Protocol):
 
     def mark_effects_done(self, record: Prediction) -> None:
         """Take a terminal record out of `due`, one revision on, if its revision is still the
-        stored one. What it cost goes into its tenant's usage, once, in the same transaction.
+        stored one. Unless it is counted, what it cost goes into its tenant's usage in the same
+        transaction.
         """
 
     def recent_ids(self, tenant: str, since: int, limit: int) -> list[str]:

@@ -395,7 +395,7 @@ def test_a_taken_id_or_key_reserves_nothing(books: Books) -> None:
 def test_an_end_and_its_settlement_are_written_together(books: Books) -> None:
     books.store.insert(record(1), entry=enter(700))
     books.store.insert(record(2), entry=enter(50))
-    ended = following(record(1), state=State.FAILED)
+    ended = following(record(1), state=State.FAILED, cost=3, counted=True)
     settled = enter(3 - 700, 3, -1)
     books.store.commit(ended, entry=settled, claims="p1")
     assert books.month(MONTH) == Month(53, 3, 1)
@@ -404,7 +404,9 @@ def test_an_end_and_its_settlement_are_written_together(books: Books) -> None:
         books.store.commit(following(record(1), polls=1), entry=settled)
     with pytest.raises(ProviderIdTaken):
         books.store.commit(following(record(2)), entry=enter(-50, 0, -1), claims="p1")
+    books.store.mark_effects_done(ended)
     assert books.month(MONTH) == Month(53, 3, 1)
+    assert books.controls.usage("acme", [DAY]) == {DAY: {"owner/name": (1, 3)}}
 
 
 def test_usage_counts_an_end_once(books: Books) -> None:

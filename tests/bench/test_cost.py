@@ -97,9 +97,9 @@ def test_each_line_is_its_quantity_at_its_price(model: Model) -> None:
     assert dollars["SQS"] == 8.0
     assert dollars["EventBridge"] == 0.0
     assert dollars["S3, PUT"] == 5.0
-    # 3,000 of the functions, 560 of Lambda for the one that is not quiet, 100 per request.
-    assert lines["CloudWatch logs"].quantity == 3000 + 560 + 3 * 100
-    assert dollars["CloudWatch logs"] == pytest.approx(1.93)
+    # 3,000 of the functions, 560 of Lambda for the one that is not quiet, 40 per request.
+    assert lines["CloudWatch logs"].quantity == 3000 + 560 + 3 * 40
+    assert dollars["CloudWatch logs"] == pytest.approx(1.84)
     assert total(model.bill("plain")) == sum(dollars.values())
 
 

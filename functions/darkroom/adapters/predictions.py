@@ -198,6 +198,7 @@ class DynamoPredictions:
             writes["claim"] = {"Put": self._claim(record, claims)}
         if entry:
             writes["entry"] = {"Update": self._entry(record, entry)}
+            writes["usage"] = {"Update": self._count(record)}
         lost = self._write(writes)
         if not lost:
             return

@@ -150,7 +150,9 @@ def advance(record: Prediction, news: News, now: int, timings: Timings) -> Predi
         return None
     changed = replace(changed, revision=record.revision + 1, updated_at=now)
     if changed.state.terminal and not record.state.terminal:
-        changed = replace(changed, cost=cost_of(changed))
+        # With a ledger the end is settled in a transaction: it is counted in the same one.
+        counted = changed.ledger is not None
+        changed = replace(changed, cost=cost_of(changed), counted=counted)
     return replace(changed, due_at=_due_soon(record.due_at, due(changed, timings), timings))
 
 
@@ -515,7 +517,7 @@ def due(record: Prediction, timings: Timings) -> int | None:
 def _create_due(record: Prediction, timings: Timings) -> int:
     match record.create.state:
         case CreateState.IN_FLIGHT:
-            return record.create.until
+            return record.create.until + int(timings.unknown_grace_s * 1000)
         case CreateState.UNKNOWN:
             return record.create.not_before
         case _:

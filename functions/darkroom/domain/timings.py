@@ -15,6 +15,9 @@ class Timings:
     """Wall-clock cap on dispatch's POST."""
     create_margin_s: float = 10.0
     """An attempt counts as unfinished until its budget and this margin have passed."""
+    unknown_grace_s: float = 75.0
+    """The sweep first looks for an unknown create this long after its attempt is over. Sooner would
+    change nothing: it is repeated after `create_silence_s` at the earliest."""
     create_silence_s: float = 120.0
     """How long webhook and list must both be silent before an unknown create may be repeated."""
     create_give_up_s: float = 3000.0
@@ -25,7 +28,7 @@ class Timings:
     """First poll this long after the model's typical duration."""
     poll_max_s: float = 300.0
     """Longest pause between two polls."""
-    store_grace_s: float = 120.0
+    store_grace_s: float = 90.0
     """A storing record is handed to persist again after this long without news."""
     store_retry_s: float = 15.0
     """First pause after a failed copy; doubles up to `store_grace_s`."""

@@ -232,12 +232,12 @@ def test_a_delay_without_a_known_end_upstream_counts_from_now() -> None:
 @pytest.mark.parametrize(
     ("record", "expected"),
     [
-        (accepted(), START + 13_000),
+        (accepted(), START + 13_000 + 75_000),
         (UNKNOWN, START + 1000),
         (REFUSED, START + 5000 + 60_000),
         (after(accepted(), Refused(1, START + 9_000_000)), START + 1_800_000),
         (SUBMITTED, START + 1000 + 2000 + 90_000),
-        (STORING, START + 1000 + 120_000),
+        (STORING, START + 1000 + 90_000),
         (FAILED, START + 1000 + 60_000),
         (replace(FAILED, effects_done=True), None),
         (after(SUBMITTED, CancelRequested()), START + 1000 + 15_000),

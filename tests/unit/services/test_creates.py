@@ -87,7 +87,7 @@ def test_a_crash_after_the_create_is_found_again_and_not_repeated(echo: bool) ->
     world.provider.answers = ["die late"]
     with pytest.raises(Crash):
         world.accept()
-    run_until(world, 60)
+    run_until(world, 100)
     assert only(world).provider_id in world.provider.upstream
     run_until(world, 600)
     assert len(world.provider.creates) == 1
@@ -95,7 +95,7 @@ def test_a_crash_after_the_create_is_found_again_and_not_repeated(echo: bool) ->
 
 def test_an_outage_of_the_store_after_the_create_does_not_refuse_what_was_accepted() -> None:
     class Outage(FakePredictions):
-        def commit(self, record: Prediction, *, claims: str | None = None) -> None:
+        def commit(self, record: Prediction, **_: Any) -> None:
             raise ConnectionError
 
     world = World(store=Outage())
@@ -754,7 +754,7 @@ def test_an_answer_that_cannot_be_written_down_is_found_by_the_sweep() -> None:
     store.rivals = [lambda: touch(world, only(world).id)] * 4
     record = world.accept()
     assert record.provider_id is None
-    run_until(world, 60)
+    run_until(world, 100)
     assert world.record(record.id).provider_id in world.provider.upstream
     assert len(world.provider.creates) == 1
 

@@ -107,7 +107,7 @@ def test_an_outage_of_the_provider_loses_nothing() -> None:
 def test_a_lost_persist_message_is_sent_again() -> None:
     world = World()
     record = storing(world)
-    world.sweep(119)
+    world.sweep(89)
     assert len(world.persist_queue) == 0
     world.sweep(2)
     assert len(world.persist_queue) == 1
