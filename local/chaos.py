@@ -31,6 +31,7 @@ from PIL import Image
 
 from local.cloud import EmbeddedCloud
 from local.processes import StartError, state_dir
+from ops import limits
 from ops.audit import Report, audit, table
 from ops.deployment import embedded
 from ops.redrive import redrive
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from ops.deployment import Deployment
 
 TIME_SCALE = 0.2
+CAP = 10**9
+"""In micro-USD: more than the predictions can cost."""
 CLIENTS = 8
 CLOSEST_S = 0.5
 """Between two submissions of all clients together; few are spread over all phases."""
@@ -143,6 +146,9 @@ def chaos(*, predictions: int, seed: int) -> int:
         httpx.Client(base_url=cloud.replicate_url, trust_env=False, timeout=30) as emulator,
     ):
         deployment = embedded(cloud.aws_endpoint, cloud.replicate_url)
+        # With a cap every prediction is reserved and settled, and the audit compares the month.
+        controls = cloud.outputs["ControlsTable"]
+        limits.write(cloud.client("dynamodb"), controls, "local", {"monthly_cap": CAP})
         run = Run(cloud, deployment, emulator, receiver, wanted, draw)
         run.submit_under_faults()
         run.settle()
