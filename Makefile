@@ -36,7 +36,7 @@ types: .venv/.done  ## mypy, strict (about a minute the first time)
 	$(PY) -m mypy
 
 unit: .venv/.done  ## unit and property tests; all branches of domain and services
-	$(PY) -m pytest tests/unit tests/property --cov --cov-branch --cov-report=term-missing:skip-covered
+	$(PY) -m pytest tests/unit tests/property -n 2 --cov --cov-branch --cov-report=term-missing:skip-covered
 
 adapters: .venv/.done  ## the same suite over moto and over the fakes; calls and capacity units counted
 	$(PY) -m pytest tests/adapters tests/bench

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from hypothesis import settings
+
 DUMMY = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -21,3 +23,6 @@ def pytest_configure() -> None:
         if name.lower() in proxies or name.startswith(("AWS_", "POWERTOOLS_")):
             del os.environ[name]
     os.environ.update(DUMMY)
+    # A slow machine is no failure.
+    settings.register_profile("darkroom", deadline=None)
+    settings.load_profile("darkroom")
