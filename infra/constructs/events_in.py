@@ -30,6 +30,7 @@ class EventsIn(Construct):
         self._bus = bus
         self._intake = intake
         self._tenants: dict[str, str] = {}
+        self._kept: set[str] = set()
 
     def only_ours(self, roles: Sequence[iam.IRole]) -> None:
         """Nobody but these roles puts events that look like Darkroom's own."""
@@ -62,13 +63,17 @@ class EventsIn(Construct):
             ],
         )
         if given.principals:
+            self._kept.add(given.source)
             self._allow(name, given)
             self._deny(f"Only{name}", given.source, given.principals)
 
     def admit(self, tenant: str) -> str:
-        """The source whose requests are the tenant's: one that exists, or a new one."""
+        """The source whose requests are the tenant's: one that exists, or a new one.
+
+        One that is kept to named principals would refuse whoever is to be admitted.
+        """
         for source, whose in self._tenants.items():
-            if whose == tenant:
+            if whose == tenant and source not in self._kept:
                 return source
         given = EventSource(source=f"requests.{tenant}", tenant=tenant)
         self.add(given)

@@ -30,7 +30,7 @@ def exercised(
     finished: Callable[..., dict[str, Any]],
 ) -> None:
     """Every way by which a secret comes in, refused ones and broken ones among them."""
-    set_faults(create_500=1, output_404=1)
+    set_faults(output_404=1)
     broken = submit(api, f"{CANARY} broken")["id"]
     set_faults()
     with receiving() as receiver:

@@ -137,6 +137,19 @@ def test_submitting_uses_the_source_that_the_stage_names(app: cdk.App, mine: cdk
     assert sources == {"Ours": "com.example.shop", "Thei": "requests.other"}
 
 
+def test_a_source_that_is_kept_to_others_is_not_used(app: cdk.App, mine: cdk.Stack) -> None:
+    partner = EventSource(
+        source="com.example.shop",
+        tenant="shop",
+        principals=("arn:aws:iam::111111111111:root",),
+    )
+    config = StageConfig(name="shared", cdn=False, event_sources=(partner,))
+    Darkroom(app, "Darkroom", config=config, tenant="shop").grant_submit(function(mine, "Ours"))
+    (found,) = assertions.Template.from_stack(mine).find_resources("AWS::Lambda::Function").values()
+    source = found["Properties"]["Environment"]["Variables"]["DARKROOM_SOURCE"]
+    assert source == "requests.shop"
+
+
 @pytest.mark.parametrize("tenant", ["", "*", "a/b", "x" * 64])
 def test_what_is_no_tenants_name_is_refused(tenant: str, app: cdk.App, mine: cdk.Stack) -> None:
     with pytest.raises(ValueError, match="tenant's name"):
