@@ -272,9 +272,13 @@ def _answer(operation: Operation) -> dict[str, Any]:
     return found
 
 
+_PHRASES = {413: "Request Entity Too Large", 422: "Unprocessable Entity"}
+"""Python 3.13 has other words for these: the document must not depend on who writes it."""
+
+
 def _problem(status: int) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "description": HTTPStatus(status).phrase,
+        "description": _PHRASES.get(status) or HTTPStatus(status).phrase,
         "content": {_PROBLEM: {"schema": {"$ref": _REF.format(model="Problem")}}},
     }
     if status == 429:
