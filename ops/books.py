@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters.items import from_item
-from darkroom.domain.money import day_row
+from darkroom.domain.money import committed, day_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,11 +34,9 @@ class Books:
         """Enter a record."""
         self._kept_s = max(self._kept_s, record.expires_at - record.created_at // 1000)
         if record.ledger:
-            cost = (record.cost or 0) if record.state.terminal else 0
-            reserved = record.price.most if record.price and not record.state.terminal else 0
             row = self._sums[record.ledger]
-            row["committed"] += cost + reserved
-            row["spent"] += cost
+            row["committed"] += committed(record)
+            row["spent"] += record.cost or 0
             row["in_flight"] += not record.state.terminal
         if record.counted:
             row = self._sums[day_row(record.tenant, record.created_at)]

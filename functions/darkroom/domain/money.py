@@ -150,7 +150,7 @@ def reservation(record: Prediction, limits: Limits) -> Entry | None:
     """What the new record does to its tenant's month; None where the tenant has no ledger."""
     if record.ledger is None:
         return None
-    most = record.price.most if record.price else 0
+    most = committed(record)
     return Entry(record.ledger, most, 0, 1, limits.monthly_cap, limits.in_flight)
 
 
@@ -158,9 +158,15 @@ def settlement(old: Prediction, new: Prediction) -> Entry | None:
     """What the end of a prediction does to its tenant's month: once, with the change itself."""
     if new.ledger is None or old.state.terminal or not new.state.terminal:
         return None
-    reserved = new.price.most if new.price else 0
-    cost = new.cost or 0
-    return Entry(new.ledger, cost - reserved, cost, -1)
+    return Entry(new.ledger, committed(new) - committed(old), new.cost or 0, -1)
+
+
+def committed(record: Prediction) -> int:
+    """What a record with a ledger stands for in its month: the most that it can come to, and from
+    its end on its cost."""
+    if record.state.terminal:
+        return record.cost or 0
+    return record.price.most if record.price else 0
 
 
 def month_row(tenant: str, at_ms: int) -> str:
