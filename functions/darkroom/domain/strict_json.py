@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from typing import Any, cast
@@ -39,6 +40,11 @@ def loads(raw: bytes) -> Any:
     except RecursionError:
         raise NotStrictJSON("nested too deeply") from None
     return value
+
+
+def digest(value: object) -> str:
+    """128 bits of the SHA-256 of a value's canonical spelling, in hex: equal for equal values."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:32]
 
 
 def canonical(value: object) -> str:

@@ -3,7 +3,6 @@ own."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -31,7 +30,7 @@ def cache_key(
     """What equal requests share. `asked` is the input without a seed of our own, and without the
     files whose SHA-256 `files` holds by their pointers."""
     body = {"tenant": tenant, "model": model, "version": version, "input": asked, "files": files}
-    return hashlib.sha256(strict_json.canonical(body).encode()).hexdigest()[:32]
+    return strict_json.digest(body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,7 +237,7 @@ def _fingerprint(request: NewPrediction, read: InputRead) -> str:
     if request.task_token is not None:
         # Another task must not be taken for a repetition: it would wait for ever.
         body["task"] = request.task_token
-    return hashlib.sha256(strict_json.canonical(body).encode()).hexdigest()[:32]
+    return strict_json.digest(body)
 
 
 def _stored_key(request: NewPrediction, now: int) -> IdempotencyKey | None:
