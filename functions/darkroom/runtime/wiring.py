@@ -55,10 +55,12 @@ def now() -> int:
 T = TypeVar("T")
 
 
-def _kept(make: Callable[[], T]) -> Callable[[], T]:
-    """Without the garbage collector: it would walk all of botocore's models several times while
-    they are loaded, an eighth of a cold start, and again later; and they stay for good."""
+def _once(make: Callable[[], T]) -> Callable[[], T]:
+    """Made at the first call, and kept. Without the garbage collector: it would walk all of
+    botocore's models several times while they are loaded, an eighth of a cold start, and again
+    later; and they stay for good."""
 
+    @lru_cache
     @wraps(make)
     def made() -> T:
         gc.disable()
@@ -71,8 +73,7 @@ def _kept(make: Callable[[], T]) -> Callable[[], T]:
     return made
 
 
-@lru_cache
-@_kept
+@_once
 def submit() -> tuple[Authenticate, ReadCreate, Submit, Shown]:
     """What the submit function needs."""
     from darkroom.api.requests import ReadCreate
@@ -118,8 +119,7 @@ class Takes(NamedTuple):
     not_taken: NotTaken
 
 
-@lru_cache
-@_kept
+@_once
 def intake() -> Takes:
     """What the intake function needs."""
     from darkroom.adapters.aws import client
@@ -154,8 +154,7 @@ class Reads(NamedTuple):
     public_url: str
 
 
-@lru_cache
-@_kept
+@_once
 def read() -> Reads:
     """What the read function needs."""
     from darkroom.catalog import Catalogue
@@ -186,8 +185,7 @@ def _callback_secret(name: str, controls: DynamoControls) -> Callable[[str], str
     return lambda tenant: made().current(tenant)
 
 
-@lru_cache
-@_kept
+@_once
 def cancel() -> tuple[Authenticate, Cancel, Shown]:
     """What the cancel function needs."""
     from darkroom.services.cancel import Cancel
@@ -201,8 +199,7 @@ def cancel() -> tuple[Authenticate, Cancel, Shown]:
     return _authenticate(s.controls_table), use_case, _shown(s, signer, s.public_url)
 
 
-@lru_cache
-@_kept
+@_once
 def files() -> tuple[Authenticate, Files]:
     """What the files function needs."""
     from darkroom.adapters.aws import client
@@ -215,8 +212,7 @@ def files() -> tuple[Authenticate, Files]:
     return _authenticate(s.controls_table), use_case
 
 
-@lru_cache
-@_kept
+@_once
 def webhook() -> Receive:
     """What the webhook function needs."""
     from darkroom.services.receive import Receive
@@ -226,8 +222,7 @@ def webhook() -> Receive:
     return Receive(_changes(s, s.controls_table, dedicated=s.dedicated_account), secrets)
 
 
-@lru_cache
-@_kept
+@_once
 def dispatch() -> Dispatch:
     """What the dispatch function needs."""
     from darkroom.services.dispatch import Dispatch
@@ -241,8 +236,7 @@ def dispatch() -> Dispatch:
     return Dispatch(changes, create, provider)
 
 
-@lru_cache
-@_kept
+@_once
 def relay() -> Relay:
     """What the relay function needs."""
     from darkroom.services.relay import Relay
@@ -253,8 +247,7 @@ def relay() -> Relay:
     return Relay(_carry_out(s), store, Remember(_controls(s.controls_table)))
 
 
-@lru_cache
-@_kept
+@_once
 def persist() -> Persist:
     """What the persist function needs."""
     from darkroom.adapters.aws import client
@@ -278,8 +271,7 @@ def persist() -> Persist:
     )
 
 
-@lru_cache
-@_kept
+@_once
 def deliver() -> DeliverCallback:
     """What the deliver function needs."""
     from darkroom.adapters.aws import client
@@ -307,8 +299,7 @@ def deliver() -> DeliverCallback:
     )
 
 
-@lru_cache
-@_kept
+@_once
 def tell_task() -> TellTask:
     """What the deliver function needs where a Step Functions task waits."""
     from darkroom.services.tasks import TellTask
@@ -325,8 +316,7 @@ def _tasks() -> StepFunctionsTasks:
     return StepFunctionsTasks(OnFirstUse("stepfunctions"))
 
 
-@lru_cache
-@_kept
+@_once
 def deliveries() -> tuple[Authenticate, Deliveries]:
     """What the deliveries function needs."""
     from darkroom.adapters.aws import client
@@ -347,8 +337,7 @@ def deliveries() -> tuple[Authenticate, Deliveries]:
     return _authenticate(s.controls_table), use_case
 
 
-@lru_cache
-@_kept
+@_once
 def sweep() -> Sweep:
     """What the sweep function needs."""
     from darkroom.services.sweep import Sweep
