@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import aws_cdk as cdk
+
 if TYPE_CHECKING:
-    from aws_cdk import Stack
+    from constructs import Construct
 
 _HERE = Path(__file__).resolve().parent
 # In the wheel, or in the repository, where CDK's command line reads it as well.
@@ -20,8 +22,31 @@ def flags() -> dict[str, Any]:
     return found
 
 
-def set_flags(stack: Stack) -> None:
-    """Must come before the stack's first resource. Without it an app with older flags would get
-    other templates: after an upgrade of the app, perhaps other resources."""
-    for name, value in flags().items():
-        stack.node.set_context(name, value)
+class DarkroomStack(cdk.Stack):
+    """A stack with Darkroom's flags, under its id: inside a Stage too, where the operator's
+    commands look for it.
+
+    Without its own flags an app with older ones would get other templates: after an upgrade of the
+    app, perhaps other resources.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        description: str,
+        env: cdk.Environment | None = None,
+        termination_protection: bool | None = None,
+    ) -> None:
+        super().__init__(
+            scope,
+            id_,
+            stack_name=id_,
+            env=env,
+            description=description,
+            termination_protection=termination_protection,
+        )
+        # Before the first resource.
+        for name, value in flags().items():
+            self.node.set_context(name, value)

@@ -11,7 +11,7 @@ from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_s3 as s3
 
-from ..flags import set_flags
+from ..flags import DarkroomStack
 from ..nag import acknowledge
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ NO_SCRIPTS = "default-src 'none'; sandbox"
 """For who opens an output as a page: nothing in it may run or load."""
 
 
-class CdnStack(cdk.Stack):
+class CdnStack(DarkroomStack):
     """Holds no state. Deleting it changes the outputs' host, and ends the URLs that are out."""
 
     def __init__(
@@ -36,14 +36,7 @@ class CdnStack(cdk.Stack):
         stateful: StatefulStack,
         env: cdk.Environment | None = None,
     ) -> None:
-        super().__init__(
-            scope,
-            id_,
-            stack_name=id_,
-            env=env,
-            description="Darkroom: outputs through CloudFront",
-        )
-        set_flags(self)
+        super().__init__(scope, id_, env=env, description="Darkroom: outputs through CloudFront")
         self._config = config
         # CloudFront's names are one account's, in all regions.
         self._name = f"{self.stack_name}-{cdk.Aws.REGION}"

@@ -13,7 +13,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 
-from ..flags import set_flags
+from ..flags import DarkroomStack
 from ..nag import acknowledge
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ INDEXES = (("Predictions", "tenant"), ("Predictions", "due"), ("Deliveries", "du
 FIVE, DAY = Duration.minutes(5), Duration.days(1)
 
 
-class ObservabilityStack(cdk.Stack):
+class ObservabilityStack(DarkroomStack):
     """Holds no state, and nothing needs it: it may be deleted and made again at any time."""
 
     def __init__(
@@ -112,14 +112,7 @@ class ObservabilityStack(cdk.Stack):
         service: ServiceStack,
         env: cdk.Environment | None = None,
     ) -> None:
-        super().__init__(
-            scope,
-            id_,
-            stack_name=id_,
-            env=env,
-            description="Darkroom: dashboard and alarms",
-        )
-        set_flags(self)
+        super().__init__(scope, id_, env=env, description="Darkroom: dashboard and alarms")
         self._config = config
         self._service = service
         self._tables: Mapping[str, dynamodb.Table] = {

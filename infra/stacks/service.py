@@ -21,7 +21,7 @@ from ..constructs.events_in import EventsIn
 from ..constructs.http_api import HttpApi
 from ..constructs.python_function import FunctionDefaults, PythonFunction
 from ..constructs.queues import MAX_RECEIVES, FailureQueue, TaskQueue
-from ..flags import set_flags
+from ..flags import DarkroomStack
 from ..grants import grants
 from ..nag import acknowledge
 
@@ -90,7 +90,7 @@ WITH_EFFECTS = tuple(
 """The changes that the relay is invoked for: `lifecycle.may_cause` says it of each record."""
 
 
-class ServiceStack(cdk.Stack):
+class ServiceStack(DarkroomStack):
     """Holds no state: it can be deleted and created again under the stateful stack."""
 
     def __init__(
@@ -103,14 +103,7 @@ class ServiceStack(cdk.Stack):
         cdn: CdnStack | None,
         env: cdk.Environment | None = None,
     ) -> None:
-        super().__init__(
-            scope,
-            id_,
-            stack_name=id_,
-            env=env,
-            description="Darkroom: API, functions, queues",
-        )
-        set_flags(self)
+        super().__init__(scope, id_, env=env, description="Darkroom: API, functions, queues")
         self._config = config
         self._stateful = stateful
         self._cdn = cdn

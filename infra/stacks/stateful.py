@@ -13,7 +13,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from darkroom.runtime.settings import CDN_KEY_SECRET
 
-from ..flags import set_flags
+from ..flags import DarkroomStack
 from ..nag import acknowledge
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ UPLOADS_DAYS = 7
 """Longer than a record may wait for its create, so that an input never goes before its use."""
 
 
-class StatefulStack(cdk.Stack):
+class StatefulStack(DarkroomStack):
     """A change of any logical id here means data loss; a test pins them."""
 
     def __init__(
@@ -40,12 +40,10 @@ class StatefulStack(cdk.Stack):
         super().__init__(
             scope,
             id_,
-            stack_name=id_,  # inside a Stage too: operator's commands look for it
             env=env,
             description="Darkroom: predictions, outputs and secrets",
             termination_protection=config.retain,
         )
-        set_flags(self)
         self._config = config
         self._keep = RemovalPolicy.RETAIN if config.retain else RemovalPolicy.DESTROY
         self._make_tables()
