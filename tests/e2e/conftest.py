@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,21 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedCloud]:
         yield running
         # Of all that was logged meanwhile, whatever the tests were.
         assert leaks(running) == []
+
+
+@pytest.fixture
+def announced(
+    cloud: EmbeddedCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> EmbeddedCloud:
+    """The cloud, as `make run` announces one: what `--local` finds."""
+    found = {
+        "aws_endpoint": cloud.aws_endpoint,
+        "replicate_url": cloud.replicate_url,
+        "replicate_token": cloud.replicate_token,
+    }
+    (tmp_path / "local.json").write_text(json.dumps(found))
+    monkeypatch.setenv("DARKROOM_STATE_DIR", str(tmp_path))
+    return cloud
 
 
 @pytest.fixture

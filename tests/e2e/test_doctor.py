@@ -20,7 +20,6 @@ from tests.e2e.test_operations import made_upstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from local.cloud import EmbeddedCloud
     from ops.deployment import Deployment
@@ -67,25 +66,16 @@ def stored(deployment: Deployment, output: str, value: str) -> Iterator[None]:
     client.put_secret_value(SecretId=name, SecretString=before)
 
 
+@pytest.mark.usefixtures("announced")
 def test_nothing_is_wrong_with_a_new_deployment(
     cloud: EmbeddedCloud,
     api: httpx.Client,
     finished: Callable[..., dict[str, Any]],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     finished(submit(api, "for the doctor", megapixels="0.25")["id"])
     for queue in ("DispatchDlq", "PersistDlq", "DeliverDlq", "RelayFailures"):
         cloud.client("sqs").purge_queue(QueueUrl=cloud.outputs[queue])  # what other tests left
-    found = {
-        "aws_endpoint": cloud.aws_endpoint,
-        "replicate_url": cloud.replicate_url,
-        "replicate_token": cloud.replicate_token,
-    }
-    (tmp_path / "local.json").write_text(json.dumps(found))
-    monkeypatch.setenv("DARKROOM_STATE_DIR", str(tmp_path))
-
     code = main(["doctor", "--local", "--json"])
     shown = json.loads(capsys.readouterr().out)
     states = {check["name"]: check["state"] for check in shown}

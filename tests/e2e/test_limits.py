@@ -16,6 +16,7 @@ from darkroom.domain.money import Limits, month_row
 from ops.audit import audit
 from ops.deployment import embedded
 from ops.keys import put_key
+from tests.e2e.test_callbacks import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,15 +73,8 @@ def tenant(cloud: EmbeddedCloud) -> Iterator[Callable[..., Tenant]]:
         one.http.close()
 
 
-def eventually(done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 def settled(who: Tenant, **month: int) -> None:
-    eventually(lambda: who.month() == month)
+    until(lambda: who.month() == month, 30)
 
 
 def test_a_cap_is_never_passed_and_the_month_is_the_sum_of_its_predictions(
@@ -105,7 +99,7 @@ def test_a_cap_is_never_passed_and_the_month_is_the_sum_of_its_predictions(
     shown = [capped.http.get(f"/v1/predictions/{id_}").json() for id_ in accepted]
     assert [one["status"] for one in shown] == ["succeeded"] * 5
     assert [one["darkroom"]["cost"] for one in shown] == [0.003] * 5
-    eventually(lambda: capped.http.get("/v1/usage").json()["predictions"] == 5)
+    until(lambda: capped.http.get("/v1/usage").json()["predictions"] == 5, 30)
     usage = capped.http.get("/v1/usage").json()
     assert usage["cost"] == 0.015
     assert [(row["model"], row["predictions"]) for row in usage["results"]] == [(SCHNELL, 5)]

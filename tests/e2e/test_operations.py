@@ -20,6 +20,7 @@ from ops.__main__ import main
 from ops.audit import Report, audit, waiting
 from ops.deployment import embedded
 from ops.redrive import redrive
+from tests.e2e.test_callbacks import until
 from tests.e2e.test_creates import submit
 
 if TYPE_CHECKING:
@@ -86,13 +87,6 @@ def made_upstream(cloud: EmbeddedCloud, prompt: str) -> str:
         trust_env=False,
     )
     return str(answer.json()["id"])
-
-
-def until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 # --- audit ----------------------------------------------------------------------------------------
@@ -229,21 +223,6 @@ def test_an_extra_that_still_runs_is_found(
 
 
 # --- the command ----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def announced(
-    cloud: EmbeddedCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> EmbeddedCloud:
-    """The cloud, as `make run` announces one."""
-    found = {
-        "aws_endpoint": cloud.aws_endpoint,
-        "replicate_url": cloud.replicate_url,
-        "replicate_token": cloud.replicate_token,
-    }
-    (tmp_path / "local.json").write_text(json.dumps(found))
-    monkeypatch.setenv("DARKROOM_STATE_DIR", str(tmp_path))
-    return cloud
 
 
 @pytest.mark.usefixtures("announced")

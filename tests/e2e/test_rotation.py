@@ -217,20 +217,6 @@ def test_without_an_overlap_at_replicate_its_repeats_are_enough(
     nothing_lost(made, refusals=True)
 
 
-@pytest.fixture
-def announced(
-    cloud: EmbeddedCloud, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> EmbeddedCloud:
-    found = {
-        "aws_endpoint": cloud.aws_endpoint,
-        "replicate_url": cloud.replicate_url,
-        "replicate_token": cloud.replicate_token,
-    }
-    (tmp_path / "local.json").write_text(json.dumps(found))
-    monkeypatch.setenv("DARKROOM_STATE_DIR", str(tmp_path))
-    return cloud
-
-
 @pytest.mark.usefixtures("announced")
 def test_the_callback_key_is_rotated_by_the_command(
     api: httpx.Client,

@@ -20,7 +20,6 @@ from ops.setup import Setup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from local.cloud import EmbeddedCloud
 
@@ -33,15 +32,8 @@ def deployment(cloud: EmbeddedCloud) -> Deployment:
 
 
 @pytest.fixture
-def announced(cloud: EmbeddedCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The running cloud is what `--local` finds."""
-    where = {
-        "aws_endpoint": cloud.aws_endpoint,
-        "replicate_url": cloud.replicate_url,
-        "replicate_token": cloud.replicate_token,
-    }
-    (tmp_path / "local.json").write_text(json.dumps(where))
-    monkeypatch.setenv("DARKROOM_STATE_DIR", str(tmp_path))
+def announced(announced: EmbeddedCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same, from the shell of somebody who uses Replicate too."""
     monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_of_the_developers_shell")
 
 
