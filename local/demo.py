@@ -157,7 +157,7 @@ class Shot:
             raise DemoError(f"{len(urls)} URLs for {len(files)} files")
         self.first_url = urls[0]
         for number, (url, file) in enumerate(zip(urls, files, strict=True), start=1):
-            answer = httpx.get(url, trust_env=False, timeout=20)
+            answer = httpx.get(url, trust_env=False, timeout=60)
             if answer.status_code != 200:
                 raise DemoError(f"an output URL was answered {answer.status_code}")
             suffix = f"-{number}" if len(urls) > 1 else ""
@@ -192,7 +192,7 @@ def _run_all(cloud: EmbeddedCloud, shots: Sequence[Shot]) -> None:
         base_url=cloud.base_url,
         headers={"Authorization": f"Bearer {cloud.token}"},
         trust_env=False,
-        timeout=20,
+        timeout=60,
     )
     schnell = next((shot for shot in shots if shot.name == "flux-schnell"), None)
     with api, ThreadPoolExecutor(len(shots)) as pool:

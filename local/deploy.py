@@ -51,7 +51,9 @@ class Aws:
                 signature_version="s3v4" if service == "s3" else None,
                 s3={"addressing_style": "path"},
                 read_timeout=90,
-                retries={"total_max_attempts": 1},
+                # It answers 500 now and then, where it reads what another request is changing. An
+                # invocation is not repeated: it may have run.
+                retries={"total_max_attempts": 1 if service == "lambda" else 4},
             ),
         )
 

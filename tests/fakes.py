@@ -191,7 +191,7 @@ class FakePredictions:
         if item is None or item["revision"] != {"N": str(record.revision)}:
             return
         kept = {name: value for name, value in item.items() if name not in {"due_at", "due_shard"}}
-        marked = {"effects_done": {"BOOL": True}, "counted": {"BOOL": True}}
+        marked: dict[str, Any] = {"effects_done": {"BOOL": True}, "counted": {"BOOL": True}}
         marked["revision"] = {"N": str(record.revision + 1)}
         if not record.counted:
             self._count(record)

@@ -92,5 +92,5 @@ def leaks(cloud: EmbeddedCloud) -> list[str]:
 
 
 def _read(url: str, headers: dict[str, str]) -> Any:
-    answer = httpx.get(url, headers=headers, trust_env=False, timeout=30)
+    answer = httpx.get(url, headers=headers, trust_env=False, timeout=60)
     return answer.raise_for_status().json()

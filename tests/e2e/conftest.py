@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from local.cloud import EmbeddedCloud
 from tests.e2e.canary import leaks
+from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +52,7 @@ def announced(
 @pytest.fixture
 def anyone(cloud: EmbeddedCloud) -> Iterator[httpx.Client]:
     """A client of the front port without a token."""
-    with httpx.Client(base_url=cloud.base_url, trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=cloud.base_url, trust_env=False, timeout=60) as client:
         yield client
 
 
@@ -61,7 +61,7 @@ def api(cloud: EmbeddedCloud) -> Iterator[httpx.Client]:
     """A client of the front port with the local key."""
     headers = {"Authorization": f"Bearer {cloud.token}"}
     with httpx.Client(
-        base_url=cloud.base_url, headers=headers, trust_env=False, timeout=30
+        base_url=cloud.base_url, headers=headers, trust_env=False, timeout=60
     ) as client:
         yield client
 
@@ -91,15 +91,10 @@ def upstream(cloud: EmbeddedCloud) -> Iterator[Callable[[], list[dict[str, Any]]
 def finished(api: httpx.Client) -> Callable[..., dict[str, Any]]:
     """Polls a prediction until it ends."""
 
-    def wait(id_: str, seconds: float = 30) -> dict[str, Any]:
-        deadline = time.monotonic() + seconds
-        while True:
-            answer = api.get(f"/v1/predictions/{id_}")
-            assert answer.status_code == 200, answer.text
-            shown: dict[str, Any] = answer.json()
-            if shown["status"] not in {"starting", "processing"}:
-                return shown
-            assert time.monotonic() < deadline, shown
-            time.sleep(0.05)
+    def ended(id_: str) -> dict[str, Any] | None:
+        answer = api.get(f"/v1/predictions/{id_}")
+        assert answer.status_code == 200, answer.text
+        shown: dict[str, Any] = answer.json()
+        return None if shown["status"] in {"starting", "processing"} else shown
 
-    return wait
+    return lambda id_: dict(until(lambda: ended(id_)))

@@ -10,9 +10,10 @@ import httpx
 import pytest
 
 from ops.keys import put_key
-from tests.e2e.test_callbacks import receiving, state, until
+from tests.e2e.test_callbacks import receiving, state
 from tests.e2e.test_creates import SCHNELL
 from tests.e2e.test_operations import record
+from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ def other(cloud: EmbeddedCloud) -> Iterator[httpx.Client]:
     put_key(cloud.client("dynamodb"), cloud.outputs["ControlsTable"], OTHERS_TOKEN, tenant="other")
     headers = {"Authorization": f"Bearer {OTHERS_TOKEN}"}
     with httpx.Client(
-        base_url=cloud.base_url, headers=headers, trust_env=False, timeout=30
+        base_url=cloud.base_url, headers=headers, trust_env=False, timeout=60
     ) as client:
         yield client
 
@@ -145,7 +146,8 @@ def test_who_gets_a_stored_result(
 ) -> None:
     first = made("cached for one tenant")
     assert source_of(ask(other, "cached for one tenant")) is None
-    assert source_of(ask(other, "cached for one tenant", "reuse")) is None
+    # Its own first one may be done by now.
+    assert source_of(ask(other, "cached for one tenant", "reuse")) != first["id"]
     assert source_of(ask(api, "cached for one tenant", "bypass")) is None
     assert source_of(ask(api, "cached for one tenant", input={"seed": 8})) is None
     unseeded = made("cached without a seed", input={})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +14,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from ops.callbacks import rotate
 from tests.e2e.test_creates import SCHNELL
+from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,13 +78,6 @@ def create(api: httpx.Client, url: str, *events: str) -> str:
     return str(answer.json()["id"])
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def deliveries(api: httpx.Client, id_: str) -> dict[str, dict[str, Any]]:
     answer = api.get(f"/v1/predictions/{id_}/deliveries")
     assert answer.status_code == 200, answer.text
@@ -129,7 +122,7 @@ def test_all_events_of_a_prediction_are_told_and_the_end_is_the_last(
     set_faults(time_scale=1.5)
     with receiving() as receiver:
         id_ = create(api, receiver.url, "start", "output", "logs", "completed")
-        until(lambda: state(api, id_) == "delivered", 40)
+        until(lambda: state(api, id_) == "delivered")
         rows = deliveries(api, id_)
         until(lambda: all(row["state"] != "pending" for row in deliveries(api, id_).values()))
     statuses = [body["status"] for body in receiver.bodies]
@@ -155,7 +148,7 @@ def test_a_receiver_that_fails_is_called_again_with_the_same_id(
 ) -> None:
     with receiving(500, 302) as receiver:
         id_ = create(api, receiver.url, "completed")
-        until(lambda: len(receiver.got) >= 2, 15)
+        until(lambda: len(receiver.got) >= 2)
         until(lambda: state(api, id_) == "delivered")
     assert receiver.ids == [f"{id_}_completed"] * 3
     for headers, raw in receiver.got:

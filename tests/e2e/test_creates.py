@@ -50,7 +50,7 @@ def test_unknown_creates_hold_nobody_and_are_repeated_once(
         assert created(upstream, prompt) == []
     set_faults()
     for accepted, prompt in ((hanging, "hanging"), (failing, "failing")):
-        shown = finished(accepted["id"], 60)
+        shown = finished(accepted["id"])
         assert (shown["status"], shown["darkroom"]["attempts"]) == ("succeeded", 2)
         assert len(created(upstream, prompt)) == 1
 
@@ -64,7 +64,7 @@ def test_a_create_that_happens_late_is_found_and_not_repeated(
     set_faults(create_late_s=6)
     accepted = submit(api, "late")
     assert accepted["darkroom"]["provider_id"] is None
-    shown = finished(accepted["id"], 60)
+    shown = finished(accepted["id"])
     assert shown["status"] == "succeeded"
     made = created(upstream, "late")
     assert [m["id"] for m in made] == [shown["darkroom"]["provider_id"]]
@@ -84,7 +84,7 @@ def test_throttled_creates_wait_as_long_as_they_were_told(
     set_faults()
     for prediction in accepted:
         assert prediction["status"] == "starting"
-        assert finished(prediction["id"], 40)["status"] == "succeeded"
+        assert finished(prediction["id"])["status"] == "succeeded"
     made = [created(upstream, f"throttled {n}") for n in range(3)]
     assert [len(m) for m in made] == [1, 1, 1]
     for (one,) in made:
@@ -105,7 +105,7 @@ def test_two_ambiguous_creates_of_one_input_end_as_two(
     set_faults(create_accept_then_drop=1, echo_webhook=echo_webhook)
     accepted = [submit(api, prompt, seed=7) for _ in range(2)]
     set_faults(echo_webhook=echo_webhook)
-    ended = [finished(prediction["id"], 60) for prediction in accepted]
+    ended = [finished(prediction["id"]) for prediction in accepted]
     assert [shown["status"] for shown in ended] == ["succeeded", "succeeded"]
     ids = {shown["darkroom"]["provider_id"] for shown in ended}
     assert ids == {made["id"] for made in created(upstream, prompt)}
@@ -126,7 +126,7 @@ def test_an_ambiguous_create_is_found_though_every_webhook_is_lost(
     set_faults(create_accept_then_drop=1, **faults)
     accepted = submit(api, prompt)
     set_faults(**faults)
-    shown = finished(accepted["id"], 60)
+    shown = finished(accepted["id"])
     assert shown["status"] == "succeeded"
     assert [m["id"] for m in created(upstream, prompt)] == [shown["darkroom"]["provider_id"]]
 

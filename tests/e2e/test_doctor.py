@@ -36,7 +36,7 @@ def checks(deployment: Deployment) -> Callable[..., dict[str, Check]]:
     """The checks by name; of one that has several lines, the last."""
 
     def look(changed: Deployment = deployment) -> dict[str, Check]:
-        with httpx.Client(trust_env=False, timeout=30) as client:
+        with httpx.Client(trust_env=False, timeout=60) as client:
             return {check.name: check for check in examine(changed, "local", client)}
 
     return look

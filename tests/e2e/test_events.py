@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ import pytest
 from ops import redrive
 from ops.audit import waiting
 from ops.deployment import embedded
+from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,17 +26,6 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 SCHNELL = "black-forest-labs/flux-schnell"
 FAILING = {"model": "nobody/nothing", "input": {}}
-
-
-def until(found: Callable[[], Any], seconds: float = 30) -> Any:
-    """What `found` returns as soon as that is something."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = found()
-        if value:
-            return value
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.1)
 
 
 class Inbox:
@@ -258,7 +247,7 @@ def run(cloud: EmbeddedCloud, machine: str, **given: Any) -> dict[str, Any]:
         described = steps.describe_execution(executionArn=arn)
         return described if described["status"] != "RUNNING" else None
 
-    return dict(until(ended, 60))
+    return dict(until(ended))
 
 
 def test_the_example_state_machine_generates_upscales_and_tells(

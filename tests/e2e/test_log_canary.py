@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.e2e.canary import CANARY, SHAPES, leaks, logged, secrets_in_play
-from tests.e2e.test_callbacks import create, receiving, state, until
+from tests.e2e.test_callbacks import create, receiving, state
 from tests.e2e.test_creates import submit
+from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +64,7 @@ def exercised(
             "webhook-signature": "v1," + "A" * 43 + "=",
         },
     )
-    finished(broken, 60)
+    finished(broken)
 
 
 @pytest.mark.usefixtures("exercised")

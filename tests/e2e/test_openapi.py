@@ -70,7 +70,7 @@ def test_whatever_is_asked_the_answer_is_described(
     )
     @given(case=operation.as_strategy(mode))
     def ask(case: Case) -> None:
-        response = case.call(base_url=cloud.base_url, session=session, timeout=30)
+        response = case.call(base_url=cloud.base_url, session=session, timeout=60)
         case.validate_response(response, checks=CHECKS)
 
     try:

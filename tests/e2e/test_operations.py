@@ -20,8 +20,8 @@ from ops.__main__ import main
 from ops.audit import Report, audit, waiting
 from ops.deployment import embedded
 from ops.redrive import redrive
-from tests.e2e.test_callbacks import until
 from tests.e2e.test_creates import submit
+from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

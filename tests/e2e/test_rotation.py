@@ -114,7 +114,7 @@ def nothing_lost(
     """Every prediction succeeded, and (unless `refusals`) no webhook was refused."""
 
     def check(made: Traffic, *, refusals: bool = False) -> None:
-        shown = [finished(id_, seconds=60) for id_ in made.ids]
+        shown = [finished(id_) for id_ in made.ids]
         # The gateway's own answer where a function is just started anew; none of ours.
         assert [text for text in made.refused if not text.startswith('{"message"')] == []
         assert {one["status"] for one in shown} == {"succeeded"}

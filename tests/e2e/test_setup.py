@@ -208,7 +208,7 @@ def with_cdn(deployment: Deployment, stage: str, public_key: str) -> tuple[Setup
 
     cdn = {"https://d111.cloudfront.net": httpx.MockTransport(cloudfront)}
     deployed = {"CdnPublicKeyInUse": public_key, "CdnKeyId": "K1"}
-    with httpx.Client(mounts=cdn, trust_env=False, timeout=30) as http:
+    with httpx.Client(mounts=cdn, trust_env=False, timeout=60) as http:
         setup = Setup(replace(deployment, outputs=deployment.outputs | deployed), http, stage)
         setup.told["CDN_DOMAIN"] = "d111.cloudfront.net"
         setup.run(None, None)

@@ -32,7 +32,7 @@ def test_a_broken_output_is_tried_again_until_it_is_whole(
     assert state["state"]["S"] == "storing"
     assert api.get(f"/v1/predictions/{accepted['id']}").json()["output"] is None
     set_faults()
-    shown = finished(accepted["id"], 40)
+    shown = finished(accepted["id"])
     assert shown["status"] == "succeeded"
     assert_stored(shown)
 
@@ -43,7 +43,7 @@ def test_an_oversized_output_fails_for_good(
     finished: Callable[..., dict[str, Any]],
 ) -> None:
     set_faults(output_oversize=1)
-    shown = finished(submit(api, "oversized")["id"], 30)
+    shown = finished(submit(api, "oversized")["id"])
     assert (shown["status"], shown["darkroom"]["code"]) == ("failed", "output_too_large")
 
 
@@ -60,7 +60,7 @@ def test_an_expired_output_is_failed_and_says_so(
         time.sleep(0.05)
     time.sleep(0.5)
     httpx.post(f"{cloud.replicate_url}/_emulator/expire", trust_env=False)
-    shown = finished(accepted["id"], 40)
+    shown = finished(accepted["id"])
     assert (shown["status"], shown["darkroom"]["code"]) == ("failed", "output_expired")
 
 
@@ -117,7 +117,7 @@ def test_the_sweep_recovers_what_a_dead_function_left(
     wait_for(cloud, accepted["id"], lambda item: item["state"]["S"] == "storing")
     assert api.get(f"/v1/predictions/{accepted['id']}").json()["status"] == "processing"
     functions.update_function_configuration(FunctionName=name, Handler=kept["Handler"])
-    shown = finished(accepted["id"], 60)
+    shown = finished(accepted["id"])
     assert shown["status"] == "succeeded"
     assert_stored(shown)
     done = wait_for(cloud, accepted["id"], lambda item: "due_at" not in item, 30)

@@ -28,7 +28,7 @@ def picture() -> bytes:
 @pytest.fixture
 def post() -> Iterator[Callable[..., httpx.Response]]:
     """Posts a form as a browser would."""
-    with httpx.Client(trust_env=False, timeout=30) as client:
+    with httpx.Client(trust_env=False, timeout=60) as client:
 
         def send(form: dict[str, Any], data: bytes, **fields: str | None) -> httpx.Response:
             sent = {k: v for k, v in {**form["fields"], **fields}.items() if v is not None}

@@ -45,7 +45,7 @@ def test_whatever_happens_to_webhooks_there_is_one_result(
     prompt = f"webhooks {faults}"
     set_faults(**faults)
     accepted = submit(api, prompt)
-    shown = finished(accepted["id"], 40)
+    shown = finished(accepted["id"])
     assert shown["status"] == "succeeded"
     assert len(created(upstream, prompt)) == 1
     assert len(shown["darkroom"]["files"]) == 1
@@ -91,7 +91,7 @@ def test_w61_a_forged_webhook_changes_nothing(
         assert row(cloud, accepted["id"]) == before, name
         answers.add(refused.text)
     assert len(answers) == 1, "the answer tells a forger what was wrong"
-    assert finished(accepted["id"], 40)["status"] == "succeeded"
+    assert finished(accepted["id"])["status"] == "succeeded"
 
 
 def webhook_key(cloud: EmbeddedCloud) -> bytes:
