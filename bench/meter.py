@@ -51,6 +51,8 @@ def _value_bytes(value: dict[str, Any]) -> int:
         case "N":
             digits = str(content).lstrip("-").replace(".", "").strip("0")
             return 1 + math.ceil(len(digits) / 2) + str(content).startswith("-")
+        case "B":
+            return len(content)
         case "BOOL" | "NULL":
             return 1
         case "L":

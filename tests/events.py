@@ -139,6 +139,15 @@ def stream(*changes: tuple[dict[str, Any] | None, dict[str, Any] | None]) -> dic
     }
 
 
+def _as_json(typed: Any) -> Any:
+    """A stream record is JSON: bytes are base64 in it."""
+    if isinstance(typed, bytes):
+        return base64.b64encode(typed).decode()
+    if isinstance(typed, dict):
+        return {name: _as_json(value) for name, value in typed.items()}
+    return [_as_json(value) for value in typed] if isinstance(typed, list) else typed
+
+
 def _change(number: int, old: dict[str, Any] | None, new: dict[str, Any] | None) -> dict[str, Any]:
     name = "REMOVE" if new is None else "INSERT" if old is None else "MODIFY"
     change: dict[str, Any] = {
@@ -149,9 +158,9 @@ def _change(number: int, old: dict[str, Any] | None, new: dict[str, Any] | None)
         "StreamViewType": "NEW_AND_OLD_IMAGES",
     }
     if old is not None:
-        change["OldImage"] = old
+        change["OldImage"] = _as_json(old)
     if new is not None:
-        change["NewImage"] = new
+        change["NewImage"] = _as_json(new)
     record: dict[str, Any] = {
         "eventID": f"event{number}",
         "eventName": name,

@@ -93,7 +93,8 @@ class Invariants:
         if not ended:
             return
         own = self.cloud.upstream.ups.get(new.provider_id or "")
-        ledger.settled(new, own, [] if own else [u for u in self._of(new) if u.in_time])
+        price = old.price if old else None
+        ledger.settled(new, price, own, [] if own else [u for u in self._of(new) if u.in_time])
         if new.state is State.SUCCEEDED:
             self._succeeded(new)
         else:

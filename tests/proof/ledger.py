@@ -12,7 +12,7 @@ from tests.proof.config import TENANT
 from tests.proof.gate import check
 
 if TYPE_CHECKING:
-    from darkroom.domain.prediction import Prediction
+    from darkroom.domain.prediction import Prediction, Price
 
     from tests.proof.cloud import Cloud
     from tests.proof.upstream import Up
@@ -58,9 +58,12 @@ def entered(cloud: Cloud, record: Prediction) -> None:
     check(held, "I14 a record without its reservation")
 
 
-def settled(record: Prediction, own: Up | None, made: list[Up]) -> None:
-    """A record that just ended. `own` is its upstream prediction, `made` what else is its."""
-    cost, price = record.cost, record.price
+def settled(record: Prediction, price: Price | None, own: Up | None, made: list[Up]) -> None:
+    """A record that just ended, and the price that it had until then.
+
+    `own` is its upstream prediction, `made` what else is its.
+    """
+    cost = record.cost
     if record.cached_from is not None:
         check(cost == 0, "I14 a copy costs something")
         return

@@ -1,11 +1,16 @@
 """Records as DynamoDB items, and back.
 
-Attributes are strings, integers, booleans, lists and maps of those. What a model was given or
-answered is kept as JSON text: DynamoDB refuses floats through boto3, and numbers past 38 digits.
+Attributes are strings, integers, booleans, bytes, lists and maps of those. What a model was given
+or answered is kept as JSON text: DynamoDB refuses floats through boto3, and numbers past 38 digits.
+Each started kilobyte of a write is paid for: what is at its default is left out, digests are bytes,
+and long texts are deflated (a prompt by a third, a model's logs by more than half).
 """
 
 from __future__ import annotations
 
+import base64
+import re
+import zlib
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +21,9 @@ if TYPE_CHECKING:
     from dataclasses import Field
 
 DUE_SHARDS = 16
+_DIGESTS = frozenset({"fingerprint", "cache_key", "sha256"})
+_TEXTS = frozenset({"input", "logs", "output"})
+_HEX = re.compile("(?:[0-9a-f]{2})+")
 RELAY = "relay"
 """The attribute that lets a change through to the relay: the stream's mapping filters by it."""
 
@@ -26,6 +34,8 @@ def attribute(value: Any) -> dict[str, Any]:
         return {"BOOL": value}
     if isinstance(value, str):
         return {"S": str(value)}
+    if isinstance(value, bytes):
+        return {"B": value}
     if isinstance(value, int):
         return {"N": str(value)}
     if isinstance(value, list | tuple):
@@ -41,6 +51,9 @@ def plain(typed: dict[str, Any]) -> Any:
     match kind:
         case "S" | "BOOL":
             return value
+        case "B":
+            # From the stream, which is JSON, or from the client.
+            return base64.b64decode(value) if isinstance(value, str) else bytes(value)
         case "N":
             return int(value)
         case "L":
@@ -68,10 +81,7 @@ def shard(id_: str) -> int:
 
 
 def prediction_item(record: Prediction) -> dict[str, Any]:
-    """The whole record; `due_shard` goes with `due_at`, so that the index is sparse.
-
-    What is at its default is left out: each started kilobyte of a write is paid for.
-    """
+    """The whole record; `due_shard` goes with `due_at`, so that the index is sparse."""
     values = _parts(record)
     values |= {"revision": record.revision, "state": record.state}
     values["create"] = _parts(record.create)
@@ -86,13 +96,30 @@ def prediction_item(record: Prediction) -> dict[str, Any]:
 
 
 def _parts(value: Prediction | Create | File | Price) -> dict[str, Any]:
-    """The fields that are not at their default."""
+    """The fields that are not at their default, as they are kept."""
     named = ((f, getattr(value, f.name)) for f in fields(value))
-    return {f.name: held for f, held in named if held != _default(f)}
+    return {f.name: _kept(f.name, held) for f, held in named if held != _default(f)}
 
 
 def _default(field: Field[Any]) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+def _kept(name: str, value: Any) -> Any:
+    """A digest or a long text as bytes, where those are fewer and say the same."""
+    if name in _DIGESTS and value and _HEX.fullmatch(value):
+        return bytes.fromhex(value)
+    if name in _TEXTS and value:
+        text = value.encode()
+        packed = zlib.compress(text, 9, -zlib.MAX_WBITS)
+        return packed if len(packed) < len(text) else value
+    return value
+
+
+def _read(name: str, value: Any) -> Any:
+    if not isinstance(value, bytes):
+        return value
+    return value.hex() if name in _DIGESTS else zlib.decompress(value, -zlib.MAX_WBITS).decode()
 
 
 _KNOWN = frozenset(f.name for f in fields(Prediction))
@@ -100,10 +127,13 @@ _KNOWN = frozenset(f.name for f in fields(Prediction))
 
 def read_prediction(item: dict[str, Any]) -> Prediction:
     """A record from its item; attributes of other versions of Darkroom are ignored."""
-    values = {name: plain(typed) for name, typed in item.items() if name in _KNOWN}
+    values = {name: _read(name, plain(typed)) for name, typed in item.items() if name in _KNOWN}
     create = values["create"]
     values["create"] = Create(**{**create, "state": CreateState(create["state"])})
-    values["files"] = tuple(File(**file) for file in values.get("files", []))
+    values["files"] = tuple(
+        File(**{name: _read(name, held) for name, held in file.items()})
+        for file in values.get("files", [])
+    )
     values["state"] = State(values["state"])
     if "price" in values:
         values["price"] = Price(**values["price"])

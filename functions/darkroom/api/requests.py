@@ -59,19 +59,24 @@ class ReadCreate:
         body = _json_body(request)
         reference = _reference(request, body)
         _checked(bodies.CREATE, body)
-        events = body.get("webhook_events_filter")
         return NewPrediction(
             tenant=tenant,
             reference=reference or body.get("version") or "",
             input=body["input"],
-            webhook=_callback_url(body.get("webhook"), local=self.local_callbacks),
-            webhook_events=EVENTS if events is None else tuple(dict.fromkeys(events)),
+            **self._callback(body),
             cancel_after_s=_cancel_after(request.header("cancel-after")),
             received_at=request.received_at,
             idempotency_key=_idempotency_key(request.header("idempotency-key")),
             replay_window_s=max(dedupe_window_s, _retry_window_s(request)),
             cache=_cache(request.header("darkroom-cache")),
         )
+
+    def _callback(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Where and of what the client is told; without a URL the filter says nothing."""
+        url = _callback_url(body.get("webhook"), local=self.local_callbacks)
+        events = body.get("webhook_events_filter")
+        chosen = EVENTS if events is None else tuple(dict.fromkeys(events))
+        return {"webhook": url, "webhook_events": chosen} if url else {}
 
     def event(self, detail: object, tenant: str, event_id: str) -> NewPrediction:
         """The detail of a `Prediction Requested` event as a NewPrediction.
@@ -84,13 +89,11 @@ class ReadCreate:
             _refuse([InvalidField("required", "", "either model or version is required")])
         if token and not self.tasks:
             raise InvalidInput("This deployment answers no Step Functions task.")
-        events = body.get("webhook_events_filter")
         return NewPrediction(
             tenant=tenant,
             reference=model or version or "",
             input=body["input"],
-            webhook=_callback_url(body.get("webhook"), local=self.local_callbacks),
-            webhook_events=EVENTS if events is None else tuple(dict.fromkeys(events)),
+            **self._callback(body),
             cancel_after_s=_cancel_after(body.get("cancel_after")),
             idempotency_key=f"event:{_event_key(body.get('id'), token, event_id)}",
             task_token=token,

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 
 from darkroom.domain.money import cost_of
 from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, State
-from darkroom.domain.snapshot import BadSnapshot, Snapshot, file_urls, milliseconds, read_snapshot
+from darkroom.domain.snapshot import (
+    BadSnapshot,
+    Snapshot,
+    file_urls,
+    milliseconds,
+    read_snapshot,
+    without_urls,
+)
 from darkroom.domain.snapshot import rfc3339 as _rfc3339
 
 if TYPE_CHECKING:
@@ -151,9 +158,22 @@ def advance(record: Prediction, news: News, now: int, timings: Timings) -> Predi
     changed = replace(changed, revision=record.revision + 1, updated_at=now)
     if changed.state.terminal and not record.state.terminal:
         # With a ledger the end is settled in a transaction: it is counted in the same one.
-        counted = changed.ledger is not None
-        changed = replace(changed, cost=cost_of(changed), counted=counted)
+        changed = replace(_over(changed), counted=changed.ledger is not None)
     return replace(changed, due_at=_due_soon(record.due_at, due(changed, timings), timings))
+
+
+def _over(record: Prediction) -> Prediction:
+    """With its cost for its price, and without what only news and clocks looked at."""
+    return replace(
+        record,
+        cost=cost_of(record),
+        price=None,
+        create=replace(record.create, started_at=0, until=0, not_before=0),
+        next_poll_at=0,
+        next_cancel_at=0,
+        next_store_at=0,
+        log_size=0,
+    )
 
 
 def _due_soon(held: int | None, wanted: int | None, timings: Timings) -> int | None:
@@ -475,7 +495,8 @@ def _storing(
         return None
     match news:
         case Stored():
-            return replace(record, state=State.SUCCEEDED, files=news.files)
+            places = without_urls(record.output)
+            return replace(record, state=State.SUCCEEDED, files=news.files, output=places)
         case StoreFailed():
             return _ended(record, State.FAILED, now, news.reason, news.code)
         case _:

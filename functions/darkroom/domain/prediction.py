@@ -72,8 +72,8 @@ class Create:
 
     attempt: int
     state: CreateState
-    started_at: int
-    until: int
+    started_at: int = 0
+    until: int = 0
     """An attempt in flight is over by now: past this its outcome is unknown."""
     not_before: int = 0
     """Refused: the next attempt's earliest time. Unknown: the next look at the provider's list."""
@@ -134,7 +134,7 @@ class Prediction:
     expires_at: int
     """End of retention, in seconds since the epoch: DynamoDB's TTL attribute."""
     price: Price | None = None
-    """None: unknown, as for a model outside the catalogue."""
+    """Until the end. None: unknown, as for a model outside the catalogue."""
     ledger: str | None = None
     """The row of the tenant's month that holds the reservation; None where nothing is reserved."""
     task_token: str | None = field(default=None, repr=False)
@@ -153,7 +153,7 @@ class Prediction:
     """Upstream predictions beyond ours that carry our link: to be cancelled, and counted."""
     stream_url: str | None = None
     output: str | None = None
-    """The provider's output, as JSON, its URLs still in it."""
+    """The provider's output, as JSON; once its files are stored, `data:` in place of each URL."""
     logs: str = ""
     """The tail of the logs; `log_size` is the length of the whole."""
     log_size: int = 0

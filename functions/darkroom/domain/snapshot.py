@@ -6,9 +6,13 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import strict_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 FINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
 STATUSES = FINAL | {"starting", "processing"}
@@ -123,11 +127,21 @@ def file_urls(output: str | None) -> list[str]:
     return [] if output is None else _collect(json.loads(output), 0)
 
 
-def with_urls(output: str | None, urls: list[str]) -> Any:
+def with_urls(output: str | None, urls: Iterable[str]) -> Any:
     """The output with its n-th URL replaced by the n-th of `urls`, in its own shape."""
     return None if output is None else _replace(json.loads(output), iter(urls), 0)
 
 
+def without_urls(output: str | None) -> str | None:
+    """The output with only the places of its URLs kept, for `with_urls` to fill.
+
+    For when the files are stored: a provider's URL ends within the hour, and a `data:` one may
+    be as long as the file.
+    """
+    return None if output is None else _canonical(with_urls(output, repeat(_PLACE)))
+
+
+_PLACE = "data:"
 _DEEPEST = 8
 
 

@@ -39,7 +39,7 @@ from darkroom.domain.lifecycle import (
     effects,
     urgency,
 )
-from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, State
+from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, Price, State
 from darkroom.domain.timings import Timings
 
 from tests.fakes import START
@@ -157,6 +157,31 @@ def test_terminal_records_and_storing_ones_hear_nothing_more() -> None:
     for record in (STORING, SUCCEEDED, FAILED):
         for status in ("starting", "processing", "succeeded", "failed", "canceled", "aborted"):
             assert unchanged(record, Heard(snapshot(status, logs="new", log_size=3)))
+
+
+@pytest.mark.parametrize(
+    ("record", "news"),
+    [
+        (STORING, Stored(())),
+        (SUBMITTED, Heard(snapshot("failed", logs="out of memory", log_size=40_000))),
+        (REFUSED, CancelRequested()),
+    ],
+)
+def test_at_its_end_a_record_lets_go_of_what_only_a_running_one_needs(
+    record: Prediction, news: News
+) -> None:
+    over = after(replace(record, price=Price("image", 3000, 3000), next_poll_at=START + 9000), news)
+    assert over.state.terminal
+    assert (over.next_poll_at, over.next_store_at, over.next_cancel_at, over.log_size) == (0,) * 4
+    assert over.create == Create(record.create.attempt, record.create.state)
+    assert over.price is None
+    assert over.cost is not None
+
+
+def test_of_a_stored_output_only_the_places_of_its_urls_are_kept() -> None:
+    output = '{"image":"https://replicate.delivery/a.png","text":"a corgi"}'
+    over = after(replace(STORING, output=output), Stored((FILE,)))
+    assert over.output == '{"image":"data:","text":"a corgi"}'
 
 
 def test_news_of_a_create_that_is_over_changes_nothing() -> None:

@@ -13,6 +13,7 @@ from darkroom.domain.snapshot import (
     read_snapshot,
     rfc3339,
     with_urls,
+    without_urls,
 )
 
 BODY: dict[str, Any] = {
@@ -181,6 +182,7 @@ def test_every_url_of_an_output_is_found_and_replaced_in_place(
     assert file_urls(text) == urls
     ours = [f"https://ours/{number}" for number in range(len(urls))]
     shown = with_urls(text, ours)
+    assert with_urls(without_urls(text), ours) == shown
     assert file_urls(json.dumps(shown)) == ours
     expected = json.dumps(output)
     for old, new in zip(urls, ours, strict=True):

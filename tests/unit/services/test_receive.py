@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from typing import Any
 
 import pytest
+from darkroom.adapters.items import prediction_item
 from darkroom.domain import link, signature
 from darkroom.domain.errors import BadRequest, Conflict, WebhookRefused
 from darkroom.domain.prediction import State
 from darkroom.services.receive import Received
 
-from tests.fakes import ContendedPredictions
+from tests.fakes import ContendedPredictions, item_size
 from tests.world import World
 
 
@@ -181,19 +184,23 @@ def test_a_prediction_whose_owner_is_gone_binds_nothing() -> None:
 
 
 def test_the_largest_record_that_can_come_about_fits_into_an_item() -> None:
+    """Of texts that hardly deflate."""
+    noise = base64.b85encode(hashlib.shake_256().digest(204_600)).decode()
     world = World()
-    record = world.accept({"prompt": "é" * 127_900}, webhook="https://client.test/" + "x" * 2000)
+    record = world.accept({"prompt": noise}, webhook="https://client.test/" + "x" * 2000)
     provider_id = str(record.provider_id)
-    names = [f"{number:03d}" + "x" * 560 for number in range(100)]
+    names = [hashlib.shake_256(bytes([number])).hexdigest(281) for number in range(100)]
     world.succeed(provider_id, *names)
     world.provider.upstream[provider_id].update(
-        logs="é" * 100_000,
-        metrics={"x": "é" * 1_900},
+        logs=noise[:100_000],
+        metrics={"x": noise[:3_800]},
         urls={"stream": "https://stream.test/" + "x" * 1900},
     )
     assert world.webhook(record.id, provider_id) is Received.CHANGED
+    storing = world.record(record.id)
+    assert len(str(storing.output)) > 60_000
+    assert 250_000 < item_size(prediction_item(storing)) < 400_000
     world.settle()
     after = world.record(record.id)
     assert after.state is State.SUCCEEDED
     assert len(after.files) == 100
-    assert len(str(after.output)) > 60_000

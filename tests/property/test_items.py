@@ -1,0 +1,77 @@
+"""A record is the same after DynamoDB, and after the stream, however it is kept there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from darkroom.adapters.items import prediction_item, read_prediction
+from darkroom.domain.prediction import File, State
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests import events
+from tests.records import accepted
+
+if TYPE_CHECKING:
+    from darkroom.domain.prediction import Prediction
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=400)
+DIGEST = st.one_of(st.binary(max_size=40).map(bytes.hex), TEXT)
+LOGS = "".join(f"{n:3}%|{'#' * (n // 4)}| {n}/100 [00:00<00:00, 12.3it/s]\n" for n in range(101))
+
+
+@st.composite
+def records(draw: st.DrawFn) -> Prediction:
+    file = File("acme/2026/11/x/0.png", draw(DIGEST), draw(st.integers(0, 10**9)), "image/png")
+    return replace(
+        accepted(),
+        input=draw(TEXT),
+        logs=draw(TEXT),
+        output=draw(st.none() | TEXT),
+        fingerprint=draw(DIGEST),
+        cache_key=draw(st.none() | DIGEST),
+        files=(file,) * draw(st.integers(0, 3)),
+        state=draw(st.sampled_from(State)),
+        webhook_events=tuple(draw(st.lists(st.sampled_from(["start", "completed"])))),
+    )
+
+
+@given(records())
+def test_a_record_comes_back_as_it_was(record: Prediction) -> None:
+    assert read_prediction(prediction_item(record)) == record
+
+
+@given(records())
+def test_a_record_comes_back_from_the_stream_which_is_json(record: Prediction) -> None:
+    (change,) = json.loads(json.dumps(events.stream((None, prediction_item(record)))))["Records"]
+    assert read_prediction(change["dynamodb"]["NewImage"]) == record
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "most"),
+    [
+        ("logs", LOGS, len(LOGS) // 8),
+        ("input", json.dumps({"prompt": "a corgi in the snow " * 20}), 60),
+        ("fingerprint", "0f" * 16, 16),
+        ("cache_key", "a0" * 16, 16),
+    ],
+)
+def test_what_can_be_kept_shorter_is(name: str, text: str, most: int) -> None:
+    changed: dict[str, Any] = {name: text}
+    kept = prediction_item(replace(accepted(), **changed))[name]
+    assert len(kept["B"]) <= most
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"seed":1}', "é"])
+def test_what_would_be_longer_is_kept_as_it_is(text: str) -> None:
+    assert prediction_item(replace(accepted(), input=text))["input"] == {"S": text}
+
+
+def test_records_from_before_texts_were_deflated_are_read() -> None:
+    record = replace(accepted(), logs=LOGS, fingerprint="0f" * 16)
+    item = prediction_item(record)
+    item |= {"logs": {"S": LOGS}, "fingerprint": {"S": "0f" * 16}}
+    assert read_prediction(item) == record
