@@ -43,7 +43,7 @@ _REGION = "eu-west-1"
 
 
 class _Context(events.Context):
-    """With a request id as long as Lambda's: it is in every line of the logs."""
+    """With a request id as long as Lambda's: it is in the lines of warnings and errors."""
 
     aws_request_id = "8f507cfc-0000-4000-8000-0123456789ab"
 

@@ -33,10 +33,8 @@ PLATFORM_LOG_BYTES = 560
 writes unless the function's system log level is WARN."""
 ACCESS_LOG_VALUES = {
     "requestId": "JKJaXmPLvHcESHA=",
-    "requestTimeEpoch": "1795271959314",
     "routeKey": "GET /v1/predictions/{id}",
     "status": "200",
-    "responseLength": "1465",
     "responseLatency": "123",
     "identity.sourceIp": "203.0.113.113",
     "integrationErrorMessage": "-",
@@ -81,6 +79,8 @@ class Templates:
     functions: dict[str, Function] = field(default_factory=dict)
     """By handler module."""
     access_log_bytes: int = 0
+    access_log_infrequent: bool = False
+    """The access log's group is of the class that costs half."""
     monthly: Counter[str] = field(default_factory=Counter)
     """What costs by the month, by kind: secrets, alarms, dashboards."""
 
@@ -89,13 +89,14 @@ class Templates:
         """Read a cloud assembly. Raises CostError where there is none."""
         found = cls()
         for path in sorted(assembly.glob("*.template.json")):
-            for resource in json.loads(path.read_text())["Resources"].values():
-                found._take(resource["Type"], resource.get("Properties", {}))
+            resources = json.loads(path.read_text())["Resources"]
+            for resource in resources.values():
+                found._take(resource["Type"], resource.get("Properties", {}), resources)
         if not found.functions:
             raise CostError(f"no templates with functions in {assembly}")
         return found
 
-    def _take(self, kind: str, properties: dict[str, Any]) -> None:
+    def _take(self, kind: str, properties: dict[str, Any], beside: Mapping[str, Any]) -> None:
         match kind:
             case "AWS::Lambda::Function":
                 handler = str(properties.get("Handler", ""))
@@ -105,8 +106,11 @@ class Templates:
                 name = handler.removeprefix("darkroom.handlers.").removesuffix(".handler")
                 self.functions[name] = Function(size, not quiet)
             case "AWS::ApiGatewayV2::Stage":
-                form = properties.get("AccessLogSettings", {}).get("Format", "")
-                self.access_log_bytes = len(_access_line(form))
+                log = properties.get("AccessLogSettings", {})
+                self.access_log_bytes = len(_access_line(log.get("Format", "")))
+                group = log.get("DestinationArn", {}).get("Fn::GetAtt", [""])[0]
+                about = beside.get(group, {}).get("Properties", {})
+                self.access_log_infrequent = about.get("LogGroupClass") == "INFREQUENT_ACCESS"
             case "AWS::SecretsManager::Secret":
                 self.monthly["secret"] += 1
             case "AWS::CloudWatch::Alarm":
@@ -164,6 +168,7 @@ class Model:
             self._million("EventBridge", "events", aws.get("events PutEvents", 0)),
             self._million("S3, PUT", "s3_puts", puts),
             self._logs(self._log_bytes(path)),
+            self._access_log(counted["http_requests"]),
         ]
 
     def kept(self, path: str, days: int, picture_mb: float) -> list[Line]:
@@ -233,6 +238,11 @@ class Model:
     def _logs(self, each: float) -> Line:
         return Line("CloudWatch logs", each, "bytes", each * MILLION / GB * self.prices["log_gb"])
 
+    def _access_log(self, requests: float) -> Line:
+        price = "log_gb_infrequent" if self.templates.access_log_infrequent else "log_gb"
+        each = requests * self.templates.access_log_bytes
+        return Line("API Gateway, log", each, "bytes", each * MILLION / GB * self.prices[price])
+
     def _platform_bytes(self, function: str) -> int:
         return PLATFORM_LOG_BYTES if self.templates.functions[function].platform_logs else 0
 
@@ -241,8 +251,7 @@ class Model:
         platform = sum(
             number * self._platform_bytes(name) for name, number in counted["invocations"].items()
         )
-        access = counted["http_requests"] * self.templates.access_log_bytes
-        return float(counted["log_bytes"] + platform + access)
+        return float(counted["log_bytes"] + platform)
 
     # Other ways to build it, computed in the same way
 
@@ -273,7 +282,6 @@ class Model:
             self.counted["plain"]["invocations"].values()
         )
         line += self._platform_bytes("submit")
-        logs = invocations * line + http * self.templates.access_log_bytes
         return [
             self._million("API Gateway", "http_api_requests", http),
             self._million("Lambda, requests", "lambda_requests", invocations),
@@ -282,7 +290,8 @@ class Model:
             self._million("DynamoDB, reads", "read_units", reads),
             self._million("SQS", "sqs_requests", sqs),
             self._million("S3, PUT", "s3_puts", 1),
-            self._logs(logs),
+            self._logs(invocations * line),
+            self._access_log(http),
         ]
 
     def _shared_gb_s(self, *functions: str) -> float:

@@ -307,19 +307,23 @@ class ObservabilityStack(DarkroomStack):
     def _accepting(self) -> list[cloudwatch.IWidget]:
         api, submit = self._service.api.api, self._service.functions["Submit"].function
         refused = self._many("Refused4xx", "Refused402", "Refused429", "Refused5xx")
-        refused.append(api.metric_server_error(statistic=SUM, label="API 5xx"))
+        refused.append(api.metric_client_error(statistic=SUM, label="API 4xx, all routes"))
+        refused.append(api.metric_server_error(statistic=SUM, label="API 5xx, all routes"))
         creates = self._many("CreateUnbound", "CreateRepeated", "CreateParked", "DoubleCreate")
         latency = submit.metric_duration(statistic="p99", label="submit p99, ms")
         accepted = self._many("Accepted", "Reused", "Replayed", "RequestAccepted")
         return [
-            _graph("Accepted", accepted),
+            _graph("Accepted", accepted, [api.metric_count(label="API requests")]),
             _graph("Refused", refused),
             _graph("Creates", creates, [latency]),
         ]
 
     def _webhooks(self) -> list[cloudwatch.IWidget]:
+        # Lambda counts them for nothing: what is not refused was received.
+        webhook = self._service.functions["Webhook"].function
+        came = webhook.metric_invocations(label="Came, refused ones too")
         return [
-            _graph("Received", self._many("WebhookReceived", "WebhookMisdirected")),
+            _graph("Came", [came, *self._many("WebhookMisdirected")]),
             _graph("Refused", self._many("WebhookRefused", "SignatureFailed")),
             _graph("Polls, for those that did not come", self._many("SweptPoll", "Ticks")),
         ]

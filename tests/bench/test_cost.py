@@ -29,6 +29,7 @@ PRICES: dict[str, Any] = {
     },
     "gb_second_arm": 0.00001,
     "log_gb": 0.5,
+    "log_gb_infrequent": 0.2,
     "durable_gb_written": 0.25,
     "gb_month": {"dynamodb": 0.25, "s3": 0.02},
     "month": {"secret": 0.4, "alarm": 0.1, "dashboard": 3.0},
@@ -97,10 +98,28 @@ def test_each_line_is_its_quantity_at_its_price(model: Model) -> None:
     assert dollars["SQS"] == 8.0
     assert dollars["EventBridge"] == 0.0
     assert dollars["S3, PUT"] == 5.0
-    # 3,000 of the functions, 560 of Lambda for the one that is not quiet, 40 per request.
-    assert lines["CloudWatch logs"].quantity == 3000 + 560 + 3 * 40
-    assert dollars["CloudWatch logs"] == pytest.approx(1.84)
+    # 3,000 of the functions, 560 of Lambda for the one that is not quiet.
+    assert lines["CloudWatch logs"].quantity == 3000 + 560
+    assert dollars["CloudWatch logs"] == pytest.approx(1.78)
+    assert lines["API Gateway, log"].quantity == 3 * 40
+    assert dollars["API Gateway, log"] == pytest.approx(0.06)
     assert total(model.bill("plain")) == sum(dollars.values())
+
+
+def test_the_access_log_is_priced_by_the_class_of_its_group(tmp_path: Path) -> None:
+    log = {"Format": "x" * 40, "DestinationArn": {"Fn::GetAtt": ["Lines", "Arn"]}}
+    cheap = template(
+        E={"Type": "AWS::ApiGatewayV2::Stage", "Properties": {"AccessLogSettings": log}},
+        Lines={
+            "Type": "AWS::Logs::LogGroup",
+            "Properties": {"LogGroupClass": "INFREQUENT_ACCESS"},
+        },
+    )
+    (tmp_path / "a.template.json").write_text(json.dumps(cheap))
+    model = Model(Templates.read(tmp_path), COUNTED, DURATIONS, PRICES)
+    dollars = {line.name: line.dollars for line in model.bill("plain")}
+    assert dollars["API Gateway, log"] == pytest.approx(0.024)
+    assert dollars["CloudWatch logs"] == pytest.approx(1.78)
 
 
 def test_a_function_is_billed_for_its_share_of_a_processor_and_for_waiting(model: Model) -> None:

@@ -26,7 +26,6 @@ ROOT = Path(__file__).resolve().parents[2]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 SOURCES = "".join(p.read_text() for p in (ROOT / "functions" / "darkroom").rglob("*.py"))
 MADE_UP = {
-    "Answered": {"Answered2xx", "Answered4xx", "Answered5xx"},
     "Refused": {"Refused4xx", "Refused5xx", "Refused402", "Refused429"},
     "Swept": {"SweptStoring", "SweptEffects", "SweptPoll", "SweptCreate", "SweptDeliveries"},
     "Ended": {"EndedSucceeded", "EndedFailed", "EndedCanceled", "EndedAborted"},
@@ -119,6 +118,13 @@ def test_the_dashboard_shows_metrics_that_functions_write(watched: Synth) -> Non
         "What did it cost?",
     ):
         assert question in body
+
+
+def test_what_aws_counts_for_nothing_is_shown_as_it_counts_it(watched: Synth) -> None:
+    body = dashboard(watched)
+    for metric in ("Count", "4xx", "5xx"):
+        assert f'"AWS/ApiGateway","{metric}","ApiId"' in body
+    assert '"AWS/Lambda","Invocations","FunctionName"' in body
 
 
 def test_no_metric_tells_of_a_tenant(watched: Synth) -> None:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 GUIDE = Path(__file__).parents[2] / "docs" / "security.md"
 LOGGED = {
-    *("requestId", "requestTimeEpoch", "routeKey", "status", "responseLength"),
-    *("responseLatency", "identity.sourceIp", "integrationErrorMessage"),
+    *("requestId", "routeKey", "status", "responseLatency"),
+    *("identity.sourceIp", "integrationErrorMessage"),
 }
 """Variables of API Gateway that hold neither path, query, header nor body."""
 

@@ -98,8 +98,16 @@ def test_every_log_group_belongs_to_something_and_ends(prod: Synth) -> None:
         for f in prod.service.properties("Lambda::Function").values()
     }
     assert used == {f"{name}Logs" for name in SIZES}
-    assert set(groups) == used | {"HttpApiAccessLog"}
+    assert set(groups) == used | {"HttpApiAccessLines"}
     assert {group["RetentionInDays"] for group in groups.values()} == {90}
+
+
+def test_only_the_access_log_is_of_the_class_that_takes_no_metrics(prod: Synth) -> None:
+    """The functions' metrics are read out of their log groups."""
+    groups = prod.service.properties("Logs::LogGroup")
+    classes = {name: group.get("LogGroupClass", "STANDARD") for name, group in groups.items()}
+    assert {n for n, c in classes.items() if c != "STANDARD"} == {"HttpApiAccessLines"}
+    assert classes["HttpApiAccessLines"] == "INFREQUENT_ACCESS"
 
 
 def test_routes(prod: Synth) -> None:
@@ -133,13 +141,11 @@ def test_the_access_log_holds_no_path_and_no_query(prod: Synth) -> None:
     """The webhook's query string is a secret."""
     (stage,) = prod.service.properties("ApiGatewayV2::Stage").values()
     log = stage["AccessLogSettings"]
-    assert prod.shown(log["DestinationArn"]) == "HttpApiAccessLog"
+    assert prod.shown(log["DestinationArn"]) == "HttpApiAccessLines"
     assert set(json.loads(log["Format"]).values()) == {
         "$context.requestId",
-        "$context.requestTimeEpoch",
         "$context.routeKey",
         "$context.status",
-        "$context.responseLength",
         "$context.responseLatency",
         "$context.identity.sourceIp",
         "$context.integrationErrorMessage",

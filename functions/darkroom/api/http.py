@@ -143,7 +143,7 @@ def problem(error: Exception) -> Response:
 
 def respond(event: dict[str, Any], route: Callable[[Request], Response]) -> Response:
     """Read the request, run the route, and turn whatever it raises into a problem answer."""
-    from darkroom.runtime.observability import count, logger
+    from darkroom.runtime.observability import logger
 
     try:
         request = read_request(event)
@@ -160,5 +160,4 @@ def respond(event: dict[str, Any], route: Callable[[Request], Response]) -> Resp
     except Exception:  # noqa: BLE001 - the edge: nothing of it may reach the client
         logger.exception("failed", route=event.get("routeKey"))
         response = problem(RuntimeError())
-    count(f"Answered{response['statusCode'] // 100}xx")
     return response

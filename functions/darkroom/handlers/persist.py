@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from darkroom.runtime import wiring
 from darkroom.runtime.batches import run_messages
-from darkroom.runtime.observability import count, invocation, logger, measure_s
-
-if TYPE_CHECKING:
-    from darkroom.domain.prediction import Prediction
+from darkroom.runtime.observability import invocation, logger, measure_s
 
 
 def _one(message: dict[str, str]) -> None:
     record = wiring.persist()(message["id"])
-    if record is not None:
-        count("Stored", int(record.state.value == "succeeded"))
-        _measure(record)
-        logger.info("persist", prediction=record.id, state=record.state.value)
-
-
-def _measure(record: Prediction) -> None:
-    if record.finished_at is None:
+    if record is None:
         return
-    since_s = max(0, record.updated_at - record.finished_at) // 1000
-    if record.state.value == "storing":
+    if record.state.value == "storing" and record.finished_at is not None:
         # A copy that failed puts off what the sweep would see, so it is told here too.
-        measure_s("StoringAge", since_s)
-    elif record.state.value == "succeeded":
-        measure_s("StoringTime", since_s)
+        measure_s("StoringAge", max(0, record.updated_at - record.finished_at) // 1000)
+    logger.info("persist", prediction=record.id, state=record.state.value)
 
 
 @invocation

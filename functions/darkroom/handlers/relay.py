@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from darkroom.adapters.items import read_prediction
 from darkroom.runtime import wiring
 from darkroom.runtime.batches import run_each
-from darkroom.runtime.observability import count, invocation, logger
+from darkroom.runtime.observability import count, invocation, logger, measure_s
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
@@ -46,6 +46,9 @@ def _count_change(old: Prediction | None, new: Prediction) -> None:
     if new.state.terminal and (old is None or not old.state.terminal):
         count(f"Ended{new.state.value.title()}")
         count("CostMicroUsd", new.cost or 0)
+        if old and old.state.value == "storing" and new.state.value == "succeeded":
+            since = new.finished_at or new.updated_at
+            measure_s("StoringTime", max(0, new.updated_at - since) // 1000)
 
 
 @invocation

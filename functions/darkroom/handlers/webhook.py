@@ -31,8 +31,8 @@ def _receive(request: Request) -> Response:
         count("SignatureFailed", int(refused.reason == Reason.NO_MATCH))
         logger.warning("webhook refused", reason=refused.reason)
         raise
-    misdirected = received is Received.MISDIRECTED
-    count("WebhookMisdirected" if misdirected else "WebhookReceived")
+    if received is Received.MISDIRECTED:
+        count("WebhookMisdirected")
     logger.append_keys(received=received.value)
     return answer(200, {})
 

@@ -7,26 +7,64 @@ the stage: no tenant, id or model, which would show customers and cost by the co
 from __future__ import annotations
 
 import functools
+import logging
 import os
-from typing import TYPE_CHECKING, Any, TypeVar
+import sys
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 Answer = TypeVar("Answer")
 _SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "darkroom")
-# Each line is paid for by the byte: the log group says which function and stage it is of.
-logger = Logger(service=_SERVICE, location=None)
+
+
+class _Lines(logging.StreamHandler[TextIO]):
+    """Writes log lines, and keeps back the last: the invocation's metrics go out in it.
+
+    Only a line that says what went well is kept back. Others are of use just where the process
+    may end next, and name the request, as Lambda's own lines about such an end do.
+    """
+
+    request_id = ""
+    _kept: logging.LogRecord | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.write_kept()
+        if record.levelno <= logging.INFO and not record.exc_info:
+            self._kept = record
+        else:
+            record.__dict__["request_id"] = self.request_id
+            super().emit(record)
+
+    def write_kept(self) -> None:
+        """Write the line that was kept back."""
+        record, self._kept = self._kept, None
+        if record:
+            super().emit(record)
+
+    def write_metrics(self, stated: Mapping[str, Any]) -> None:
+        """Write metrics, in the line that was kept back if there is one."""
+        without = {"levelname": "INFO", "msg": None}
+        record, self._kept = self._kept or logging.makeLogRecord(without), None
+        record.__dict__.update(stated)
+        super().emit(record)
+
+
+_lines = _Lines(sys.stdout)
+# Each line is paid for by the byte: the log group says which function and stage it is of, and
+# CloudWatch when it came.
+logger = Logger(service=_SERVICE, location=None, timestamp=None, logger_handler=_lines)
 metrics = Metrics(namespace="Darkroom", service=_SERVICE)
 
 
 def invocation(
     handler: Callable[[dict[str, Any], Any], Answer],
 ) -> Callable[[dict[str, Any], Any], Answer]:
-    """Every line of an invocation names its request, and its metrics are written at its end.
+    """Write the invocation's metrics at its end, in one line with what it logged last.
 
     Powertools' own decorators add the function's name, ARN and memory to every line, and warn of an
     invocation that counted nothing.
@@ -36,16 +74,23 @@ def invocation(
     @functools.wraps(handler)
     def invoke(event: dict[str, Any], context: Any) -> Answer:
         nonlocal cold
-        about = {"request_id": context.aws_request_id, "cold_start": cold or None}
+        _lines.request_id = context.aws_request_id
+        logger.structure_logs(service=None, cold_start=cold or None)
         cold = False
-        logger.structure_logs(service=None, location=None, **about)
         try:
             return handler(event, context)
         finally:
-            if metrics.metric_set:
-                metrics.flush_metrics()
+            _write_end()
 
     return invoke
+
+
+def _write_end() -> None:
+    if metrics.metric_set:
+        _lines.write_metrics(metrics.serialize_metric_set())
+        metrics.clear_metrics()
+    else:
+        _lines.write_kept()
 
 
 def count(name: str, value: int = 1) -> None:

@@ -50,6 +50,7 @@ class App:
 
     world: World
     logs: io.StringIO
+    """Log lines and metrics."""
     calls: Counter[str] = field(default_factory=Counter)
 
     def call(self, function: str, event: dict[str, Any]) -> Any:

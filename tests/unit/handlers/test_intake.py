@@ -285,7 +285,7 @@ def test_the_token_is_shown_and_logged_nowhere(
     assert app.world.callbacks.posts
 
 
-def test_deliver_tells_the_task(app: App, capsys: pytest.CaptureFixture[str]) -> None:
+def test_deliver_tells_the_task(app: App) -> None:
     app.world.tasks.waiting.add("token-1")
     intake(app, message(DETAIL | {"taskToken": "token-1"}))
     app.world.run_stream()
@@ -295,4 +295,4 @@ def test_deliver_tells_the_task(app: App, capsys: pytest.CaptureFixture[str]) ->
     answer = app.call("deliver", events.sqs(sent))
     assert answer == {"batchItemFailures": []}
     assert app.world.tasks.beats == ["token-1"]
-    assert '"TaskTold"' in capsys.readouterr().out
+    assert '"TaskTold"' in app.logs.getvalue()

@@ -79,7 +79,7 @@ def test_the_body_of_a_bad_message_is_not_logged(
     assert "CANARY" not in app.logs.getvalue() + printed.out + printed.err
     assert app.logs.getvalue().count("message failed") == 3
     assert '"m2"' in app.logs.getvalue()
-    assert '"MessageFailed":[1.0,1.0,1.0]' in printed.out
+    assert '"MessageFailed":[1.0,1.0,1.0]' in app.logs.getvalue()
 
 
 # dispatch
@@ -176,14 +176,12 @@ def test_deliver_posts_the_signed_prediction(app: App) -> None:
     assert headers["webhook-signature"].startswith("v1,")
 
 
-def test_a_client_that_does_not_answer_is_no_failure_of_the_message(
-    app: App, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_client_that_does_not_answer_is_no_failure_of_the_message(app: App) -> None:
     owed(app)
     app.world.callbacks.status = None
     (message,) = app.world.deliver_queue.take()
     assert failed(app.call("deliver", events.sqs(message))) == []
-    assert '"CallbackNotDelivered"' in capsys.readouterr().out
+    assert '"CallbackNotDelivered"' in app.logs.getvalue()
 
 
 # relay
@@ -255,13 +253,13 @@ def test_relay_ignores_attributes_of_other_versions(app: App) -> None:
 # sweep
 
 
-def test_sweep_says_what_it_did(app: App, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sweep_says_what_it_did(app: App) -> None:
     storing(app)
     app.world.accept()
     app.world.clock.advance(600)
     answer = app.call("sweep", events.schedule())
     assert answer == {"done": {"storing": 1, "poll": 1}, "left": 0}
-    assert '"SweptStoring":[1.0]' in capsys.readouterr().out
+    assert '"SweptStoring":[1.0]' in app.logs.getvalue()
 
 
 def test_sweep_with_nothing_due(app: App) -> None:
@@ -286,14 +284,12 @@ def test_sweep_fails_aloud_after_it_has_done_the_rest(
     assert app.world.record(good.id).polls == 1
 
 
-def test_relay_counts_a_second_upstream_prediction(
-    app: App, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_relay_counts_a_second_upstream_prediction(app: App) -> None:
     record = app.world.accept()
     plain = image(app, record.id)
     doubled = {**plain, "extra_provider_ids": {"L": [{"S": "another"}]}}
     app.call("relay", events.stream((plain, doubled)))
-    assert '"DoubleCreate":[1.0]' in capsys.readouterr().out
+    assert '"DoubleCreate":[1.0]' in app.logs.getvalue()
     assert app.world.dispatch_queue.take() == [
         {"action": "cancel", "id": record.id, "provider_id": "another"}
     ]

@@ -21,24 +21,26 @@ if TYPE_CHECKING:
     from tests.unit.handlers.conftest import App
 
 Metrics = dict[str, list[float]]
+REQUEST_ID = events.Context.aws_request_id
 
 
 @pytest.fixture
-def measured(capsys: pytest.CaptureFixture[str]) -> Callable[[], Metrics]:
+def measured(app: App) -> Callable[[], Metrics]:
     """The values of each metric that was written since it was last asked for."""
+    asked = 0
 
     def read() -> Metrics:
+        nonlocal asked
         found: Metrics = defaultdict(list)
-        for line in capsys.readouterr().out.splitlines():
-            record = json.loads(line)
+        written = lines(app)
+        fresh, asked = written[asked:], len(written)
+        for record in (line for line in fresh if "_aws" in line):
             (stated,) = record["_aws"]["CloudWatchMetrics"]
             assert stated["Namespace"] == "Darkroom"
             assert stated["Dimensions"] == [["service"]], "what a tenant did is nobody's metric"
             assert record["service"] == "darkroom"
-            names = {metric["Name"] for metric in stated["Metrics"]}
-            assert record.keys() == names | {"_aws", "service"}
-            for name in names:
-                found[name] += record[name]
+            for metric in stated["Metrics"]:
+                found[metric["Name"]] += record[metric["Name"]]
         return found
 
     return read
@@ -48,9 +50,14 @@ def lines(app: App) -> list[dict[str, Any]]:
     return [json.loads(line) for line in app.logs.getvalue().splitlines()]
 
 
+def messages(app: App) -> list[dict[str, Any]]:
+    """The lines that say something beside metrics."""
+    return [line for line in lines(app) if "message" in line]
+
+
 def told(app: App, record_id: str) -> set[str]:
     """The messages of the lines that are about the prediction."""
-    return {line["message"] for line in lines(app) if line.get("prediction") == record_id}
+    return {line["message"] for line in messages(app) if line.get("prediction") == record_id}
 
 
 def stream(app: App) -> None:
@@ -134,7 +141,7 @@ def test_a_signature_of_another_secret_is_told_from_noise(
     found = measured()
     assert found["WebhookRefused"] == [1, 1, 1]
     assert found["SignatureFailed"] == [1, 0, 0]
-    assert found["WebhookReceived"] == [1]
+    assert messages(app)[-1]["received"] == "nothing_new"
     assert told(app, record.id) == {"webhook refused", "refused", "answered"}
 
 
@@ -161,12 +168,11 @@ def test_a_copy_that_fails_tells_how_old_the_result_is(
         app.call("persist", events.sqs({"id": record.id}))
     found = measured()
     assert found["StoringAge"] == [700]
-    assert found["Stored"] == [0]
     app.world.clock.advance(100)
     app.call("persist", events.sqs({"id": record.id}))
-    found = measured()
-    assert (found["Stored"], found["StoringTime"]) == ([1], [800])
-    assert "StoringAge" not in found
+    assert "StoringAge" not in measured()
+    stream(app)
+    assert measured()["StoringTime"] == [800]
 
 
 def test_the_sweep_tells_the_ages_of_what_waits(app: App, measured: Callable[[], Metrics]) -> None:
@@ -257,8 +263,8 @@ def test_a_message_that_fails_names_its_prediction(
         "deliver": {"prediction": record.id, "event": "completed"},
     }.items():
         app.call(function, events.sqs(message))
-        assert lines(app)[-1]["message"] == "message failed", function
-        assert lines(app)[-1]["prediction"] == record.id, function
+        assert messages(app)[-1]["message"] == "message failed", function
+        assert messages(app)[-1]["prediction"] == record.id, function
 
 
 def test_one_predictions_lines_do_not_name_it_in_the_next_ones(app: App) -> None:
@@ -269,3 +275,62 @@ def test_one_predictions_lines_do_not_name_it_in_the_next_ones(app: App) -> None
     assert told(app, first) == {"answered"}
     app.get(f"/v1/predictions/{first}")
     assert lines(app)[-1]["prediction"] == first
+
+
+# Each byte is paid for
+
+
+def test_an_invocation_that_went_well_is_one_line_with_its_metrics(app: App) -> None:
+    id_ = app.submit().json["id"]
+    (line,) = lines(app)
+    assert (line["level"], line["message"], line["prediction"]) == ("INFO", "answered", id_)
+    assert (line["route"], line["status"], line["Accepted"]) == ("POST /v1/predictions", 201, [1])
+    app.get(f"/v1/predictions/{id_}")
+    assert lines(app)[1] == {
+        "level": "INFO",
+        "message": "answered",
+        "prediction": id_,
+        "route": "GET /v1/predictions/{id}",
+        "status": 200,
+    }
+
+
+def test_in_a_batch_each_record_keeps_its_line(app: App) -> None:
+    first, second = storing(app), storing(app)
+    app.call("persist", events.sqs({"id": first.id}, {"id": second.id}))
+    stream(app)
+    assert [line["prediction"] for line in lines(app)[:2]] == [first.id, second.id]
+    relayed = [line for line in lines(app)[2:] if line["message"] == "relayed"]
+    assert len(relayed) == len(lines(app)) - 2 > 2
+    assert ["_aws" in line for line in relayed] == [False] * (len(relayed) - 1) + [True]
+    assert relayed[-1]["EndedSucceeded"] == [1, 1]
+
+
+def test_what_came_before_a_failure_is_written_before_it(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = storing(app)
+    app.call("persist", events.sqs({"id": record.id}, {"id": 1}))
+    assert [line.get("message") for line in lines(app)] == ["persist", "message failed", None]
+    assert lines(app)[-1]["MessageFailed"] == [1]
+    failed = messages(app)[-1]
+    assert (failed["request_id"], "request_id" in lines(app)[0]) == (REQUEST_ID, False)
+
+    def away(*_: Any) -> None:
+        raise ConnectionError("no queue")
+
+    bad = storing(app)
+    monkeypatch.setattr(type(app.world.persist_queue), "send", away)
+    app.world.clock.advance(700)
+    with pytest.raises(ConnectionError):
+        app.call("sweep", events.schedule())
+    failed, swept = lines(app)[-2:]
+    assert (failed["message"], failed["prediction"]) == ("sweep failed", bad.id)
+    assert failed["request_id"] == REQUEST_ID
+    assert (swept["message"], swept["failed"], swept["Ticks"]) == ("swept", 1, [1])
+
+
+def test_only_a_first_invocation_says_that_it_was_cold(app: App) -> None:
+    app.get("/v1/models")
+    app.get("/v1/models")
+    assert "cold_start" not in lines(app)[-1]

@@ -458,15 +458,13 @@ def test_w59_a_repetition_after_the_tolerance_is_refused(hooked: Hooked) -> None
     assert hooked.now == after
 
 
-def test_w60_a_prediction_at_another_records_url_changes_neither(
-    hooked: Hooked, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_w60_a_prediction_at_another_records_url_changes_neither(hooked: Hooked) -> None:
     other = hooked.app.world.accept()
     event = hooked.app.hook(other.id, hooked.body)
     assert hooked.app.webhook(event).status == 200
     assert hooked.now == hooked.record
     assert hooked.app.world.record(other.id) == other
-    assert '"WebhookMisdirected":[1.0]' in capsys.readouterr().out
+    assert '"WebhookMisdirected":[1.0]' in hooked.app.logs.getvalue()
 
 
 @pytest.mark.parametrize(
