@@ -88,6 +88,7 @@ class StageConfig:
     """Life of a record. Outputs expire a day later, so a record never shows a file that is gone."""
     log_retention: RetentionDays = RetentionDays.ONE_MONTH
     log_level: ApplicationLogLevel = ApplicationLogLevel.INFO
+    """INFO or more. Metrics are lines at INFO, so that above it no alarm would ever go off."""
     system_log_level: SystemLogLevel = SystemLogLevel.WARN
     """Of Lambda's own lines. Below WARN it writes two for each invocation, which cost as much as
     Darkroom's; duration and errors are in its metrics all the same."""
@@ -132,6 +133,14 @@ class StageConfig:
     """Alarms when a day costs more than a thirtieth of it at Replicate; nothing is stopped."""
     local_callbacks: bool = False
     """Adds the LocalCallbacks parameter, which lets callbacks go to 127.0.0.1."""
+
+    def __post_init__(self) -> None:
+        if self.log_level not in {
+            ApplicationLogLevel.INFO,
+            ApplicationLogLevel.DEBUG,
+            ApplicationLogLevel.TRACE,
+        }:
+            raise ValueError(f"log_level {self.log_level.value}: metrics and alarms need INFO")
 
     @classmethod
     def local(cls) -> Self:

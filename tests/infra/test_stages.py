@@ -8,6 +8,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aws_cdk.aws_lambda import ApplicationLogLevel
 
 from infra.config import Domain, StageConfig, UnknownStageError
 
@@ -197,3 +198,9 @@ def test_tracing_and_cors_when_a_stage_asks_for_them(
     assert "AllowCredentials" not in api["CorsConfiguration"]
     (plain,) = prod.service.properties("ApiGatewayV2::Api").values()
     assert "CorsConfiguration" not in plain
+
+
+@pytest.mark.parametrize("level", [ApplicationLogLevel.WARN, ApplicationLogLevel.ERROR])
+def test_a_log_level_that_would_silence_the_alarms_is_refused(level: ApplicationLogLevel) -> None:
+    with pytest.raises(ValueError, match="metrics and alarms need INFO"):
+        StageConfig(name="quiet", log_level=level)
