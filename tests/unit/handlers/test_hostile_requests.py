@@ -172,7 +172,7 @@ def test_a64_a_token_in_the_query_is_no_credential(app: App) -> None:
     assert is_problem(app.get("/v1/predictions", None, query=query), 401)
 
 
-def test_a65_a_revoked_key_is_refused_at_once_everywhere(app: App) -> None:
+def test_a65_a_revoked_key_is_refused_by_the_next_request_everywhere(app: App) -> None:
     record = app.world.accept()
     path = f"/v1/predictions/{record.id}"
     assert app.get(path).status == 200
