@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MODULES = (
     *("cold", "asset", "warm", "verify"),
-    *("persist", "growth", "io", "cost", "durable"),
+    *("persist", "memory", "growth", "io", "cost", "durable"),
 )
 
 

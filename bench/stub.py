@@ -1,5 +1,5 @@
-"""Endpoints that answer at once: DynamoDB's item calls from a dict, secrets, and the provider's
-create. Started by bench/warm.py in a process of its own."""
+"""Endpoints that answer at once: DynamoDB's item calls from a dict, secrets, S3's put, and the
+provider's create. Started by bench/warm.py in a process of its own."""
 
 from __future__ import annotations
 
@@ -56,8 +56,21 @@ class Stub(BaseHTTPRequestHandler):
         else:
             self._send(201, {"id": "p" * 26, "status": "starting", "input": {}, "output": None})
 
-    def _send(self, status: int, body: dict[str, Any]) -> None:
-        text = json.dumps(body).encode()
+    def do_PUT(self) -> None:
+        """An object, which is forgotten."""
+        left = int(self.headers.get("content-length", 0))
+        while left:
+            left -= len(self.rfile.read(min(left, 1_000_000)))
+        self._send(200, None)
+
+    def handle_expect_100(self) -> bool:
+        """S3's clients wait a second for this, and it would stay in the buffer."""
+        answered = super().handle_expect_100()
+        self.wfile.flush()
+        return answered
+
+    def _send(self, status: int, body: dict[str, Any] | None) -> None:
+        text = b"" if body is None else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(text)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import statistics
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bench.report import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 WARM_UP = 30
@@ -38,33 +39,36 @@ MODEL = "black-forest-labs/flux-schnell"
 
 def run(progress: Callable[[str], None]) -> list[Result]:
     """`warm.submit`, `warm.webhook` and `warm.read`."""
-    paths = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "functions")])}
-    base = {"PATH": os.defpath, **paths}
-    stub = subprocess.Popen(
-        [sys.executable, "-m", "bench.stub"], env=base | SECRETS, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert stub.stdout is not None  # noqa: S101 - a pipe was asked for
-        url = f"http://127.0.0.1:{stub.stdout.readline().strip()}"
-        progress(f"stub endpoints at {url}")
-        with tempfile.TemporaryDirectory() as folder:
-            found = Path(folder) / "times.json"
-            subprocess.run(  # noqa: S603
-                [sys.executable, "-m", "bench.warm", str(found)],
-                env=base | _environment(url),
-                stdout=subprocess.DEVNULL,
-                check=True,
-            )
-            times = json.loads(found.read_text())
-    finally:
-        stub.terminate()
-        stub.wait()
-        if stub.stdout:
-            stub.stdout.close()
+    with stub_endpoints() as environment, tempfile.TemporaryDirectory() as folder:
+        progress(f"stub endpoints at {environment['AWS_ENDPOINT_URL']}")
+        found = Path(folder) / "times.json"
+        subprocess.run(  # noqa: S603
+            [sys.executable, "-m", "bench.warm", str(found)],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        times = json.loads(found.read_text())
     return [
         Result(f"warm.{name}", round(ours, 3), "ms", round(ours / bare, 3), METHOD)
         for name, (ours, bare) in times.items()
     ]
+
+
+@contextlib.contextmanager
+def stub_endpoints() -> Iterator[dict[str, str]]:
+    """The stub in a process of its own; the environment of a function that talks to it."""
+    paths = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "functions")])}
+    base = {"PATH": os.defpath, **paths}
+    command = [sys.executable, "-m", "bench.stub"]
+    with subprocess.Popen(  # noqa: S603 - our own module
+        command, env=base | SECRETS, stdout=subprocess.PIPE, text=True
+    ) as stub:
+        try:
+            assert stub.stdout is not None  # noqa: S101 - a pipe was asked for
+            yield base | _environment(f"http://127.0.0.1:{stub.stdout.readline().strip()}")
+        finally:
+            stub.terminate()
 
 
 def _environment(url: str) -> dict[str, str]:

@@ -163,7 +163,7 @@ def add_parsers(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
         "--overlap-hours", type=float, default=24, help="the old token's rest (default: 24)"
     )
     rotate.set_defaults(run=_rotate)
-    revoke = keys.add_parser("revoke", parents=parents, help="holds at once")
+    revoke = keys.add_parser("revoke", parents=parents, help="holds within about a second")
     which = revoke.add_mutually_exclusive_group(required=True)
     which.add_argument("id", nargs="?", help="as `keys list` shows it")
     which.add_argument(

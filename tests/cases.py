@@ -145,7 +145,7 @@ CASES = {
     "A62": "another tenant's on every verb → as an unknown one",
     "A63": "keys → looked up by their SHA-256, 256 random bits, with a prefix",
     "A64": "no, short, huge, odd, repeated credentials → 401",
-    "A65": "a revoked key → 401 at once",
+    "A65": "a revoked key → 401 at the next request",
     "A66": "one path's authorisation used for another → cannot be: no authorizer",
     # Abuse
     "A67": "line breaks, ANSI, JSON in what is sent → one log record per event",

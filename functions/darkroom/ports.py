@@ -177,7 +177,7 @@ class Controls(Protocol):
     """Small items beside the records: API keys, schemas of open models, run times."""
 
     def api_key(self, key_id: str) -> ApiKey | None:
-        """Look up `KEY#…`; a revoked or expired key counts as absent."""
+        """Look up `KEY#…`, eventually consistent; a revoked or expired key counts as absent."""
 
     def cached_schema(self, version: str) -> dict[str, Any] | None:
         """An open model's OpenAPI schema, if it was fetched before."""

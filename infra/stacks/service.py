@@ -47,9 +47,11 @@ class Shape:
 
 
 SHAPES: Mapping[str, Shape] = {
+    # The body that asks for most takes less than 256 MB (tests/bench/test_memory.py). Not less than
+    # half as much again: the share of a processor that a cold start gets goes by the memory.
     "Submit": Shape(
         settings.SubmitSettings,
-        512,
+        384,
         15,
         ROUTES["Submit"],
     ),

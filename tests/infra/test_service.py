@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.infra.synthesis import Synth
 
 SIZES = {
-    "Submit": (512, 15),
+    "Submit": (384, 15),
     "Intake": (512, 60),
     "Read": (512, 10),
     "Cancel": (512, 15),

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.domain import link, signature
+from darkroom.domain.errors import InvalidInput, TooLarge
+from darkroom.services.submit import NewPrediction
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -263,6 +265,47 @@ def test_whatever_a_create_says_it_is_accepted_or_leaves_no_trace(
         tokens = {create["webhook"].partition("?t=")[2] for create in app.world.provider.creates}
         assert PROMPT not in app.logs.getvalue()
         assert is_clean(app, answer, {*secrets_of(app), *tokens, ACME} - {OTHER})
+
+
+large_values = st.one_of(
+    st.builds(
+        lambda value, count: [value] * count,
+        st.sampled_from([[], {}, 0, "", "ab", [0], {"": ""}, "data:,["]),
+        st.integers(0, 130_000) | st.integers(0, 120),
+    ),
+    st.builds(
+        lambda start, text, count: start + text * count,
+        st.sampled_from(["", "data:,"]),
+        st.sampled_from([",:", "[", "é", "\\", '"', "%2c"]),
+        st.integers(0, 260_000),
+    ),
+    st.builds(lambda count: {f"{key:x}": 0 for key in range(count)}, st.integers(0, 30_000)),
+)
+
+
+@settings(PROPERTY, max_examples=40)
+@given(
+    more=st.lists(large_values, max_size=3),
+    ascii_=st.booleans(),
+    separators=st.sampled_from([(",", ":"), (" , ", " : ")]),
+)
+def test_what_the_service_takes_is_not_refused_unread(
+    more: list[Any], ascii_: bool, separators: tuple[str, str]
+) -> None:
+    """The handler looks at the size of a body's structure first; the service sees values only."""
+    input_ = {"prompt": PROMPT, "more": more}
+    with functions() as app:
+        status = 201
+        try:
+            app.world.submit(NewPrediction("acme", SCHNELL, input_))
+        except TooLarge:
+            status = 413
+        except InvalidInput:
+            status = 422
+        event(f"{status}")
+        body = {"version": SCHNELL, "input": input_}
+        answer = app.submit(json.dumps(body, ensure_ascii=ascii_, separators=separators))
+        assert answer.status == status or (answer.status, status) == (413, 422)
 
 
 ROUTES = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from darkroom.domain.strict_json import NotStrictJSON, canonical, has_nul, loads
+from darkroom.domain.strict_json import NotStrictJSON, canonical, has_more_tokens, has_nul, loads
 from hypothesis import event, given
 from hypothesis import strategies as st
 
@@ -60,3 +60,27 @@ def test_a_repeated_key_is_refused_at_any_level(path: list[str], value: object) 
     assert loads(inner.encode()) is not None
     with pytest.raises(NotStrictJSON, match="duplicate"):
         loads(f'[{{"x": 0, "y": {inner}, "x": 0}}]'.encode())
+
+
+def tokens(value: object) -> int:
+    """As the parser's own result has them."""
+    match value:
+        case str():
+            return 1
+        case list():
+            return 1 + max(0, len(value) - 1) + sum(map(tokens, value))
+        case dict():
+            return 1 + max(0, len(value) - 1) + 2 * len(value) + sum(map(tokens, value.values()))
+    return 0
+
+
+@given(values, st.booleans(), st.sampled_from([None, 2]))
+def test_tokens_are_those_of_the_value_however_it_is_spelled(
+    value: object, ascii_: bool, indent: int | None
+) -> None:
+    raw = json.dumps(value, ensure_ascii=ascii_, indent=indent).encode()
+    count = tokens(value)
+    assert not has_more_tokens(raw, count)
+    assert count == 0 or has_more_tokens(raw, count - 1)
+    # So that an input within its limit of bytes is within the same limit of tokens, and far.
+    assert 3 * count <= 2 * len(canonical(value).encode()) - 1

@@ -12,9 +12,10 @@ from darkroom.api import bodies
 from darkroom.api.bodies import LONGEST_KEY
 from darkroom.domain import strict_json
 from darkroom.domain.callbacks import EVENTS
-from darkroom.domain.errors import BadRequest, InvalidInput, UnsupportedMedia
+from darkroom.domain.errors import BadRequest, InvalidInput, TooLarge, UnsupportedMedia
 from darkroom.domain.model import InvalidField, additional, invalid, validate_body
 from darkroom.services.create import SHORTEST_CANCEL_AFTER_S
+from darkroom.services.read_input import INPUT_KEPT
 from darkroom.services.submit import NewPrediction
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ SHORTEST_TOKEN = 20
 """Below this a token would be found in a text by chance."""
 RETRY_WINDOW_S = 120
 LONGEST_CANCEL_AFTER_S = 24 * 3600
+MOST_TOKENS = INPUT_KEPT
+"""No input that is kept has more than two tokens in three bytes, besides those around a few files.
+The rest is left for the fields beside it."""
 
 # The last label of a name begins with a letter, so that no spelling of an address is one.
 _HOST = re.compile(r"(?=.{4,253}\Z)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z][a-z0-9-]{1,62}")
@@ -35,7 +39,7 @@ _CANCEL_AFTER = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})
 def read_upload(request: Request) -> tuple[str | None, str]:
     """File name and content type of POST /v1/uploads; without a body, a file of any kind.
 
-    Raises UnsupportedMedia, BadRequest or InvalidInput.
+    Raises UnsupportedMedia, TooLarge, BadRequest or InvalidInput.
     """
     body = _checked(bodies.UPLOAD, _json_body(request)) if request.body else {}
     return body.get("filename"), body.get("content_type", "application/octet-stream")
@@ -52,8 +56,8 @@ class ReadCreate:
     def __call__(self, request: Request, tenant: str, dedupe_window_s: int = 0) -> NewPrediction:
         """The request as a NewPrediction. The window is that of the caller's API key.
 
-        Raises UnsupportedMedia, BadRequest or InvalidInput; no value of the body is in their
-        texts, since a broken client may send its own token as the input.
+        Raises UnsupportedMedia, TooLarge, BadRequest or InvalidInput; no value of the body is in
+        their texts, since a broken client may send its own token as the input.
         """
         _refuse_own_token(request)
         body = _json_body(request)
@@ -165,6 +169,8 @@ def _json_body(request: Request) -> dict[str, Any]:
         raise UnsupportedMedia("Send the body as application/json, in UTF-8.")
     if request.header("content-encoding") not in {None, "identity"}:
         raise UnsupportedMedia("Send the body without a content encoding.")
+    if strict_json.has_more_tokens(request.body, MOST_TOKENS):
+        raise TooLarge(f"The body without its files must be below {INPUT_KEPT // 1000} kB.")
     try:
         body = strict_json.loads(request.body)
     except strict_json.NotStrictJSON as error:

@@ -16,7 +16,7 @@ LONGEST_TOKEN = 200
 
 @dataclass(frozen=True, slots=True)
 class Authenticate:
-    """One read of the key's own item: a revoked key is refused at once."""
+    """One read of the key's own item, and no cache: the next request knows of a revocation."""
 
     controls: Controls
 

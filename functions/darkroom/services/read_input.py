@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import media, strict_json
 from darkroom.domain.errors import TooLarge
-from darkroom.domain.inputs import FileReference, find_files, move_out
+from darkroom.domain.inputs import DataURI, FileReference, find_files, move_out
 from darkroom.domain.model import InvalidField, invalid
 
 if TYPE_CHECKING:
@@ -45,34 +45,39 @@ class ReadInput:
 
     def __call__(self, id_: str, tenant: str, given: dict[str, Any]) -> InputRead:
         """Writes nothing. Raises InvalidInput for an unknown file, or TooLarge."""
-        text = strict_json.canonical(given)
-        inline = len(text.encode()) <= INPUT_KEPT
-        value = json.loads(text)
-        found = find_files(value, self.public_url)
+        inline = len(strict_json.canonical(given).encode()) <= INPUT_KEPT
+        value = _copied(given)
+        found = list(islice(find_files(value, self.public_url), MAX_FILES + 1))
         if len(found) > MAX_FILES:
             raise TooLarge(f"The input has more than {MAX_FILES} files.")
         uploads: dict[str, str] = {}
         new: dict[str, bytes] = {}
         contents: dict[str, str] = {}
+        pointers = 0
         for number, file in enumerate(found):
+            if inline and isinstance(file, DataURI):
+                file.data()  # Stays where it is, if it is one.
+                continue
+            pointer = file.pointer
+            pointers += len(pointer)
+            if pointers > INPUT_KEPT:
+                raise _too_large()
             if isinstance(file, FileReference):
                 key = f"{tenant}/files/{file.file_id}"
                 uploaded = self.uploads.head(key)
                 if uploaded is None:
                     raise invalid([InvalidField("file", file.field, "File not found")])
-                contents[file.pointer] = uploaded["metadata"].get("sha256", uploaded["etag"])
+                contents[pointer] = uploaded["metadata"].get("sha256", uploaded["etag"])
             else:
                 data = file.data()
-                if inline:
-                    continue
                 key = f"{tenant}/inputs/{id_}/{number}"
                 new[key] = data
-                contents[file.pointer] = hashlib.sha256(data).hexdigest()
-            move_out(value, file.pointer)
-            uploads[file.pointer] = key
+                contents[pointer] = hashlib.sha256(data).hexdigest()
+            move_out(value, pointer)
+            uploads[pointer] = key
         kept = strict_json.canonical(value)
         if len(kept.encode()) + len(strict_json.canonical(uploads).encode()) > INPUT_KEPT:
-            raise TooLarge(f"The input without its files must be below {INPUT_KEPT // 1000} kB.")
+            raise _too_large()
         return InputRead(kept, uploads, new, contents)
 
     def write_files(self, read: InputRead) -> None:
@@ -80,3 +85,16 @@ class ReadInput:
         for key, data in read.new.items():
             sniffed = media.sniff(data[:4096])
             self.uploads.put(key, sniffed.type if sniffed else OPAQUE, data, {})
+
+
+def _copied(value: Any) -> Any:
+    """To take leaves out of. The leaves themselves are shared: they may be megabytes."""
+    if isinstance(value, list):
+        return [_copied(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return value
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"The input without its files must be below {INPUT_KEPT // 1000} kB.")

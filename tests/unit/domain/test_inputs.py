@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from darkroom.domain.errors import InvalidInput
@@ -15,6 +16,8 @@ from darkroom.domain.inputs import (
     put_back,
     steps,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 HERE = "https://darkroom.test"
 ID = "a" * 26
@@ -28,18 +31,17 @@ def test_files_are_found_in_reading_order_wherever_they_are() -> None:
         "f": f"{HERE}/v1/files/{ID}/more",
         "g": "data: is what the story is about, mostly",
     }
-    assert find_files(value, HERE) == [
-        DataURI("/a~1b/0", "data:,x"),
-        FileReference("/c~0/d", ID),
-    ]
+    found = list(find_files(value, HERE))
+    assert found == [DataURI(("a/b", "0"), "data:,x"), FileReference(("c~", "d"), ID)]
+    assert [file.pointer for file in found] == ["/a~1b/0", "/c~0/d"]
 
 
 def test_files_below_eight_levels_are_left_where_they_are() -> None:
     value: Any = "data:,x"
     for _ in range(8):
         value = [value]
-    assert find_files(value, HERE) == [DataURI("/0/0/0/0/0/0/0/0", "data:,x")]
-    assert find_files([value], HERE) == []
+    assert list(find_files(value, HERE)) == [DataURI(("0",) * 8, "data:,x")]
+    assert list(find_files([value], HERE)) == []
 
 
 @pytest.mark.parametrize(
@@ -51,10 +53,24 @@ def test_files_below_eight_levels_are_left_where_they_are() -> None:
         ("data:image/png;base64,YWJj", b"abc"),
         ("data:image/svg+xml;charset=utf-8;base64,YWJj", b"abc"),
         ("data:;base64,", b""),
+        ("data:;base64;x,YWJj", b"YWJj"),
+        ("data:;xbase64,YWJj", b"YWJj"),
+        ("data:,%", b"%"),
+        ("data:,%4%41%4g%é", b"%4A%4g%\xc3\xa9"),
     ],
 )
 def test_a_data_uri_decodes(text: str, data: bytes) -> None:
-    assert DataURI("/x", text).data() == data
+    assert DataURI(("x",), text).data() == data
+
+
+@given(
+    st.integers(0, 6),
+    st.text(st.sampled_from("%4aFg é"), max_size=12),
+    st.sampled_from(["", "x" * 65_536]),
+)
+def test_a_long_data_uri_decodes_as_a_short_one(short_of: int, text: str, after: str) -> None:
+    text = "x" * (65_536 - short_of) + text + after
+    assert DataURI(("x",), f"data:,{text}").data() == unquote_to_bytes(text)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +78,7 @@ def test_a_data_uri_decodes(text: str, data: bytes) -> None:
 )
 def test_what_does_not_decode_is_refused_by_its_place(text: str) -> None:
     with pytest.raises(InvalidInput, match=r"^- input\.a/b\.0: Invalid "):
-        DataURI("/a~1b/0", text).data()
+        DataURI(("a/b", "0"), text).data()
 
 
 @pytest.mark.parametrize("part", ["plain", "a/b", "c~d", "~1", "~0", "", "~/"])

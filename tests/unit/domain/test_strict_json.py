@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from darkroom.domain.strict_json import NotStrictJSON, canonical, has_nul, loads
+from darkroom.domain.strict_json import NotStrictJSON, canonical, has_more_tokens, has_nul, loads
 
 
 def nested(depth: int) -> bytes:
@@ -137,3 +137,40 @@ def test_canonical_refuses_what_json_lacks() -> None:
 )
 def test_has_nul(value: object, found: bool) -> None:
     assert has_nul(value) is found
+
+
+@pytest.mark.parametrize(
+    ("raw", "tokens"),
+    [
+        (b"", 0),
+        (b" 1.5e3 \t true \r\n null ", 0),
+        (b"[[],[{}]]", 5),
+        (b'{"a": [1, 2], "b": ""}', 9),
+        (b'{"a,:[{": "\\",[{:\\\\"}', 4),
+        ('{"é,": "\u2028[,"}'.encode(), 4),
+        (b"]}]}", 0),
+        pytest.param(b'["a, [[[', 2, id="a string without an end"),
+        pytest.param(b'["a, [[[\\', 2, id="nor of its last escape"),
+        pytest.param(b'"a\n,"\xff"\xff,"', 2, id="what no string may hold"),
+    ],
+)
+def test_tokens_are_counted_outside_of_strings(raw: bytes, tokens: int) -> None:
+    assert not has_more_tokens(raw, tokens)
+    assert tokens == 0 or has_more_tokens(raw, tokens - 1)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'"' + b'\\"' * 3_000_000,
+        b'"' + b"\\" * 6_000_000,
+        b'"' * 6_000_000,
+        b"[]," * 2_000_000,
+        b" " * 6_000_000 + b"[" * 100_001,
+        b'"data:,' + b"," * 6_000_000,
+    ],
+)
+def test_tokens_of_6_mb_are_counted_at_once(raw: bytes) -> None:
+    started = time.process_time()
+    has_more_tokens(raw, 100_000)
+    assert time.process_time() - started < 0.5

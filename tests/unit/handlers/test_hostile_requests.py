@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -51,6 +52,77 @@ def unchanged(app: App) -> Iterator[None]:
 @pytest.mark.usefixtures("unchanged")
 def test_refused_without_a_trace(app: App, body: Any, status: int) -> None:
     assert is_problem(app.submit(body), status)
+
+
+@pytest.mark.parametrize("part", ["[],", '{"":0},', "1,", "12345678,", '"ab",', "[[[],"])
+@pytest.mark.usefixtures("unchanged")
+def test_a15_structure_beyond_any_input_is_refused_unread(app: App, part: str) -> None:
+    """The parser would make up to thirty times its size of it; that it is no JSON is not seen."""
+    body = f'{{"version":"{SDXL}","input":{{"prompt":"x","more":[{part * (6_000_000 // len(part))}'
+    headers = {"authorization": f"Bearer {ACME}", "content-type": "application/json"}
+    for function, path in (("submit", "/v1/predictions"), ("files", "/v1/uploads")):
+        event = events.http("POST", path, body, headers)
+        tracemalloc.start()
+        answer = app.http(function, event)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert is_problem(answer, 413)
+        assert peak < 2 * len(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(f"[{'[0],' * 200_000}0]", id="not even an object"),
+        pytest.param(
+            f'{{"version":"{SDXL}","input":{{}},"x":[{"[0]," * 200_000}0]}}', id="unknown"
+        ),
+        pytest.param(
+            f'{{"version":"{SDXL}","input":{{"prompt":"x"}},"stream":[{"[0]," * 200_000}0]}}',
+            id="in a field that is dropped",
+        ),
+        pytest.param(
+            f'{{"version":"{SDXL}","input":{{"a":[{"[0]," * 200_000}'.encode(), id="base64"
+        ),
+    ],
+)
+@pytest.mark.usefixtures("unchanged")
+def test_a15_wherever_the_structure_is(app: App, body: str | bytes) -> None:
+    assert is_problem(app.submit(body), 413)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a15_many_keys_are_refused_unread(app: App) -> None:
+    keys_ = ",".join(f'"{number}":{{}}' for number in range(100_000))
+    assert is_problem(app.submit(f'{{"version":"{SDXL}","input":{{{keys_}}}}}'), 413)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param([[]] * 85_000, id="lists"),
+        pytest.param({f"{number:x}": 0 for number in range(27_000)}, id="keys"),
+        pytest.param("," * 255_000, id="a text of commas"),
+        pytest.param("data:," + "[{,:" * 1_000_000, id="a picture of brackets"),
+        pytest.param(["data:," + ",:" * 20_000] * 100, id="a hundred"),
+    ],
+)
+def test_what_an_input_may_hold_is_not_taken_for_structure(app: App, more: Any) -> None:
+    body = {"version": SDXL, "input": {"prompt": "x", "more": more}}
+    assert app.submit(json.dumps(body, separators=(",", ":"))).status == 201
+
+
+@pytest.mark.parametrize("inner", ['"data:,"', "0", f'"https://darkroom.test/v1/files/{"a" * 26}"'])
+@pytest.mark.usefixtures("unchanged")
+def test_a15_a_long_key_is_not_copied_for_each_leaf_below_it(app: App, inner: str) -> None:
+    key, inners = "k" * 1_000_000, ",".join([inner] * 50)
+    text = f'{{"version":"{SDXL}","input":{{"prompt":"x","{key}":[{inners}]}}}}'
+    tracemalloc.start()
+    answer = app.submit(text)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert is_problem(answer, 413)
+    assert peak < 20_000_000
 
 
 def test_a12_what_a_client_cannot_set_stays_ours(app: App) -> None:
@@ -172,7 +244,7 @@ def test_a64_a_token_in_the_query_is_no_credential(app: App) -> None:
     assert is_problem(app.get("/v1/predictions", None, query=query), 401)
 
 
-def test_a65_a_revoked_key_is_refused_at_once_everywhere(app: App) -> None:
+def test_a65_a_revoked_key_is_refused_by_the_next_request_everywhere(app: App) -> None:
     record = app.world.accept()
     path = f"/v1/predictions/{record.id}"
     assert app.get(path).status == 200

@@ -532,7 +532,7 @@ def test_a_key_that_may_only_read_is_refused(app: App) -> None:
     assert app.untouched
 
 
-def test_a_revoked_key_is_refused_at_once(app: App) -> None:
+def test_a_revoked_key_is_refused_by_the_next_request(app: App) -> None:
     assert app.submit(GOOD).status == 201
     app.world.controls.keys.clear()
     assert app.submit(GOOD).status == 401

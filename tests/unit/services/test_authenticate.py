@@ -53,7 +53,7 @@ def test_a_key_without_the_scope_is_out_of_scope() -> None:
         world_with_key().authenticate(f"Bearer {TOKEN}", "admin")
 
 
-def test_a_revoked_key_is_refused_at_once() -> None:
+def test_a_revoked_key_is_refused_by_the_next_request() -> None:
     world = world_with_key()
     world.controls.keys.clear()
     with pytest.raises(NotAuthenticated):

@@ -1,0 +1,22 @@
+"""No body that comes to the submit function takes the memory that the function has."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.memory import IDLE, bodies, measure
+from infra.stacks.service import SHAPES
+
+
+@pytest.fixture(scope="module")
+def memory_mb() -> float:
+    """Lambda's are of 1024 * 1024 bytes."""
+    return SHAPES["Submit"].memory_mb * 1.048576
+
+
+def test_the_bodies_that_ask_for_most_leave_a_quarter_of_it(memory_mb: float) -> None:
+    """The rest is Lambda's own runtime, and what another version of Python takes more."""
+    taken = measure(bodies().items())
+    assert {each.status for each in taken.values()} == {201, 413}
+    assert taken[IDLE].peak_mb > 30, "or it is not the whole function that was measured"
+    assert {name: each for name, each in taken.items() if each.peak_mb > 0.75 * memory_mb} == {}
