@@ -38,8 +38,8 @@ types: .venv/.done  ## mypy, strict (about a minute the first time)
 unit: .venv/.done  ## unit and property tests; all branches of domain and services
 	$(PY) -m pytest tests/unit tests/property -n 2 --cov --cov-branch --cov-report=term-missing:skip-covered
 
-adapters: .venv/.done  ## the same suite over moto and over the fakes; calls and capacity units counted
-	$(PY) -m pytest tests/adapters tests/bench
+adapters: .venv/.done  ## over moto and over the fakes, and the operator's commands; calls and capacity units counted
+	$(PY) -m pytest tests/adapters tests/ops tests/bench -n 2
 
 emulator: .venv/.done  ## the emulator of the provider
 	$(PY) -m pytest tests/emulator

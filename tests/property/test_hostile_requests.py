@@ -283,7 +283,7 @@ large_values = st.one_of(
 )
 
 
-@settings(PROPERTY, max_examples=40)
+@settings(PROPERTY, max_examples=15)
 @given(
     more=st.lists(large_values, max_size=3),
     ascii_=st.booleans(),

@@ -11,7 +11,7 @@ from darkroom.domain.money import Limits
 
 from ops.__main__ import main
 from ops.callbacks import rotate
-from tests.unit.ops.conftest import TABLE
+from tests.ops.conftest import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ import pytest
 from darkroom.adapters.items import to_item
 
 from ops.__main__ import main
-from tests.unit.ops.conftest import TABLE
+from tests.ops.conftest import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
