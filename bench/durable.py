@@ -7,16 +7,19 @@ import tempfile
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
-from darkroom.adapters.items import from_item
+from darkroom.adapters.items import read_prediction
+from darkroom.domain.prediction import State
 
 from bench.report import Result
 from local.cloud import EmbeddedCloud
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from darkroom.domain.prediction import Prediction
 
 MODEL = "black-forest-labs/flux-schnell"
 RUNS = 40
@@ -64,12 +67,12 @@ def _make(api: httpx.Client) -> str:
     return str(made["id"])
 
 
-def _written(cloud: EmbeddedCloud) -> dict[str, dict[str, dict[str, Any]]]:
+def _written(cloud: EmbeddedCloud) -> dict[str, dict[State, Prediction]]:
     """Each record as it was first written in each state, from the table's stream."""
     table = cloud.client("dynamodb").describe_table(TableName=cloud.outputs["PredictionsTable"])
     stream = table["Table"]["LatestStreamArn"]
     client = cloud.client("dynamodbstreams")
-    found: dict[str, dict[str, dict[str, Any]]] = {}
+    found: dict[str, dict[State, Prediction]] = {}
     for shard in client.describe_stream(StreamArn=stream)["StreamDescription"]["Shards"]:
         iterator = client.get_shard_iterator(
             StreamArn=stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
@@ -77,9 +80,10 @@ def _written(cloud: EmbeddedCloud) -> dict[str, dict[str, dict[str, Any]]]:
         while iterator:
             page = client.get_records(ShardIterator=iterator)
             for record in page["Records"]:
-                image = from_item(record["dynamodb"].get("NewImage", {}))
+                image = record["dynamodb"].get("NewImage")
                 if image:
-                    found.setdefault(image["id"], {}).setdefault(image["state"], image)
+                    written = read_prediction(image)
+                    found.setdefault(written.id, {}).setdefault(written.state, written)
             iterator = page.get("NextShardIterator") if page["Records"] else None
     return found
 
@@ -90,15 +94,15 @@ def _asked(cloud: EmbeddedCloud) -> dict[str, float]:
     return {call["path"]: 1000 * call["time"] for call in answer.json() if call["method"] == "GET"}
 
 
-def _stages(states: dict[str, dict[str, Any]], asked: dict[str, float]) -> dict[str, float]:
-    storing, stored = states["storing"], states["succeeded"]
-    completed = datetime.fromisoformat(storing["completed_at"]).timestamp() * 1000
-    fetched = next(at for path, at in asked.items() if path in storing["output"])
+def _stages(states: dict[State, Prediction], asked: dict[str, float]) -> dict[str, float]:
+    storing, stored = states[State.STORING], states[State.SUCCEEDED]
+    completed = datetime.fromisoformat(str(storing.completed_at)).timestamp() * 1000
+    fetched = next(at for path, at in asked.items() if path in str(storing.output))
     return {
-        "webhook": storing["updated_at"] - completed,
-        "handover": fetched - storing["updated_at"],
-        "copy": stored["updated_at"] - fetched,
-        "total": stored["updated_at"] - completed,
+        "webhook": storing.updated_at - completed,
+        "handover": fetched - storing.updated_at,
+        "copy": stored.updated_at - fetched,
+        "total": stored.updated_at - completed,
     }
 
 
