@@ -157,7 +157,7 @@ def test_a_deadline_is_passed_on_and_enforced(
         headers={"Cancel-After": "5s"},
     )
     assert answer.status_code == 201
-    shown = finished(answer.json()["id"], 40)
+    shown = finished(answer.json()["id"])
     assert shown["status"] == "canceled"
     assert shown["darkroom"]["code"] == "deadline_exceeded"
 
