@@ -111,9 +111,15 @@ def _kept(name: str, value: Any) -> Any:
         return bytes.fromhex(value)
     if name in _TEXTS and value:
         text = value.encode()
-        packed = zlib.compress(text, 9, -zlib.MAX_WBITS)
+        packed = _deflated(text)
         return packed if len(packed) < len(text) else value
     return value
+
+
+def _deflated(text: bytes) -> bytes:
+    # A window of 4 KB: to set up the largest takes ten times as long as a prompt to deflate.
+    deflate = zlib.compressobj(9, zlib.DEFLATED, wbits=-12, memLevel=5)
+    return deflate.compress(text) + deflate.flush()
 
 
 def _read(name: str, value: Any) -> Any:
