@@ -6,7 +6,6 @@ import base64
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -34,9 +33,10 @@ class S3Outputs:
 
     def write_once(self, key: str, content_type: str, chunks: Iterator[bytes]) -> StoredObject:
         whole = hashlib.sha256()
-        body = _part(chunks, whole)
+        body = _part(chunks)
         if len(body) >= PART:
             return self._multipart(key, content_type, body, chunks, whole)
+        whole.update(body)
         common = {"Bucket": self.bucket, "Key": key, "ContentType": content_type}
         try:
             self.client.put_object(
@@ -95,7 +95,12 @@ class S3Outputs:
         self, where: dict[str, Any], first: bytes, chunks: Iterator[bytes], whole: Any
     ) -> tuple[list[dict[str, Any]], int]:
         """One part is on its way while the next is read: no more than two are in memory."""
-        upload = partial(self.client.upload_part, **where, ChecksumAlgorithm=_CHECKSUM)
+
+        def send(**part: Any) -> Any:
+            # Here, since to read a part takes longer than to send one.
+            whole.update(part["Body"])
+            return self.client.upload_part(**where, ChecksumAlgorithm=_CHECKSUM, **part)
+
         kept = ("ETag", f"Checksum{_CHECKSUM}")
         parts: list[dict[str, Any]] = []
         size = 0
@@ -103,9 +108,9 @@ class S3Outputs:
         with ThreadPoolExecutor(1) as sender:
             while body:
                 number = len(parts) + 1
-                sending = sender.submit(upload, PartNumber=number, Body=body)
+                sending = sender.submit(send, PartNumber=number, Body=body)
                 size += len(body)
-                body = _part(chunks, whole)
+                body = _part(chunks)
                 answer = sending.result()
                 parts.append({"PartNumber": number, **{n: answer[n] for n in kept if n in answer}})
         return parts, size
@@ -123,12 +128,11 @@ class S3Outputs:
         return StoredObject(size, whole.hexdigest())
 
 
-def _part(chunks: Iterator[bytes], whole: Any) -> bytes:
-    """The next chunks, until they are a part or at their end; all of it goes into the hash."""
+def _part(chunks: Iterator[bytes]) -> bytes:
+    """The next chunks, until they are a part or at their end."""
     held: list[bytes] = []
     size = 0
     for chunk in chunks:
-        whole.update(chunk)
         held.append(chunk)
         size += len(chunk)
         if size >= PART:
