@@ -164,7 +164,8 @@ def test_a_result_that_cannot_be_copied_is_storing_late(
     assert logs.alarming("StoringLate", "Persist", "Sweep")()
     set_faults()
     assert finished(id_)["status"] == "succeeded"
-    assert max(until(lambda: logs.values("Relay", "StoringTime"))) >= 46 * 60
+    # Those of other tests' predictions may come in meanwhile.
+    until(lambda: max(logs.values("Relay", "StoringTime"), default=0) >= 46 * 60)
 
 
 def set_back(cloud: EmbeddedCloud, id_: str, name: str, seconds: int) -> None:
