@@ -29,8 +29,7 @@ class EventsIn(Construct):
         super().__init__(scope, id_)
         self._bus = bus
         self._intake = intake
-        self._tenants: dict[str, str] = {}
-        self._kept: set[str] = set()
+        self._sources: dict[str, EventSource] = {}
 
     def only_ours(self, roles: Sequence[iam.IRole]) -> None:
         """Nobody but these roles puts events that look like Darkroom's own."""
@@ -38,9 +37,9 @@ class EventsIn(Construct):
 
     def add(self, given: EventSource) -> None:
         """Take requests from the source, for its tenant. Raises ValueError for a second tenant."""
-        known = self._tenants.setdefault(given.source, given.tenant)
-        if known != given.tenant:
-            raise ValueError(f"{given.source} stands for {known} already")
+        known = self._sources.setdefault(given.source, given)
+        if known.tenant != given.tenant:
+            raise ValueError(f"{given.source} stands for {known.tenant} already")
         name = "".join(word.title() for word in given.source.replace("-", ".").split("."))
         events.Rule(
             self,
@@ -63,7 +62,6 @@ class EventsIn(Construct):
             ],
         )
         if given.principals:
-            self._kept.add(given.source)
             self._allow(name, given)
             self._deny(f"Only{name}", given.source, given.principals)
 
@@ -72,9 +70,9 @@ class EventsIn(Construct):
 
         One that is kept to named principals would refuse whoever is to be admitted.
         """
-        for source, whose in self._tenants.items():
-            if whose == tenant and source not in self._kept:
-                return source
+        for known in self._sources.values():
+            if known.tenant == tenant and not known.principals:
+                return known.source
         given = EventSource(source=f"requests.{tenant}", tenant=tenant)
         self.add(given)
         return given.source
