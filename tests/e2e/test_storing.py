@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.e2e.test_creates import submit
+from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,7 +121,7 @@ def test_the_sweep_recovers_what_a_dead_function_left(
     shown = finished(accepted["id"])
     assert shown["status"] == "succeeded"
     assert_stored(shown)
-    done = wait_for(cloud, accepted["id"], lambda item: "due_at" not in item, 30)
+    done = wait_for(cloud, accepted["id"], lambda item: "due_at" not in item)
     assert done["effects_done"] == {"BOOL": True}
 
 
@@ -132,17 +133,15 @@ def assert_stored(shown: dict[str, Any]) -> None:
 
 
 def wait_for(
-    cloud: EmbeddedCloud, id_: str, holds: Callable[[dict[str, Any]], bool], seconds: float = 20
+    cloud: EmbeddedCloud, id_: str, holds: Callable[[dict[str, Any]], bool]
 ) -> dict[str, Any]:
-    dynamodb = cloud.client("dynamodb")
-    deadline = time.monotonic() + seconds
-    while True:
-        item: dict[str, Any] = dynamodb.get_item(
-            TableName=cloud.outputs["PredictionsTable"],
-            Key={"id": {"S": id_}},
-            ConsistentRead=True,
-        )["Item"]
-        if holds(item):
-            return item
-        assert time.monotonic() < deadline, item
-        time.sleep(0.1)
+    dynamodb, table = cloud.client("dynamodb"), cloud.outputs["PredictionsTable"]
+
+    def held() -> dict[str, Any] | None:
+        key = {"id": {"S": id_}}
+        item: dict[str, Any] = dynamodb.get_item(TableName=table, Key=key, ConsistentRead=True)[
+            "Item"
+        ]
+        return item if holds(item) else None
+
+    return dict(until(held))
