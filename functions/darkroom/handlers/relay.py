@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters.items import read_prediction
+from darkroom.domain.errors import UnreadableRecord
 from darkroom.runtime import wiring
 from darkroom.runtime.batches import run_each
 from darkroom.runtime.observability import count, invocation, logger, measure_s
@@ -23,6 +24,12 @@ def _one(record: dict[str, Any]) -> None:
         old = read_prediction(change["OldImage"]) if change.get("OldImage") else None
         new = read_prediction(change["NewImage"])
         wiring.relay()(old, new)
+    except UnreadableRecord as error:
+        # Not tried again, which would hold up what is behind it: once it can be read, the sweep
+        # derives what it causes. Until then each claim of the sweep's is one more such change.
+        logger.error("unreadable", prediction=error.id, reason=error.reason)
+        count("RelayFailed")
+        return
     except Exception:
         logger.exception("relay failed", prediction=change["Keys"]["id"]["S"])
         count("RelayFailed")
@@ -32,15 +39,11 @@ def _one(record: dict[str, Any]) -> None:
 
 
 def _count_change(old: Prediction | None, new: Prediction) -> None:
-    """Here and not where it happened: the stream has every change, whoever made it, once.
-
-    Only of changes that have effects: the mapping's filter keeps the others away.
-    """
+    """Here, not where it happened: the stream has each change that has effects once."""
     grown = len(new.extra_provider_ids) - len(old.extra_provider_ids if old else ())
     if grown > 0:
         count("DoubleCreate", grown)
-        extra = list(new.extra_provider_ids)
-        logger.warning("double create", prediction=new.id, provider_ids=extra)
+        logger.warning("double create", prediction=new.id, provider_ids=[*new.extra_provider_ids])
     if new.create.parked and (old is None or old.create != new.create):
         count("CreateParked")
     if new.state.terminal and (old is None or not old.state.terminal):
