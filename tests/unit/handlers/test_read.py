@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests import events
+from tests import events, versions
 from tests.unit.handlers.conftest import ACME, OTHER, READER
 from tests.unit.handlers.test_submit import is_problem
 from tests.world import PUBLIC_URL
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.unit.handlers.conftest import App
 
 UNKNOWN = "0" * 26
@@ -95,6 +98,40 @@ def test_a_page_is_newest_first_and_leads_to_the_next(app: App) -> None:
     second = app.get("/v1/predictions", query={"cursor": cursor}).json
     assert [found["id"] for found in second["results"]] == ids[:1]
     assert second["next"] is None
+
+
+def test_a_list_of_large_records_is_several_pages(app: App) -> None:
+    picture = "data:image/png;base64," + base64.b64encode(b"x" * 75_000).decode()
+    ids = set()
+    for _ in range(40):
+        ids.add(app.world.accept({"prompt": "x", "extra": picture}).id)
+    seen = []
+    query: dict[str, str] = {"limit": "100"}
+    while query:
+        answer = app.get("/v1/predictions", query=query)
+        assert answer.status == 200
+        assert len(answer.text) < 3_000_000
+        seen += [found["id"] for found in answer.json["results"]]
+        following = parse_qs(urlsplit(answer.json["next"] or "").query)
+        query = {name: value for name, (value,) in following.items()}
+    assert (len(seen), set(seen)) == (40, ids)
+
+
+@pytest.mark.parametrize("change", versions.UNREADABLE.values(), ids=versions.UNREADABLE)
+def test_a_record_that_cannot_be_read_is_a_503_and_an_error_in_the_log(
+    app: App, change: Callable[[Any], Any]
+) -> None:
+    good, bad = app.world.accept(), app.world.accept()
+    app.world.store.items[bad.id] = change(app.world.store.items[bad.id])
+    for answer in (app.get(f"/v1/predictions/{bad.id}"), app.cancel(bad.id)):
+        assert is_problem(answer, 503)
+        assert answer.headers["retry-after"] == "60"
+    assert is_problem(app.get(f"/v1/predictions/{bad.id}", OTHER), 404)
+    (shown,) = app.get("/v1/predictions").json["results"]
+    assert shown["id"] == good.id
+    lines = [json.loads(line) for line in app.logs.getvalue().splitlines()]
+    told = [line for line in lines if line.get("message") == "unreadable"]
+    assert [(line["level"], line["prediction"]) for line in told] == [("ERROR", bad.id)] * 3
 
 
 def test_an_empty_list(app: App) -> None:
