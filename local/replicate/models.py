@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CATALOGUE = Path(darkroom.catalog.__file__).parent
+HIDDEN = "hidden"
 CREATED_AT = "2024-08-01T00:00:00.000000Z"
 
 STREAM_TEXT: dict[str, Any] = {
@@ -66,7 +67,7 @@ class Model:
     @property
     def shown_version(self) -> str | None:
         """What predictions say instead of the version they ran; None: they say the version."""
-        return "hidden" if self.official else None
+        return HIDDEN if self.official else None
 
     def with_defaults(self, given: dict[str, Any]) -> dict[str, Any]:
         """The input as the model sees it; properties without a default stay absent."""
