@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import darkroom.catalog
 
+from local.replicate.bill import check_price
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -59,6 +61,8 @@ class Model:
     output: str
     """`array` or `string` of pictures, or `text`, streamed."""
     typical_seconds: float
+    price: dict[str, Any] | None
+    """`unit` and `usd` as the catalogue has them; None: nobody knows."""
 
     @property
     def full_name(self) -> str:
@@ -153,7 +157,8 @@ def _list_of(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_model(entry: dict[str, Any]) -> Model:
-    """A model from an entry in the form of Darkroom's catalogue."""
+    """A model from an entry in the form of Darkroom's catalogue. Raises ValueError."""
+    check_price(entry)
     owner, _, name = entry["model"].partition("/")
     known = entry.get("known_versions", [])
     made_up = hashlib.sha256(entry["model"].encode()).hexdigest()
@@ -168,6 +173,7 @@ def read_model(entry: dict[str, Any]) -> Model:
         input_schema=entry["input_schema"],
         output=entry["output"],
         typical_seconds=float(entry["typical_seconds"]),
+        price=entry.get("price"),
     )
 
 

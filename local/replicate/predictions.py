@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from local.replicate.inputs import ModelError
-from local.replicate.kinds import WITHOUT_FILES, File, arrange, convert
-from local.replicate.pictures import render
+from local.replicate.kinds import WITHOUT_FILES, arrange, convert
+from local.replicate.pictures import render, size_of
 from local.replicate.streams import Stream
 from local.replicate.webhooks import Message
 from local.replicate.wire import encode
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from local.replicate.inputs import InputFetcher
     from local.replicate.models import Model
     from local.replicate.outputs import Outputs
+    from local.replicate.pictures import Size
     from local.replicate.showing import Showing
     from local.replicate.webhooks import WebhookSender
 
@@ -61,6 +62,8 @@ class Prediction:
     logs: str = ""
     output: Any = None
     output_paths: list[str] = field(default_factory=list)
+    pictures: list[Size] = field(default_factory=list)
+    """The sizes of those that were drawn, whatever became of them."""
     error: str | None = None
     data_removed: bool = False
     stream: Stream | None = None
@@ -241,7 +244,8 @@ class Predictions:
         loop = asyncio.get_running_loop()
         for index in range(int(values.get("num_outputs", 1))):
             drawn = await loop.run_in_executor(self._pool, render, values, sources, seed, index)
-            file = convert(kind, File(*drawn))
+            prediction.pictures.append(size_of(drawn.data))
+            file = convert(kind, drawn)
             path = self._outputs.put(f"out-{index}.{file.extension}", file.data, file.content_type)
             prediction.output_paths.append(path)
             self._put_out(prediction)
