@@ -74,7 +74,8 @@ def _generated(
 
 
 def _prompt(values: Mapping[str, Any]) -> str:
-    return str(values.get("prompt", ""))
+    # A lone surrogate can neither be written nor seed a generator.
+    return str(values.get("prompt", "")).encode("utf-8", "replace").decode()
 
 
 def _size(values: Mapping[str, Any], image: Image.Image | None) -> Size:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from local.replicate.models import STREAM_TEXT
 from local.replicate.showing import LARGE
 from tests.emulator.conftest import SCHNELL, Client, Receiver, until
 
@@ -118,11 +119,17 @@ def test_an_input_nested_deeply_is_shown_all_the_same(client: Client, mode: str)
     assert answer.text.count("[") >= 400
 
 
-def test_a_lone_surrogate_is_shown_as_it_was_sent(client: Client) -> None:
-    raw = f'{{"version":"{SCHNELL}","input":{{"prompt":"a \\ud800 b"}}}}'
-    created = client.post("/v1/predictions", content=raw)
-    assert "a \\ud800 b" in created.text
-    assert "a \\ud800 b" in client.get("/v1/predictions").text
+@pytest.mark.parametrize("version", [SCHNELL, STREAM_TEXT["version"]])
+def test_a_lone_surrogate_is_shown_as_it_was_sent(client: Client, version: str) -> None:
+    raw = f'{{"version":"{version}","input":{{"prompt":"a \\ud83d b"}}}}'
+    held = client.post("/v1/predictions", content=raw, headers={"prefer": "wait"})
+    assert held.json()["status"] == "succeeded"
+    listed = client.get("/v1/predictions").text
+    for text in (held.text, listed, client.get("/_emulator/predictions").text):
+        assert '"prompt":"a \\ud83d b"' in text
+    if "stream" in held.json()["urls"]:
+        assert "\\ud83d" in json.dumps(held.json()["output"])
+        assert client.get(held.json()["urls"]["stream"]).text.endswith("data: {}\n\n")
 
 
 @pytest.mark.parametrize("version", [SCHNELL, SDXL])
