@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, cast
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_apigatewayv2 as apigw
 from aws_cdk import aws_apigatewayv2_integrations as integrations
 from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_route53_targets as targets
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from aws_cdk import aws_lambda as lambda_
 
     from ..config import Domain
+
+DEFAULT_ROUTE = "$default"
+"""Serves what no other route does: unknown paths, HEAD, methods that a path does not have."""
 
 ACCESS_LOG = {
     # The route, never the path: paths hold ids, and the webhook's query string holds its token.
@@ -114,6 +118,21 @@ class HttpApi(Construct):
                     route_key=_route_key(route),
                     integration=integration,
                 )
+            if DEFAULT_ROUTE in routes:
+                self._admit_default_route(function)
+
+    def _admit_default_route(self, function: lambda_.IFunction) -> None:
+        """The permission for all routes is for `stage/METHOD/path`: the gateway calls the default
+        route as `stage/$default`, and answers 500 where no permission says that."""
+        function.add_permission(
+            "DefaultRoute",
+            principal=iam.ServicePrincipal("apigateway.amazonaws.com"),
+            source_arn=Stack.of(self).format_arn(
+                service="execute-api",
+                resource=self.api.api_id,
+                resource_name=f"*/{DEFAULT_ROUTE}",
+            ),
+        )
 
 
 def _with_aliases(routes: tuple[str, ...]) -> list[str]:
@@ -124,7 +143,7 @@ def _with_aliases(routes: tuple[str, ...]) -> list[str]:
 
 
 def _route_key(route: str) -> apigw.HttpRouteKey:
-    if route == "$default":
+    if route == DEFAULT_ROUTE:
         return apigw.HttpRouteKey.DEFAULT
     method, path = route.split(" ")
     return apigw.HttpRouteKey.with_(path, apigw.HttpMethod[method])

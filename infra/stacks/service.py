@@ -18,7 +18,7 @@ from darkroom.services.intake import MOST_RECEIVES
 
 from ..bundling import lambda_code
 from ..constructs.events_in import EventsIn
-from ..constructs.http_api import HttpApi
+from ..constructs.http_api import DEFAULT_ROUTE, HttpApi
 from ..constructs.python_function import FunctionDefaults, PythonFunction
 from ..constructs.queues import MAX_RECEIVES, FailureQueue, TaskQueue
 from ..flags import DarkroomStack
@@ -60,7 +60,7 @@ SHAPES: Mapping[str, Shape] = {
         settings.ReadSettings,
         512,
         10,
-        (*ROUTES["Read"], "$default"),
+        (*ROUTES["Read"], DEFAULT_ROUTE),
     ),
     "Cancel": Shape(settings.CancelSettings, 512, 15, ROUTES["Cancel"]),
     "Files": Shape(
