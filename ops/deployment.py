@@ -14,6 +14,8 @@ from botocore.exceptions import ClientError
 
 ROOT = Path(__file__).resolve().parents[1]
 STACKS = ("Stateful", "Cdn", "Service")
+REGION_VARIABLES = ("AWS_REGION", "AMAZON_REGION")
+"""Read by the CDK command line before AWS_DEFAULT_REGION, and by boto3 not at all."""
 
 
 class NotFoundError(Exception):
@@ -74,12 +76,19 @@ def find(*, local: bool, stage: str, table: str | None = None, stacks: bool = Tr
 
     With `stacks` false they need not be there yet, and `outputs` may be empty.
     """
-    found = _announced() if local else Deployment(boto3.Session(), None, {})
+    found = _announced() if local else Deployment(_session(), None, {})
     if not stacks:
         return found if found.outputs else replace(found, outputs=_outputs_if_any(found, stage))
     if table:
         return replace(found, outputs={"ControlsTable": table})
     return found if found.outputs else replace(found, outputs=_outputs(found, stage))
+
+
+def _session() -> boto3.Session:
+    """In the region where the CDK command line deploys: in another one a key would be made beside
+    no stack."""
+    regions = (os.environ.get(name) for name in REGION_VARIABLES)
+    return boto3.Session(region_name=next(filter(None, regions), None))
 
 
 def refreshed(deployment: Deployment, stage: str) -> Deployment:
