@@ -39,6 +39,20 @@ ACCESS_LOG = {
 }
 
 
+ASKED_WITH = (
+    "authorization",
+    "cancel-after",
+    "content-type",
+    "darkroom-cache",
+    "idempotency-key",
+    "prefer",
+    "x-stainless-retry-count",
+)
+"""Headers that a browser may send from another origin: those that the functions read."""
+ANSWERED_WITH = ("allow", "idempotent-replayed", "location", "retry-after", "warning")
+"""Headers that a script may read of an answer: those that the functions set."""
+
+
 class HttpApi(Construct):
     """An API without routes; `add_routes` hangs the functions in.
 
@@ -50,6 +64,7 @@ class HttpApi(Construct):
         scope: Construct,
         id_: str,
         *,
+        name: str,
         throttle_rate: int,
         throttle_burst: int,
         cors_origins: tuple[str, ...],
@@ -60,6 +75,7 @@ class HttpApi(Construct):
         self.api = apigw.HttpApi(
             self,
             "Api",
+            api_name=name,
             create_default_stage=False,
             cors_preflight=_cors(cors_origins) if cors_origins else None,
             disable_execute_api_endpoint=domain is not None and domain.close_default_endpoint,
@@ -77,7 +93,10 @@ class HttpApi(Construct):
         access_log = logs.LogGroup(
             self,
             "AccessLines",
-            # At half the price. A group keeps its class for life: another class is another group.
+            # All names with this beginning are one entry of the account's policy that lets AWS's
+            # services write logs: others are one each, and it has room for some dozens.
+            log_group_name=f"/aws/vendedlogs/{Stack.of(self).stack_name}/access",
+            # At half the price. A group keeps its class for life: another class is another name.
             log_group_class=logs.LogGroupClass.INFREQUENT_ACCESS,
             retention=log_retention,
             removal_policy=RemovalPolicy.DESTROY,
@@ -157,14 +176,8 @@ def _cors(origins: tuple[str, ...]) -> apigw.CorsPreflightOptions:
             apigw.CorsHttpMethod.POST,
             apigw.CorsHttpMethod.DELETE,
         ],
-        allow_headers=[
-            "authorization",
-            "content-type",
-            "darkroom-cache",
-            "idempotency-key",
-            "prefer",
-        ],
-        expose_headers=["retry-after"],
+        allow_headers=list(ASKED_WITH),
+        expose_headers=list(ANSWERED_WITH),
         max_age=Duration.hours(1),
     )
 

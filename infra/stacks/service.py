@@ -81,9 +81,6 @@ VISIBILITY_FACTOR = 6
 """A queue's visibility time-out, in time-outs of its function: what AWS advises."""
 
 
-RELAYS_PER_SHARD = 10
-"""The most that Lambda allows. One alone falls behind at ten times Replicate's default limit."""
-
 WITH_EFFECTS = tuple(
     {"eventName": ["INSERT", "MODIFY"], "dynamodb": {"NewImage": {RELAY: {"BOOL": [said]}}}}
     # Absent where an earlier version wrote the item: such a change is let through.
@@ -112,6 +109,7 @@ class ServiceStack(DarkroomStack):
         self.api = HttpApi(
             self,
             "HttpApi",
+            name=config.service_name,
             throttle_rate=config.throttle_rate,
             throttle_burst=config.throttle_burst,
             cors_origins=config.cors_origins,
@@ -198,7 +196,7 @@ class ServiceStack(DarkroomStack):
             cdn=self._cdn is not None,
         )
         environment = self._environment()
-        reserved = {"Webhook": config.webhook_concurrency}
+        reserved = {"Webhook": config.concurrency.webhook}
         return {
             name: PythonFunction(
                 self,
@@ -292,7 +290,7 @@ class ServiceStack(DarkroomStack):
         return cdk.Fn.condition_if(is_given.logical_id, given, self.api.url).to_string()
 
     def _consume_queues(self) -> None:
-        at_most = self._config.queue_concurrency
+        at_most = self._config.concurrency.each_queue
         for name, tasks, batch_size in (
             ("Intake", self.intake, 5),
             ("Dispatch", self.dispatch, 5),
@@ -314,7 +312,7 @@ class ServiceStack(DarkroomStack):
             starting_position=lambda_.StartingPosition.TRIM_HORIZON,
             batch_size=25,
             # One prediction's changes stay in order, whatever the number.
-            parallelization_factor=RELAYS_PER_SHARD,
+            parallelization_factor=self._config.concurrency.each_shard,
             bisect_batch_on_error=True,
             retry_attempts=10,
             max_record_age=Duration.hours(6),

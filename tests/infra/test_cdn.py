@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.config import OPTIONAL_STACKS, CdnDomain, StageConfig
+from ops import cdn_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +77,54 @@ def test_the_key_group_trusts_the_keys_that_were_given(prod: Synth) -> None:
         outputs = prod.cdn.body["Outputs"]
         assert outputs[output]["Value"] == {"Ref": f"{place}Resource"}
         assert outputs[f"{place}InUse"]["Value"] == {"Ref": place}
+
+
+def evaluated(value: Any, names: dict[str, str]) -> Any:
+    """What CloudFormation makes of its own functions."""
+    match value:
+        case str() | int():
+            return value
+        case list():
+            return [evaluated(part, names) for part in value]
+        case {"Ref": name}:
+            return names[name]
+        case {"Fn::Join": [separator, parts]}:
+            return str(separator).join(evaluated(parts, names))
+        case {"Fn::Split": [separator, text]}:
+            return evaluated(text, names).split(separator)
+        case {"Fn::Select": [number, parts]}:
+            return evaluated(parts, names)[int(number)]
+    raise ValueError(f"cannot evaluate {value}")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_aws_m3_no_two_keys_of_an_account_share_a_caller_reference(prod: Synth, place: str) -> None:
+    """CloudFront's keys are of one account in all regions, and a place is filled again and again
+    in rotations."""
+    key = prod.cdn.body["Resources"][f"{place}Resource"]["Properties"]["PublicKeyConfig"]
+    pems = [cdn_key.public_half(cdn_key.new_private_key()) for _ in range(3)]
+    references = {
+        (region, pem): evaluated(
+            key["CallerReference"], {"AWS::Region": region, place: pem.rstrip("\n")}
+        )
+        for region in ("eu-west-1", "us-east-1")
+        for pem in pems
+    }
+    assert len(set(references.values())) == 6
+    for reference in references.values():
+        assert place in reference
+        assert len(reference) <= 128
+        assert re.fullmatch(r"[\w+/-]+", reference)
+
+
+@pytest.mark.parametrize(
+    "given", ["", "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----"]
+)
+def test_aws_m3_a_place_without_such_a_key_can_be_evaluated(prod: Synth, given: str) -> None:
+    """An index beyond what is there would stop the deployment."""
+    key = prod.cdn.body["Resources"]["CdnPublicKeyResource"]["Properties"]["PublicKeyConfig"]
+    names = {"AWS::Region": "eu-west-1", "CdnPublicKey": given}
+    assert evaluated(key["CallerReference"], names).endswith("CdnPublicKey-")
 
 
 def test_make_deploy_passes_the_public_key(prod: Synth) -> None:
@@ -147,10 +196,8 @@ def test_the_bucket_admits_this_accounts_distributions_to_read(prod: Synth) -> N
     assert prod.shown(statement["Resource"]) == "Outputs/*"
     source = prod.shown(statement["Condition"]["ArnLike"].pop("aws:SourceArn"))
     assert source == "arn:AWS::Partition:cloudfront::AWS::AccountId:distribution/*"
-    assert statement["Condition"] == {
-        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
-        "ArnLike": {},
-    }
+    # aws-M4: no other key, as AWS documents none that CloudFront sends.
+    assert statement["Condition"] == {"ArnLike": {}}
 
 
 def test_functions_that_show_outputs_know_the_cdn(prod: Synth) -> None:

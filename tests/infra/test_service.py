@@ -110,6 +110,25 @@ def test_only_the_access_log_is_of_the_class_that_takes_no_metrics(prod: Synth) 
     assert classes["HttpApiAccessLines"] == "INFREQUENT_ACCESS"
 
 
+def test_aws_l1_the_access_logs_name_takes_no_room_in_the_accounts_policy(
+    prod: Synth, dev: Synth
+) -> None:
+    names = [
+        synth.service.properties("Logs::LogGroup")["HttpApiAccessLines"]["LogGroupName"]
+        for synth in (prod, dev)
+    ]
+    assert names == [f"/aws/vendedlogs/Darkroom-{s}-Service/access" for s in ("prod", "dev")]
+
+
+def test_aws_l9_apis_are_told_apart_by_their_stage(prod: Synth, dev: Synth) -> None:
+    names = [
+        api["Name"]
+        for synth in (prod, dev)
+        for api in synth.service.properties("ApiGatewayV2::Api").values()
+    ]
+    assert names == ["darkroom-prod", "darkroom-dev"]
+
+
 def test_routes(prod: Synth) -> None:
     integrations = prod.service.properties("ApiGatewayV2::Integration")
     functions = {id_: prod.shown(i["IntegrationUri"]) for id_, i in integrations.items()}
