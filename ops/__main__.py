@@ -26,6 +26,7 @@ REFUSALS = (
     cost.CostError,
     keys.KeyRefusedError,
     limits.LimitRefusedError,
+    redrive.RedriveError,
     rotate.RotationRefusedError,
     usage.UsageRefusedError,
 )
@@ -118,7 +119,12 @@ def _add_redrive(commands: Any, where: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
         "redrive", parents=[where], help="move dead letters back to their queue"
     )
-    parser.add_argument("queue", nargs="?", default="all", choices=[*redrive.TARGETS, "all"])
+    parser.add_argument(
+        "queue",
+        nargs="?",
+        default="all",
+        help=f"one that has failures; all (the default) leaves out {', '.join(redrive.BY_NAME)}",
+    )
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(run=redrive.command, could_not_run=2)
 

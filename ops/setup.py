@@ -10,12 +10,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import httpx
+from botocore.exceptions import ClientError
 from darkroom.domain.keys import new_token
 
-from ops import cdn_key, rotate
+from ops import capacity, cdn_key, rotate
 from ops.deployment import fields
 from ops.keys import list_keys, put_key
-from ops.replicate import Replicate
+from ops.replicate import Replicate, http
 
 if TYPE_CHECKING:
     import argparse
@@ -33,7 +34,7 @@ class Step:
 
     name: str
     state: str
-    """`made`, `kept`, `ok`, `missing` or `failed`; the last two make the command fail."""
+    """`made`, `kept`, `ok`, `warning`, `missing` or `failed`. The command fails of the last two."""
     text: str
 
 
@@ -71,8 +72,8 @@ def command(deployment: Deployment, given: argparse.Namespace) -> int:
         else:
             print(f"{parameter}={public_key}" if given.parameter else public_key, end="")
         return 0
-    with httpx.Client(trust_env=deployment.endpoint is None, timeout=20) as http:
-        setup = Setup(deployment, http, stage)
+    with http(deployment) as client:
+        setup = Setup(deployment, client, stage)
         setup.run(_given_token(given, setup), given.tenant)
     failed = [step for step in setup.steps if step.state in {"missing", "failed"}]
     if given.json:
@@ -106,6 +107,7 @@ class Setup:
 
     def run(self, replicate_token: str | None, tenant: str | None) -> None:
         """Everything, in the order in which one thing needs another. Raises SetupError."""
+        self._check_account()
         if self.told.get("CDN_DOMAIN"):
             self._name_cdn_key()
         token = self._store_replicate_token(replicate_token)
@@ -119,6 +121,19 @@ class Setup:
     def _done(self, name: str, state: str, text: str) -> None:
         self.steps.append(Step(name, state, text))
         _say(f"{state:<8}{name}: {text}")
+
+    # The account
+
+    def _check_account(self) -> None:
+        try:
+            found = capacity.look(self.deployment)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            self._done("concurrency", "warning", f"cannot be looked at: {code}")
+            return
+        if found:
+            state = "ok" if not found.remedy else "warning" if found.enough else "failed"
+            self._done("concurrency", state, "; ".join(filter(None, (found.text, found.remedy))))
 
     # The CDN's key
 

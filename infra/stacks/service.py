@@ -362,6 +362,7 @@ class ServiceStack(DarkroomStack):
             "PersistDlq": self.persist.dlq.queue_url,
             "DeliverDlq": self.deliver.dlq.queue_url,
             "RelayFailures": self.relay_failures.queue_url,
+            "SweepFailures": self.sweep_failures.queue_url,
             **{f"Function{name}": f.function.function_name for name, f in self.functions.items()},
         }.items():
             # The construct needs an id of its own: a resource may already have this one.

@@ -27,6 +27,7 @@ class Stacks:
 
     outputs: dict[str, dict[str, str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    url: str = ""
 
     def describe(self) -> str:
         """The answer to DescribeStacks, as the query protocol has it."""
@@ -68,8 +69,8 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stacks]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
-        url = f"http://127.0.0.1:{server.server_address[1]}"
-        monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", url)
+        stacks.url = f"http://127.0.0.1:{server.server_address[1]}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", stacks.url)
         try:
             yield stacks
         finally:
