@@ -160,6 +160,7 @@ def grants(
             allow_keys("dynamodb:GetItem UpdateItem", controls, "RUNTIMES"),
             allow_months(controls),
             allow("s3:PutObject GetObject AbortMultipartUpload", outputs),
+            allow("s3:ListBucket", stateful.outputs.bucket_arn),
             _consume(persist),
         ],
         "Deliver": [
