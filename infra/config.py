@@ -13,6 +13,7 @@ from aws_cdk.aws_lambda import ApplicationLogLevel, SystemLogLevel
 from aws_cdk.aws_logs import RetentionDays
 from darkroom.domain.events import SOURCE, TENANT
 from darkroom.domain.timings import Timings
+from darkroom.runtime.settings import PersistSettings
 
 LOCAL_CATALOGUE = Path(__file__).resolve().parents[1] / "local" / "catalogue"
 
@@ -88,6 +89,8 @@ class Concurrency:
     each_shard: int
     """For each shard of the table's stream; an on-demand table begins with four."""
 
+LARGEST_COPY = 5_000_000_000
+"""S3 copies no larger object in one call, as a cached result is."""
 
 OPTIONAL_STACKS = ("Cdn", "Observability")
 """What a stage may leave out, and the embedded cloud always does: it lacks the types."""
@@ -138,6 +141,8 @@ class StageConfig:
     catalogue: Path | None = None
     """A folder of *.json laid over the packaged catalogue, `aliases.json` included: a file of the
     same name replaces the packaged one."""
+    max_output_bytes: int = PersistSettings.max_output_bytes
+    """A prediction with a larger file fails. What it takes to arrive within is in `timings`."""
     open_models: bool = False
     """Let any pinned version through, not only catalogue models."""
     dedicated_account: bool = False
@@ -164,6 +169,10 @@ class StageConfig:
             ApplicationLogLevel.TRACE,
         }:
             raise ValueError(f"log_level {self.log_level.value}: metrics and alarms need INFO")
+        if not 0 < self.max_output_bytes <= LARGEST_COPY:
+            raise ValueError(f"max_output_bytes: 1 to {LARGEST_COPY}")
+        if self.timings.output_budget_s > 100:
+            raise ValueError("output_budget_s: persist's own time-out leaves 100 s at most")
 
     @classmethod
     def local(cls) -> Self:

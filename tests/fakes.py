@@ -459,12 +459,19 @@ class FakeOutputs:
 
     def write_once(self, key: str, content_type: str, chunks: Iterator[bytes]) -> StoredObject:
         data = b"".join(chunks)
+        earlier = key in self.objects
         content_type, data = self.objects.setdefault(key, (content_type, data))
-        return StoredObject(len(data), hashlib.sha256(data).hexdigest())
+        return StoredObject(len(data), hashlib.sha256(data).hexdigest(), earlier)
 
     def copy(self, source: str, key: str) -> str | None:
         self.objects[key] = self.objects[source]
         return hashlib.sha256(self.objects[key][1]).hexdigest()
+
+    def keys(self, prefix: str) -> list[str]:
+        return sorted(key for key in self.objects if key.startswith(prefix))
+
+    def get(self, key: str) -> Iterator[bytes]:
+        yield self.objects[key][1]
 
 
 @dataclass
@@ -555,17 +562,54 @@ class FakeSecrets:
 
 @dataclass
 class FakeDownload:
-    """Chunks of one response."""
+    """Chunks of one response. What is announced, `length` and type, need not be true."""
 
     data: bytes
     length: int | None
     breaks: bool = False
+    content_type: str | None = None
 
     def chunks(self) -> Iterator[bytes]:
         for start in range(0, len(self.data), 65_536):
             yield self.data[start : start + 65_536]
         if self.breaks:
             raise DownloadFailed("the download broke off")
+
+
+@dataclass
+class SlowDownload(FakeDownload):
+    """Takes its time on a simulated clock, byte by byte, and is cut off where its budget ends."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    seconds: float = 0.0
+    """From the first byte to the last."""
+    budget_s: float = 60.0
+    passed: Callable[[], None] = lambda: None
+    """Called whenever time has passed: what ends a process by the clock acts here."""
+
+    def chunks(self) -> Iterator[bytes]:
+        pause = self.seconds / len(self.data)
+        for number in range(len(self.data)):
+            if (number + 1) * pause > self.budget_s:
+                raise DownloadFailed("the download broke off: Deadline")
+            yield self.data[number : number + 1]
+            self.clock.advance(pause)
+            self.passed()
+
+
+@dataclass
+class GeneratedDownload(FakeDownload):
+    """A PNG of any size: its picture data is made as it is read, and never held."""
+
+    filling: int = 0
+
+    def chunks(self) -> Iterator[bytes]:
+        header, end = self.data[:33], self.data[33:]
+        yield header + self.filling.to_bytes(4, "big") + b"IDAT"
+        piece = bytes(256 * 1024)
+        for start in range(0, self.filling, len(piece)):
+            yield piece[: self.filling - start]
+        yield bytes(4) + end
 
 
 @dataclass

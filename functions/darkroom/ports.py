@@ -7,7 +7,7 @@ platform (queue, stream, schedule, client) then tries again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -355,6 +355,8 @@ class StoredObject:
 
     bytes: int
     sha256: str
+    earlier: bool = field(default=False, compare=False)
+    """Another run had written it before."""
 
 
 class OutputStore(Protocol):
@@ -364,6 +366,12 @@ class OutputStore(Protocol):
         If the key exists already, the stored object's own size and hash are returned. Whatever
         `chunks` raises passes through, and nothing is left visible.
         """
+
+    def keys(self, prefix: str) -> list[str]:
+        """The first thousand keys with the prefix, strongly consistent."""
+
+    def get(self, key: str) -> Iterator[bytes]:
+        """An object's bytes, in chunks. Raises where it is gone."""
 
     def copy(self, source: str, key: str) -> str | None:
         """Copy a stored object to a key that nobody else writes, with its type; safe to repeat.
@@ -414,11 +422,15 @@ class Signer(Protocol):
 
 
 class Download(Protocol):
-    """One open response: raw chunks, and what the server said of their length."""
+    """One open response: raw chunks, and what the server said of their length and type."""
 
     @property
     def length(self) -> int | None:
         """What the server said, if it did."""
+
+    @property
+    def content_type(self) -> str | None:
+        """As it was said: nothing to rely on."""
 
     def chunks(self) -> Iterator[bytes]:
         """Raises DownloadFailed when the bytes stop short, pass the cap, or take too long."""

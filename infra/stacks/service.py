@@ -239,6 +239,7 @@ class ServiceStack(DarkroomStack):
             "EVENT_BUS": self.bus.event_bus_name,
             "TIMINGS": config.timing_overrides(),
             "RETENTION_DAYS": str(config.retention_days),
+            "MAX_OUTPUT_BYTES": str(config.max_output_bytes),
             "OPEN_MODELS": _flag(value=config.open_models),
             "RESULT_CACHE": _flag(value=config.result_cache),
             "DEDICATED_ACCOUNT": _flag(value=config.dedicated_account),

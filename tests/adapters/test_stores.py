@@ -360,6 +360,20 @@ def test_what_the_source_raises_passes_and_nothing_is_visible(
     assert outputs.write_once("k", "image/png", pieces(b"again")) == hashed(b"again")
 
 
+@pytest.mark.parametrize("size", [0, 10, PART + 10])
+def test_what_is_stored_can_be_found_and_read(outputs: OutputStore, size: int) -> None:
+    assert outputs.keys("acme/") == []
+    data = (PATTERN * (size // len(PATTERN) + 1))[:size]
+    for key in ("acme/2/1.png", "acme/1/10.png", "acme/1/2.png", "acmes/1/1.png"):
+        written = outputs.write_once(key, "image/png", pieces(data))
+        assert not written.earlier
+    assert outputs.keys("acme/1/") == ["acme/1/10.png", "acme/1/2.png"]
+    assert b"".join(outputs.get("acme/1/2.png")) == data
+    assert outputs.write_once("acme/1/2.png", "image/png", pieces(b"other")).earlier
+    with pytest.raises((ClientError, KeyError)):
+        list(outputs.get("acme/1/3.png"))
+
+
 def stored(aws: Aws) -> dict[str, bytes]:
     found = aws.s3.list_objects_v2(Bucket="outputs").get("Contents", [])
     return {

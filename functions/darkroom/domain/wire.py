@@ -82,7 +82,7 @@ def details(record: Prediction) -> dict[str, Any]:
                 "width": file.width,
                 "height": file.height,
             }
-            for file in record.files
+            for file in (record.files if _stored(record) else ())
         ],
     }
 

@@ -259,7 +259,10 @@ def persist() -> Persist:
 
     s = settings_.PersistSettings.from_env()
     fetcher = OutputFetcher(
-        Client(output_guard(s.output_hosts)), s.output_hosts, s.max_output_bytes, budget_s=60.0
+        Client(output_guard(s.output_hosts)),
+        s.output_hosts,
+        s.max_output_bytes,
+        s.timings.output_budget_s,
     )
     outputs = S3Outputs(client("s3"), s.outputs_bucket)
     return Persist(
