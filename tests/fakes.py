@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
 START = 1_800_000_000_000
 LARGEST_ITEM = 400 * 1024
+LARGEST_METADATA = 2048
 
 
 class ItemTooLarge(Exception):
@@ -467,6 +468,10 @@ class FakeUploads:
     objects: dict[str, tuple[bytes, dict[str, Any]]] = field(default_factory=dict)
 
     def put(self, key: str, content_type: str, data: bytes, metadata: dict[str, str]) -> None:
+        if not all(value.isascii() for value in metadata.values()):
+            raise ValueError("S3's metadata is ASCII")
+        if sum(len(name) + len(value) for name, value in metadata.items()) > LARGEST_METADATA:
+            raise ValueError("S3's metadata is 2 kB at most")
         head = {
             "content_type": content_type,
             "bytes": len(data),

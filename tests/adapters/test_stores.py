@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 from botocore.stub import ANY, Stubber
 from darkroom.adapters.controls import DynamoControls
 from darkroom.adapters.items import to_item
@@ -421,6 +421,11 @@ def test_an_upload_is_described_and_deleted(uploads: UploadStore) -> None:
     uploads.delete("acme/files/1")
     uploads.delete("acme/files/1")
     assert uploads.head("acme/files/1") is None
+
+
+def test_metadata_beyond_ascii_is_an_error(uploads: UploadStore) -> None:
+    with pytest.raises((ParamValidationError, ValueError)):
+        uploads.put("acme/files/1", "image/png", b"data", {"name": "käse.png"})
 
 
 def test_an_upload_is_served_as_an_attachment(aws: Aws) -> None:
