@@ -314,11 +314,11 @@ class FakeControls:
     def api_key(self, key_id: str) -> ApiKey | None:
         return self.keys.get(key_id)
 
-    def cached_schema(self, version: str) -> dict[str, Any] | None:
-        return deepcopy(self.schemas.get(version))
+    def cached_schema(self, model: str, version: str) -> dict[str, Any] | None:
+        return deepcopy(self.schemas.get(f"{model}:{version}"))
 
-    def cache_schema(self, version: str, schema: dict[str, Any]) -> None:
-        self.schemas[version] = deepcopy(schema)
+    def cache_schema(self, model: str, version: str, schema: dict[str, Any]) -> None:
+        self.schemas[f"{model}:{version}"] = deepcopy(schema)
 
     def run_times(self) -> dict[str, RunTime]:
         return dict(self.seen)
