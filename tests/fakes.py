@@ -140,9 +140,9 @@ class FakePredictions:
             return Month()
         now = self.months.get(entry.row)
         if now and entry.below is not None and now.committed > entry.below:
-            raise LimitReached(now.committed, now.in_flight)
+            raise LimitReached(now.committed, now.spent, now.in_flight)
         if now and entry.most_in_flight is not None and now.in_flight >= entry.most_in_flight:
-            raise LimitReached(now.committed, now.in_flight)
+            raise LimitReached(now.committed, now.spent, now.in_flight)
         now = now or Month()
         return Month(
             now.committed + entry.committed,
