@@ -56,6 +56,7 @@ START = 1_800_000_000_000
 LARGEST_ITEM = 400 * 1024
 PAGE = 100
 """Predictions in one page of the provider's list."""
+LARGEST_METADATA = 2048
 
 
 class ItemTooLarge(Exception):
@@ -142,9 +143,9 @@ class FakePredictions:
             return Month()
         now = self.months.get(entry.row)
         if now and entry.below is not None and now.committed > entry.below:
-            raise LimitReached(now.committed, now.in_flight)
+            raise LimitReached(now.committed, now.spent, now.in_flight)
         if now and entry.most_in_flight is not None and now.in_flight >= entry.most_in_flight:
-            raise LimitReached(now.committed, now.in_flight)
+            raise LimitReached(now.committed, now.spent, now.in_flight)
         now = now or Month()
         return Month(
             now.committed + entry.committed,
@@ -321,11 +322,11 @@ class FakeControls:
     def api_key(self, key_id: str) -> ApiKey | None:
         return self.keys.get(key_id)
 
-    def cached_schema(self, version: str) -> dict[str, Any] | None:
-        return deepcopy(self.schemas.get(version))
+    def cached_schema(self, model: str, version: str) -> dict[str, Any] | None:
+        return deepcopy(self.schemas.get(f"{model}:{version}"))
 
-    def cache_schema(self, version: str, schema: dict[str, Any]) -> None:
-        self.schemas[version] = deepcopy(schema)
+    def cache_schema(self, model: str, version: str, schema: dict[str, Any]) -> None:
+        self.schemas[f"{model}:{version}"] = deepcopy(schema)
 
     def run_times(self) -> dict[str, RunTime]:
         return dict(self.seen)
@@ -482,6 +483,10 @@ class FakeUploads:
     objects: dict[str, tuple[bytes, dict[str, Any]]] = field(default_factory=dict)
 
     def put(self, key: str, content_type: str, data: bytes, metadata: dict[str, str]) -> None:
+        if not all(value.isascii() for value in metadata.values()):
+            raise ValueError("S3's metadata is ASCII")
+        if sum(len(name) + len(value) for name, value in metadata.items()) > LARGEST_METADATA:
+            raise ValueError("S3's metadata is 2 kB at most")
         head = {
             "content_type": content_type,
             "bytes": len(data),

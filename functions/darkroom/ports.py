@@ -222,11 +222,11 @@ class Controls(Protocol):
     def api_key(self, key_id: str) -> ApiKey | None:
         """Look up `KEY#…`, eventually consistent; a revoked or expired key counts as absent."""
 
-    def cached_schema(self, version: str) -> dict[str, Any] | None:
-        """An open model's OpenAPI schema, if it was fetched before."""
+    def cached_schema(self, model: str, version: str) -> dict[str, Any] | None:
+        """An open model's OpenAPI schema, if it was fetched before under this name."""
 
-    def cache_schema(self, version: str, schema: dict[str, Any]) -> None:
-        """Keep a schema: a version's never changes."""
+    def cache_schema(self, model: str, version: str, schema: dict[str, Any]) -> None:
+        """Keep a schema: a version's never changes, and belongs to one model."""
 
     def run_times(self) -> dict[str, RunTime]:
         """Run times by model's name; one read, eventually consistent."""

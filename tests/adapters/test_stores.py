@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 from botocore.stub import ANY, Stubber
 from darkroom.adapters.controls import DynamoControls
 from darkroom.adapters.items import to_item
@@ -129,10 +129,11 @@ def test_a_delivery_is_claimed_once(deliveries: DeliveryStore) -> None:
 
 def test_a_schema_is_kept_as_it_was(controls: Controls) -> None:
     schema = {"components": {"schemas": {"Input": {"x": [1, 2.5, None, True, "ü", 10**50]}}}}
-    assert controls.cached_schema("v1") is None
-    controls.cache_schema("v1", schema)
-    assert controls.cached_schema("v1") == schema
-    assert controls.cached_schema("v2") is None
+    assert controls.cached_schema("a/b", "v1") is None
+    controls.cache_schema("a/b", "v1", schema)
+    assert controls.cached_schema("a/b", "v1") == schema
+    assert controls.cached_schema("a/b", "v2") is None
+    assert controls.cached_schema("a/c", "v1") is None
 
 
 def test_an_endpoint_is_changed_by_who_has_seen_it_as_it_is(controls: Controls) -> None:
@@ -279,8 +280,8 @@ def test_a_row_past_its_time_counts_as_absent(
 
 def test_a_schema_too_large_for_an_item_is_not_kept(aws: Aws) -> None:
     controls = DynamoControls(aws.dynamodb, "controls")
-    controls.cache_schema("v1", {"x": "x" * 500_000})
-    assert controls.cached_schema("v1") is None
+    controls.cache_schema("a/b", "v1", {"x": "x" * 500_000})
+    assert controls.cached_schema("a/b", "v1") is None
 
 
 # Outputs
@@ -435,6 +436,11 @@ def test_an_upload_is_described_and_deleted(uploads: UploadStore) -> None:
     uploads.delete("acme/files/1")
     uploads.delete("acme/files/1")
     assert uploads.head("acme/files/1") is None
+
+
+def test_metadata_beyond_ascii_is_an_error(uploads: UploadStore) -> None:
+    with pytest.raises((ParamValidationError, ValueError)):
+        uploads.put("acme/files/1", "image/png", b"data", {"name": "käse.png"})
 
 
 def test_an_upload_is_served_as_an_attachment(aws: Aws) -> None:
