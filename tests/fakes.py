@@ -16,6 +16,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from darkroom.adapters.deliveries import delivery_shard, share_due
 from darkroom.adapters.items import prediction_item, read_due, read_prediction
 from darkroom.domain.callbacks import Endpoint
 from darkroom.domain.errors import (
@@ -261,6 +262,7 @@ class FakeDeliveries:
     """DeliveryStore over a dictionary."""
 
     rows: dict[tuple[str, str], Delivery] = field(default_factory=dict)
+    lanes: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def put(self, delivery: Delivery) -> bool:
         key = (delivery.prediction, delivery.event)
@@ -276,21 +278,22 @@ class FakeDeliveries:
         found = sorted((key for key in self.rows if key[0] == prediction), reverse=True)
         return [replace(self.rows[key], frozen=None) for key in found[:limit]]
 
-    def write(self, delivery: Delivery, *, seen: Delivery) -> bool:
+    def write(self, delivery: Delivery, *, seen: Delivery, lane: str = "") -> bool:
         key = (delivery.prediction, delivery.event)
         row = self.rows.get(key)
         if row is None or _token(row) != _token(seen):
             return False
-        self.rows[key] = delivery
+        self.rows[key], self.lanes[key] = delivery, lane
         return True
 
     def due(self, now: int, limit: int) -> list[tuple[str, str, int]]:
-        found = [
-            (row.prediction, row.event, row.due_at)
-            for row in self.rows.values()
-            if row.due_at is not None and row.due_at <= now
-        ]
-        return sorted(found, key=lambda key: key[2])[:limit]
+        shards: dict[int, list[tuple[str, str, int]]] = {}
+        for key, row in self.rows.items():
+            if row.due_at is not None and row.due_at <= now:
+                shard = delivery_shard(row, self.lanes.get(key, ""))
+                shards.setdefault(shard, []).append((*key, row.due_at))
+        oldest = [sorted(found, key=lambda key: key[2])[:limit] for found in shards.values()]
+        return share_due(oldest, limit)
 
     def claim(self, prediction: str, event: str, due_at: int, until: int) -> bool:
         row = self.rows.get((prediction, event))
@@ -374,6 +377,8 @@ class FakeQueue:
     messages: list[tuple[dict[str, str], int]] = field(default_factory=list)
     put_offs: list[tuple[str, int]] = field(default_factory=list)
     """Receipts of messages that were hidden again, and for how many seconds."""
+    groups: list[str] = field(default_factory=list)
+    """The group of each message that ever was sent, in order."""
 
     def __len__(self) -> int:
         return len(self.messages)
@@ -383,8 +388,9 @@ class FakeQueue:
         """Whether a message waits that was sent without a delay."""
         return any(delay == 0 for _, delay in self.messages)
 
-    def send(self, message: dict[str, str], delay_s: int = 0) -> None:
+    def send(self, message: dict[str, str], delay_s: int = 0, *, group: str = "") -> None:
         self.messages.append((dict(message), min(delay_s, 900)))
+        self.groups.append(group)
 
     def put_off(self, receipt: str, seconds: int) -> None:
         if not 0 <= seconds <= 43_200:

@@ -260,8 +260,12 @@ class Controls(Protocol):
 
 
 class Queue(Protocol):
-    def send(self, message: dict[str, str], delay_s: int = 0) -> None:
-        """Enqueue at least once; `delay_s` is cut to SQS's 900."""
+    def send(self, message: dict[str, str], delay_s: int = 0, *, group: str = "") -> None:
+        """Enqueue at least once; `delay_s` is cut to SQS's 900.
+
+        Of messages that wait, those of a `group` with few others under way come first: it is the
+        tenant, where one is known.
+        """
 
 
 class Redelivery(Protocol):
@@ -315,7 +319,7 @@ class Delivery:
     expires_at: int
     state: str = "pending"
     """`pending`, `delivered`, `failed` (no attempt is left), `disabled` (the endpoint is),
-    `superseded` (the prediction ended first)."""
+    `superseded` (the prediction ended first), `expired` (its record's time is over)."""
     attempts: int = 0
     next_at: int = 0
     """The next attempt's earliest time; of one under way, when it counts as lost."""
@@ -339,11 +343,17 @@ class DeliveryStore(Protocol):
     def of(self, prediction: str, limit: int) -> list[Delivery]:
         """A prediction's rows without what is frozen, by event from z to a, at most `limit`."""
 
-    def write(self, delivery: Delivery, *, seen: Delivery) -> bool:
-        """Replace the row if state, attempts and next_at still are those of `seen`; else False."""
+    def write(self, delivery: Delivery, *, seen: Delivery, lane: str = "") -> bool:
+        """Replace the row if state, attempts and next_at still are those of `seen`; else False.
+
+        Rows that wait in one `lane` have a small part of what is due at a time, and never more
+        than that where others are due.
+        """
 
     def due(self, now: int, limit: int) -> list[tuple[str, str, int]]:
-        """`(prediction, event, due_at)` of deliveries that no message stands for."""
+        """`(prediction, event, due_at)` of deliveries that no message stands for: at most about
+        `limit`, a fair part of each lane, those first that have been due for longest.
+        """
 
     def claim(self, prediction: str, event: str, due_at: int, until: int) -> bool:
         """Move the due time if it still is `due_at`."""
