@@ -18,10 +18,15 @@ LONGEST_RUN = 120
 ENDINGS = ("kill-before", "kill-after", "error", "timeout")
 """What may happen at any I/O: the process dies before or after it, it fails undone (a throttle or
 a server error: the services see an exception either way), or it is done and never answered."""
-CREATES = ("late", "hang", "drop", "429", "500", "500-created", "401", "refuse", "garbage")
+CREATES = (
+    *("late", "hang", "drop", "429", "500", "500-created", "401", "409", "413", "refuse"),
+    "garbage",
+)
 """What else may happen to a create; `late` comes to be upstream as a step of its own."""
 SPECIAL = {
     "provider.create": ("kill-before", "kill-after", *CREATES),
+    "provider.get": (*ENDINGS, "404"),
+    "provider.cancel": (*ENDINGS, "404"),
     "store.recent_ids": (*ENDINGS, "stale"),
     "store.due": ("kill-before", "kill-after", "error", "stale"),
     "fetcher.open": ("kill-before", "kill-after", "error", "cut", "break"),

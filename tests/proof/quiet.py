@@ -9,8 +9,8 @@ from darkroom.domain.prediction import Code, State
 from tests.proof import ledger
 from tests.proof.gate import check
 from tests.proof.invariants import STATES
-from tests.proof.requests import EVENTS
-from tests.proof.upstream import FINAL
+from tests.proof.requests import TASKS
+from tests.proof.shows import FINAL
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
@@ -65,7 +65,7 @@ def _answered(cloud: Cloud, kind: int) -> None:
     if not made:
         check(f"event-{kind}:rejected" in cloud.bus.events, "I1 an event's request is gone")
         check(bool(cloud.parked.bodies), "I1 a rejected request is not kept")
-    token = EVENTS[kind].get("taskToken")
+    token = TASKS.get(kind)
     told = [answered for answered, _ in cloud.tasks.answers if answered == token]
     check(token is None or bool(told), "I8 a task waits for ever")
 
@@ -75,6 +75,9 @@ def _agrees(cloud: Cloud, record: Prediction) -> None:
     if up is None:
         return
     expected = State.SUCCEEDED if up.status == "succeeded" else STATES.get(up.status)
+    # Each is checked when it is written down.
+    if record.code is Code.PROVIDER_LOST:
+        return
     expired = up.status == "succeeded" and record.code is Code.OUTPUT_EXPIRED
     if expected is State.SUCCEEDED:
         check(record.state is expected or expired, f"I5 lost: {record.code}")
@@ -82,7 +85,7 @@ def _agrees(cloud: Cloud, record: Prediction) -> None:
     wished = record.cancel_requested_at
     if wished and up.cut_off and not record.cancel_by_deadline:
         forgotten = up.ends_by - wished > CANCEL_TAKES_MS
-        known = cloud.config.echo and not cloud.gap
+        known = cloud.config.echo == "exact" and not cloud.gap
         check(not (forgotten and known), "I3 the wish to cancel never reached the provider")
 
 
