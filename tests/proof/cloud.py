@@ -55,6 +55,7 @@ class Cloud:
         self.queues = {name: Queue(self.clock) for name in QUEUES}
         self.bus = Bus()
         self.client = Client()
+        self.client.broken = config.stays == "endpoint"
         self.tasks, self.parked = Tasks(), Parked()
         self.secrets = Secrets()
         self.upstream = Upstream(self.clock, config)
@@ -69,6 +70,8 @@ class Cloud:
         """The ids that a client asked to cancel."""
         self.acting = "sweep"
         """The handler that runs now, by whose clock the product goes."""
+        self.posts_before: frozenset[str] = frozenset()
+        """What the client had got when the run that goes on now began."""
         self.gap = False
         """The clock jumped so far that no sweep ran for most of an hour."""
         self.tally: dict[str, int] = {}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.proof.gate import Violation
 from tests.proof.quiet import settled_down
-from tests.proof.steps import QUEUES
+from tests.proof.steps import GROWS, QUEUES
 from tests.proof.webhooks import Step
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def _next(world: World) -> str | None:
     for number, up in enumerate(upstream.ups.values()):
         if up.status == "starting":
             return f"go.{number}"
+        if up.status == "processing" and cloud.config.grows and up.grown < GROWS:
+            return f"grow.{number}"
         if up.status == "processing" and _may_finish(world, up):
             return f"ok.{number}"
     coming = world.next_time()

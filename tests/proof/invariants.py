@@ -12,7 +12,7 @@ from darkroom.domain.events import REJECTED
 from darkroom.domain.prediction import Code, CreateState, State
 
 from tests.proof import ledger
-from tests.proof.follows import follows, starts
+from tests.proof.follows import follows, grows, starts
 from tests.proof.gate import Violation, check
 from tests.proof.pictures import picture
 from tests.proof.upstream import LIFE_MS, Up
@@ -89,6 +89,7 @@ class Invariants:
             check(not twins, "I9 one Idempotency-Key, two records")
         if starts(old, new):
             self.cloud.owed |= {f"{new.id}:started"}
+        self.cloud.owed |= {f"{new.id}:{event}" for event in grows(old, new)}
         for extra in set(new.extra_provider_ids) - set(old.extra_provider_ids if old else ()):
             ups = self.cloud.upstream.ups
             if extra in ups:
@@ -228,6 +229,8 @@ class Invariants:
         least = State.SUCCEEDED.rank if event == "completed" else State.PROCESSING.rank
         check(state.rank >= least, f"I8 a callback for {event} while the record is {state}")
         if event != "completed":
+            over = f"{id_}_completed" in self.cloud.posts_before
+            check(not over, "I8 an older status is told after `completed`")
             return
         said = json.loads(body)
         check(said["status"] == wire.STATUS[state], "I8 a callback tells another state")

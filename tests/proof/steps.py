@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.proof.clients import Clients
 from tests.proof.doubles import RECEIVES, Message
-from tests.proof.follows import starts
+from tests.proof.follows import grows, starts
 from tests.proof.requests import asked, record_id
 from tests.proof.shows import FINAL
 from tests.proof.webhooks import Plan, Step
@@ -112,8 +112,10 @@ class World(Clients):
         head = next(change for change in stream if change[1]["id"]["S"] == id_)
         stream[:] = [other for other in stream if other is not head]
         old = self.cloud.store.read(head[0]) if head[0] else None
-        if starts(old, self.cloud.store.read(head[1])):
+        new = self.cloud.store.read(head[1])
+        if starts(old, new):
             self.cloud.owed -= {f"{id_}:started"}
+        self.cloud.owed -= {f"{id_}:{event}" for event in grows(old, new)}
 
     def run(self, numbers: list[str], plan: Plan) -> Run:
         return self._receive(numbers, plan, again=False)

@@ -13,7 +13,7 @@ from tests.proof import shows
 from tests.proof.cloud import Cloud
 from tests.proof.config import TENANT, Config
 from tests.proof.doubles import WEBHOOK_KEYS
-from tests.proof.gate import Run, Violation, check
+from tests.proof.gate import Run, Violation, check, timeout_ms
 from tests.proof.invariants import Invariants
 from tests.proof.requests import FILE_ID, http_event
 from tests.proof.shows import FINAL, Unreadable
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 Plan = dict[int | str, str]
 RETRIED_MS = 60_000
 """Replicate repeats a terminal webhook for about so long."""
-CONTEXT = Context()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,16 @@ class Step:
         return cls(name, tuple((int(at) if at.isdigit() else at, f) for f, _, at in pairs))
 
 
+class Left(Context):
+    """Lambda's context of one run: how much of its time is left."""
+
+    def __init__(self, cloud: Cloud, run: Run) -> None:
+        self._clock, self._until = cloud.clock, run.began + timeout_ms(run)
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self._until - self._clock.now
+
+
 @dataclass
 class Stage:
     """A cloud under watch. Every run of a handler goes through `_handle`."""
@@ -59,23 +68,35 @@ class Stage:
     def __post_init__(self) -> None:
         self.cloud = Cloud(self.config)
         self.invariants = Invariants(self.cloud)
+        self.cloud.gate.wait = self._wait
         self.cloud.uploads.put(f"{TENANT}/files/{FILE_ID}", "image/png", b"png", {})
+
+    def _wait(self, milliseconds: int) -> None:
+        """Time passes within a run; Lambda ends one that takes too long."""
+        run = self.cloud.gate.runs[-1]
+        ends = run.began + timeout_ms(run)
+        coming = self.cloud.clock.now + milliseconds
+        self.cloud.advance(min(coming, ends))
+        if coming >= ends:
+            raise Crash
 
     def _handle(self, handler: str, event: Any, plan: Plan) -> tuple[Run, Any]:
         """Run a handler as Lambda does; its answer, or None where it died or raised."""
         cloud = self.cloud
         before, cloud.acting = cloud.acting, handler
+        posts_before, cloud.posts_before = cloud.posts_before, cloud.client.posts
         run = Run(handler, {n: f for n, f in plan.items() if isinstance(n, int)})
+        run.began = cloud.clock.now
         run.at = {site: fault for site, fault in plan.items() if isinstance(site, str)}
         gate = cloud.gate
         gate.runs.append(run)
         try:
-            return run, cloud.handlers[handler](event, CONTEXT)
+            return run, cloud.handlers[handler](event, Left(cloud, run))
         except (Crash, Exception):  # noqa: BLE001 - Lambda reports it and goes on
             return run, None
         finally:
             gate.runs.pop()
-            cloud.acting = before
+            cloud.acting, cloud.posts_before = before, posts_before
 
     # Webhooks
 
