@@ -191,7 +191,7 @@ def grants(
             allow("dynamodb:Query", _index(stateful.deliveries, "due")),
             allow("sqs:SendMessage", *work_queues),
             allow("events:PutEvents", bus.event_bus_arn),
-            allow(read_secret, token, link_key),
+            allow(read_secret, token),
         ],
     }
 

@@ -16,7 +16,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.items import prediction_item, read_prediction
+from darkroom.adapters.items import prediction_item, read_due, read_prediction
 from darkroom.domain.callbacks import Endpoint
 from darkroom.domain.errors import (
     AlreadyExists,
@@ -35,8 +35,9 @@ from darkroom.ports import (
     CallbackAnswer,
     Delivery,
     Due,
+    DueRecord,
     Form,
-    Found,
+    Listed,
     Page,
     RunTime,
     SecretVersion,
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
 
 START = 1_800_000_000_000
 LARGEST_ITEM = 400 * 1024
+PAGE = 100
+"""Predictions in one page of the provider's list."""
 
 
 class ItemTooLarge(Exception):
@@ -171,13 +174,18 @@ class FakePredictions:
     def owner_of(self, provider_id: str) -> str | None:
         return self.owners.get(provider_id)
 
-    def due(self, now: int, limit: int) -> list[Due]:
+    def due(self, now: int, limit: int, *, part: int = 0, parts: int = 1) -> list[Due]:
         keys = [
             Due(id_, int(item["due_at"]["N"]))
             for id_, item in self.items.items()
-            if "due_at" in item and "due_shard" in item and int(item["due_at"]["N"]) <= now
+            if "due_at" in item
+            and int(item.get("due_shard", {"N": "-1"})["N"]) % parts == part
+            and int(item["due_at"]["N"]) <= now
         ]
         return sorted(keys, key=lambda key: key.due_at)[:limit]
+
+    def look(self, keys: Iterable[Due]) -> list[DueRecord]:
+        return [read_due(key, self.items[key.id]) for key in keys if key.id in self.items]
 
     def claim(self, key: Due, until: int) -> Prediction | None:
         item = self.items.get(key.id)
@@ -608,6 +616,7 @@ class FakeProvider:
     down: bool = False
     echo: bool = True
     list_complete: bool = True
+    token_good: bool = True
     hidden: set[str] = field(default_factory=set)
     upstream: dict[str, dict[str, Any]] = field(default_factory=dict)
     creates: list[dict[str, Any]] = field(default_factory=list)
@@ -666,16 +675,23 @@ class FakeProvider:
             return None
         return self._seen(provider_id)
 
-    def find(self, created_after: int) -> Found:
+    def page(
+        self, created_after: int, created_before: int | None = None, cursor: str | None = None
+    ) -> Listed:
         self._up()
         self.reads.append("list")
-        since = rfc3339(created_after)
+        since, until = rfc3339(created_after), rfc3339(created_before or 10**13)
         found = [
             self._seen(provider_id)
             for provider_id, body in self.upstream.items()
-            if (body["created_at"] or since) >= since and provider_id not in self.hidden
-        ]
-        return Found(found[::-1], self.list_complete)
+            if since <= (body["created_at"] or since) < until and provider_id not in self.hidden
+        ][::-1]
+        first = int(cursor or 0)
+        more = str(first + PAGE) if len(found) > first + PAGE else None
+        return Listed(found[first : first + PAGE], self.list_complete, more)
+
+    def token_works(self) -> bool:
+        return self.token_good
 
     def cancel(self, provider_id: str) -> Snapshot | None:
         self._up()

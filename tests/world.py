@@ -176,7 +176,8 @@ class World:
             carry_out=carry_out,
             deliveries=self.deliveries,
             deliver=self.deliver_queue,
-            secrets=self.secrets,
+            public_host="darkroom.test",
+            choices=Catalogue.load().choices,
         )
 
     # What clients do

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from darkroom.domain.callbacks import Endpoint
-    from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
+    from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent, Urgency
     from darkroom.domain.money import Entry, Limits
     from darkroom.domain.prediction import Prediction
     from darkroom.domain.snapshot import Snapshot
@@ -87,8 +87,18 @@ class PredictionStore(Protocol):
     def owner_of(self, provider_id: str) -> str | None:
         """The record that claimed the provider's id, if one did."""
 
-    def due(self, now: int, limit: int) -> list[Due]:
-        """Keys due by `now`, at most about `limit`, oldest first; eventually consistent."""
+    def due(self, now: int, limit: int, *, part: int = 0, parts: int = 1) -> list[Due]:
+        """Keys due by `now`, at most about `limit`, oldest first; eventually consistent.
+
+        Of the index's shards every `parts`-th, from `part` on: several sweeps share them.
+        """
+
+    def look(self, keys: Iterable[Due]) -> list[DueRecord]:
+        """What the records are due for, in the order of `keys`; eventually consistent.
+
+        Unknown ones are left out. One that cannot be read is told of all the same: its claim
+        raises.
+        """
 
     def claim(self, key: Due, until: int) -> Prediction | None:
         """Move the record's due time to `until` if it still is `key.due_at`; None if it is not.
@@ -110,11 +120,35 @@ class PredictionStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A part of the provider's list. `complete` is false where pages were left unread."""
+class DueRecord:
+    """What the sweep has to know of a due record before it claims it: little, and as read lately.
+
+    The claim returns the record itself.
+    """
+
+    key: Due
+    due_at: int
+    """As stored: the index may show an earlier time."""
+    tenant: str
+    urgency: Urgency
+    created_at: int
+    deadline: int
+    finished_at: int | None = None
+    provider_id: str | None = None
+    canceling: bool = False
+    asked_again: bool = False
+    """A success that showed no file: the list will not do, it is asked for alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One page of the provider's list, newest first."""
 
     snapshots: list[Snapshot]
-    complete: bool
+    complete: bool = True
+    """False where an item of the page could not be read."""
+    next: str | None = None
+    """Where the next page begins; None on the last one."""
 
 
 class Provider(Protocol):
@@ -136,8 +170,17 @@ class Provider(Protocol):
     def get(self, provider_id: str) -> Snapshot | None:
         """None where the provider does not know the id. Raises ProviderUnavailable."""
 
-    def find(self, created_after: int) -> Found:
-        """The account's predictions created since. Raises ProviderUnavailable."""
+    def page(
+        self, created_after: int, created_before: int | None = None, cursor: str | None = None
+    ) -> Listed:
+        """A page of the account's predictions created in that time: the first one, or the one
+        at the cursor of the page before.
+
+        Raises ProviderUnavailable; PageTooLarge, where a shorter time may have a smaller page.
+        """
+
+    def token_works(self) -> bool:
+        """False only where the provider refuses our token itself. Raises nothing."""
 
     def cancel(self, provider_id: str) -> Snapshot | None:
         """Cancel; idempotent. None where the id is unknown. Raises ProviderUnavailable."""

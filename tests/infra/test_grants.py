@@ -150,7 +150,6 @@ GRANTS = {
         "DeliverTasksQueue": "sqs:SendMessage",
         "Events": "events:PutEvents",
         "ReplicateToken": SECRET,
-        "LinkKey": SECRET,
         "SweepLogs": LOGS,
     },
 }

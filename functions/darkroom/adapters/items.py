@@ -14,11 +14,14 @@ import zlib
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
-from darkroom.domain.lifecycle import may_cause
+from darkroom.domain.lifecycle import may_cause, urgency
 from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, Price, State
+from darkroom.ports import DueRecord
 
 if TYPE_CHECKING:
     from dataclasses import Field
+
+    from darkroom.ports import Due
 
 DUE_SHARDS = 16
 _DIGESTS = frozenset({"fingerprint", "cache_key", "sha256"})
@@ -126,6 +129,33 @@ def _read(name: str, value: Any) -> Any:
     if not isinstance(value, bytes):
         return value
     return value.hex() if name in _DIGESTS else zlib.decompress(value, -zlib.MAX_WBITS).decode()
+
+
+DUE_ATTRIBUTES = (
+    *("id", "due_at", "tenant", "state", "created_at", "deadline"),
+    *("finished_at", "provider_id", "cancel_requested_at", "asked_again"),
+)
+"""What `read_due` reads of an item."""
+
+
+def read_due(key: Due, item: dict[str, Any]) -> DueRecord:
+    """What a due record asks for; of a state that is not known here, the claim tells."""
+    values = {name: plain(typed) for name, typed in item.items() if name in DUE_ATTRIBUTES}
+    provider_id = values.get("provider_id")
+    known = values.get("state") in State.__members__.values()
+    state = State(values["state"]) if known else State.ACCEPTED
+    return DueRecord(
+        key=key,
+        due_at=values.get("due_at", key.due_at),
+        tenant=values.get("tenant", ""),
+        urgency=urgency(state, bound=provider_id is not None),
+        created_at=values.get("created_at", key.due_at),
+        deadline=values.get("deadline", key.due_at),
+        finished_at=values.get("finished_at"),
+        provider_id=provider_id,
+        canceling="cancel_requested_at" in values,
+        asked_again=values.get("asked_again", False),
+    )
 
 
 _KNOWN = frozenset(f.name for f in fields(Prediction))

@@ -15,11 +15,13 @@ from botocore.exceptions import ClientError
 
 from darkroom.adapters.dynamodb import CONDITION_FAILED, cancelled, lost_race, query_due, response
 from darkroom.adapters.items import (
+    DUE_ATTRIBUTES,
     DUE_SHARDS,
     attribute,
     from_item,
     plain,
     prediction_item,
+    read_due,
     read_prediction,
     to_item,
 )
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from darkroom.domain.money import Entry
     from darkroom.domain.prediction import Prediction
+    from darkroom.ports import DueRecord
 
 _BATCH = 100
 PROVIDER_ID_KEPT_S = 90 * 86_400
@@ -170,18 +173,21 @@ class DynamoPredictions:
 
     def get_many(self, ids: Iterable[str]) -> list[Prediction]:
         wanted = list(ids)
-        found: dict[str, Prediction] = {}
-        for start in range(0, len(wanted), _BATCH):
-            keys = [_id(id_) for id_ in wanted[start : start + _BATCH]]
+        items = self._items(wanted, {"ConsistentRead": True})
+        return [read_prediction(items[id_]) for id_ in wanted if id_ in items]
+
+    def _items(self, ids: list[str], asked: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        found = {}
+        for start in range(0, len(ids), _BATCH):
+            keys = [_id(id_) for id_ in ids[start : start + _BATCH]]
             while keys:
                 answer = self.client.batch_get_item(
-                    RequestItems={self.table: {"Keys": keys, "ConsistentRead": True}}
+                    RequestItems={self.table: {"Keys": keys, **asked}}
                 )
                 for item in answer["Responses"].get(self.table, []):
-                    record = read_prediction(item)
-                    found[record.id] = record
+                    found[item["id"]["S"]] = item
                 keys = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
-        return [found[id_] for id_ in wanted if id_ in found]
+        return found
 
     def commit(
         self, record: Prediction, *, claims: str | None = None, entry: Entry | None = None
@@ -235,12 +241,19 @@ class DynamoPredictions:
         ).get("Item")
         return str(plain(item["owner"])) if item else None
 
-    def due(self, now: int, limit: int) -> list[Due]:
+    def due(self, now: int, limit: int, *, part: int = 0, parts: int = 1) -> list[Due]:
         keys: list[Due] = []
-        for number in range(DUE_SHARDS):
+        for number in range(part, DUE_SHARDS, parts):
             found = query_due(self.client, self.table, number, now, limit)
             keys += [Due(item["id"], item["due_at"]) for item in found]
         return sorted(keys, key=lambda key: key.due_at)[:limit]
+
+    def look(self, keys: Iterable[Due]) -> list[DueRecord]:
+        wanted = {key.id: key for key in keys}
+        names = {f"#{number}": name for number, name in enumerate(DUE_ATTRIBUTES)}
+        asked = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
+        items = self._items(list(wanted), asked)
+        return [read_due(key, items[id_]) for id_, key in wanted.items() if id_ in items]
 
     def claim(self, key: Due, until: int) -> Prediction | None:
         try:

@@ -20,6 +20,8 @@ DarkroomError
 ├── IdempotencyKeyUsed         the key has made a prediction before
 ├── LimitReached               the tenant's month has no room for another prediction
 ├── ProviderUnavailable        the provider gave no usable answer to a read
+│   ├── ProviderSilent         no answer at all came in time
+│   └── PageTooLarge           the answer is larger than is read
 └── DownloadFailed             an output could not be copied; says whether to try again
 """
 
@@ -151,6 +153,14 @@ class LimitReached(DarkroomError):
 
 class ProviderUnavailable(DarkroomError):
     """The provider gave no usable answer to a read. Nothing was changed."""
+
+
+class ProviderSilent(ProviderUnavailable):
+    """No answer came in time: each further question may take as long."""
+
+
+class PageTooLarge(ProviderUnavailable):
+    """The answer is larger than is read: a list may be asked for in smaller parts."""
 
 
 class DownloadFailed(DarkroomError):

@@ -203,4 +203,3 @@ class DeliveriesSettings(Common):
 class SweepSettings(_Provider, _Effects):
     controls_table: str
     public_url: str
-    link_key_secret: str

@@ -340,10 +340,12 @@ def deliveries() -> tuple[Authenticate, Deliveries]:
 @_once
 def sweep() -> Sweep:
     """What the sweep function needs."""
+    from urllib.parse import urlsplit
+
     from darkroom.services.sweep import Sweep
 
     s = settings_.SweepSettings.from_env()
-    secrets = _secrets(token_name=s.replicate_token_secret, link_name=s.link_key_secret)
+    secrets = _secrets(token_name=s.replicate_token_secret)
     carry_out = _carry_out(s)
     return Sweep(
         changes=_changes(s, s.controls_table, dedicated=s.dedicated_account),
@@ -351,8 +353,17 @@ def sweep() -> Sweep:
         carry_out=carry_out,
         deliveries=carry_out.deliveries,
         deliver=carry_out.deliver,
-        secrets=secrets,
+        public_host=urlsplit(s.public_url).netloc.lower(),
+        choices=_choices,
     )
+
+
+@lru_cache
+def _choices(model: str) -> dict[str, frozenset[str]]:
+    """What the enums of a catalogue model know. Read where a create's outcome is unknown alone."""
+    from darkroom.catalog import Catalogue
+
+    return Catalogue.load().choices(model)
 
 
 def _changes(s: settings_.Common, controls: str, *, dedicated: bool = False) -> Changes:

@@ -130,6 +130,7 @@ class Submit:
             webhook_events=request.webhook_events,
             deadline=now + int(limit * 1000),
             typical_ms=int(model.typical_seconds * 1000),
+            makes_files=model.makes_files,
             fingerprint=fingerprint,
             cache_key=result_key,
             expires_at=now // 1000 + self.retention_days * 86_400,

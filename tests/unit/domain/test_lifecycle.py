@@ -48,6 +48,9 @@ from tests.records import PID, TIMINGS, accepted, snapshot
 FILE = File("acme/x/0.png", "0" * 64, 3, "image/png")
 
 
+OUTPUT = '["https://x.test/0"]'
+
+
 def after(record: Prediction, *news: News, at: int = START + 1000) -> Prediction:
     """The record after the news, each of which must change it."""
     for one in news:
@@ -93,7 +96,8 @@ def test_every_change_is_one_revision_and_its_time() -> None:
     ],
 )
 def test_each_status_leads_to_its_state(status: str, state: State, code: Code | None) -> None:
-    record = after(accepted(), Heard(snapshot(status)))
+    shown = snapshot(status, output=OUTPUT if status == "succeeded" else None)
+    record = after(accepted(), Heard(shown))
     assert (record.state, record.code, record.provider_id) == (state, code, PID)
 
 
@@ -148,7 +152,7 @@ def test_an_output_that_no_record_could_keep_is_refused() -> None:
 
 def test_a_provider_whose_clock_is_ahead_does_not_shorten_the_time_to_store() -> None:
     ahead = "2099-01-01T00:00:00Z"
-    record = after(accepted(), Heard(snapshot("succeeded", completed_at=ahead)))
+    record = after(accepted(), Heard(snapshot("succeeded", output=OUTPUT, completed_at=ahead)))
     assert record.finished_at == START + 1000
     assert record.completed_at == ahead
 
@@ -212,19 +216,25 @@ def test_no_attempt_starts_early_or_past_the_deadline() -> None:
 
 def test_a_look_counts_only_for_a_create_in_doubt() -> None:
     for record in (SUBMITTED, REFUSED, FAILED, accepted()):
-        assert unchanged(record, Looked(silent=True))
+        assert unchanged(record, Looked(silent=True, begun_at=START))
     overdue = accepted()
     assert create_state(overdue.create, overdue.create.until) is CreateState.UNKNOWN
-    looked = after(overdue, Looked(silent=True), at=overdue.create.until)
+    until = overdue.create.until
+    looked = after(overdue, Looked(silent=True, begun_at=until), at=until)
     assert looked.create.state is CreateState.UNKNOWN
     assert looked.create.not_before == overdue.create.until + 30_000
 
 
 def test_silence_must_last_and_be_silence() -> None:
-    at = UNKNOWN.create.until + 120_000
-    assert after(UNKNOWN, Looked(silent=True), at=at).create.state is CreateState.REFUSED
-    assert after(UNKNOWN, Looked(silent=True), at=at - 1).create.state is CreateState.UNKNOWN
-    assert after(UNKNOWN, Looked(silent=False), at=at).create.state is CreateState.UNKNOWN
+    at = UNKNOWN.create.until + int(TIMINGS.create_silence_s * 1000)
+    for silent, begun_at, state in (
+        (True, at, CreateState.REFUSED),
+        (True, at - 1, CreateState.UNKNOWN),
+        (False, at, CreateState.UNKNOWN),
+    ):
+        # However late the record's turn comes: the list tells of the time at which it was read.
+        looked = after(UNKNOWN, Looked(silent, begun_at), at=at + 40_000)
+        assert looked.create.state is state
 
 
 def test_a_deadline_counts_only_once_it_has_passed() -> None:
@@ -311,7 +321,8 @@ def test_a_deadline_before_the_first_poll_comes_first() -> None:
 
 
 def test_urgency() -> None:
-    found = [urgency(record) for record in (STORING, FAILED, SUBMITTED, UNKNOWN, REFUSED)]
+    records = (STORING, FAILED, SUBMITTED, UNKNOWN, REFUSED)
+    found = [urgency(record.state, bound=record.provider_id is not None) for record in records]
     assert found == [
         Urgency.STORING,
         Urgency.EFFECTS,
@@ -409,7 +420,12 @@ BODY = {"id": PID, "status": "starting"}
         ),
         (Answered(401), Refused(1, START + 60_000, parked=True)),
         (Answered(402), Refused(1, START + 60_000, parked=True)),
-        (Answered(403), Refused(1, START + 60_000, parked=True)),
+        (Answered(403), Refused(1, START + 60_000)),
+        (Answered(403, token_works=False), Refused(1, START + 60_000, parked=True)),
+        (
+            Answered(413, {"detail": "too large"}),
+            Rejected(1, "The provider refused the request: too large"),
+        ),
         (Answered(429, None, 10), Refused(1, START + 10_501)),
         (Answered(429, None, -5), Refused(1, START + 501)),
         (Answered(429, None, float("nan")), Refused(1, START + 501)),

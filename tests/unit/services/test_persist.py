@@ -66,9 +66,8 @@ def test_every_output_is_copied_and_described() -> None:
             [[f"{HOST}/a"], [f"{HOST}/a"]],
             [["https://outputs.test/{}0.png?signed"], ["https://outputs.test/{}1.png?signed"]],
         ),
-        ("no file at all", "no file at all"),
     ],
-    ids=["string", "object", "nested", "text"],
+    ids=["string", "object", "nested"],
 )
 def test_the_output_keeps_its_shape_on_our_own_host(output: Any, shown: Any) -> None:
     world = World()
