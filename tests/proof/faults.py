@@ -11,20 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 READS = (
-    *("get", "get_many", "due", "owner_of", "api_key", "find", "page", "keys", "schema"),
-    *("head", "open"),
-)
-    "get",
-    "get_many",
-    "due",
-    "owner_of",
-    "api_key",
-    "find",
-    "page",
-    "keys",
-    "schema",
-    "head",
-    "open",
+    *("get", "get_many", "look", "due", "owner_of", "api_key", "page", "keys", "schema", "head"),
+    *("open", "token_works"),
 )
 RACED = frozenset(
     {
@@ -37,7 +25,7 @@ RACED = frozenset(
     }
 )
 """Where another handler's whole run is fitted in just before the I/O."""
-AGING = frozenset({"store.insert", "store.claim", "provider.find", "provider.page"})
+AGING = frozenset({"store.insert", "store.claim", "provider.page"})
 """Where time that passes is held against what was read or written before it."""
 RACERS = ("rush", "sweep", "cancel.0", "hook.0", "relay.0+run.d.0", "relay.0+run.p.0")
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from darkroom.domain.errors import DownloadFailed, ProviderUnavailable, Unavailable
+from darkroom.domain.errors import (
+    DownloadFailed,
+    ProviderSilent,
+    ProviderUnavailable,
+    Unavailable,
+)
 
 from tests.fakes import Crash
 
@@ -29,6 +34,7 @@ SPECIAL = {
     "provider.get": (*ENDINGS, "404"),
     "provider.cancel": (*ENDINGS, "404"),
     "store.recent_ids": (*ENDINGS, "stale"),
+    "store.look": (*ENDINGS, "stale"),
     "store.due": ("kill-before", "kill-after", "error", "slow", "stale"),
     "fetcher.open": ("kill-before", "kill-after", "error", "slow", "cut", "break"),
     "sender.post": (*ENDINGS, "status500"),
@@ -152,6 +158,9 @@ class Gate:
                 raise _failure(port)
             case "timeout":
                 do(*args, **named)
+                if port == "provider":
+                    self.wait(SLOW_MS[port])
+                    raise ProviderSilent("no answer")
                 raise _failure(port)
             case "slow":
                 done = do(*args, **named)

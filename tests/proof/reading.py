@@ -2,50 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters import replicate
-from darkroom.domain.errors import ProviderUnavailable
-from darkroom.domain.snapshot import BadSnapshot, read_snapshot
+from darkroom.domain import lenient_json
 
 if TYPE_CHECKING:
     from darkroom.domain.snapshot import Snapshot
+    from darkroom.ports import Listed
 
 KEPT = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One page of the account's list."""
-
-    snapshots: list[Snapshot]
-    complete: bool
-    next: str | None
 
 
 @lru_cache(KEPT)
 def answer_of(raw: bytes) -> Any:
     """An answer's JSON, None where it cannot be read."""
-    return replicate._json(raw)
+    try:
+        return lenient_json.loads(raw)
+    except lenient_json.NotJSON:
+        return None
 
 
+@lru_cache(KEPT)
 def snapshot_of(raw: bytes) -> Snapshot:
     """One prediction. Raises ProviderUnavailable."""
-    body = answer_of(raw)
-    if body is None:
-        raise ProviderUnavailable("status 200")
-    try:
-        return read_snapshot(body)
-    except BadSnapshot as error:
-        raise ProviderUnavailable(f"not a prediction: {error}") from None
+    return replicate.snapshot_of(raw)
 
 
-def page_of(items: list[bytes], more: str | None) -> Listed:
+@lru_cache(KEPT)
+def page_of(raw: bytes) -> Listed:
     """One page. Raises ProviderUnavailable where none of it can be read."""
-    body = answer_of(b'{"results": [' + b", ".join(items) + b"]}")
-    if body is None:
-        raise ProviderUnavailable("status 200")
-    found = replicate._readable(body["results"])
-    return Listed(found, len(found) == len(items), more)
+    return replicate.page_of(raw)

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from darkroom.domain.errors import ProviderUnavailable
+from darkroom.domain.errors import PageTooLarge, ProviderUnavailable
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
 
 from tests.proof import shows
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from darkroom.domain.snapshot import Snapshot
+    from darkroom.ports import Listed
 
     from tests.fakes import FakeClock
     from tests.proof.config import Config
@@ -166,30 +167,19 @@ class Upstream:
 
     def page(
         self, created_after: int, created_before: int | None = None, cursor: str | None = None
-    ) -> Any:
+    ) -> Listed:
         """One page of the list, newest first; in pages of one where the listing is short."""
         most = 1 if self.config.listing == "short" else 100
         shown = self._listed(created_after, created_before)
         rest = [(number, raw) for number, raw in shown if cursor is None or number < int(cursor)]
-        page = [(number, raw) for number, raw in rest[:most] if raw is not None]
+        page = [raw for _, raw in rest[:most] if raw is not None]
         if len(page) < len(rest[:most]):
-            raise ProviderUnavailable("the page is too large")
-        more = str(page[-1][0]) if len(rest) > most else None
-        return page_of([raw for _, raw in page], more)
+            raise PageTooLarge("the page is too large")
+        more = f'"{rest[most - 1][0]}"' if len(rest) > most else "null"
+        return page_of(b'{"results": [%b], "next": %b}' % (b", ".join(page), more.encode()))
 
-    def find(self, created_after: int) -> Any:
-        """All pages."""
-        from darkroom.ports import Found
-
-        snapshots: list[Snapshot] = []
-        complete, cursor = True, None
-        while True:
-            page = self.page(created_after, None, cursor)
-            snapshots += page.snapshots
-            complete = complete and page.complete
-            cursor = page.next
-            if cursor is None:
-                return Found(snapshots, complete)
+    def token_works(self) -> bool:
+        return True
 
     def cancel(self, provider_id: str, fault: str = "") -> Snapshot | None:
         up = self.ups.get(provider_id)
@@ -314,7 +304,7 @@ class Upstream:
 
     def _seen(self, up: Up, site: str) -> Snapshot:
         if self.broken(up):
-            raise ProviderUnavailable(f"{site}: the answer cannot be read")
+            raise PageTooLarge(f"{site}: the answer cannot be read")
         echo = self.config.echo != "none"
         return snapshot_of(shows.listed(self.config, up, up.status, self.clock(), echo=echo))
 
