@@ -98,7 +98,8 @@ class Invariants:
             return
         own = self.cloud.upstream.ups.get(new.provider_id or "")
         price = old.price if old else None
-        ledger.settled(new, price, own, [] if own else [u for u in self._of(new) if u.in_time])
+        made = [] if own else [up for up in self._of(new) if up.in_time]
+        ledger.settled(new, price, own, made, surplus=self.cloud.config.surplus)
         if new.state is State.SUCCEEDED:
             self._succeeded(new)
         else:
@@ -149,6 +150,11 @@ class Invariants:
             check(last, "I3 given up too early, and the provider knows it")
             check(broken or self.cloud.gap, "I3 given up, but the provider tells of it")
             self.allow("provider_lost")
+        elif record.code is Code.OUTPUT_MISSING:
+            shown = up is None or self.cloud.config.output == "files"
+            check(not shown, "I5 output_missing, but there is one")
+            check(not self.cloud.config.mends, "I5 output_missing, but it came a moment later")
+            self.allow("output_missing")
 
     def _outcome_unknown(self, record: Prediction) -> None:
         """Without an echo the list is no proof: design 2 lets such a record end visibly."""
@@ -255,7 +261,9 @@ class Invariants:
                 return
             if record.provider_id == up.id:
                 least = STATES[status].rank
-                check(record.state.rank >= least, f"I16 2xx, but {status} is not written down")
+                noted = record.asked_again and status == "succeeded"
+                noted = noted or record.state.rank >= least
+                check(noted, f"I16 2xx, but {status} is not written down")
                 return
         raise Violation("I16 2xx, but the prediction is not known here")
 

@@ -39,7 +39,8 @@ def balanced(cloud: Cloud) -> None:
     for row in months.keys() | stored.keys():
         is_, ought = stored.get(row, Month()), months.get(row, Month())
         check(is_ == ought, f"I14 the month says {is_}, its records {ought}")
-        check(cap is None or is_.committed <= cap, "I14 more is reserved than the cap allows")
+        held = cap is None or is_.committed <= cap or cloud.config.surplus
+        check(held, "I14 more is reserved than the cap allows")
     check(cloud.store.days == days, f"I14 usage says {cloud.store.days}, the records {days}")
 
 
@@ -64,10 +65,13 @@ def entered(cloud: Cloud, record: Prediction) -> None:
     check(priced or not capped, "I14 a model without a price runs under a cap")
 
 
-def settled(record: Prediction, price: Price | None, own: Up | None, made: list[Up]) -> None:
+def settled(
+    record: Prediction, price: Price | None, own: Up | None, made: list[Up], *, surplus: bool
+) -> None:
     """A record that just ended, and the price that it had until then.
 
-    `own` is its upstream prediction, `made` what else is its.
+    `own` is its upstream prediction, `made` what else is its; with `surplus` the provider bills
+    more than was asked for.
     """
     cost = record.cost
     if record.cached_from is not None:
@@ -76,7 +80,8 @@ def settled(record: Prediction, price: Price | None, own: Up | None, made: list[
     check((cost is None) == (price is None), "I14 a cost without a price, or the reverse")
     if cost is None or price is None:
         return
-    check(0 <= cost <= price.most, "I14 more is charged than was reserved")
+    check(cost >= 0, "I14 less than nothing is charged")
+    check(cost <= price.most or surplus, "I14 more is charged than was reserved")
     if record.code in {Code.OUTCOME_UNKNOWN, Code.PROVIDER_LOST}:
         check(cost == price.most, "I14 released, though nobody knows what ran")
     if cost == 0:

@@ -87,7 +87,7 @@ def _agrees(cloud: Cloud, record: Prediction) -> None:
         return
     expected = State.SUCCEEDED if up.status == "succeeded" else STATES.get(up.status)
     # Each is checked when it is written down.
-    if record.code is Code.PROVIDER_LOST:
+    if record.code in {Code.PROVIDER_LOST, Code.OUTPUT_MISSING}:
         return
     expired = up.status == "succeeded" and record.code is Code.OUTPUT_EXPIRED
     if expected is State.SUCCEEDED:
