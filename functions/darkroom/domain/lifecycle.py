@@ -289,10 +289,11 @@ def _tells(event: str, grew: bool, told_at: int, record: Prediction, now: int) -
 def _merged(record: Prediction, said: Snapshot) -> Prediction:
     """Take over what is more than we have; only the last word may replace what was said before."""
     more_logs = said.log_size > record.log_size
-    pick = _later if said.final else _longer
+    pick = _later if said.final else _first if record.asked_again else _longer
+    last = said.final and not _shows_nothing(record, said)
     return replace(
         record,
-        output=pick(record.output, said.output),
+        output=(_later if last else _longer)(record.output, said.output),
         logs=said.logs if more_logs else record.logs,
         log_size=max(said.log_size, record.log_size),
         metrics=pick(record.metrics, said.metrics),
@@ -305,6 +306,11 @@ def _merged(record: Prediction, said: Snapshot) -> Prediction:
 def _longer(ours: str | None, theirs: str | None) -> str | None:
     # The text breaks ties so that the merge does not depend on the order of arrival.
     return max((ours or "", theirs or ""), key=lambda text: (len(text), text)) or None
+
+
+def _first(ours: str | None, theirs: str | None) -> str | None:
+    # The last word was said, though it showed no file: what comes now was said before it.
+    return ours or theirs
 
 
 def _later(ours: str | None, theirs: str | None) -> str | None:

@@ -655,7 +655,7 @@ def test_our_own_token_or_account_refused_parks_the_create(status: int) -> None:
     # A 403 may be about this request: only its repetition finds that out.
     assert record.create.parked is (status != 403)
     assert record.state is State.ACCEPTED
-    run_until(world, 75)
+    run_until(world, 150)
     assert world.record(record.id).create.parked
     run_until(world, 400)
     after = world.record(record.id)
@@ -676,7 +676,7 @@ def test_a_403_about_one_request_is_nothing_for_an_operator() -> None:
     world = World()
     world.provider.answers = [Answered(403)] * 3
     record = world.accept()
-    run_until(world, 75)
+    run_until(world, 150)
     assert world.record(record.id).create.attempt == 2
     assert not world.record(record.id).create.parked
 
