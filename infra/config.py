@@ -89,6 +89,7 @@ class Concurrency:
     each_shard: int
     """For each shard of the table's stream; an on-demand table begins with four."""
 
+
 LARGEST_COPY = 5_000_000_000
 """S3 copies no larger object in one call, as a cached result is."""
 

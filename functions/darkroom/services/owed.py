@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from darkroom.ports import Due
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -41,14 +43,16 @@ class EnqueueOwed:
         until = begun + int(self.timings.claim_s * 1000)
         sent: Counter[str] = Counter()
         later: list[tuple[str, str, str]] = []
-        for prediction, event, due_at in self.deliveries.due(begun, LIMIT):
+        due = list(self.deliveries.due(begun, LIMIT))
+        known = self.store.look(Due(prediction, at) for prediction, _, at in due)
+        tenants = {each.key.id: each.tenant for each in known}
+        for prediction, event, due_at in due:
             if remaining_ms() < least:
                 break
             if not self.deliveries.claim(prediction, event, due_at, until):
                 continue
-            record = self.store.get(prediction)
             # Where the record is gone, so is what was owed: deliver closes it.
-            tenant = record.tenant if record else ""
+            tenant = tenants.get(prediction, "")
             if sent[tenant] < TENANT_FIRST:
                 self._send(prediction, event, tenant)
                 sent[tenant] += 1
