@@ -221,8 +221,19 @@ def _nested(typed: Item) -> Item:
     return typed
 
 
-def _changed(**attributes: Item) -> Callable[[Item], Item]:
-    return lambda item: {**item, **attributes}
+def _other_state(item: Item) -> Item:
+    return {**item, "state": {"S": "paused"}}
+
+
+def _newer_code(item: Item) -> Item:
+    """A code that was not known here, beside the nearest one that was."""
+    return item if "newer_code" in item else {**item, "newer_code": {"S": "quota_exceeded"}}
+
+
+def _other_code(item: Item) -> Item:
+    """A code that nothing known stands in for."""
+    kept = {name: typed for name, typed in item.items() if name != "newer_code"}
+    return {**kept, "code": {"S": "quota_exceeded"}}
 
 
 def _newer_create(item: Item) -> Item:
@@ -233,12 +244,12 @@ def _newer_create(item: Item) -> Item:
 READABLE: dict[str, Callable[[Item], Item]] = {
     "attributes": _more,
     "nested": _more_nested,
-    "newer code": _changed(newer_code={"S": "quota_exceeded"}),
+    "newer code": _newer_code,
 }
 """What a release must be able to read: the record is the same."""
 UNREADABLE: dict[str, Callable[[Item], Item]] = {
-    "state": _changed(state={"S": "paused"}),
-    "code": _changed(code={"S": "quota_exceeded"}),
+    "state": _other_state,
+    "code": _other_code,
     "create state": _newer_create,
 }
 """What it cannot read: one failed record, and nothing else."""

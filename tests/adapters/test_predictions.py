@@ -83,6 +83,10 @@ FULL = record(
     completed_at="2027-01-15T08:00:01Z",
     finished_at=T + 1000,
     polls=4,
+    makes_files=True,
+    missing_since=T + 10,
+    asked_again=True,
+    cost_assumed=True,
     next_poll_at=T + 4,
     store_attempts=2,
     next_store_at=T + 5,
@@ -373,7 +377,7 @@ def test_a_record_and_its_reservation_are_written_together(books: Books) -> None
     assert books.month(MONTH) == Month(700, 0, 1)
     with pytest.raises(LimitReached) as full:
         books.store.insert(record(2), entry=enter(301, cap=1000, most_in_flight=2))
-    assert (full.value.committed, full.value.in_flight) == (700, 1)
+    assert (full.value.committed, full.value.spent, full.value.in_flight) == (700, 0, 1)
     assert books.store.get(name(2)) is None
     books.store.insert(record(2), entry=enter(300, cap=1000, most_in_flight=2))
     with pytest.raises(LimitReached):

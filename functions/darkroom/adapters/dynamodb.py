@@ -30,11 +30,11 @@ def batch_get(
     client: Any,
     table: str,
     keys: list[dict[str, Any]],
+    asked: dict[str, Any],
     sleep: Callable[[float], object],
-    *,
-    consistent: bool = False,
 ) -> Iterator[dict[str, Any]]:
-    """The items of those keys that there are, in no order, as they come.
+    """The items of those keys that there are, in no order, as they come. `asked` says of them how
+    consistent, and which attributes.
 
     DynamoDB leaves keys over where an answer would pass 16 MB, and while it throttles. They are
     asked for again, after a pause that grows where an answer held nothing. Raises Unavailable
@@ -43,14 +43,12 @@ def batch_get(
     for start in range(0, len(keys), BATCH):
         left, fruitless = keys[start : start + BATCH], 0
         while left:
-            answer = client.batch_get_item(
-                RequestItems={table: {"Keys": left, "ConsistentRead": consistent}}
-            )
+            answer = client.batch_get_item(RequestItems={table: {"Keys": left, **asked}})
             yield from answer["Responses"].get(table, [])
-            asked, left = left, answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+            tried, left = left, answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
             if not left:
                 break
-            nothing = len(left) == len(asked)
+            nothing = len(left) == len(tried)
             fruitless += nothing
             if fruitless == TRIES:
                 raise Unavailable("Too much is read at this moment; try again.")

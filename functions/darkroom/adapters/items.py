@@ -14,6 +14,7 @@ last release does not know goes into an attribute of its own.
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 import zlib
 from dataclasses import MISSING, fields
@@ -21,13 +22,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from darkroom.domain.errors import UnreadableRecord
-from darkroom.domain.lifecycle import may_cause
+from darkroom.domain.lifecycle import may_cause, urgency
 from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, Price, State
-from darkroom.ports import Attempt
+from darkroom.ports import Attempt, DueRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from dataclasses import Field
+
+    from darkroom.ports import Due
 
 DUE_SHARDS = 16
 _DIGESTS = frozenset({"fingerprint", "cache_key", "sha256"})
@@ -39,7 +42,7 @@ LARGEST_TEXT = 1_000_000
 """Bytes that a deflated text may unpack to. A record keeps 256,000 of input at most, and less of
 anything else: a few kilobytes that claim to be more are damage, and would fill a function's memory.
 """
-NEWER_CODES: dict[Code, Code] = {}
+NEWER_CODES = {Code.OUTPUT_MISSING: Code.OUTPUT_REFUSED}
 """Codes that the last release does not know, and what it is shown in place of each."""
 _NEWER_CODE = "newer_code"
 _CODES = frozenset(Code)
@@ -269,6 +272,35 @@ def read_prediction(item: dict[str, Any]) -> Prediction:
         return read_known(Prediction, item, always=_ALWAYS)
     except Damage as damage:
         raise UnreadableRecord(_shown(item, "id"), _shown(item, "tenant"), str(damage)) from None
+
+
+DUE_ATTRIBUTES = (
+    *("id", "due_at", "tenant", "state", "created_at", "deadline"),
+    *("finished_at", "provider_id", "cancel_requested_at", "asked_again"),
+)
+"""What `read_due` reads of an item."""
+
+
+def read_due(key: Due, item: dict[str, Any]) -> DueRecord:
+    """What a due record asks for. Of one that cannot be read the claim tells."""
+    readers, values = _readers(Prediction), dict[str, Any]()
+    for name in DUE_ATTRIBUTES:
+        with contextlib.suppress(Damage, TypeError, ValueError):
+            if name in item:
+                values[name] = readers[name](plain(item[name]))
+    provider_id = values.get("provider_id")
+    return DueRecord(
+        key=key,
+        due_at=values.get("due_at", key.due_at),
+        tenant=values.get("tenant", ""),
+        urgency=urgency(values.get("state", State.ACCEPTED), bound=provider_id is not None),
+        created_at=values.get("created_at", key.due_at),
+        deadline=values.get("deadline", key.due_at),
+        finished_at=values.get("finished_at"),
+        provider_id=provider_id,
+        canceling="cancel_requested_at" in values,
+        asked_again=values.get("asked_again", False),
+    )
 
 
 def _shown(item: dict[str, Any], name: str) -> str:

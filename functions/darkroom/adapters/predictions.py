@@ -23,12 +23,14 @@ from darkroom.adapters.dynamodb import (
     response,
 )
 from darkroom.adapters.items import (
+    DUE_ATTRIBUTES,
     DUE_SHARDS,
     attribute,
     expired,
     from_item,
     plain,
     prediction_item,
+    read_due,
     read_prediction,
     to_item,
 )
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 
     from darkroom.domain.money import Entry
     from darkroom.domain.prediction import Prediction
+    from darkroom.ports import DueRecord
 
 PROVIDER_ID_KEPT_S = 90 * 86_400
 MONTH_KEPT_S = 400 * 86_400
@@ -100,7 +103,8 @@ class DynamoPredictions:
             return
         if lost.get("entry", {}).get("Code") == CONDITION_FAILED:
             month = from_item(lost["entry"].get("Item", {}))
-            raise LimitReached(month.get("committed", 0), month.get("in_flight", 0)) from None
+            stands = (month.get(name, 0) for name in ("committed", "spent", "in_flight"))
+            raise LimitReached(*stands) from None
         raise Unavailable("Too many requests of the same kind at this moment; try again.") from None
 
     def _key(self, record: Prediction, key: IdempotencyKey) -> dict[str, Any]:
@@ -187,19 +191,21 @@ class DynamoPredictions:
         self, ids: Iterable[str], unreadable: list[UnreadableRecord] | None = None
     ) -> list[Prediction]:
         wanted = list(ids)
-        keys = [_id(id_) for id_ in wanted]
         found: dict[str, Prediction] = {}
-        for item in batch_get(self.client, self.table, keys, self.sleep, consistent=True):
+        for id_, item in self._items(wanted, {"ConsistentRead": True}).items():
             if expired(item, time.time()):
                 continue
             try:
-                record = read_prediction(item)
+                found[id_] = read_prediction(item)
             except UnreadableRecord as error:
                 if unreadable is not None:
                     unreadable.append(error)
-            else:
-                found[record.id] = record
         return [found[id_] for id_ in wanted if id_ in found]
+
+    def _items(self, ids: list[str], asked: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        keys = [_id(id_) for id_ in ids]
+        items = batch_get(self.client, self.table, keys, asked, self.sleep)
+        return {item["id"]["S"]: item for item in items}
 
     def commit(
         self, record: Prediction, *, claims: str | None = None, entry: Entry | None = None
@@ -257,12 +263,19 @@ class DynamoPredictions:
         ).get("Item")
         return str(plain(item["owner"])) if item and not expired(item, time.time()) else None
 
-    def due(self, now: int, limit: int) -> list[Due]:
+    def due(self, now: int, limit: int, *, part: int = 0, parts: int = 1) -> list[Due]:
         keys: list[Due] = []
-        for number in range(DUE_SHARDS):
+        for number in range(part, DUE_SHARDS, parts):
             found = query_due(self.client, self.table, number, now, limit)
             keys += [Due(item["id"], item["due_at"]) for item in found]
         return sorted(keys, key=lambda key: key.due_at)[:limit]
+
+    def look(self, keys: Iterable[Due]) -> list[DueRecord]:
+        wanted = {key.id: key for key in keys}
+        names = {f"#{number}": name for number, name in enumerate(DUE_ATTRIBUTES)}
+        asked = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
+        items = self._items(list(wanted), asked)
+        return [read_due(key, items[id_]) for id_, key in wanted.items() if id_ in items]
 
     def claim(self, key: Due, until: int) -> Prediction | None:
         try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from darkroom.domain.errors import Conflict
 from darkroom.domain.lifecycle import AttemptStarted, CancelSent, Heard
+from darkroom.domain.prediction import Code
 
 if TYPE_CHECKING:
     from darkroom.ports import Provider
@@ -50,8 +51,9 @@ class Dispatch:
         own = record.provider_id == provider_id
         if not own and provider_id not in record.extra_provider_ids:
             return
-        if own and record.state.terminal:
+        if own and record.state.terminal and record.code is not Code.PROVIDER_LOST:
             return
         snapshot = self.provider.cancel(provider_id)
         if own:
-            self.changes.apply(record, Heard(snapshot, polled=True) if snapshot else CancelSent())
+            heard = Heard(snapshot, polled=True, whole=True) if snapshot else CancelSent()
+            self.changes.apply(record, heard)

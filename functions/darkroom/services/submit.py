@@ -130,6 +130,7 @@ class Submit:
             webhook_events=request.webhook_events,
             deadline=now + int(limit * 1000),
             typical_ms=int(model.typical_seconds * 1000),
+            makes_files=model.makes_files,
             fingerprint=fingerprint,
             cache_key=result_key,
             expires_at=now // 1000 + self.retention_days * 86_400,
@@ -174,8 +175,9 @@ class Submit:
         self, request: NewPrediction, model: Model, id_: str, key: str | None, now: int
     ) -> Reused | None:
         """The stored result of an equal request, where this one lets itself be given one."""
-        properties = model.input_schema.get("properties", {})
-        seeded = request.input.get("seed") is not None and "seed" in properties
+        properties = model.input_schema.get("properties")
+        takes_seed = isinstance(properties, dict) and "seed" in properties
+        seeded = takes_seed and request.input.get("seed") is not None
         if self.reuse is None or key is None or request.cache == "bypass":
             return None
         if not seeded and request.cache != "reuse":

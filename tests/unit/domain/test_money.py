@@ -165,8 +165,8 @@ def test_every_catalogue_model_has_a_price() -> None:
         pytest.param(
             SECOND,
             [Heard(snapshot("canceled", started_at="2027-01-15T08:00:00Z"))],
-            60_000,
-            id="canceled, time unknown",
+            100,
+            id="canceled, by the times that are known",
         ),
         pytest.param(
             SECOND,
@@ -216,16 +216,20 @@ def test_an_unknown_outcome_costs_the_most() -> None:
     record = accepted(price=IMAGE)
     record = advance(record, Unknown(1), START + 5000, TIMINGS) or record
     late = START + int(TIMINGS.create_give_up_s * 1000)
-    ended = advance(record, Looked(silent=False), late, TIMINGS)
+    ended = advance(record, Looked(silent=False, begun_at=late), late, TIMINGS)
     assert ended is not None
     assert (ended.code, ended.cost) == (Code.OUTCOME_UNKNOWN, 12_000)
+    assert ended.cost_assumed
 
 
 def test_a_lost_prediction_costs_the_most() -> None:
     record = accepted(price=SECOND, state=State.SUBMITTED, provider_id=PID)
+    missed = advance(record, Missing(), START, TIMINGS)
+    assert missed is not None
     late = START + int(TIMINGS.output_life_s * 1000)
-    ended = advance(record, Missing(), late, TIMINGS)
+    ended = advance(missed, Missing(), late, TIMINGS)
     assert ended is not None
+    assert ended.cost_assumed
     assert (ended.code, ended.cost) == (Code.PROVIDER_LOST, 60_000)
 
 

@@ -170,7 +170,10 @@ def test_a_prediction_that_the_provider_does_not_know_is_asked_for_again() -> No
     record = world.cancel("acme", id_)
     assert record.state is State.SUBMITTED
     assert record.due_at == world.clock.now + 15_000
-    world.sweep(3700)
+    world.sweep(15)
+    world.sweep(1700)
+    assert world.record(id_).state is State.SUBMITTED
+    world.sweep(2000)
     after = world.record(id_)
     assert (after.state, after.code) == (State.FAILED, Code.PROVIDER_LOST)
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from darkroom.domain.errors import ProviderUnavailable
 from darkroom.domain.prediction import Code, State
-from darkroom.ports import Found
-from darkroom.services.sweep import LIST_FROM, RESERVE_MS
+from darkroom.ports import Due, DueRecord, Listed
+from darkroom.services.listing import LIST_FROM
+from darkroom.services.sweep import RESERVE_MS
 
 from tests.fakes import ContendedPredictions, Crash, FakeDeliveries, FakePredictions
 from tests.world import World
@@ -191,7 +192,7 @@ def test_a_tick_ends_before_its_time_does() -> None:
     world = World()
     records = [storing(world) for _ in range(3)]
     world.clock.advance(600)
-    times = iter([PLENTY, PLENTY, RESERVE_MS - 1])
+    times = iter([PLENTY, PLENTY, PLENTY, RESERVE_MS - 1])
     tick = world.sweep_service(lambda: next(times, 0))
     assert tick.done["storing"] == 2
     assert tick.left == 1
@@ -228,7 +229,7 @@ def test_what_the_list_does_not_show_is_asked_for_by_itself(
 ) -> None:
     world = World()
     records = [world.accept() for _ in range(LIST_FROM)]
-    monkeypatch.setattr(world.provider, "find", lambda _since: Found([], complete=True))
+    monkeypatch.setattr(world.provider, "page", lambda *_: Listed([]))
     world.sweep(FIRST_POLL_S)
     assert world.provider.reads == [record.provider_id for record in records]
 
@@ -242,11 +243,11 @@ def test_in_an_outage_the_list_is_asked_for_once_in_a_tick(
         world.accept()
     calls = []
 
-    def find(since: int) -> Any:
+    def page(since: int, *_: Any) -> Any:
         calls.append(since)
         raise ProviderUnavailable("down")
 
-    monkeypatch.setattr(world.provider, "find", find)
+    monkeypatch.setattr(world.provider, "page", page)
     world.sweep(20)
     assert len(calls) == 1
     world.sweep(61)
@@ -269,8 +270,8 @@ class Overlapping(FakePredictions):
         super().__init__()
         self.between: Callable[[], Any] | None = None
 
-    def get_many(self, ids: Iterable[str]) -> list[Prediction]:
-        found = super().get_many(ids)
+    def look(self, keys: Iterable[Due]) -> list[DueRecord]:
+        found = super().look(keys)
         if self.between:
             between, self.between = self.between, None
             between()
@@ -328,10 +329,10 @@ def test_one_failing_record_does_not_stop_the_others() -> None:
     records = [storing(world) for _ in range(3)]
     send = world.persist_queue.send
 
-    def unreliable(message: dict[str, str], delay_s: int = 0) -> None:
+    def unreliable(message: dict[str, str], delay_s: int = 0, **more: str) -> None:
         if message["id"] == records[1].id:
             raise ConnectionError("no queue")
-        send(message, delay_s)
+        send(message, delay_s, **more)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(world.persist_queue, "send", unreliable)
@@ -360,10 +361,12 @@ def test_a_prediction_that_the_provider_lost_fails_within_the_hour_after() -> No
     for _ in range(59):
         world.sweep(60)
     assert world.record(record.id).state is State.SUBMITTED
-    for _ in range(6):
+    for _ in range(8):
         world.sweep(60)
+        world.settle()
     after = world.record(record.id)
     assert (after.state, after.code) == (State.FAILED, Code.PROVIDER_LOST)
+    assert world.provider.cancels == [record.provider_id]
 
 
 def test_nothing_due_is_nothing_done() -> None:
