@@ -75,7 +75,8 @@ CASES = {
     "W59": "a repetition → 200 without effect; after the tolerance → 401",
     "W60": "a prediction at another record's URL → 200, neither changes, a metric",
     "W61": "signed, but by another stage of the account → 401 by our link token",
-    "W62": "signed, of unexpected content → never a 5xx, never moves what is over; an unknown status → still running",
+    "W62": "signed, of unexpected content → never a 5xx, never moves what is over; an unknown "
+    "status → still running",
     # Submit and JSON
     "A1": "not JSON → 400",
     "A2": "no object → 400",
