@@ -333,7 +333,7 @@ def _moved(record: Prediction, news: Heard, now: int, timings: Timings) -> Predi
     if target.rank <= record.state.rank:
         return record
     if target is State.STORING:
-        return _succeeded_upstream(record, news, now)
+        return _succeeded_upstream(record, news, now, timings)
     if target is State.FAILED:
         error = said.error or "The model failed without saying why."
         return _ended(record, State.FAILED, now, error, Code.PROVIDER_FAILED)
@@ -345,7 +345,7 @@ def _moved(record: Prediction, news: Heard, now: int, timings: Timings) -> Predi
     return replace(record, state=target, next_poll_at=poll)
 
 
-def _succeeded_upstream(record: Prediction, news: Heard, now: int) -> Prediction:
+def _succeeded_upstream(record: Prediction, news: Heard, now: int, timings: Timings) -> Prediction:
     said = news.snapshot
     if said.data_removed and said.output is None:
         return _ended(
@@ -360,14 +360,15 @@ def _succeeded_upstream(record: Prediction, news: Heard, now: int) -> Prediction
             record, State.FAILED, now, "The output is larger than is stored.", Code.OUTPUT_REFUSED
         )
     if _shows_nothing(record, said):
-        if not (record.asked_again and news.whole):
-            # An abridged list item, or a webhook ahead of its own output: asked for by its id,
-            # the provider shows what there is.
+        if not (record.asked_again and news.whole and now >= record.next_poll_at):
+            # An abridged list item, or a webhook ahead of its own output: asked for by its id, a
+            # little later, the provider shows what there is.
+            soon = now + int(timings.store_retry_s * 1000)
             return replace(
                 record,
                 state=State.PROCESSING,
                 asked_again=True,
-                next_poll_at=record.next_poll_at if record.asked_again else now,
+                next_poll_at=record.next_poll_at if record.asked_again else soon,
                 completed_at=None,
             )
         if record.makes_files and not file_urls(record.output):
