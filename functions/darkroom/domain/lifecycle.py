@@ -266,8 +266,10 @@ def _heard(record: Prediction, news: Heard, now: int, timings: Timings) -> Predi
     if moved == record and not news.polled:
         return None
     if news.polled and not moved.state.terminal and moved.state is not State.STORING:
-        again = moved.asked_again and not record.asked_again
-        moved = moved if again else _asked(moved, now, timings)
+        asked = _asked(moved, now, timings)
+        soon = moved.asked_again and moved.next_poll_at > now
+        # A cancel's answer must not put off the one question that is left.
+        moved = replace(asked, next_poll_at=moved.next_poll_at) if soon else asked
     return _telling(record, moved, now)
 
 

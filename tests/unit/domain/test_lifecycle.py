@@ -447,3 +447,18 @@ def test_the_providers_words_are_cut() -> None:
     outcome = classify(Answered(422, {"detail": "x" * 5000}), 1, START, TIMINGS, 0.0)
     assert isinstance(outcome, Rejected)
     assert len(outcome.error) < 1100
+
+
+def test_a_cancel_does_not_put_off_the_last_question_about_a_thin_success() -> None:
+    record = accepted(makes_files=True)
+    thin = snapshot("succeeded", output=None)
+    asked = advance(record, Heard(thin), START + 1000, TIMINGS)
+    assert asked is not None
+    assert asked.asked_again
+    early = advance(asked, Heard(thin, polled=True, whole=True), START + 2000, TIMINGS)
+    assert early is not None
+    assert early.next_poll_at == asked.next_poll_at
+    assert early.next_cancel_at > START + 2000
+    ended = advance(early, Heard(thin, polled=True, whole=True), asked.next_poll_at, TIMINGS)
+    assert ended is not None
+    assert ended.code is Code.OUTPUT_MISSING

@@ -213,6 +213,12 @@ def test_every_catalogue_model_has_a_price() -> None:
         pytest.param(
             Price("prediction", 7, 7), [Heard(snapshot("failed"))], 0, id="failed prediction"
         ),
+        pytest.param(
+            SECOND,
+            [Heard(snapshot("succeeded", output=None, data_removed=True))],
+            60_000,
+            id="ran, and all of it is gone",
+        ),
         pytest.param(SECOND, [Heard(snapshot("aborted"))], 0, id="aborted upstream"),
         pytest.param(SECOND, [Rejected(1, "no")], 0, id="rejected"),
         pytest.param(SECOND, [Refused(1, START), CancelRequested()], 0, id="canceled, never sent"),
