@@ -145,10 +145,9 @@ def _units(record: Prediction, unit: str, *, ran: bool, now: int) -> float | Non
         return float(len(file_urls(record.output)) * (unit != "prediction"))
     if unit == "prediction":
         return 1.0
-    if record.output is None:
-        return None
     if unit == "image":
-        return float(len(file_urls(record.output)))
+        # A success that shows no picture has made some all the same.
+        return float(len(file_urls(record.output))) or None
     return _megapixels(record)
 
 
@@ -167,10 +166,13 @@ def _seconds(record: Prediction, *, ran: bool, now: int) -> float | None:
     if number and 0 <= measured <= longest:
         return float(measured)
     started, completed = milliseconds(record.started_at), milliseconds(record.completed_at)
+    if started is not None and completed is not None and 0 <= completed - started <= longest * 1000:
+        # One clock wrote both: how far it is from ours does not matter.
+        return (completed - started) / 1000
     if started is not None:
         begun = within(started, record.created_at, now)
         return (within(completed, begun, now) - begun) / 1000
-    return None if ran or record.finished_at else 0.0
+    return None if ran or record.finished_at or record.code in _MADE else 0.0
 
 
 def reservation(record: Prediction, limits: Limits) -> Entry | None:
