@@ -82,5 +82,5 @@ def refused(entry: Entry | None, reached: LimitReached, typical_ms: int) -> Exce
 def _too_dear(most: int, cap: int, committed: int) -> PaymentRequired:
     return PaymentRequired(
         f"This prediction may cost up to ${usd(most):.6f}. Your account's monthly cap is "
-        f"${usd(cap):.2f}, of which ${usd(committed):.6f} is spent or reserved."
+        f"${usd(cap):.6f}, of which ${usd(committed):.6f} is spent or reserved."
     )
