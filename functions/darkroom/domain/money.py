@@ -25,6 +25,9 @@ SLACK_S = 10
 """The provider stops a run at its deadline, but not to the second."""
 LARGEST_PICTURE = 16
 """Megapixels of one output at most, where the catalogue says nothing."""
+OPEN_MODELS_A_DAY = 50
+"""Models without a price that a tenant's day of usage names; what comes after them is `OTHER`."""
+OTHER = "other"
 
 _UNTOLD = frozenset({Code.OUTCOME_UNKNOWN, Code.PROVIDER_LOST})
 _MADE = frozenset({Code.OUTPUT_EXPIRED, Code.OUTPUT_REFUSED, Code.OUTPUT_TOO_LARGE})
