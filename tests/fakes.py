@@ -332,8 +332,10 @@ class FakeControls:
     def run_times(self) -> dict[str, RunTime]:
         return dict(self.seen)
 
-    def note_run_time(self, model: str, run_time: RunTime) -> None:
+    def note_run_time(self, model: str, run_time: RunTime, drop: str | None = None) -> None:
         self.seen[model] = run_time
+        if drop is not None:
+            self.seen.pop(drop, None)
 
     def limits(self, tenant: str) -> Limits:
         return self.tenants.get(tenant, Limits())
