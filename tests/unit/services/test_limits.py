@@ -131,7 +131,7 @@ def test_what_is_spent_leaves_no_room_whatever_else_runs(world: World) -> None:
     finish(world, world.accept({"prompt": "x", "num_outputs": 4}), *"0123")
     world.accept()
     with pytest.raises(
-        PaymentRequired, match=r"up to \$0.009000.* \$0.02, of which \$0.012000 is spent"
+        PaymentRequired, match=r"up to \$0.009000.* \$0.020000, of which \$0.012000 is spent"
     ):
         world.accept({"prompt": "x", "num_outputs": 3})
     assert world.store.months[MONTH] == Month(15_000, 12_000, 1)
