@@ -70,6 +70,7 @@ SETTLE_S = 150.0
 """After the faults: the sweep's graces are seconds here, the provider's last webhook a minute."""
 CLIENT_RETRIES_S = 60.0
 
+ELSEWHERE = "http://127.0.0.1:9/"
 HOSTILE_DEPTH = 100
 """Of lists in one another, in the input of a prediction that somebody else makes."""
 
@@ -338,8 +339,8 @@ class Run:
         deep = "[" * HOSTILE_DEPTH + "]" * HOSTILE_DEPTH
         answer = self._emulator.post(
             "/v1/predictions",
-            # A lone surrogate, which its output repeats.
-            content=f'{{"version":"{STREAM_TEXT["version"]}",'
+            # A lone surrogate, which its output repeats. Its webhook says that it is not ours.
+            content=f'{{"version":"{STREAM_TEXT["version"]}","webhook":"{ELSEWHERE}",'
             f'"input":{{"prompt":"half a \\ud83d","deep":{deep}}}}}',
             headers={"authorization": f"Bearer {self._cloud.replicate_token}"},
         )

@@ -34,7 +34,7 @@ from darkroom.domain.errors import (
     UnreadableRecord,
 )
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
-from darkroom.domain.money import Limits, day_row, usage_row
+from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, Limits, day_row, usage_row
 from darkroom.domain.snapshot import read_snapshot, rfc3339
 from darkroom.ports import (
     ApiKey,
@@ -114,6 +114,8 @@ class FakePredictions:
     stream: list[tuple[dict[str, Any] | None, dict[str, Any]]] = field(default_factory=list)
     months: dict[str, Month] = field(default_factory=dict)
     days: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
+    opened: dict[str, set[str]] = field(default_factory=dict)
+    """The names of open models in each of `days`."""
     clock: Callable[[], int] = field(default_factory=FakeClock)
     before: dict[str, dict[str, Any] | None] = field(default_factory=dict)
     """Each item as it was one write ago, None where it was not there."""
@@ -260,9 +262,16 @@ class FakePredictions:
         self._write(record.id, {**kept, **marked})
 
     def _count(self, record: Prediction) -> None:
-        row = self.days.setdefault(day_row(record.tenant, record.created_at), {})
-        number, cost = row.get(record.model, (0, 0))
-        row[record.model] = (number + 1, cost + (record.cost or 0))
+        day = day_row(record.tenant, record.created_at)
+        row, name = self.days.setdefault(day, {}), record.model
+        if record.price is None:
+            opened = self.opened.setdefault(day, set())
+            if name not in row and len(opened) >= OPEN_MODELS_A_DAY:
+                name = OTHER
+            else:
+                opened.add(name)
+        number, cost = row.get(name, (0, 0))
+        row[name] = (number + 1, cost + (record.cost or 0))
 
     def recent_ids(self, tenant: str, since: int, limit: int) -> list[str]:
         page = self.list_ids(tenant, None, limit)
@@ -402,8 +411,10 @@ class FakeControls:
     def run_times(self) -> dict[str, RunTime]:
         return dict(self.seen)
 
-    def note_run_time(self, model: str, run_time: RunTime) -> None:
+    def note_run_time(self, model: str, run_time: RunTime, drop: str | None = None) -> None:
         self.seen[model] = run_time
+        if drop is not None:
+            self.seen.pop(drop, None)
 
     def limits(self, tenant: str) -> Limits:
         return self.tenants.get(tenant, Limits())

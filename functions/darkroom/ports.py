@@ -246,8 +246,8 @@ class Controls(Protocol):
     def run_times(self) -> dict[str, RunTime]:
         """Run times by model's name; one read, eventually consistent."""
 
-    def note_run_time(self, model: str, run_time: RunTime) -> None:
-        """Replace one model's run time; the last writer wins."""
+    def note_run_time(self, model: str, run_time: RunTime, drop: str | None = None) -> None:
+        """Replace one model's run time, and forget that of `drop`; the last writer wins."""
 
     def limits(self, tenant: str) -> Limits:
         """What the tenant may do; eventually consistent."""

@@ -65,12 +65,13 @@ class DynamoControls:
                 found[name] = made(RunTime, plain(typed))
         return found
 
-    def note_run_time(self, model: str, run_time: RunTime) -> None:
+    def note_run_time(self, model: str, run_time: RunTime, drop: str | None = None) -> None:
+        names = {"#model": model} | ({"#drop": drop} if drop else {})
         self.client.update_item(
             TableName=self.table,
             Key={"pk": {"S": _RUN_TIMES}},
-            UpdateExpression="SET #model = :seen",
-            ExpressionAttributeNames={"#model": model},
+            UpdateExpression="SET #model = :seen" + (" REMOVE #drop" if drop else ""),
+            ExpressionAttributeNames=names,
             ExpressionAttributeValues={":seen": attribute(asdict(run_time))},
         )
 
