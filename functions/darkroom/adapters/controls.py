@@ -43,14 +43,14 @@ class DynamoControls:
             dedupe_window_s=row.get("dedupe_window_s", 0),
         )
 
-    def cached_schema(self, version: str) -> dict[str, Any] | None:
-        row = self._live(f"SCHEMA#{version}")
+    def cached_schema(self, model: str, version: str) -> dict[str, Any] | None:
+        row = self._live(f"SCHEMA#{model}:{version}")
         return json.loads(row["schema"]) if row else None
 
-    def cache_schema(self, version: str, schema: dict[str, Any]) -> None:
+    def cache_schema(self, model: str, version: str, schema: dict[str, Any]) -> None:
         text = json.dumps(schema, separators=(",", ":"))
         if len(text) < 350_000:
-            item = to_item({"pk": f"SCHEMA#{version}", "schema": text})
+            item = to_item({"pk": f"SCHEMA#{model}:{version}", "schema": text})
             self.client.put_item(TableName=self.table, Item=item)
 
     def run_times(self) -> dict[str, RunTime]:
@@ -59,12 +59,13 @@ class DynamoControls:
         row = from_item(answer.get("Item", {}))
         return {name: RunTime(**row[name]) for name in row if name != "pk"}
 
-    def note_run_time(self, model: str, run_time: RunTime) -> None:
+    def note_run_time(self, model: str, run_time: RunTime, drop: str | None = None) -> None:
+        names = {"#model": model} | ({"#drop": drop} if drop else {})
         self.client.update_item(
             TableName=self.table,
             Key={"pk": {"S": _RUN_TIMES}},
-            UpdateExpression="SET #model = :seen",
-            ExpressionAttributeNames={"#model": model},
+            UpdateExpression="SET #model = :seen" + (" REMOVE #drop" if drop else ""),
+            ExpressionAttributeNames=names,
             ExpressionAttributeValues={":seen": attribute(asdict(run_time))},
         )
 

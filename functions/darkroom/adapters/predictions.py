@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from darkroom.adapters.dynamodb import CONDITION_FAILED, cancelled, lost_race, query_due, response
+from darkroom.adapters.dynamodb import (
+    CONDITION_FAILED,
+    cancelled,
+    lost_race,
+    query_due,
+    response,
+    too_large,
+)
 from darkroom.adapters.items import (
     DUE_ATTRIBUTES,
     DUE_SHARDS,
@@ -33,7 +40,7 @@ from darkroom.domain.errors import (
     ProviderIdTaken,
     Unavailable,
 )
-from darkroom.domain.money import day_row
+from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, day_row
 from darkroom.ports import Due, IdempotencyKey, Page
 
 if TYPE_CHECKING:
@@ -92,7 +99,8 @@ class DynamoPredictions:
             return
         if lost.get("entry", {}).get("Code") == CONDITION_FAILED:
             month = from_item(lost["entry"].get("Item", {}))
-            raise LimitReached(month.get("committed", 0), month.get("in_flight", 0)) from None
+            stands = (month.get(name, 0) for name in ("committed", "spent", "in_flight"))
+            raise LimitReached(*stands) from None
         raise Unavailable("Too many requests of the same kind at this moment; try again.") from None
 
     def _key(self, record: Prediction, key: IdempotencyKey) -> dict[str, Any]:
@@ -204,8 +212,7 @@ class DynamoPredictions:
             writes["claim"] = {"Put": self._claim(record, claims)}
         if entry:
             writes["entry"] = {"Update": self._entry(record, entry)}
-            writes["usage"] = {"Update": self._count(record)}
-        lost = self._write(writes)
+        lost = self._write_counted(writes, record) if entry else self._write(writes)
         if not lost:
             return
         ours, theirs = lost["record"], lost.get("claim", {})
@@ -289,27 +296,56 @@ class DynamoPredictions:
             },
         }
         writes = {"record": {"Update": mark}}
-        if not record.counted:
-            writes["usage"] = {"Update": self._count(record)}
-        lost = self._write(writes)
+        lost = self._write(writes) if record.counted else self._write_counted(writes, record)
         if lost and lost["record"].get("Code") != CONDITION_FAILED:
             raise Unavailable("The day of usage is written too often at this moment; try again.")
 
-    def _count(self, record: Prediction) -> dict[str, Any]:
-        return {
+    def _write_counted(
+        self, writes: dict[str, dict[str, Any]], record: Prediction
+    ) -> dict[str, dict[str, Any]]:
+        """`_write`, with the prediction counted in its tenant's day of usage.
+
+        Under `OTHER` where the day names too many open models; and a day that takes nothing more
+        does without it: usage holds up no end.
+        """
+        lost: dict[str, dict[str, Any]] = {}
+        for counted in (self._count(record, record.model), self._count(record, OTHER), {}):
+            try:
+                lost = self._write(writes | counted)
+            except ClientError as error:
+                if not too_large(error):
+                    raise
+                continue
+            uncounted = lost.get("usage", {}).get("Code") == CONDITION_FAILED
+            if not uncounted or any(lost[name].get("Code") == CONDITION_FAILED for name in writes):
+                break
+        return lost
+
+    def _count(self, record: Prediction, name: str) -> dict[str, dict[str, Any]]:
+        """The write `usage`. A model without a price is in no catalogue, and its name is noted in
+        the set `open`, so that the row knows how many there are."""
+        update = {
             "TableName": self.controls,
             "Key": {"pk": {"S": day_row(record.tenant, record.created_at)}},
             "UpdateExpression": "SET expires_at = :kept ADD #number :one, #cost :cost",
-            "ExpressionAttributeNames": {
-                "#number": f"n:{record.model}",
-                "#cost": f"c:{record.model}",
-            },
+            "ExpressionAttributeNames": {"#number": f"n:{name}", "#cost": f"c:{name}"},
             "ExpressionAttributeValues": {
                 ":one": attribute(1),
                 ":cost": attribute(record.cost or 0),
                 ":kept": attribute(record.created_at // 1000 + MONTH_KEPT_S),
             },
         }
+        if record.price is None and name != OTHER:
+            update["UpdateExpression"] += ", #open :name"
+            update["ConditionExpression"] = (
+                "attribute_exists(#number) OR attribute_not_exists(#open) OR size(#open) < :most"
+            )
+            update["ExpressionAttributeNames"]["#open"] = "open"
+            update["ExpressionAttributeValues"] |= {
+                ":name": {"SS": [name]},
+                ":most": attribute(OPEN_MODELS_A_DAY),
+            }
+        return {"usage": {"Update": update}}
 
     def recent_ids(self, tenant: str, since: int, limit: int) -> list[str]:
         answer = self.client.query(

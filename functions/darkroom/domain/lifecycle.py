@@ -130,9 +130,11 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class StoreDelayed:
-    """A copy failed in a way that another try may mend while the provider's copy lives."""
+    """Files are missing that another run may get while the provider's copies live."""
 
     reason: str
+    files: tuple[File, ...] = ()
+    """Those in our bucket so far, in any order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,8 +268,10 @@ def _heard(record: Prediction, news: Heard, now: int, timings: Timings) -> Predi
     if moved == record and not news.polled:
         return None
     if news.polled and not moved.state.terminal and moved.state is not State.STORING:
-        again = moved.asked_again and not record.asked_again
-        moved = moved if again else _asked(moved, now, timings)
+        asked = _asked(moved, now, timings)
+        soon = moved.asked_again and moved.next_poll_at > now
+        # A cancel's answer must not put off the one question that is left.
+        moved = replace(asked, next_poll_at=moved.next_poll_at) if soon else asked
     return _telling(record, moved, now)
 
 
@@ -333,7 +337,7 @@ def _moved(record: Prediction, news: Heard, now: int, timings: Timings) -> Predi
     if target.rank <= record.state.rank:
         return record
     if target is State.STORING:
-        return _succeeded_upstream(record, news, now)
+        return _succeeded_upstream(record, news, now, timings)
     if target is State.FAILED:
         error = said.error or "The model failed without saying why."
         return _ended(record, State.FAILED, now, error, Code.PROVIDER_FAILED)
@@ -345,7 +349,7 @@ def _moved(record: Prediction, news: Heard, now: int, timings: Timings) -> Predi
     return replace(record, state=target, next_poll_at=poll)
 
 
-def _succeeded_upstream(record: Prediction, news: Heard, now: int) -> Prediction:
+def _succeeded_upstream(record: Prediction, news: Heard, now: int, timings: Timings) -> Prediction:
     said = news.snapshot
     if said.data_removed and said.output is None:
         return _ended(
@@ -360,14 +364,15 @@ def _succeeded_upstream(record: Prediction, news: Heard, now: int) -> Prediction
             record, State.FAILED, now, "The output is larger than is stored.", Code.OUTPUT_REFUSED
         )
     if _shows_nothing(record, said):
-        if not (record.asked_again and news.whole):
-            # An abridged list item, or a webhook ahead of its own output: asked for by its id,
-            # the provider shows what there is.
+        if not (record.asked_again and news.whole and now >= record.next_poll_at):
+            # An abridged list item, or a webhook ahead of its own output: asked for by its id, a
+            # little later, the provider shows what there is.
+            soon = now + int(timings.store_retry_s * 1000)
             return replace(
                 record,
                 state=State.PROCESSING,
                 asked_again=True,
-                next_poll_at=record.next_poll_at if record.asked_again else now,
+                next_poll_at=record.next_poll_at if record.asked_again else soon,
                 completed_at=None,
             )
         if record.makes_files and not file_urls(record.output):
@@ -586,21 +591,33 @@ def _storing(
             places = without_urls(record.output)
             return replace(record, state=State.SUCCEEDED, files=news.files, output=places)
         case StoreFailed():
-            return _ended(record, State.FAILED, now, news.reason, news.code)
+            return _not_stored(record, now, news.reason, news.code)
         case _:
-            lives_until = (record.finished_at or now) + int(timings.output_life_s * 1000)
-            if now >= lives_until:
-                error = f"The output could not be copied while it existed: {news.reason}"
-                return _ended(record, State.FAILED, now, error, Code.OUTPUT_EXPIRED)
-            pause = min(
-                timings.store_retry_s * 2.0 ** min(record.store_attempts, 20),
-                timings.store_grace_s,
-            )
-            return replace(
-                record,
-                store_attempts=record.store_attempts + 1,
-                next_store_at=now + int(pause * 1000),
-            )
+            return _delayed(record, news, now, timings)
+
+
+def _not_stored(record: Prediction, now: int, error: str, code: Code) -> Prediction:
+    return _ended(replace(record, files=()), State.FAILED, now, error, code)
+
+
+def _delayed(record: Prediction, news: StoreDelayed, now: int, timings: Timings) -> Prediction:
+    """With all that any run has stored. A run that got on is followed by the next at once."""
+    files = {file.key: file for file in (*record.files, *news.files)}
+    if len(files) > len(record.files):
+        stored = tuple(files.values())
+        return replace(record, files=stored, store_attempts=0, next_store_at=now)
+    lives_until = (record.finished_at or now) + int(timings.output_life_s * 1000)
+    if now >= lives_until:
+        error = f"The output could not be copied while it existed: {news.reason}"
+        return _not_stored(record, now, error, Code.OUTPUT_EXPIRED)
+    pause = min(
+        timings.store_retry_s * 2.0 ** min(record.store_attempts, 20), timings.store_grace_s
+    )
+    return replace(
+        record,
+        store_attempts=record.store_attempts + 1,
+        next_store_at=now + int(pause * 1000),
+    )
 
 
 # --- due ------------------------------------------------------------------------------------------
@@ -713,7 +730,7 @@ def effects(old: Prediction | None, new: Prediction) -> list[Effect]:
         caused.append(Dispatch(new.create.not_before))
     if new.state is State.STORING:
         entered = old is None or old.state is not State.STORING
-        if entered or (old is not None and old.store_attempts != new.store_attempts):
+        if entered or (old is not None and _tried(old) != _tried(new)):
             caused.append(Persist(new.next_store_at))
     caused += _cancels(old, new)
     caused += _announcements(old, new)
@@ -721,6 +738,11 @@ def effects(old: Prediction | None, new: Prediction) -> list[Effect]:
         # Whatever is written while it runs, a sweep's claim too, is a sign of life.
         caused.append(TellTask())
     return caused
+
+
+def _tried(record: Prediction) -> tuple[int, int]:
+    """What every run of persist that leaves work behind changes."""
+    return record.store_attempts, len(record.files)
 
 
 def _cancels(old: Prediction | None, new: Prediction) -> list[Effect]:
