@@ -160,6 +160,8 @@ def grants(
             allow_keys("dynamodb:GetItem UpdateItem", controls, "RUNTIMES"),
             allow_months(controls),
             allow("s3:PutObject GetObject AbortMultipartUpload", outputs),
+            # One prediction's files.
+            allow_list(stateful.outputs.bucket_arn, "*/????/??/*/"),
             _consume(persist),
         ],
         "Deliver": [

@@ -19,6 +19,7 @@ from darkroom.domain.prediction import Code, State
 from darkroom.domain.snapshot import FINAL, file_urls
 
 from ops.books import Books, rows
+from ops.queues import OWES_NOTHING, failure_queues
 
 if TYPE_CHECKING:
     import argparse
@@ -36,7 +37,6 @@ STUCK_MS = 65 * 60_000
 50 minutes, an output is gone an hour after it was made."""
 DELIVERIES_KEPT_MS = 29 * 86_400_000
 """Rows of deliveries live for 30 days."""
-FAILURE_QUEUES = ("DispatchDlq", "PersistDlq", "DeliverDlq", "RelayFailures")
 COUNTS = ("", "NotVisible", "Delayed")
 SHOWN = 200
 """Differences printed; `--json` gives all."""
@@ -268,7 +268,9 @@ class _Audit:
 
     def _read_queues(self) -> None:
         sqs = self._deployment.client("sqs")
-        for name in FAILURE_QUEUES:
+        for name in failure_queues(self._outputs):
+            if name in OWES_NOTHING:
+                continue
             number = waiting(sqs, self._outputs[name])
             self._report.counts["dead letters"] += number
             if number:

@@ -16,6 +16,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from darkroom.adapters.deliveries import delivery_shard, share_due
 from darkroom.adapters.items import prediction_item, read_due, read_prediction
 from darkroom.domain.callbacks import Endpoint
 from darkroom.domain.errors import (
@@ -56,6 +57,7 @@ START = 1_800_000_000_000
 LARGEST_ITEM = 400 * 1024
 PAGE = 100
 """Predictions in one page of the provider's list."""
+LARGEST_METADATA = 2048
 
 
 class ItemTooLarge(Exception):
@@ -142,9 +144,9 @@ class FakePredictions:
             return Month()
         now = self.months.get(entry.row)
         if now and entry.below is not None and now.committed > entry.below:
-            raise LimitReached(now.committed, now.in_flight)
+            raise LimitReached(now.committed, now.spent, now.in_flight)
         if now and entry.most_in_flight is not None and now.in_flight >= entry.most_in_flight:
-            raise LimitReached(now.committed, now.in_flight)
+            raise LimitReached(now.committed, now.spent, now.in_flight)
         now = now or Month()
         return Month(
             now.committed + entry.committed,
@@ -260,6 +262,7 @@ class FakeDeliveries:
     """DeliveryStore over a dictionary."""
 
     rows: dict[tuple[str, str], Delivery] = field(default_factory=dict)
+    lanes: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def put(self, delivery: Delivery) -> bool:
         key = (delivery.prediction, delivery.event)
@@ -275,21 +278,22 @@ class FakeDeliveries:
         found = sorted((key for key in self.rows if key[0] == prediction), reverse=True)
         return [replace(self.rows[key], frozen=None) for key in found[:limit]]
 
-    def write(self, delivery: Delivery, *, seen: Delivery) -> bool:
+    def write(self, delivery: Delivery, *, seen: Delivery, lane: str = "") -> bool:
         key = (delivery.prediction, delivery.event)
         row = self.rows.get(key)
         if row is None or _token(row) != _token(seen):
             return False
-        self.rows[key] = delivery
+        self.rows[key], self.lanes[key] = delivery, lane
         return True
 
     def due(self, now: int, limit: int) -> list[tuple[str, str, int]]:
-        found = [
-            (row.prediction, row.event, row.due_at)
-            for row in self.rows.values()
-            if row.due_at is not None and row.due_at <= now
-        ]
-        return sorted(found, key=lambda key: key[2])[:limit]
+        shards: dict[int, list[tuple[str, str, int]]] = {}
+        for key, row in self.rows.items():
+            if row.due_at is not None and row.due_at <= now:
+                shard = delivery_shard(row, self.lanes.get(key, ""))
+                shards.setdefault(shard, []).append((*key, row.due_at))
+        oldest = [sorted(found, key=lambda key: key[2])[:limit] for found in shards.values()]
+        return share_due(oldest, limit)
 
     def claim(self, prediction: str, event: str, due_at: int, until: int) -> bool:
         row = self.rows.get((prediction, event))
@@ -321,11 +325,11 @@ class FakeControls:
     def api_key(self, key_id: str) -> ApiKey | None:
         return self.keys.get(key_id)
 
-    def cached_schema(self, version: str) -> dict[str, Any] | None:
-        return deepcopy(self.schemas.get(version))
+    def cached_schema(self, model: str, version: str) -> dict[str, Any] | None:
+        return deepcopy(self.schemas.get(f"{model}:{version}"))
 
-    def cache_schema(self, version: str, schema: dict[str, Any]) -> None:
-        self.schemas[version] = deepcopy(schema)
+    def cache_schema(self, model: str, version: str, schema: dict[str, Any]) -> None:
+        self.schemas[f"{model}:{version}"] = deepcopy(schema)
 
     def run_times(self) -> dict[str, RunTime]:
         return dict(self.seen)
@@ -373,6 +377,8 @@ class FakeQueue:
     messages: list[tuple[dict[str, str], int]] = field(default_factory=list)
     put_offs: list[tuple[str, int]] = field(default_factory=list)
     """Receipts of messages that were hidden again, and for how many seconds."""
+    groups: list[str] = field(default_factory=list)
+    """The group of each message that ever was sent, in order."""
 
     def __len__(self) -> int:
         return len(self.messages)
@@ -382,8 +388,9 @@ class FakeQueue:
         """Whether a message waits that was sent without a delay."""
         return any(delay == 0 for _, delay in self.messages)
 
-    def send(self, message: dict[str, str], delay_s: int = 0) -> None:
+    def send(self, message: dict[str, str], delay_s: int = 0, *, group: str = "") -> None:
         self.messages.append((dict(message), min(delay_s, 900)))
+        self.groups.append(group)
 
     def put_off(self, receipt: str, seconds: int) -> None:
         if not 0 <= seconds <= 43_200:
@@ -459,12 +466,19 @@ class FakeOutputs:
 
     def write_once(self, key: str, content_type: str, chunks: Iterator[bytes]) -> StoredObject:
         data = b"".join(chunks)
+        earlier = key in self.objects
         content_type, data = self.objects.setdefault(key, (content_type, data))
-        return StoredObject(len(data), hashlib.sha256(data).hexdigest())
+        return StoredObject(len(data), hashlib.sha256(data).hexdigest(), earlier)
 
     def copy(self, source: str, key: str) -> str | None:
         self.objects[key] = self.objects[source]
         return hashlib.sha256(self.objects[key][1]).hexdigest()
+
+    def keys(self, prefix: str) -> list[str]:
+        return sorted(key for key in self.objects if key.startswith(prefix))
+
+    def get(self, key: str) -> Iterator[bytes]:
+        yield self.objects[key][1]
 
 
 @dataclass
@@ -475,6 +489,10 @@ class FakeUploads:
     objects: dict[str, tuple[bytes, dict[str, Any]]] = field(default_factory=dict)
 
     def put(self, key: str, content_type: str, data: bytes, metadata: dict[str, str]) -> None:
+        if not all(value.isascii() for value in metadata.values()):
+            raise ValueError("S3's metadata is ASCII")
+        if sum(len(name) + len(value) for name, value in metadata.items()) > LARGEST_METADATA:
+            raise ValueError("S3's metadata is 2 kB at most")
         head = {
             "content_type": content_type,
             "bytes": len(data),
@@ -555,17 +573,54 @@ class FakeSecrets:
 
 @dataclass
 class FakeDownload:
-    """Chunks of one response."""
+    """Chunks of one response. What is announced, `length` and type, need not be true."""
 
     data: bytes
     length: int | None
     breaks: bool = False
+    content_type: str | None = None
 
     def chunks(self) -> Iterator[bytes]:
         for start in range(0, len(self.data), 65_536):
             yield self.data[start : start + 65_536]
         if self.breaks:
             raise DownloadFailed("the download broke off")
+
+
+@dataclass
+class SlowDownload(FakeDownload):
+    """Takes its time on a simulated clock, byte by byte, and is cut off where its budget ends."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    seconds: float = 0.0
+    """From the first byte to the last."""
+    budget_s: float = 60.0
+    passed: Callable[[], None] = lambda: None
+    """Called whenever time has passed: what ends a process by the clock acts here."""
+
+    def chunks(self) -> Iterator[bytes]:
+        pause = self.seconds / len(self.data)
+        for number in range(len(self.data)):
+            if (number + 1) * pause > self.budget_s:
+                raise DownloadFailed("the download broke off: Deadline")
+            yield self.data[number : number + 1]
+            self.clock.advance(pause)
+            self.passed()
+
+
+@dataclass
+class GeneratedDownload(FakeDownload):
+    """A PNG of any size: its picture data is made as it is read, and never held."""
+
+    filling: int = 0
+
+    def chunks(self) -> Iterator[bytes]:
+        header, end = self.data[:33], self.data[33:]
+        yield header + self.filling.to_bytes(4, "big") + b"IDAT"
+        piece = bytes(256 * 1024)
+        for start in range(0, self.filling, len(piece)):
+            yield piece[: self.filling - start]
+        yield bytes(4) + end
 
 
 @dataclass

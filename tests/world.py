@@ -25,6 +25,7 @@ from darkroom.services.find_model import FindModel
 from darkroom.services.intake import NotTaken
 from darkroom.services.limits import TenantLimits
 from darkroom.services.models import Models
+from darkroom.services.owed import EnqueueOwed
 from darkroom.services.persist import Persist
 from darkroom.services.read import Read
 from darkroom.services.read_input import ReadInput
@@ -174,8 +175,9 @@ class World:
             changes=self.changes,
             provider=self.provider,
             carry_out=carry_out,
-            deliveries=self.deliveries,
-            deliver=self.deliver_queue,
+            owed=EnqueueOwed(
+                self.deliveries, self.store, self.deliver_queue, self.clock, self.timings
+            ),
             public_host="darkroom.test",
             choices=Catalogue.load().choices,
         )

@@ -7,7 +7,7 @@ platform (queue, stream, schedule, client) then tries again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -222,11 +222,11 @@ class Controls(Protocol):
     def api_key(self, key_id: str) -> ApiKey | None:
         """Look up `KEY#…`, eventually consistent; a revoked or expired key counts as absent."""
 
-    def cached_schema(self, version: str) -> dict[str, Any] | None:
-        """An open model's OpenAPI schema, if it was fetched before."""
+    def cached_schema(self, model: str, version: str) -> dict[str, Any] | None:
+        """An open model's OpenAPI schema, if it was fetched before under this name."""
 
-    def cache_schema(self, version: str, schema: dict[str, Any]) -> None:
-        """Keep a schema: a version's never changes."""
+    def cache_schema(self, model: str, version: str, schema: dict[str, Any]) -> None:
+        """Keep a schema: a version's never changes, and belongs to one model."""
 
     def run_times(self) -> dict[str, RunTime]:
         """Run times by model's name; one read, eventually consistent."""
@@ -260,8 +260,12 @@ class Controls(Protocol):
 
 
 class Queue(Protocol):
-    def send(self, message: dict[str, str], delay_s: int = 0) -> None:
-        """Enqueue at least once; `delay_s` is cut to SQS's 900."""
+    def send(self, message: dict[str, str], delay_s: int = 0, *, group: str = "") -> None:
+        """Enqueue at least once; `delay_s` is cut to SQS's 900.
+
+        Of messages that wait, those of a `group` with few others under way come first: it is the
+        tenant, where one is known.
+        """
 
 
 class Redelivery(Protocol):
@@ -315,7 +319,7 @@ class Delivery:
     expires_at: int
     state: str = "pending"
     """`pending`, `delivered`, `failed` (no attempt is left), `disabled` (the endpoint is),
-    `superseded` (the prediction ended first)."""
+    `superseded` (the prediction ended first), `expired` (its record's time is over)."""
     attempts: int = 0
     next_at: int = 0
     """The next attempt's earliest time; of one under way, when it counts as lost."""
@@ -339,11 +343,17 @@ class DeliveryStore(Protocol):
     def of(self, prediction: str, limit: int) -> list[Delivery]:
         """A prediction's rows without what is frozen, by event from z to a, at most `limit`."""
 
-    def write(self, delivery: Delivery, *, seen: Delivery) -> bool:
-        """Replace the row if state, attempts and next_at still are those of `seen`; else False."""
+    def write(self, delivery: Delivery, *, seen: Delivery, lane: str = "") -> bool:
+        """Replace the row if state, attempts and next_at still are those of `seen`; else False.
+
+        Rows that wait in one `lane` have a small part of what is due at a time, and never more
+        than that where others are due.
+        """
 
     def due(self, now: int, limit: int) -> list[tuple[str, str, int]]:
-        """`(prediction, event, due_at)` of deliveries that no message stands for."""
+        """`(prediction, event, due_at)` of deliveries that no message stands for: at most about
+        `limit`, a fair part of each lane, those first that have been due for longest.
+        """
 
     def claim(self, prediction: str, event: str, due_at: int, until: int) -> bool:
         """Move the due time if it still is `due_at`."""
@@ -355,6 +365,8 @@ class StoredObject:
 
     bytes: int
     sha256: str
+    earlier: bool = field(default=False, compare=False)
+    """Another run had written it before."""
 
 
 class OutputStore(Protocol):
@@ -364,6 +376,12 @@ class OutputStore(Protocol):
         If the key exists already, the stored object's own size and hash are returned. Whatever
         `chunks` raises passes through, and nothing is left visible.
         """
+
+    def keys(self, prefix: str) -> list[str]:
+        """The first thousand keys with the prefix, strongly consistent."""
+
+    def get(self, key: str) -> Iterator[bytes]:
+        """An object's bytes, in chunks. Raises where it is gone."""
 
     def copy(self, source: str, key: str) -> str | None:
         """Copy a stored object to a key that nobody else writes, with its type; safe to repeat.
@@ -414,11 +432,15 @@ class Signer(Protocol):
 
 
 class Download(Protocol):
-    """One open response: raw chunks, and what the server said of their length."""
+    """One open response: raw chunks, and what the server said of their length and type."""
 
     @property
     def length(self) -> int | None:
         """What the server said, if it did."""
+
+    @property
+    def content_type(self) -> str | None:
+        """As it was said: nothing to rely on."""
 
     def chunks(self) -> Iterator[bytes]:
         """Raises DownloadFailed when the bytes stop short, pass the cap, or take too long."""

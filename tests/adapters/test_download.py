@@ -55,7 +55,7 @@ def test_an_output_arrives_byte_by_byte_as_it_was_sent() -> None:
         serving(answer(200, DATA, {"content-type": "image/png"})) as server,
         fetcher(server.url).open(f"{server.url}/a/b.png?c=d") as download,
     ):
-        assert download.length == len(DATA)
+        assert (download.length, download.content_type) == (len(DATA), "image/png")
         assert b"".join(download.chunks()) == DATA
     head = server.requests[0].decode().lower()
     assert head.startswith("get /a/b.png?c=d http")
@@ -68,7 +68,7 @@ def test_a_chunked_output_has_no_length_to_tell() -> None:
         serving(servers.reply(chunked(DATA, DATA))) as server,
         fetcher(server.url).open(server.url + "/") as download,
     ):
-        assert download.length is None
+        assert (download.length, download.content_type) == (None, None)
         assert b"".join(download.chunks()) == DATA + DATA
 
 

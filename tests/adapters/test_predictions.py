@@ -376,7 +376,7 @@ def test_a_record_and_its_reservation_are_written_together(books: Books) -> None
     assert books.month(MONTH) == Month(700, 0, 1)
     with pytest.raises(LimitReached) as full:
         books.store.insert(record(2), entry=enter(301, cap=1000, most_in_flight=2))
-    assert (full.value.committed, full.value.in_flight) == (700, 1)
+    assert (full.value.committed, full.value.spent, full.value.in_flight) == (700, 0, 1)
     assert books.store.get(name(2)) is None
     books.store.insert(record(2), entry=enter(300, cap=1000, most_in_flight=2))
     with pytest.raises(LimitReached):

@@ -115,6 +115,7 @@ GRANTS = {
         "Controls RUNTIMES": "dynamodb:GetItem dynamodb:UpdateItem",
         "Controls SPEND#* USAGE#*": "dynamodb:UpdateItem",
         "Outputs/*": "s3:AbortMultipartUpload s3:GetObject s3:PutObject",
+        "Outputs */????/??/*/": "s3:ListBucket",
         "PersistLogs": LOGS,
     },
     "Deliver": {

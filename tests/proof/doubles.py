@@ -59,7 +59,7 @@ class Queue:
         self.dead: tuple[Message, ...] = ()
         self.receipts = 0
 
-    def send(self, message: dict[str, str], delay_s: int = 0) -> None:
+    def send(self, message: dict[str, str], delay_s: int = 0, *, group: str = "") -> None:
         visible_at = self.clock() + 1000 * min(delay_s, 900)
         self.messages = (*self.messages, Message(tuple(sorted(message.items())), visible_at))
 

@@ -43,14 +43,14 @@ class DynamoControls:
             dedupe_window_s=row.get("dedupe_window_s", 0),
         )
 
-    def cached_schema(self, version: str) -> dict[str, Any] | None:
-        row = self._live(f"SCHEMA#{version}")
+    def cached_schema(self, model: str, version: str) -> dict[str, Any] | None:
+        row = self._live(f"SCHEMA#{model}:{version}")
         return json.loads(row["schema"]) if row else None
 
-    def cache_schema(self, version: str, schema: dict[str, Any]) -> None:
+    def cache_schema(self, model: str, version: str, schema: dict[str, Any]) -> None:
         text = json.dumps(schema, separators=(",", ":"))
         if len(text) < 350_000:
-            item = to_item({"pk": f"SCHEMA#{version}", "schema": text})
+            item = to_item({"pk": f"SCHEMA#{model}:{version}", "schema": text})
             self.client.put_item(TableName=self.table, Item=item)
 
     def run_times(self) -> dict[str, RunTime]:

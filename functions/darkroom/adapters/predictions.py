@@ -92,7 +92,8 @@ class DynamoPredictions:
             return
         if lost.get("entry", {}).get("Code") == CONDITION_FAILED:
             month = from_item(lost["entry"].get("Item", {}))
-            raise LimitReached(month.get("committed", 0), month.get("in_flight", 0)) from None
+            stands = (month.get(name, 0) for name in ("committed", "spent", "in_flight"))
+            raise LimitReached(*stands) from None
         raise Unavailable("Too many requests of the same kind at this moment; try again.") from None
 
     def _key(self, record: Prediction, key: IdempotencyKey) -> dict[str, Any]:

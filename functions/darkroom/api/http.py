@@ -13,9 +13,13 @@ from darkroom.api import routes
 from darkroom.domain import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 Response = dict[str, Any]
+
+LARGEST_PAGE = 2_500_000
+"""Bytes of a page's results. Lambda hands on 6 MB at most, as JSON in which each quote and
+backslash of the body is two bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +89,24 @@ def answer(status: int, body: object, headers: dict[str, str] | None = None) -> 
     return {
         "statusCode": status,
         "headers": {"content-type": "application/json", **(headers or {})},
-        "body": json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+        "body": _text(body),
     }
+
+
+def _text(body: object) -> str:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+
+def fitting(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first of the results, as many as one page can hold: one at least."""
+    fit: list[dict[str, Any]] = []
+    left = LARGEST_PAGE
+    for result in results:
+        left -= len(_text(result).encode("utf-8", "surrogatepass"))
+        if fit and left < 0:
+            break
+        fit.append(result)
+    return fit
 
 
 def page(

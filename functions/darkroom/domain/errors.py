@@ -3,7 +3,7 @@
 DarkroomError
 ├── BadRequest            400  not HTTP or JSON as we read them
 ├── NotAuthenticated      401  no API key, or not one of ours
-├── PaymentRequired       402  the tenant's monthly cap leaves no room
+├── PaymentRequired       402  what the tenant has spent of its monthly cap leaves no room
 ├── OutOfScope            403  the key may not do this
 ├── NotFound              404  unknown, or another tenant's
 ├── MethodNotAllowed      405
@@ -46,7 +46,7 @@ class NotAuthenticated(DarkroomError):
 
 
 class PaymentRequired(DarkroomError):
-    """The tenant's monthly cap leaves no room for what the prediction may cost."""
+    """What is spent of the tenant's monthly cap leaves no room for what the prediction may cost."""
 
 
 class OutOfScope(DarkroomError):
@@ -143,11 +143,12 @@ class IdempotencyKeyUsed(DarkroomError):
 
 
 class LimitReached(DarkroomError):
-    """The tenant's month has no room; `committed` and `in_flight` are what stands in it."""
+    """The tenant's month has no room for another prediction; what stands in it."""
 
-    def __init__(self, committed: int, in_flight: int) -> None:
+    def __init__(self, committed: int, spent: int, in_flight: int) -> None:
         super().__init__("the tenant's limit is reached")
         self.committed = committed
+        self.spent = spent
         self.in_flight = in_flight
 
 

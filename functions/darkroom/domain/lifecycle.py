@@ -130,9 +130,11 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class StoreDelayed:
-    """A copy failed in a way that another try may mend while the provider's copy lives."""
+    """Files are missing that another run may get while the provider's copies live."""
 
     reason: str
+    files: tuple[File, ...] = ()
+    """Those in our bucket so far, in any order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -589,21 +591,33 @@ def _storing(
             places = without_urls(record.output)
             return replace(record, state=State.SUCCEEDED, files=news.files, output=places)
         case StoreFailed():
-            return _ended(record, State.FAILED, now, news.reason, news.code)
+            return _not_stored(record, now, news.reason, news.code)
         case _:
-            lives_until = (record.finished_at or now) + int(timings.output_life_s * 1000)
-            if now >= lives_until:
-                error = f"The output could not be copied while it existed: {news.reason}"
-                return _ended(record, State.FAILED, now, error, Code.OUTPUT_EXPIRED)
-            pause = min(
-                timings.store_retry_s * 2.0 ** min(record.store_attempts, 20),
-                timings.store_grace_s,
-            )
-            return replace(
-                record,
-                store_attempts=record.store_attempts + 1,
-                next_store_at=now + int(pause * 1000),
-            )
+            return _delayed(record, news, now, timings)
+
+
+def _not_stored(record: Prediction, now: int, error: str, code: Code) -> Prediction:
+    return _ended(replace(record, files=()), State.FAILED, now, error, code)
+
+
+def _delayed(record: Prediction, news: StoreDelayed, now: int, timings: Timings) -> Prediction:
+    """With all that any run has stored. A run that got on is followed by the next at once."""
+    files = {file.key: file for file in (*record.files, *news.files)}
+    if len(files) > len(record.files):
+        stored = tuple(files.values())
+        return replace(record, files=stored, store_attempts=0, next_store_at=now)
+    lives_until = (record.finished_at or now) + int(timings.output_life_s * 1000)
+    if now >= lives_until:
+        error = f"The output could not be copied while it existed: {news.reason}"
+        return _not_stored(record, now, error, Code.OUTPUT_EXPIRED)
+    pause = min(
+        timings.store_retry_s * 2.0 ** min(record.store_attempts, 20), timings.store_grace_s
+    )
+    return replace(
+        record,
+        store_attempts=record.store_attempts + 1,
+        next_store_at=now + int(pause * 1000),
+    )
 
 
 # --- due ------------------------------------------------------------------------------------------
@@ -716,7 +730,7 @@ def effects(old: Prediction | None, new: Prediction) -> list[Effect]:
         caused.append(Dispatch(new.create.not_before))
     if new.state is State.STORING:
         entered = old is None or old.state is not State.STORING
-        if entered or (old is not None and old.store_attempts != new.store_attempts):
+        if entered or (old is not None and _tried(old) != _tried(new)):
             caused.append(Persist(new.next_store_at))
     caused += _cancels(old, new)
     caused += _announcements(old, new)
@@ -724,6 +738,11 @@ def effects(old: Prediction | None, new: Prediction) -> list[Effect]:
         # Whatever is written while it runs, a sweep's claim too, is a sign of life.
         caused.append(TellTask())
     return caused
+
+
+def _tried(record: Prediction) -> tuple[int, int]:
+    """What every run of persist that leaves work behind changes."""
+    return record.store_attempts, len(record.files)
 
 
 def _cancels(old: Prediction | None, new: Prediction) -> list[Effect]:

@@ -177,8 +177,10 @@ class Prediction:
     asked_again: bool = False
     """The provider said that it succeeded, and showed no file: it is asked once more."""
     store_attempts: int = 0
+    """Runs in a row that stored nothing more."""
     next_store_at: int = 0
     files: tuple[File, ...] = ()
+    """By their places in the output. While storing: those stored so far, in any order."""
     told_output_at: int = 0
     """The change of this time told the client's webhook that the output grew."""
     told_logs_at: int = 0

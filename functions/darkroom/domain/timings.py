@@ -33,6 +33,8 @@ class Timings:
     """A storing record is handed to persist again after this long without news."""
     store_retry_s: float = 15.0
     """First pause after a failed copy; doubles up to `store_grace_s`."""
+    output_budget_s: float = 60.0
+    """Wall-clock cap on the download of one output."""
     output_life_s: float = 3600.0
     """Replicate deletes outputs this long after completion."""
     effects_grace_s: float = 60.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters.items import read_prediction
+from darkroom.domain.prediction import Code
 from darkroom.runtime import wiring
 from darkroom.runtime.batches import run_each
 from darkroom.runtime.observability import count, invocation, logger, measure_s
@@ -46,6 +47,11 @@ def _count_change(old: Prediction | None, new: Prediction) -> None:
     if new.state.terminal and (old is None or not old.state.terminal):
         count(f"Ended{new.state.value.title()}")
         count("CostMicroUsd", new.cost or 0)
+        if new.code is Code.PROVIDER_LOST:
+            count("ProviderLost")
+        if old and old.price and (new.cost or 0) > old.price.most:
+            count("CostAboveMost")
+            logger.warning("cost above most", prediction=new.id, most=old.price.most, cost=new.cost)
         if old and old.state.value == "storing" and new.state.value == "succeeded":
             since = new.finished_at or new.updated_at
             measure_s("StoringTime", max(0, new.updated_at - since) // 1000)

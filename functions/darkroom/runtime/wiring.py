@@ -259,7 +259,10 @@ def persist() -> Persist:
 
     s = settings_.PersistSettings.from_env()
     fetcher = OutputFetcher(
-        Client(output_guard(s.output_hosts)), s.output_hosts, s.max_output_bytes, budget_s=60.0
+        Client(output_guard(s.output_hosts)),
+        s.output_hosts,
+        s.max_output_bytes,
+        s.timings.output_budget_s,
     )
     outputs = S3Outputs(client("s3"), s.outputs_bucket)
     return Persist(
@@ -342,17 +345,18 @@ def sweep() -> Sweep:
     """What the sweep function needs."""
     from urllib.parse import urlsplit
 
+    from darkroom.services.owed import EnqueueOwed
     from darkroom.services.sweep import Sweep
 
     s = settings_.SweepSettings.from_env()
     secrets = _secrets(token_name=s.replicate_token_secret)
     carry_out = _carry_out(s)
+    changes = _changes(s, s.controls_table, dedicated=s.dedicated_account)
     return Sweep(
-        changes=_changes(s, s.controls_table, dedicated=s.dedicated_account),
+        changes=changes,
         provider=_provider(s.replicate_url, secrets),
         carry_out=carry_out,
-        deliveries=carry_out.deliveries,
-        deliver=carry_out.deliver,
+        owed=EnqueueOwed(carry_out.deliveries, changes.store, carry_out.deliver, now, s.timings),
         public_host=urlsplit(s.public_url).netloc.lower(),
         choices=_choices,
     )

@@ -206,8 +206,8 @@ class Listing:
             poor = 0 if taken >= WORTH else poor + 1
             open_ = {pid: at for pid, at in open_.items() if pid not in self._shown}
             times = [s.created_at for s in page.snapshots if s.created_at is not None]
-            if not taken and skew == POLL_SKEW_MS:
-                # The provider's clock may be ahead of ours.
+            if not self._shown and skew == POLL_SKEW_MS:
+                # Nothing yet: the provider's clock may be ahead of ours.
                 skew, cursor = evidence.CLOCK_SKEW_MS, None
                 before = max(self._polled.values()) + skew
                 continue

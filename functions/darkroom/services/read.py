@@ -50,6 +50,10 @@ class Read:
         records = self.store.get_many(page.ids)
         return Listed(records, _cursor(page.next, tenant) if page.next else None)
 
+    def cursor_after(self, record: Prediction) -> str:
+        """The cursor of the page after one that ends with this record."""
+        return _cursor((record.created_at, record.id), record.tenant)
+
 
 def _limit(text: str) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= PAGE:

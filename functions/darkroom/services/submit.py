@@ -175,8 +175,9 @@ class Submit:
         self, request: NewPrediction, model: Model, id_: str, key: str | None, now: int
     ) -> Reused | None:
         """The stored result of an equal request, where this one lets itself be given one."""
-        properties = model.input_schema.get("properties", {})
-        seeded = request.input.get("seed") is not None and "seed" in properties
+        properties = model.input_schema.get("properties")
+        takes_seed = isinstance(properties, dict) and "seed" in properties
+        seeded = takes_seed and request.input.get("seed") is not None
         if self.reuse is None or key is None or request.cache == "bypass":
             return None
         if not seeded and request.cache != "reuse":

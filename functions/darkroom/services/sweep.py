@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 
     from darkroom.domain.prediction import Prediction
     from darkroom.domain.snapshot import Snapshot
-    from darkroom.ports import DeliveryStore, DueRecord, Provider, Queue
+    from darkroom.ports import DueRecord, Provider
     from darkroom.services.carry_out import CarryOut
     from darkroom.services.changes import Changes
     from darkroom.services.listing import Reading
+    from darkroom.services.owed import EnqueueOwed
 
 LIMIT = 2_000
-"""Records, and callbacks, that one tick takes up at most."""
+"""Records that one tick takes up at most."""
 RESERVE_MS = 10_000
 """Nothing new is begun with less time than this left."""
 ASKED = 1_200
@@ -77,8 +78,7 @@ class Sweep:
     changes: Changes
     provider: Provider
     carry_out: CarryOut
-    deliveries: DeliveryStore
-    deliver: Queue
+    owed: EnqueueOwed
     public_host: str
     """The host of our webhook URLs."""
     choices: Callable[[str], Mapping[str, Collection[str]]]
@@ -93,7 +93,8 @@ class Sweep:
         """
         now = self.changes.clock()
         tick = Tick()
-        self._deliveries(now, tick, remaining_ms)
+        if part == 0:
+            tick.done["deliveries"] = self.owed(remaining_ms, RESERVE_MS)
         keys = self.changes.store.due(now, LIMIT, part=part, parts=parts)
         due = self.changes.store.look(keys)
         _note_ages(tick, due, now)
@@ -254,15 +255,6 @@ class Sweep:
         except ProviderIdTaken:
             now = self.changes.clock()
             return self.changes.apply(record, Looked(silent=False, begun_at=now)).record
-
-    def _deliveries(self, now: int, tick: Tick, remaining_ms: Callable[[], int]) -> None:
-        until = now + int(self.changes.timings.claim_s * 1000)
-        for prediction, event, due_at in self.deliveries.due(now, LIMIT):
-            if remaining_ms() < RESERVE_MS:
-                break
-            if self.deliveries.claim(prediction, event, due_at, until):
-                self.deliver.send({"prediction": prediction, "event": event})
-                tick.done["deliveries"] += 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from darkroom.domain.lifecycle import (
     Deliver,
     Dispatch,
     Heard,
+    LastClock,
     Looked,
     Missing,
     News,
@@ -37,6 +38,7 @@ from darkroom.domain.lifecycle import (
     create_state,
     due,
     effects,
+    last_clock,
     urgency,
 )
 from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, Price, State
@@ -447,6 +449,147 @@ def test_the_providers_words_are_cut() -> None:
     outcome = classify(Answered(422, {"detail": "x" * 5000}), 1, START, TIMINGS, 0.0)
     assert isinstance(outcome, Rejected)
     assert len(outcome.error) < 1100
+
+
+# A success that shows no file
+
+RUNNING = after(accepted(makes_files=True), Heard(snapshot("processing")))
+
+
+@pytest.mark.parametrize("output", [None, "[]", '"text"', '["https://x.test/ is a page"]', "{}"])
+def test_a_success_without_a_file_is_asked_for_once_more(output: str | None) -> None:
+    thin = Heard(snapshot("succeeded", output=output), polled=True, whole=True)
+    asked = after(RUNNING, thin, at=START + 5000)
+    assert (asked.state, asked.asked_again) == (State.PROCESSING, True)
+    assert asked.due_at == START + 20_000
+    assert asked.completed_at is None
+    # Only the prediction asked for by its id settles it: neither a webhook nor the list.
+    for said in (thin.snapshot, snapshot("processing"), snapshot("succeeded", output="[]")):
+        assert not after_or_same(asked, Heard(said)).state.terminal
+    ended = after(asked, thin, at=START + 20_000)
+    assert (ended.state, ended.code) == (State.FAILED, Code.OUTPUT_MISSING)
+    assert ended.provider_id == PID
+    assert not ended.asked_again
+
+
+def after_or_same(record: Prediction, news: News) -> Prediction:
+    return advance(record, news, START + 5500, TIMINGS) or record
+
+
+def test_the_files_that_come_after_all_are_stored() -> None:
+    asked = after(RUNNING, Heard(snapshot("succeeded")))
+    found = after(asked, Heard(snapshot("succeeded", output=OUTPUT)))
+    assert (found.state, found.output) == (State.STORING, OUTPUT)
+
+
+def test_files_that_were_told_of_before_are_better_than_none() -> None:
+    grown = after(RUNNING, Heard(snapshot("processing", output=OUTPUT)))
+    thin = Heard(snapshot("succeeded", output="[]"), polled=True, whole=True)
+    asked = after(grown, thin)
+    assert asked.output == OUTPUT
+    assert after(asked, thin, at=START + 30_000).state is State.STORING
+
+
+def test_what_comes_late_takes_nothing_from_the_last_word() -> None:
+    thin = snapshot("succeeded", metrics='{"n":1}', started_at="2027-01-15T08:00:00Z")
+    asked = after(RUNNING, Heard(thin))
+    late = snapshot("processing", metrics='{"n":1,"m":2}', output=OUTPUT)
+    told = after(asked, Heard(late))
+    assert (told.metrics, told.output) == ('{"n":1}', OUTPUT)
+
+
+def test_a_model_of_texts_succeeds_without_a_file() -> None:
+    record = after(accepted(), Heard(snapshot("succeeded", output='"text"')))
+    assert record.state is State.STORING
+    asked = after(accepted(), Heard(snapshot("succeeded")))
+    assert asked.asked_again
+    whole = Heard(snapshot("succeeded"), polled=True, whole=True)
+    assert after(asked, whole, at=START + 30_000).state is State.STORING
+
+
+# 404s
+
+HOUR = int(TIMINGS.output_life_s * 1000)
+
+
+def test_one_404_ends_nothing_however_old_the_prediction_is() -> None:
+    late = SUBMITTED.deadline - 1000
+    missed = after(SUBMITTED, Missing(), at=late)
+    assert (missed.state, missed.missing_since) == (State.SUBMITTED, late)
+    known = after(missed, Heard(snapshot(), polled=True), at=late + 1)
+    assert known.missing_since == 0
+
+
+def test_only_404s_for_as_long_as_outputs_live_end_it_and_it_is_canceled() -> None:
+    missed = after(SUBMITTED, Missing(), at=START)
+    assert after(missed, Missing(), at=START + HOUR - 1).state is State.SUBMITTED
+    lost = after(missed, Missing(), at=START + HOUR)
+    assert (lost.state, lost.code) == (State.FAILED, Code.PROVIDER_LOST)
+    assert CancelUpstream(PID) in effects(missed, lost)
+    assert CancelUpstream(PID) in effects(None, lost)
+
+
+# The last clock
+
+LAST = int((TIMINGS.output_life_s + TIMINGS.store_grace_s) * 1000)
+
+
+@pytest.mark.parametrize(
+    ("record", "state", "code"),
+    [
+        (SUBMITTED, State.FAILED, Code.PROVIDER_LOST),
+        (RUNNING, State.FAILED, Code.PROVIDER_LOST),
+        (UNKNOWN, State.FAILED, Code.OUTCOME_UNKNOWN),
+        (accepted(), State.FAILED, Code.OUTCOME_UNKNOWN),
+        (REFUSED, State.ABORTED, Code.DEADLINE_EXCEEDED),
+        (STORING, State.FAILED, Code.OUTPUT_EXPIRED),
+    ],
+)
+def test_every_record_ends_by_its_last_clock(record: Prediction, state: State, code: Code) -> None:
+    last = last_clock(record, TIMINGS)
+    assert last == record.deadline + LAST
+    assert unchanged(record, LastClock(), at=last - 1)
+    ended = after(record, LastClock(), at=last)
+    assert (ended.state, ended.code) == (state, code)
+    assert unchanged(ended, LastClock(), at=last)
+
+
+def test_no_deadline_puts_the_last_clock_off_beyond_a_day() -> None:
+    record = accepted(deadline=START + 10**12)
+    assert last_clock(record, TIMINGS) == START + 86_400_000 + LAST
+
+
+def test_what_succeeded_late_is_copied_for_as_long_as_it_lives() -> None:
+    finished = STORING.deadline + 50_000
+    record = replace(STORING, finished_at=finished)
+    assert last_clock(record, TIMINGS) == finished + LAST
+
+
+# Another's clock
+
+
+@pytest.mark.parametrize(
+    ("completed_at", "finished_at"),
+    [
+        ("0001-01-01T00:00:00Z", START),
+        (None, START + 1000),
+        ("2027-01-15T08:00:00.500Z", START + 500),
+        ("2099-01-01T00:00:00Z", START + 1000),
+    ],
+)
+def test_a_time_of_the_providers_lies_within_the_predictions_life(
+    completed_at: str | None, finished_at: int
+) -> None:
+    said = snapshot("succeeded", output=OUTPUT, completed_at=completed_at)
+    assert after(accepted(), Heard(said)).finished_at == finished_at
+
+
+def test_our_link_token_is_in_no_text_of_the_providers() -> None:
+    words = {"detail": "cannot reach https://d.test/hooks/replicate/abc?t=c2VjcmV0-_x today"}
+    outcome = classify(Answered(422, words), 1, START, TIMINGS, 0.0)
+    assert isinstance(outcome, Rejected)
+    assert "c2VjcmV0" not in outcome.error
+    assert outcome.error.endswith("/hooks/replicate/abc?t=*** today")
 
 
 def test_a_cancel_does_not_put_off_the_last_question_about_a_thin_success() -> None:

@@ -224,10 +224,10 @@ def test_relay_reports_the_record_that_failed_and_does_the_others(
     changes = [(None, image(app, record.id)) for record in records]
     send = type(app.world.persist_queue).send
 
-    def away(self: Any, message: dict[str, str], delay_s: int = 0) -> None:
+    def away(self: Any, message: dict[str, str], delay_s: int = 0, *, group: str = "") -> None:
         if message["id"] == records[1].id:
             raise ProviderUnavailable("the queue is away")
-        send(self, message, delay_s)
+        send(self, message, delay_s, group=group)
 
     monkeypatch.setattr(type(app.world.persist_queue), "send", away)
     assert failed(app.call("relay", events.stream(*changes))) == ["101"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -95,6 +96,42 @@ def test_a_page_is_newest_first_and_leads_to_the_next(app: App) -> None:
     second = app.get("/v1/predictions", query={"cursor": cursor}).json
     assert [found["id"] for found in second["results"]] == ids[:1]
     assert second["next"] is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("x", id="plain"),
+        pytest.param('"', id="escaped"),
+        pytest.param("\n", id="escaped-in-the-record"),
+        pytest.param("\x1b", id="six-for-one"),
+        pytest.param("ü", id="two-bytes"),
+        pytest.param("🌅", id="four-bytes"),
+    ],
+)
+@pytest.mark.parametrize("limit", [None, "20"])
+def test_aws_h3_a_page_is_what_lambda_hands_on(app: App, text: str, limit: str | None) -> None:
+    """Pictures inline make records of hundreds of kilobytes."""
+    length = len(json.dumps(text, ensure_ascii=False).encode()) - len('""')
+    prompt = "a" + text * (190_000 // length)
+    ids = [app.world.accept({"prompt": prompt}).id for _ in range(40)]
+    seen, query = [], {"limit": limit} if limit else {}
+    while True:
+        answer = app.get("/v1/predictions", query=query)
+        assert answer.status == 200
+        page = answer.json
+        assert len(page["results"]) <= int(limit or 100)
+        seen += [found["id"] for found in page["results"]]
+        if page["next"] is None:
+            break
+        query = dict(parse_qsl(urlsplit(page["next"]).query))
+    assert sorted(seen) == sorted(ids)
+
+
+def test_aws_h3_small_records_fill_their_page(app: App) -> None:
+    for _ in range(101):
+        app.world.accept()
+    assert len(app.get("/v1/predictions").json["results"]) == 100
 
 
 def test_an_empty_list(app: App) -> None:

@@ -329,10 +329,10 @@ def test_one_failing_record_does_not_stop_the_others() -> None:
     records = [storing(world) for _ in range(3)]
     send = world.persist_queue.send
 
-    def unreliable(message: dict[str, str], delay_s: int = 0) -> None:
+    def unreliable(message: dict[str, str], delay_s: int = 0, **more: str) -> None:
         if message["id"] == records[1].id:
             raise ConnectionError("no queue")
-        send(message, delay_s)
+        send(message, delay_s, **more)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(world.persist_queue, "send", unreliable)
