@@ -487,7 +487,7 @@ def test_files_that_were_told_of_before_are_better_than_none() -> None:
     thin = Heard(snapshot("succeeded", output="[]"), polled=True, whole=True)
     asked = after(grown, thin)
     assert asked.output == OUTPUT
-    assert after(asked, thin, at=START + 20_000).state is State.STORING
+    assert after(asked, thin, at=START + 30_000).state is State.STORING
 
 
 def test_what_comes_late_takes_nothing_from_the_last_word() -> None:
@@ -504,7 +504,7 @@ def test_a_model_of_texts_succeeds_without_a_file() -> None:
     asked = after(accepted(), Heard(snapshot("succeeded")))
     assert asked.asked_again
     whole = Heard(snapshot("succeeded"), polled=True, whole=True)
-    assert after(asked, whole, at=START + 20_000).state is State.STORING
+    assert after(asked, whole, at=START + 30_000).state is State.STORING
 
 
 # 404s
