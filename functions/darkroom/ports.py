@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from darkroom.domain import repeats
     from darkroom.domain.callbacks import Endpoint
+    from darkroom.domain.errors import UnreadableRecord
     from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent, Urgency
     from darkroom.domain.money import Entry, Limits
     from darkroom.domain.prediction import Prediction
@@ -55,6 +56,9 @@ class IdempotencyKey:
 
 
 class PredictionStore(Protocol):
+    """A record past its `expires_at` counts as gone for all that reads, whether it is still there
+    or not. Whatever returns a record raises UnreadableRecord where it cannot be read."""
+
     def insert(
         self,
         record: Prediction,
@@ -84,8 +88,14 @@ class PredictionStore(Protocol):
     def get(self, id_: str) -> Prediction | None:
         """Read one record, strongly consistent."""
 
-    def get_many(self, ids: Iterable[str]) -> list[Prediction]:
-        """Read records, strongly consistent, in the order of `ids`; unknown ones are left out."""
+    def get_many(
+        self, ids: Iterable[str], unreadable: list[UnreadableRecord] | None = None
+    ) -> list[Prediction]:
+        """Read records, strongly consistent, in the order of `ids`; unknown ones are left out.
+
+        So are those that cannot be read: they are appended to `unreadable`. Raises Unavailable
+        where the store is too busy.
+        """
 
     def commit(
         self, record: Prediction, *, claims: str | None = None, entry: Entry | None = None
@@ -117,7 +127,9 @@ class PredictionStore(Protocol):
     def claim(self, key: Due, until: int) -> Prediction | None:
         """Move the record's due time to `until` if it still is `key.due_at`; None if it is not.
 
-        Returns the whole record as it is after the write. The revision stays.
+        Returns the whole record as it is after the write. The revision stays. A record that is
+        past its `expires_at` is returned as well: it still has to come to its end. Raises
+        UnreadableRecord after the write: the record comes again, and is in nobody's way till then.
         """
 
     def mark_effects_done(self, record: Prediction) -> None:
@@ -231,7 +243,10 @@ class SecretVersion:
 
 
 class Controls(Protocol):
-    """Small items beside the records: API keys, schemas of open models, run times."""
+    """Small items beside the records: API keys, schemas of open models, run times.
+
+    A row past its `expires_at` counts as absent.
+    """
 
     def api_key(self, key_id: str) -> ApiKey | None:
         """Look up `KEY#…`, eventually consistent; a revoked or expired key counts as absent."""
@@ -348,14 +363,19 @@ class Delivery:
 
 
 class DeliveryStore(Protocol):
+    """A row past its `expires_at` counts as gone for all that reads rows."""
+
     def put(self, delivery: Delivery) -> bool:
         """Put if absent; False if it was there."""
 
     def get(self, prediction: str, event: str) -> Delivery | None:
-        """Read one, strongly consistent."""
+        """Read one, strongly consistent. Raises UnreadableRecord."""
 
     def of(self, prediction: str, limit: int) -> list[Delivery]:
-        """A prediction's rows without what is frozen, by event from z to a, at most `limit`."""
+        """A prediction's rows without what is frozen, by event from z to a, at most `limit`.
+
+        Those that cannot be read are left out.
+        """
 
     def write(self, delivery: Delivery, *, seen: Delivery, lane: str = "") -> bool:
         """Replace the row if state, attempts and next_at still are those of `seen`; else False.
