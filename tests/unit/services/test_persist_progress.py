@@ -302,6 +302,15 @@ def test_two_runs_at_once_share_what_either_has_stored(later_s: int) -> None:
     assert again == Counter([urls(record)[4], *urls(record)[: later_s == 0]])
 
 
+def test_a_run_that_may_not_be_alone_begins_at_the_other_end() -> None:
+    world = World()
+    record = storing(world, *names(4))
+    world.clock.advance(90)
+    world.persist(record.id)
+    assert world.fetcher.fetched == urls(record)[::-1]
+    assert positions(world.record(record.id)) == names(4)
+
+
 def test_what_two_runs_have_stored_is_put_together() -> None:
     world = World()
     record = storing(world, *names(4))
