@@ -150,7 +150,7 @@ class _Audit:
         counts["predictions"] = 0
         with ThreadPoolExecutor(_READERS) as pool:
             for page in self._scan("PredictionsTable"):
-                records = [read_prediction(item) for item in page]
+                records = list(self._readable(page))
                 stored = []
                 for record in records:
                     self._look_at(record)
@@ -166,6 +166,15 @@ class _Audit:
                 self._say(f"{counts['predictions']} predictions, {counts['files']} files")
         counts["provider ids"] = len(self._owners)
         counts["extra provider ids"] += 0
+
+    def _readable(self, page: list[dict[str, Any]]) -> Iterator[Prediction]:
+        """One that cannot be read is a difference, and the others are looked at all the same."""
+        for item in page:
+            try:
+                yield read_prediction(item)
+            except Exception as error:  # noqa: BLE001 - whatever a damaged one raises
+                id_ = item["id"].get("S", "?")
+                self._report.add("unreadable", id_, f"this version cannot read it: {error!r}")
 
     def _look_at(self, record: Prediction) -> None:
         report = self._report
