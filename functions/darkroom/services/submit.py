@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from darkroom.domain.model import Model
+    from darkroom.domain.repeats import Entry
     from darkroom.services.changes import Changes
     from darkroom.services.create import Create
     from darkroom.services.find_model import FindModel
@@ -191,7 +192,7 @@ class Submit:
         self,
         request: NewPrediction,
         model: Model,
-        key: IdempotencyKey | repeats.Entry | None,
+        key: IdempotencyKey | Entry | None,
         id_: str,
         result_key: str | None,
         now: int,
