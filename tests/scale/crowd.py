@@ -46,8 +46,9 @@ class Crowd:
         self.outputs.cloud = self.callbacks.cloud = self.cloud
         self.cloud.webhooks_lost = scenario.webhooks_lost
         words = "a red fox over hills at dawn with soft light and long shadows oil on canvas".split()
+        pool = [f"{word}{number}" for word in words for number in range(99)]
         self._texts = [
-            " ".join(f"{self.random.choice(words)}{self.random.randrange(999)}" for _ in range(520))
+            " ".join(self.random.choices(pool, k=700))
             for _ in range(200)
         ]
         self.submitted = 0

@@ -54,7 +54,7 @@ PROVIDER = {
     "create": Cost(250.0),
     "get": Cost(100.0),
     "cancel": Cost(100.0),
-    "page": Cost(500.0, shared=True),
+    "page": Cost(300.0, shared=True),
     "other": Cost(100.0),
 }
 """A page of a hundred predictions, read and parsed."""
