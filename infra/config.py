@@ -136,6 +136,9 @@ class StageConfig:
     must keep 100 unreserved."""
     queue_concurrency: int = 5
     """At most so many invocations at once for each queue (2 to 1000)."""
+    sweeps: int = 1
+    """Sweeps that share what is due, side by side in each minute: 1, 2 or 4. One takes up some
+    2,000 records a minute; docs/scale.md says which rate needs how many."""
     queue_visibility_s: int | None = None
     """Overrides the visibility time-out of all queues; by default 6 times the function's."""
     timings: Timings = field(default_factory=Timings)
@@ -158,6 +161,9 @@ class StageConfig:
     """A dashboard, and alarms to a topic."""
     alarm_emails: tuple[str, ...] = ()
     """Who is told of alarms; each has to confirm an e-mail of AWS first."""
+    runbook_url: str | None = None
+    """Where docs/runbook.md is read as a page: alarms link to their entry in it. Without one they
+    link to the dashboard, which shows the entries too."""
     monthly_budget_usd: int | None = None
     """Alarms when a day costs more than a thirtieth of it at Replicate; nothing is stopped."""
     local_callbacks: bool = False
@@ -170,10 +176,14 @@ class StageConfig:
             ApplicationLogLevel.TRACE,
         }:
             raise ValueError(f"log_level {self.log_level.value}: metrics and alarms need INFO")
+        if self.sweeps not in {1, 2, 4}:
+            raise ValueError("sweeps: 1, 2 or 4, so that each has as many shards of the index")
         if not 0 < self.max_output_bytes <= LARGEST_COPY:
             raise ValueError(f"max_output_bytes: 1 to {LARGEST_COPY}")
         if self.timings.output_budget_s > 100:
             raise ValueError("output_budget_s: persist's own time-out leaves 100 s at most")
+        if self.runbook_url is not None and not self.runbook_url.startswith("https://"):
+            raise ValueError("runbook_url begins with https://")
 
     @classmethod
     def local(cls) -> Self:

@@ -16,7 +16,19 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
-from ops import audit, callbacks, cost, doctor, keys, limits, redrive, rotate, setup, usage
+from ops import (
+    audit,
+    callbacks,
+    cost,
+    doctor,
+    keys,
+    limits,
+    redrive,
+    rotate,
+    setup,
+    tenants,
+    usage,
+)
 from ops.deployment import Deployment, NotFoundError, SetupError, find
 
 REFUSALS = (
@@ -28,6 +40,7 @@ REFUSALS = (
     limits.LimitRefusedError,
     redrive.RedriveError,
     rotate.RotationRefusedError,
+    tenants.UnknownTenantError,
     usage.UsageRefusedError,
 )
 """Errors whose text is for the operator, and holds nothing secret."""
@@ -138,6 +151,7 @@ def _add_callbacks(commands: Any, where: list[argparse.ArgumentParser]) -> None:
     rotate.add_argument(
         "--overlap-hours", type=float, default=24, help="both secrets sign (default: %(default)s)"
     )
+    tenants.add_new(rotate)
     rotate.set_defaults(run=callbacks.command)
 
 

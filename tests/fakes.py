@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters.deliveries import delivery_shard, share_due
 from darkroom.adapters.items import prediction_item, read_due, read_prediction
+from darkroom.domain import repeats
 from darkroom.domain.callbacks import Endpoint
 from darkroom.domain.errors import (
     AlreadyExists,
@@ -27,9 +28,10 @@ from darkroom.domain.errors import (
     LimitReached,
     ProviderIdTaken,
     ProviderUnavailable,
+    Unavailable,
 )
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
-from darkroom.domain.money import Limits, day_row, usage_row
+from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, Limits, day_row, usage_row
 from darkroom.domain.snapshot import read_snapshot, rfc3339
 from darkroom.ports import (
     ApiKey,
@@ -102,9 +104,13 @@ class FakePredictions:
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     keys: dict[str, tuple[str, str, int]] = field(default_factory=dict)
+    rows: dict[str, repeats.Repeats] = field(default_factory=dict)
+    """Of equal requests without a key."""
     stream: list[tuple[dict[str, Any] | None, dict[str, Any]]] = field(default_factory=list)
     months: dict[str, Month] = field(default_factory=dict)
     days: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
+    opened: dict[str, set[str]] = field(default_factory=dict)
+    """The names of open models in each of `days`."""
 
     def __contains__(self, id_: str) -> bool:
         return id_ in self.items
@@ -115,12 +121,13 @@ class FakePredictions:
     def insert(
         self,
         record: Prediction,
-        key: IdempotencyKey | None = None,
+        key: IdempotencyKey | repeats.Entry | None = None,
         entry: Entry | None = None,
     ) -> None:
-        used = self.keys.get(key.id) if key else None
-        if key and used and used[2] > record.created_at // 1000 and used[0] != record.id:
-            raise IdempotencyKeyUsed(used[0], used[1])
+        if isinstance(key, repeats.Entry):
+            self._check_equals(key, record)
+        elif key and self.keys.get(key.id, ("",))[0] != record.id:
+            self.check_key(key, record.created_at)
         if record.id in self.items:
             if self._read(record.id) != record:
                 raise AlreadyExists(record.id)
@@ -129,8 +136,50 @@ class FakePredictions:
         self._write(record.id, prediction_item(record))
         if entry:
             self.months[entry.row] = month
-        if key:
+        if isinstance(key, repeats.Entry):
+            before = self.rows.get(key.row, repeats.Repeats())
+            made = (key.made, *before.made)[: repeats.KEPT]
+            refused = before.refused - int(key.redeems)
+            self.rows[key.row] = replace(before, made=made, refused=refused)
+        elif key:
             self.keys[key.id] = (record.id, record.fingerprint, key.expires_at)
+
+    def check_key(self, key: IdempotencyKey, now: int) -> None:
+        used = self.keys.get(key.id)
+        if used and used[2] > now // 1000:
+            raise IdempotencyKeyUsed(used[0], used[1])
+
+    def _check_equals(self, entry: repeats.Entry, record: Prediction) -> None:
+        row = self.rows.get(entry.row, repeats.Repeats())
+        latest = row.made[0] if row.made else None
+        if entry.redeems:
+            allowed = row.refused > 0
+        elif entry.received_at is not None:
+            allowed = latest is None or not latest.early or latest.at < entry.received_at
+        else:
+            allowed = (latest and latest.prediction) == (entry.seen and entry.seen.prediction)
+        if not allowed and latest is None:
+            raise Unavailable("An equal request is being refused at this moment; try again.")
+        if not allowed and latest and latest.prediction != record.id:
+            raise IdempotencyKeyUsed(latest.prediction, record.fingerprint)
+
+    def repeats_in(self, row: str) -> repeats.Repeats:
+        return self.rows.get(row, repeats.Repeats())
+
+    def answer_again(self, row: str, place: int, made: repeats.Made, count: int) -> bool:
+        before = self.repeats_in(row)
+        if before.made[place : place + 1] != (made,):
+            return False
+        again = list(before.made)
+        again[place] = replace(made, count=count)
+        self.rows[row] = replace(before, made=tuple(again))
+        return True
+
+    def note_refusal(self, row: str, now: int) -> None:
+        before = self.repeats_in(row)
+        fresh = before.refused_at >= now - repeats.REFUSED_S * 1000
+        refused = (before.refused if fresh else 0) + 1
+        self.rows[row] = replace(before, refused=refused, refused_at=now)
 
     def get(self, id_: str) -> Prediction | None:
         return self._read(id_) if id_ in self.items else None
@@ -208,9 +257,16 @@ class FakePredictions:
         self._write(record.id, {**kept, **marked})
 
     def _count(self, record: Prediction) -> None:
-        row = self.days.setdefault(day_row(record.tenant, record.created_at), {})
-        number, cost = row.get(record.model, (0, 0))
-        row[record.model] = (number + 1, cost + (record.cost or 0))
+        day = day_row(record.tenant, record.created_at)
+        row, name = self.days.setdefault(day, {}), record.model
+        if record.price is None:
+            opened = self.opened.setdefault(day, set())
+            if name not in row and len(opened) >= OPEN_MODELS_A_DAY:
+                name = OTHER
+            else:
+                opened.add(name)
+        number, cost = row.get(name, (0, 0))
+        row[name] = (number + 1, cost + (record.cost or 0))
 
     def recent_ids(self, tenant: str, since: int, limit: int) -> list[str]:
         page = self.list_ids(tenant, None, limit)
@@ -334,8 +390,10 @@ class FakeControls:
     def run_times(self) -> dict[str, RunTime]:
         return dict(self.seen)
 
-    def note_run_time(self, model: str, run_time: RunTime) -> None:
+    def note_run_time(self, model: str, run_time: RunTime, drop: str | None = None) -> None:
         self.seen[model] = run_time
+        if drop is not None:
+            self.seen.pop(drop, None)
 
     def limits(self, tenant: str) -> Limits:
         return self.tenants.get(tenant, Limits())

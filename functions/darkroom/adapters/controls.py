@@ -59,12 +59,13 @@ class DynamoControls:
         row = from_item(answer.get("Item", {}))
         return {name: RunTime(**row[name]) for name in row if name != "pk"}
 
-    def note_run_time(self, model: str, run_time: RunTime) -> None:
+    def note_run_time(self, model: str, run_time: RunTime, drop: str | None = None) -> None:
+        names = {"#model": model} | ({"#drop": drop} if drop else {})
         self.client.update_item(
             TableName=self.table,
             Key={"pk": {"S": _RUN_TIMES}},
-            UpdateExpression="SET #model = :seen",
-            ExpressionAttributeNames={"#model": model},
+            UpdateExpression="SET #model = :seen" + (" REMOVE #drop" if drop else ""),
+            ExpressionAttributeNames=names,
             ExpressionAttributeValues={":seen": attribute(asdict(run_time))},
         )
 

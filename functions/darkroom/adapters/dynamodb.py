@@ -36,6 +36,13 @@ def lost_race(error: ClientError) -> bool:
     }
 
 
+def too_large(error: ClientError) -> bool:
+    """An update would make its item larger than DynamoDB takes; alone, or in a transaction."""
+    reasons = response(error).get("CancellationReasons", [])
+    said = [error.response["Error"], *reasons]
+    return any("Item size to update" in (each.get("Message") or "") for each in said)
+
+
 def cancelled(error: ClientError) -> list[dict[str, Any]]:
     """Why each of a transaction's writes was cancelled; any other error is raised again."""
     if error.response["Error"]["Code"] != "TransactionCanceledException":

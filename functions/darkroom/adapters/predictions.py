@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from darkroom.adapters.dynamodb import CONDITION_FAILED, cancelled, lost_race, query_due, response
+from darkroom.adapters.dynamodb import (
+    CONDITION_FAILED,
+    cancelled,
+    lost_race,
+    query_due,
+    response,
+    too_large,
+)
 from darkroom.adapters.items import (
     DUE_ATTRIBUTES,
     DUE_SHARDS,
@@ -25,6 +32,7 @@ from darkroom.adapters.items import (
     read_prediction,
     to_item,
 )
+from darkroom.domain import repeats
 from darkroom.domain.errors import (
     AlreadyExists,
     Conflict,
@@ -33,7 +41,7 @@ from darkroom.domain.errors import (
     ProviderIdTaken,
     Unavailable,
 )
-from darkroom.domain.money import day_row
+from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, day_row
 from darkroom.ports import Due, IdempotencyKey, Page
 
 if TYPE_CHECKING:
@@ -44,6 +52,8 @@ if TYPE_CHECKING:
     from darkroom.ports import DueRecord
 
 _BATCH = 100
+_MADE = tuple(f"made{number}" for number in range(repeats.KEPT))
+"""Attributes of a row of equal requests: its predictions, the latest first."""
 PROVIDER_ID_KEPT_S = 90 * 86_400
 MONTH_KEPT_S = 400 * 86_400
 """A tenant's months and days of usage: last year's can still be compared."""
@@ -62,7 +72,7 @@ class DynamoPredictions:
     def insert(
         self,
         record: Prediction,
-        key: IdempotencyKey | None = None,
+        key: IdempotencyKey | repeats.Entry | None = None,
         entry: Entry | None = None,
     ) -> None:
         put = {
@@ -72,8 +82,10 @@ class DynamoPredictions:
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
         writes = {"record": {"Put": put}}
-        if key is not None:
+        if isinstance(key, IdempotencyKey):
             writes["key"] = {"Put": self._key(record, key)}
+        elif key is not None:
+            writes["key"] = {"Update": self._among_equals(key)}
         if entry is not None:
             writes["entry"] = {"Update": self._entry(record, entry)}
         lost = self._write(writes)
@@ -81,7 +93,8 @@ class DynamoPredictions:
             return
         key_lost, ours = lost.get("key", {}), lost["record"]
         if key_lost.get("Code") == CONDITION_FAILED:
-            used = from_item(key_lost["Item"])
+            used = from_item(key_lost.get("Item", {}))
+            used = used if isinstance(key, IdempotencyKey) else _latest(used, record)
             if used["prediction"] != record.id:
                 raise IdempotencyKeyUsed(used["prediction"], used["fingerprint"]) from None
             return
@@ -110,6 +123,96 @@ class DynamoPredictions:
             "ExpressionAttributeValues": {":now": attribute(record.created_at // 1000)},
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
+
+    def _among_equals(self, entry: repeats.Entry) -> dict[str, Any]:
+        """Enters the prediction as the latest; the others move on by one, and the last one goes."""
+        moved = [f"#m{n} = if_not_exists(#m{n - 1}, :none)" for n in range(repeats.KEPT - 1, 0, -1)]
+        names = {f"#m{number}": name for number, name in enumerate(_MADE)}
+        values: dict[str, Any] = {
+            ":none": {"M": {}},
+            ":made": attribute(asdict(entry.made)),
+            ":kept": attribute(entry.expires_at),
+        }
+        change = f"SET {', '.join(moved)}, #m0 = :made, expires_at = :kept"
+        if entry.redeems:
+            change += " ADD refused :less"
+            condition = "refused >= :one"
+            values |= {":less": attribute(-1), ":one": attribute(1)}
+        elif entry.received_at is not None:
+            condition = "attribute_not_exists(#m0) OR #m0.early = :no OR #m0.#at < :received"
+            names["#at"] = "at"
+            values |= {":no": attribute(False), ":received": attribute(entry.received_at)}
+        elif entry.seen is None:
+            condition = "attribute_not_exists(#m0)"
+        else:
+            condition = "#m0.prediction = :seen"
+            values[":seen"] = attribute(entry.seen.prediction)
+        return {
+            "TableName": self.controls,
+            "Key": {"pk": {"S": entry.row}},
+            "UpdateExpression": change,
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": values,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+
+    def check_key(self, key: IdempotencyKey, now: int) -> None:
+        used = self._control(key.id)
+        if used and used["expires_at"] > now // 1000:
+            raise IdempotencyKeyUsed(used["prediction"], used["fingerprint"])
+
+    def repeats_in(self, row: str) -> repeats.Repeats:
+        return _repeats(self._control(row))
+
+    def answer_again(self, row: str, place: int, made: repeats.Made, count: int) -> bool:
+        try:
+            self.client.update_item(
+                TableName=self.controls,
+                Key={"pk": {"S": row}},
+                UpdateExpression="SET #made = :again",
+                ConditionExpression="#made = :made",
+                ExpressionAttributeNames={"#made": _MADE[place]},
+                ExpressionAttributeValues={
+                    ":made": attribute(asdict(made)),
+                    ":again": attribute(asdict(replace(made, count=count))),
+                },
+            )
+        except ClientError as error:
+            if not lost_race(error):
+                raise
+            return False
+        return True
+
+    def _control(self, key: str) -> dict[str, Any]:
+        found = self.client.get_item(
+            TableName=self.controls, Key={"pk": {"S": key}}, ConsistentRead=True
+        )
+        return from_item(found.get("Item", {}))
+
+    def note_refusal(self, row: str, now: int) -> None:
+        kept = repeats.REFUSED_S * 1000
+        values = {":now": now, ":since": now - kept, ":one": 1}
+        values[":kept"] = now // 1000 + repeats.KEPT_S
+        fresh = "SET refused_at = :now, expires_at = :kept ADD refused :one"
+        first = "SET refused_at = :now, expires_at = :kept, refused = :one"
+        for change, condition in (
+            (fresh, "refused_at >= :since"),
+            (first, "attribute_not_exists(refused_at) OR refused_at < :since"),
+        ):
+            try:
+                self.client.update_item(
+                    TableName=self.controls,
+                    Key={"pk": {"S": row}},
+                    UpdateExpression=change,
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues=to_item(values),
+                )
+            except ClientError as error:
+                if not lost_race(error):
+                    raise
+            else:
+                return
 
     def _entry(self, record: Prediction, entry: Entry) -> dict[str, Any]:
         values = {
@@ -205,8 +308,7 @@ class DynamoPredictions:
             writes["claim"] = {"Put": self._claim(record, claims)}
         if entry:
             writes["entry"] = {"Update": self._entry(record, entry)}
-            writes["usage"] = {"Update": self._count(record)}
-        lost = self._write(writes)
+        lost = self._write_counted(writes, record) if entry else self._write(writes)
         if not lost:
             return
         ours, theirs = lost["record"], lost.get("claim", {})
@@ -290,27 +392,56 @@ class DynamoPredictions:
             },
         }
         writes = {"record": {"Update": mark}}
-        if not record.counted:
-            writes["usage"] = {"Update": self._count(record)}
-        lost = self._write(writes)
+        lost = self._write(writes) if record.counted else self._write_counted(writes, record)
         if lost and lost["record"].get("Code") != CONDITION_FAILED:
             raise Unavailable("The day of usage is written too often at this moment; try again.")
 
-    def _count(self, record: Prediction) -> dict[str, Any]:
-        return {
+    def _write_counted(
+        self, writes: dict[str, dict[str, Any]], record: Prediction
+    ) -> dict[str, dict[str, Any]]:
+        """`_write`, with the prediction counted in its tenant's day of usage.
+
+        Under `OTHER` where the day names too many open models; and a day that takes nothing more
+        does without it: usage holds up no end.
+        """
+        lost: dict[str, dict[str, Any]] = {}
+        for counted in (self._count(record, record.model), self._count(record, OTHER), {}):
+            try:
+                lost = self._write(writes | counted)
+            except ClientError as error:
+                if not too_large(error):
+                    raise
+                continue
+            uncounted = lost.get("usage", {}).get("Code") == CONDITION_FAILED
+            if not uncounted or any(lost[name].get("Code") == CONDITION_FAILED for name in writes):
+                break
+        return lost
+
+    def _count(self, record: Prediction, name: str) -> dict[str, dict[str, Any]]:
+        """The write `usage`. A model without a price is in no catalogue, and its name is noted in
+        the set `open`, so that the row knows how many there are."""
+        update = {
             "TableName": self.controls,
             "Key": {"pk": {"S": day_row(record.tenant, record.created_at)}},
             "UpdateExpression": "SET expires_at = :kept ADD #number :one, #cost :cost",
-            "ExpressionAttributeNames": {
-                "#number": f"n:{record.model}",
-                "#cost": f"c:{record.model}",
-            },
+            "ExpressionAttributeNames": {"#number": f"n:{name}", "#cost": f"c:{name}"},
             "ExpressionAttributeValues": {
                 ":one": attribute(1),
                 ":cost": attribute(record.cost or 0),
                 ":kept": attribute(record.created_at // 1000 + MONTH_KEPT_S),
             },
         }
+        if record.price is None and name != OTHER:
+            update["UpdateExpression"] += ", #open :name"
+            update["ConditionExpression"] = (
+                "attribute_exists(#number) OR attribute_not_exists(#open) OR size(#open) < :most"
+            )
+            update["ExpressionAttributeNames"]["#open"] = "open"
+            update["ExpressionAttributeValues"] |= {
+                ":name": {"SS": [name]},
+                ":most": attribute(OPEN_MODELS_A_DAY),
+            }
+        return {"usage": {"Update": update}}
 
     def recent_ids(self, tenant: str, since: int, limit: int) -> list[str]:
         answer = self.client.query(
@@ -339,6 +470,20 @@ class DynamoPredictions:
         last = answer.get("LastEvaluatedKey")
         more = (int(plain(last["created_at"])), str(plain(last["id"]))) if last else None
         return Page([item["id"]["S"] for item in answer["Items"]], more)
+
+
+def _repeats(row: dict[str, Any]) -> repeats.Repeats:
+    """A row of equal requests; a place that was never taken is absent, or empty."""
+    made = tuple(repeats.Made(**row[name]) for name in _MADE if row.get(name))
+    return repeats.Repeats(made, row.get("refused", 0), row.get("refused_at", 0))
+
+
+def _latest(row: dict[str, Any], record: Prediction) -> dict[str, Any]:
+    """The row's latest prediction, in the form of an idempotency key's row."""
+    made = _repeats(row).made
+    if not made:
+        raise Unavailable("An equal request is being refused at this moment; try again.") from None
+    return {"prediction": made[0].prediction, "fingerprint": record.fingerprint}
 
 
 def _id(id_: str) -> dict[str, Any]:

@@ -268,8 +268,10 @@ def _heard(record: Prediction, news: Heard, now: int, timings: Timings) -> Predi
     if moved == record and not news.polled:
         return None
     if news.polled and not moved.state.terminal and moved.state is not State.STORING:
-        again = moved.asked_again and not record.asked_again
-        moved = moved if again else _asked(moved, now, timings)
+        asked = _asked(moved, now, timings)
+        soon = moved.asked_again and moved.next_poll_at > now
+        # A cancel's answer must not put off the one question that is left.
+        moved = replace(asked, next_poll_at=moved.next_poll_at) if soon else asked
     return _telling(record, moved, now)
 
 
@@ -335,7 +337,7 @@ def _moved(record: Prediction, news: Heard, now: int, timings: Timings) -> Predi
     if target.rank <= record.state.rank:
         return record
     if target is State.STORING:
-        return _succeeded_upstream(record, news, now)
+        return _succeeded_upstream(record, news, now, timings)
     if target is State.FAILED:
         error = said.error or "The model failed without saying why."
         return _ended(record, State.FAILED, now, error, Code.PROVIDER_FAILED)
@@ -347,7 +349,7 @@ def _moved(record: Prediction, news: Heard, now: int, timings: Timings) -> Predi
     return replace(record, state=target, next_poll_at=poll)
 
 
-def _succeeded_upstream(record: Prediction, news: Heard, now: int) -> Prediction:
+def _succeeded_upstream(record: Prediction, news: Heard, now: int, timings: Timings) -> Prediction:
     said = news.snapshot
     if said.data_removed and said.output is None:
         return _ended(
@@ -362,14 +364,15 @@ def _succeeded_upstream(record: Prediction, news: Heard, now: int) -> Prediction
             record, State.FAILED, now, "The output is larger than is stored.", Code.OUTPUT_REFUSED
         )
     if _shows_nothing(record, said):
-        if not (record.asked_again and news.whole):
-            # An abridged list item, or a webhook ahead of its own output: asked for by its id,
-            # the provider shows what there is.
+        if not (record.asked_again and news.whole and now >= record.next_poll_at):
+            # An abridged list item, or a webhook ahead of its own output: asked for by its id, a
+            # little later, the provider shows what there is.
+            soon = now + int(timings.store_retry_s * 1000)
             return replace(
                 record,
                 state=State.PROCESSING,
                 asked_again=True,
-                next_poll_at=record.next_poll_at if record.asked_again else now,
+                next_poll_at=record.next_poll_at if record.asked_again else soon,
                 completed_at=None,
             )
         if record.makes_files and not file_urls(record.output):

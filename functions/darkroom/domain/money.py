@@ -29,6 +29,9 @@ MOST_PIXELS = 1_000_000_000
 """A picture that says that it is larger is not believed: its size is a number in its head."""
 CLOCKS_APART_S = 60
 """A run that is longer than its record is old, by more than this, was not measured."""
+OPEN_MODELS_A_DAY = 50
+"""Models without a price that a tenant's day of usage names; what comes after them is `OTHER`."""
+OTHER = "other"
 
 _UNTOLD = frozenset({Code.OUTCOME_UNKNOWN, Code.PROVIDER_LOST})
 _MADE = frozenset(
@@ -145,10 +148,9 @@ def _units(record: Prediction, unit: str, *, ran: bool, now: int) -> float | Non
         return float(len(file_urls(record.output)) * (unit != "prediction"))
     if unit == "prediction":
         return 1.0
-    if record.output is None:
-        return None
     if unit == "image":
-        return float(len(file_urls(record.output)))
+        # A success that shows no picture has made some all the same.
+        return float(len(file_urls(record.output))) or None
     return _megapixels(record)
 
 
@@ -167,10 +169,13 @@ def _seconds(record: Prediction, *, ran: bool, now: int) -> float | None:
     if number and 0 <= measured <= longest:
         return float(measured)
     started, completed = milliseconds(record.started_at), milliseconds(record.completed_at)
+    if started is not None and completed is not None and 0 <= completed - started <= longest * 1000:
+        # One clock wrote both: how far it is from ours does not matter.
+        return (completed - started) / 1000
     if started is not None:
         begun = within(started, record.created_at, now)
         return (within(completed, begun, now) - begun) / 1000
-    return None if ran or record.finished_at else 0.0
+    return None if ran or record.finished_at or record.code in _MADE else 0.0
 
 
 def reservation(record: Prediction, limits: Limits) -> Entry | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from darkroom.domain.errors import Conflict
+from darkroom.domain.errors import Conflict, ProviderUnavailable
 from darkroom.domain.lifecycle import AttemptStarted, CancelSent, Heard
 from darkroom.domain.prediction import Code
 
@@ -42,8 +42,8 @@ class Dispatch:
     def cancel_upstream(self, id_: str, provider_id: str) -> None:
         """Cancel one upstream prediction of the record, its own or an extra one.
 
-        Raises ProviderUnavailable: the queue tries again, and so does the sweep for the record's
-        own.
+        Raises ProviderUnavailable, also where an extra one is not known yet: the queue tries again,
+        and so does the sweep for the record's own.
         """
         record = self.changes.store.get(id_)
         if record is None:
@@ -57,3 +57,5 @@ class Dispatch:
         if own:
             heard = Heard(snapshot, polled=True, whole=True) if snapshot else CancelSent()
             self.changes.apply(record, heard)
+        elif snapshot is None:
+            raise ProviderUnavailable("an extra prediction is not known")

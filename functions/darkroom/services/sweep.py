@@ -96,7 +96,7 @@ class Sweep:
         now = self.changes.clock()
         tick = Tick()
         if part == 0:
-            tick.done["deliveries"] = self.owed(remaining_ms, RESERVE_MS)
+            tick.done += Counter(deliveries=self.owed(remaining_ms, RESERVE_MS))
         keys = self.changes.store.due(now, SEEN, part=part, parts=parts)
         due = self.changes.store.look(keys)
         _note_ages(tick, due, now)

@@ -461,12 +461,12 @@ def test_a_success_without_a_file_is_asked_for_once_more(output: str | None) -> 
     thin = Heard(snapshot("succeeded", output=output), polled=True, whole=True)
     asked = after(RUNNING, thin, at=START + 5000)
     assert (asked.state, asked.asked_again) == (State.PROCESSING, True)
-    assert asked.due_at == START + 5000
+    assert asked.due_at == START + 20_000
     assert asked.completed_at is None
     # Only the prediction asked for by its id settles it: neither a webhook nor the list.
     for said in (thin.snapshot, snapshot("processing"), snapshot("succeeded", output="[]")):
         assert not after_or_same(asked, Heard(said)).state.terminal
-    ended = after(asked, thin, at=START + 6000)
+    ended = after(asked, thin, at=START + 20_000)
     assert (ended.state, ended.code) == (State.FAILED, Code.OUTPUT_MISSING)
     assert ended.provider_id == PID
     assert not ended.asked_again
@@ -487,7 +487,7 @@ def test_files_that_were_told_of_before_are_better_than_none() -> None:
     thin = Heard(snapshot("succeeded", output="[]"), polled=True, whole=True)
     asked = after(grown, thin)
     assert asked.output == OUTPUT
-    assert after(asked, thin, at=START + 9000).state is State.STORING
+    assert after(asked, thin, at=START + 30_000).state is State.STORING
 
 
 def test_what_comes_late_takes_nothing_from_the_last_word() -> None:
@@ -504,7 +504,7 @@ def test_a_model_of_texts_succeeds_without_a_file() -> None:
     asked = after(accepted(), Heard(snapshot("succeeded")))
     assert asked.asked_again
     whole = Heard(snapshot("succeeded"), polled=True, whole=True)
-    assert after(asked, whole, at=START + 9000).state is State.STORING
+    assert after(asked, whole, at=START + 30_000).state is State.STORING
 
 
 # 404s
@@ -590,3 +590,18 @@ def test_our_link_token_is_in_no_text_of_the_providers() -> None:
     assert isinstance(outcome, Rejected)
     assert "c2VjcmV0" not in outcome.error
     assert outcome.error.endswith("/hooks/replicate/abc?t=*** today")
+
+
+def test_a_cancel_does_not_put_off_the_last_question_about_a_thin_success() -> None:
+    record = accepted(makes_files=True)
+    thin = snapshot("succeeded", output=None)
+    asked = advance(record, Heard(thin), START + 1000, TIMINGS)
+    assert asked is not None
+    assert asked.asked_again
+    early = advance(asked, Heard(thin, polled=True, whole=True), START + 2000, TIMINGS)
+    assert early is not None
+    assert early.next_poll_at == asked.next_poll_at
+    assert early.next_cancel_at > START + 2000
+    ended = advance(early, Heard(thin, polled=True, whole=True), asked.next_poll_at, TIMINGS)
+    assert ended is not None
+    assert ended.code is Code.OUTPUT_MISSING
