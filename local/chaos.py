@@ -61,7 +61,7 @@ WEBHOOKS_AT_ONCE = 6
 """Reserved for the webhook function, as in production. More would only start workers in vain."""
 KILL_EVERY_S = 1.5
 LOOKED_AT_S = 0.5
-"""Between two looks at the workers: one that used no time meanwhile has started …"""
+"""Between two looks at the workers: one that slept meanwhile has started …"""
 LEAST_TICKS = 10
 """… if it used so many of the kernel's clock ticks before: importing a handler takes more."""
 FAULTS_S = 240.0
@@ -408,11 +408,16 @@ class Run:
             started |= {
                 worker.pid
                 for worker in there
-                if worker.ticks >= LEAST_TICKS and used.get(worker.pid) == worker.ticks
+                if worker.ticks >= LEAST_TICKS
+                and not worker.running
+                and used.get(worker.pid) == worker.ticks
             }
             used = {worker.pid: worker.ticks for worker in there}
             found = [worker for worker in there if worker.pid in started]
-            if not found or time.monotonic() - killed_at < KILL_EVERY_S:
+            # A busy machine takes long to start what was killed: there, fewer are.
+            if 2 * len(found) < len(there) or not found:
+                continue
+            if time.monotonic() - killed_at < KILL_EVERY_S:
                 continue
             # A function first: most workers are of the two or three that are busiest.
             function = self._killing.choice(sorted({worker.function for worker in found}))

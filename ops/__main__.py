@@ -24,6 +24,7 @@ from ops import (
     keys,
     limits,
     redrive,
+    restore,
     rotate,
     setup,
     tenants,
@@ -39,6 +40,7 @@ REFUSALS = (
     keys.KeyRefusedError,
     limits.LimitRefusedError,
     redrive.RedriveError,
+    restore.RestoreRefusedError,
     rotate.RotationRefusedError,
     tenants.UnknownTenantError,
     usage.UsageRefusedError,
@@ -93,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     usage.add_parser(commands, [where, table])
     rotate.add_parsers(commands, [where])
     doctor.add_parser(commands, [where])
+    restore.add_parser(commands, [where])
     cost.add_parser(commands)
     sweep = commands.add_parser("sweep", parents=[where], help="run one tick of the sweep now")
     sweep.set_defaults(run=_sweep)

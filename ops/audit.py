@@ -169,6 +169,7 @@ class _Audit:
         counts["extra provider ids"] += 0
 
     def _readable(self, page: Iterable[dict[str, Any]]) -> Iterator[Prediction]:
+        """One that cannot be read is a difference, and the others are looked at all the same."""
         for item in page:
             try:
                 yield read_prediction(item)

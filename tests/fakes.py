@@ -21,6 +21,7 @@ from darkroom.adapters.controls import ENDPOINT_KEPT_S
 from darkroom.adapters.deliveries import delivery_shard, share_due
 from darkroom.adapters.dynamodb import TRIES
 from darkroom.adapters.items import expired, prediction_item, read_due, read_prediction
+from darkroom.domain import repeats
 from darkroom.domain.callbacks import Endpoint
 from darkroom.domain.errors import (
     AlreadyExists,
@@ -111,6 +112,8 @@ class FakePredictions:
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     keys: dict[str, tuple[str, str, int]] = field(default_factory=dict)
+    rows: dict[str, repeats.Repeats] = field(default_factory=dict)
+    """Of equal requests without a key."""
     stream: list[tuple[dict[str, Any] | None, dict[str, Any]]] = field(default_factory=list)
     months: dict[str, Month] = field(default_factory=dict)
     days: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
@@ -131,14 +134,15 @@ class FakePredictions:
     def insert(
         self,
         record: Prediction,
-        key: IdempotencyKey | None = None,
+        key: IdempotencyKey | repeats.Entry | None = None,
         entry: Entry | None = None,
     ) -> None:
         if (key or entry) and self._transaction_fails():
             raise Unavailable("Too many requests of the same kind at this moment; try again.")
-        used = self.keys.get(key.id) if key else None
-        if key and used and used[2] > record.created_at // 1000 and used[0] != record.id:
-            raise IdempotencyKeyUsed(used[0], used[1])
+        if isinstance(key, repeats.Entry):
+            self._check_equals(key, record)
+        elif key and self.keys.get(key.id, ("",))[0] != record.id:
+            self.check_key(key, record.created_at)
         if record.id in self.items:
             if self._read(record.id) != record:
                 raise AlreadyExists(record.id)
@@ -147,8 +151,50 @@ class FakePredictions:
         self._write(record.id, prediction_item(record))
         if entry:
             self.months[entry.row] = month
-        if key:
+        if isinstance(key, repeats.Entry):
+            before = self.rows.get(key.row, repeats.Repeats())
+            made = (key.made, *before.made)[: repeats.KEPT]
+            refused = before.refused - int(key.redeems)
+            self.rows[key.row] = replace(before, made=made, refused=refused)
+        elif key:
             self.keys[key.id] = (record.id, record.fingerprint, key.expires_at)
+
+    def check_key(self, key: IdempotencyKey, now: int) -> None:
+        used = self.keys.get(key.id)
+        if used and used[2] > now // 1000:
+            raise IdempotencyKeyUsed(used[0], used[1])
+
+    def _check_equals(self, entry: repeats.Entry, record: Prediction) -> None:
+        row = self.rows.get(entry.row, repeats.Repeats())
+        latest = row.made[0] if row.made else None
+        if entry.redeems:
+            allowed = row.refused > 0
+        elif entry.received_at is not None:
+            allowed = latest is None or not latest.early or latest.at < entry.received_at
+        else:
+            allowed = (latest and latest.prediction) == (entry.seen and entry.seen.prediction)
+        if not allowed and latest is None:
+            raise Unavailable("An equal request is being refused at this moment; try again.")
+        if not allowed and latest and latest.prediction != record.id:
+            raise IdempotencyKeyUsed(latest.prediction, record.fingerprint)
+
+    def repeats_in(self, row: str) -> repeats.Repeats:
+        return self.rows.get(row, repeats.Repeats())
+
+    def answer_again(self, row: str, place: int, made: repeats.Made, count: int) -> bool:
+        before = self.repeats_in(row)
+        if before.made[place : place + 1] != (made,):
+            return False
+        again = list(before.made)
+        again[place] = replace(made, count=count)
+        self.rows[row] = replace(before, made=tuple(again))
+        return True
+
+    def note_refusal(self, row: str, now: int) -> None:
+        before = self.repeats_in(row)
+        fresh = before.refused_at >= now - repeats.REFUSED_S * 1000
+        refused = (before.refused if fresh else 0) + 1
+        self.rows[row] = replace(before, refused=refused, refused_at=now)
 
     def get(self, id_: str) -> Prediction | None:
         return self._read(id_) if self._lives(id_) else None

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Protocol
 
+    from darkroom.domain import repeats
     from darkroom.domain.callbacks import Endpoint
     from darkroom.domain.errors import UnreadableRecord
     from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent, Urgency
@@ -61,15 +62,28 @@ class PredictionStore(Protocol):
     def insert(
         self,
         record: Prediction,
-        key: IdempotencyKey | None = None,
+        key: IdempotencyKey | repeats.Entry | None = None,
         entry: Entry | None = None,
     ) -> None:
-        """Put a new record; a key and an entry in the tenant's month go into one transaction with
-        it: all or nothing.
+        """Put a new record; a key, or an entry among equal requests without one, and an entry in
+        the tenant's month go into one transaction with it: all or nothing.
 
-        Raises AlreadyExists, IdempotencyKeyUsed where the key is taken, or LimitReached where the
-        month has no room.
+        Raises AlreadyExists, IdempotencyKeyUsed where the key is taken or the entry's condition
+        does not hold, or LimitReached where the month has no room.
         """
+
+    def check_key(self, key: IdempotencyKey, now: int) -> None:
+        """Raises IdempotencyKeyUsed where the key is taken."""
+
+    def repeats_in(self, row: str) -> repeats.Repeats:
+        """A row of equal requests without a key, strongly consistent; empty if there is none."""
+
+    def answer_again(self, row: str, place: int, made: repeats.Made, count: int) -> bool:
+        """Note that the row's prediction at this place is the answer to a request of this retry
+        count, if it still is as it was seen."""
+
+    def note_refusal(self, row: str, now: int) -> None:
+        """Count a first try that was refused, beside others of the last `REFUSED_S`."""
 
     def get(self, id_: str) -> Prediction | None:
         """Read one record, strongly consistent."""

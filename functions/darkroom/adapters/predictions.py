@@ -7,7 +7,7 @@ and day) lies in the Controls table and goes into one transaction with it.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -35,6 +35,7 @@ from darkroom.adapters.items import (
     read_prediction,
     to_item,
 )
+from darkroom.domain import repeats
 from darkroom.domain.errors import (
     AlreadyExists,
     Conflict,
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
     from darkroom.ports import DueRecord
 
+_MADE = tuple(f"made{number}" for number in range(repeats.KEPT))
+"""Attributes of a row of equal requests: its predictions, the latest first."""
 PROVIDER_ID_KEPT_S = 90 * 86_400
 MONTH_KEPT_S = 400 * 86_400
 """A tenant's months and days of usage: last year's can still be compared."""
@@ -74,7 +77,7 @@ class DynamoPredictions:
     def insert(
         self,
         record: Prediction,
-        key: IdempotencyKey | None = None,
+        key: IdempotencyKey | repeats.Entry | None = None,
         entry: Entry | None = None,
     ) -> None:
         put = {
@@ -84,8 +87,10 @@ class DynamoPredictions:
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
         writes = {"record": {"Put": put}}
-        if key is not None:
+        if isinstance(key, IdempotencyKey):
             writes["key"] = {"Put": self._key(record, key)}
+        elif key is not None:
+            writes["key"] = {"Update": self._among_equals(key)}
         if entry is not None:
             writes["entry"] = {"Update": self._entry(record, entry)}
         lost = self._write(writes)
@@ -93,7 +98,8 @@ class DynamoPredictions:
             return
         key_lost, ours = lost.get("key", {}), lost["record"]
         if key_lost.get("Code") == CONDITION_FAILED:
-            used = from_item(key_lost["Item"])
+            used = from_item(key_lost.get("Item", {}))
+            used = used if isinstance(key, IdempotencyKey) else _latest(used, record)
             if used["prediction"] != record.id:
                 raise IdempotencyKeyUsed(used["prediction"], used["fingerprint"]) from None
             return
@@ -122,6 +128,96 @@ class DynamoPredictions:
             "ExpressionAttributeValues": {":now": attribute(record.created_at // 1000)},
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
+
+    def _among_equals(self, entry: repeats.Entry) -> dict[str, Any]:
+        """Enters the prediction as the latest; the others move on by one, and the last one goes."""
+        moved = [f"#m{n} = if_not_exists(#m{n - 1}, :none)" for n in range(repeats.KEPT - 1, 0, -1)]
+        names = {f"#m{number}": name for number, name in enumerate(_MADE)}
+        values: dict[str, Any] = {
+            ":none": {"M": {}},
+            ":made": attribute(asdict(entry.made)),
+            ":kept": attribute(entry.expires_at),
+        }
+        change = f"SET {', '.join(moved)}, #m0 = :made, expires_at = :kept"
+        if entry.redeems:
+            change += " ADD refused :less"
+            condition = "refused >= :one"
+            values |= {":less": attribute(-1), ":one": attribute(1)}
+        elif entry.received_at is not None:
+            condition = "attribute_not_exists(#m0) OR #m0.early = :no OR #m0.#at < :received"
+            names["#at"] = "at"
+            values |= {":no": attribute(False), ":received": attribute(entry.received_at)}
+        elif entry.seen is None:
+            condition = "attribute_not_exists(#m0)"
+        else:
+            condition = "#m0.prediction = :seen"
+            values[":seen"] = attribute(entry.seen.prediction)
+        return {
+            "TableName": self.controls,
+            "Key": {"pk": {"S": entry.row}},
+            "UpdateExpression": change,
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": values,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+
+    def check_key(self, key: IdempotencyKey, now: int) -> None:
+        used = self._control(key.id)
+        if used and used["expires_at"] > now // 1000:
+            raise IdempotencyKeyUsed(used["prediction"], used["fingerprint"])
+
+    def repeats_in(self, row: str) -> repeats.Repeats:
+        return _repeats(self._control(row))
+
+    def answer_again(self, row: str, place: int, made: repeats.Made, count: int) -> bool:
+        try:
+            self.client.update_item(
+                TableName=self.controls,
+                Key={"pk": {"S": row}},
+                UpdateExpression="SET #made = :again",
+                ConditionExpression="#made = :made",
+                ExpressionAttributeNames={"#made": _MADE[place]},
+                ExpressionAttributeValues={
+                    ":made": attribute(asdict(made)),
+                    ":again": attribute(asdict(replace(made, count=count))),
+                },
+            )
+        except ClientError as error:
+            if not lost_race(error):
+                raise
+            return False
+        return True
+
+    def _control(self, key: str) -> dict[str, Any]:
+        found = self.client.get_item(
+            TableName=self.controls, Key={"pk": {"S": key}}, ConsistentRead=True
+        )
+        return from_item(found.get("Item", {}))
+
+    def note_refusal(self, row: str, now: int) -> None:
+        kept = repeats.REFUSED_S * 1000
+        values = {":now": now, ":since": now - kept, ":one": 1}
+        values[":kept"] = now // 1000 + repeats.KEPT_S
+        fresh = "SET refused_at = :now, expires_at = :kept ADD refused :one"
+        first = "SET refused_at = :now, expires_at = :kept, refused = :one"
+        for change, condition in (
+            (fresh, "refused_at >= :since"),
+            (first, "attribute_not_exists(refused_at) OR refused_at < :since"),
+        ):
+            try:
+                self.client.update_item(
+                    TableName=self.controls,
+                    Key={"pk": {"S": row}},
+                    UpdateExpression=change,
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues=to_item(values),
+                )
+            except ClientError as error:
+                if not lost_race(error):
+                    raise
+            else:
+                return
 
     def _entry(self, record: Prediction, entry: Entry) -> dict[str, Any]:
         values = {
@@ -389,6 +485,20 @@ class DynamoPredictions:
         last = answer.get("LastEvaluatedKey")
         more = (int(plain(last["created_at"])), str(plain(last["id"]))) if last else None
         return Page([item["id"]["S"] for item in answer["Items"]], more)
+
+
+def _repeats(row: dict[str, Any]) -> repeats.Repeats:
+    """A row of equal requests; a place that was never taken is absent, or empty."""
+    made = tuple(repeats.Made(**row[name]) for name in _MADE if row.get(name))
+    return repeats.Repeats(made, row.get("refused", 0), row.get("refused_at", 0))
+
+
+def _latest(row: dict[str, Any], record: Prediction) -> dict[str, Any]:
+    """The row's latest prediction, in the form of an idempotency key's row."""
+    made = _repeats(row).made
+    if not made:
+        raise Unavailable("An equal request is being refused at this moment; try again.") from None
+    return {"prediction": made[0].prediction, "fingerprint": record.fingerprint}
 
 
 def _id(id_: str) -> dict[str, Any]:
