@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.services.intake import MOST_RECEIVES
 
+from infra.config import StageConfig
 from infra.stacks.service import WITH_EFFECTS
 from ops.queues import failure_queues, work_queues
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.infra.synthesis import Synth
 
 SIZES = {
@@ -119,6 +123,19 @@ def test_aws_l1_the_access_logs_name_takes_no_room_in_the_accounts_policy(
         for synth in (prod, dev)
     ]
     assert names == [f"/aws/vendedlogs/Darkroom-{s}-Service/access" for s in ("prod", "dev")]
+
+
+def test_aws_l2_the_access_logs_class_can_be_changed(
+    prod: Synth, synth: Callable[[StageConfig], Synth]
+) -> None:
+    """A group keeps its class, and a name is taken as long as its group is there."""
+    plain = synth(replace(StageConfig.prod(), infrequent_access_log=False))
+    groups = [
+        synthesised.service.properties("Logs::LogGroup")["HttpApiAccessLines"]
+        for synthesised in (prod, plain)
+    ]
+    assert [group.get("LogGroupClass") for group in groups] == ["INFREQUENT_ACCESS", None]
+    assert groups[0]["LogGroupName"] != groups[1]["LogGroupName"]
 
 
 def test_aws_l9_apis_are_told_apart_by_their_stage(prod: Synth, dev: Synth) -> None:
