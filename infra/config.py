@@ -13,6 +13,7 @@ from aws_cdk.aws_lambda import ApplicationLogLevel, SystemLogLevel
 from aws_cdk.aws_logs import RetentionDays
 from darkroom.domain.events import SOURCE, TENANT
 from darkroom.domain.timings import Timings
+from darkroom.runtime.settings import PersistSettings
 
 LOCAL_CATALOGUE = Path(__file__).resolve().parents[1] / "local" / "catalogue"
 
@@ -89,6 +90,9 @@ class Concurrency:
     """For each shard of the table's stream; an on-demand table begins with four."""
 
 
+LARGEST_COPY = 5_000_000_000
+"""S3 copies no larger object in one call, as a cached result is."""
+
 OPTIONAL_STACKS = ("Cdn", "Observability")
 """What a stage may leave out, and the embedded cloud always does: it lacks the types."""
 
@@ -135,12 +139,17 @@ class StageConfig:
     must keep 100 unreserved."""
     queue_concurrency: int = 5
     """At most so many invocations at once for each queue (2 to 1000)."""
+    sweeps: int = 1
+    """Sweeps that share what is due, side by side in each minute: 1, 2 or 4. One takes up some
+    2,000 records a minute; docs/scale.md says which rate needs how many."""
     queue_visibility_s: int | None = None
     """Overrides the visibility time-out of all queues; by default 6 times the function's."""
     timings: Timings = field(default_factory=Timings)
     catalogue: Path | None = None
     """A folder of *.json laid over the packaged catalogue, `aliases.json` included: a file of the
     same name replaces the packaged one."""
+    max_output_bytes: int = PersistSettings.max_output_bytes
+    """A prediction with a larger file fails. What it takes to arrive within is in `timings`."""
     open_models: bool = False
     """Let any pinned version through, not only catalogue models."""
     dedicated_account: bool = False
@@ -170,6 +179,12 @@ class StageConfig:
             ApplicationLogLevel.TRACE,
         }:
             raise ValueError(f"log_level {self.log_level.value}: metrics and alarms need INFO")
+        if self.sweeps not in {1, 2, 4}:
+            raise ValueError("sweeps: 1, 2 or 4, so that each has as many shards of the index")
+        if not 0 < self.max_output_bytes <= LARGEST_COPY:
+            raise ValueError(f"max_output_bytes: 1 to {LARGEST_COPY}")
+        if self.timings.output_budget_s > 100:
+            raise ValueError("output_budget_s: persist's own time-out leaves 100 s at most")
         if self.runbook_url is not None and not self.runbook_url.startswith("https://"):
             raise ValueError("runbook_url begins with https://")
 

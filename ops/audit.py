@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from botocore.exceptions import ClientError
 from darkroom.adapters.items import from_item, read_prediction
+from darkroom.domain.errors import UnreadableRecord
 from darkroom.domain.prediction import Code, State
 from darkroom.domain.snapshot import FINAL, file_urls
 
@@ -167,14 +168,13 @@ class _Audit:
         counts["provider ids"] = len(self._owners)
         counts["extra provider ids"] += 0
 
-    def _readable(self, page: list[dict[str, Any]]) -> Iterator[Prediction]:
+    def _readable(self, page: Iterable[dict[str, Any]]) -> Iterator[Prediction]:
         """One that cannot be read is a difference, and the others are looked at all the same."""
         for item in page:
             try:
                 yield read_prediction(item)
-            except Exception as error:  # noqa: BLE001 - whatever a damaged one raises
-                id_ = item["id"].get("S", "?")
-                self._report.add("unreadable", id_, f"this version cannot read it: {error!r}")
+            except UnreadableRecord as unreadable:
+                self._report.add("unreadable", unreadable.id, unreadable.reason)
 
     def _look_at(self, record: Prediction) -> None:
         report = self._report

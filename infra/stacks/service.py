@@ -240,6 +240,7 @@ class ServiceStack(DarkroomStack):
             "EVENT_BUS": self.bus.event_bus_name,
             "TIMINGS": config.timing_overrides(),
             "RETENTION_DAYS": str(config.retention_days),
+            "MAX_OUTPUT_BYTES": str(config.max_output_bytes),
             "OPEN_MODELS": _flag(value=config.open_models),
             "RESULT_CACHE": _flag(value=config.result_cache),
             "DEDICATED_ACCOUNT": _flag(value=config.dedicated_account),
@@ -323,7 +324,7 @@ class ServiceStack(DarkroomStack):
         )
 
     def _sweep_every_minute(self) -> None:
-        sweep = self.functions["Sweep"].function
+        sweep, sweeps = self.functions["Sweep"].function, self._config.sweeps
         self.sweep_failures = FailureQueue(self, "SweepFailures")
         # The next tick is the retry: one that comes late would only run beside it.
         at_most_old = Duration.minutes(1)
@@ -343,9 +344,11 @@ class ServiceStack(DarkroomStack):
                 targets.LambdaFunction(
                     sweep,
                     dead_letter_queue=self.sweep_failures,
+                    event=events.RuleTargetInput.from_object({"part": part, "parts": sweeps}),
                     retry_attempts=0,
                     max_event_age=at_most_old,
                 )
+                for part in range(sweeps)
             ],
         )
 

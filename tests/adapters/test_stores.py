@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 from botocore.stub import ANY, Stubber
 from darkroom.adapters.controls import DynamoControls
 from darkroom.adapters.items import to_item
@@ -112,7 +112,24 @@ def test_due_deliveries_are_ordered_and_limited(deliveries: DeliveryStore) -> No
     due = deliveries.due(T + 7, 10)
     assert [at - T for *_, at in due] == [0, 1, 2, 4, 5, 7]
     assert due[0] == (f"{1:026d}", "start", T)
-    assert deliveries.due(T + 7, 2) == due[:2]
+    assert deliveries.due(T + 7, 1) == due[:1]
+
+
+def test_what_waits_in_one_lane_leaves_room_for_others(deliveries: DeliveryStore) -> None:
+    for number in range(40):
+        row = replace(OWED, prediction=f"{number:026d}")
+        deliveries.put(row)
+        assert deliveries.write(replace(row, due_at=T + number, next_at=T), seen=row, lane="acme")
+    others = [replace(OWED, prediction=f"{1000 + n:026d}", due_at=T + 100) for n in range(16)]
+    for other in others:
+        deliveries.put(other)
+    due = deliveries.due(T + 100, 32)
+    assert len(due) == 32
+    # Those of the partition that the lane has wait behind it, as far as its part goes.
+    ids = {prediction for prediction, *_ in due}
+    assert len({other.prediction for other in others} - ids) <= 1
+    assert len(deliveries.due(T + 100, 1000)) == 56
+    assert [at for *_, at in due] == sorted(at for *_, at in due)
 
 
 def test_a_delivery_is_claimed_once(deliveries: DeliveryStore) -> None:
@@ -129,10 +146,11 @@ def test_a_delivery_is_claimed_once(deliveries: DeliveryStore) -> None:
 
 def test_a_schema_is_kept_as_it_was(controls: Controls) -> None:
     schema = {"components": {"schemas": {"Input": {"x": [1, 2.5, None, True, "ü", 10**50]}}}}
-    assert controls.cached_schema("v1") is None
-    controls.cache_schema("v1", schema)
-    assert controls.cached_schema("v1") == schema
-    assert controls.cached_schema("v2") is None
+    assert controls.cached_schema("a/b", "v1") is None
+    controls.cache_schema("a/b", "v1", schema)
+    assert controls.cached_schema("a/b", "v1") == schema
+    assert controls.cached_schema("a/b", "v2") is None
+    assert controls.cached_schema("a/c", "v1") is None
 
 
 def test_an_endpoint_is_changed_by_who_has_seen_it_as_it_is(controls: Controls) -> None:
@@ -183,6 +201,14 @@ def test_a_secrets_version_is_the_first_until_it_is_rotated(aws: Aws) -> None:
 def test_a_rotation_that_makes_no_sense_is_refused(aws: Aws, tenant: str, hours: float) -> None:
     with pytest.raises(RotationRefusedError):
         rotate(aws.dynamodb, "controls", tenant, hours)
+
+
+def test_a_run_time_may_take_another_ones_place(controls: Controls) -> None:
+    for model in ("a/one", "a/two"):
+        controls.note_run_time(model, RunTime(1, T))
+    controls.note_run_time("a/three", RunTime(1, T), drop="a/one")
+    controls.note_run_time("a/four", RunTime(1, T), drop="a/one")
+    assert set(controls.run_times()) == {"a/two", "a/three", "a/four"}
 
 
 def test_run_times_are_kept_by_model(controls: Controls) -> None:
@@ -279,8 +305,8 @@ def test_a_row_past_its_time_counts_as_absent(
 
 def test_a_schema_too_large_for_an_item_is_not_kept(aws: Aws) -> None:
     controls = DynamoControls(aws.dynamodb, "controls")
-    controls.cache_schema("v1", {"x": "x" * 500_000})
-    assert controls.cached_schema("v1") is None
+    controls.cache_schema("a/b", "v1", {"x": "x" * 500_000})
+    assert controls.cached_schema("a/b", "v1") is None
 
 
 # Outputs
@@ -360,6 +386,20 @@ def test_what_the_source_raises_passes_and_nothing_is_visible(
     assert outputs.write_once("k", "image/png", pieces(b"again")) == hashed(b"again")
 
 
+@pytest.mark.parametrize("size", [0, 10, PART + 10])
+def test_what_is_stored_can_be_found_and_read(outputs: OutputStore, size: int) -> None:
+    assert outputs.keys("acme/") == []
+    data = (PATTERN * (size // len(PATTERN) + 1))[:size]
+    for key in ("acme/2/1.png", "acme/1/10.png", "acme/1/2.png", "acmes/1/1.png"):
+        written = outputs.write_once(key, "image/png", pieces(data))
+        assert not written.earlier
+    assert outputs.keys("acme/1/") == ["acme/1/10.png", "acme/1/2.png"]
+    assert b"".join(outputs.get("acme/1/2.png")) == data
+    assert outputs.write_once("acme/1/2.png", "image/png", pieces(b"other")).earlier
+    with pytest.raises((ClientError, KeyError)):
+        list(outputs.get("acme/1/3.png"))
+
+
 def stored(aws: Aws) -> dict[str, bytes]:
     found = aws.s3.list_objects_v2(Bucket="outputs").get("Contents", [])
     return {
@@ -421,6 +461,11 @@ def test_an_upload_is_described_and_deleted(uploads: UploadStore) -> None:
     uploads.delete("acme/files/1")
     uploads.delete("acme/files/1")
     assert uploads.head("acme/files/1") is None
+
+
+def test_metadata_beyond_ascii_is_an_error(uploads: UploadStore) -> None:
+    with pytest.raises((ParamValidationError, ValueError)):
+        uploads.put("acme/files/1", "image/png", b"data", {"name": "käse.png"})
 
 
 def test_an_upload_is_served_as_an_attachment(aws: Aws) -> None:

@@ -272,6 +272,7 @@ def test_the_sweep_is_not_repeated(prod: Synth) -> None:
     assert prod.shown(target["Arn"]) == "SweepFunction"
     assert prod.shown(target["DeadLetterConfig"]["Arn"]) == "SweepFailures"
     assert target["RetryPolicy"] == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
+    assert json.loads(target["Input"]) == {"part": 0, "parts": 1}
     (asynchronous,) = prod.service.properties("Lambda::EventInvokeConfig").values()
     assert prod.shown(asynchronous["FunctionName"]) == "SweepFunction"
     assert asynchronous["MaximumRetryAttempts"] == 0
@@ -310,3 +311,12 @@ def test_the_operators_commands_know_every_queue(prod: Synth) -> None:
         redrive = queues[told[work]]["RedrivePolicy"]
         assert prod.shown(redrive["deadLetterTargetArn"]) == told[dead]
     assert {told[work] for _, work in work_queues(told).values()} == queues.keys() - known
+
+
+def test_several_sweeps_share_what_is_due(synth: Callable[[StageConfig], Synth]) -> None:
+    done = synth(replace(StageConfig.prod(), sweeps=4))
+    targets = done.service.properties("Events::Rule")["EveryMinute"]["Targets"]
+    shares = [json.loads(target["Input"]) for target in targets]
+    assert shares == [{"part": part, "parts": 4} for part in range(4)]
+    with pytest.raises(ValueError, match="1, 2 or 4"):
+        replace(StageConfig.prod(), sweeps=3)

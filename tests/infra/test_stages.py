@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aws_cdk.aws_lambda import ApplicationLogLevel
+from darkroom.domain.timings import Timings
 
 from infra.config import Domain, StageConfig, UnknownStageError
 
@@ -274,3 +275,18 @@ def test_newcomer_bug_5_the_app_refuses_an_unknown_stage_in_one_line(tmp_path: P
 def test_a_log_level_that_would_silence_the_alarms_is_refused(level: ApplicationLogLevel) -> None:
     with pytest.raises(ValueError, match="metrics and alarms need INFO"):
         StageConfig(name="quiet", log_level=level)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"max_output_bytes": 0}, "max_output_bytes"),
+        ({"max_output_bytes": 5_000_000_001}, "max_output_bytes"),
+        ({"timings": Timings(output_budget_s=101)}, "output_budget_s"),
+    ],
+)
+def test_an_output_that_persist_could_not_copy_cannot_be_allowed(
+    settings: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        StageConfig(name="large", **settings)

@@ -55,9 +55,10 @@ class Cloud:
         self.queues = {name: Queue(self.clock) for name in QUEUES}
         self.bus = Bus()
         self.client = Client()
+        self.client.broken = config.stays == "endpoint"
         self.tasks, self.parked = Tasks(), Parked()
         self.secrets = Secrets()
-        self.upstream = Upstream(self.clock, echo=config.echo, late=config.late, lag=config.lag)
+        self.upstream = Upstream(self.clock, config)
         self.upstream.signs = lambda: int(self.secrets.turn >= 1)
         self.submitted: tuple[int, ...] = ()
         """The kinds of the requests sent, in order."""
@@ -67,6 +68,10 @@ class Cloud:
         """The kinds of requests that came as events."""
         self.wished: frozenset[str] = frozenset()
         """The ids that a client asked to cancel."""
+        self.acting = "sweep"
+        """The handler that runs now, by whose clock the product goes."""
+        self.posts_before: frozenset[str] = frozenset()
+        """What the client had got when the run that goes on now began."""
         self.gap = False
         """The clock jumped so far that no sweep ran for most of an hour."""
         self.tally: dict[str, int] = {}
@@ -97,6 +102,10 @@ class Cloud:
     def count(self, *, name: str, value: int, unit: object) -> None:
         """A metric."""
         self.tally[name] = self.tally.get(name, 0) + value
+
+    def process_clock(self) -> int:
+        """The time as the process that runs now has it."""
+        return self.clock.now + self.config.ahead_ms(self.acting)
 
     # State
 

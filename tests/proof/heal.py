@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from tests.proof.gate import Violation
 from tests.proof.quiet import settled_down
-from tests.proof.steps import QUEUES
+from tests.proof.steps import GROWS, QUEUES
 from tests.proof.webhooks import Step
 
 if TYPE_CHECKING:
     from tests.proof.steps import World
     from tests.proof.upstream import Up
 
+BLIPPED = 2
 LONGEST = 500
 """Steps until quiet, at most. More means that something goes round and round."""
 
@@ -52,7 +53,8 @@ def heal(world: World, healed: set[bytes] | None = None, key: bytes | None = Non
 def _next(world: World) -> str | None:
     cloud, upstream = world.cloud, world.cloud.upstream
     if upstream.hooks:
-        return "lose.0" if cloud.config.deaf else "hook.0"
+        silent = cloud.config.deaf or upstream.broken(upstream.ups[upstream.hooks[0].id])
+        return "lose.0" if silent else "hook.0"
     if cloud.store.stream:
         return f"relay.{int(cloud.store.stream[0][1]['id']['S'])}"
     for letter, queue in QUEUES.items():
@@ -61,6 +63,8 @@ def _next(world: World) -> str | None:
     for number, up in enumerate(upstream.ups.values()):
         if up.status == "starting":
             return f"go.{number}"
+        if up.status == "processing" and cloud.config.grows and up.grown < GROWS:
+            return f"grow.{number}"
         if up.status == "processing" and _may_finish(world, up):
             return f"ok.{number}"
     coming = world.next_time()
@@ -71,10 +75,15 @@ def _next(world: World) -> str | None:
 
 
 def _may_finish(world: World, up: Up) -> bool:
-    """What is to be canceled does not end by itself: so a forgotten cancel shows."""
+    """What is to be canceled does not end by itself: so a forgotten cancel shows.
+
+    Where the second GET is answered 404, the run lasts until it was.
+    """
     for record in world.cloud.records():
         if up.id in record.extra_provider_ids:
             return False
         if up.id == record.provider_id or (record.id == up.record and not record.provider_id):
+            if record.provider_id and world.config.blip and up.gets < BLIPPED:
+                return False
             return record.cancel_requested_at is None
     return True

@@ -7,14 +7,14 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.items import prediction_item, read_prediction
+from darkroom.adapters.items import prediction_item, read_due, read_prediction
 from darkroom.domain.prediction import Prediction
-from darkroom.ports import Due
+from darkroom.ports import Due, DueRecord
 
 from tests.fakes import FakePredictions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from darkroom.domain.money import Entry
     from darkroom.ports import IdempotencyKey
@@ -48,7 +48,9 @@ class Predictions(FakePredictions):
         self.silent: dict[tuple[int, int], Any] = {}
         """Changes, by their images' identities, that relay did no I/O for."""
 
-    def due(self, now: int, limit: int, fault: str = "") -> list[Due]:
+    def due(
+        self, now: int, limit: int, *, part: int = 0, parts: int = 1, fault: str = ""
+    ) -> list[Due]:
         shown = self.items if not fault else self.before
         found = [
             Due(id_, int(item["due_at"]["N"]))
@@ -56,6 +58,11 @@ class Predictions(FakePredictions):
             if item and "due_at" in item and "due_shard" in item
         ]
         return sorted((d for d in found if d.due_at <= now), key=lambda d: d.due_at)[:limit]
+
+    def look(self, keys: Iterable[Due], fault: str = "") -> list[DueRecord]:
+        # Read without a lock: it may be as it was one write ago.
+        shown = self.before if fault else self.items
+        return [read_due(key, item) for key in keys if (item := shown.get(key.id))]
 
     def recent_ids(self, tenant: str, since: int, limit: int, fault: str = "") -> list[str]:
         # An index that lags does not show the newest record yet.

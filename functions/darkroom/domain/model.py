@@ -16,16 +16,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from random import Random
 
-MODEL_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?/[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
+MODEL_NAME = re.compile(
+    r"(?=.{3,200}\Z)[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?/[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?"
+)
 VERSION = re.compile(r"[0-9a-f]{64}")
 PRICE_UNITS = ("image", "second", "megapixel", "prediction")
 
 MAX_PROBLEMS = 20
 """As many problems are reported at once, so that a hostile input cannot grow the answer."""
+MAX_STEPS = 30_000
+"""What one check may cost, in calls of `_problems`: some 0.2 s. Both the schema and the input may
+come from outside, and each can multiply what the other costs."""
 MAX_SCHEMA_DEPTH = 16
 _MAX_SCHEMA_NODES = 10_000
 _MAX_SEED = 2**31 - 1
 _HUGE = 1e300
+_NAMES_A_STEP = 20
+"""Names or choices of a schema's list that cost about as much as a step."""
+_TEXT_A_STEP = 200
+"""Characters looked through or written that do."""
+_LONGEST_NAME = 100
+"""Characters of one name or choice that are repeated back."""
+_LONGEST_CHOICES = 1000
 
 # What Replicate can fetch or decode; anything else would only fail after it has been paid for.
 _URI = re.compile(r"https?://[^\s/?#]\S*\Z|data:[^\s,]{0,255},")
@@ -60,6 +72,8 @@ class Model:
     version_aliases: dict[str, str] = field(default_factory=dict)
     """Hash that stands for `version` → the warning to give whoever uses it."""
     deadline_seconds: int | None = None
+    makes_files: bool = True
+    """Its output is files, as every catalogue model's is."""
 
     @classmethod
     def from_dict(cls, data: object) -> Model:
@@ -99,15 +113,39 @@ class InvalidField:
     description: str
 
 
+class _Steps:
+    """What a check may still cost."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, most: float) -> None:
+        self.left = most
+
+    def take(self, number: int = 1) -> None:
+        """Raises _TooManySteps where less is left."""
+        self.left -= number
+        if self.left < 0:
+            raise _TooManySteps
+
+
+class _TooManySteps(Exception):
+    """The check would take too long."""
+
+
 def validate_input(schema: Mapping[str, Any], value: object) -> list[InvalidField]:
     """What Replicate would refuse in this input, and what could only fail: at most 20 problems.
 
     Keys that the schema does not name are allowed, as Replicate allows them. A schema from
-    outside never makes this raise: what is not understood in it is not checked.
+    outside never makes this raise: what is not understood in it is not checked, and what cannot be
+    checked in `MAX_STEPS` is a problem.
     """
     if not isinstance(value, dict):
         return [_wrong_type("object", value, "")]
-    return list(islice(_input_problems(schema, value), MAX_PROBLEMS))
+    try:
+        return list(islice(_input_problems(schema, value), MAX_PROBLEMS))
+    except _TooManySteps:
+        text = f"Cannot be checked against the model's schema in {MAX_STEPS} steps"
+        return [InvalidField("too_complex", "input", f"{text}; send fewer values")]
 
 
 def validate_body(schema: Mapping[str, Any], body: object) -> list[InvalidField]:
@@ -116,7 +154,8 @@ def validate_body(schema: Mapping[str, Any], body: object) -> list[InvalidField]
     if not isinstance(body, dict):
         return [InvalidField("invalid_type", "", _wrong_type("object", body, "").description)]
     problems = chain(
-        _problems(schema, body, "", 0),
+        # Our own schemas branch nowhere: the check costs what the body's size does.
+        _problems(schema, body, "", 0, _Steps(math.inf)),
         (additional(name) for name in body if name not in schema["properties"]),
     )
     return [
@@ -185,8 +224,36 @@ def output_shape_of(openapi_schema: object) -> Literal["array", "string"]:
     return "array" if "array" in _types(_dict(output)) else "string"
 
 
+def makes_files(openapi_schema: object) -> bool:
+    """True where the version's output is declared as URIs, alone, in a list, or in an object."""
+    schemas = _component_schemas(openapi_schema)
+    steps = iter(range(_MAX_SCHEMA_NODES))
+    return _has_uri(_resolve({"$ref": "#/components/schemas/Output"}, schemas, steps, 0), 0)
+
+
+def _has_uri(schema: object, depth: int) -> bool:
+    known = _dict(schema)
+    if known.get("format") == "uri":
+        return True
+    if depth > MAX_SCHEMA_DEPTH:
+        return False
+    inner = [known.get("items"), *_dict(known.get("properties")).values()]
+    inner += [each for name in ("anyOf", "allOf", "oneOf") for each in _list(known.get(name))]
+    return any(_has_uri(each, depth + 1) for each in inner if each is not None)
+
+
+def choices(schema: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    """The texts that each enum of an input schema knows, by the input's name."""
+    found = {}
+    for name, declared in _dict(schema.get("properties")).items():
+        texts = {text for text in _list(_dict(declared).get("enum")) if isinstance(text, str)}
+        if texts:
+            found[name] = frozenset(texts)
+    return found
+
+
 def _input_problems(schema: Mapping[str, Any], value: dict[str, Any]) -> Iterator[InvalidField]:
-    yield from _problems({**schema, "type": "object"}, value, "", 0)
+    yield from _problems({**schema, "type": "object"}, value, "", 0, _Steps(MAX_STEPS))
     prompt = value.get("prompt")
     if "prompt" in _list(schema.get("required")) and isinstance(prompt, str) and not prompt.strip():
         yield InvalidField("string_gte", "input.prompt", "prompt must not be empty")
@@ -195,72 +262,106 @@ def _input_problems(schema: Mapping[str, Any], value: dict[str, Any]) -> Iterato
             # An unknown name is not repeated back: it may be anything.
             known = name in _dict(schema.get("properties"))
             yield InvalidField(
-                "format", _field(name if known else ""), "Must not contain NUL characters"
+                "format", _field(_shown(name) if known else ""), "Must not contain NUL characters"
             )
 
 
 def _problems(
-    schema: Mapping[str, Any], value: object, path: str, depth: int
+    schema: Mapping[str, Any], value: object, path: str, depth: int, steps: _Steps
 ) -> Iterator[InvalidField]:
+    steps.take()
     if depth > MAX_SCHEMA_DEPTH or (value is None and schema.get("nullable") is True):
         return
+    steps.take(len(_list(schema.get("type"))) // _NAMES_A_STEP)
     types = _types(schema)
     if types and not any(_is_a(value, name) for name in types):
-        yield _wrong_type(types[0] if len(types) == 1 else f"[{','.join(types)}]", value, path)
+        yield _wrong_type(types[0] if len(types) == 1 else f"[{','.join(types[:9])}]", value, path)
         return
-    yield from _combined_problems(schema, value, path, depth)
-    yield from _enum_problems(schema, value, path)
+    yield from _combined_problems(schema, value, path, depth, steps)
+    yield from _enum_problems(schema, value, path, steps)
     if isinstance(value, str):
-        yield from _string_problems(schema, value, path)
+        yield from _string_problems(schema, value, path, steps)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield from _number_problems(schema, value, path)
     elif isinstance(value, list):
         items = _dict(schema.get("items"))
         for index, item in enumerate(value):
-            yield from _problems(items, item, _join(path, str(index)), depth + 1)
+            yield from _problems(items, item, _join(path, str(index)), depth + 1, steps)
     elif isinstance(value, dict):
-        yield from _object_problems(schema, value, path, depth)
+        yield from _object_problems(schema, value, path, depth, steps)
 
 
 def _object_problems(
-    schema: Mapping[str, Any], value: dict[str, Any], path: str, depth: int
+    schema: Mapping[str, Any], value: dict[str, Any], path: str, depth: int, steps: _Steps
 ) -> Iterator[InvalidField]:
-    for name in _list(schema.get("required")):
+    required, properties = _list(schema.get("required")), _dict(schema.get("properties"))
+    steps.take((len(required) + len(properties)) // _NAMES_A_STEP)
+    for name in required:
         if isinstance(name, str) and name not in value:
-            yield InvalidField("required", _field(path), f"{name} is required")
-    for name, inner in _dict(schema.get("properties")).items():
+            yield InvalidField("required", _field(path), f"{_shown(name)} is required")
+    for name, inner in properties.items():
         if name in value:
-            yield from _problems(_dict(inner), value[name], _join(path, name), depth + 1)
+            yield from _problems(_dict(inner), value[name], _join(path, name), depth + 1, steps)
 
 
 def _combined_problems(
-    schema: Mapping[str, Any], value: object, path: str, depth: int
+    schema: Mapping[str, Any], value: object, path: str, depth: int, steps: _Steps
 ) -> Iterator[InvalidField]:
     for inner in _list(schema.get("allOf")):
-        yield from _problems(_dict(inner), value, path, depth + 1)
-    branches = [
-        list(islice(_problems(_dict(inner), value, path, depth + 1), MAX_PROBLEMS))
-        for inner in _list(schema.get("anyOf"))
-    ]
-    if branches and all(branches):
+        yield from _problems(_dict(inner), value, path, depth + 1, steps)
+    fewest: list[InvalidField] = []
+    for inner in _list(schema.get("anyOf")):
+        problems = _problems(_dict(inner), value, path, depth + 1, steps)
+        found = list(islice(problems, MAX_PROBLEMS))
+        if not found:
+            return
+        if not fewest or len(found) < len(fewest):
+            fewest = found
+    if fewest:
         yield InvalidField(
             "number_any_of", _field(path), "Must validate at least one schema (anyOf)"
         )
-        yield from min(branches, key=len)
+        yield from fewest
 
 
-def _enum_problems(schema: Mapping[str, Any], value: object, path: str) -> Iterator[InvalidField]:
+def _enum_problems(
+    schema: Mapping[str, Any], value: object, path: str, steps: _Steps
+) -> Iterator[InvalidField]:
     allowed = _list(schema.get("enum"))
+    # Texts and numbers are compared at a glance; a list or an object may be alike up to its end.
+    steps.take(len(allowed) // (1 if isinstance(value, list | dict) else _NAMES_A_STEP))
     if allowed and not any(
         value == choice and isinstance(value, bool) is isinstance(choice, bool)
         for choice in allowed
     ):
-        shown = ", ".join(json.dumps(choice, ensure_ascii=False) for choice in allowed)
+        shown = _choices(allowed)
+        steps.take(len(shown) // _TEXT_A_STEP)
         text = f"{path or 'input'} must be one of the following: {shown}"
         yield InvalidField("enum", _field(path), text)
 
 
-def _string_problems(schema: Mapping[str, Any], value: str, path: str) -> Iterator[InvalidField]:
+def _choices(allowed: list[Any]) -> str:
+    """The choices as JSON, as far as an answer has room for them."""
+    shown: list[str] = []
+    room = _LONGEST_CHOICES
+    for choice in allowed:
+        if room < 0:
+            shown.append("…")
+            break
+        shown.append(_choice(choice))
+        room -= len(shown[-1])
+    return ", ".join(shown)
+
+
+def _choice(choice: object) -> str:
+    if isinstance(choice, list | dict):
+        return "[…]" if isinstance(choice, list) else "{…}"
+    return json.dumps(_shown(choice) if isinstance(choice, str) else choice, ensure_ascii=False)
+
+
+def _string_problems(
+    schema: Mapping[str, Any], value: str, path: str, steps: _Steps
+) -> Iterator[InvalidField]:
     low, high = _number(schema.get("minLength")), _number(schema.get("maxLength"))
     if low is not None and len(value) < low:
         text = f"String length must be greater than or equal to {low:.10g}"
@@ -268,8 +369,10 @@ def _string_problems(schema: Mapping[str, Any], value: str, path: str) -> Iterat
     if high is not None and len(value) > high:
         text = f"String length must be less than or equal to {high:.10g}"
         yield InvalidField("string_lte", _field(path), text)
-    if schema.get("format") == "uri" and _URI.match(value) is None:
-        yield InvalidField("format", _field(path), "Does not match format 'uri'")
+    if schema.get("format") == "uri":
+        steps.take(len(value) // _TEXT_A_STEP)
+        if _URI.match(value) is None:
+            yield InvalidField("format", _field(path), "Does not match format 'uri'")
 
 
 def _number_problems(schema: Mapping[str, Any], value: float, path: str) -> Iterator[InvalidField]:
@@ -322,7 +425,11 @@ def _field(path: str) -> str:
 
 
 def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+    return f"{path}.{_shown(name)}" if path else _shown(name)
+
+
+def _shown(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
 
 
 def _dict(value: object) -> dict[str, Any]:
@@ -361,7 +468,8 @@ def _resolve(node: object, schemas: dict[str, Any], budget: Iterator[int], depth
     resolved = {key: _resolve(value, schemas, budget, depth + 1) for key, value in merged.items()}
     for item in inherited:
         # The reference's own words (default, description, x-order) win over what it points to.
-        resolved = {**_dict(_resolve(item, schemas, budget, depth + 1)), **resolved}
+        for key, value in _dict(_resolve(item, schemas, budget, depth + 1)).items():
+            resolved.setdefault(key, value)
     return resolved
 
 

@@ -11,6 +11,9 @@ from darkroom.api.routes import unserved
 from darkroom.runtime import wiring
 from darkroom.runtime.observability import count, invocation
 
+LONGEST_NAME = 100
+LONGEST_EXTENSION = 10
+
 
 def _files(request: Request) -> Response:
     authenticate, files = wiring.files()
@@ -37,9 +40,12 @@ def _files(request: Request) -> Response:
 
 
 def _name(given: str | None) -> str:
-    """A file name that fits into S3's metadata: printable ASCII, short."""
-    kept = "".join(c for c in given or "" if c.isascii() and c.isprintable())
-    return kept[:100] or "file"
+    """A file name without what does not print, short; a cut keeps its extension."""
+    kept = "".join(c for c in given or "" if c.isprintable()).strip()
+    stem, dot, extension = kept.rpartition(".")
+    if len(extension) <= LONGEST_EXTENSION:
+        kept = stem[: LONGEST_NAME - len(dot + extension)] + dot + extension
+    return kept[:LONGEST_NAME] or "file"
 
 
 @invocation

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 from darkroom.domain import link, media
 from darkroom.domain.errors import BadRequest, InvalidInput, NotFound, TooLarge
@@ -33,6 +35,8 @@ TOO_LARGE = (
 )
 
 _TYPE = re.compile(r"(image|audio|video)/[a-z0-9][a-z0-9.+-]{0,60}|application/(octet-stream|zip)")
+_PLAIN = " " + string.punctuation.replace("%", "")
+"""Kept as it is in an encoded name, beside letters and digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Files:
         sniffed = media.sniff(data[:4096])
         content_type = sniffed.type if sniffed else "application/octet-stream"
         metadata = {
-            "name": name,
+            "name": _encoded(name),
             "sha256": hashlib.sha256(data).hexdigest(),
             # Replicate's File carries an MD5; it protects nothing here.
             "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),
@@ -73,7 +77,8 @@ class Files:
             field = ("enum", "content_type", "content_type must be an image, audio or video type")
             raise InvalidInput(f"- {field[1]}: {field[2]}\n", [field])
         id_ = link.new_id()
-        form = self.forms.form(_key(tenant, id_), content_type, {"name": name}, MOST, FORM_LIFE_S)
+        metadata = {"name": _encoded(name)}
+        form = self.forms.form(_key(tenant, id_), content_type, metadata, MOST, FORM_LIFE_S)
         return {
             "id": id_,
             "url": form.url,
@@ -116,7 +121,7 @@ class Files:
         md5 = kept.get("md5", found["etag"])
         return {
             "id": id_,
-            "name": kept.get("name", id_),
+            "name": unquote(kept.get("name", id_)),
             "content_type": found["content_type"],
             "size": found["bytes"],
             "etag": md5,
@@ -126,6 +131,11 @@ class Files:
             "expires_at": rfc3339(found["created_at"] + KEPT_MS),
             "urls": {"get": f"{self.public_url}/v1/files/{id_}"},
         }
+
+
+def _encoded(name: str) -> str:
+    """S3's metadata is ASCII, and 2 kB in all."""
+    return quote(name, safe=_PLAIN)
 
 
 def _key(tenant: str, id_: str) -> str:

@@ -11,6 +11,7 @@ from darkroom.domain.model import (
     VERSION,
     Model,
     input_schema_of,
+    makes_files,
     output_shape_of,
 )
 
@@ -51,11 +52,17 @@ class FindModel:
         )
 
     def _open_model(self, reference: str) -> Model | None:
-        """Any pinned `owner/name:version`, its schema fetched from the provider once."""
+        """Any pinned `owner/name:version`, its schema fetched from the provider once.
+
+        A version belongs to one model. One of the catalogue's is not another model's, whatever the
+        provider says; any other is kept with the name under which the provider knows it.
+        """
         name, _, version = reference.partition(":")
         if not (MODEL_NAME.fullmatch(name) and VERSION.fullmatch(version)):
             return None
-        schema = self.controls.cached_schema(version)
+        if self.catalogue().resolve(version) is not None:
+            return None
+        schema = self.controls.cached_schema(name, version)
         if schema is None:
             try:
                 schema = self.provider.input_schema(name, version)
@@ -63,7 +70,7 @@ class FindModel:
                 raise Unavailable("The model's schema cannot be read now; try again.") from None
             if schema is None:
                 return None
-            self.controls.cache_schema(version, schema)
+            self.controls.cache_schema(name, version, schema)
         return Model(
             model=name,
             task="any",
@@ -72,4 +79,5 @@ class FindModel:
             input_schema=input_schema_of(schema),
             output=output_shape_of(schema),
             typical_seconds=OPEN_MODEL_TYPICAL_S,
+            makes_files=makes_files(schema),
         )

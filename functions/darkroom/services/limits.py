@@ -68,19 +68,23 @@ def check(record: Prediction, limits: Limits) -> None:
             "This model has no known price, and your account has a monthly cap: it cannot be run."
         )
     if record.price.most > cap:
-        raise _too_dear(record.price.most, cap, committed=0)
+        raise _too_dear(record.price.most, cap, spent=0)
 
 
 def refused(entry: Entry | None, reached: LimitReached, typical_ms: int) -> Exception:
-    """Why the month had no room, as the client is told it."""
-    if entry and entry.below is not None and reached.committed > entry.below:
-        return _too_dear(entry.committed, entry.cap or 0, reached.committed)
+    """Why the month had no room, as the client is told it.
+
+    Only what is spent stays spent. What is reserved is the most that running predictions can come
+    to, and goes at their ends: until then the client waits.
+    """
+    if entry and entry.below is not None and reached.spent > entry.below:
+        return _too_dear(entry.committed, entry.cap or 0, reached.spent)
     # About when one of those that run will be over.
     return TooManyRequests(max(1, min(LONGEST_WAIT_S, typical_ms // 1000)))
 
 
-def _too_dear(most: int, cap: int, committed: int) -> PaymentRequired:
+def _too_dear(most: int, cap: int, spent: int) -> PaymentRequired:
     return PaymentRequired(
         f"This prediction may cost up to ${usd(most):.6f}. Your account's monthly cap is "
-        f"${usd(cap):.6f}, of which ${usd(committed):.6f} is spent or reserved."
+        f"${usd(cap):.6f}, of which ${usd(spent):.6f} is spent."
     )

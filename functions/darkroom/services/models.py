@@ -55,8 +55,8 @@ class Models:
     def version(self, name: str, id_: str) -> dict[str, Any]:
         """One version. Raises NotFound.
 
-        On an open stage this is any version that was run before: Python's client 1.x asks for it
-        after the create, and by then its schema is kept.
+        On an open stage this is any version that was run before, under its model's name: Python's
+        client 1.x asks for it after the create, and by then its schema is kept.
         """
         model = self._resolve(name)
         if model is not None and id_ == cog.latest_version(model):
@@ -65,7 +65,8 @@ class Models:
             known = self.catalogue().resolve(f"{model.model}:{id_}") if model else None
             if known is not None:
                 return cog.version_body(known.version or id_, cog.openapi_schema(known.model))
-            schema = self.controls.cached_schema(id_) if self.open_models else None
+            kept = self.open_models and MODEL_NAME.fullmatch(name)
+            schema = self.controls.cached_schema(name, id_) if kept else None
             if schema is not None:
                 return cog.version_body(id_, schema)
         raise NotFound("Not found")

@@ -34,9 +34,33 @@ def test_a_preamble_and_an_epilogue_are_not_part_of_it() -> None:
     assert file_part(FORM, body + b"epilogue").data == b"x"
 
 
-def test_an_encoded_file_name_is_decoded() -> None:
-    head = b"Content-Disposition: form-data; name=\"content\"; filename*=UTF-8''k%C3%A4se.png"
-    assert file_part(FORM, form((head, b"x"))).filename == "käse.png"
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        (b"filename*=UTF-8''k%C3%A4se.png", "käse.png"),
+        (b"filename=\"kaese.png\"; filename*=utf-8'de'k%C3%A4se.png", "käse.png"),
+        (b"filename*=iso-8859-1''k%E4se.png; filename=kaese.png", "käse.png"),
+        (b"filename*=koi8-r''%CB.png; filename=k.png", "k.png"),
+        (b"filename*=utf-8; filename=k.png", "k.png"),
+        ('filename="图片.png"'.encode(), "图片.png"),
+        (b'FileName="a\\"b\\\\c;d.png"', 'a"b\\c;d.png'),
+        (b"filename = a.png ; x=y", "a.png"),
+        (b"\r\n\tfilename=a.png", "a.png"),
+        (b'filename="a.png', '"a.png'),
+        (b"filename=a.png; filename=b.png", "a.png"),
+        (b"x", None),
+    ],
+)
+def test_the_name_of_a_file(given: bytes, name: str | None) -> None:
+    head = b'X: y\r\ncontent-disposition: form-data; name="content"; ' + given
+    assert file_part(FORM, form((head, b"x"))).filename == name
+
+
+def test_a_head_has_its_limit() -> None:
+    head = b'Content-Disposition: form-data; name="content"\r\nX: '
+    assert file_part(FORM, form((head + b"y" * 3900, b"x"))).data == b"x"
+    with pytest.raises(BadRequest, match="4096"):
+        file_part(FORM, form((head + b"y" * 4100, b"x")))
 
 
 @settings(max_examples=300)

@@ -14,6 +14,7 @@ from darkroom.domain.model import (
     input_schema_of,
     output_shape_of,
     problem_detail,
+    validate_body,
     validate_input,
 )
 
@@ -292,6 +293,46 @@ def test_a_schema_without_an_end_is_followed_only_so_far() -> None:
         value = [value]
     assert one(endless, value) == []
     assert one(endless, [[1]]) != []
+
+
+ONES = [1] * 60_000
+
+
+def branches(number: int, **schema: Any) -> dict[str, Any]:
+    return {"anyOf": [{**schema, "title": str(index)} for index in range(number)]}
+
+
+TOO_LONG: dict[str, tuple[dict[str, Any], Any]] = {
+    "list": ({"items": {"type": "string"}}, ["x"] * 60_000),
+    "branches": (branches(2000, items={"type": "integer"}), [*ONES, "x"]),
+    "names": ({"items": {"required": ["a"] * 9000}}, [{"a": 1}] * 6000),
+    "types": ({"items": {"type": ["string"] * 9000 + ["integer"]}}, ONES),
+    "choices": ({"items": {"enum": [*range(9000), "x"]}}, ["x"] * 6000),
+    "lists as choices": ({"items": {"enum": [[n] for n in range(4000)]}}, [[3999]] * 100),
+    "URL": (branches(2000, type="string", format="uri"), "https://" + "a" * 200_000 + " "),
+}
+
+
+@pytest.mark.parametrize(("schema", "value"), TOO_LONG.values(), ids=TOO_LONG)
+def test_what_takes_too_long_to_check_is_refused(schema: dict[str, Any], value: object) -> None:
+    said = "Cannot be checked against the model's schema in 30000 steps; send fewer values"
+    assert one(schema, value) == [("too_complex", "input", said)]
+
+
+def test_a_body_of_our_own_has_no_budget() -> None:
+    schema = {"properties": {"x": {"type": "array", "items": {"type": "integer"}}}}
+    assert validate_body(schema, {"x": ONES}) == []
+
+
+def test_a_large_input_of_a_plain_schema_is_checked() -> None:
+    assert one({"type": "array", "items": {"type": "integer"}}, [1] * 29_000) == []
+
+
+def test_what_is_shown_of_a_long_enum_is_cut() -> None:
+    ((_, _, text),) = one({"enum": ["a" * 3000, [1], {"b": 1}, *range(3000)]}, "x")
+    assert text.startswith('x must be one of the following: "' + "a" * 100 + '…", […], {…}, 0, 1, ')
+    assert text.endswith(", …")
+    assert len(text) < 2000
 
 
 SEEDED = {"properties": {"prompt": {"type": "string"}, "seed": {"type": "integer"}}}

@@ -62,12 +62,28 @@ def test_the_type_is_what_the_bytes_are_and_not_what_was_said(app: App) -> None:
     ("given", "kept"),
     [
         ("a" * 500, "a" * 100),
+        ("a" * 500 + ".jpeg", "a" * 95 + ".jpeg"),
+        ("a" * 10 + "." + "b" * 500, "a" * 10 + "." + "b" * 89),
         ("\x01\x7f", "file"),
-        ("Käse.png", "Kse.png"),
+        ("\u202egnp.exe", "gnp.exe"),
+        (" a.png ", "a.png"),
+        ("Käse.png", "Käse.png"),
+        ("图片.png", "图片.png"),
+        ("🐕" * 200 + ".png", "🐕" * 96 + ".png"),
+        ("50%.png", "50%.png"),
+        ("a%20b.png", "a%20b.png"),
     ],
 )
-def test_a_name_is_cut_to_what_metadata_may_hold(app: App, given: str, kept: str) -> None:
-    assert upload(app, form(filename=given)).json["name"] == kept
+def test_a_name_is_kept_as_far_as_metadata_may_hold_it(app: App, given: str, kept: str) -> None:
+    made = upload(app, form(filename=given)).json
+    assert made["name"] == kept
+    assert on_file(app, "GET", made["id"]).json == made
+
+
+def test_the_name_of_a_form_is_kept_likewise(app: App) -> None:
+    begun = begin(app, {"filename": "图片.png", "content_type": "image/png"}).json
+    assert app.world.forms.post(begun["fields"]["key"], PNG) == 204
+    assert on_file(app, "GET", begun["id"]).json["name"] == "图片.png"
 
 
 def test_a_file_can_be_an_input(app: App) -> None:
@@ -113,7 +129,7 @@ def test_an_id_in_another_form_is_not_looked_up(app: App, id_: str) -> None:
         pytest.param(form(), "multipart/form-data", 415, id="no-boundary"),
         pytest.param(form(), 'multipart/form-data; boundary=""', 415, id="empty-boundary"),
         pytest.param(form(), "multipart/mixed; boundary=bound", 415, id="mixed"),
-        pytest.param(form(), "multipart/form-data; boundary*=x'y'%ff", 400, id="odd-boundary"),
+        pytest.param(form(), "multipart/form-data; boundary*=x'y'%ff", 415, id="odd-boundary"),
         pytest.param(form(), "multipart/form-data; boundary=other", 400, id="wrong-boundary"),
         pytest.param(form()[:-6], FORM, 400, id="cut-short"),
         pytest.param(b"", FORM, 400, id="empty"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.domain.errors import TooManyRequests, Unavailable
+from darkroom.domain.money import Limits
 from darkroom.domain.prediction import State
 from darkroom.services.intake import LONGEST_PAUSE_S, MOST_RECEIVES
 from darkroom.services.submit import Submit
@@ -196,6 +197,17 @@ def test_what_may_pass_is_put_off(
     pauses = dict(app.world.intake_queue.put_offs)
     assert set(pauses) == {"handle0", "handle1"}
     assert all(least <= pause <= 1.25 * least + 1 for pause in pauses.values())
+
+
+def test_an_event_waits_for_money_that_is_only_reserved(app: App) -> None:
+    app.world.controls.tenants["acme"] = Limits(monthly_cap=5000)
+    running = app.world.accept()
+    assert intake(app, message()) == ["m0"]
+    assert app.world.bus.events == []
+    app.world.cancel("acme", running.id)
+    assert intake(app, message()) == []
+    assert len(app.world.store) == 2
+    assert not app.world.rejected.parked
 
 
 def test_pauses_grow_to_a_quarter_of_an_hour(app: App, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,14 +103,38 @@ def test_money_is_reserved_before_the_create_and_settled_at_the_end(world: World
     limit(world, monthly_cap=20_000)
     record = world.accept({"prompt": "x", "num_outputs": 4})
     assert world.store.months[MONTH] == Month(12_000, 0, 1)
-    with pytest.raises(
-        PaymentRequired, match=r"up to \$0.009000.* \$0.020000, of which \$0.012000"
-    ):
+    with pytest.raises(TooManyRequests):
         world.accept({"prompt": "x", "num_outputs": 3})
     finish(world, record, "0.png", "1.png")
     assert world.store.months[MONTH] == Month(6000, 6000, 0)
     assert world.record(record.id).cost == 6000
     assert world.shown(world.record(record.id))["darkroom"]["cost"] == 0.006
+
+
+def test_only_money_that_is_spent_is_a_reason_to_pay(world: World) -> None:
+    """Eight at once reserve 8 x $1.76 of a cap of $10, and cost 8 x $0.007 in the end."""
+    limit(world, monthly_cap=10_000_000)
+    given = {"prompt": "x"}
+    running = [world.accept(given, reference="stability-ai/sdxl") for _ in range(5)]
+    with pytest.raises(TooManyRequests) as waits:
+        world.accept(given, reference="stability-ai/sdxl")
+    assert waits.value.retry_after == running[0].typical_ms // 1000
+    for record in running:
+        world.provider.upstream[str(record.provider_id)]["metrics"] = {"predict_time": 7.0}
+        finish(world, record)
+    assert world.store.months[MONTH].committed < 100_000
+    world.accept(given, reference="stability-ai/sdxl")
+
+
+def test_what_is_spent_leaves_no_room_whatever_else_runs(world: World) -> None:
+    limit(world, monthly_cap=20_000)
+    finish(world, world.accept({"prompt": "x", "num_outputs": 4}), *"0123")
+    world.accept()
+    with pytest.raises(
+        PaymentRequired, match=r"up to \$0.009000.* \$0.020000, of which \$0.012000 is spent"
+    ):
+        world.accept({"prompt": "x", "num_outputs": 3})
+    assert world.store.months[MONTH] == Month(15_000, 12_000, 1)
 
 
 def test_a_prediction_above_the_whole_cap_writes_nothing(world: World) -> None:

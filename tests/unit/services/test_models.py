@@ -104,14 +104,19 @@ def test_a_version_named_twice_is_listed_once(tmp_path: Path) -> None:
 def test_an_open_model_shows_the_versions_that_were_run(open_models: bool) -> None:
     world = World(open_models=open_models)
     schema = {"components": {"schemas": {"Input": {"properties": {}}}}}
-    world.controls.schemas[VERSION] = schema
+    world.controls.cache_schema("some/body", VERSION, schema)
     if open_models:
         assert world.models.version("some/body", VERSION)["openapi_schema"] == schema
     else:
         with pytest.raises(NotFound):
             world.models.version("some/body", VERSION)
-    with pytest.raises(NotFound):
-        world.models.version("some/body", "c" * 64)
+    for name, version in (
+        ("some/body", "c" * 64),
+        ("other/name", VERSION),
+        ("a" * 3000 + "/b", VERSION),
+    ):
+        with pytest.raises(NotFound):
+            world.models.version(name, version)
     with pytest.raises(NotFound):
         world.models.get("some/body")
 

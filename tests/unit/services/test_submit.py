@@ -222,6 +222,15 @@ def test_a_hundred_files_in_a_large_input_are_taken() -> None:
 # Open models
 
 
+@pytest.mark.parametrize("properties", [None, 7, [], {}])
+def test_an_open_models_properties_may_be_anything(properties: object) -> None:
+    world = World(open_models=True)
+    world.provider.schemas[OPEN] = {
+        "components": {"schemas": {"Input": {"properties": properties}}}
+    }
+    assert world.accept({"text": "hello", "seed": 7}, reference=OPEN).provider_id
+
+
 def schema(**properties: Any) -> dict[str, Any]:
     wanted = {"type": "object", "required": ["text"], "properties": properties}
     return {"components": {"schemas": {"Input": wanted, "Output": {"type": "string"}}}}
@@ -248,6 +257,38 @@ def test_an_open_model_that_the_provider_does_not_know_is_refused(reference: str
     with pytest.raises(InvalidInput):
         world.accept({"text": "hello"}, reference=reference)
     assert len(world.store) == 0
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [f"no-such/model:{'a' * 64}", f"no-such/model:{SDXL}", f"{SCHNELL}:{SDXL}"],
+    ids=["an open model's", "the catalogue's", "another entry's"],
+)
+def test_a_version_under_another_models_name_is_refused(reference: str) -> None:
+    world = World(open_models=True)
+    world.provider.schemas[OPEN] = schema(text={"type": "string"})
+    world.accept({"text": "hello"}, reference=OPEN)
+    before = len(world.store)
+    with pytest.raises(InvalidInput) as refused:
+        world.accept({"text": "hello", "prompt": "p"}, reference=reference)
+    assert refused.value.title == "Invalid version or not permitted"
+    assert len(world.store) == before
+
+
+def test_a_version_of_the_catalogue_under_another_name_is_not_even_asked_for() -> None:
+    """The provider may answer by the version alone."""
+    world = World(open_models=True)
+    world.provider.schemas[f"no-such/model:{SDXL}"] = schema()
+    with pytest.raises(InvalidInput):
+        world.accept({"prompt": "p"}, reference=f"no-such/model:{SDXL}")
+    assert world.provider.reads == []
+
+
+def test_a_name_that_is_too_long_is_none() -> None:
+    world = World(open_models=True)
+    with pytest.raises(InvalidInput):
+        world.accept({"text": "hello"}, reference=f"{'a' * 200}/b:{'a' * 64}")
+    assert world.provider.reads == []
 
 
 def test_an_open_models_schema_that_cannot_be_read_now_is_no_refusal_for_good() -> None:
