@@ -161,6 +161,9 @@ class StageConfig:
     """A dashboard, and alarms to a topic."""
     alarm_emails: tuple[str, ...] = ()
     """Who is told of alarms; each has to confirm an e-mail of AWS first."""
+    runbook_url: str | None = None
+    """Where docs/runbook.md is read as a page: alarms link to their entry in it. Without one they
+    link to the dashboard, which shows the entries too."""
     monthly_budget_usd: int | None = None
     """Alarms when a day costs more than a thirtieth of it at Replicate; nothing is stopped."""
     local_callbacks: bool = False
@@ -179,6 +182,8 @@ class StageConfig:
             raise ValueError(f"max_output_bytes: 1 to {LARGEST_COPY}")
         if self.timings.output_budget_s > 100:
             raise ValueError("output_budget_s: persist's own time-out leaves 100 s at most")
+        if self.runbook_url is not None and not self.runbook_url.startswith("https://"):
+            raise ValueError("runbook_url begins with https://")
 
     @classmethod
     def local(cls) -> Self:

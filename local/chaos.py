@@ -61,7 +61,7 @@ WEBHOOKS_AT_ONCE = 6
 """Reserved for the webhook function, as in production. More would only start workers in vain."""
 KILL_EVERY_S = 1.5
 LOOKED_AT_S = 0.5
-"""Between two looks at the workers: one that used no time meanwhile has started …"""
+"""Between two looks at the workers: one that slept meanwhile has started …"""
 LEAST_TICKS = 10
 """… if it used so many of the kernel's clock ticks before: importing a handler takes more."""
 FAULTS_S = 240.0
@@ -70,6 +70,7 @@ SETTLE_S = 150.0
 """After the faults: the sweep's graces are seconds here, the provider's last webhook a minute."""
 CLIENT_RETRIES_S = 60.0
 
+ELSEWHERE = "http://127.0.0.1:9/"
 HOSTILE_DEPTH = 100
 """Of lists in one another, in the input of a prediction that somebody else makes."""
 
@@ -338,8 +339,8 @@ class Run:
         deep = "[" * HOSTILE_DEPTH + "]" * HOSTILE_DEPTH
         answer = self._emulator.post(
             "/v1/predictions",
-            # A lone surrogate, which its output repeats.
-            content=f'{{"version":"{STREAM_TEXT["version"]}",'
+            # A lone surrogate, which its output repeats. Its webhook says that it is not ours.
+            content=f'{{"version":"{STREAM_TEXT["version"]}","webhook":"{ELSEWHERE}",'
             f'"input":{{"prompt":"half a \\ud83d","deep":{deep}}}}}',
             headers={"authorization": f"Bearer {self._cloud.replicate_token}"},
         )
@@ -407,11 +408,16 @@ class Run:
             started |= {
                 worker.pid
                 for worker in there
-                if worker.ticks >= LEAST_TICKS and used.get(worker.pid) == worker.ticks
+                if worker.ticks >= LEAST_TICKS
+                and not worker.running
+                and used.get(worker.pid) == worker.ticks
             }
             used = {worker.pid: worker.ticks for worker in there}
             found = [worker for worker in there if worker.pid in started]
-            if not found or time.monotonic() - killed_at < KILL_EVERY_S:
+            # A busy machine takes long to start what was killed: there, fewer are.
+            if 2 * len(found) < len(there) or not found:
+                continue
+            if time.monotonic() - killed_at < KILL_EVERY_S:
                 continue
             # A function first: most workers are of the two or three that are busiest.
             function = self._killing.choice(sorted({worker.function for worker in found}))

@@ -16,7 +16,20 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
-from ops import audit, callbacks, cost, doctor, keys, limits, redrive, rotate, setup, usage
+from ops import (
+    audit,
+    callbacks,
+    cost,
+    doctor,
+    keys,
+    limits,
+    redrive,
+    restore,
+    rotate,
+    setup,
+    tenants,
+    usage,
+)
 from ops.deployment import Deployment, NotFoundError, SetupError, find
 
 REFUSALS = (
@@ -27,7 +40,9 @@ REFUSALS = (
     keys.KeyRefusedError,
     limits.LimitRefusedError,
     redrive.RedriveError,
+    restore.RestoreRefusedError,
     rotate.RotationRefusedError,
+    tenants.UnknownTenantError,
     usage.UsageRefusedError,
 )
 """Errors whose text is for the operator, and holds nothing secret."""
@@ -80,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     usage.add_parser(commands, [where, table])
     rotate.add_parsers(commands, [where])
     doctor.add_parser(commands, [where])
+    restore.add_parser(commands, [where])
     cost.add_parser(commands)
     sweep = commands.add_parser("sweep", parents=[where], help="run one tick of the sweep now")
     sweep.set_defaults(run=_sweep)
@@ -138,6 +154,7 @@ def _add_callbacks(commands: Any, where: list[argparse.ArgumentParser]) -> None:
     rotate.add_argument(
         "--overlap-hours", type=float, default=24, help="both secrets sign (default: %(default)s)"
     )
+    tenants.add_new(rotate)
     rotate.set_defaults(run=callbacks.command)
 
 

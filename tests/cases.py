@@ -67,15 +67,16 @@ CASES = {
     "W52": "a byte order mark → 401; signed → 400",
     "W53": "not UTF-8 → 401; signed → 400",
     "W54": "UTF-16 → 401; signed → 400",
-    "W55": "signed NaN, Infinity, 1e999 → 400",
-    "W56": "signed duplicate keys → 400",
-    "W57": "signed, 100,000 levels deep → 400",
+    "W55": "signed NaN, Infinity, 1e999 → read as null",
+    "W56": "signed duplicate keys → 400 where the field is ours, else the last one counts",
+    "W57": "signed, 200 levels deep → read; 100,000 → 400",
     "W58": "signed, 5 MB of logs or output → 200, what is kept is bounded",
     # Webhook, meaning
     "W59": "a repetition → 200 without effect; after the tolerance → 401",
     "W60": "a prediction at another record's URL → 200, neither changes, a metric",
     "W61": "signed, but by another stage of the account → 401 by our link token",
-    "W62": "signed, of unexpected content → never a 5xx, never moves what is over",
+    "W62": "signed, of unexpected content → never a 5xx, never moves what is over; an unknown "
+    "status → still running",
     # Submit and JSON
     "A1": "not JSON → 400",
     "A2": "no object → 400",

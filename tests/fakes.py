@@ -4,7 +4,8 @@ Fakes rather than mocks, for three reasons: a test reads as what a user would se
 state, so that a repeated or reordered call has its real consequence; and each fake passes the very
 suite that its adapter passes against moto (tests/adapters), so that it cannot drift from AWS.
 They are never kinder than AWS: items have a size limit, conditions are checked on what is stored,
-and what is read is a copy.
+what is read is a copy, a test can let indexes lag and transactions meet, and what is past its time
+may still be there.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from darkroom.adapters.controls import ENDPOINT_KEPT_S
 from darkroom.adapters.deliveries import delivery_shard, share_due
-from darkroom.adapters.items import prediction_item, read_due, read_prediction
+from darkroom.adapters.dynamodb import TRIES
+from darkroom.adapters.items import expired, prediction_item, read_due, read_prediction
+from darkroom.domain import repeats
 from darkroom.domain.callbacks import Endpoint
 from darkroom.domain.errors import (
     AlreadyExists,
@@ -27,9 +31,11 @@ from darkroom.domain.errors import (
     LimitReached,
     ProviderIdTaken,
     ProviderUnavailable,
+    Unavailable,
+    UnreadableRecord,
 )
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
-from darkroom.domain.money import Limits, day_row, usage_row
+from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, Limits, day_row, usage_row
 from darkroom.domain.snapshot import read_snapshot, rfc3339
 from darkroom.ports import (
     ApiKey,
@@ -97,14 +103,27 @@ class Month:
 
 @dataclass
 class FakePredictions:
-    """PredictionStore over a dictionary of items, with the stream of its changes."""
+    """PredictionStore over a dictionary of items, with the stream of its changes.
+
+    While it is `lagging`, each item's index entries are those of one write ago. The next so many
+    tries to write as `conflicts` says meet another transaction.
+    """
 
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     keys: dict[str, tuple[str, str, int]] = field(default_factory=dict)
+    rows: dict[str, repeats.Repeats] = field(default_factory=dict)
+    """Of equal requests without a key."""
     stream: list[tuple[dict[str, Any] | None, dict[str, Any]]] = field(default_factory=list)
     months: dict[str, Month] = field(default_factory=dict)
     days: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
+    opened: dict[str, set[str]] = field(default_factory=dict)
+    """The names of open models in each of `days`."""
+    clock: Callable[[], int] = field(default_factory=FakeClock)
+    before: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+    """Each item as it was one write ago, None where it was not there."""
+    lagging: bool = False
+    conflicts: int = 0
 
     def __contains__(self, id_: str) -> bool:
         return id_ in self.items
@@ -115,12 +134,15 @@ class FakePredictions:
     def insert(
         self,
         record: Prediction,
-        key: IdempotencyKey | None = None,
+        key: IdempotencyKey | repeats.Entry | None = None,
         entry: Entry | None = None,
     ) -> None:
-        used = self.keys.get(key.id) if key else None
-        if key and used and used[2] > record.created_at // 1000 and used[0] != record.id:
-            raise IdempotencyKeyUsed(used[0], used[1])
+        if (key or entry) and self._transaction_fails():
+            raise Unavailable("Too many requests of the same kind at this moment; try again.")
+        if isinstance(key, repeats.Entry):
+            self._check_equals(key, record)
+        elif key and self.keys.get(key.id, ("",))[0] != record.id:
+            self.check_key(key, record.created_at)
         if record.id in self.items:
             if self._read(record.id) != record:
                 raise AlreadyExists(record.id)
@@ -129,14 +151,85 @@ class FakePredictions:
         self._write(record.id, prediction_item(record))
         if entry:
             self.months[entry.row] = month
-        if key:
+        if isinstance(key, repeats.Entry):
+            before = self.rows.get(key.row, repeats.Repeats())
+            made = (key.made, *before.made)[: repeats.KEPT]
+            refused = before.refused - int(key.redeems)
+            self.rows[key.row] = replace(before, made=made, refused=refused)
+        elif key:
             self.keys[key.id] = (record.id, record.fingerprint, key.expires_at)
 
-    def get(self, id_: str) -> Prediction | None:
-        return self._read(id_) if id_ in self.items else None
+    def check_key(self, key: IdempotencyKey, now: int) -> None:
+        used = self.keys.get(key.id)
+        if used and used[2] > now // 1000:
+            raise IdempotencyKeyUsed(used[0], used[1])
 
-    def get_many(self, ids: Iterable[str]) -> list[Prediction]:
-        return [self._read(id_) for id_ in ids if id_ in self.items]
+    def _check_equals(self, entry: repeats.Entry, record: Prediction) -> None:
+        row = self.rows.get(entry.row, repeats.Repeats())
+        latest = row.made[0] if row.made else None
+        if entry.redeems:
+            allowed = row.refused > 0
+        elif entry.received_at is not None:
+            allowed = latest is None or not latest.early or latest.at < entry.received_at
+        else:
+            allowed = (latest and latest.prediction) == (entry.seen and entry.seen.prediction)
+        if not allowed and latest is None:
+            raise Unavailable("An equal request is being refused at this moment; try again.")
+        if not allowed and latest and latest.prediction != record.id:
+            raise IdempotencyKeyUsed(latest.prediction, record.fingerprint)
+
+    def repeats_in(self, row: str) -> repeats.Repeats:
+        return self.rows.get(row, repeats.Repeats())
+
+    def answer_again(self, row: str, place: int, made: repeats.Made, count: int) -> bool:
+        before = self.repeats_in(row)
+        if before.made[place : place + 1] != (made,):
+            return False
+        again = list(before.made)
+        again[place] = replace(made, count=count)
+        self.rows[row] = replace(before, made=tuple(again))
+        return True
+
+    def note_refusal(self, row: str, now: int) -> None:
+        before = self.repeats_in(row)
+        fresh = before.refused_at >= now - repeats.REFUSED_S * 1000
+        refused = (before.refused if fresh else 0) + 1
+        self.rows[row] = replace(before, refused=refused, refused_at=now)
+
+    def get(self, id_: str) -> Prediction | None:
+        return self._read(id_) if self._lives(id_) else None
+
+    def get_many(
+        self, ids: Iterable[str], unreadable: list[UnreadableRecord] | None = None
+    ) -> list[Prediction]:
+        found = []
+        for id_ in ids:
+            try:
+                found += [self._read(id_)] if self._lives(id_) else []
+            except UnreadableRecord as error:
+                if unreadable is not None:
+                    unreadable.append(error)
+        return found
+
+    def remove_expired(self) -> None:
+        """Do what DynamoDB's TTL does some time after a record's end of retention."""
+        for id_ in [id_ for id_ in self.items if not self._lives(id_)]:
+            self.before[id_] = self.items.pop(id_)
+
+    def _lives(self, id_: str) -> bool:
+        return id_ in self.items and not expired(self.items[id_], self.clock() / 1000)
+
+    def _transaction_fails(self) -> bool:
+        """Whether a transaction met others at every try."""
+        met = min(self.conflicts, TRIES)
+        self.conflicts -= met
+        return met == TRIES
+
+    def _write_fails(self) -> bool:
+        """Whether a write that is no transaction met one: it is not tried again."""
+        met = min(self.conflicts, 1)
+        self.conflicts -= met
+        return bool(met)
 
     def _month(self, entry: Entry | None) -> Month:
         """The month as the entry leaves it. Raises LimitReached."""
@@ -157,8 +250,10 @@ class FakePredictions:
     def commit(
         self, record: Prediction, *, claims: str | None = None, entry: Entry | None = None
     ) -> None:
-        current = self.get(record.id)
-        if current is None or current.revision != record.revision - 1:
+        current = self._read(record.id) if record.id in self.items else None
+        lost = current is None or current.revision != record.revision - 1
+        met = self._transaction_fails() if claims or entry else self._write_fails()
+        if lost or met:
             if current == record:
                 return
             raise Conflict(current)
@@ -179,9 +274,9 @@ class FakePredictions:
     def due(self, now: int, limit: int, *, part: int = 0, parts: int = 1) -> list[Due]:
         keys = [
             Due(id_, int(item["due_at"]["N"]))
-            for id_, item in self.items.items()
-            if "due_at" in item
-            and int(item.get("due_shard", {"N": "-1"})["N"]) % parts == part
+            for id_, item in self._indexed()
+            if {"due_at", "due_shard"} <= item.keys()
+            and int(item["due_shard"]["N"]) % parts == part
             and int(item["due_at"]["N"]) <= now
         ]
         return sorted(keys, key=lambda key: key.due_at)[:limit]
@@ -191,15 +286,20 @@ class FakePredictions:
 
     def claim(self, key: Due, until: int) -> Prediction | None:
         item = self.items.get(key.id)
-        if item is None or item.get("due_at") != {"N": str(key.due_at)}:
+        if item is None or item.get("due_at") != {"N": str(key.due_at)} or self._write_fails():
             return None
         self._write(key.id, {**item, "due_at": {"N": str(until)}})
         return self._read(key.id)
 
     def mark_effects_done(self, record: Prediction) -> None:
         item = self.items.get(record.id)
+        met = self._write_fails() if record.counted else self._transaction_fails()
         if item is None or item["revision"] != {"N": str(record.revision)}:
             return
+        if met and record.counted:
+            return
+        if met:
+            raise Unavailable("The day of usage is written too often at this moment; try again.")
         kept = {name: value for name, value in item.items() if name not in {"due_at", "due_shard"}}
         marked: dict[str, Any] = {"effects_done": {"BOOL": True}, "counted": {"BOOL": True}}
         marked["revision"] = {"N": str(record.revision + 1)}
@@ -208,19 +308,27 @@ class FakePredictions:
         self._write(record.id, {**kept, **marked})
 
     def _count(self, record: Prediction) -> None:
-        row = self.days.setdefault(day_row(record.tenant, record.created_at), {})
-        number, cost = row.get(record.model, (0, 0))
-        row[record.model] = (number + 1, cost + (record.cost or 0))
+        day = day_row(record.tenant, record.created_at)
+        row, name = self.days.setdefault(day, {}), record.model
+        if record.price is None:
+            opened = self.opened.setdefault(day, set())
+            if name not in row and len(opened) >= OPEN_MODELS_A_DAY:
+                name = OTHER
+            else:
+                opened.add(name)
+        number, cost = row.get(name, (0, 0))
+        row[name] = (number + 1, cost + (record.cost or 0))
 
     def recent_ids(self, tenant: str, since: int, limit: int) -> list[str]:
         page = self.list_ids(tenant, None, limit)
-        return [id_ for id_ in page.ids if int(self.items[id_]["created_at"]["N"]) >= since]
+        created = {id_: int(item["created_at"]["N"]) for id_, item in self._indexed()}
+        return [id_ for id_ in page.ids if created[id_] >= since]
 
     def list_ids(self, tenant: str, after: tuple[int, str] | None, limit: int) -> Page:
         rows = sorted(
             (
                 (int(item["created_at"]["N"]), id_)
-                for id_, item in self.items.items()
+                for id_, item in self._indexed()
                 if item["tenant"] == {"S": tenant}
             ),
             reverse=True,
@@ -229,6 +337,11 @@ class FakePredictions:
         page = rows[:limit]
         more = page[-1] if len(rows) >= limit and page else None
         return Page([id_ for _, id_ in page], more)
+
+    def _indexed(self) -> Iterable[tuple[str, dict[str, Any]]]:
+        """What the indexes show."""
+        shown = self.before if self.lagging else self.items
+        return [(id_, item) for id_, item in shown.items() if item]
 
     def _read(self, id_: str) -> Prediction:
         return read_prediction(deepcopy(self.items[id_]))
@@ -239,6 +352,7 @@ class FakePredictions:
         old = self.items.get(id_)
         if old == item:
             return
+        self.before[id_] = old
         self.items[id_] = deepcopy(item)
         self.stream.append((old, deepcopy(item)))
 
@@ -263,6 +377,7 @@ class FakeDeliveries:
 
     rows: dict[tuple[str, str], Delivery] = field(default_factory=dict)
     lanes: dict[tuple[str, str], str] = field(default_factory=dict)
+    clock: Callable[[], int] = field(default_factory=FakeClock)
 
     def put(self, delivery: Delivery) -> bool:
         key = (delivery.prediction, delivery.event)
@@ -272,10 +387,15 @@ class FakeDeliveries:
         return True
 
     def get(self, prediction: str, event: str) -> Delivery | None:
-        return self.rows.get((prediction, event))
+        row = self.rows.get((prediction, event))
+        return row if row and self._lives(row) else None
+
+    def _lives(self, row: Delivery) -> bool:
+        return row.expires_at > self.clock() // 1000
 
     def of(self, prediction: str, limit: int) -> list[Delivery]:
-        found = sorted((key for key in self.rows if key[0] == prediction), reverse=True)
+        rows = self.rows.items()
+        found = sorted((k for k, r in rows if k[0] == prediction and self._lives(r)), reverse=True)
         return [replace(self.rows[key], frozen=None) for key in found[:limit]]
 
     def write(self, delivery: Delivery, *, seen: Delivery, lane: str = "") -> bool:
@@ -321,6 +441,9 @@ class FakeControls:
     buckets: dict[str, int] = field(default_factory=dict)
     days: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
     """The store's: both are rows of the Controls table."""
+    clock: Callable[[], int] = field(default_factory=FakeClock)
+    ends: dict[str, int] = field(default_factory=dict)
+    """When a result or an endpoint counts as absent, in seconds, by its key."""
 
     def api_key(self, key_id: str) -> ApiKey | None:
         return self.keys.get(key_id)
@@ -334,8 +457,10 @@ class FakeControls:
     def run_times(self) -> dict[str, RunTime]:
         return dict(self.seen)
 
-    def note_run_time(self, model: str, run_time: RunTime) -> None:
+    def note_run_time(self, model: str, run_time: RunTime, drop: str | None = None) -> None:
         self.seen[model] = run_time
+        if drop is not None:
+            self.seen.pop(drop, None)
 
     def limits(self, tenant: str) -> Limits:
         return self.tenants.get(tenant, Limits())
@@ -353,21 +478,26 @@ class FakeControls:
         return {day: dict(row) for day, row in rows.items() if row is not None}
 
     def cached_result(self, key: str) -> str | None:
-        return self.results.get(key)
+        return self.results.get(key) if self._lives(key) else None
 
     def cache_result(self, key: str, prediction: str, expires_at: int) -> None:
-        assert expires_at > START // 1000, "a row whose time is over, or in milliseconds"
+        assert START // 1000 < expires_at < START, "a row whose time is over, or in milliseconds"
         self.results[key] = prediction
+        self.ends[key] = expires_at
 
     def secret_version(self, tenant: str) -> SecretVersion:
         return self.versions.get(tenant, SecretVersion())
 
     def endpoint(self, key: str) -> Endpoint:
-        return self.endpoints.get(key, Endpoint())
+        return self.endpoints.get(key, Endpoint()) if self._lives(key) else Endpoint()
 
     def put_endpoint(self, key: str, endpoint: Endpoint, *, seen: Endpoint) -> None:
-        if self.endpoint(key) == seen:
+        if not self._lives(key) or self.endpoint(key) == seen:
             self.endpoints[key] = endpoint
+            self.ends[key] = self.clock() // 1000 + ENDPOINT_KEPT_S
+
+    def _lives(self, key: str) -> bool:
+        return key not in self.ends or self.ends[key] > self.clock() // 1000
 
 
 @dataclass

@@ -84,14 +84,15 @@ class World:
 
     def __post_init__(self) -> None:
         self.clock = FakeClock()
-        self.controls = FakeControls(days=self.store.days)
+        self.store.clock = self.clock
+        self.controls = FakeControls(days=self.store.days, clock=self.clock)
         self.provider = FakeProvider(self.clock)
         self.uploads = FakeUploads(self.clock)
         self.outputs = FakeOutputs()
         self.fetcher = FakeFetcher()
         self.secrets = FakeSecrets()
         self.bus = FakeBus()
-        self.deliveries = FakeDeliveries()
+        self.deliveries = FakeDeliveries(clock=self.clock)
         self.callbacks = FakeCallbacks()
         self.persist_queue, self.dispatch_queue, self.deliver_queue = (
             FakeQueue(),

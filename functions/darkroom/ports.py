@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Protocol
 
+    from darkroom.domain import repeats
     from darkroom.domain.callbacks import Endpoint
+    from darkroom.domain.errors import UnreadableRecord
     from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent, Urgency
     from darkroom.domain.money import Entry, Limits
     from darkroom.domain.prediction import Prediction
@@ -54,24 +56,46 @@ class IdempotencyKey:
 
 
 class PredictionStore(Protocol):
+    """A record past its `expires_at` counts as gone for all that reads, whether it is still there
+    or not. Whatever returns a record raises UnreadableRecord where it cannot be read."""
+
     def insert(
         self,
         record: Prediction,
-        key: IdempotencyKey | None = None,
+        key: IdempotencyKey | repeats.Entry | None = None,
         entry: Entry | None = None,
     ) -> None:
-        """Put a new record; a key and an entry in the tenant's month go into one transaction with
-        it: all or nothing.
+        """Put a new record; a key, or an entry among equal requests without one, and an entry in
+        the tenant's month go into one transaction with it: all or nothing.
 
-        Raises AlreadyExists, IdempotencyKeyUsed where the key is taken, or LimitReached where the
-        month has no room.
+        Raises AlreadyExists, IdempotencyKeyUsed where the key is taken or the entry's condition
+        does not hold, or LimitReached where the month has no room.
         """
+
+    def check_key(self, key: IdempotencyKey, now: int) -> None:
+        """Raises IdempotencyKeyUsed where the key is taken."""
+
+    def repeats_in(self, row: str) -> repeats.Repeats:
+        """A row of equal requests without a key, strongly consistent; empty if there is none."""
+
+    def answer_again(self, row: str, place: int, made: repeats.Made, count: int) -> bool:
+        """Note that the row's prediction at this place is the answer to a request of this retry
+        count, if it still is as it was seen."""
+
+    def note_refusal(self, row: str, now: int) -> None:
+        """Count a first try that was refused, beside others of the last `REFUSED_S`."""
 
     def get(self, id_: str) -> Prediction | None:
         """Read one record, strongly consistent."""
 
-    def get_many(self, ids: Iterable[str]) -> list[Prediction]:
-        """Read records, strongly consistent, in the order of `ids`; unknown ones are left out."""
+    def get_many(
+        self, ids: Iterable[str], unreadable: list[UnreadableRecord] | None = None
+    ) -> list[Prediction]:
+        """Read records, strongly consistent, in the order of `ids`; unknown ones are left out.
+
+        So are those that cannot be read: they are appended to `unreadable`. Raises Unavailable
+        where the store is too busy.
+        """
 
     def commit(
         self, record: Prediction, *, claims: str | None = None, entry: Entry | None = None
@@ -103,7 +127,9 @@ class PredictionStore(Protocol):
     def claim(self, key: Due, until: int) -> Prediction | None:
         """Move the record's due time to `until` if it still is `key.due_at`; None if it is not.
 
-        Returns the whole record as it is after the write. The revision stays.
+        Returns the whole record as it is after the write. The revision stays. A record that is
+        past its `expires_at` is returned as well: it still has to come to its end. Raises
+        UnreadableRecord after the write: the record comes again, and is in nobody's way till then.
         """
 
     def mark_effects_done(self, record: Prediction) -> None:
@@ -217,7 +243,10 @@ class SecretVersion:
 
 
 class Controls(Protocol):
-    """Small items beside the records: API keys, schemas of open models, run times."""
+    """Small items beside the records: API keys, schemas of open models, run times.
+
+    A row past its `expires_at` counts as absent.
+    """
 
     def api_key(self, key_id: str) -> ApiKey | None:
         """Look up `KEY#…`, eventually consistent; a revoked or expired key counts as absent."""
@@ -231,8 +260,8 @@ class Controls(Protocol):
     def run_times(self) -> dict[str, RunTime]:
         """Run times by model's name; one read, eventually consistent."""
 
-    def note_run_time(self, model: str, run_time: RunTime) -> None:
-        """Replace one model's run time; the last writer wins."""
+    def note_run_time(self, model: str, run_time: RunTime, drop: str | None = None) -> None:
+        """Replace one model's run time, and forget that of `drop`; the last writer wins."""
 
     def limits(self, tenant: str) -> Limits:
         """What the tenant may do; eventually consistent."""
@@ -334,14 +363,19 @@ class Delivery:
 
 
 class DeliveryStore(Protocol):
+    """A row past its `expires_at` counts as gone for all that reads rows."""
+
     def put(self, delivery: Delivery) -> bool:
         """Put if absent; False if it was there."""
 
     def get(self, prediction: str, event: str) -> Delivery | None:
-        """Read one, strongly consistent."""
+        """Read one, strongly consistent. Raises UnreadableRecord."""
 
     def of(self, prediction: str, limit: int) -> list[Delivery]:
-        """A prediction's rows without what is frozen, by event from z to a, at most `limit`."""
+        """A prediction's rows without what is frozen, by event from z to a, at most `limit`.
+
+        Those that cannot be read are left out.
+        """
 
     def write(self, delivery: Delivery, *, seen: Delivery, lane: str = "") -> bool:
         """Replace the row if state, attempts and next_at still are those of `seen`; else False.

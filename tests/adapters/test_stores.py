@@ -203,6 +203,14 @@ def test_a_rotation_that_makes_no_sense_is_refused(aws: Aws, tenant: str, hours:
         rotate(aws.dynamodb, "controls", tenant, hours)
 
 
+def test_a_run_time_may_take_another_ones_place(controls: Controls) -> None:
+    for model in ("a/one", "a/two"):
+        controls.note_run_time(model, RunTime(1, T))
+    controls.note_run_time("a/three", RunTime(1, T), drop="a/one")
+    controls.note_run_time("a/four", RunTime(1, T), drop="a/one")
+    assert set(controls.run_times()) == {"a/two", "a/three", "a/four"}
+
+
 def test_run_times_are_kept_by_model(controls: Controls) -> None:
     assert controls.run_times() == {}
     controls.note_run_time("stability-ai/sdxl", RunTime(4000, T))

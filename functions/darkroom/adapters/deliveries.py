@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 import zlib
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -9,11 +11,20 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from darkroom.adapters.dynamodb import lost_race, query_due
-from darkroom.adapters.items import DUE_SHARDS, attribute, from_item, shard, to_item
-from darkroom.ports import Attempt, Delivery
+from darkroom.adapters.items import (
+    DUE_SHARDS,
+    Damage,
+    attribute,
+    expired,
+    read_known,
+    shard,
+    to_item,
+)
+from darkroom.domain.errors import UnreadableRecord
+from darkroom.ports import Delivery
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +50,12 @@ class DynamoDeliveries:
     def get(self, prediction: str, event: str) -> Delivery | None:
         key = to_item({"prediction": prediction, "event": event})
         item = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item")
-        return _read_delivery(item) if item else None
+        if item is None or expired(item, time.time()):
+            return None
+        try:
+            return read_known(Delivery, item)
+        except Damage as damage:
+            raise UnreadableRecord(prediction, reason=f"{event}: {damage}") from None
 
     def of(self, prediction: str, limit: int) -> list[Delivery]:
         query: dict[str, Any] = {
@@ -55,7 +71,7 @@ class DynamoDeliveries:
         while len(rows) < limit:
             # A page ends at 1 MB of items, and what is frozen counts although it is left out.
             answer = self.client.query(**query)
-            rows += [_read_delivery(item) for item in answer["Items"]]
+            rows += _readable(answer["Items"])
             if "LastEvaluatedKey" not in answer:
                 break
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
@@ -129,8 +145,8 @@ def _delivery_item(delivery: Delivery, lane: str = "") -> dict[str, Any]:
 _DELIVERY_LISTED = [f.name for f in fields(Delivery) if f.name != "frozen"]
 
 
-def _read_delivery(item: dict[str, Any]) -> Delivery:
-    values = from_item(item)
-    values.pop("due_shard", None)
-    values["history"] = tuple(Attempt(**attempt) for attempt in values.get("history", ()))
-    return Delivery(**values)
+def _readable(items: list[dict[str, Any]]) -> Iterator[Delivery]:
+    for item in items:
+        if not expired(item, time.time()):
+            with contextlib.suppress(Damage):
+                yield read_known(Delivery, item)

@@ -6,18 +6,28 @@ and day) lies in the Controls table and goes into one transaction with it.
 
 from __future__ import annotations
 
-import random
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from darkroom.adapters.dynamodb import CONDITION_FAILED, cancelled, lost_race, query_due, response
+from darkroom.adapters.dynamodb import (
+    CONDITION_FAILED,
+    TRIES,
+    batch_get,
+    cancelled,
+    lost_race,
+    pause_s,
+    query_due,
+    response,
+    too_large,
+)
 from darkroom.adapters.items import (
     DUE_ATTRIBUTES,
     DUE_SHARDS,
     attribute,
+    expired,
     from_item,
     plain,
     prediction_item,
@@ -25,6 +35,7 @@ from darkroom.adapters.items import (
     read_prediction,
     to_item,
 )
+from darkroom.domain import repeats
 from darkroom.domain.errors import (
     AlreadyExists,
     Conflict,
@@ -32,37 +43,41 @@ from darkroom.domain.errors import (
     LimitReached,
     ProviderIdTaken,
     Unavailable,
+    UnreadableRecord,
 )
-from darkroom.domain.money import day_row
+from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, day_row
 from darkroom.ports import Due, IdempotencyKey, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from darkroom.domain.money import Entry
     from darkroom.domain.prediction import Prediction
     from darkroom.ports import DueRecord
 
-_BATCH = 100
+_MADE = tuple(f"made{number}" for number in range(repeats.KEPT))
+"""Attributes of a row of equal requests: its predictions, the latest first."""
 PROVIDER_ID_KEPT_S = 90 * 86_400
 MONTH_KEPT_S = 400 * 86_400
 """A tenant's months and days of usage: last year's can still be compared."""
-TRANSACTION_TRIES = 6
-FIRST_PAUSE_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class DynamoPredictions:
-    """PredictionStore over the Predictions table; `PID#` items live in the Controls table."""
+    """PredictionStore over the Predictions table; `PID#` items live in the Controls table.
+
+    What is past its retention counts as gone, although DynamoDB's TTL removes it days later.
+    """
 
     client: Any
     table: str
     controls: str = ""
+    sleep: Callable[[float], object] = time.sleep
 
     def insert(
         self,
         record: Prediction,
-        key: IdempotencyKey | None = None,
+        key: IdempotencyKey | repeats.Entry | None = None,
         entry: Entry | None = None,
     ) -> None:
         put = {
@@ -72,8 +87,10 @@ class DynamoPredictions:
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
         writes = {"record": {"Put": put}}
-        if key is not None:
+        if isinstance(key, IdempotencyKey):
             writes["key"] = {"Put": self._key(record, key)}
+        elif key is not None:
+            writes["key"] = {"Update": self._among_equals(key)}
         if entry is not None:
             writes["entry"] = {"Update": self._entry(record, entry)}
         lost = self._write(writes)
@@ -81,11 +98,12 @@ class DynamoPredictions:
             return
         key_lost, ours = lost.get("key", {}), lost["record"]
         if key_lost.get("Code") == CONDITION_FAILED:
-            used = from_item(key_lost["Item"])
+            used = from_item(key_lost.get("Item", {}))
+            used = used if isinstance(key, IdempotencyKey) else _latest(used, record)
             if used["prediction"] != record.id:
                 raise IdempotencyKeyUsed(used["prediction"], used["fingerprint"]) from None
             return
-        if ours.get("Code") == CONDITION_FAILED:
+        if "Item" in ours:
             # A repeat of our own put, whose first answer was lost, finds what it wrote.
             if read_prediction(ours["Item"]) != record:
                 raise AlreadyExists(record.id) from None
@@ -110,6 +128,96 @@ class DynamoPredictions:
             "ExpressionAttributeValues": {":now": attribute(record.created_at // 1000)},
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
+
+    def _among_equals(self, entry: repeats.Entry) -> dict[str, Any]:
+        """Enters the prediction as the latest; the others move on by one, and the last one goes."""
+        moved = [f"#m{n} = if_not_exists(#m{n - 1}, :none)" for n in range(repeats.KEPT - 1, 0, -1)]
+        names = {f"#m{number}": name for number, name in enumerate(_MADE)}
+        values: dict[str, Any] = {
+            ":none": {"M": {}},
+            ":made": attribute(asdict(entry.made)),
+            ":kept": attribute(entry.expires_at),
+        }
+        change = f"SET {', '.join(moved)}, #m0 = :made, expires_at = :kept"
+        if entry.redeems:
+            change += " ADD refused :less"
+            condition = "refused >= :one"
+            values |= {":less": attribute(-1), ":one": attribute(1)}
+        elif entry.received_at is not None:
+            condition = "attribute_not_exists(#m0) OR #m0.early = :no OR #m0.#at < :received"
+            names["#at"] = "at"
+            values |= {":no": attribute(False), ":received": attribute(entry.received_at)}
+        elif entry.seen is None:
+            condition = "attribute_not_exists(#m0)"
+        else:
+            condition = "#m0.prediction = :seen"
+            values[":seen"] = attribute(entry.seen.prediction)
+        return {
+            "TableName": self.controls,
+            "Key": {"pk": {"S": entry.row}},
+            "UpdateExpression": change,
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": values,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+
+    def check_key(self, key: IdempotencyKey, now: int) -> None:
+        used = self._control(key.id)
+        if used and used["expires_at"] > now // 1000:
+            raise IdempotencyKeyUsed(used["prediction"], used["fingerprint"])
+
+    def repeats_in(self, row: str) -> repeats.Repeats:
+        return _repeats(self._control(row))
+
+    def answer_again(self, row: str, place: int, made: repeats.Made, count: int) -> bool:
+        try:
+            self.client.update_item(
+                TableName=self.controls,
+                Key={"pk": {"S": row}},
+                UpdateExpression="SET #made = :again",
+                ConditionExpression="#made = :made",
+                ExpressionAttributeNames={"#made": _MADE[place]},
+                ExpressionAttributeValues={
+                    ":made": attribute(asdict(made)),
+                    ":again": attribute(asdict(replace(made, count=count))),
+                },
+            )
+        except ClientError as error:
+            if not lost_race(error):
+                raise
+            return False
+        return True
+
+    def _control(self, key: str) -> dict[str, Any]:
+        found = self.client.get_item(
+            TableName=self.controls, Key={"pk": {"S": key}}, ConsistentRead=True
+        )
+        return from_item(found.get("Item", {}))
+
+    def note_refusal(self, row: str, now: int) -> None:
+        kept = repeats.REFUSED_S * 1000
+        values = {":now": now, ":since": now - kept, ":one": 1}
+        values[":kept"] = now // 1000 + repeats.KEPT_S
+        fresh = "SET refused_at = :now, expires_at = :kept ADD refused :one"
+        first = "SET refused_at = :now, expires_at = :kept, refused = :one"
+        for change, condition in (
+            (fresh, "refused_at >= :since"),
+            (first, "attribute_not_exists(refused_at) OR refused_at < :since"),
+        ):
+            try:
+                self.client.update_item(
+                    TableName=self.controls,
+                    Key={"pk": {"S": row}},
+                    UpdateExpression=change,
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues=to_item(values),
+                )
+            except ClientError as error:
+                if not lost_race(error):
+                    raise
+            else:
+                return
 
     def _entry(self, record: Prediction, entry: Entry) -> dict[str, Any]:
         values = {
@@ -153,42 +261,48 @@ class DynamoPredictions:
                     raise
                 return {name: {"Code": CONDITION_FAILED, **response(error)}}
             return {}
-        for attempt in range(TRANSACTION_TRIES):
+        for attempt in range(TRIES):
             try:
                 self.client.transact_write_items(TransactItems=list(writes.values()))
             except ClientError as error:
                 lost = dict(zip(writes, cancelled(error), strict=True))
-                if attempt + 1 == TRANSACTION_TRIES or CONDITION_FAILED in {
+                if attempt + 1 == TRIES or CONDITION_FAILED in {
                     reason.get("Code") for reason in lost.values()
                 }:
                     return lost
-                pause = FIRST_PAUSE_S * 2**attempt
-                time.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311 - jitter
+                self.sleep(pause_s(attempt))
                 continue
             return {}
         return {}
 
     def get(self, id_: str) -> Prediction | None:
-        item = self.client.get_item(TableName=self.table, Key=_id(id_), ConsistentRead=True)
-        return read_prediction(item["Item"]) if "Item" in item else None
+        item = self._item(id_)
+        return read_prediction(item) if item and not expired(item, time.time()) else None
 
-    def get_many(self, ids: Iterable[str]) -> list[Prediction]:
+    def _item(self, id_: str) -> dict[str, Any] | None:
+        answer = self.client.get_item(TableName=self.table, Key=_id(id_), ConsistentRead=True)
+        item: dict[str, Any] | None = answer.get("Item")
+        return item
+
+    def get_many(
+        self, ids: Iterable[str], unreadable: list[UnreadableRecord] | None = None
+    ) -> list[Prediction]:
         wanted = list(ids)
-        items = self._items(wanted, {"ConsistentRead": True})
-        return [read_prediction(items[id_]) for id_ in wanted if id_ in items]
+        found: dict[str, Prediction] = {}
+        for id_, item in self._items(wanted, {"ConsistentRead": True}).items():
+            if expired(item, time.time()):
+                continue
+            try:
+                found[id_] = read_prediction(item)
+            except UnreadableRecord as error:
+                if unreadable is not None:
+                    unreadable.append(error)
+        return [found[id_] for id_ in wanted if id_ in found]
 
     def _items(self, ids: list[str], asked: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        found = {}
-        for start in range(0, len(ids), _BATCH):
-            keys = [_id(id_) for id_ in ids[start : start + _BATCH]]
-            while keys:
-                answer = self.client.batch_get_item(
-                    RequestItems={self.table: {"Keys": keys, **asked}}
-                )
-                for item in answer["Responses"].get(self.table, []):
-                    found[item["id"]["S"]] = item
-                keys = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
-        return found
+        keys = [_id(id_) for id_ in ids]
+        items = batch_get(self.client, self.table, keys, asked, self.sleep)
+        return {item["id"]["S"]: item for item in items}
 
     def commit(
         self, record: Prediction, *, claims: str | None = None, entry: Entry | None = None
@@ -205,8 +319,7 @@ class DynamoPredictions:
             writes["claim"] = {"Put": self._claim(record, claims)}
         if entry:
             writes["entry"] = {"Update": self._entry(record, entry)}
-            writes["usage"] = {"Update": self._count(record)}
-        lost = self._write(writes)
+        lost = self._write_counted(writes, record) if entry else self._write(writes)
         if not lost:
             return
         ours, theirs = lost["record"], lost.get("claim", {})
@@ -214,8 +327,8 @@ class DynamoPredictions:
             raise ProviderIdTaken(None, from_item(theirs["Item"])["owner"]) from None
         # A lost condition: somebody else's write, or our own whose answer never arrived.
         # A transaction under way on the item shows no item: then it is read.
-        stored = ours.get("Item")
-        current = read_prediction(stored) if stored else self.get(record.id)
+        stored = ours.get("Item") or self._item(record.id)
+        current = read_prediction(stored) if stored else None
         if current != record:
             raise Conflict(current) from None
 
@@ -228,9 +341,13 @@ class DynamoPredictions:
         return {
             "TableName": self.controls,
             "Item": to_item(row),
-            "ConditionExpression": "attribute_not_exists(pk) OR #owner = :owner",
+            "ConditionExpression": "attribute_not_exists(pk) OR #owner = :owner "
+            "OR expires_at <= :now",
             "ExpressionAttributeNames": {"#owner": "owner"},
-            "ExpressionAttributeValues": {":owner": attribute(record.id)},
+            "ExpressionAttributeValues": {
+                ":owner": attribute(record.id),
+                ":now": attribute(int(time.time())),
+            },
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
 
@@ -240,7 +357,7 @@ class DynamoPredictions:
             Key={"pk": {"S": f"PID#{provider_id}"}},
             ConsistentRead=True,
         ).get("Item")
-        return str(plain(item["owner"])) if item else None
+        return str(plain(item["owner"])) if item and not expired(item, time.time()) else None
 
     def due(self, now: int, limit: int, *, part: int = 0, parts: int = 1) -> list[Due]:
         keys: list[Due] = []
@@ -290,27 +407,56 @@ class DynamoPredictions:
             },
         }
         writes = {"record": {"Update": mark}}
-        if not record.counted:
-            writes["usage"] = {"Update": self._count(record)}
-        lost = self._write(writes)
+        lost = self._write(writes) if record.counted else self._write_counted(writes, record)
         if lost and lost["record"].get("Code") != CONDITION_FAILED:
             raise Unavailable("The day of usage is written too often at this moment; try again.")
 
-    def _count(self, record: Prediction) -> dict[str, Any]:
-        return {
+    def _write_counted(
+        self, writes: dict[str, dict[str, Any]], record: Prediction
+    ) -> dict[str, dict[str, Any]]:
+        """`_write`, with the prediction counted in its tenant's day of usage.
+
+        Under `OTHER` where the day names too many open models; and a day that takes nothing more
+        does without it: usage holds up no end.
+        """
+        lost: dict[str, dict[str, Any]] = {}
+        for counted in (self._count(record, record.model), self._count(record, OTHER), {}):
+            try:
+                lost = self._write(writes | counted)
+            except ClientError as error:
+                if not too_large(error):
+                    raise
+                continue
+            uncounted = lost.get("usage", {}).get("Code") == CONDITION_FAILED
+            if not uncounted or any(lost[name].get("Code") == CONDITION_FAILED for name in writes):
+                break
+        return lost
+
+    def _count(self, record: Prediction, name: str) -> dict[str, dict[str, Any]]:
+        """The write `usage`. A model without a price is in no catalogue, and its name is noted in
+        the set `open`, so that the row knows how many there are."""
+        update: dict[str, Any] = {
             "TableName": self.controls,
             "Key": {"pk": {"S": day_row(record.tenant, record.created_at)}},
             "UpdateExpression": "SET expires_at = :kept ADD #number :one, #cost :cost",
-            "ExpressionAttributeNames": {
-                "#number": f"n:{record.model}",
-                "#cost": f"c:{record.model}",
-            },
+            "ExpressionAttributeNames": {"#number": f"n:{name}", "#cost": f"c:{name}"},
             "ExpressionAttributeValues": {
                 ":one": attribute(1),
                 ":cost": attribute(record.cost or 0),
                 ":kept": attribute(record.created_at // 1000 + MONTH_KEPT_S),
             },
         }
+        if record.price is None and name != OTHER:
+            update["UpdateExpression"] += ", #open :name"
+            update["ConditionExpression"] = (
+                "attribute_exists(#number) OR attribute_not_exists(#open) OR size(#open) < :most"
+            )
+            update["ExpressionAttributeNames"]["#open"] = "open"
+            update["ExpressionAttributeValues"] |= {
+                ":name": {"SS": [name]},
+                ":most": attribute(OPEN_MODELS_A_DAY),
+            }
+        return {"usage": {"Update": update}}
 
     def recent_ids(self, tenant: str, since: int, limit: int) -> list[str]:
         answer = self.client.query(
@@ -339,6 +485,20 @@ class DynamoPredictions:
         last = answer.get("LastEvaluatedKey")
         more = (int(plain(last["created_at"])), str(plain(last["id"]))) if last else None
         return Page([item["id"]["S"] for item in answer["Items"]], more)
+
+
+def _repeats(row: dict[str, Any]) -> repeats.Repeats:
+    """A row of equal requests; a place that was never taken is absent, or empty."""
+    made = tuple(repeats.Made(**row[name]) for name in _MADE if row.get(name))
+    return repeats.Repeats(made, row.get("refused", 0), row.get("refused_at", 0))
+
+
+def _latest(row: dict[str, Any], record: Prediction) -> dict[str, Any]:
+    """The row's latest prediction, in the form of an idempotency key's row."""
+    made = _repeats(row).made
+    if not made:
+        raise Unavailable("An equal request is being refused at this moment; try again.") from None
+    return {"prediction": made[0].prediction, "fingerprint": record.fingerprint}
 
 
 def _id(id_: str) -> dict[str, Any]:

@@ -13,13 +13,9 @@ from darkroom.api import routes
 from darkroom.domain import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 Response = dict[str, Any]
-
-LARGEST_PAGE = 2_500_000
-"""Bytes of a page's results. Lambda hands on 6 MB at most, as JSON in which each quote and
-backslash of the body is two bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,24 +85,8 @@ def answer(status: int, body: object, headers: dict[str, str] | None = None) -> 
     return {
         "statusCode": status,
         "headers": {"content-type": "application/json", **(headers or {})},
-        "body": _text(body),
+        "body": json.dumps(body, ensure_ascii=False, separators=(",", ":")),
     }
-
-
-def _text(body: object) -> str:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-
-
-def fitting(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first of the results, as many as one page can hold: one at least."""
-    fit: list[dict[str, Any]] = []
-    left = LARGEST_PAGE
-    for result in results:
-        left -= len(_text(result).encode("utf-8", "surrogatepass"))
-        if fit and left < 0:
-            break
-        fit.append(result)
-    return fit
 
 
 def page(
@@ -132,7 +112,10 @@ _STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.UnsupportedMedia: (415, "Unsupported media type"),
     errors.TooManyRequests: (429, "Too many requests"),
     errors.Unavailable: (503, "Temporarily unavailable"),
+    errors.UnreadableRecord: (503, "Temporarily unavailable"),
 }
+UNREADABLE_RETRY_S = 60
+"""A record that cannot be read is mended by people, or by the next deployment."""
 
 
 def problem(error: Exception) -> Response:
@@ -151,6 +134,8 @@ def problem(error: Exception) -> Response:
     if isinstance(error, errors.TooManyRequests):
         extra["retry_after"] = error.retry_after
         headers["retry-after"] = str(error.retry_after)
+    if isinstance(error, errors.UnreadableRecord):
+        headers["retry-after"] = str(UNREADABLE_RETRY_S)
     if isinstance(error, errors.MethodNotAllowed):
         headers["allow"] = ", ".join(error.allowed)
     detail = str(error) if status != 500 else "Something went wrong on our side; try again."
@@ -171,6 +156,8 @@ def respond(event: dict[str, Any], route: Callable[[Request], Response]) -> Resp
         logger.info("answered", route=request.route, status=response["statusCode"])
     except errors.DarkroomError as error:
         response = problem(error)
+        if isinstance(error, errors.UnreadableRecord):
+            logger.error("unreadable", prediction=error.id, reason=error.reason)
         logger.info(
             "refused",
             route=event.get("routeKey"),

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 SHORTEST_TOKEN = 20
 """Below this a token would be found in a text by chance."""
-RETRY_WINDOW_S = 120
 LONGEST_CANCEL_AFTER_S = 24 * 3600
 MOST_TOKENS = INPUT_KEPT
 """No input that is kept has more than two tokens in three bytes, besides those around a few files.
@@ -71,7 +70,8 @@ class ReadCreate:
             cancel_after_s=_cancel_after(request.header("cancel-after")),
             received_at=request.received_at,
             idempotency_key=_idempotency_key(request.header("idempotency-key")),
-            replay_window_s=max(dedupe_window_s, _retry_window_s(request)),
+            retry_count=_retry_count(request),
+            dedupe_s=dedupe_window_s,
             cache=_cache(request.header("darkroom-cache")),
         )
 
@@ -145,11 +145,10 @@ def _cache(text: str | None) -> Literal["reuse", "bypass"] | None:
     raise BadRequest("Darkroom-Cache is reuse or bypass.")
 
 
-def _retry_window_s(request: Request) -> int:
+def _retry_count(request: Request) -> int | None:
     """Replicate's Python client 2.x repeats a POST silently; this header is its only hint."""
-    count = request.header("x-stainless-retry-count") or "0"
-    repeated = count.isascii() and count.isdigit() and len(count) < 4 and int(count) > 0
-    return RETRY_WINDOW_S if repeated else 0
+    count = request.header("x-stainless-retry-count") or ""
+    return int(count) if count.isascii() and count.isdigit() and len(count) < 4 else None
 
 
 def _reference(request: Request, body: dict[str, Any]) -> str | None:

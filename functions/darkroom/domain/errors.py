@@ -12,6 +12,7 @@ DarkroomError
 ├── InvalidInput          422  well formed, but the model or the API refuses it
 ├── TooManyRequests       429  above a limit; says in how many seconds to try again
 ├── Unavailable           503  something that we need does not answer; try again
+├── UnreadableRecord      503  a record that this release cannot read: damaged, or a newer one's
 ├── NotServed             404  a part of Replicate's API that Darkroom leaves out on purpose
 ├── WebhookRefused        401  unsigned, forged, stale, or not linked to its record
 ├── Conflict                   a conditional write lost; carries the item that won
@@ -99,6 +100,19 @@ class TooManyRequests(DarkroomError):
 
 class Unavailable(DarkroomError):
     """Something that we need does not answer; the same request may succeed later."""
+
+
+class UnreadableRecord(DarkroomError):
+    """One stored record or row cannot be read, now and for as long as nobody mends it.
+
+    `tenant` is its owner as far as that can be read. `reason` names no value of the record.
+    """
+
+    def __init__(self, id_: str, tenant: str | None = None, reason: str = "") -> None:
+        super().__init__("The prediction cannot be read at the moment; try again later.")
+        self.id = id_
+        self.tenant = tenant
+        self.reason = reason
 
 
 class NotServed(DarkroomError):

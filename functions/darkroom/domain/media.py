@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    Steps = Generator["int | bytes | tuple[int, int]", bytes, bool]
+    Steps = Generator["int | bytes | tuple[int, int]", bytes, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +267,7 @@ class Walk:
             if got is None:
                 break
             self._step(self._steps, got)
-        self._held = data[at:]
+        self._held = data[at:] if self._steps else b""
 
     def _take(self, data: bytes, at: int) -> tuple[bytes | None, int]:
         """What the walk wants of the bytes from `at` on, if it is all there, and what is next."""
@@ -289,9 +289,8 @@ class Walk:
     def _step(self, steps: Steps, got: bytes) -> None:
         try:
             self._wanted = steps.send(got)
-        except StopIteration as stopped:
-            self.ended = self.ended or stopped.value
-            self._steps = None
+        except StopIteration:
+            self.ended, self._steps = True, None
             return
         self._left -= 1
         if isinstance(self._wanted, tuple):
@@ -304,7 +303,10 @@ class Walk:
 
 
 # Each walk yields what it wants of the file: so many bytes, so many to be passed over (negative),
-# a mark to be passed; or says a size. It returns whether it came to the file's end.
+# a mark to be passed; or says a size. It returns at the file's end.
+
+_LOST = -(1 << 62)
+"""Wanted where the structure is broken: nothing follows, and no end is seen."""
 
 
 def _png() -> Steps:
@@ -318,7 +320,6 @@ def _png() -> Steps:
             length -= 8
             yield _big(header[:4]), _big(header[4:])
         yield -(length + 4)
-    return True
 
 
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
@@ -330,17 +331,17 @@ def _jpeg() -> Steps:
     marker = 0
     while marker != 0xDA:
         if (yield 1) != b"\xff":
-            return False
+            yield _LOST
         (marker,) = yield 1
         while marker == 0xFF:
             (marker,) = yield 1
         if marker == 0xD9:
-            return True
+            return
         if marker in _STANDALONE:
             continue
         length = _big((yield 2)) - 2
         if length < 0:
-            return False
+            yield _LOST
         if marker in _FRAMES and length >= 5:
             frame = yield 5
             length -= 5
@@ -348,7 +349,6 @@ def _jpeg() -> Steps:
         yield -length
     # Within a scan its first byte is always followed by another.
     yield b"\xff\xd9"
-    return True
 
 
 def _webp() -> Steps:
@@ -361,14 +361,13 @@ def _webp() -> Steps:
         if data[0] == 0x2F:
             yield (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
         yield -max(0, left - 5)
-        return True
+        return
     data = yield 10
     if chunk == b"VP8X":
         yield _little(data[4:7]) + 1, _little(data[7:]) + 1
     elif chunk == b"VP8 " and data[3:6] == b"\x9d\x01\x2a":
         yield _little(data[6:8]) & 0x3FFF, _little(data[8:]) & 0x3FFF
     yield -max(0, left - 10)
-    return True
 
 
 def _gif() -> Steps:
@@ -382,10 +381,9 @@ def _gif() -> Steps:
         elif block == b"!":
             yield -1
         else:
-            return False
+            yield _LOST
         while size := (yield 1)[0]:
             yield -size
-    return True
 
 
 def _palette(flags: int) -> int:
@@ -424,7 +422,6 @@ def _iso_picture() -> Steps:
         yield -length
         at += length
     yield largest
-    return True
 
 
 def _riff() -> Steps:
@@ -432,18 +429,15 @@ def _riff() -> Steps:
     if length not in {0, 0xFFFFFFFF}:
         # What is recorded as it goes does not know its length.
         yield -length
-    return True
 
 
 def _glb() -> Steps:
     head = yield 12
     yield -max(0, _little(head[8:]) - 12)
-    return True
 
 
 def _zip() -> Steps:
     yield b"PK\5\6"
-    return True
 
 
 _WALKS: dict[Media, Callable[[], Steps]] = {

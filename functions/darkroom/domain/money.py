@@ -29,6 +29,9 @@ MOST_PIXELS = 1_000_000_000
 """A picture that says that it is larger is not believed: its size is a number in its head."""
 CLOCKS_APART_S = 60
 """A run that is longer than its record is old, by more than this, was not measured."""
+OPEN_MODELS_A_DAY = 50
+"""Models without a price that a tenant's day of usage names; what comes after them is `OTHER`."""
+OTHER = "other"
 
 _UNTOLD = frozenset({Code.OUTCOME_UNKNOWN, Code.PROVIDER_LOST})
 _MADE = frozenset(

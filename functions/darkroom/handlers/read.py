@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from darkroom.api.http import Request, Response, answer, fitting, page, respond
+from darkroom.api.http import Request, Response, answer, page, respond
 from darkroom.api.routes import ROUTES, unserved
 from darkroom.runtime import wiring
 from darkroom.runtime.observability import invocation, logger
@@ -31,12 +31,10 @@ def _shown(reads: Reads, tenant: str, request: Request) -> dict[str, Any]:
     match request.route:
         case "GET /v1/predictions":
             limit = request.query.get("limit")
-            listed = reads.read.page(tenant, cursor, limit)
-            shown = fitting(map(reads.shown, listed.records))
-            following = listed.next_cursor
-            if len(shown) < len(listed.records):
-                following = reads.read.cursor_after(listed.records[len(shown) - 1])
-            return page(f"{here}/v1/predictions", shown, following, limit)
+            listed = reads.read.page(tenant, cursor, limit, reads.shown)
+            for left_out in listed.unreadable:
+                logger.error("unreadable", prediction=left_out.id, reason=left_out.reason)
+            return page(f"{here}/v1/predictions", listed.results, listed.next_cursor, limit)
         case "GET /v1/predictions/{id}":
             record = reads.read.get(tenant, given["id"])
             logger.append_keys(prediction=record.id)

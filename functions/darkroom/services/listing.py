@@ -30,7 +30,10 @@ WORTH = 5
 """Polls that a page must answer for the next page to be read."""
 POOR_PAGES = 3
 """After so many pages that answer fewer, the rest is asked for one by one."""
-POLL_SKEW_MS = 2_000
+POLL_SKEW_MS = 5_000
+"""The provider's time of creation may be so much later than ours: a create takes up to three."""
+FRESH_MS = 190_000
+"""Until then no search can show that a create made nothing: it is looked for where it should be."""
 SHORTEST_WINDOW_MS = 1_000
 MOST_OTHERS = 20_000
 """Predictions without a webhook that are kept as evidence."""
@@ -39,16 +42,18 @@ MOST_KEPT = 12_000_000
 
 
 class Patience:
-    """How often one tick may still ask the provider."""
+    """How often one tick may still ask the provider, and for how long."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, spare_ms: Callable[[], int] = lambda: 0) -> None:
         self.left = most
+        self.spare_ms = spare_ms
+        """What is left of the tick's time."""
         self._silences = 0
 
     @property
     def usable(self) -> bool:
-        """False where the provider does not answer, or was asked enough."""
-        return self.left > 0 and self._silences < SILENCES
+        """False where the provider does not answer, was asked enough, or the time is over."""
+        return self.left > 0 and self._silences < SILENCES and self.spare_ms() >= 0
 
     def ask(self, question: Callable[[], _T], *, counted: bool = True) -> _T:
         """The provider's answer. Raises ProviderUnavailable, also where it is asked no more."""
@@ -79,7 +84,10 @@ class Reading:
 
 
 class Listing:
-    """Reads the list at most twice: for the polls, and for the creates of unknown outcome."""
+    """Reads the list at most twice: the times in which what is asked for was created, and all the
+    time since the oldest create of unknown outcome. Neither takes more than half of the time that
+    is left: what was read has to be applied.
+    """
 
     def __init__(
         self,
@@ -94,21 +102,28 @@ class Listing:
         self._provider, self._clock, self._patience = provider, clock, patience
         self._polled, self._unknown = dict(polled), dict(unknown)
         self._shown: dict[str, Snapshot] = {}
+        self._linked: dict[str, dict[str, Snapshot]] = defaultdict(dict)
         self._kept = 0
+        self._least_ms = 0
         self._reading: Reading | None = None
         self._failed: ProviderUnavailable | None = None
-        self._polls_read = len(polled) < LIST_FROM
+        fresh = clock() - FRESH_MS
+        self._wanted = {**polled, **{id_: at for id_, at in unknown.items() if at > fresh}}
+        self._recent_read = len(self._wanted) < LIST_FROM
         self.unreadable = 0
         """Pages in which an item could not be read."""
 
     def listed(self, provider_id: str) -> Snapshot | None:
         """The prediction as the list shows it, where that is cheaper than to ask for it."""
-        if not self._polls_read and provider_id not in self._shown:
-            self._polls_read = True
-            # What the list does not say is asked for one by one.
-            with suppress(ProviderUnavailable):
-                self._read_polls()
+        if provider_id not in self._shown:
+            self._read_recent()
         return self._shown.pop(provider_id, None)
+
+    def linked(self, record_id: str) -> Snapshot | None:
+        """A prediction with the record's webhook, if what was read of the list has one."""
+        if record_id not in self._linked:
+            self._read_recent()
+        return next(iter(self._linked.get(record_id, {}).values()), None)
 
     def of_unknown(self) -> Reading:
         """All that was created since the oldest create of unknown outcome.
@@ -120,6 +135,7 @@ class Listing:
         if self._reading is None:
             since = min(self._unknown.values()) - evidence.CLOCK_SKEW_MS
             reading = Reading(self._clock())
+            self._least_ms = self._patience.spare_ms() // 2
             try:
                 for page in self._pages(since, reading.begun_at + evidence.CLOCK_SKEW_MS, reading):
                     self._take(page)
@@ -179,41 +195,67 @@ class Listing:
         yield from self._pages(after, middle, reading)
 
     def _page(self, after: int, before: int, cursor: str | None) -> Listed:
+        if self._patience.spare_ms() < self._least_ms:
+            raise ProviderUnavailable("no time for another page")
         page = self._patience.ask(lambda: self._provider.page(after, before, cursor))
         self.unreadable += not page.complete
         return page
 
     def _take(self, page: Listed) -> int:
-        """Keep what is polled; how many of them the page has."""
+        """Keep what is asked for; how much of it the page has."""
         taken = 0
         for snapshot in page.snapshots:
             size = len(snapshot.logs) + len(snapshot.output or "")
-            if snapshot.provider_id in self._polled and self._kept + size < MOST_KEPT:
+            named = evidence.named_record(snapshot.webhook)
+            if self._kept + size >= MOST_KEPT:
+                continue
+            if snapshot.provider_id in self._polled:
                 self._shown[snapshot.provider_id] = snapshot
-                self._kept += size
-                taken += 1
+            elif named in self._unknown:
+                self._linked[named][snapshot.provider_id] = snapshot
+            else:
+                continue
+            self._kept += size
+            taken += 1
         return taken
 
-    def _read_polls(self) -> None:
-        """Read from the newest polled prediction back, as long as pages are worth their calls."""
-        open_ = {pid: at for pid, at in self._polled.items() if pid not in self._shown}
+    def _open(self) -> dict[str, int]:
+        """What is asked for and was not seen yet, and when it was created."""
+        seen = self._shown.keys() | self._linked.keys()
+        return {id_: at for id_, at in self._wanted.items() if id_ not in seen}
+
+    def _read_recent(self) -> None:
+        """Read what the list has of all that is wanted, once, where that is worth it."""
+        if self._recent_read:
+            return
+        self._recent_read = True
+        self._least_ms = self._patience.spare_ms() // 2
+        # What the list does not say is asked for one by one.
+        with suppress(ProviderUnavailable):
+            self._read_wanted()
+
+    def _read_wanted(self) -> None:
+        """Read from the newest that is wanted back, as long as pages are worth their calls."""
+        open_ = self._open()
         skew, poor, cursor = POLL_SKEW_MS, 0, None
-        after = min(self._polled.values()) - evidence.CLOCK_SKEW_MS
-        before = max(self._polled.values()) + skew
+        after = min(open_.values()) - evidence.CLOCK_SKEW_MS
+        newest = max(open_.values())
+        before = newest + skew
         while len(open_) >= LIST_FROM and poor < POOR_PAGES:
             page = self._page(after, before, cursor)
             taken = self._take(page)
-            poor = 0 if taken >= WORTH else poor + 1
-            open_ = {pid: at for pid, at in open_.items() if pid not in self._shown}
+            open_ = self._open()
             times = [s.created_at for s in page.snapshots if s.created_at is not None]
-            if not self._shown and skew == POLL_SKEW_MS:
+            if not (self._shown or self._linked) and not times and skew == POLL_SKEW_MS:
                 # Nothing yet: the provider's clock may be ahead of ours.
                 skew, cursor = evidence.CLOCK_SKEW_MS, None
-                before = max(self._polled.values()) + skew
+                before = newest + skew
                 continue
             cursor = page.next
             reached = min(times, default=after)
-            older = [at for at in open_.values() if at + skew < reached]
+            # Above the newest there is nothing to be found yet.
+            poor = 0 if taken >= WORTH or reached > newest else poor + 1
+            older = [at for at in open_.values() if at < reached]
             if cursor is None or not older:
                 return
             if poor and max(older) + skew < reached:

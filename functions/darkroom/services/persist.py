@@ -82,9 +82,11 @@ class _Run:
         self._found: dict[int, str] = {}
         """Keys of files in the bucket that the record does not know: a run ended before it told."""
         self._failed: list[DownloadFailed] = []
-        if self._urls and not _is_first(record, persist.changes.clock()):
-            self._look()
         self._missing = deque(n for n in range(len(self._urls)) if n not in self._files)
+        if self._missing and not _is_first(record, persist.changes.clock()):
+            self._look()
+            # Another run may be under way: this one begins where that one ends.
+            self._missing.reverse()
         # What failed before has its turn after those that have not been tried since.
         self._missing.rotate(-record.store_attempts * persist.at_once)
 

@@ -42,11 +42,18 @@ class Reuse:
     outputs: OutputStore
     copy_budget_s: float = COPY_BUDGET_S
 
-    def find(self, id_: str, tenant: str, key: str, now: int) -> Reused | None:
-        """The result of an earlier prediction, its files copied to where `id_` keeps its own."""
+    def source(self, tenant: str, key: str, now: int) -> Prediction | None:
+        """The earlier prediction whose result the key stands for."""
         try:
-            source = self._source(tenant, key, now)
-            return self._copied(source, id_, now) if source else None
+            return self._source(tenant, key, now)
+        except Exception:
+            logger.exception("the result cache is passed over")
+            return None
+
+    def copied(self, source: Prediction, place: str, now: int) -> Reused | None:
+        """Its result, the files copied to where a prediction with the id `place` keeps its own."""
+        try:
+            return self._copied(source, place, now)
         except Exception:
             logger.exception("the result cache is passed over")
             return None
@@ -64,8 +71,8 @@ class Reuse:
         )
         return source if fits else None
 
-    def _copied(self, source: Prediction, id_: str, now: int) -> Reused | None:
-        owner = replace(source, id=id_, created_at=now)
+    def _copied(self, source: Prediction, place: str, now: int) -> Reused | None:
+        owner = replace(source, id=place, created_at=now)
         files = tuple(
             replace(file, key=_copy_key(object_key(owner, number, file.key.rpartition(".")[2])))
             for number, file in enumerate(source.files)

@@ -21,6 +21,8 @@ AGE_MS = 60_000
 """How old what is known may get, and how often one process notes one model."""
 COLD_AFTER_MS = 600_000
 """A model that is not official has probably been shut down when nobody ran it for so long."""
+MOST_MODELS = 200
+"""Models in the item: names of open models are anybody's. The one noted longest ago makes room."""
 _WEIGHT = 0.2
 _SPREAD = 4
 """A run counts as at most so many times the average, and at least as that part of it: one cold
@@ -61,13 +63,20 @@ class RunTimes:
         last = self._noted.get(record.model)
         if run_ms is None or (last is not None and now - last < AGE_MS):
             return
+        if len(self._noted) >= MOST_MODELS:
+            self._noted.clear()
         self._noted[record.model] = now
-        before = self._read().get(record.model)
+        known = self._read()
+        before = known.get(record.model)
         if before:
             run_ms = min(max(run_ms, before.run_ms // _SPREAD), before.run_ms * _SPREAD)
             run_ms = round(before.run_ms * (1 - _WEIGHT) + run_ms * _WEIGHT)
+        full = before is None and len(known) >= MOST_MODELS
+        drop = min(known, key=lambda name: known[name].at) if full else None
+        self._known = {name: known[name] for name in known if name != drop}
+        self._known[record.model] = RunTime(run_ms, now)
         try:
-            self.controls.note_run_time(record.model, RunTime(run_ms, now))
+            self.controls.note_run_time(record.model, RunTime(run_ms, now), drop)
         except Exception:
             logger.warning("a run time was not noted", exc_info=True)
 

@@ -9,13 +9,20 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from darkroom.domain import link, strict_json
-from darkroom.domain.errors import IdempotencyKeyUsed, InvalidInput, LimitReached, Unavailable
+from darkroom.domain.errors import (
+    IdempotencyKeyUsed,
+    InvalidInput,
+    LimitReached,
+    PaymentRequired,
+    TooManyRequests,
+    Unavailable,
+)
 from darkroom.domain.lifecycle import due, first_attempt
 from darkroom.domain.model import draw_seed, invalid, validate_input
 from darkroom.domain.money import month_row, price_of, reservation
 from darkroom.domain.prediction import Prediction
 from darkroom.ports import IdempotencyKey
-from darkroom.services import limits
+from darkroom.services import limits, repeats
 from darkroom.services.create import SHORTEST_CANCEL_AFTER_S
 from darkroom.services.reuse import cache_key
 
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from darkroom.domain.model import Model
+    from darkroom.domain.repeats import Entry
     from darkroom.services.changes import Changes
     from darkroom.services.create import Create
     from darkroom.services.find_model import FindModel
@@ -35,9 +43,6 @@ logger = logging.getLogger(__name__)
 
 KEY_KEPT_S = 24 * 3600
 """How long an idempotency key answers for the prediction that it made."""
-
-LATEST = 100
-"""Predictions that are searched for an earlier one of the same request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +59,10 @@ class NewPrediction:
     received_at: int | None = None
     """When the gateway got the request: the create's budget counts from there."""
     idempotency_key: str | None = None
-    replay_window_s: int = 0
-    """Replay the tenant's latest prediction of the same request within so many seconds."""
+    retry_count: int | None = None
+    """How often the client's library has tried before, where it says so."""
+    dedupe_s: int = 0
+    """The API key's window: an equal request within so many seconds is answered as a repetition."""
     task_token: str | None = field(default=None, repr=False)
     """The Step Functions task that waits for the end."""
     cache: Literal["reuse", "bypass"] | None = None
@@ -96,6 +103,14 @@ class Submit:
 
         Once the intent is recorded the prediction is accepted, whatever the create does.
         """
+        try:
+            return self._accept(request)
+        except (TooManyRequests, PaymentRequired, Unavailable):
+            # Others are refused again, by the same checks, before a repetition is looked for.
+            repeats.note_refusal(self.changes.store, request, self.changes.clock())
+            raise
+
+    def _accept(self, request: NewPrediction) -> Accepted:
         allowed = self.limits.admit(request.tenant)
         model, version, warning = self.find_model(request.reference)
         if strict_json.has_nul(request.input):
@@ -109,11 +124,14 @@ class Submit:
         given = draw_seed(model.input_schema, request.input, self.random)
         read = self.read_input(id_, request.tenant, given)
         fingerprint = _fingerprint(request, read)
-        earlier = self._earlier(request, fingerprint, now)
-        if earlier is not None:
-            return Accepted(earlier, warning, replayed=True, expected=expected)
         result_key = self._result_key(request, model, version, read)
-        reused = self._reused(request, model, id_, result_key, now)
+        try:
+            key = _stored_key(request, now) or repeats.enter(
+                self.changes.store, request, fingerprint, id_, now
+            )
+            reused = self._reused(request, model, key, id_, result_key, now)
+        except IdempotencyKeyUsed as used:
+            return self._replay(used, fingerprint, warning, expected)
         started = self.changes.clock()
         budget = self._budget_s(request, started)
         timings = self.changes.timings
@@ -148,10 +166,9 @@ class Submit:
         entry = reservation(record, allowed)
         self.read_input.write_files(read)
         try:
-            self.changes.store.insert(record, _stored_key(request, now), entry)
+            self.changes.store.insert(record, key, entry)
         except IdempotencyKeyUsed as used:
-            earlier = self._replay(used, fingerprint)
-            return Accepted(earlier, warning, replayed=True, expected=expected)
+            return self._replay(used, fingerprint, warning, expected)
         except LimitReached as reached:
             raise limits.refused(entry, reached, record.typical_ms) from None
         if reused is None:
@@ -172,29 +189,41 @@ class Submit:
         )
 
     def _reused(
-        self, request: NewPrediction, model: Model, id_: str, key: str | None, now: int
+        self,
+        request: NewPrediction,
+        model: Model,
+        key: IdempotencyKey | Entry | None,
+        id_: str,
+        result_key: str | None,
+        now: int,
     ) -> Reused | None:
-        """The stored result of an equal request, where this one lets itself be given one."""
+        """The stored result of an equal request, where this one lets itself be given one.
+
+        Raises IdempotencyKeyUsed before anything is copied.
+        """
         properties = model.input_schema.get("properties")
         takes_seed = isinstance(properties, dict) and "seed" in properties
         seeded = takes_seed and request.input.get("seed") is not None
-        if self.reuse is None or key is None or request.cache == "bypass":
+        if self.reuse is None or result_key is None or request.cache == "bypass":
             return None
         if not seeded and request.cache != "reuse":
             return None
-        return self.reuse.find(id_, request.tenant, key, now)
-
-    def _earlier(self, request: NewPrediction, fingerprint: str, now: int) -> Prediction | None:
-        """The same request's prediction, where the client gave a hint that it repeats itself."""
-        if not request.replay_window_s or request.idempotency_key is not None:
+        source = self.reuse.source(request.tenant, result_key, now)
+        if source is None:
             return None
-        since = now - request.replay_window_s * 1000
-        ids = self.changes.store.recent_ids(request.tenant, since, LATEST)
-        recent = self.changes.store.get_many(ids)
-        return next((record for record in recent if record.fingerprint == fingerprint), None)
+        if not isinstance(key, IdempotencyKey):
+            return self.reuse.copied(source, id_, now)
+        self.changes.store.check_key(key, now)
+        return self.reuse.copied(source, _shared_place(key, source, now), now)
 
-    def _replay(self, used: IdempotencyKeyUsed, fingerprint: str) -> Prediction:
-        """What the key made before. Raises InvalidInput for another request than that one."""
+    def _replay(
+        self,
+        used: IdempotencyKeyUsed,
+        fingerprint: str,
+        warning: str | None,
+        expected: dict[str, Any],
+    ) -> Accepted:
+        """What the request made before. Raises InvalidInput where its key was another one's."""
         if used.fingerprint != fingerprint:
             raise InvalidInput(
                 "This Idempotency-Key was used with another request body.",
@@ -202,8 +231,8 @@ class Submit:
             )
         record = self.changes.store.get(used.prediction)
         if record is None:
-            raise Unavailable("The prediction of this Idempotency-Key is being removed.")
-        return record
+            raise Unavailable("The prediction of this request is being removed.")
+        return Accepted(record, warning, replayed=True, expected=expected)
 
     def _send(self, record: Prediction, budget: float) -> Prediction:
         try:
@@ -247,3 +276,9 @@ def _stored_key(request: NewPrediction, now: int) -> IdempotencyKey | None:
         return None
     scoped = hashlib.sha256(f"{request.tenant}\0{request.idempotency_key}".encode()).hexdigest()
     return IdempotencyKey(f"IDEM#{scoped}", now // 1000 + KEY_KEPT_S)
+
+
+def _shared_place(key: IdempotencyKey, source: Prediction, now: int) -> str:
+    """Where repetitions under one key put their copies of one result: whichever of them is recorded
+    owns what the others copied. The day is in it since a key may be used anew after one."""
+    return strict_json.digest([key.id, source.id, now // 86_400_000])[:26]

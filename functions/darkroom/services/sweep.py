@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from darkroom.services.owed import EnqueueOwed
 
 LIMIT = 2_000
-"""Records that one tick takes up at most."""
+"""Records of a kind that one tick takes up at most."""
+SEEN = 6_000
+"""Due records among which it chooses: a tenant with thousands must not hide the others."""
 RESERVE_MS = 10_000
 """Nothing new is begun with less time than this left."""
 ASKED = 1_200
@@ -94,12 +96,16 @@ class Sweep:
         now = self.changes.clock()
         tick = Tick()
         if part == 0:
-            tick.done["deliveries"] = self.owed(remaining_ms, RESERVE_MS)
-        keys = self.changes.store.due(now, LIMIT, part=part, parts=parts)
+            tick.done += Counter(deliveries=self.owed(remaining_ms, RESERVE_MS))
+        keys = self.changes.store.due(now, SEEN, part=part, parts=parts)
         due = self.changes.store.look(keys)
         _note_ages(tick, due, now)
-        look = self._listing(due, Patience(ASKED // parts))
-        kinds = [_fairly([each for each in due if each.urgency is kind]) for kind in URGENCIES]
+        kinds = [
+            _fairly(each for each in due if each.urgency is kind)[:LIMIT] for kind in URGENCIES
+        ]
+        tick.left = len(due) - sum(map(len, kinds))
+        patience = Patience(ASKED // parts, lambda: remaining_ms() - RESERVE_MS)
+        look = self._listing(chain.from_iterable(kinds), patience)
         spare = max(0, remaining_ms() - RESERVE_MS)
         floor = float(spare)
         late: list[list[DueRecord]] = []
@@ -111,7 +117,7 @@ class Sweep:
         tick.unreadable = look.list.unreadable
         return tick
 
-    def _listing(self, due: list[DueRecord], patience: Patience) -> _Look:
+    def _listing(self, due: Iterable[DueRecord], patience: Patience) -> _Look:
         polled, unknown = {}, {}
         for each in due:
             if each.urgency is Urgency.CREATE:
@@ -208,6 +214,11 @@ class Sweep:
                 self.carry_out(record, effects(None, record))
             return
         tick.done["looked"] += 1
+        linked = look.list.linked(record.id)
+        if linked and record.create.attempt == 1:
+            # It was sent once: there is no second one to be found.
+            self._bind(record, linked)
+            return
         try:
             reading = look.list.of_unknown()
         except ProviderUnavailable:

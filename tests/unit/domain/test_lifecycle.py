@@ -263,6 +263,28 @@ def test_a_delay_without_a_known_end_upstream_counts_from_now() -> None:
     assert record.state is State.STORING
 
 
+SECOND = replace(FILE, key="acme/x/1.png")
+
+
+def test_what_is_stored_so_far_is_kept_and_let_go_at_a_bad_end() -> None:
+    first = after(STORING, StoreDelayed("x"), StoreDelayed("x", (SECOND,)))
+    assert (first.files, first.store_attempts) == ((SECOND,), 0)
+    assert first.next_store_at == START + 1000
+    assert effects(STORING, first) == [Persist(START + 1000)]
+    both = after(first, StoreDelayed("x", (FILE,)))
+    assert set(both.files) == {FILE, SECOND}
+    again = after(both, StoreDelayed("x", (SECOND, FILE)))
+    assert (again.files, again.store_attempts) == (both.files, 1)
+    assert again.next_store_at == START + 16_000
+    assert unchanged(both, Heard(snapshot("succeeded", output='["https://x.test/9"]')))
+    late = START + 3_602_000
+    for news in (StoreFailed(Code.OUTPUT_REFUSED, "x"), StoreDelayed("x", both.files)):
+        over = after(both, news, at=late)
+        assert (over.state, over.files) == (State.FAILED, ())
+    assert after(first, StoreDelayed("x", (FILE,)), at=late).state is State.STORING
+    assert after(both, Stored((FILE, SECOND))).files == (FILE, SECOND)
+
+
 # due and urgency
 
 

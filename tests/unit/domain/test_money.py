@@ -304,3 +304,39 @@ def test_a_count_alone_is_kept_for_models_without_a_price() -> None:
 
 def test_amounts_are_shown_in_dollars() -> None:
     assert (usd(None), usd(0), usd(3_001_000)) == (None, 0.0, 3.001)
+
+
+@pytest.mark.parametrize("status", ["canceled", "aborted", "failed"])
+def test_what_ran_is_never_free(status: str) -> None:
+    """Seen running, and at its end without a word of when: the most, and it says so."""
+    record = accepted(price=SECOND)
+    seen = advance(record, Heard(snapshot("processing")), START + 1000, TIMINGS) or record
+    ended = advance(seen, Heard(snapshot(status)), START + 2000, TIMINGS)
+    assert ended is not None
+    assert (ended.cost, ended.cost_assumed) == (60_000, True)
+
+
+def test_a_bill_above_what_was_reserved_is_charged_in_full() -> None:
+    record = accepted(price=Price("image", 3000, 3000))
+    urls = '["https://x.test/0","https://x.test/1"]'
+    ended = run(record, Heard(snapshot("succeeded", output=urls)), Stored((file(), file())))
+    assert (ended.cost, ended.cost_assumed) == (6000, False)
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        '{"predict_time":' + "9" * 400 + "}",
+        '{"predict_time":"1.5"}',
+        '{"predict_time":1e308}',
+        '{"predict_time":-1}',
+        '{"predict_time":null}',
+    ],
+    ids=["400 digits", "text", "beyond its life", "negative", "null"],
+)
+def test_no_number_of_the_providers_raises(metrics: str) -> None:
+    times = {"started_at": "2027-01-15T08:00:00.000Z", "completed_at": "2027-01-15T08:00:00.500Z"}
+    said = snapshot("failed", metrics=metrics, **times)
+    ended = advance(accepted(price=SECOND), Heard(said), START + 2000, TIMINGS)
+    assert ended is not None
+    assert ended.cost == 50

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from tests import events
+from tests import events, versions
 from tests.unit.handlers.conftest import ACME, OTHER, READER
 from tests.unit.handlers.test_submit import is_problem
 from tests.world import PUBLIC_URL
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.unit.handlers.conftest import App
 
 UNKNOWN = "0" * 26
@@ -132,6 +134,23 @@ def test_aws_h3_small_records_fill_their_page(app: App) -> None:
     for _ in range(101):
         app.world.accept()
     assert len(app.get("/v1/predictions").json["results"]) == 100
+
+
+@pytest.mark.parametrize("change", versions.UNREADABLE.values(), ids=versions.UNREADABLE)
+def test_a_record_that_cannot_be_read_is_a_503_and_an_error_in_the_log(
+    app: App, change: Callable[[Any], Any]
+) -> None:
+    good, bad = app.world.accept(), app.world.accept()
+    app.world.store.items[bad.id] = change(app.world.store.items[bad.id])
+    for answer in (app.get(f"/v1/predictions/{bad.id}"), app.cancel(bad.id)):
+        assert is_problem(answer, 503)
+        assert answer.headers["retry-after"] == "60"
+    assert is_problem(app.get(f"/v1/predictions/{bad.id}", OTHER), 404)
+    (shown,) = app.get("/v1/predictions").json["results"]
+    assert shown["id"] == good.id
+    lines = [json.loads(line) for line in app.logs.getvalue().splitlines()]
+    told = [line for line in lines if line.get("message") == "unreadable"]
+    assert [(line["level"], line["prediction"]) for line in told] == [("ERROR", bad.id)] * 3
 
 
 def test_an_empty_list(app: App) -> None:

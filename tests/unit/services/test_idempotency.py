@@ -14,7 +14,7 @@ from tests.fakes import Crash
 from tests.world import PNG, SCHNELL, World
 
 KEY: dict[str, Any] = {"idempotency_key": "order-7"}
-HINT: dict[str, Any] = {"replay_window_s": 60}
+WINDOW: dict[str, Any] = {"dedupe_s": 60}
 LARGE = "data:;base64," + base64.b64encode(b"x" * 300_000).decode()
 
 
@@ -24,7 +24,7 @@ def ask(
     return world.submit(NewPrediction(tenant, SCHNELL, input_ or {"prompt": "a corgi"}, **more))
 
 
-@pytest.mark.parametrize("sign", [KEY, HINT], ids=["key", "hint"])
+@pytest.mark.parametrize("sign", [KEY, WINDOW], ids=["key", "window"])
 @pytest.mark.parametrize(
     "given",
     [
@@ -114,22 +114,34 @@ def test_a_key_whose_prediction_is_gone_makes_no_other_one() -> None:
     assert len(world.provider.creates) == 1
 
 
-def test_a_hint_counts_within_its_window_and_for_the_same_request_only() -> None:
+def test_a_window_counts_for_the_same_request_only() -> None:
     world = World()
-    first = ask(world, **HINT)
-    assert not ask(world, {"prompt": "a cat"}, **HINT).replayed
-    assert not ask(world, tenant="other", **HINT).replayed
+    first = ask(world, **WINDOW)
+    assert not ask(world, {"prompt": "a cat"}, **WINDOW).replayed
+    assert not ask(world, tenant="other", **WINDOW).replayed
     world.clock.advance(60)
-    assert ask(world, **HINT).record == first.record
+    assert ask(world, **WINDOW).record == first.record
     world.clock.advance(1)
-    assert not ask(world, **HINT).replayed
+    assert not ask(world, **WINDOW).replayed
 
 
-def test_a_new_key_says_that_the_request_is_new() -> None:
+def test_a_window_knows_a_file_that_was_uploaded_anew() -> None:
     world = World()
-    ask(world)
-    assert not ask(world, **KEY, **HINT).replayed
-    assert len(world.provider.creates) == 2
+    given = [
+        {"prompt": "p", "image": world.files.create("acme", name, PNG)["urls"]["get"]}
+        for name in ("one", "two")
+    ]
+    first, second = (ask(world, one, **WINDOW) for one in given)
+    assert second.record == first.record
+
+
+@pytest.mark.parametrize("sign", [WINDOW, {"retry_count": 1}], ids=["window", "count"])
+def test_a_new_key_says_that_the_request_is_new(sign: dict[str, Any]) -> None:
+    world = World()
+    ask(world, retry_count=0, **WINDOW)
+    ask(world, retry_count=0)
+    assert not ask(world, **KEY, **sign).replayed
+    assert len(world.provider.creates) == 3
 
 
 def test_a_create_is_never_answered_with_processing() -> None:

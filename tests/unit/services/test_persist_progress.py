@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from darkroom.domain.errors import DownloadFailed
 from darkroom.domain.prediction import Code, State
+from darkroom.handlers import persist
 from darkroom.ports import StoredObject
+from darkroom.runtime import wiring
 
+from tests import events
 from tests.fakes import Crash, FakeDownload, FakeOutputs, GeneratedDownload, SlowDownload
 from tests.unit.services.test_persist import Dying, storing, urls
 from tests.world import PNG, World
@@ -299,6 +302,15 @@ def test_two_runs_at_once_share_what_either_has_stored(later_s: int) -> None:
     assert again == Counter([urls(record)[4], *urls(record)[: later_s == 0]])
 
 
+def test_a_run_that_may_not_be_alone_begins_at_the_other_end() -> None:
+    world = World()
+    record = storing(world, *names(4))
+    world.clock.advance(90)
+    world.persist(record.id)
+    assert world.fetcher.fetched == urls(record)[::-1]
+    assert positions(world.record(record.id)) == names(4)
+
+
 def test_what_two_runs_have_stored_is_put_together() -> None:
     world = World()
     record = storing(world, *names(4))
@@ -373,3 +385,18 @@ def test_an_outage_of_our_own_ends_the_run_for_all_files() -> None:
     with pytest.raises(ConnectionError):
         world.persist(record.id)
     assert len(world.fetcher.fetched) <= 2
+
+
+def test_the_handler_tells_how_much_time_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Short(events.Context):
+        @staticmethod
+        def get_remaining_time_in_millis() -> int:
+            return 69_999
+
+    world = World()
+    record = storing(world, *names(3))
+    monkeypatch.setattr(wiring, "persist", lambda: world.persist)
+    for stored in (1, 2, 3):
+        persist.handler(events.sqs({"id": record.id}), Short())
+        assert len(world.record(record.id).files) == stored
+    assert world.record(record.id).state is State.SUCCEEDED

@@ -185,14 +185,59 @@ def test_files_count_by_their_contents() -> None:
 
 def test_a_replay_comes_before_the_cache() -> None:
     world = World()
-    first = made(world, idempotency_key="order 7")
-    again = ask(world, idempotency_key="order 7")
+    first = made(world, retry_count=0)
+    again = ask(world, retry_count=1)
     assert again.replayed
     assert again.record == first
-    hinted = ask(world, replay_window_s=60)
-    assert hinted.replayed
-    assert hinted.record == first
     assert len(world.store) == 1
+
+
+def files_of_nobody(world: World) -> set[str]:
+    """Copies and outputs that no record refers to."""
+    records = [world.record(id_) for id_ in world.store.items]
+    return world.outputs.objects.keys() - {file.key for r in records for file in r.files}
+
+
+def test_repetitions_under_one_key_leave_no_copy_behind() -> None:
+    world = World()
+    made(world)
+    records = {ask(world, idempotency_key="order 7").record.id for _ in range(50)}
+    assert len(records) == 1
+    assert files_of_nobody(world) == set()
+    assert len(world.outputs.objects) == 2
+
+
+def test_a_repetition_that_runs_beside_its_first_try_leaves_no_copy_behind() -> None:
+    class Slow(FakeOutputs):
+        rival: Callable[[], object] | None = None
+
+        def copy(self, source: str, key: str) -> str | None:
+            done = super().copy(source, key)
+            if self.rival:
+                rival, self.rival = self.rival, None
+                rival()
+            return done
+
+    world = World()
+    made(world)
+    world.outputs = slow = Slow(world.outputs.objects)
+    world.submit = replace(world.submit, reuse=Reuse(world.controls, world.store, slow))
+    answers: list[Accepted] = []
+    slow.rival = lambda: answers.append(ask(world, idempotency_key="order 7"))
+    answers.append(ask(world, idempotency_key="order 7"))
+    assert [answer.replayed for answer in answers] == [False, True]
+    assert answers[0].record == answers[1].record
+    assert files_of_nobody(world) == set()
+
+
+def test_a_key_that_is_used_anew_has_files_of_its_own() -> None:
+    world = World()
+    made(world)
+    first = ask(world, idempotency_key="order 7").record
+    world.clock.advance(24 * 3600 + 1)
+    second = ask(world, idempotency_key="order 7").record
+    assert second.id != first.id
+    assert not {file.key for file in first.files} & {file.key for file in second.files}
 
 
 def test_a_hit_uses_its_key_up() -> None:

@@ -9,7 +9,7 @@ import pytest
 from darkroom.domain.prediction import State
 from darkroom.ports import RunTime
 from darkroom.services.persist import Persist
-from darkroom.services.run_times import COLD_AFTER_MS, RunTimes
+from darkroom.services.run_times import COLD_AFTER_MS, MOST_MODELS, RunTimes
 from darkroom.services.submit import NewPrediction
 
 from tests.fakes import START, ContendedPredictions, FakeClock, FakeControls
@@ -30,9 +30,9 @@ class Counted(FakeControls):
         self._up()
         return super().run_times()
 
-    def note_run_time(self, model: str, run_time: RunTime) -> None:
+    def note_run_time(self, model: str, run_time: RunTime, drop: str | None = None) -> None:
         self._up()
-        super().note_run_time(model, run_time)
+        super().note_run_time(model, run_time, drop)
 
     def _up(self) -> None:
         if self.down:
@@ -99,6 +99,25 @@ def test_a_model_is_noted_once_a_minute() -> None:
     clock.advance(0.1)
     run_times.note(ran(9))
     assert controls.seen[SDXL] == RunTime(5000, START + 60_000)
+
+
+def test_names_of_open_models_cannot_fill_the_row_of_all() -> None:
+    run_times, controls, clock = make()
+    run_times.note(ran(4))
+    for number in range(MOST_MODELS + 50):
+        clock.advance(0.001)
+        run_times.note(ran(1, model=f"open/m{number}"))
+    assert len(controls.seen) == MOST_MODELS
+    assert list(controls.seen) == [f"open/m{number}" for number in range(50, MOST_MODELS + 50)]
+    assert len(run_times._noted) <= MOST_MODELS
+    clock.advance(60)
+    # Another process has noted one meanwhile.
+    controls.seen["open/late"] = RunTime(1, clock())
+    run_times.note(ran(4))
+    run_times.note(ran(2, model="open/m60"))
+    assert len(controls.seen) == MOST_MODELS + 1
+    assert {SDXL, "open/m60", "open/late"} < controls.seen.keys()
+    assert "open/m50" not in controls.seen
 
 
 @pytest.mark.parametrize(
