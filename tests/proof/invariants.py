@@ -15,9 +15,11 @@ from tests.proof import ledger
 from tests.proof.follows import follows, grows, starts
 from tests.proof.gate import Violation, check
 from tests.proof.pictures import picture
-from tests.proof.upstream import LIFE_MS, Up
+from tests.proof.upstream import LIFE_MS, REFUSED_FOR_GOOD, Up
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from darkroom.domain.prediction import Prediction
 
     from tests.proof.cloud import Cloud
@@ -205,7 +207,6 @@ class Invariants:
             last = posts[-1]
             check(attempt.attempt > last.attempt, "I2 one attempt is sent twice")
             why = "retry_after was" if last.sure else "the silence was"
-            check(not last.for_good, "I2 created again, though it was refused for good")
             soon = last.not_before - self.cloud.config.off_ms if last.sure else last.not_before
             check(self.cloud.clock.now >= soon, f"I2 {why} not waited for")
         exists = [u for u in self._of(record) if u.in_time and not self.cloud.upstream.hidden(u)]
@@ -213,6 +214,19 @@ class Invariants:
         # True time: the process that wrote the attempt down has a clock of its own.
         over = attempt.until - self.cloud.config.ahead_ms("submit")
         return attempt.attempt, over + SHOWN_WITHIN_MS
+
+    def answered(self, handler: str, faults: Collection[str]) -> None:
+        """A run went well but for what the provider answered to its create."""
+        for_good = len(faults) == 1 and set(faults) <= REFUSED_FOR_GOOD
+        if not for_good or handler not in {"submit", "dispatch"} or not self.cloud.mended:
+            return
+        refused = [
+            record
+            for record in self.cloud.records()
+            if (posts := self.cloud.upstream.posts.get(record.id)) and posts[-1].for_good
+        ]
+        ended = all(record.state.terminal for record in refused)
+        check(ended, "I2 refused for good, and to be sent again")
 
     def publishing(self, detail_type: str, detail: dict[str, Any]) -> None:
         """An event is about to be published."""

@@ -115,6 +115,7 @@ def canonical_key(cloud: Cloud) -> bytes:
         sorted(cloud.asked),
         sorted(cloud.wished),
         cloud.gap,
+        (cloud.refusals, cloud.mended),
         sorted(cloud.owed),
         sorted(cloud.store.keys),
         sorted(cloud.controls.schemas),

@@ -45,6 +45,17 @@ class Step:
         return cls(name, tuple((int(at) if at.isdigit() else at, f) for f, _, at in pairs))
 
 
+SILENT = frozenset({"submit", "intake", "dispatch"})
+"""Whose create is recorded: what became of it is found out by the sweep."""
+
+
+def _failed(answer: Any) -> bool:
+    """Whether Lambda, a queue or a client sees that a run did not do what it should."""
+    if "batchItemFailures" in answer:
+        return bool(answer["batchItemFailures"])
+    return bool(answer.get("statusCode", 200) >= 500)
+
+
 class Left(Context):
     """Lambda's context of one run: how much of its time is left."""
 
@@ -90,10 +101,16 @@ class Stage:
         run.at = {site: fault for site, fault in plan.items() if isinstance(site, str)}
         gate = cloud.gate
         gate.runs.append(run)
+        refused = cloud.refusals
         try:
-            return run, cloud.handlers[handler](event, Left(cloud, run))
+            answer = cloud.handlers[handler](event, Left(cloud, run))
         except (Crash, Exception):  # noqa: BLE001 - Lambda reports it and goes on
             return run, None
+        else:
+            visible = handler in SILENT or cloud.refusals == refused or _failed(answer)
+            check(visible or bool(plan), "I7 a row that cannot be written, and nobody is told")
+            self.invariants.answered(handler, run.plan.values() or plan.values())
+            return run, answer
         finally:
             gate.runs.pop()
             cloud.acting, cloud.posts_before = before, posts_before
