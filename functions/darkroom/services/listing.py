@@ -243,29 +243,76 @@ class Listing:
     def _read_wanted(self) -> None:
         """Read from the newest that is wanted back, as long as pages are worth their calls."""
         open_ = self._open()
-        skew, cursor = POLL_SKEW_MS, None
-        credit: float = CREDIT
-        after = min(open_.values()) - evidence.CLOCK_SKEW_MS
         newest = max(open_.values())
-        before = newest + skew
+        after = min(open_.values()) - evidence.CLOCK_SKEW_MS
+        window = _Window(after, newest + POLL_SKEW_MS)
+        credit: float = CREDIT
         while len(open_) >= LIST_FROM and credit > 0:
-            page = self._page(after, before, cursor)
+            try:
+                page = self._page(*window.asked)
+            except PageTooLarge:
+                if not window.halve():
+                    return
+                continue
             taken = self._take(page)
             open_ = self._open()
             times = [s.created_at for s in page.snapshots if s.created_at is not None]
-            if not (self._shown or self._linked) and not times and skew == POLL_SKEW_MS:
+            if not (times or self._shown or self._linked) and window.skew == POLL_SKEW_MS:
                 # Nothing yet: the provider's clock may be ahead of ours.
-                skew, cursor = evidence.CLOCK_SKEW_MS, None
-                before = newest + skew
+                window = _Window(after, newest + evidence.CLOCK_SKEW_MS, evidence.CLOCK_SKEW_MS)
                 continue
-            cursor = page.next
-            reached = min(times, default=after)
+            reached = window.read(page.next, times)
             if reached <= newest:
                 # Above the newest there was nothing to be found.
                 credit = min(CREDIT, credit + taken - WORTH)
             older = [at for at in open_.values() if at < reached]
-            if cursor is None or not older:
+            if not older or not window.more:
                 return
-            if taken < WORTH and max(older) + skew < reached:
+            if taken < WORTH and max(older) + window.skew < reached:
                 # Nothing is asked about for a while: go on where something is.
-                cursor, before = None, max(older) + skew
+                window.jump(max(older) + window.skew)
+
+
+@dataclass(slots=True)
+class _Window:
+    """The time that is read, newest first: from `after` to `before`, or a part of it where a page
+    would be too large."""
+
+    after: int
+    before: int
+    skew: int = POLL_SKEW_MS
+    more: bool = True
+    """There may be something left that was not read."""
+    _span: int = 0
+    _cursor: str | None = None
+    _top: int = 0
+    """All above it was read."""
+
+    def __post_init__(self) -> None:
+        self._span, self._top = self.before - self.after, self.before
+
+    @property
+    def asked(self) -> tuple[int, int, str | None]:
+        """What the next page is asked for by."""
+        return max(self.after, self.before - self._span), self.before, self._cursor
+
+    def read(self, following: str | None, times: list[int]) -> int:
+        """Note the page that was read: how far back all is known."""
+        begin = self.asked[0]
+        self._cursor = following
+        self._top = min([self._top, *times]) if following else begin
+        if following is None:
+            self.before, self.more = begin, begin > self.after
+        return self._top
+
+    def halve(self) -> bool:
+        """Ask for half of the time from where the last page ended; False where that is too short."""
+        begin = self.asked[0]
+        # What was created in the same millisecond may be on the next page.
+        self.before, self._cursor = min(self.before, self._top + 1), None
+        self._span = (self.before - begin) // 2
+        return self._span >= SHORTEST_WINDOW_MS
+
+    def jump(self, before: int) -> None:
+        """Go on from there."""
+        self.before, self._top, self._cursor = before, before, None
