@@ -109,7 +109,12 @@ SCENARIOS = (
         unanswered_every=0,
         full=5,
         slice=25,
-        goals=(*NOTHING_LOST, Goal("callback_wait_others_s", 60), Goal("task_wait_s", 60), Goal("swept_storing", 0)),
+        goals=(
+            *NOTHING_LOST,
+            Goal("callback_wait_others_s", 60),
+            Goal("task_wait_s", 60),
+            Goal("swept_storing", 0),
+        ),
     ),
     Scenario(
         "files of 40 s",
@@ -137,8 +142,8 @@ SCENARIOS = (
     Scenario(
         "records of 250 kB, one tick",
         rate=100,
-        burst=1_000,
-        tenants=100,
+        burst=360,
+        tenants=40,
         callbacks=0.0,
         long_runs=False,
         traced=True,
