@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters.deliveries import delivery_shard, share_due
 from darkroom.adapters.items import prediction_item, read_prediction
-from darkroom.domain.callbacks import Endpoint
 from darkroom.domain.errors import (
     AlreadyExists,
     Conflict,
@@ -30,6 +29,7 @@ from darkroom.domain.errors import (
 )
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
 from darkroom.domain.money import Limits, day_row, usage_row
+from darkroom.domain.receivers import Receivers
 from darkroom.domain.snapshot import read_snapshot, rfc3339
 from darkroom.ports import (
     ApiKey,
@@ -306,7 +306,7 @@ class FakeControls:
     schemas: dict[str, dict[str, Any]] = field(default_factory=dict)
     seen: dict[str, RunTime] = field(default_factory=dict)
     versions: dict[str, SecretVersion] = field(default_factory=dict)
-    endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    receiving: dict[str, Receivers] = field(default_factory=dict)
     results: dict[str, str] = field(default_factory=dict)
     tenants: dict[str, Limits] = field(default_factory=dict)
     buckets: dict[str, int] = field(default_factory=dict)
@@ -353,12 +353,15 @@ class FakeControls:
     def secret_version(self, tenant: str) -> SecretVersion:
         return self.versions.get(tenant, SecretVersion())
 
-    def endpoint(self, key: str) -> Endpoint:
-        return self.endpoints.get(key, Endpoint())
+    def receivers(self, tenant: str) -> Receivers:
+        return deepcopy(self.receiving.get(tenant, Receivers()))
 
-    def put_endpoint(self, key: str, endpoint: Endpoint, *, seen: Endpoint) -> None:
-        if self.endpoint(key) == seen:
-            self.endpoints[key] = endpoint
+    def put_receivers(self, tenant: str, receivers: Receivers) -> bool:
+        known = self.receiving.get(tenant)
+        if known is not None and known.revision != receivers.revision - 1:
+            return False
+        self.receiving[tenant] = deepcopy(receivers)
+        return True
 
 
 @dataclass

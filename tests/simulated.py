@@ -1,17 +1,18 @@
 """A clock on which many wait at once: I/O takes time, and consumers stand in each other's way.
 
-Whoever runs on a `Timeline` is a thread, and only one of them runs at any moment: it goes on until
-it waits, then the clock moves to the next that is due. So a run is the same each time, and an hour
-of it takes a moment.
+Whoever waits on a `Timeline` is a thread, and only one of them runs at any moment: it goes on until
+it waits, then the clock moves to what comes next. So a run is the same each time, and an hour of it
+takes a moment.
 """
 
 from __future__ import annotations
 
 import heapq
 import threading
+from collections import deque
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from tests.fakes import FakeClock
 
@@ -29,7 +30,7 @@ class _Process:
     def __init__(self, work: Callable[[], object]) -> None:
         self.baton, self.returned = threading.Semaphore(0), threading.Semaphore(0)
         self.failed: BaseException | None = None
-        self.stopped = False
+        self.over = self.stopped = False
         self._work = work
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -42,6 +43,7 @@ class _Process:
             pass
         except BaseException as error:  # noqa: BLE001 - raised again where the timeline is run
             self.failed = error
+        self.over = True
         self.returned.release()
 
     def wait(self) -> None:
@@ -66,15 +68,15 @@ class _Process:
 
 @dataclass
 class Timeline:
-    """`with Timeline() as timeline`: start processes, then run."""
+    """`with Timeline() as timeline`: say what happens when, then run."""
 
     clock: FakeClock = field(default_factory=FakeClock)
 
     def __post_init__(self) -> None:
-        self._due: list[tuple[int, int, _Process]] = []
+        self._coming: list[tuple[int, int, Callable[[], object]]] = []
         self._numbers = count()
-        self._processes: list[_Process] = []
-        self._now: _Process | None = None
+        self._processes: set[_Process] = set()
+        self._running: _Process | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -83,69 +85,65 @@ class Timeline:
         for process in self._processes:
             process.end()
 
-    def start(self, work: Callable[[], object], after_s: float = 0.0) -> None:
-        """Run `work` from then on, beside all others."""
+    def after(self, seconds: float, do: Callable[[], object]) -> None:
+        """Do it then. It may not sleep: it is nobody's time."""
+        at = self.clock.now + max(0, round(seconds * 1000))
+        heapq.heappush(self._coming, (at, next(self._numbers), do))
+
+    def start(self, work: Callable[[], object]) -> None:
+        """Do it beside all else, from now on; it may sleep."""
         process = _Process(work)
-        self._processes.append(process)
-        self._push(process, after_s)
+        self._processes.add(process)
+        self.after(0, lambda: self._go(process))
 
     def sleep(self, seconds: float) -> None:
-        """Let the others go on until then. Only for what was started here."""
-        process = self._now
+        """Let others go on until then. Only within what was started here."""
+        process = self._running
         assert process is not None
-        self._push(process, seconds)
+        self.after(seconds, lambda: self._go(process))
         process.returned.release()
         process.wait()
 
     def run(self, seconds: float) -> None:
         """Let so much time pass."""
         end = self.clock.now + int(seconds * 1000)
-        while self._due and self._due[0][0] <= end:
-            at, _, self._now = heapq.heappop(self._due)
-            self.clock.now = max(self.clock.now, at)
-            self._now.go()
+        while self._coming and self._coming[0][0] <= end:
+            self.clock.now, _, do = heapq.heappop(self._coming)
+            do()
         self.clock.now = end
 
-    def _push(self, process: _Process, seconds: float) -> None:
-        at = self.clock.now + max(0, round(seconds * 1000))
-        heapq.heappush(self._due, (at, next(self._numbers), process))
-
-
-class Slow:
-    """A port whose every call takes so long, before it does anything."""
-
-    def __init__(self, port: Any, timeline: Timeline, seconds: float) -> None:
-        self._port, self._timeline, self._seconds = port, timeline, seconds
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self._port, name)
-        if not callable(value):
-            return value
-
-        def call(*args: Any, **named: Any) -> Any:
-            self._timeline.sleep(self._seconds)
-            return value(*args, **named)
-
-        return call
+    def _go(self, process: _Process) -> None:
+        self._running = process
+        process.go()
+        self._running = None
+        if process.over:
+            self._processes.discard(process)
 
 
 @dataclass
 class FirstComeQueue:
-    """A queue without any fairness, as SQS's are below some thirty messages in flight."""
+    """A queue and the consumers of its messages, without any fairness between their senders: as SQS
+    is while few messages are in flight."""
 
-    clock: FakeClock
-    _waiting: list[tuple[int, int, dict[str, str]]] = field(default_factory=list)
-    _numbers: Any = field(default_factory=count)
+    timeline: Timeline
+    consumers: int
+    take: Callable[[dict[str, str]], object]
+    """What a consumer does with a message; it may sleep."""
+    sent: int = 0
+    busy: int = 0
+    _waiting: deque[dict[str, str]] = field(default_factory=deque)
 
     def send(self, message: dict[str, str], delay_s: int = 0, *, group: str = "") -> None:
-        at = self.clock.now + 1000 * min(delay_s, 900)
-        heapq.heappush(self._waiting, (at, next(self._numbers), dict(message)))
+        self.sent += 1
+        self.timeline.after(min(delay_s, 900), lambda: self._show(dict(message)))
 
-    def __len__(self) -> int:
-        return len(self._waiting)
+    def _show(self, message: dict[str, str]) -> None:
+        self._waiting.append(message)
+        if self.busy < self.consumers:
+            self.busy += 1
+            self.timeline.start(self._consume)
 
-    def take(self) -> dict[str, str] | None:
-        """The message that has been visible for longest."""
-        if not self._waiting or self._waiting[0][0] > self.clock.now:
-            return None
-        return heapq.heappop(self._waiting)[2]
+    def _consume(self) -> None:
+        while self._waiting:
+            self.take(self._waiting.popleft())
+        self.busy -= 1
