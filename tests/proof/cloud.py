@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from tests.proof.config import Config
 
-QUEUES = ("persist", "dispatch", "deliver", "intake")
+QUEUES = ("persist", "dispatch", "deliver", "tasks_queue", "intake")
 HANDLERS = (submit, cancel, deliveries, intake, webhook, dispatch, relay, persist, deliver, sweep)
 
 
@@ -113,7 +113,7 @@ class Cloud:
             dict(self.outputs.objects),
             tuple((queue.messages, queue.dead) for queue in self.queues.values()),
             self.bus.events,
-            (self.client.posts, self.tasks.answers, self.parked.bodies),
+            (self.client.posts, self.client.gone, self.tasks.answers, self.parked.bodies),
             dict(up.ups),
             (up.hooks, up.late, dict(up.posts)),
             (self.submitted, self.accepted, self.asked, self.wished, self.gap, self.owed),
@@ -135,7 +135,7 @@ class Cloud:
         for queue, (messages, dead) in zip(self.queues.values(), saved[7], strict=True):
             queue.messages, queue.dead = messages, dead
         self.bus.events = saved[8]
-        self.client.posts, self.tasks.answers, self.parked.bodies = saved[9]
+        self.client.posts, self.client.gone, self.tasks.answers, self.parked.bodies = saved[9]
         up.ups = dict(saved[10])
         up.hooks, up.late, up.posts = saved[11][0], saved[11][1], dict(saved[11][2])
         (
@@ -160,7 +160,7 @@ class Cloud:
         return [
             controls.schemas,
             controls.seen,
-            controls.endpoints,
+            controls.receiving,
             controls.results,
             controls.buckets,
             self.uploads.objects,

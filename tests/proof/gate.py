@@ -25,7 +25,7 @@ SPECIAL = {
     "store.recent_ids": (*ENDINGS, "stale"),
     "store.due": ("kill-before", "kill-after", "error", "stale"),
     "fetcher.open": ("kill-before", "kill-after", "error", "cut", "break"),
-    "sender.post": (*ENDINGS, "status500"),
+    "sender.post": (*ENDINGS, "status500", "status410"),
 }
 
 

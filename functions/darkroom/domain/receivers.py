@@ -157,7 +157,11 @@ class Receivers:
     def enable(self, url: str) -> Receivers:
         """As they stand when somebody asks for a redelivery: at once, but within the share."""
         endpoint = replace(self._of(url), failing_since=None, next_at=0, disabled_at=None)
-        refused = {name: kept for name, kept in self.refused.items() if name != address(url)}
+        refused = {
+            name: kept
+            for name, kept in self.refused.items()
+            if name != address(url) or kept.times < REFUSALS
+        }
         return replace(self._with(url, endpoint), refused=refused)
 
     def _of(self, url: str) -> Endpoint:
