@@ -36,7 +36,7 @@ STUCK_MS = 65 * 60_000
 50 minutes, an output is gone an hour after it was made."""
 DELIVERIES_KEPT_MS = 29 * 86_400_000
 """Rows of deliveries live for 30 days."""
-FAILURE_QUEUES = ("DispatchDlq", "PersistDlq", "DeliverDlq", "RelayFailures")
+FAILURE_QUEUES = ("DispatchDlq", "PersistDlq", "DeliverDlq", "TasksDlq", "RelayFailures")
 COUNTS = ("", "NotVisible", "Delayed")
 SHOWN = 200
 """Differences printed; `--json` gives all."""

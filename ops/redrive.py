@@ -22,6 +22,7 @@ QUEUES = {
     "dispatch": ("DispatchDlq", "DispatchQueue"),
     "persist": ("PersistDlq", "PersistQueue"),
     "deliver": ("DeliverDlq", "DeliverQueue"),
+    "tasks": ("TasksDlq", "TasksQueue"),
     "intake": ("IntakeDlq", "IntakeQueue"),
 }
 RELAY = "relay"
@@ -154,11 +155,11 @@ def _move_by_hand(
     """For an SQS that moves none itself. A message that fails again is back after minutes only:
     this ends before, or after about `most` messages."""
     for messages in _received(sqs, dlq):
-        # Our messages are a body alone.
+        # Our messages are a body, and of a tenant.
         sent = sqs.send_message_batch(
             QueueUrl=target,
             Entries=[
-                {"Id": str(number), "MessageBody": message["Body"]}
+                {"Id": str(number), "MessageBody": message["Body"], **message.get("Attributes", {})}
                 for number, message in enumerate(messages)
             ],
         )
@@ -216,6 +217,7 @@ def _received(sqs: Any, queue_url: str) -> Iterator[list[dict[str, Any]]]:
             QueueUrl=queue_url,
             MaxNumberOfMessages=_BATCH,
             VisibilityTimeout=_HIDDEN_S,
+            MessageSystemAttributeNames=["MessageGroupId"],
             WaitTimeSeconds=1,  # long polling asks all of SQS's servers
         ).get("Messages", [])
         if not messages:

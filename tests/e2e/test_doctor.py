@@ -74,7 +74,7 @@ def test_nothing_is_wrong_with_a_new_deployment(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     finished(submit(api, "for the doctor", megapixels="0.25")["id"])
-    for queue in ("DispatchDlq", "PersistDlq", "DeliverDlq", "RelayFailures"):
+    for queue in ("DispatchDlq", "PersistDlq", "DeliverDlq", "TasksDlq", "RelayFailures"):
         cloud.client("sqs").purge_queue(QueueUrl=cloud.outputs[queue])  # what other tests left
     code = main(["doctor", "--local", "--json"])
     shown = json.loads(capsys.readouterr().out)

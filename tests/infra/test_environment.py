@@ -67,6 +67,8 @@ def test_every_resource_variable_names_the_resource_it_is_called_after(prod: Syn
         "DISPATCH_QUEUE": {"DispatchTasksQueue"},
         "PERSIST_QUEUE": {"PersistTasksQueue"},
         "DELIVER_QUEUE": {"DeliverTasksQueue"},
+        "TASKS_QUEUE": {"TasksTasksQueue"},
+        "SLOW_CALLBACKS": {"10"},
         "EVENT_BUS": {"Events"},
         "PUBLIC_URL": {"https://api"},
         "REPLICATE_URL": {"ReplicateUrl"},
@@ -96,6 +98,10 @@ def test_the_local_stage_shows_recovery_within_seconds(local: Synth) -> None:
     timings = parsed(local, "Sweep").timings
     assert max(timings.first_poll_s, timings.create_silence_s, timings.store_grace_s) <= 10
     assert parsed(local, "Persist").timings == timings != Timings()
+
+
+def test_a_slow_client_has_one_consumer_in_five(dev: Synth, local: Synth) -> None:
+    assert [parsed(stage, "Deliver").slow_callbacks for stage in (dev, local)] == [1, 1]
 
 
 def test_a_variable_that_either_side_forgets_fails_the_synth() -> None:

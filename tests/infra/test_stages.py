@@ -26,6 +26,7 @@ DIFFERENCES = {
     "ThrottlingBurstLimit",
     "ThrottlingRateLimit",
     "MaximumConcurrency",
+    "SLOW_CALLBACKS",
     "ReservedConcurrentExecutions",
     "PriceClass",
 }
