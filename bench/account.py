@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
 TENANT = "acme"
 PROVIDER_ID = "p" * 26
-QUEUES = ("dispatch", "persist", "deliver")
+QUEUES = ("dispatch", "persist", "deliver", "tasks")
+CONSUMERS = {"tasks": "deliver"}
+"""The functions of queues that are not named after theirs."""
 _WEBHOOK_KEY = b"w" * 32
 _REGION = "eu-west-1"
 
@@ -218,7 +220,7 @@ class Account:
             self.meter.source = f"{queue} poller"
             self.meter.calls.append(Call(self.meter.source, "sqs", "ReceiveMessage", queue))
             self.meter.calls.append(Call(self.meter.source, "sqs", "DeleteMessage", queue))
-            self._whole(queue, events.sqs(body))
+            self._whole(CONSUMERS.get(queue, queue), events.sqs(body))
 
     def _whole(self, function: str, event: dict[str, Any]) -> None:
         answer = self.call(function, event)

@@ -62,6 +62,7 @@ def grants(
     dispatch: sqs.IQueue,
     persist: sqs.IQueue,
     deliver: sqs.IQueue,
+    tasks: sqs.IQueue,
     relay_failures: sqs.IQueue,
     intake: TaskQueue,
     state_machines: Sequence[str],
@@ -88,7 +89,7 @@ def grants(
         if cdn
         else allow("s3:GetObject", outputs)
     )
-    work_queues = dispatch.queue_arn, persist.queue_arn, deliver.queue_arn
+    work_queues = dispatch.queue_arn, persist.queue_arn, deliver.queue_arn, tasks.queue_arn
     submit = [
         allow("dynamodb:GetItem PutItem", predictions),
         allow("dynamodb:GetItem", controls),
@@ -179,7 +180,9 @@ def grants(
             allow("s3:GetObject", uploads),
             show_outputs,
             allow(read_secret, callback_key),
+            allow("events:PutEvents", bus.event_bus_arn),
             _consume(deliver),
+            _consume(tasks),
             *_answer_tasks(
                 "states:SendTaskSuccess SendTaskFailure SendTaskHeartbeat", state_machines
             ),

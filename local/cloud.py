@@ -367,12 +367,15 @@ class EmbeddedCloud:
         deadline = time.monotonic() + DELIVERIES_S
         while time.monotonic() < deadline:
             try:
-                counts = self._sqs.get_queue_attributes(
-                    QueueUrl=self.outputs["DeliverQueue"], AttributeNames=names
-                )["Attributes"]
+                counts = [
+                    self._sqs.get_queue_attributes(
+                        QueueUrl=self.outputs[queue], AttributeNames=names
+                    )["Attributes"]
+                    for queue in ("DeliverQueue", "TasksQueue")
+                ]
             except (BotoCoreError, ClientError):
                 return
-            if not any(int(counts[name]) for name in names):
+            if not any(int(count[name]) for count in counts for name in names):
                 return
             time.sleep(0.05)
 

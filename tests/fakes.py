@@ -17,12 +17,10 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.controls import ENDPOINT_KEPT_S
 from darkroom.adapters.deliveries import delivery_shard, share_due
 from darkroom.adapters.dynamodb import TRIES
 from darkroom.adapters.items import expired, prediction_item, read_due, read_prediction
 from darkroom.domain import repeats
-from darkroom.domain.callbacks import Endpoint
 from darkroom.domain.errors import (
     AlreadyExists,
     Conflict,
@@ -36,6 +34,7 @@ from darkroom.domain.errors import (
 )
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
 from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, Limits, day_row, usage_row
+from darkroom.domain.receivers import Receivers
 from darkroom.domain.snapshot import read_snapshot, rfc3339
 from darkroom.ports import (
     ApiKey,
@@ -435,7 +434,7 @@ class FakeControls:
     schemas: dict[str, dict[str, Any]] = field(default_factory=dict)
     seen: dict[str, RunTime] = field(default_factory=dict)
     versions: dict[str, SecretVersion] = field(default_factory=dict)
-    endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    receiving: dict[str, Receivers] = field(default_factory=dict)
     results: dict[str, str] = field(default_factory=dict)
     tenants: dict[str, Limits] = field(default_factory=dict)
     buckets: dict[str, int] = field(default_factory=dict)
@@ -488,16 +487,15 @@ class FakeControls:
     def secret_version(self, tenant: str) -> SecretVersion:
         return self.versions.get(tenant, SecretVersion())
 
-    def endpoint(self, key: str) -> Endpoint:
-        return self.endpoints.get(key, Endpoint()) if self._lives(key) else Endpoint()
+    def receivers(self, tenant: str) -> Receivers:
+        return deepcopy(self.receiving.get(tenant, Receivers()))
 
-    def put_endpoint(self, key: str, endpoint: Endpoint, *, seen: Endpoint) -> None:
-        if not self._lives(key) or self.endpoint(key) == seen:
-            self.endpoints[key] = endpoint
-            self.ends[key] = self.clock() // 1000 + ENDPOINT_KEPT_S
-
-    def _lives(self, key: str) -> bool:
-        return key not in self.ends or self.ends[key] > self.clock() // 1000
+    def put_receivers(self, tenant: str, receivers: Receivers) -> bool:
+        known = self.receiving.get(tenant)
+        if known is not None and known.revision != receivers.revision - 1:
+            return False
+        self.receiving[tenant] = deepcopy(receivers)
+        return True
 
 
 @dataclass

@@ -94,11 +94,8 @@ class World:
         self.bus = FakeBus()
         self.deliveries = FakeDeliveries(clock=self.clock)
         self.callbacks = FakeCallbacks()
-        self.persist_queue, self.dispatch_queue, self.deliver_queue = (
-            FakeQueue(),
-            FakeQueue(),
-            FakeQueue(),
-        )
+        self.persist_queue, self.dispatch_queue = FakeQueue(), FakeQueue()
+        self.deliver_queue, self.tasks_queue = FakeQueue(), FakeQueue()
         signer = FakeSigner()
         self.shown = Shown(signer, PUBLIC_URL)
         self.changes = Changes(
@@ -143,6 +140,7 @@ class World:
             persist=self.persist_queue,
             dispatch=self.dispatch_queue,
             deliver=self.deliver_queue,
+            tasks_queue=self.tasks_queue,
             bus=self.bus,
             deliveries=self.deliveries,
             clock=self.clock,
@@ -161,6 +159,7 @@ class World:
             secrets=self.callback_secrets,
             shown=self.shown,
             queue=self.deliver_queue,
+            bus=self.bus,
             random=lambda: 0.5,
             clock=self.clock,
             timings=self.timings,
@@ -243,7 +242,7 @@ class World:
                 self.dispatch.create_upstream(message["id"])
             else:
                 self.dispatch.cancel_upstream(message["id"], message["provider_id"])
-        for message in self.deliver_queue.take():
+        for message in (*self.deliver_queue.take(), *self.tasks_queue.take()):
             if message["event"] == TASK:
                 self.tell_task(message["prediction"])
             else:
@@ -263,7 +262,10 @@ class World:
         Messages that wait already are run whatever their delay; those that come to wait meanwhile
         (the next try of a copy, say) stay, since the clock stands still.
         """
-        queues = (self.persist_queue, self.dispatch_queue, self.deliver_queue)
+        queues = (
+            *(self.persist_queue, self.dispatch_queue),
+            *(self.deliver_queue, self.tasks_queue),
+        )
         self.run_stream()
         self.run_queues()
         while self.store.stream or any(queue.ready for queue in queues):

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from darkroom.domain import repeats
-    from darkroom.domain.callbacks import Endpoint
     from darkroom.domain.errors import UnreadableRecord
     from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent, Urgency
     from darkroom.domain.money import Entry, Limits
     from darkroom.domain.prediction import Prediction
+    from darkroom.domain.receivers import Receivers
     from darkroom.domain.snapshot import Snapshot
 else:
     # Only the type checker reads these, and a real Protocol takes a cold start 0.2 ms each.
@@ -281,11 +281,11 @@ class Controls(Protocol):
     def secret_version(self, tenant: str) -> SecretVersion:
         """The tenant's; version 1 where none was ever set."""
 
-    def endpoint(self, key: str) -> Endpoint:
-        """A client's endpoint, `HOOK#…`: one never written, or past its time, is doing well."""
+    def receivers(self, tenant: str) -> Receivers:
+        """How the tenant's are doing, strongly consistent: well, where nothing was written."""
 
-    def put_endpoint(self, key: str, endpoint: Endpoint, *, seen: Endpoint) -> None:
-        """Replace it if it still is as `seen`; a lost race changes nothing. Kept for 30 days."""
+    def put_receivers(self, tenant: str, receivers: Receivers) -> bool:
+        """Replace them if the stored revision is one lower; else False. Kept for 60 days."""
 
 
 class Queue(Protocol):

@@ -142,11 +142,14 @@ class PythonFunction(Construct):
             if arn.endswith("/*")
         }
 
-    def consume(self, queue: sqs.IQueue, *, batch_size: int, max_concurrency: int) -> None:
-        """Take messages from the queue; the role's statements must allow it."""
+    def consume(
+        self, queue: sqs.IQueue, *, batch_size: int, max_concurrency: int, id_: str = "Messages"
+    ) -> None:
+        """Take messages from the queue; the role's statements must allow it. A second queue needs
+        an id of its own."""
         mapping = lambda_.EventSourceMapping(
             self,
-            "Messages",
+            id_,
             target=self.function,
             event_source_arn=queue.queue_arn,
             batch_size=batch_size,

@@ -152,6 +152,7 @@ class ObservabilityStack(DarkroomStack):
             "Dispatch": service.dispatch.dlq,
             "Persist": service.persist.dlq,
             "Deliver": service.deliver.dlq,
+            "Tasks": service.tasks.dlq,
             "Relay": service.relay_failures,
             "Sweep": service.sweep_failures,
         }
@@ -397,6 +398,7 @@ class ObservabilityStack(DarkroomStack):
                 "Persist": service.persist,
                 "Dispatch": service.dispatch,
                 "Deliver": service.deliver,
+                "Tasks": service.tasks,
                 "Intake": service.intake,
             }.items()
         ]
@@ -404,10 +406,11 @@ class ObservabilityStack(DarkroomStack):
             queue.metric_approximate_number_of_messages_visible(label=name)
             for name, queue in self._dlqs.items()
         ]
+        callbacks = self._many("CallbackNotDelivered", "CallbackPutOff", "CallbackDisabled")
         return [
             _graph("From Replicate's end to ours, seconds", [*times, *ages]),
             _graph("Waiting messages, seconds", [*waiting], [self._relay_age()]),
-            _graph("Dead letters; callbacks", [*dead], self._many("CallbackNotDelivered")),
+            _graph("Dead letters; callbacks", [*dead], callbacks),
         ]
 
     def _cost(self) -> list[cloudwatch.IWidget]:

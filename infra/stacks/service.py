@@ -77,6 +77,8 @@ SHAPES: Mapping[str, Shape] = {
     "Deliveries": Shape(settings.DeliveriesSettings, 512, 10, ROUTES["Deliveries"]),
     "Sweep": Shape(settings.SweepSettings, 512, 55),
 }
+SLOW_PART = 5
+"""One in so many consumers of callbacks may be at one tenant's slow or failing endpoints."""
 VISIBILITY_FACTOR = 6
 """A queue's visibility time-out, in time-outs of its function: what AWS advises."""
 
@@ -120,6 +122,8 @@ class ServiceStack(DarkroomStack):
         self.dispatch = self._task_queue("Dispatch")
         self.persist = self._task_queue("Persist")
         self.deliver = self._task_queue("Deliver")
+        # Step Functions' tasks and their heartbeats never wait behind a client's endpoint.
+        self.tasks = self._task_queue("Tasks", consumer="Deliver")
         # Putting a request off is no failure: the function itself gives up, a little earlier.
         self.intake = self._task_queue("Intake", max_receives=MOST_RECEIVES + MAX_RECEIVES)
         self.relay_failures = FailureQueue(self, "RelayFailures")
@@ -144,17 +148,19 @@ class ServiceStack(DarkroomStack):
 
     def _take_events(self) -> None:
         self._events_in = EventsIn(self, "EventsIn", bus=self.bus, intake=self.intake)
-        tells = "Relay", "Sweep", "Intake"
+        tells = "Relay", "Sweep", "Intake", "Deliver"
         self._events_in.only_ours([self.functions[name].role for name in tells])
         for given in self._config.event_sources:
             self._events_in.add(given)
 
-    def _task_queue(self, function: str, max_receives: int = MAX_RECEIVES) -> TaskQueue:
-        by_default = VISIBILITY_FACTOR * SHAPES[function].timeout_s
+    def _task_queue(
+        self, name: str, max_receives: int = MAX_RECEIVES, consumer: str = ""
+    ) -> TaskQueue:
+        by_default = VISIBILITY_FACTOR * SHAPES[consumer or name].timeout_s
         override = self._config.queue_visibility_s
         tasks = TaskQueue(
             self,
-            f"{function}Tasks",
+            f"{name}Tasks",
             visibility_s=override or by_default,
             max_receives=max_receives,
         )
@@ -183,6 +189,7 @@ class ServiceStack(DarkroomStack):
             dispatch=self.dispatch.queue,
             persist=self.persist.queue,
             deliver=self.deliver.queue,
+            tasks=self.tasks.queue,
             relay_failures=self.relay_failures,
             intake=self.intake,
             state_machines=[
@@ -234,6 +241,8 @@ class ServiceStack(DarkroomStack):
             "DISPATCH_QUEUE": self.dispatch.queue.queue_url,
             "PERSIST_QUEUE": self.persist.queue.queue_url,
             "DELIVER_QUEUE": self.deliver.queue.queue_url,
+            "TASKS_QUEUE": self.tasks.queue.queue_url,
+            "SLOW_CALLBACKS": str(max(1, config.queue_concurrency // SLOW_PART)),
             "INTAKE_QUEUE": self.intake.queue.queue_url,
             "INTAKE_DLQ": self.intake.dlq.queue_url,
             "TASKS": _flag(value=bool(config.state_machines)),
@@ -303,6 +312,9 @@ class ServiceStack(DarkroomStack):
             self.functions[name].consume(
                 tasks.queue, batch_size=batch_size, max_concurrency=at_most
             )
+        self.functions["Deliver"].consume(
+            self.tasks.queue, batch_size=5, max_concurrency=at_most, id_="Tasks"
+        )
 
     def _follow_the_stream(self) -> None:
         lambda_.EventSourceMapping(
@@ -362,9 +374,11 @@ class ServiceStack(DarkroomStack):
             "DispatchQueue": self.dispatch.queue.queue_url,
             "PersistQueue": self.persist.queue.queue_url,
             "DeliverQueue": self.deliver.queue.queue_url,
+            "TasksQueue": self.tasks.queue.queue_url,
             "DispatchDlq": self.dispatch.dlq.queue_url,
             "PersistDlq": self.persist.dlq.queue_url,
             "DeliverDlq": self.deliver.dlq.queue_url,
+            "TasksDlq": self.tasks.dlq.queue_url,
             "RelayFailures": self.relay_failures.queue_url,
             "SweepFailures": self.sweep_failures.queue_url,
             **{f"Function{name}": f.function.function_name for name, f in self.functions.items()},

@@ -19,9 +19,9 @@ from darkroom.adapters.controls import DynamoControls
 from darkroom.adapters.items import to_item
 from darkroom.adapters.queues import EventBridgeBus, EventNotTaken, SqsQueue
 from darkroom.adapters.s3 import PART, S3Forms, S3Outputs, S3Signer, S3Uploads
-from darkroom.domain.callbacks import Endpoint
 from darkroom.domain.errors import DownloadFailed
 from darkroom.domain.money import Limits
+from darkroom.domain.receivers import Endpoint, Receivers, Refusal
 from darkroom.ports import ApiKey, Attempt, Delivery, RunTime, SecretVersion, StoredObject
 
 from ops.callbacks import RotationRefusedError, rotate
@@ -153,30 +153,44 @@ def test_a_schema_is_kept_as_it_was(controls: Controls) -> None:
     assert controls.cached_schema("a/c", "v1") is None
 
 
-def test_an_endpoint_is_changed_by_who_has_seen_it_as_it_is(controls: Controls) -> None:
-    well, failing = Endpoint(), Endpoint(failing_since=T)
-    gone = Endpoint(failing_since=T, disabled_at=T + 1)
-    assert controls.endpoint("HOOK#a#1") == well
-    controls.put_endpoint("HOOK#a#1", failing, seen=well)
-    assert controls.endpoint("HOOK#a#1") == failing
-    controls.put_endpoint("HOOK#a#1", gone, seen=failing)
-    for stale in (well, failing, Endpoint(T + 1), Endpoint(T, T)):
-        controls.put_endpoint("HOOK#a#1", Endpoint(T + 9), seen=stale)
-        assert controls.endpoint("HOOK#a#1") == gone
-    controls.put_endpoint("HOOK#a#1", well, seen=gone)
-    assert controls.endpoint("HOOK#a#1") == well
-    controls.put_endpoint("HOOK#a#1", failing, seen=well)
-    assert controls.endpoint("HOOK#a#1") == failing
-    assert controls.endpoint("HOOK#a#2") == well
+ILL = Receivers(
+    revision=1,
+    endpoints={
+        "a": Endpoint(failing_since=T, failures=5, next_at=T + 9, strikes=3, disabled_at=T + 1),
+        "b": Endpoint(strikes=1),
+    },
+    refused={"c": Refusal(2, T)},
+    busy=(T, T),
+)
 
 
-def test_an_endpoint_past_its_time_is_doing_well(aws: Aws) -> None:
-    row = {"pk": "HOOK#a#1", "disabled_at": T, "expires_at": int(time.time()) - 1}
+def test_receivers_are_changed_by_who_has_seen_them_as_they_are(controls: Controls) -> None:
+    assert controls.receivers("acme") == Receivers()
+    assert controls.put_receivers("acme", ILL)
+    assert controls.receivers("acme") == ILL
+    for revision in (0, 1, 3):
+        assert not controls.put_receivers("acme", Receivers(revision))
+        assert controls.receivers("acme") == ILL
+    assert controls.put_receivers("acme", Receivers(2))
+    assert controls.receivers("acme") == Receivers(2)
+    assert controls.receivers("other") == Receivers()
+
+
+def test_receivers_past_their_time_are_doing_well(aws: Aws) -> None:
+    row = {"pk": "HOOK#acme", "revision": 7, "expires_at": int(time.time()) - 1}
     aws.dynamodb.put_item(TableName="controls", Item=to_item(row))
     controls = DynamoControls(aws.dynamodb, "controls")
-    assert controls.endpoint("HOOK#a#1") == Endpoint()
-    controls.put_endpoint("HOOK#a#1", Endpoint(T), seen=Endpoint())
-    assert controls.endpoint("HOOK#a#1") == Endpoint(T)
+    assert controls.receivers("acme") == Receivers()
+    assert controls.put_receivers("acme", ILL)
+    assert controls.receivers("acme") == ILL
+
+
+def test_what_another_version_knows_of_an_endpoint_is_passed_over(aws: Aws) -> None:
+    row: dict[str, Any] = {"pk": "HOOK#acme", "revision": 1, "refused": {}, "busy": []}
+    row["endpoints"] = {"a": {"strikes": 3, "mood": "grim"}}
+    aws.dynamodb.put_item(TableName="controls", Item=to_item(row))
+    found = DynamoControls(aws.dynamodb, "controls").receivers("acme")
+    assert found == Receivers(1, {"a": Endpoint(strikes=3)})
 
 
 def test_a_secrets_version_is_the_first_until_it_is_rotated(aws: Aws) -> None:

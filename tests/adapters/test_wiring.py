@@ -121,7 +121,7 @@ def stack(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     socket_allow_hosts(["127.0.0.1"])
     queues = {
         name: aws.sqs.create_queue(QueueName=name)["QueueUrl"]
-        for name in ("dispatch", "persist", "deliver", "intake", "rejected")
+        for name in ("dispatch", "persist", "deliver", "tasks", "intake", "rejected")
     }
     aws.events.create_event_bus(Name="bus")
     whsec = "whsec_" + base64.b64encode(WEBHOOK_KEY).decode()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.infra.synthesis import Synth
 
 SHOP = "arn:aws:iam::111122223333:role/shop"
-OURS = {"Relay", "Sweep", "Intake"}
+OURS = {"Relay", "Sweep", "Intake", "Deliver"}
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ACCEPTED = {
     "ES1001": (
-        r"(Intake|Dispatch|Persist|Deliver)Messages",
+        r"(Intake|Dispatch|Persist|Deliver)Messages|DeliverTasks",
         "a queue as source has its own dead-letter queue; the stream has a failure destination",
     ),
     "ES1007": (

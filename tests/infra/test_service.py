@@ -58,12 +58,15 @@ ROUTES = {
     "POST /hooks/replicate/{id}": "Webhook",
 }
 
-WORK_QUEUES = ("Intake", "Dispatch", "Persist", "Deliver")
+WORK_QUEUES = ("Intake", "Dispatch", "Persist", "Deliver", "Tasks")
+CONSUMERS = {"Tasks": "Deliver"}
+"""The functions of queues that are not named after theirs."""
 FAILURE_QUEUES = {
     "IntakeTasksDlq",
     "DispatchTasksDlq",
     "PersistTasksDlq",
     "DeliverTasksDlq",
+    "TasksTasksDlq",
     "RelayFailures",
     "SweepFailures",
 }
@@ -212,7 +215,7 @@ def test_every_work_queue_has_a_dead_letter_queue_of_its_own(prod: Synth, name: 
     assert prod.shown(redrive["deadLetterTargetArn"]) == f"{name}TasksDlq"
     # Intake puts requests off on purpose, and gives up by itself a little before that.
     assert redrive["maxReceiveCount"] == (MOST_RECEIVES + 5 if name == "Intake" else 5)
-    assert queue["VisibilityTimeout"] == 6 * SIZES[name][1]
+    assert queue["VisibilityTimeout"] == 6 * SIZES[CONSUMERS.get(name, name)][1]
     assert queue["MessageRetentionPeriod"] < queues[f"{name}TasksDlq"]["MessageRetentionPeriod"]
 
 
@@ -222,28 +225,29 @@ def test_failures_are_kept_for_14_days(prod: Synth) -> None:
     assert set(kept.values()) == {14 * 86_400}
 
 
-def mapping(synth: Synth, function: str) -> dict[str, Any]:
+def mapping(synth: Synth, function: str, source: str) -> dict[str, Any]:
     (found,) = (
         m
         for m in synth.service.properties("Lambda::EventSourceMapping").values()
         if synth.shown(m["FunctionName"]) == f"{function}Function"
+        and synth.shown(m["EventSourceArn"]) == source
     )
     return found
 
 
 @pytest.mark.parametrize(
-    ("name", "batch"), [("Intake", 5), ("Dispatch", 5), ("Persist", 1), ("Deliver", 1)]
+    ("name", "batch"),
+    [("Intake", 5), ("Dispatch", 5), ("Persist", 1), ("Deliver", 1), ("Tasks", 5)],
 )
 def test_queues_feed_their_functions(prod: Synth, name: str, batch: int) -> None:
-    found = mapping(prod, name)
-    assert prod.shown(found["EventSourceArn"]) == f"{name}TasksQueue"
+    found = mapping(prod, CONSUMERS.get(name, name), f"{name}TasksQueue")
     assert found["BatchSize"] == batch
     assert found["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert found["ScalingConfig"] == {"MaximumConcurrency": 50}
 
 
 def test_the_stream_feeds_relay(prod: Synth) -> None:
-    found = mapping(prod, "Relay")
+    found = mapping(prod, "Relay", "Predictions.StreamArn")
     assert prod.shown(found.pop("EventSourceArn")) == "Predictions.StreamArn"
     assert prod.shown(found["DestinationConfig"]["OnFailure"]["Destination"]) == "RelayFailures"
     del found["DestinationConfig"], found["FunctionName"], found["Tags"]

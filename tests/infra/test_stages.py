@@ -31,6 +31,7 @@ DIFFERENCES = {
     "ThrottlingBurstLimit",
     "ThrottlingRateLimit",
     "MaximumConcurrency",
+    "SLOW_CALLBACKS",
     "ReservedConcurrentExecutions",
     "PriceClass",
 }

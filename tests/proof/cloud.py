@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 PERSISTENCE = 6
 """A row that is broken is tried again so often, before it is mended."""
-QUEUES = ("persist", "dispatch", "deliver", "intake")
+QUEUES = ("persist", "dispatch", "deliver", "tasks_queue", "intake")
 HANDLERS = (submit, cancel, deliveries, intake, webhook, dispatch, relay, persist, deliver, sweep)
 
 
@@ -139,7 +139,7 @@ class Cloud:
             dict(self.outputs.objects),
             tuple((queue.messages, queue.dead) for queue in self.queues.values()),
             self.bus.events,
-            (self.client.posts, self.tasks.answers, self.parked.bodies),
+            (self.client.posts, self.client.gone, self.tasks.answers, self.parked.bodies),
             dict(up.ups),
             (up.hooks, up.late, dict(up.posts)),
             (self.submitted, self.accepted, self.asked, self.wished, self.gap, self.owed),
@@ -161,7 +161,7 @@ class Cloud:
         for queue, (messages, dead) in zip(self.queues.values(), saved[7], strict=True):
             queue.messages, queue.dead = messages, dead
         self.bus.events = saved[8]
-        self.client.posts, self.tasks.answers, self.parked.bodies = saved[9]
+        self.client.posts, self.client.gone, self.tasks.answers, self.parked.bodies = saved[9]
         up.ups = dict(saved[10])
         up.hooks, up.late, up.posts = saved[11][0], saved[11][1], dict(saved[11][2])
         (
@@ -186,7 +186,7 @@ class Cloud:
         return [
             controls.schemas,
             controls.seen,
-            controls.endpoints,
+            controls.receiving,
             controls.results,
             controls.buckets,
             self.uploads.objects,

@@ -20,6 +20,7 @@ PORTS = {
     "persist": ports.Queue,
     "dispatch": ports.Queue,
     "deliver": ports.Queue,
+    "tasks_queue": ports.Queue,
     "queue": ports.Queue,
     "bus": ports.EventBus,
     "outputs": ports.OutputStore,

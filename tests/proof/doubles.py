@@ -138,6 +138,8 @@ class Client:
 
     def __init__(self) -> None:
         self.posts: frozenset[str] = frozenset()
+        self.gone: frozenset[str] = frozenset()
+        """What it does not want to be told of any more."""
         self.on_post: Callable[[str, bytes], None] = lambda _id, _body: None
         self.broken = False
         """It answers nobody, for good."""
@@ -149,7 +151,9 @@ class Client:
             raise DownloadFailed("no answer")
         self.on_post(headers["webhook-id"], body)
         self.posts |= {headers["webhook-id"]}
-        return CallbackAnswer(500 if fault else 200)
+        if fault == "status410":
+            self.gone |= {headers["webhook-id"]}
+        return CallbackAnswer(int(fault.removeprefix("status") or 200))
 
 
 class OutputHost:

@@ -37,7 +37,7 @@ SPECIAL = {
     "store.look": (*ENDINGS, "stale"),
     "store.due": ("kill-before", "kill-after", "error", "slow", "stale"),
     "fetcher.open": ("kill-before", "kill-after", "error", "slow", "cut", "break"),
-    "sender.post": (*ENDINGS, "status500"),
+    "sender.post": (*ENDINGS, "status500", "status410"),
 }
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import wire
-from darkroom.domain.events import REJECTED
+from darkroom.domain.events import CALLBACK_DISABLED, REJECTED
 from darkroom.domain.prediction import Code, CreateState, State
 
 from tests.proof import ledger
@@ -234,6 +234,9 @@ class Invariants:
             kind = int(detail["request_id"].partition("-")[2])
             made = [r for r in self.cloud.records() if self._kind(r.id) == kind]
             check(not made, "I8 rejected, and recorded all the same")
+            return
+        if detail_type == CALLBACK_DISABLED:
+            check(bool(self.cloud.client.gone), "I8 called no more, though the client did not ask")
             return
         record = self.cloud.record(detail["id"])
         state = record.state if record else State.ACCEPTED

@@ -66,6 +66,11 @@ LIVES: dict[str, str] = {
         "submit.1 relay.0 bad.0 hook.0 relay.0 relay.0 run.c.0~status500@sender.post relay.0 "
         "next run.c.0 next run.c.0"
     ),
+    "the client is gone": (
+        "submit.1 relay.0 bad.0 hook.0 relay.0 relay.0 run.c.0~status410@sender.post redeliver.0 "
+        "run.c.0~status410@sender.post redeliver.0 run.c.0~status410@sender.post redeliver.0 "
+        "run.c.0"
+    ),
     "a callback's message is late": (
         "submit.1 relay.0 bad.0 hook.0 relay.0 relay.0 jump.135 sweep run.c.0 run.c.0"
     ),
@@ -80,10 +85,10 @@ LIVES: dict[str, str] = {
         "run.c.0"
     ),
     "asked by an event": (
-        "ask.6 run.i.0 relay.0 go.0 hook.0 relay.0 relay.0 run.c.0 ok.0 hook.0 relay.0 run.p.0 "
-        "relay.0 run.c.0 run.c.0 run.c.0"
+        "ask.6 run.i.0 relay.0 go.0 hook.0 relay.0 relay.0 run.t.0 ok.0 hook.0 relay.0 run.p.0 "
+        "relay.0 run.t.0 run.t.0 run.t.0"
     ),
-    "asked and failed": "ask.6 run.i.0 bad.0 hook.0 relay.0 relay.0 relay.0 run.c.0 run.c.0",
+    "asked and failed": "ask.6 run.i.0 bad.0 hook.0 relay.0 relay.0 relay.0 run.t.0 run.t.0",
     "asked in vain": "ask.7 run.i.0",
     "asked twice by an event": "ask.6 ask.6 run.i.0 run.i.0 relay.0 ok.0 hook.0",
     "repeated by its library": (
@@ -105,6 +110,9 @@ LIVES: dict[str, str] = {
     ),
     "sweep of an end": (
         "submit.0 expire.0 expire.0 bad.0 hook.0 expire.0 next sweep run.c.0 sweep"
+    ),
+    "sweep of a task": (
+        "ask.6 run.i.0 expire.0 expire.0 bad.0 hook.0 expire.0 next sweep run.t.0 sweep"
     ),
     "outage of 45 minutes": (
         "submit.0 relay.0 relay.0 go.0 lose.0 ok.0 lose.0 jump.2700 sweep relay.0 relay.0 "
@@ -132,7 +140,7 @@ MONEY: dict[str, str] = {
 
 CACHED: dict[str, str] = {
     "taken from the cache": BIND_AND_STORE + " submit.1 relay.1 relay.1 run.c.0 relay.1",
-    "taken by an event": BIND_AND_STORE + " ask.6 run.i.0 relay.1 run.c.0 run.c.0 run.c.0",
+    "taken by an event": BIND_AND_STORE + " ask.6 run.i.0 relay.1 run.t.0 run.t.0 run.t.0",
     "another tenant's": BIND_AND_STORE + " submit.5 relay.1 go.1 ok.1 hook.0 hook.0 relay.1",
 }
 """Ways with a result cache."""

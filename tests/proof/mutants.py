@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.proof.mutations import MUTANTS
+from tests.proof.mutations_clients import CROWD_MUTANTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,4 +60,4 @@ def install(name: str) -> None:
     """Make every later import of the product see the mutant. Only for a process of its own."""
     if any(module.startswith("darkroom") for module in sys.modules):
         raise SystemExit("mutant: the product is imported already")
-    sys.meta_path.insert(0, _Finder(MUTANTS[name]))
+    sys.meta_path.insert(0, _Finder((MUTANTS | CROWD_MUTANTS)[name]))

@@ -4,6 +4,39 @@ from __future__ import annotations
 
 from tests.proof.edit import Edit
 
+CROWD_MUTANTS: dict[str, tuple[Edit, ...]] = {
+    "tasks behind callbacks": (
+        Edit(
+            "services.carry_out",
+            "                self.tasks_queue.send(message, group=record.tenant)\n",
+            "                self.deliver.send(message, group=record.tenant)\n",
+        ),
+    ),
+    "no share for an endpoint": (
+        Edit(
+            "domain.receivers",
+            "        return self._of(url).shares or slow >= CROWD\n",
+            "        return slow >= CROWD\n",
+        ),
+    ),
+    "no share for a tenant": (
+        Edit(
+            "domain.receivers",
+            "        return self._of(url).shares or slow >= CROWD\n",
+            "        return self._of(url).shares\n",
+        ),
+    ),
+    "a dead endpoint is called on": (
+        Edit(
+            "services.deliver",
+            "        if now < receivers.next_at(url):\n",
+            "        if now < 0:\n",
+        ),
+    ),
+}
+"""Faults that show only where many are owed and time passes: tests/unit/services/test_isolation.py
+catches each. The proof, in whose world no attempt takes time, does not hunt them."""
+
 CLIENT_MUTANTS: dict[str, tuple[Edit, ...]] = {
     "a silent repetition is a new request": (
         Edit(

@@ -64,8 +64,12 @@ def _announced(cloud: Cloud, record: Prediction) -> None:
     check(event in cloud.bus.events, f"I8 no event tells that {record.id} ended")
     if record.webhook:
         row = cloud.deliveries.rows.get((record.id, "completed"))
-        in_vain = {"failed", "disabled"} if cloud.config.stays == "endpoint" else set()
-        called = row is not None and row.state in {"delivered", *in_vain}
+        state = row.state if row is not None else None
+        # Who said 410 is not called again; and where that was all that was said, nobody is.
+        gone = cloud.client.gone
+        failed = state == "failed" and f"{record.id}_completed" in gone
+        in_vain = cloud.config.stays == "endpoint" and state in {"failed", "disabled"}
+        called = state == "delivered" or failed or (state == "disabled" and bool(gone)) or in_vain
         check(called, f"I8 the client was not called about {record.id}")
 
 

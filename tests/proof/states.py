@@ -13,6 +13,8 @@ from darkroom.domain.prediction import Prediction
 from tests.proof.upstream import TICK_MS
 
 if TYPE_CHECKING:
+    from darkroom.domain.receivers import Endpoint
+
     from tests.proof.cloud import Cloud
     from tests.proof.table import Predictions
     from tests.proof.upstream import Up
@@ -124,9 +126,14 @@ def canonical_key(cloud: Cloud) -> bytes:
         cloud.secrets.turn,
         sorted(cloud.tasks.answers),
         sorted(cloud.parked.bodies),
+        sorted(cloud.client.gone),
         [
-            (end.failing_since and end.failing_since - now, end.disabled_at is None)
-            for end in cloud.controls.endpoints.values()
+            (
+                [_endpoint(end, now) for end in tenants.endpoints.values()],
+                [(refusal.times, refusal.last_at - now) for refusal in tenants.refused.values()],
+                [end - now for end in tenants.busy if end > now],
+            )
+            for tenants in cloud.controls.receiving.values()
         ],
     )
     # Version 0 of marshal has no references: equal values give equal bytes.
@@ -144,6 +151,11 @@ def _shown_before(cloud: Cloud, up: Up, now: int) -> tuple[str, int] | None:
     if cloud.config.listing != "old" or now >= up.changed_at + TICK_MS:
         return None
     return up.before, up.changed_at - now
+
+
+def _endpoint(end: Endpoint, now: int) -> tuple[Any, ...]:
+    times = _since(end.failing_since, now), max(0, end.next_at - now), _since(end.disabled_at, now)
+    return (*times, end.failures, end.strikes)
 
 
 def _since(at: int | None, now: int) -> int | None:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 GROWS = 2
 """Times that an output or a log grows at most."""
-QUEUES = {"p": "persist", "d": "dispatch", "c": "deliver", "i": "intake"}
+QUEUES = {"p": "persist", "d": "dispatch", "c": "deliver", "t": "tasks_queue", "i": "intake"}
+HANDLERS = {"tasks_queue": "deliver"}
+"""Of queues that are not named after the function that takes their messages."""
 
 
 @dataclass
@@ -135,7 +137,7 @@ class World(Clients):
             self.cloud.submitted = (*self.cloud.submitted, kind)
         record: dict[str, Any] = {"messageId": "m", "receiptHandle": taken.receipt, "body": body}
         record["attributes"] = {"ApproximateReceiveCount": str(taken.receives)}
-        run, answer = self._handle(name, {"Records": [record]}, plan)
+        run, answer = self._handle(HANDLERS.get(name, name), {"Records": [record]}, plan)
         done = answer is not None and not answer["batchItemFailures"]
         taken = queue.of(taken.receipt)
         if again:

@@ -70,7 +70,7 @@ def installed(cloud: Cloud) -> Iterator[None]:
         (s3, "S3Outputs", port("outputs")),
         (s3, "S3Uploads", port("uploads")),
         (s3, "S3Signer", lambda *_: FakeSigner()),
-        (queues, "SqsQueue", lambda _client, url: p[url.removesuffix("_queue")]),
+        (queues, "SqsQueue", lambda _client, url: p.get(url) or p[url.removesuffix("_queue")]),
         (queues, "EventBridgeBus", port("bus")),
         (http, "Client", nothing),
         (download, "OutputFetcher", port("fetcher")),

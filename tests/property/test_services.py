@@ -351,7 +351,8 @@ class Faults(RuleBasedStateMachine):
 
     def all_queues(self) -> list[Any]:
         world = self.world
-        return [world.persist_queue, world.dispatch_queue, world.deliver_queue]
+        queues = [world.persist_queue, world.dispatch_queue, world.deliver_queue]
+        return [*queues, world.tasks_queue]
 
 
 def die(*_: Any, **__: Any) -> None:

@@ -6,21 +6,21 @@ import contextlib
 import json
 import time
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from botocore.exceptions import ClientError
 
 from darkroom.adapters.dynamodb import batch_get, lost_race, response
 from darkroom.adapters.items import Damage, attribute, expired, from_item, made, plain, to_item
-from darkroom.domain.callbacks import Endpoint
 from darkroom.domain.money import Limits, usage_row
+from darkroom.domain.receivers import Endpoint, Receivers, Refusal
 from darkroom.ports import ApiKey, RunTime, SecretVersion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-ENDPOINT_KEPT_S = 30 * 86_400
-"""Then a disabled endpoint gets another chance."""
+RECEIVERS_KEPT_S = 60 * 86_400
+"""Longer than any endpoint is disabled."""
 BUCKET_TRIES = 3
 _RUN_TIMES = "RUNTIMES"
 
@@ -145,31 +145,34 @@ class DynamoControls:
         row = self._live(f"TENANT#{tenant}") or {}
         return SecretVersion(row.get("secret_version", 1), row.get("previous_until", 0))
 
-    def endpoint(self, key: str) -> Endpoint:
-        row = self._live(key) or {}
-        return Endpoint(row.get("failing_since"), row.get("disabled_at"))
+    def receivers(self, tenant: str) -> Receivers:
+        row = self._live(f"HOOK#{tenant}")
+        if row is None:
+            return Receivers()
+        return Receivers(
+            revision=row["revision"],
+            endpoints=_read_each(Endpoint, row["endpoints"]),
+            refused=_read_each(Refusal, row["refused"]),
+            busy=tuple(row["busy"]),
+        )
 
-    def put_endpoint(self, key: str, endpoint: Endpoint, *, seen: Endpoint) -> None:
+    def put_receivers(self, tenant: str, receivers: Receivers) -> bool:
         now = int(time.time())
-        row = {"pk": key, **asdict(endpoint), "expires_at": now + ENDPOINT_KEPT_S}
-        values = {":now": attribute(now)}
-        as_seen = []
-        for name, value in asdict(seen).items():
-            if value is None:
-                as_seen.append(f"attribute_not_exists({name})")
-            else:
-                as_seen.append(f"{name} = :{name}")
-                values[f":{name}"] = attribute(value)
+        row = {"pk": f"HOOK#{tenant}", **asdict(receivers), "expires_at": now + RECEIVERS_KEPT_S}
+        seen = {":now": now, ":seen": receivers.revision - 1}
         try:
             self.client.put_item(
                 TableName=self.table,
                 Item=to_item(row),
-                ConditionExpression=f"expires_at <= :now OR ({' AND '.join(as_seen)})",
-                ExpressionAttributeValues=values,
+                ConditionExpression="attribute_not_exists(pk) OR expires_at <= :now"
+                " OR revision = :seen",
+                ExpressionAttributeValues=to_item(seen),
             )
         except ClientError as error:
-            if not lost_race(error):
-                raise
+            if lost_race(error):
+                return False
+            raise
+        return True
 
     def _live(self, key: str, *, consistent: bool = True) -> dict[str, Any] | None:
         answer = self.client.get_item(
@@ -177,3 +180,15 @@ class DynamoControls:
         )
         item = answer.get("Item")
         return from_item(item) if item and not expired(item, time.time()) else None
+
+
+T = TypeVar("T")
+
+
+def _read_each(kind: type[T], held: dict[str, dict[str, Any]]) -> dict[str, T]:
+    """Each of a map's, without what another version knows of it."""
+    known = {f.name for f in fields(cast("Any", kind))}
+    return {
+        name: kind(**{n: value for n, value in values.items() if n in known})
+        for name, values in held.items()
+    }

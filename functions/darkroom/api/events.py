@@ -80,11 +80,27 @@ class Rejected(BaseModel):
     invalid_fields: list[InvalidField] = Field(max_length=50)
 
 
+class CallbackDisabled(BaseModel):
+    """Nothing more is sent to a prediction's webhook, until a redelivery is asked for or 30 days
+    have passed."""
+
+    event_id: str = Field(description="The same in every repetition of the event")
+    id: Id
+    tenant: str
+    host: str = Field(description="Of the webhook's URL; the rest may be a secret")
+    callback: str = Field(description="The callback after whose last attempt it was decided")
+    status: int | None = Field(
+        description="410: several in a row by this URL, its query included, and none taken in "
+        "between. Anything else, and null for no answer: the host has failed for five days"
+    )
+
+
 DETAILS: dict[str, Any] = {
     "Prediction Started": Started,
     "Prediction Succeeded": Succeeded,
     "Prediction Failed": Failed,
     "Prediction Canceled": Canceled,
+    events.CALLBACK_DISABLED: CallbackDisabled,
     events.REJECTED: Rejected,
     events.REQUESTED: Annotated[dict[str, Any], WithJsonSchema(bodies.REQUESTED)],
 }

@@ -98,7 +98,7 @@ OPERATIONS: dict[str, Operation] = {
         "Send a callback again",
         202,
         schemas.Delivery,
-        (400, 404, 422),
+        (400, 404, 422, 503),
     ),
     "GET /v1/models": Operation(
         "models.list",

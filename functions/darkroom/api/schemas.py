@@ -176,7 +176,7 @@ class Delivery(BaseModel):
     """A callback that is or was owed to the client."""
 
     event: str
-    state: Literal["pending", "delivered", "failed", "disabled", "superseded"]
+    state: Literal["pending", "delivered", "failed", "disabled", "superseded", "expired"]
     attempts: int
     created_at: Time
     next_at: Time | None

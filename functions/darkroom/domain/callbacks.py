@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from darkroom.domain.prediction import Prediction, State
 
@@ -27,9 +25,14 @@ SPREAD = 0.05
 """A pause is longer or shorter by up to this share, so that the clients of one outage spread."""
 LONGEST_RETRY_AFTER_S = 86_400.0
 """A client may put an attempt off by so much, and no more."""
+FIRST_WAIT_S, LONGEST_WAIT_S = 15.0, 3600.0
+"""What waits for its endpoint comes again after about as long as it has waited, within these."""
+KEPT_MS = 30 * 86_400_000
+"""Life of a callback's row, from its event or from when it was asked for again."""
 FROZEN_KEPT = 60_000
 """Bytes of a frozen event, at most."""
 GONE = 410
+"""The client wants this callback no more."""
 
 _EVENT = re.compile(r"start|completed|(output|logs)-[0-9]{6,12}")
 
@@ -64,37 +67,23 @@ def next_attempt(
     return now + max(1, int(1000 * max(pause, asked)))
 
 
-# Endpoints
+def next_turn(now: int, since: int, not_before: int, timings: Timings, *, jitter: float) -> int:
+    """When a delivery comes again that has been waiting for its endpoint since then.
 
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """How a tenant's receiver has been doing. Times in milliseconds."""
-
-    failing_since: int | None = None
-    """The first failure after the last success."""
-    disabled_at: int | None = None
-    """From here on nothing is sent to it, until somebody asks for a redelivery."""
-
-    def after(self, status: int | None, now: int, timings: Timings) -> Endpoint:
-        """How it stands after an attempt that ended with `status`, None for no answer."""
-        if taken(status):
-            return Endpoint()
-        since = self.failing_since or now
-        long = now - since >= int(timings.callback_disable_s * 1000)
-        return Endpoint(since, now if status == GONE or long else None)
+    Nothing tells how many wait beside it. If each waits about as long again as it has waited, they
+    spread over the time that all of them need, and none is looked at often. `jitter` is uniform in
+    [0, 1): it also parts those that wait for the same `not_before`.
+    """
+    first, longest = (
+        int(s * 1000 * timings.callback_scale) for s in (FIRST_WAIT_S, LONGEST_WAIT_S)
+    )
+    pause = max(first, min(longest, now - since))
+    return max(not_before + int(first * jitter), now + int(pause * (0.5 + jitter)), now + 1)
 
 
 def taken(status: int | None) -> bool:
     """Whether the client took the callback: 2xx and nothing else, redirects neither."""
     return status is not None and 200 <= status < 300
-
-
-def endpoint_key(tenant: str, url: str) -> str:
-    """The endpoint's row. A query tells predictions apart, not receivers: it does not count."""
-    parts = urlsplit(url)
-    place = f"{parts.scheme}://{parts.netloc}{parts.path}"
-    return f"HOOK#{tenant}#{hashlib.sha256(place.encode()).hexdigest()}"
 
 
 # The status at the event

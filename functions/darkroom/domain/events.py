@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from darkroom.domain import wire
 from darkroom.domain.prediction import State
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 SOURCE = "darkroom"
 REQUESTED = "Prediction Requested"
 REJECTED = "Prediction Rejected"
+CALLBACK_DISABLED = "Callback Disabled"
 TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 LONGEST_TASK_TOKEN = 2048
 """Step Functions' own limit."""
@@ -56,6 +58,19 @@ def detail(record: Prediction, event: str) -> dict[str, Any]:
         "completed_at": record.completed_at if record.state.terminal else None,
         **_input(record),
         "darkroom": wire.details(record),
+    }
+
+
+def callback_disabled(record: Prediction, event: str, status: int | None) -> dict[str, Any]:
+    """The detail that tells that nothing more is sent to a prediction's webhook, and by what answer
+    to which of its callbacks; without the URL, which may hold a secret."""
+    return {
+        "event_id": f"{record.id}:{event}:disabled",
+        "id": record.id,
+        "tenant": record.tenant,
+        "host": urlsplit(record.webhook or "").hostname,
+        "callback": event,
+        "status": status,
     }
 
 

@@ -174,6 +174,7 @@ class _Effects(Common):
     dispatch_queue: str
     persist_queue: str
     deliver_queue: str
+    tasks_queue: str
 
 
 class RelaySettings(_Effects):
@@ -191,7 +192,10 @@ class PersistSettings(Common):
 class DeliverSettings(Showing, _Http):
     deliveries_table: str
     deliver_queue: str
+    event_bus: str
     callback_key_secret: str
+    slow_callbacks: int = 1
+    """Attempts at once at a tenant's endpoints that are slow or failing."""
     local_callbacks: bool = False
 
 

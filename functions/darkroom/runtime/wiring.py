@@ -285,11 +285,11 @@ def persist() -> Persist:
 @_once
 def deliver() -> DeliverCallback:
     """What the deliver function needs."""
-    from darkroom.adapters.aws import client
+    from darkroom.adapters.aws import OnFirstUse, client
     from darkroom.adapters.deliveries import DynamoDeliveries
     from darkroom.adapters.download import Callbacks, callback_guard
     from darkroom.adapters.http import Client
-    from darkroom.adapters.queues import SqsQueue
+    from darkroom.adapters.queues import EventBridgeBus, SqsQueue
     from darkroom.services.callback_secrets import CallbackSecrets
     from darkroom.services.deliver import DeliverCallback
 
@@ -304,9 +304,11 @@ def deliver() -> DeliverCallback:
         secrets=CallbackSecrets(_secrets(callback_name=s.callback_key_secret), controls, now),
         shown=_shown(s, signer, s.public_url),
         queue=SqsQueue(client("sqs"), s.deliver_queue),
+        bus=EventBridgeBus(OnFirstUse("events"), s.event_bus),
         random=random.random,
         clock=now,
         timings=s.timings,
+        share=s.slow_callbacks,
     )
 
 
@@ -479,6 +481,7 @@ def _carry_out(s: settings_.RelaySettings | settings_.SweepSettings) -> CarryOut
         persist=SqsQueue(sqs, s.persist_queue),
         dispatch=SqsQueue(sqs, s.dispatch_queue),
         deliver=SqsQueue(sqs, s.deliver_queue),
+        tasks_queue=SqsQueue(sqs, s.tasks_queue),
         bus=EventBridgeBus(client("events"), s.event_bus),
         deliveries=DynamoDeliveries(client("dynamodb"), s.deliveries_table),
         clock=now,

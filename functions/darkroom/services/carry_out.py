@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from darkroom.domain import callbacks, events
 from darkroom.domain.lifecycle import CancelUpstream, Dispatch, Persist, Publish, TellTask
 from darkroom.ports import Delivery
-from darkroom.services.deliveries import KEPT_MS
 from darkroom.services.tasks import TASK
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ class CarryOut:
     persist: Queue
     dispatch: Queue
     deliver: Queue
+    tasks_queue: Queue
     bus: EventBus
     deliveries: DeliveryStore
     clock: Clock
@@ -50,7 +50,8 @@ class CarryOut:
             case Publish(event=event):
                 self.bus.publish(events.detail_type(event), events.detail(record, event))
             case TellTask():
-                self.deliver.send({"prediction": record.id, "event": TASK}, group=record.tenant)
+                message = {"prediction": record.id, "event": TASK}
+                self.tasks_queue.send(message, group=record.tenant)
             case _:
                 self._deliver(record, effect.event)
 
@@ -60,9 +61,9 @@ class CarryOut:
             prediction=record.id,
             event=event,
             created_at=now,
-            expires_at=(now + KEPT_MS) // 1000,
+            expires_at=(now + callbacks.KEPT_MS) // 1000,
             due_at=now + int(self.timings.callback_grace_s * 1000),
-            frozen=None if event == "completed" else callbacks.freeze(record),
+            frozen=None if record.state.terminal else callbacks.freeze(record),
         )
         if self.deliveries.put(delivery):
             self.deliver.send({"prediction": record.id, "event": event}, group=record.tenant)

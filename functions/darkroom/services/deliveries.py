@@ -6,20 +6,24 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import callbacks
-from darkroom.domain.errors import InvalidInput, NotFound, Unavailable
+from darkroom.domain.callbacks import KEPT_MS
+from darkroom.domain.errors import InvalidInput, NotFound, TooManyRequests, Unavailable
 from darkroom.domain.snapshot import rfc3339
+from darkroom.services.receivers import change
 
 if TYPE_CHECKING:
-    from darkroom.domain.prediction import Prediction
     from darkroom.domain.timings import Timings
     from darkroom.ports import Clock, Controls, Delivery, DeliveryStore, Queue
     from darkroom.services.limits import TenantLimits
     from darkroom.services.read import Read
 
-KEPT_MS = 30 * 86_400_000
-"""Life of a row."""
 LISTED = 100
 """Rows in a history, at most: of outputs and logs the latest."""
+MOST_ATTEMPTS, WITHIN_MS = 5, 60_000
+"""No callback that was attempted so often within this time is sent again before it is over."""
+ASKED_EVERY_US, ASKED_AT_ONCE = 200_000, 100
+"""How often a tenant may ask for redeliveries, of whatever callbacks: what is sent goes to a third
+party, who never asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +49,27 @@ class Deliveries:
         return sorted(rows.values(), key=lambda row: (row.created_at, row.event))
 
     def redeliver(self, tenant: str, id_: str, event: str) -> Delivery:
-        """Start the row's attempts afresh, and enable its endpoint if that was disabled.
+        """Start the row's attempts afresh, and enable its endpoint if that was disabled. Where an
+        attempt is under way or about to be made, that is the one that was asked for.
 
-        The `webhook-id` stays: a client that has taken it knows it again. Raises TooManyRequests,
-        NotFound, or InvalidInput where the prediction's end has superseded the event.
+        The `webhook-id` stays: a client that has taken it knows it again. Raises NotFound,
+        TooManyRequests, or InvalidInput where the prediction's end has superseded the event.
         """
         self.limits.admit(tenant)
+        self._bound(tenant)
         record = self.read.get(tenant, id_)
         row = self.deliveries.get(record.id, event) if callbacks.is_event(event) else None
         if row is None or not record.webhook:
             raise NotFound("Not found")
         if callbacks.superseded(record, event):
             raise InvalidInput("The prediction is over: only its `completed` is still delivered.")
-        self._enable(record)
         now = self.clock()
+        recent = [each.at for each in row.history if now - each.at < WITHIN_MS]
+        if len(recent) >= MOST_ATTEMPTS:
+            raise TooManyRequests(-(-(recent[-MOST_ATTEMPTS] + WITHIN_MS - now) // 1000))
+        self._enable(record.tenant, record.webhook)
+        if row.state == "pending" and row.next_at <= now + self._claim_ms:
+            return row
         again = replace(
             row,
             state="pending",
@@ -72,11 +83,20 @@ class Deliveries:
         self.queue.send({"prediction": row.prediction, "event": event}, group=tenant)
         return again
 
-    def _enable(self, record: Prediction) -> None:
-        key = callbacks.endpoint_key(record.tenant, str(record.webhook))
-        endpoint = self.controls.endpoint(key)
-        if endpoint != callbacks.Endpoint():
-            self.controls.put_endpoint(key, callbacks.Endpoint(), seen=endpoint)
+    @property
+    def _claim_ms(self) -> int:
+        return int(self.timings.callback_claim_s * 1000)
+
+    def _bound(self, tenant: str) -> None:
+        now_us = self.clock() * 1000
+        wait_us = self.controls.take(f"{tenant}#redeliver", now_us, ASKED_EVERY_US, ASKED_AT_ONCE)
+        if wait_us:
+            raise TooManyRequests(-(-wait_us // 1_000_000))
+
+    def _enable(self, tenant: str, url: str) -> None:
+        seen = self.controls.receivers(tenant)
+        if change(self.controls, tenant, seen, lambda each: each.enable(url)) is None:
+            raise Unavailable("Many attempts at this endpoint have just ended; try again.")
 
 
 def shown(row: Delivery) -> dict[str, Any]:

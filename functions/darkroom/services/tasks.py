@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from darkroom.services.shown import Shown
 
 TASK = "task"
-"""In a message of the deliver queue, in an event's place."""
+"""In a message of the tasks queue, in an event's place."""
 OUTPUT_SHOWN = 100_000
 """Bytes of output in an answer, of which Step Functions takes 256 KiB: the rest is read by id."""
 

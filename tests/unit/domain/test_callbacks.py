@@ -1,4 +1,4 @@
-"""Callbacks: the schedule, endpoints, what is told of growth, and the status at the event."""
+"""Callbacks: the schedule, turns, what is told of growth, and the status at the event."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from darkroom.domain.callbacks import (
     EVENTS,
     FROZEN_KEPT,
     PAUSES_S,
-    Endpoint,
-    endpoint_key,
     freeze,
     is_event,
     next_attempt,
+    next_turn,
     superseded,
     thaw,
 )
@@ -89,36 +88,25 @@ def test_names_of_deliveries(text: str, known: bool) -> None:
     assert is_event(text) is known
 
 
-# Endpoints
+# Waiting for an endpoint
 
 
-def test_an_endpoint_fails_from_its_first_failure_to_its_next_success() -> None:
-    failing = Endpoint().after(500, START, TIMINGS)
-    assert failing == Endpoint(failing_since=START)
-    assert failing.after(None, START + 9, TIMINGS) == failing
-    assert failing.after(302, START + 9, TIMINGS) == failing
-    assert failing.after(204, START + 9, TIMINGS) == Endpoint()
+def test_what_waits_comes_again_after_about_as_long_as_it_has_waited() -> None:
+    def pause(waited_s: int, jitter: float = 0.5, not_before: int = 0) -> float:
+        since = START - waited_s * 1000
+        return (next_turn(START, since, not_before, Timings(), jitter=jitter) - START) / 1000
+
+    assert [pause(s) for s in (0, 15, 60, 3600, 86_400)] == [15, 15, 60, 3600, 3600]
+    assert (pause(60, 0), pause(60, 0.99)) == (30, pytest.approx(89.4))
+    # Nobody before the endpoint's time, and not all of them at that very moment.
+    assert pause(0, 0, START + 40_000) == 40
+    assert pause(0, 0.5, START + 40_000) == 47.5
+    assert pause(600, 0.5, START + 40_000) == 600
 
 
-def test_an_endpoint_that_is_gone_or_fails_for_five_days_is_disabled() -> None:
-    assert Endpoint().after(410, START, TIMINGS) == Endpoint(START, START)
-    failing, days = Endpoint(failing_since=START), 5 * 86_400_000
-    assert failing.after(500, START + days - 1, TIMINGS).disabled_at is None
-    assert failing.after(500, START + days, TIMINGS) == Endpoint(START, START + days)
-
-
-def test_an_endpoint_is_a_tenants_address_whatever_its_query() -> None:
-    key = endpoint_key("acme", HOOK)
-    assert endpoint_key("acme", f"{HOOK}?id=1") == key
-    others = {
-        key,
-        endpoint_key("other", HOOK),
-        endpoint_key("acme", f"{HOOK}/2"),
-        endpoint_key("acme", "https://client2.test/hook"),
-        endpoint_key("acme", "http://client.test/hook"),
-    }
-    assert len(others) == 5
-    assert key.startswith("HOOK#acme#")
+def test_a_turn_is_always_to_come() -> None:
+    timings = Timings(callback_scale=0)
+    assert next_turn(START, START, 0, timings, jitter=0) == START + 1
 
 
 # What is told

@@ -150,6 +150,7 @@ class App:
             or world.dispatch_queue
             or world.persist_queue
             or world.deliver_queue
+            or world.tasks_queue
             or world.bus.events
         )
 

@@ -302,7 +302,7 @@ def test_deliver_tells_the_task(app: App) -> None:
     intake(app, message(DETAIL | {"taskToken": "token-1"}))
     app.world.run_stream()
     (id_,) = app.world.store.items
-    (sent, *_) = app.world.deliver_queue.take()
+    (sent, *_) = app.world.tasks_queue.take()
     assert sent == {"prediction": id_, "event": "task"}
     answer = app.call("deliver", events.sqs(sent))
     assert answer == {"batchItemFailures": []}

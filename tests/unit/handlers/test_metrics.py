@@ -202,7 +202,7 @@ def test_a_failing_record_is_named_and_hides_no_metric(
 ) -> None:
     bad, other = storing(app), storing(app)
 
-    def away(*_: Any) -> None:
+    def away(*_: Any, **__: Any) -> None:
         raise ConnectionError("no queue")
 
     monkeypatch.setattr(type(app.world.persist_queue), "send", away)
@@ -317,7 +317,7 @@ def test_what_came_before_a_failure_is_written_before_it(
     failed = messages(app)[-1]
     assert (failed["request_id"], "request_id" in lines(app)[0]) == (REQUEST_ID, False)
 
-    def away(*_: Any) -> None:
+    def away(*_: Any, **__: Any) -> None:
         raise ConnectionError("no queue")
 
     bad = storing(app)

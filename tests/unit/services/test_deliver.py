@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from darkroom.domain.callbacks import EVENTS, PAUSES_S, Endpoint, endpoint_key
-from darkroom.ports import Attempt, Delivery, SecretVersion
+from darkroom.domain.callbacks import EVENTS, KEPT_MS, PAUSES_S
+from darkroom.domain.receivers import FAILURES, REFUSALS, SLOW_MS, Endpoint, Receivers, host
+from darkroom.ports import Attempt, CallbackAnswer, Delivery, SecretVersion
 from darkroom.services.callback_secrets import callback_secret
+from darkroom.services.deliver import Outcome
 from standardwebhooks import webhooks
 
 from tests.fakes import Crash
 from tests.world import World
 
 HOOK = "https://client.test/hook"
-KEY = endpoint_key("acme", HOOK)
 
 
-def ended(world: World, tenant: str = "acme") -> str:
+def ended(world: World, tenant: str = "acme", url: str = HOOK) -> str:
     """A failed prediction whose callback is owed; its id."""
-    record = world.accept(webhook=HOOK, tenant=tenant)
+    record = world.accept(webhook=url, tenant=tenant)
     world.provider.finish(str(record.provider_id), "failed")
     world.webhook(record.id, str(record.provider_id))
     world.run_stream()
@@ -295,41 +297,247 @@ def _out_of_order() -> tuple[bytes, ...]:
 # Endpoints
 
 
-def test_an_endpoint_that_is_gone_is_called_no_more() -> None:
+def test_one_job_that_is_gone_silences_no_other() -> None:
     world = World()
-    first, second = ended(world), ended(world)
-    other = ended(world, "other")
+    first, second = ended(world, url=f"{HOOK}?id=1"), ended(world, url=f"{HOOK}?id=2")
     world.callbacks.first = [410]
     world.settle()
-    assert [row(world, id_).state for id_ in (first, second)] == ["disabled", "disabled"]
-    assert [row(world, id_).attempts for id_ in (first, second)] == [1, 0]
+    world.sweep(7 * 86_400)
+    world.settle()
+    assert [row(world, id_).state for id_ in (first, second)] == ["failed", "delivered"]
+    assert [row(world, id_).attempts for id_ in (first, second)] == [1, 1]
+    assert world.bus.types.count("Callback Disabled") == 0
+
+
+def test_an_address_that_is_gone_is_called_no_more_and_that_is_told() -> None:
+    world = World()
+    ids = [ended(world) for _ in range(REFUSALS + 1)]
+    other = ended(world, "other")
+    world.callbacks.first = [410] * REFUSALS
+    world.settle()
+    states = ["failed"] * (REFUSALS - 1) + ["disabled"] * 2
+    assert [row(world, id_).state for id_ in ids] == states
+    assert [row(world, id_).attempts for id_ in ids] == [1] * REFUSALS + [0]
     assert row(world, other).state == "delivered"
-    assert world.controls.endpoints[KEY].disabled_at == world.clock.now
+    told = [detail for kind, detail in world.bus.events if kind == "Callback Disabled"]
+    assert told == [
+        {
+            "event_id": f"{ids[REFUSALS - 1]}:completed:disabled",
+            "id": ids[REFUSALS - 1],
+            "tenant": "acme",
+            "host": "client.test",
+            "callback": "completed",
+            "status": 410,
+        }
+    ]
 
 
-def test_an_endpoint_that_failed_for_five_days_is_called_no_more() -> None:
+def test_an_endpoint_that_failed_for_five_days_is_called_no_more_and_that_is_told() -> None:
     world = World()
     id_ = ended(world)
-    world.controls.endpoints[KEY] = Endpoint(failing_since=world.clock.now - 5 * 86_400_000)
-    world.callbacks.status = 500
-    world.settle()
+    five_days = Endpoint(failing_since=world.clock.now - 5 * 86_400_000)
+    world.controls.receiving["acme"] = Receivers(endpoints={host(HOOK): five_days})
+    world.callbacks.status = None
+    assert world.deliver(id_, "completed") is Outcome.DISABLED
     assert row(world, id_).state == "disabled"
-    assert len(world.deliver_queue) == 0
+    assert world.bus.types[-1] == "Callback Disabled"
+    assert world.bus.events[-1][1]["status"] is None
+    assert world.deliver(ended(world), "completed") is Outcome.CLOSED
 
 
 def test_one_success_makes_an_endpoint_well_again() -> None:
     world = World()
     ended(world)
-    world.controls.endpoints[KEY] = Endpoint(failing_since=world.clock.now - 4 * 86_400_000)
+    long = Endpoint(failing_since=world.clock.now - 4 * 86_400_000, failures=FAILURES)
+    world.controls.receiving["acme"] = Receivers(endpoints={host(HOOK): long})
     world.settle()
-    assert world.controls.endpoints[KEY] == Endpoint()
+    assert world.controls.receivers("acme") == Receivers(2)
 
 
 def test_a_success_on_a_well_endpoint_writes_nothing_of_it() -> None:
     world = World()
     ended(world)
     world.settle()
-    assert world.controls.endpoints == {}
+    assert world.controls.receiving == {}
+
+
+# Waiting for a turn
+
+
+def slow_by(world: World, seconds: float, status: int | None = 200) -> None:
+    """Let every attempt take so long."""
+    post = world.callbacks.post
+
+    def slow(*args: Any) -> CallbackAnswer:
+        world.clock.advance(seconds)
+        return post(*args)
+
+    world.callbacks.status = status
+    world.callbacks.post = slow  # type: ignore[method-assign]
+
+
+def test_one_that_fails_in_a_row_is_put_off_and_no_attempt_is_lost() -> None:
+    world = World()
+    failing = [ended(world) for _ in range(FAILURES)]
+    waiting, other = ended(world), ended(world, url="https://other.test/hook")
+    world.callbacks.first = [500] * FAILURES
+    for id_ in failing:
+        assert world.deliver(id_, "completed") is Outcome.NOT_TAKEN
+    world.deliver_queue.take()
+    assert world.deliver(waiting, "completed") is Outcome.PUT_OFF
+    found = row(world, waiting)
+    assert (found.state, found.attempts, found.history) == ("pending", 0, ())
+    # Its time, and a little more, so that not all come at once.
+    assert found.next_at == world.clock.now + 22_500
+    assert found.due_at == found.next_at + 60_000
+    assert world.deliver_queue.messages == [({"prediction": waiting, "event": "completed"}, 23)]
+    assert world.deliver_queue.groups[-1] == "acme"
+    assert world.deliver(other, "completed") is Outcome.TAKEN
+    world.clock.advance(23)
+    assert world.deliver(waiting, "completed") is Outcome.TAKEN
+    assert row(world, waiting).attempts == 1
+
+
+def test_a_slow_one_gets_one_attempt_at_a_time_and_others_are_not_made_to_wait() -> None:
+    world = World()
+    first, second, third = (ended(world) for _ in range(3))
+    slow_by(world, SLOW_MS / 1000)
+    world.deliver(first, "completed")
+    post = world.callbacks.post
+    seen: list[Outcome] = []
+
+    def meanwhile(*args: Any) -> CallbackAnswer:
+        world.callbacks.post = post  # type: ignore[method-assign]
+        seen.append(world.deliver(third, "completed"))
+        return post(*args)
+
+    world.callbacks.post = meanwhile  # type: ignore[method-assign]
+    assert world.deliver(second, "completed") is Outcome.TAKEN
+    assert seen == [Outcome.PUT_OFF]
+    assert row(world, third).attempts == 0
+    # The place is given back with the end of the attempt.
+    assert world.controls.receivers("acme").busy == ()
+    world.clock.advance(30)
+    assert world.deliver(third, "completed") is Outcome.TAKEN
+
+
+def test_a_stage_with_more_consumers_lets_a_slow_one_have_more() -> None:
+    world = World()
+    world.deliver = replace(world.deliver, share=2)
+    first, second, third = (ended(world) for _ in range(3))
+    slow_by(world, SLOW_MS / 1000)
+    world.deliver(first, "completed")
+    post = world.callbacks.post
+    seen: list[Outcome] = []
+
+    def meanwhile(*args: Any) -> CallbackAnswer:
+        world.callbacks.post = post  # type: ignore[method-assign]
+        seen.append(world.deliver(third, "completed"))
+        return post(*args)
+
+    world.callbacks.post = meanwhile  # type: ignore[method-assign]
+    world.deliver(second, "completed")
+    assert seen == [Outcome.TAKEN]
+
+
+def test_a_place_is_given_back_where_another_was_faster() -> None:
+    world = World()
+    id_ = ended(world)
+    slow = Receivers(endpoints={host(HOOK): Endpoint(strikes=5)})
+    world.controls.receiving["acme"] = slow
+    world.deliveries.write = lambda *_, **__: False  # type: ignore[method-assign]
+    assert world.deliver(id_, "completed") is Outcome.NOTHING
+    assert world.controls.receivers("acme") == replace(slow, revision=2)
+
+
+def test_a_place_that_a_crash_left_taken_is_free_when_its_claim_ends() -> None:
+    world = World()
+    world.controls.receiving["acme"] = Receivers(endpoints={host(HOOK): Endpoint(strikes=5)})
+    first, second = ended(world), ended(world)
+    world.callbacks.post = _die  # type: ignore[assignment, method-assign]
+    with pytest.raises(Crash):
+        world.deliver(first, "completed")
+    del world.callbacks.post  # type: ignore[attr-defined]
+    assert world.deliver(second, "completed") is Outcome.PUT_OFF
+    world.clock.advance(60)
+    assert world.deliver(second, "completed") is Outcome.TAKEN
+
+
+def test_who_writes_of_an_endpoint_at_the_same_time_loses_nothing() -> None:
+    world = World()
+    first, second = ended(world), ended(world)
+    post = world.callbacks.post
+
+    def meanwhile(*args: Any) -> CallbackAnswer:
+        world.callbacks.post = post  # type: ignore[method-assign]
+        world.deliver(second, "completed")
+        return post(*args)
+
+    world.callbacks.status = 500
+    world.callbacks.post = meanwhile  # type: ignore[method-assign]
+    world.deliver(first, "completed")
+    assert world.controls.receivers("acme").endpoints[host(HOOK)].failures == 2
+
+
+def test_who_is_too_slow_to_write_of_an_endpoint_leaves_it_to_others() -> None:
+    world = World()
+    id_ = ended(world)
+    world.callbacks.status = 500
+    world.controls.put_receivers = lambda *_: False  # type: ignore[method-assign]
+    assert world.deliver(id_, "completed") is Outcome.NOT_TAKEN
+    assert row(world, id_).attempts == 1
+    world.controls.receiving["acme"] = Receivers(endpoints={host(HOOK): Endpoint(strikes=5)})
+    assert world.deliver(ended(world), "completed") is Outcome.PUT_OFF
+
+
+def test_what_waited_for_too_long_is_given_up() -> None:
+    world = World()
+    id_ = ended(world)
+    receivers = Receivers(
+        endpoints={host(HOOK): Endpoint(strikes=5)}, busy=(world.clock.now + 10 * 86_400_000,)
+    )
+    world.controls.receiving["acme"] = receivers
+    begun = world.clock.now
+    tries = 0
+    while row(world, id_).state == "pending":
+        world.sweep(60)
+        for message in world.deliver_queue.take():
+            tries += world.deliver(message["prediction"], message["event"]) is Outcome.PUT_OFF
+    assert row(world, id_).state == "failed"
+    assert row(world, id_).attempts == 0
+    assert 5 * 86_400_000 <= world.clock.now - begun < 5 * 86_400_000 + 3 * 3_600_000
+    # It costs little to wait: less than one write for each hour.
+    assert tries < 5 * 24 + 12
+
+
+def test_what_waits_for_long_is_the_sweeps() -> None:
+    world = World()
+    id_ = ended(world)
+    world.clock.advance(3600)
+    receivers = Receivers(
+        endpoints={host(HOOK): Endpoint(strikes=5)}, busy=(world.clock.now + 10**9,)
+    )
+    world.controls.receiving["acme"] = receivers
+    world.deliver_queue.take()
+    assert world.deliver(id_, "completed") is Outcome.PUT_OFF
+    assert len(world.deliver_queue) == 0
+    assert row(world, id_).due_at == row(world, id_).next_at == world.clock.now + 3_600_000
+    assert world.deliveries.lanes[id_, "completed"] == "acme"
+
+
+def test_a_redelivered_callback_waits_from_when_it_was_asked_for() -> None:
+    world = World()
+    id_ = ended(world)
+    world.settle()
+    world.clock.advance(6 * 86_400)
+    asked = world.delivered.redeliver("acme", id_, "completed")
+    assert 1000 * asked.expires_at == world.clock.now + KEPT_MS
+    receivers = Receivers(
+        endpoints={host(HOOK): Endpoint(strikes=5)}, busy=(world.clock.now + 10**9,)
+    )
+    world.controls.receiving["acme"] = receivers
+    assert world.deliver(id_, "completed") is Outcome.PUT_OFF
+    assert row(world, id_).next_at == world.clock.now + 15_000
 
 
 # What is not sent
@@ -371,10 +579,29 @@ def test_nothing_is_sent_that_is_not_owed() -> None:
     world = World()
     id_ = ended(world)
     assert not world.deliver(id_, "start")
-    assert not world.deliver("0" * 26, "completed")
-    record = world.record(id_)
+    assert world.deliver("0" * 26, "completed") is Outcome.NOTHING
     del world.store.items[id_]["webhook"]
     assert not world.deliver(id_, "completed")
-    world.store.items.clear()
-    assert not world.deliver(record.id, "completed")
     assert world.callbacks.posts == []
+
+
+def test_a_callback_whose_record_is_gone_is_closed() -> None:
+    world = World()
+    id_ = ended(world)
+    world.store.items.clear()
+    enqueued = 0
+    for _ in range(100):
+        world.sweep(60)
+        enqueued += len(world.deliver_queue)
+        world.run_queues()
+    assert (row(world, id_).state, row(world, id_).due_at) == ("expired", None)
+    assert enqueued <= 2
+    assert world.callbacks.posts == []
+
+
+def test_a_callback_whose_records_time_is_over_shows_nothing_that_is_dead() -> None:
+    world = World()
+    id_ = ended(world)
+    world.clock.now = 1000 * world.record(id_).expires_at
+    assert world.deliver(id_, "completed") is Outcome.CLOSED
+    assert row(world, id_).state == "expired"

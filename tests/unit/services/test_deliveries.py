@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from darkroom.domain.callbacks import EVENTS, Endpoint, endpoint_key
-from darkroom.domain.errors import InvalidInput, NotFound, Unavailable
-from darkroom.services.deliveries import shown
+from darkroom.domain.callbacks import EVENTS
+from darkroom.domain.errors import InvalidInput, NotFound, TooManyRequests, Unavailable
+from darkroom.domain.receivers import REFUSALS, Endpoint, Receivers, host
+from darkroom.services.deliver import Outcome
+from darkroom.services.deliveries import ASKED_AT_ONCE, MOST_ATTEMPTS, shown
 
 from tests.unit.services.test_deliver import HOOK, ended, row
 from tests.world import World
@@ -103,14 +105,37 @@ def test_what_was_delivered_can_be_delivered_again() -> None:
 
 def test_a_redelivery_enables_the_endpoint() -> None:
     world = World()
-    id_ = ended(world)
-    world.callbacks.first = [410]
+    for _ in range(REFUSALS):
+        id_ = ended(world)
+    world.callbacks.first = [410] * REFUSALS
     world.settle()
     assert row(world, id_).state == "disabled"
     world.delivered.redeliver("acme", id_, "completed")
-    assert world.controls.endpoints[endpoint_key("acme", HOOK)] == Endpoint()
+    assert world.controls.receivers("acme").refused == {}
     world.settle()
     assert row(world, id_).state == "delivered"
+
+
+def test_a_redelivery_ends_the_wait_for_a_failing_endpoint_and_not_its_share() -> None:
+    world = World()
+    id_ = ended(world)
+    failing = Endpoint(world.clock.now, 5, world.clock.now + 3_600_000, 5)
+    world.controls.receiving["acme"] = Receivers(endpoints={host(HOOK): failing})
+    world.settle()
+    assert row(world, id_).next_at > world.clock.now + 3_600_000
+    world.delivered.redeliver("acme", id_, "completed")
+    assert world.controls.receivers("acme").shares(HOOK)
+    world.settle()
+    assert row(world, id_).state == "delivered"
+
+
+def test_an_endpoint_about_which_all_write_at_once_is_to_be_asked_for_again() -> None:
+    world = World()
+    id_ = ended(world)
+    world.controls.receiving["acme"] = Receivers(endpoints={host(HOOK): Endpoint(1, disabled_at=1)})
+    world.controls.put_receivers = lambda *_: False  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        world.delivered.redeliver("acme", id_, "completed")
 
 
 @pytest.mark.parametrize("event", ["start", "done", "completed\x00", "logs-000001"])
@@ -151,17 +176,85 @@ def test_after_the_end_only_the_end_is_sent_again() -> None:
     assert row(world, record.id, "start").state == "delivered"
 
 
-def test_a_redelivery_that_meets_an_attempt_is_to_be_asked_for_again() -> None:
+def test_a_redelivery_that_meets_another_is_to_be_asked_for_again() -> None:
     world = World()
     id_ = ended(world)
+    world.settle()
     write = world.deliveries.write
 
     def beaten(*args: Any, **more: Any) -> bool:
         world.deliveries.write = write  # type: ignore[method-assign]
-        assert world.deliver(id_, "completed")
+        world.delivered.redeliver("acme", id_, "completed")
         return write(*args, **more)
 
     world.deliveries.write = beaten  # type: ignore[method-assign]
     with pytest.raises(Unavailable):
         world.delivered.redeliver("acme", id_, "completed")
+    world.settle()
     assert row(world, id_).state == "delivered"
+    assert len(world.callbacks.posts) == 2
+
+
+# Storms
+
+
+def test_what_is_about_to_be_attempted_is_not_enqueued_once_more() -> None:
+    world = World()
+    id_ = ended(world)
+    for _ in range(9):
+        assert world.delivered.redeliver("acme", id_, "completed") == row(world, id_)
+    assert len(world.deliver_queue) == 1
+    world.settle()
+    assert len(world.callbacks.posts) == 1
+
+
+def test_an_attempt_under_way_is_the_one_that_was_asked_for() -> None:
+    world = World()
+    id_ = ended(world)
+    post = world.callbacks.post
+
+    def meanwhile(*args: Any) -> Any:
+        for _ in range(9):
+            assert world.delivered.redeliver("acme", id_, "completed").state == "pending"
+        return post(*args)
+
+    world.callbacks.post = meanwhile  # type: ignore[method-assign]
+    world.deliver_queue.take()
+    assert world.deliver(id_, "completed") is Outcome.TAKEN
+    assert len(world.deliver_queue) == 0
+    assert row(world, id_).state == "delivered"
+
+
+def test_a_storm_of_redeliveries_calls_a_few_times_a_minute() -> None:
+    world = World()
+    id_ = ended(world)
+    world.settle()
+    refused: list[int] = []
+    for _ in range(90):
+        try:
+            world.delivered.redeliver("acme", id_, "completed")
+        except TooManyRequests as error:
+            refused.append(error.retry_after)
+        world.settle()
+        world.clock.advance(1)
+    assert len(world.callbacks.posts) <= 2 * MOST_ATTEMPTS
+    assert refused[0] == 60 - MOST_ATTEMPTS + 1
+    world.clock.advance(refused[-1])
+    world.delivered.redeliver("acme", id_, "completed")
+
+
+def test_a_storm_over_many_callbacks_is_a_tenants_alone() -> None:
+    world = World()
+    ids = [ended(world) for _ in range(ASKED_AT_ONCE + 1)]
+    other = ended(world, "other")
+    world.settle()
+    for id_ in ids[:-1]:
+        world.delivered.redeliver("acme", id_, "completed")
+    with pytest.raises(TooManyRequests) as caught:
+        world.delivered.redeliver("acme", ids[-1], "completed")
+    assert caught.value.retry_after == 1
+    world.delivered.redeliver("other", other, "completed")
+    world.clock.advance(1)
+    world.delivered.redeliver("acme", ids[-1], "completed")
+    # What its requests count against is not what its creates do.
+    assert "acme" not in world.controls.buckets

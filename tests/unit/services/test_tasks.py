@@ -94,10 +94,11 @@ def test_after_the_end_nothing_more_is_sent(world: World) -> None:
     world.provider.answers = [Answered(422, {"detail": "no"})]
     world.accept(task_token=TOKEN)
     world.run_stream()
-    messages = [m for m in world.deliver_queue.take() if m["event"] == "task"]
-    assert len(messages) == 2  # of the intent, and of the end
+    assert len(world.tasks_queue.take()) == 2  # of the intent, and of the end
     world.run_stream()
-    assert not world.deliver_queue.take()
+    assert not world.tasks_queue.take()
+    assert set(world.tasks_queue.groups) == {"acme"}
+    assert not world.deliver_queue.groups
 
 
 def test_without_a_task_nobody_is_told(world: World) -> None:

@@ -1,0 +1,195 @@
+"""How a tenant's receivers are doing: whose turn it is, who has but a share, who is called no more.
+
+An endpoint is one host, whatever the path: a host that hangs does so for all of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from darkroom.domain.callbacks import GONE, taken
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from darkroom.domain.timings import Timings
+
+SLOW_MS = 2000
+"""An attempt that takes so long keeps others waiting."""
+STRIKES, MOST_STRIKES = 10, 20
+"""What one slow attempt counts, and all of them together: each quick one makes up for one."""
+FAILURES = 5
+"""After so many in a row, an endpoint is left alone for a while."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 15.0, 3600.0
+"""That while is as long as it has been failing, within these."""
+CROWD = 3
+"""With so many endpoints that are slow or failing, all of the tenant's have to share: a dead host
+under a new name for each prediction is no new endpoint."""
+MOST_ENDPOINTS, MOST_ADDRESSES = 20, 50
+"""What is kept of a tenant: the worst, and the latest."""
+REFUSALS = 3
+"""Answers of 410 by one address, and none taken in between, before it is called no more."""
+NEW_CHANCE_MS = 30 * 86_400_000
+"""After so long, what was disabled is called again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One that is not doing well. Times in milliseconds."""
+
+    failing_since: int | None = None
+    """The first failure after the last success."""
+    failures: int = 0
+    """In a row; not counted beyond what matters."""
+    next_at: int = 0
+    """Nothing is sent to it before."""
+    strikes: int = 0
+    """Above zero it is slow."""
+    disabled_at: int | None = None
+    """From here on nothing is sent to it, until somebody asks for a redelivery."""
+
+    @property
+    def shares(self) -> bool:
+        """Whether few attempts at a time are made at it."""
+        return self.strikes > 0 or self.failures >= FAILURES
+
+    def after(self, status: int | None, took_ms: int, now: int, timings: Timings) -> Endpoint:
+        """How it stands after an attempt that ended with `status`, None for no answer."""
+        slow = took_ms >= SLOW_MS
+        strikes = min(self.strikes + STRIKES, MOST_STRIKES) if slow else max(0, self.strikes - 1)
+        if taken(status):
+            return Endpoint(strikes=strikes)
+        if status == GONE:
+            # It speaks of one address, and of the endpoint only that it is there.
+            return replace(self, strikes=strikes)
+        since = now if self.failing_since is None else self.failing_since
+        failing = replace(
+            self,
+            failing_since=since,
+            failures=min(self.failures + 1, FAILURES),
+            strikes=strikes,
+        )
+        if now - since >= int(timings.callback_disable_s * 1000):
+            return replace(failing, disabled_at=now)
+        if failing.failures == FAILURES and now >= self.next_at:
+            # As long as it has been failing: so a short outage delays little, and a long one
+            # costs little.
+            least, most = (
+                int(s * 1000 * timings.callback_scale) for s in (FIRST_PAUSE_S, LONGEST_PAUSE_S)
+            )
+            return replace(failing, next_at=now + max(least, min(most, now - since)))
+        return failing
+
+
+WELL = Endpoint()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Answers of 410 by one address, its query included."""
+
+    times: int
+    last_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receivers:
+    """What is known of a tenant's receivers that are not doing well; of the others nothing is."""
+
+    revision: int = 0
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+    refused: Mapping[str, Refusal] = field(default_factory=dict)
+    busy: tuple[int, ...] = ()
+    """Until when each attempt under way has a place of the tenant's share."""
+
+    def disabled(self, url: str, now: int) -> bool:
+        """Whether nothing is sent there."""
+        at = self._of(url).disabled_at
+        if at is not None and now - at < NEW_CHANCE_MS:
+            return True
+        refusal = self.refused.get(address(url))
+        return (
+            refusal is not None
+            and refusal.times >= REFUSALS
+            and now - refusal.last_at < NEW_CHANCE_MS
+        )
+
+    def next_at(self, url: str) -> int:
+        """The time before which nothing is sent there."""
+        return self._of(url).next_at
+
+    def shares(self, url: str) -> bool:
+        """Whether an attempt there needs a place of the tenant's share."""
+        slow = sum(endpoint.shares for endpoint in self.endpoints.values())
+        return self._of(url).shares or slow >= CROWD
+
+    def enter(self, now: int, until: int, share: int) -> Receivers | None:
+        """With one place more taken, until then; None where all are."""
+        busy = tuple(end for end in self.busy if end > now)
+        return None if len(busy) >= share else replace(self, busy=(*busy, until))
+
+    def leave(self, place: int | None) -> Receivers:
+        """Without the place that was taken until then."""
+        if place not in self.busy:
+            return self
+        at = self.busy.index(place)
+        return replace(self, busy=self.busy[:at] + self.busy[at + 1 :])
+
+    def after(
+        self, url: str, status: int | None, took_ms: int, now: int, timings: Timings
+    ) -> Receivers:
+        """As they stand after an attempt; equal to what it was where all went well."""
+        endpoint = self._of(url).after(status, took_ms, now, timings)
+        refused = dict(self.refused)
+        if taken(status):
+            refused.pop(address(url), None)
+        elif status == GONE:
+            before = refused.pop(address(url), None)
+            recent = before is not None and now - before.last_at < NEW_CHANCE_MS
+            times = before.times + 1 if before is not None and recent else 1
+            refused[address(url)] = Refusal(min(times, REFUSALS), now)
+        latest = sorted(refused.items(), key=lambda each: each[1].last_at)[-MOST_ADDRESSES:]
+        return replace(self._with(url, endpoint), refused=dict(latest))
+
+    def enable(self, url: str) -> Receivers:
+        """As they stand when somebody asks for a redelivery: at once, but within the share."""
+        endpoint = replace(self._of(url), failing_since=None, next_at=0, disabled_at=None)
+        refused = {
+            name: kept
+            for name, kept in self.refused.items()
+            if name != address(url) or kept.times < REFUSALS
+        }
+        return replace(self._with(url, endpoint), refused=refused)
+
+    def _of(self, url: str) -> Endpoint:
+        return self.endpoints.get(host(url), WELL)
+
+    def _with(self, url: str, endpoint: Endpoint) -> Receivers:
+        known = {**self.endpoints, host(url): endpoint}
+        worst = sorted(
+            (name for name, known_one in known.items() if known_one != WELL),
+            key=lambda name: _badness(known[name]),
+        )[-MOST_ENDPOINTS:]
+        return replace(self, endpoints={name: known[name] for name in worst})
+
+
+def _badness(endpoint: Endpoint) -> tuple[bool, int, int]:
+    return endpoint.disabled_at is not None, endpoint.failures, endpoint.strikes
+
+
+def host(url: str) -> str:
+    """The endpoint's name: a digest of scheme, host and port."""
+    parts = urlsplit(url)
+    return _digest(f"{parts.scheme}://{parts.netloc}".lower())
+
+
+def address(url: str) -> str:
+    """The address's name: a digest of the whole URL, since a query may name one job."""
+    return _digest(url)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
