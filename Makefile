@@ -28,7 +28,7 @@ demo: .venv/.done  ## one prediction per catalogue model on the embedded cloud, 
 run: .venv/.done  ## the embedded cloud on http://127.0.0.1:8787 until Ctrl-C (PORT=, KEEP=1)
 	@PORT=$(PORT) $(PY) -m local run
 
-test: lint types unit adapters emulator infra e2e clients proof-slice  ## lint, types and all tests
+test: lint types unit adapters emulator infra e2e clients proof-slice scale-slice  ## lint, types and all tests
 	@echo "all of it passed"
 
 lint: .venv/.done  ## ruff: rules and format
@@ -59,6 +59,9 @@ clients: .venv/.done  ## Replicate's published clients against it, unchanged (fe
 proof-slice: .venv/.done  ## a slice of the proof, and its mutants
 	$(PY) -m pytest tests/proof
 
+scale-slice: .venv/.done  ## a slice of the crowd, and its mutants
+	$(PY) -m pytest tests/scale
+
 synth: .venv/.done  ## the stage's templates in cdk.out/ (STAGE=)
 	@CDK_CONTEXT_JSON='{"stage": "$(STAGE)"}' CDK_OUTDIR=cdk.out $(PY) app.py && \
 	  ls cdk.out/Darkroom-$(STAGE)-*.template.json
@@ -83,6 +86,9 @@ node_modules/aws-cdk: package-lock.json .venv/.done
 
 proof: .venv/.done  ## crash at every I/O, for half an hour (PROOF_MINUTES=, PROOF_HOURS=)
 	@$(PY) -m tests.proof full $(if $(PROOF_HOURS),--hours $(PROOF_HOURS),--minutes $(PROOF_MINUTES))
+
+scale: .venv/.done  ## thousands of predictions on a simulated clock: outages, tenants, slow files
+	@$(PY) -m tests.scale full
 
 chaos: .venv/.done  ## hundreds of predictions while everything fails, then an audit
 	@$(PY) -m local chaos
@@ -112,4 +118,4 @@ fmt: .venv/.done  ## format the code
 clean:  ## remove what was made here, the environment included
 	rm -rf .venv .darkroom cdk.out build dist node_modules .mypy_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: help setup demo run test lint types unit adapters emulator infra e2e clients proof-slice synth deploy diff destroy bootstrap openapi wheel proof chaos bench lock fmt clean
+.PHONY: help setup demo run test lint types unit adapters emulator infra e2e clients proof-slice synth deploy diff destroy bootstrap openapi wheel proof scale scale-slice chaos bench lock fmt clean

@@ -114,6 +114,9 @@ class StageConfig:
     system_log_level: SystemLogLevel = SystemLogLevel.WARN
     """Of Lambda's own lines. Below WARN it writes two for each invocation, which cost as much as
     Darkroom's; duration and errors are in its metrics all the same."""
+    infrequent_access_log: bool = True
+    """The API's access log in the class Infrequent Access, at half the price. No page of AWS says
+    that the gateway may write to one, and none that it may not: False where it is refused."""
     tracing: bool = False
     throttle_rate: int = 50
     """Requests a second of each route, before any tenant's own limit; the API as a whole has the

@@ -43,6 +43,11 @@ def allow_months(table: str) -> iam.PolicyStatement:
     return allow_keys("dynamodb:UpdateItem", table, "SPEND#*", "USAGE#*")
 
 
+def allow_rate(table: str) -> iam.PolicyStatement:
+    """Counting a request against its tenant's rate."""
+    return allow_keys("dynamodb:UpdateItem", table, "RATE#*")
+
+
 def allow_list(bucket: str, *prefixes: str) -> iam.PolicyStatement:
     """Listing a bucket's keys, with one of these prefixes only."""
     statement = allow("s3:ListBucket", bucket)
@@ -85,7 +90,7 @@ def grants(
     )
     work_queues = dispatch.queue_arn, persist.queue_arn, deliver.queue_arn
     submit = [
-        allow("dynamodb:GetItem BatchGetItem PutItem", predictions),
+        allow("dynamodb:GetItem PutItem", predictions),
         allow("dynamodb:GetItem", controls),
         allow_put(controls, "PID#*", "SCHEMA#*", "IDEM#*"),
         allow_keys("dynamodb:UpdateItem", controls, "SPEND#*", "USAGE#*", "RATE#*"),
@@ -97,8 +102,8 @@ def grants(
     return {
         "Submit": [
             *submit,
-            # A client may repeat itself without a key: its latest predictions are searched.
-            allow("dynamodb:Query", _index(stateful.predictions, "tenant")),
+            # A client may repeat itself without a key: its equal requests share a row.
+            allow_keys("dynamodb:UpdateItem", controls, "REPEAT#*"),
             show_outputs,
         ],
         "Intake": [
@@ -122,12 +127,14 @@ def grants(
             allow("dynamodb:GetItem PutItem", predictions),
             allow("dynamodb:GetItem", controls),
             allow_months(controls),
+            allow_rate(controls),
             allow("s3:GetObject", uploads),
             show_outputs,
             allow(read_secret, token),
         ],
         "Files": [
             allow("dynamodb:GetItem", controls),
+            allow_rate(controls),
             allow("s3:PutObject GetObject DeleteObject", uploads),
             allow_list(stateful.uploads.bucket_arn, "*/files/*"),
         ],
@@ -181,6 +188,7 @@ def grants(
             allow("dynamodb:GetItem", predictions, controls),
             allow("dynamodb:GetItem PutItem Query", deliveries),
             allow_put(controls, "HOOK#*"),
+            allow_rate(controls),
             allow("sqs:SendMessage", deliver.queue_arn),
         ],
         "Sweep": [

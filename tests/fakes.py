@@ -310,7 +310,7 @@ class FakePredictions:
     def _count(self, record: Prediction) -> None:
         day = day_row(record.tenant, record.created_at)
         row, name = self.days.setdefault(day, {}), record.model
-        if record.price is None:
+        if record.cost is None:
             opened = self.opened.setdefault(day, set())
             if name not in row and len(opened) >= OPEN_MODELS_A_DAY:
                 name = OTHER

@@ -1,7 +1,8 @@
 """Items as other releases write them: the last one, and a next one that was rolled back.
 
 Two releases share the tables while one replaces the other. `last_release` are items that commit
-0ba142c wrote; `READABLE` and `UNREADABLE` make of any item what a next release might write.
+0ba142c wrote; `READABLE` and `UNREADABLE` make of any item what a next release might write, and
+`DAMAGED` what no release would.
 
 `python -m tests.versions` writes those of the last release anew, from git.
 """
@@ -15,12 +16,13 @@ import os
 import subprocess
 import sys
 import tarfile
+import zlib
 from dataclasses import MISSING, asdict, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.items import NEWER_CODES
+from darkroom.adapters.items import LARGEST_TEXT, NEWER_CODES
 from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, Price, State
 
 from tests.fakes import START
@@ -259,6 +261,48 @@ def next_release(item: Item) -> Iterator[tuple[str, Item]]:
     """The item as a next release might have written it, in every way, each with its name."""
     for name, change in (READABLE | UNREADABLE).items():
         yield name, change(item)
+
+
+# Damage
+
+
+def deflated(text: bytes) -> Item:
+    deflate = zlib.compressobj(9, zlib.DEFLATED, wbits=-15)
+    return {"B": deflate.compress(text) + deflate.flush()}
+
+
+def without(*names: str) -> Callable[[Item], Item]:
+    return lambda item: {key: value for key, value in item.items() if key not in names}
+
+
+def changed(**attributes: Item) -> Callable[[Item], Item]:
+    return lambda item: {**item, **attributes}
+
+
+DAMAGED: dict[str, Callable[[Item], Item]] = {
+    **UNREADABLE,
+    "no create": without("create"),
+    "no state": without("state"),
+    "no revision": without("revision"),
+    "no deadline": without("deadline"),
+    "time as text": changed(deadline={"S": "tomorrow"}),
+    "time as fraction": changed(deadline={"N": "1.5"}),
+    "truth as text": changed(effects_done={"S": "no"}),
+    "input as list": changed(input={"L": [{"S": "x"}]}),
+    "create as text": changed(create={"S": "x"}),
+    "create without attempt": changed(create={"M": {"state": {"S": "refused"}}}),
+    "files as map": changed(files={"M": {}}),
+    "file without key": changed(files={"L": [{"M": {"bytes": {"N": "1"}}}]}),
+    "uploads as list": changed(uploads={"L": []}),
+    "upload as number": changed(uploads={"M": {"/x": {"N": "1"}}}),
+    "events as text": changed(webhook_events={"S": "start"}),
+    "price as number": changed(price={"N": "1"}),
+    "text that is not deflated": changed(logs={"B": b"\xff\xfe\xfd"}),
+    "text cut short": changed(logs={"B": deflated(b"corgi " * 99)["B"][:-3]}),
+    "text that is not text": changed(logs=deflated(b"\xff" * 99)),
+    "text that is too large": changed(logs=deflated(b"\0" * (LARGEST_TEXT + 1))),
+}
+"""Whatever else may befall an item: it cannot be read either."""
 
 
 if __name__ == "__main__":

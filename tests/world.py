@@ -104,6 +104,7 @@ class World:
         self.changes = Changes(
             self.store, self.clock, self.timings, dedicated_account=self.dedicated
         )
+        self.limits = TenantLimits(self.controls, self.clock)
         self.reuse = Reuse(self.controls, self.store, self.outputs)
         create = Create(self.changes, self.provider, signer, self.secrets, lambda: 0.5, PUBLIC_URL)
         self.submit = Submit(
@@ -114,7 +115,7 @@ class World:
             random=Random(7),  # noqa: S311 - the same seeds in every run
             retention_days=90,
             public_url=PUBLIC_URL,
-            limits=TenantLimits(self.controls, self.clock),
+            limits=self.limits,
             run_times=RunTimes(self.controls, self.clock),
             reuse=self.reuse,
         )
@@ -133,9 +134,9 @@ class World:
         )
         self.authenticate = Authenticate(self.controls)
         self.forms = FakeForms(self.uploads)
-        self.files = Files(self.uploads, self.clock, PUBLIC_URL, self.forms)
+        self.files = Files(self.uploads, self.clock, PUBLIC_URL, self.forms, self.limits)
         self.read = Read(self.store)
-        self.cancel = Cancel(self.changes, self.provider, self.read)
+        self.cancel = Cancel(self.changes, self.provider, self.read, self.limits)
         self.receive = Receive(self.changes, self.secrets)
         self.dispatch = Dispatch(self.changes, create, self.provider)
         carry_out = CarryOut(
@@ -166,6 +167,7 @@ class World:
         )
         self.delivered = Deliveries(
             read=self.read,
+            limits=self.limits,
             deliveries=self.deliveries,
             controls=self.controls,
             queue=self.deliver_queue,

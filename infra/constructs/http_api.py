@@ -70,6 +70,7 @@ class HttpApi(Construct):
         cors_origins: tuple[str, ...],
         domain: Domain | None,
         log_retention: logs.RetentionDays,
+        infrequent_access_log: bool,
     ) -> None:
         super().__init__(scope, id_)
         self.api = apigw.HttpApi(
@@ -90,14 +91,16 @@ class HttpApi(Construct):
             throttle=apigw.ThrottleSettings(rate_limit=throttle_rate, burst_limit=throttle_burst),
             domain_mapping=apigw.DomainMappingOptions(domain_name=custom) if custom else None,
         )
+        classes = logs.LogGroupClass
         access_log = logs.LogGroup(
             self,
             "AccessLines",
             # All names with this beginning are one entry of the account's policy that lets AWS's
-            # services write logs: others are one each, and it has room for some dozens.
-            log_group_name=f"/aws/vendedlogs/{Stack.of(self).stack_name}/access",
-            # At half the price. A group keeps its class for life: another class is another name.
-            log_group_class=logs.LogGroupClass.INFREQUENT_ACCESS,
+            # services write logs: others are one each, and it has room for some dozens. A group
+            # keeps its class for life, so that another class needs another name.
+            log_group_name=f"/aws/vendedlogs/{Stack.of(self).stack_name}/"
+            + ("access" if infrequent_access_log else "access-standard"),
+            log_group_class=classes.INFREQUENT_ACCESS if infrequent_access_log else None,
             retention=log_retention,
             removal_policy=RemovalPolicy.DESTROY,
         )

@@ -115,6 +115,7 @@ class ServiceStack(DarkroomStack):
             cors_origins=config.cors_origins,
             domain=config.domain,
             log_retention=config.log_retention,
+            infrequent_access_log=config.infrequent_access_log,
         )
         self.dispatch = self._task_queue("Dispatch")
         self.persist = self._task_queue("Persist")

@@ -489,26 +489,27 @@ def test_a_write_that_is_no_transaction_and_meets_one_has_lost(books: Books) -> 
 
 def test_names_of_open_models_cannot_fill_a_day(books: Books) -> None:
     """What has no price is in no catalogue: anybody's names, as many as there are models."""
-    priced = Price("image", 1, 1)
 
-    def end(number: int, model: str, cost: int | None = None, price: Price | None = None) -> None:
-        ended = record(number, model=model, cost=cost, price=price)
+    def end(number: int, model: str, cost: int | None = None) -> None:
+        # The price of a record that is over is gone, in the catalogue or not.
+        ended = record(number, model=model, cost=cost, state=State.SUCCEEDED)
         books.store.insert(ended)
         books.store.mark_effects_done(ended)
 
     for number in range(OPEN_MODELS_A_DAY + 2):
         end(number, f"open/m{number}")
     end(90, "open/m0")
-    end(91, f"open/m{OPEN_MODELS_A_DAY}", cost=0)
-    end(92, "catalogue/model", cost=3, price=priced)
+    end(91, f"open/m{OPEN_MODELS_A_DAY}")
+    end(92, "catalogue/model", cost=3)
     end(93, "catalogue/model", cost=0)
     end(94, "catalogue/other", cost=0)
     seen = books.controls.usage("acme", [DAY])[DAY]
     assert seen["open/m0"] == (2, 0)
     assert seen[f"open/m{OPEN_MODELS_A_DAY - 1}"] == (1, 0)
     assert seen["catalogue/model"] == (2, 3)
-    assert seen["other"] == (4, 0)
-    assert len(seen) == OPEN_MODELS_A_DAY + 2
+    assert seen["catalogue/other"] == (1, 0)
+    assert seen["other"] == (3, 0)
+    assert len(seen) == OPEN_MODELS_A_DAY + 3
 
 
 def test_an_end_with_its_settlement_is_counted_likewise(books: Books) -> None:

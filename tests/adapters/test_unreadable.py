@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import tracemalloc
-import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -36,43 +35,7 @@ LONG_AGO = 1_000_000_000
 """An `expires_at` that is over, in seconds."""
 
 
-def deflated(text: bytes) -> Item:
-    deflate = zlib.compressobj(9, zlib.DEFLATED, wbits=-15)
-    return {"B": deflate.compress(text) + deflate.flush()}
-
-
-def without(*names: str) -> Callable[[Item], Item]:
-    return lambda item: {key: value for key, value in item.items() if key not in names}
-
-
-def changed(**attributes: Item) -> Callable[[Item], Item]:
-    return lambda item: {**item, **attributes}
-
-
-DAMAGED: dict[str, Callable[[Item], Item]] = {
-    **versions.UNREADABLE,
-    "no create": without("create"),
-    "no state": without("state"),
-    "no revision": without("revision"),
-    "no deadline": without("deadline"),
-    "time as text": changed(deadline={"S": "tomorrow"}),
-    "time as fraction": changed(deadline={"N": "1.5"}),
-    "truth as text": changed(effects_done={"S": "no"}),
-    "input as list": changed(input={"L": [{"S": "x"}]}),
-    "create as text": changed(create={"S": "x"}),
-    "create without attempt": changed(create={"M": {"state": {"S": "refused"}}}),
-    "files as map": changed(files={"M": {}}),
-    "file without key": changed(files={"L": [{"M": {"bytes": {"N": "1"}}}]}),
-    "uploads as list": changed(uploads={"L": []}),
-    "upload as number": changed(uploads={"M": {"/x": {"N": "1"}}}),
-    "events as text": changed(webhook_events={"S": "start"}),
-    "price as number": changed(price={"N": "1"}),
-    "text that is not deflated": changed(logs={"B": b"\xff\xfe\xfd"}),
-    "text cut short": changed(logs={"B": deflated(b"corgi " * 99)["B"][:-3]}),
-    "text that is not text": changed(logs=deflated(b"\xff" * 99)),
-    "text that is too large": changed(logs=deflated(b"\0" * (LARGEST_TEXT + 1))),
-}
-KINDS = pytest.mark.parametrize("change", DAMAGED.values(), ids=DAMAGED)
+KINDS = pytest.mark.parametrize("change", versions.DAMAGED.values(), ids=versions.DAMAGED)
 
 
 def alter(store: PredictionStore, id_: str, change: Callable[[Item], Item]) -> None:
@@ -153,7 +116,7 @@ def test_the_reason_names_the_field_and_never_a_value() -> None:
 
 def test_a_text_that_unpacks_to_too_much_takes_no_memory() -> None:
     """A few kilobytes may claim to be a thousand times as much: 400 kB of item, 400 MB of text."""
-    bomb = {**prediction_item(record()), "input": deflated(b"a" * 50_000_000)}
+    bomb = {**prediction_item(record()), "input": versions.deflated(b"a" * 50_000_000)}
     assert len(bomb["input"]["B"]) < 60_000
     tracemalloc.start()
     with pytest.raises(UnreadableRecord):

@@ -25,9 +25,9 @@ LOGS = "logs:CreateLogStream logs:PutLogEvents"
 
 GRANTS = {
     "Submit": {
-        "Predictions": "dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem",
-        "Predictions/index/tenant": "dynamodb:Query",
+        "Predictions": "dynamodb:GetItem dynamodb:PutItem",
         "Controls": "dynamodb:GetItem",
+        "Controls REPEAT#*": "dynamodb:UpdateItem",
         "Controls PID#* SCHEMA#* IDEM#*": "dynamodb:PutItem",
         "Controls SPEND#* USAGE#* RATE#*": "dynamodb:UpdateItem",
         "Uploads/*": "s3:GetObject s3:PutObject",
@@ -38,7 +38,7 @@ GRANTS = {
         "SubmitLogs": LOGS,
     },
     "Intake": {
-        "Predictions": "dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem",
+        "Predictions": "dynamodb:GetItem dynamodb:PutItem",
         "Controls": "dynamodb:GetItem",
         "Controls PID#* SCHEMA#* IDEM#*": "dynamodb:PutItem",
         "Controls SPEND#* USAGE#* RATE#*": "dynamodb:UpdateItem",
@@ -65,6 +65,7 @@ GRANTS = {
         "Predictions": "dynamodb:GetItem dynamodb:PutItem",
         "Controls": "dynamodb:GetItem",
         "Controls SPEND#* USAGE#*": "dynamodb:UpdateItem",
+        "Controls RATE#*": "dynamodb:UpdateItem",
         "Uploads/*": "s3:GetObject",
         CDN_KEY: SECRET,
         "ReplicateToken": SECRET,
@@ -72,6 +73,7 @@ GRANTS = {
     },
     "Files": {
         "Controls": "dynamodb:GetItem",
+        "Controls RATE#*": "dynamodb:UpdateItem",
         "Uploads/*": "s3:DeleteObject s3:GetObject s3:PutObject",
         "Uploads */files/*": "s3:ListBucket",
         "FilesLogs": LOGS,
@@ -133,6 +135,7 @@ GRANTS = {
         "Predictions": "dynamodb:GetItem",
         "Controls": "dynamodb:GetItem",
         "Controls HOOK#*": "dynamodb:PutItem",
+        "Controls RATE#*": "dynamodb:UpdateItem",
         "Deliveries": "dynamodb:GetItem dynamodb:PutItem dynamodb:Query",
         "DeliverTasksQueue": "sqs:SendMessage",
         "DeliveriesLogs": LOGS,

@@ -125,6 +125,19 @@ def test_aws_l1_the_access_logs_name_takes_no_room_in_the_accounts_policy(
     assert names == [f"/aws/vendedlogs/Darkroom-{s}-Service/access" for s in ("prod", "dev")]
 
 
+def test_aws_l2_the_access_logs_class_can_be_changed(
+    prod: Synth, synth: Callable[[StageConfig], Synth]
+) -> None:
+    """A group keeps its class, and a name is taken as long as its group is there."""
+    plain = synth(replace(StageConfig.prod(), infrequent_access_log=False))
+    groups = [
+        synthesised.service.properties("Logs::LogGroup")["HttpApiAccessLines"]
+        for synthesised in (prod, plain)
+    ]
+    assert [group.get("LogGroupClass") for group in groups] == ["INFREQUENT_ACCESS", None]
+    assert groups[0]["LogGroupName"] != groups[1]["LogGroupName"]
+
+
 def test_aws_l9_apis_are_told_apart_by_their_stage(prod: Synth, dev: Synth) -> None:
     names = [
         api["Name"]

@@ -12,6 +12,7 @@ their concurrency.
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import partial
@@ -159,6 +160,8 @@ class Ticks:
     most_left: int = 0
     done: Counter[str] = field(default_factory=Counter)
     unreadable: int = 0
+    peak_bytes: int = 0
+    """What a tick allocated at most, where that is traced."""
 
 
 @dataclass
@@ -181,7 +184,7 @@ class Cloud:
         self.timeline.clock = self.clock
         self.errors: Counter[str] = Counter()
         self.ticks, self.calls, self._here = Ticks(), Calls(), _Here()
-        self.webhooks_lost = False
+        self.webhooks_lost = self.traced = False
         self._ids = Random(11)  # noqa: S311 - the same ids in every run
         self.store = CrowdPredictions(clock=self.clock, changed=self._changed)
         self.upstream = Upstream(
@@ -369,10 +372,15 @@ class Cloud:
             nonlocal tick
             tick = self.sweep(self.remaining_ms, part=part, parts=self.parts)
 
+        if self.traced:
+            tracemalloc.start()
         try:
             self.within(TICK_S, run)
         except Killed:
             ticks.killed += 1
+        if self.traced:
+            ticks.peak_bytes = max(ticks.peak_bytes, tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
         took = self.clock.now - began
         ticks.lasted_ms += took
         ticks.longest_ms = max(ticks.longest_ms, took)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tests.scale.scenarios import Scenario
 
 SMALL, LARGE, LARGE_ONES = 4_000, 250_000, 50
+CLOSE = 3
+"""Of so many one is large, where they lie close together: a page of the list is just readable."""
 FIRST_TENANT = "t0"
 TELL_S = 10.0
 """Seconds of real time between two words of progress."""
@@ -44,6 +46,7 @@ class Crowd:
             files=scenario.files,
         )
         self.outputs.cloud = self.callbacks.cloud = self.cloud
+        self.cloud.traced = scenario.traced
         self.cloud.webhooks_lost = scenario.webhooks_lost
         words = "a red fox over hills at dawn with soft light and long shadows oil on canvas".split()
         pool = [f"{word}{number}" for word in words for number in range(99)]
@@ -70,10 +73,7 @@ class Crowd:
     def _create(self, tenant: str) -> None:
         self.submitted += 1
         number, scenario = self.submitted, self.scenario
-        large = number % max(1, int(self._wanted() / max(1, LARGE_ONES // self.scale))) == 0
-        prompt = self._texts[number % len(self._texts)][:SMALL]
-        if large:
-            prompt = "".join(self.random.choices(self._texts, k=1 + LARGE // SMALL))[:LARGE]
+        prompt = self._prompt(number)
         named = self.random.random() < scenario.callbacks
         dead = scenario.dead_tenant and tenant == FIRST_TENANT
         task = f"task-{number}" if scenario.dead_tenant and not dead and number % 4 == 0 else None
@@ -91,6 +91,16 @@ class Crowd:
         except Exception as error:  # noqa: BLE001 - told in the figures
             self.refused += 1
             self.cloud.errors[f"submit {type(error).__name__}"] += 1
+
+    def _prompt(self, number: int) -> str:
+        """Some are large; of those, every other one is larger in Python than in the table."""
+        large = max(1, LARGE_ONES // self.scale)
+        every = CLOSE if self.scenario.traced else max(1, int(self._wanted() / large))
+        if number % every or number // every > large:
+            return self._texts[number % len(self._texts)][:SMALL]
+        if number // every % 2:
+            return "🐕" + "a" * LARGE
+        return "".join(self.random.choices(self._texts, k=1 + LARGE // SMALL))[:LARGE]
 
     def _wanted(self) -> float:
         scenario = self.scenario
@@ -170,6 +180,8 @@ class Crowd:
             "failed_in_ticks": ticks.failed,
             "mean_tick_s": round(ticks.lasted_ms / max(1, ticks.number) / 1000, 2),
             "longest_tick_s": round(ticks.longest_ms / 1000, 1),
+            "peak_mb": round(ticks.peak_bytes / 1e6, 1),
+            "swept_storing": ticks.done["storing"],
             "most_left": ticks.most_left,
             "swept_a_minute": round(done * self.scale / minutes),
             "callback_wait_others_s": self._callback_wait_s(records),

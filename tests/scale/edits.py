@@ -27,9 +27,12 @@ def scaled(scale: int) -> list[Edit]:
     ask = "self._patience.ask(lambda: self._provider.page(after, before, cursor)"
     return [
         limit("sweep", "LIMIT", "2_000"),
+        limit("sweep", "SEEN", "6_000"),
         limit("sweep", "ASKED", "1_200"),
         limit("listing", "LIST_FROM", "10"),
-        limit("listing", "WORTH", "5"),
+        Edit("services.listing", "\nWORTH = 5\n", f"\nWORTH = {5 / scale}\n"),
+        # Chance is larger in fewer.
+        Edit("services.listing", "\nCREDIT = 15\n", f"\nCREDIT = {15 / scale**0.5}\n"),
         limit("listing", "MOST_OTHERS", "20_000"),
         limit("listing", "MOST_KEPT", "12_000_000"),
         limit("owed", "LIMIT", "500"),

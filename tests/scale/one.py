@@ -6,13 +6,15 @@ import json
 import sys
 
 from tests.scale import edits
+from tests.scale.mutations import MUTANTS
 from tests.scale.scenarios import SCENARIOS
 
 
 def main() -> None:
     """Change the product's source, then import it."""
-    number, scale = int(sys.argv[1]), int(sys.argv[2])
-    edits.install(edits.scaled(scale))
+    number, scale, *names = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
+    faults = [edit for name in names for edit in MUTANTS[name].edits]
+    edits.install([*faults, *edits.scaled(scale)])
     from tests.scale import crowd
 
     print(json.dumps(crowd.run(SCENARIOS[number], scale)))

@@ -43,11 +43,15 @@ class Scenario:
     files: int = 1
     page: int = 100
     long_runs: bool = True
+    traced: bool = False
+    """Trace the memory of each tick, with large records close together."""
     tail: float = 70.0
     """Minutes after the last create within which everything must be over."""
     full: int = 1
     """The scale of the full run: each prediction stands for so many."""
     slice: int = 50
+    compared: bool = False
+    """The slice must agree with the full run."""
     goals: tuple[Goal, ...] = ()
 
 
@@ -65,18 +69,26 @@ SCENARIOS = (
         tenants=500,
         goals=(*OUTAGE.goals, Goal("age_s", AGE_S)),
     ),
-    replace(OUTAGE, name="no webhooks at 30/s", rate=30, tenants=2, parts=2),
-    replace(OUTAGE, name="no webhooks at 100/s", rate=100, tenants=50, parts=8, full=10),
+    replace(OUTAGE, name="no webhooks at 30/s", rate=30, tenants=2, parts=2, compared=True),
+    replace(
+        OUTAGE,
+        name="no webhooks at 100/s",
+        rate=100,
+        tenants=50,
+        parts=8,
+        full=10,
+        compared=True,
+    ),
     Scenario(
         "one tenant has 5,000 due, 499 one each",
-        rate=500,
+        rate=100,
         burst=5_000,
         tenants=500,
         unanswered_every=0,
         callbacks=0.0,
         long_runs=False,
         slice=10,
-        goals=(*NOTHING_LOST, Goal("age_others_s", 120), Goal("reads_a_minute", READS)),
+        goals=(*NOTHING_LOST, Goal("age_others_s", 90), Goal("reads_a_minute", READS)),
     ),
     Scenario(
         "the provider is silent for 10 minutes",
@@ -97,7 +109,12 @@ SCENARIOS = (
         unanswered_every=0,
         full=5,
         slice=25,
-        goals=(*NOTHING_LOST, Goal("callback_wait_others_s", 60), Goal("task_wait_s", 60)),
+        goals=(
+            *NOTHING_LOST,
+            Goal("callback_wait_others_s", 60),
+            Goal("task_wait_s", 60),
+            Goal("swept_storing", 0),
+        ),
     ),
     Scenario(
         "files of 40 s",
@@ -113,7 +130,7 @@ SCENARIOS = (
     Scenario(
         "12 files of 45 s each",
         rate=0.05,
-        minutes=20,
+        minutes=8,
         webhooks_lost=False,
         slow_s=45,
         files=12,
@@ -121,5 +138,16 @@ SCENARIOS = (
         callbacks=0.0,
         slice=1,
         goals=(*NOTHING_LOST, Goal("downloads_each", 12)),
+    ),
+    Scenario(
+        "records of 250 kB, one tick",
+        rate=100,
+        burst=360,
+        tenants=40,
+        callbacks=0.0,
+        long_runs=False,
+        traced=True,
+        slice=1,
+        goals=(*NOTHING_LOST, Goal("peak_mb", MEMORY_MB)),
     ),
 )

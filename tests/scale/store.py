@@ -7,18 +7,18 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.items import DUE_SHARDS, RELAY, read_prediction
+from darkroom.adapters.items import DUE_ATTRIBUTES, DUE_SHARDS, RELAY, read_due, read_prediction
 from darkroom.domain.lifecycle import urgency
 from darkroom.ports import Due
 
 from tests.fakes import LARGEST_ITEM, FakePredictions, ItemTooLarge, item_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from darkroom.domain.money import Entry
     from darkroom.domain.prediction import Prediction
-    from darkroom.ports import IdempotencyKey
+    from darkroom.ports import DueRecord, IdempotencyKey
 
     from tests.fakes import FakeClock
 
@@ -107,6 +107,15 @@ class CrowdPredictions(FakePredictions):
             for at, id_ in self._shards[number][: self._due(number, now, limit)]
         ]
         return sorted(keys, key=lambda key: key.due_at)[:limit]
+
+    def look(self, keys: Iterable[Due]) -> list[DueRecord]:
+        # As the adapter has it: all that was asked for, before any of it is read.
+        found = {key.id: (key, self._projected(key.id)) for key in keys if key.id in self.items}
+        return [read_due(key, item) for key, item in found.values()]
+
+    def _projected(self, id_: str) -> dict[str, Any]:
+        item = self.items[id_]
+        return {name: dict(item[name]) for name in DUE_ATTRIBUTES if name in item}
 
     def _due(self, number: int, now: int, limit: int) -> int:
         return min(limit, bisect.bisect_right(self._shards[number], (now, "~")))

@@ -434,7 +434,8 @@ class DynamoPredictions:
 
     def _count(self, record: Prediction, name: str) -> dict[str, dict[str, Any]]:
         """The write `usage`. A model without a price is in no catalogue, and its name is noted in
-        the set `open`, so that the row knows how many there are."""
+        the set `open`, so that the row knows how many there are. By the end a record has let go of
+        its price: only what has none has no cost either."""
         update: dict[str, Any] = {
             "TableName": self.controls,
             "Key": {"pk": {"S": day_row(record.tenant, record.created_at)}},
@@ -446,7 +447,7 @@ class DynamoPredictions:
                 ":kept": attribute(record.created_at // 1000 + MONTH_KEPT_S),
             },
         }
-        if record.price is None and name != OTHER:
+        if record.cost is None and name != OTHER:
             update["UpdateExpression"] += ", #open :name"
             update["ConditionExpression"] = (
                 "attribute_exists(#number) OR attribute_not_exists(#open) OR size(#open) < :most"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from darkroom.ports import Secrets
 
 READ_BUDGET_S = 5.0
-LARGEST_ANSWER = 10_000_000
+LARGEST_ANSWER = 6_000_000
 """Bytes of an answer that are read: what one page takes of a function's memory."""
 
 

@@ -134,11 +134,12 @@ def problem(error: Exception) -> Response:
     if isinstance(error, errors.TooManyRequests):
         extra["retry_after"] = error.retry_after
         headers["retry-after"] = str(error.retry_after)
-    if isinstance(error, errors.UnreadableRecord):
-        headers["retry-after"] = str(UNREADABLE_RETRY_S)
     if isinstance(error, errors.MethodNotAllowed):
         headers["allow"] = ", ".join(error.allowed)
     detail = str(error) if status != 500 else "Something went wrong on our side; try again."
+    if isinstance(error, errors.UnreadableRecord):
+        headers["retry-after"] = str(UNREADABLE_RETRY_S)
+        detail = "The prediction cannot be read at the moment; try again later."
     if isinstance(error, errors.WebhookRefused):
         # One text for every reason: a forger learns nothing from it.
         detail = "The webhook could not be verified."

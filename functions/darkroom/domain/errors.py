@@ -105,11 +105,11 @@ class Unavailable(DarkroomError):
 class UnreadableRecord(DarkroomError):
     """One stored record or row cannot be read, now and for as long as nobody mends it.
 
-    `tenant` is its owner as far as that can be read. `reason` names no value of the record.
+    `tenant` is its owner as far as that can be read. `reason` names a field, and no value of it.
     """
 
     def __init__(self, id_: str, tenant: str | None = None, reason: str = "") -> None:
-        super().__init__("The prediction cannot be read at the moment; try again later.")
+        super().__init__(f"the record {id_} cannot be read: {reason}")
         self.id = id_
         self.tenant = tenant
         self.reason = reason

@@ -17,8 +17,9 @@ LONGEST_EXTENSION = 10
 
 def _files(request: Request) -> Response:
     authenticate, files = wiring.files()
-    scope = "read" if request.method == "GET" else "submit"
-    tenant = authenticate(request.header("authorization"), scope)
+    writes = request.method != "GET"
+    tenant = authenticate(request.header("authorization"), "submit" if writes else "read")
+    files.admit(tenant, writes=writes)
     match request.route:
         case "POST /v1/files":
             part = file_part(request.header("content-type"), request.body)

@@ -22,6 +22,7 @@ def _read(request: Request) -> Response:
     scope = "submit" if request.route == _SECRET else "read"
     reads = wiring.read()
     tenant = reads.authenticate(request.header("authorization"), scope)
+    reads.limits.admit_read(tenant)
     return answer(200, _shown(reads, tenant, request))
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from darkroom.services.dispatch import Dispatch
     from darkroom.services.files import Files
     from darkroom.services.intake import NotTaken
+    from darkroom.services.limits import TenantLimits
     from darkroom.services.models import Models
     from darkroom.services.persist import Persist
     from darkroom.services.read import Read
@@ -88,7 +89,6 @@ def submit() -> tuple[Authenticate, ReadCreate, Submit, Shown]:
 def _submit(s: settings_.SubmitSettings, signer: S3Signer) -> Submit:
     from darkroom.catalog import Catalogue
     from darkroom.services.find_model import FindModel
-    from darkroom.services.limits import TenantLimits
     from darkroom.services.read_input import ReadInput
     from darkroom.services.run_times import RunTimes
     from darkroom.services.submit import Submit
@@ -105,7 +105,7 @@ def _submit(s: settings_.SubmitSettings, signer: S3Signer) -> Submit:
         random=random.SystemRandom(),
         retention_days=s.retention_days,
         public_url=s.public_url,
-        limits=TenantLimits(controls, now),
+        limits=_limits(s.controls_table),
         run_times=RunTimes(controls, now),
         reuse=_reuse(s, changes.store) if s.result_cache else None,
     )
@@ -149,6 +149,7 @@ class Reads(NamedTuple):
     models: Models
     shown: Shown
     usage: Usage
+    limits: TenantLimits
     callback_secret: Callable[[str], str]
     """The secret with which a tenant's callbacks are signed, `whsec_…`."""
     public_url: str
@@ -172,6 +173,7 @@ def read() -> Reads:
         models=Models(lru_cache(Catalogue.load), controls, RunTimes(controls, now), s.open_models),
         shown=_shown(s, signer, s.public_url),
         usage=Usage(controls, now),
+        limits=_limits(s.controls_table),
         callback_secret=_callback_secret(s.callback_key_secret, controls),
         public_url=s.public_url,
     )
@@ -194,7 +196,12 @@ def cancel() -> tuple[Authenticate, Cancel, Shown]:
     s = settings_.CancelSettings.from_env()
     changes = _changes(s, s.controls_table, dedicated=s.dedicated_account)
     secrets = _secrets(token_name=s.replicate_token_secret)
-    use_case = Cancel(changes, _provider(s.replicate_url, secrets), Read(changes.store))
+    use_case = Cancel(
+        changes,
+        _provider(s.replicate_url, secrets),
+        Read(changes.store),
+        _limits(s.controls_table),
+    )
     signer = _signer(s.outputs_bucket, s.uploads_bucket, s.s3_endpoint)
     return _authenticate(s.controls_table), use_case, _shown(s, signer, s.public_url)
 
@@ -208,7 +215,8 @@ def files() -> tuple[Authenticate, Files]:
 
     s = settings_.FilesSettings.from_env()
     forms = S3Forms(client("s3", s.s3_endpoint or None), s.uploads_bucket)
-    use_case = Files(_uploads(s.uploads_bucket), now, s.public_url, forms)
+    uploads, limits = _uploads(s.uploads_bucket), _limits(s.controls_table)
+    use_case = Files(uploads, now, s.public_url, forms, limits)
     return _authenticate(s.controls_table), use_case
 
 
@@ -331,6 +339,7 @@ def deliveries() -> tuple[Authenticate, Deliveries]:
     s = settings_.DeliveriesSettings.from_env()
     use_case = Deliveries(
         read=Read(_changes(s, "").store),
+        limits=_limits(s.controls_table),
         deliveries=DynamoDeliveries(client("dynamodb"), s.deliveries_table),
         controls=_controls(s.controls_table),
         queue=SqsQueue(client("sqs"), s.deliver_queue),
@@ -383,6 +392,12 @@ def _controls(table: str) -> DynamoControls:
     from darkroom.adapters.controls import DynamoControls
 
     return DynamoControls(client("dynamodb"), table)
+
+
+def _limits(controls_table: str) -> TenantLimits:
+    from darkroom.services.limits import TenantLimits
+
+    return TenantLimits(_controls(controls_table), now)
 
 
 def _authenticate(controls_table: str) -> Authenticate:

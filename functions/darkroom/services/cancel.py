@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
     from darkroom.ports import Provider
     from darkroom.services.changes import Changes
+    from darkroom.services.limits import TenantLimits
     from darkroom.services.read import Read
 
 
@@ -23,12 +24,15 @@ class Cancel:
     changes: Changes
     provider: Provider
     read: Read
+    limits: TenantLimits
 
     def __call__(self, tenant: str, id_: str) -> Prediction:
         """The record after the wish, and after the provider's answer if there was one.
 
-        Raises NotFound. A prediction that is over, or whose files are being stored, stays as it is.
+        Raises TooManyRequests or NotFound. A prediction that is over, or whose files are being
+        stored, stays as it is.
         """
+        self.limits.admit(tenant)
         record = self.changes.apply(self.read.get(tenant, id_), CancelRequested()).record
         return self.upstream(record)
 

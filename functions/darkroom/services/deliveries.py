@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
     from darkroom.domain.timings import Timings
     from darkroom.ports import Clock, Controls, Delivery, DeliveryStore, Queue
+    from darkroom.services.limits import TenantLimits
     from darkroom.services.read import Read
 
 KEPT_MS = 30 * 86_400_000
@@ -26,6 +27,7 @@ class Deliveries:
     """Reads and redelivers within one tenant, as `Read` does."""
 
     read: Read
+    limits: TenantLimits
     deliveries: DeliveryStore
     controls: Controls
     queue: Queue
@@ -33,7 +35,8 @@ class Deliveries:
     timings: Timings
 
     def history(self, tenant: str, id_: str) -> list[Delivery]:
-        """The rows of one prediction, oldest first. Raises NotFound."""
+        """The rows of one prediction, oldest first. Raises TooManyRequests or NotFound."""
+        self.limits.admit_read(tenant)
         record = self.read.get(tenant, id_)
         rows = {row.event: row for row in self.deliveries.of(record.id, LISTED)}
         last = self.deliveries.get(record.id, "completed")
@@ -44,9 +47,10 @@ class Deliveries:
     def redeliver(self, tenant: str, id_: str, event: str) -> Delivery:
         """Start the row's attempts afresh, and enable its endpoint if that was disabled.
 
-        The `webhook-id` stays: a client that has taken it knows it again. Raises NotFound, or
-        InvalidInput where the prediction's end has superseded the event.
+        The `webhook-id` stays: a client that has taken it knows it again. Raises TooManyRequests,
+        NotFound, or InvalidInput where the prediction's end has superseded the event.
         """
+        self.limits.admit(tenant)
         record = self.read.get(tenant, id_)
         row = self.deliveries.get(record.id, event) if callbacks.is_event(event) else None
         if row is None or not record.webhook:

@@ -15,6 +15,7 @@ from darkroom.domain.snapshot import rfc3339
 
 if TYPE_CHECKING:
     from darkroom.ports import Clock, UploadForms, UploadStore
+    from darkroom.services.limits import TenantLimits
 
 KEPT_MS = 24 * 3600 * 1000
 """As Replicate: a file may be named in inputs for a day."""
@@ -47,6 +48,14 @@ class Files:
     clock: Clock
     public_url: str
     forms: UploadForms
+    limits: TenantLimits
+
+    def admit(self, tenant: str, *, writes: bool = True) -> None:
+        """Count a request, before its body is looked at. Raises TooManyRequests."""
+        if writes:
+            self.limits.admit(tenant)
+        else:
+            self.limits.admit_read(tenant)
 
     def create(self, tenant: str, name: str, data: bytes) -> dict[str, Any]:
         """Store a file under a new id. Its type is what its bytes are, not what was said.

@@ -18,13 +18,17 @@ AGE_MS = 30_000
 """How old a tenant's limits may get in a process."""
 LONGEST_WAIT_S = 60
 """A client above its limit is told to come again within a minute."""
+READS_A_SECOND = 20
+READS_AT_ONCE = 100
+READ_MS = 1000 // READS_A_SECOND
 MOST_TENANTS = 1000
 """Tenants that a process remembers."""
 
 
 @dataclass(slots=True)
 class TenantLimits:
-    """One read of a tenant's row in half a minute; one write for each request where it has a rate.
+    """One read of a tenant's row in half a minute; one write for each request that itself writes,
+    where the tenant has a rate.
 
     The limits themselves hold across all processes: they are conditions of writes.
     """
@@ -32,6 +36,8 @@ class TenantLimits:
     controls: Controls
     clock: Clock
     _known: dict[str, tuple[int, Limits]] = field(default_factory=dict)
+    _reads: dict[str, int] = field(default_factory=dict)
+    """Until when, in milliseconds, a tenant's reads are spoken for in this process."""
 
     def of(self, tenant: str) -> Limits:
         """The tenant's limits, at most half a minute old."""
@@ -44,7 +50,7 @@ class TenantLimits:
         return known[1]
 
     def admit(self, tenant: str) -> Limits:
-        """Count a request. Raises TooManyRequests where the tenant's bucket is empty."""
+        """Count a request that writes. Raises TooManyRequests where the bucket is empty."""
         limits = self.of(tenant)
         if limits.rate_interval_us is not None:
             wait_us = self.controls.take(
@@ -53,6 +59,25 @@ class TenantLimits:
             if wait_us:
                 raise TooManyRequests(-(-wait_us // 1_000_000))
         return limits
+
+    def admit_read(self, tenant: str) -> None:
+        """Count a read, of a tenant that has a rate. Raises TooManyRequests above the bound.
+
+        Reads have a bucket of their own, so that polling takes nothing from what creates need. It
+        is this process's alone: a bucket of all would cost a write for each poll, several times the
+        poll itself, and the gateway, which could count without one, knows no tenants. An
+        environment of the function serves one request at a time, and so the bound grows with the
+        environments that a tenant keeps busy; a refusal frees its own at once.
+        """
+        now = self.clock()
+        if len(self._reads) >= MOST_TENANTS:
+            self._reads.clear()
+        taken = max(self._reads.get(tenant, 0), now)
+        full = taken - now > (READS_AT_ONCE - 1) * READ_MS
+        if not full:
+            self._reads[tenant] = taken + READ_MS
+        elif self.of(tenant).rate_interval_us is not None:
+            raise TooManyRequests(1)
 
 
 def check(record: Prediction, limits: Limits) -> None:

@@ -27,9 +27,9 @@ SILENCES = 3
 LIST_FROM = 10
 """From so many polls on the list is read: a hundred records a call."""
 WORTH = 5
-"""Polls that a page must answer for the next page to be read."""
-POOR_PAGES = 3
-"""After so many pages that answer fewer, the rest is asked for one by one."""
+"""Polls that a page must answer to be worth its call."""
+CREDIT = 15
+"""By so much, together, pages may fall short of that: then the rest is asked for one by one."""
 POLL_SKEW_MS = 5_000
 """The provider's time of creation may be so much later than ours: a create takes up to three."""
 FRESH_MS = 190_000
@@ -75,18 +75,23 @@ class Reading:
 
     begun_at: int
     pages: int = 0
-    complete: bool = True
-    """Every prediction of that time was readable."""
+    readable: bool = True
+    """Every prediction of the time that was read was readable."""
+    since: int = 0
+    """Where it ended early: of what was created until then, it does not know all."""
     linked: dict[str, list[Snapshot]] = field(default_factory=lambda: defaultdict(list))
     """By the record whose id the webhook holds."""
     others: list[Snapshot] = field(default_factory=list)
     """Those whose webhook is not shown, or not so that it names a record."""
 
+    def complete(self, created_at: int) -> bool:
+        """Whether it shows all that a create of a record of that time can have made."""
+        return self.readable and self.since < created_at - evidence.CLOCK_SKEW_MS
+
 
 class Listing:
     """Reads the list at most twice: the times in which what is asked for was created, and all the
-    time since the oldest create of unknown outcome. Neither takes more than half of the time that
-    is left: what was read has to be applied.
+    time since the oldest create of unknown outcome. Both leave time to apply what they show.
     """
 
     def __init__(
@@ -135,7 +140,8 @@ class Listing:
         if self._reading is None:
             since = min(self._unknown.values()) - evidence.CLOCK_SKEW_MS
             reading = Reading(self._clock())
-            self._least_ms = self._patience.spare_ms() // 2
+            # Nothing comes after it: the most of the time is its own.
+            self._least_ms = self._patience.spare_ms() // 4
             try:
                 for page in self._pages(since, reading.begun_at + evidence.CLOCK_SKEW_MS, reading):
                     self._take(page)
@@ -147,7 +153,7 @@ class Listing:
         return self._reading
 
     def _note(self, page: Listed, reading: Reading) -> None:
-        reading.complete = reading.complete and page.complete
+        reading.readable = reading.readable and page.complete
         for snapshot in page.snapshots:
             named = evidence.named_record(snapshot.webhook)
             if named in self._unknown:
@@ -155,13 +161,13 @@ class Listing:
             elif named is None and len(reading.others) < MOST_OTHERS:
                 reading.others.append(replace(snapshot, logs="", output=None, metrics=None))
             elif named is None:
-                reading.complete = False
+                reading.readable = False
 
     def _pages(self, after: int, before: int, reading: Reading) -> Iterator[Listed]:
         """The pages of a time, newest first; a time whose page is too large is halved.
 
-        Raises ProviderUnavailable where the first page cannot be read; later ones that cannot
-        make the reading incomplete.
+        Raises ProviderUnavailable where the first page cannot be read; at a later one that cannot
+        the reading ends.
         """
         cursor = None
         oldest = before
@@ -174,7 +180,7 @@ class Listing:
             except ProviderUnavailable:
                 if not reading.pages:
                     raise
-                reading.complete = False
+                reading.since = max(reading.since, oldest)
                 return
             reading.pages += 1
             yield page
@@ -188,7 +194,7 @@ class Listing:
 
     def _halves(self, after: int, before: int, reading: Reading) -> Iterator[Listed]:
         if before - after <= SHORTEST_WINDOW_MS:
-            reading.complete = False
+            reading.readable = False
             return
         middle = (after + before) // 2
         yield from self._pages(middle, before, reading)
@@ -237,27 +243,76 @@ class Listing:
     def _read_wanted(self) -> None:
         """Read from the newest that is wanted back, as long as pages are worth their calls."""
         open_ = self._open()
-        skew, poor, cursor = POLL_SKEW_MS, 0, None
-        after = min(open_.values()) - evidence.CLOCK_SKEW_MS
         newest = max(open_.values())
-        before = newest + skew
-        while len(open_) >= LIST_FROM and poor < POOR_PAGES:
-            page = self._page(after, before, cursor)
+        after = min(open_.values()) - evidence.CLOCK_SKEW_MS
+        window = _Window(after, newest + POLL_SKEW_MS)
+        credit: float = CREDIT
+        while len(open_) >= LIST_FROM and credit > 0:
+            try:
+                page = self._page(*window.asked)
+            except PageTooLarge:
+                if not window.halve():
+                    return
+                continue
             taken = self._take(page)
             open_ = self._open()
             times = [s.created_at for s in page.snapshots if s.created_at is not None]
-            if not (self._shown or self._linked) and not times and skew == POLL_SKEW_MS:
+            if not (times or self._shown or self._linked) and window.skew == POLL_SKEW_MS:
                 # Nothing yet: the provider's clock may be ahead of ours.
-                skew, cursor = evidence.CLOCK_SKEW_MS, None
-                before = newest + skew
+                window = _Window(after, newest + evidence.CLOCK_SKEW_MS, evidence.CLOCK_SKEW_MS)
                 continue
-            cursor = page.next
-            reached = min(times, default=after)
-            # Above the newest there is nothing to be found yet.
-            poor = 0 if taken >= WORTH or reached > newest else poor + 1
+            reached = window.read(page.next, times)
+            if reached <= newest:
+                # Above the newest there was nothing to be found.
+                credit = min(CREDIT, credit + taken - WORTH)
             older = [at for at in open_.values() if at < reached]
-            if cursor is None or not older:
+            if not older or not window.more:
                 return
-            if poor and max(older) + skew < reached:
+            if taken < WORTH and max(older) + window.skew < reached:
                 # Nothing is asked about for a while: go on where something is.
-                cursor, before = None, max(older) + skew
+                window.jump(max(older) + window.skew)
+
+
+@dataclass(slots=True)
+class _Window:
+    """The time that is read, newest first: from `after` to `before`, or a part of it where a page
+    would be too large."""
+
+    after: int
+    before: int
+    skew: int = POLL_SKEW_MS
+    more: bool = True
+    """There may be something left that was not read."""
+    _span: int = 0
+    _cursor: str | None = None
+    _top: int = 0
+    """All above it was read."""
+
+    def __post_init__(self) -> None:
+        self._span, self._top = self.before - self.after, self.before
+
+    @property
+    def asked(self) -> tuple[int, int, str | None]:
+        """What the next page is asked for by."""
+        return max(self.after, self.before - self._span), self.before, self._cursor
+
+    def read(self, following: str | None, times: list[int]) -> int:
+        """Note the page that was read: how far back all is known."""
+        begin = self.asked[0]
+        self._cursor = following
+        self._top = min([self._top, *times]) if following else begin
+        if following is None:
+            self.before, self.more = begin, begin > self.after
+        return self._top
+
+    def halve(self) -> bool:
+        """Ask for half of the time from where the last page ended; False where that is too short."""
+        begin = self.asked[0]
+        # What was created in the same millisecond may be on the next page.
+        self.before, self._cursor = min(self.before, self._top + 1), None
+        self._span = (self.before - begin) // 2
+        return self._span >= SHORTEST_WINDOW_MS
+
+    def jump(self, before: int) -> None:
+        """Go on from there."""
+        self.before, self._top, self._cursor = before, before, None

@@ -241,12 +241,12 @@ class Sweep:
         match unowned:
             case [only] if (
                 self.changes.dedicated_account
-                and reading.complete
+                and reading.complete(record.created_at)
                 and evidence.same_input(only, record)
             ):
                 self._bind(record, only, adopted=True)
             case _:
-                silent = reading.complete and not unowned
+                silent = reading.complete(record.created_at) and not unowned
                 self.changes.apply(record, Looked(silent=silent, begun_at=reading.begun_at))
 
     def _could_be(self, snapshot: Snapshot, record: Prediction) -> bool:

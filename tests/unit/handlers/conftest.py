@@ -182,6 +182,7 @@ def wired(monkeypatch: pytest.MonkeyPatch) -> App:
             models=world.models,
             shown=world.shown,
             usage=world.usage,
+            limits=world.limits,
             callback_secret=lambda tenant: f"whsec_of_{tenant}",
             public_url=PUBLIC_URL,
         ),

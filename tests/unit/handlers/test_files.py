@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from darkroom.domain.money import Limits
 
 from tests import events
 from tests.unit.handlers.conftest import ACME, OTHER, READER, Answer
@@ -106,6 +107,7 @@ def test_a_deleted_file_is_gone(app: App) -> None:
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_a62_another_tenants_file_is_an_unknown_one(app: App, method: str) -> None:
     file = upload(app, form()).json
+    app.world.limits.of("other")  # Read once in half a minute, whatever is asked for.
     seen = []
     for id_ in (file["id"], "0" * 26):
         app.calls.clear()
@@ -152,6 +154,16 @@ def test_a_form_that_is_none_is_refused(
 def test_who_may_not_upload(app: App, token: str | None, status: int) -> None:
     assert is_problem(upload(app, form(), token=token), status)
     assert not app.world.uploads.objects
+
+
+def test_a_form_is_counted_before_it_is_looked_at(app: App) -> None:
+    app.world.controls.tenants["acme"] = Limits(rate_interval_us=60_000_000, rate_burst=2)
+    file = upload(app, form()).json
+    assert begin(app).status == 201
+    for answer in (upload(app, b"no form"), begin(app), on_file(app, "DELETE", file["id"])):
+        assert is_problem(answer, 429)
+    assert len(app.world.uploads.objects) == len(app.world.forms.forms) == 1
+    assert on_file(app, "GET", file["id"]).status == 200
 
 
 def listed(app: App, cursor: str | None = None, token: str = ACME) -> Answer:

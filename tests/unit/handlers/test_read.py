@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from darkroom.domain.money import Limits
+from darkroom.services.limits import READS_AT_ONCE
 
 from tests import events, versions
 from tests.unit.handlers.conftest import ACME, OTHER, READER
@@ -271,3 +273,12 @@ def test_an_event_in_an_unexpected_shape_is_refused_and_not_an_outage(
     answer = app.http("read", event)
     assert 400 <= answer.status < 500
     assert not {name for name in app.calls if name.startswith("FakePredictions")}
+
+
+def test_whoever_polls_too_often_is_told_to_wait_and_can_still_create(app: App) -> None:
+    app.world.controls.tenants["acme"] = Limits(rate_interval_us=60_000_000, rate_burst=1)
+    statuses = [app.get("/v1/account").status for _ in range(READS_AT_ONCE + 1)]
+    assert statuses == [200] * READS_AT_ONCE + [429]
+    assert app.get("/v1/account").headers["retry-after"] == "1"
+    assert app.get("/v1/account", OTHER).status == 200
+    assert app.submit().status == 201

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.domain.errors import BadRequest, PaymentRequired, TooManyRequests
 from darkroom.domain.lifecycle import Answered
 from darkroom.domain.money import Limits
 from darkroom.domain.prediction import State
+from darkroom.services.limits import READS_A_SECOND, READS_AT_ONCE, TenantLimits
 
-from tests.fakes import Month
+from tests.fakes import FakeControls, Month
 from tests.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MONTH = "SPEND#acme#2027-01"
 
@@ -47,6 +51,78 @@ def test_a_tenant_above_its_rate_waits_and_leaves_nothing_behind(world: World) -
     world.accept(tenant="other")
     world.clock.advance(2)
     world.accept()
+
+
+WRITES: dict[str, Callable[[World, str], object]] = {
+    "cancel": lambda world, id_: world.cancel("acme", id_),
+    "redeliver": lambda world, id_: world.delivered.redeliver("acme", id_, "completed"),
+    "upload": lambda world, _: world.files.admit("acme"),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_whatever_writes_counts_against_the_rate(
+    world: World, write: Callable[[World, str], object]
+) -> None:
+    limit(world, rate_interval_us=1_000_000, rate_burst=2)
+    record = world.accept(webhook="https://client.test/hook")
+    finish(world, record)
+    write(world, record.id)
+    posts, cancels = len(world.callbacks.posts), len(world.provider.cancels)
+    before = world.record(record.id), world.deliveries.get(record.id, "completed")
+    with pytest.raises(TooManyRequests) as refused:
+        write(world, record.id)
+    assert refused.value.retry_after == 1
+    assert (world.record(record.id), world.deliveries.get(record.id, "completed")) == before
+    assert (len(world.callbacks.posts), len(world.provider.cancels)) == (posts, cancels)
+    world.clock.advance(1)
+    write(world, record.id)
+
+
+def reads(world: World, most: int = 1000) -> int:
+    """How many reads in a row are let through."""
+    for number in range(most):
+        try:
+            world.limits.admit_read("acme")
+        except TooManyRequests:
+            return number
+    return most
+
+
+def test_reads_have_a_bucket_of_their_own_that_costs_no_write(world: World) -> None:
+    limit(world, rate_interval_us=1_000_000, rate_burst=2)
+    assert reads(world) == READS_AT_ONCE
+    assert world.controls.buckets == {}
+    world.accept()
+    world.accept()
+    with pytest.raises(TooManyRequests):
+        world.accept()
+    world.limits.admit_read("other")
+    world.clock.advance(1)
+    assert reads(world) == READS_A_SECOND
+    world.clock.advance(60)
+    assert reads(world) == READS_AT_ONCE
+
+
+def test_reads_of_a_tenant_without_a_rate_are_not_bounded(world: World) -> None:
+    limit(world, in_flight=2)
+    assert reads(world) == 1000
+    limit(world, rate_interval_us=1)
+    world.clock.advance(30)
+    assert reads(world) == READS_AT_ONCE
+
+
+def test_a_few_reads_do_not_even_ask_for_the_limits(world: World) -> None:
+    class Silent(FakeControls):
+        def limits(self, tenant: str) -> Limits:
+            raise AssertionError(tenant)
+
+    limits = TenantLimits(Silent(), world.clock)
+    for _ in range(READS_AT_ONCE):
+        limits.admit_read("acme")
+    for number in range(2500):
+        limits.admit_read(f"tenant-{number}")
+    assert len(limits._reads) <= 1000
 
 
 def test_changed_limits_hold_within_half_a_minute(world: World) -> None:

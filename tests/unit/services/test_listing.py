@@ -74,7 +74,7 @@ def test_all_pages_since_the_oldest_are_read_once() -> None:
     read = reader(source, unknown={"a" * 26: START})
     reading = read.of_unknown()
     assert len(reading.others) == 10
-    assert reading.complete
+    assert reading.complete(START)
     assert reading.begun_at == START + 1_000_000
     assert read.of_unknown() is reading
     assert len(source.asked) == 3
@@ -100,13 +100,13 @@ def test_a_page_that_is_too_large_is_read_in_smaller_times() -> None:
     source = Listings(many(12, apart_ms=20_000), heavy={"p3", "p4", "p9"})
     reading = reader(source, unknown={"a" * 26: START}).of_unknown()
     assert {s.provider_id for s in reading.others} == {f"p{n}" for n in range(12)}
-    assert reading.complete
+    assert reading.complete(START)
 
 
 def test_what_is_too_large_in_the_shortest_time_leaves_the_reading_incomplete() -> None:
     source = Listings(many(12, apart_ms=10), heavy={"p5", "p6"})
     reading = reader(source, unknown={"a" * 26: START}).of_unknown()
-    assert not reading.complete
+    assert not reading.complete(START)
 
 
 def test_beyond_an_item_that_no_parser_takes_the_reading_goes_on() -> None:
@@ -114,7 +114,7 @@ def test_beyond_an_item_that_no_parser_takes_the_reading_goes_on() -> None:
     read = reader(source, unknown={"a" * 26: START})
     reading = read.of_unknown()
     assert {s.provider_id for s in reading.others} == {f"p{n}" for n in range(12)} - {"p9"}
-    assert not reading.complete
+    assert not reading.complete(START)
     assert read.unreadable == 1
 
 
@@ -130,20 +130,20 @@ def test_a_first_page_that_cannot_be_read_is_told_once() -> None:
 def test_a_later_page_that_cannot_be_read_leaves_the_reading_incomplete() -> None:
     reading = reader(Listings(many(9), fails_at=1), unknown={"a" * 26: START}).of_unknown()
     assert len(reading.others) == PAGE
-    assert not reading.complete
+    assert not reading.complete(START)
 
 
 def test_a_reading_holds_so_much_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "MOST_OTHERS", 5)
     reading = reader(Listings(many(9)), unknown={"a" * 26: START}).of_unknown()
     assert len(reading.others) == 5
-    assert not reading.complete
+    assert not reading.complete(START)
 
 
 def test_a_reading_ends_where_the_provider_may_be_asked_no_more() -> None:
     reading = reader(Listings(many(20)), unknown={"a" * 26: START}, most=2).of_unknown()
     assert len(reading.others) == 2 * PAGE
-    assert not reading.complete
+    assert not reading.complete(START)
 
 
 # Polls
