@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.proof.gate import Run
     from tests.proof.webhooks import Plan
 
+WRONG = 10
 FIRST_TRY = {"x-stainless-retry-count": "0"}
 """What clients' libraries say of a request that they have not sent before."""
 RETRY_WINDOW_MS = 120_000
@@ -71,6 +72,7 @@ class Clients(Stage):
                 cloud.record(new) is None, "I14 refused for its limits, and recorded all the same"
             )
         if answer and status == 201:
+            check(kind != WRONG, "I2 a version is run under another model's name")
             id_ = json.loads(answer["body"])["id"]
             check(cloud.record(id_) is not None, "I16 201, but the record is not written")
             cloud.accepted |= {id_}
