@@ -19,8 +19,7 @@ def results() -> dict[str, Result]:
     """Of all scenarios and mutants, each in a process of its own."""
     asked = {each.name: (n, each.slice, "") for n, each in enumerate(SCENARIOS)}
     asked |= {
-        name: (NAMES.index(mutant.scenario), mutant.scale, name)
-        for name, mutant in MUTANTS.items()
+        name: (NAMES.index(mutant.scenario), mutant.scale, name) for name, mutant in MUTANTS.items()
     }
     runs = Runs()
     with ThreadPoolExecutor(CORES) as pool:
