@@ -173,6 +173,7 @@ class Crowd:
             "mean_age_s": round(sum(ages.total.values()) / sampled / 1000, 1),
             "reads_a_minute": cloud.calls.most_in_a_minute(),
             "mean_reads_a_minute": round(reads / minutes, 1),
+            "asked_in_silence": cloud.upstream.unheard,
             "pages": cloud.calls.by_second["page"].total(),
             "gets": cloud.calls.by_second["get"].total(),
             "ticks_killed": ticks.killed,

@@ -100,9 +100,9 @@ def full() -> int:
     asked.sort(key=lambda each: -_work(SCENARIOS[each[0]], each[1]))
     compared = [(n, each.slice, "") for n, each in enumerate(SCENARIOS) if each.compared]
     results = runs.all(asked + compared)
-    whole, small = results[: len(asked)], results[len(asked) :]
+    whole, parts = results[: len(asked)], results[len(asked) :]
     failures = tell(sorted(whole, key=lambda each: SCENARIOS.index(each.scenario)))
-    for result in small:
+    for result in parts:
         failures += _agrees(next(w for w in whole if w.scenario is result.scenario), result)
     failures += _mutants(runs)
     print(f"scale: {len(whole)} scenarios, {failures} failures")

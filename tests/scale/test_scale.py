@@ -11,6 +11,8 @@ from tests.scale.mutations import MUTANTS
 from tests.scale.run import CORES, Result, Runs
 from tests.scale.scenarios import SCENARIOS
 
+# All of it runs within the first test's fixture.
+pytestmark = pytest.mark.timeout(1800)
 NAMES = [each.name for each in SCENARIOS]
 
 
