@@ -268,6 +268,11 @@ class DynamoPredictions:
             return {}
         return {}
 
+    def in_flight(self, row: str) -> int:
+        key = {"pk": {"S": row}}
+        item = self.client.get_item(TableName=self.controls, Key=key).get("Item", {})
+        return int(from_item(item).get("in_flight", 0))
+
     def get(self, id_: str) -> Prediction | None:
         item = self.client.get_item(TableName=self.table, Key=_id(id_), ConsistentRead=True)
         return read_prediction(item["Item"]) if "Item" in item else None
