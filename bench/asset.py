@@ -28,7 +28,7 @@ def run(progress: Callable[[str], None]) -> list[Result]:
 
     with tempfile.TemporaryDirectory() as scratch:
         progress("bundling")
-        staged = stage(PACKAGE, LOCK, catalogue=None, build=Path(scratch))
+        staged = stage(PACKAGE, LOCK, catalogue=None, build=Path(scratch), bytecode=True)
         asset = Path(scratch) / "asset"
         asset.mkdir()
         UvBundler(staged.folder).try_bundle(str(asset), None)  # type: ignore[arg-type]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MB = 1_000_000
 ROUNDS = 9
 SIZE = 50 * MB
-"""The largest output that is stored, unless a stage says otherwise."""
+"""A large picture."""
 PICTURE_MB = 2
 FILES = 4
 PAUSE_S = 0.1

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from darkroom.adapters.items import DUE_SHARDS
 
 from bench.report import Result
-from infra.config import StageConfig
-from infra.stacks.service import RELAYS_PER_SHARD, SHAPES
+from infra.config import RELAYS_PER_SHARD, StageConfig
+from infra.stacks.service import SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,13 +90,13 @@ def parts(counted: Mapping[str, Any], of: Deployment) -> list[Part]:
         Part(
             "webhook, reserved concurrency",
             2 * of.webhook_s,
-            config.webhook_concurrency or CONCURRENCY,
+            config.concurrency.webhook or CONCURRENCY,
             "executions",
         ),
         Part(
             "persist, concurrency of its queue",
             of.persist_s,
-            config.queue_concurrency,
+            config.concurrency.each_queue,
             "executions",
         ),
         Part(

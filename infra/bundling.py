@@ -75,7 +75,9 @@ def lambda_code(stack: Stack, *, catalogue: Path | None) -> lambda_.Code:
     and for reading the template.
     """
     build = Path(cast("Stage", Stage.of(stack)).outdir) / "darkroom"
-    staged = stage(PACKAGE, LOCK, catalogue=catalogue, build=build)
+    # Without bundling nothing is compiled, and every machine makes the same templates.
+    bytecode = stack.bundling_required and runtimes_python() is not None
+    staged = stage(PACKAGE, LOCK, catalogue=catalogue, build=build, bytecode=bytecode)
     return lambda_.Code.from_asset(
         str(staged.folder),
         # CDK's own hash would look at the staged folder alone and miss the platform.
@@ -91,13 +93,16 @@ def lambda_code(stack: Stack, *, catalogue: Path | None) -> lambda_.Code:
     )
 
 
-def stage(package: Path, lock: Path, *, catalogue: Path | None, build: Path) -> Staged:
+def stage(
+    package: Path, lock: Path, *, catalogue: Path | None, build: Path, bytecode: bool
+) -> Staged:
     """Copy the sources into `build`, under a name made of their content.
 
-    Neither caches nor files outside the package and its lock take part.
+    Neither caches nor files outside the package and its lock take part. `bytecode` says whether
+    the asset is going to have it: what is already uploaded under a hash is never uploaded again.
     """
     files = _sources(package, lock, catalogue)
-    asset_hash = _hash(files)
+    asset_hash = _hash(files, bytecode=bytecode)
     folder = build / f"asset-{asset_hash[:16]}"
     if not folder.exists():
         build.mkdir(parents=True, exist_ok=True)
@@ -127,9 +132,9 @@ def _sources(package: Path, lock: Path, catalogue: Path | None) -> dict[str, Pat
     return dict(sorted(files.items()))
 
 
-def _hash(files: Mapping[str, Path]) -> str:
+def _hash(files: Mapping[str, Path], *, bytecode: bool) -> str:
     digest = hashlib.sha256()
-    for part in (BUNDLER_VERSION, PYTHON, PLATFORM):
+    for part in (BUNDLER_VERSION, PYTHON, PLATFORM, *(["bytecode"] if bytecode else [])):
         digest.update(f"{part}\0".encode())
     for name, path in files.items():
         content = path.read_bytes()
@@ -190,7 +195,7 @@ def compile_bytecode(target: Path) -> None:
     Only an interpreter of the runtime's own minor version can write them. `unchecked-hash`, as the
     zip archive resets the file times that ordinary ones are checked against.
     """
-    python = next(filter(_is_runtimes, _interpreters()), None)
+    python = runtimes_python()
     if python is None:
         print(
             f"no Python {PYTHON} found: the asset ships without bytecode, cold starts are slower",
@@ -203,6 +208,11 @@ def compile_bytecode(target: Path) -> None:
             *("-s", str(target), "-p", "/var/task", str(target)),
         ]
     )
+
+
+def runtimes_python() -> str | None:
+    """An interpreter of the runtime's minor version, if this machine has one."""
+    return next(filter(_is_runtimes, _interpreters()), None)
 
 
 def _interpreters() -> Iterator[str]:

@@ -13,6 +13,7 @@ from aws_cdk.aws_lambda import ApplicationLogLevel, SystemLogLevel
 from aws_cdk.aws_logs import RetentionDays
 from darkroom.domain.events import SOURCE, TENANT
 from darkroom.domain.timings import Timings
+from darkroom.runtime.settings import PersistSettings
 
 LOCAL_CATALOGUE = Path(__file__).resolve().parents[1] / "local" / "catalogue"
 
@@ -71,6 +72,27 @@ class EventSource:
 
 _SOURCE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,80}[A-Za-z0-9])?")
 
+FEWEST_OF_A_QUEUE = 2
+"""The least that Lambda allows."""
+RELAYS_PER_SHARD = 10
+"""The most that Lambda allows. One alone falls behind at ten times Replicate's default limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concurrency:
+    """Invocations at once."""
+
+    webhook: int | None
+    """Reserved for the webhook function, if any are."""
+    each_queue: int
+    """For each queue, at most."""
+    each_shard: int
+    """For each shard of the table's stream; an on-demand table begins with four."""
+
+
+LARGEST_COPY = 5_000_000_000
+"""S3 copies no larger object in one call, as a cached result is."""
+
 OPTIONAL_STACKS = ("Cdn", "Observability")
 """What a stage may leave out, and the embedded cloud always does: it lacks the types."""
 
@@ -83,7 +105,7 @@ class StageConfig:
     retain: bool = True
     """Keep tables, buckets and secrets when their stack goes, and protect the tables."""
     recovery_days: int | None = 35
-    """Point-in-time recovery of the Predictions table, 1 to 35 days."""
+    """Point-in-time recovery of the tables Predictions and Controls, 1 to 35 days."""
     retention_days: int = 90
     """Life of a record. Outputs expire a day later, so a record never shows a file that is gone."""
     log_retention: RetentionDays = RetentionDays.ONE_MONTH
@@ -92,9 +114,13 @@ class StageConfig:
     system_log_level: SystemLogLevel = SystemLogLevel.WARN
     """Of Lambda's own lines. Below WARN it writes two for each invocation, which cost as much as
     Darkroom's; duration and errors are in its metrics all the same."""
+    infrequent_access_log: bool = True
+    """The API's access log in the class Infrequent Access, at half the price. No page of AWS says
+    that the gateway may write to one, and none that it may not: False where it is refused."""
     tracing: bool = False
     throttle_rate: int = 50
-    """Requests a second over the whole API, before any tenant's own limit."""
+    """Requests a second of each route, before any tenant's own limit; the API as a whole has the
+    account's quota alone."""
     throttle_burst: int = 100
     cors_origins: tuple[str, ...] = ()
     """Origins whose browsers may call the API; none by default."""
@@ -104,17 +130,26 @@ class StageConfig:
     cdn_domain: CdnDomain | None = None
     cdn_price_class: PriceClass = PriceClass.PRICE_CLASS_100
     """From which edge locations: 100 is North America and Europe, the cheapest."""
+    small_account: bool = False
+    """The account allows fewer than 200 invocations at once; a new one may have 10. Nothing is
+    reserved then, and queues and stream take the fewest that AWS lets them, so that the functions
+    behind the API find room. The next two settings have no effect."""
     webhook_concurrency: int | None = None
     """Reserved for the webhook function, so that a flood of submits cannot starve it. An account
-    must keep 100 unreserved; a new account may have no more than 10 in all."""
+    must keep 100 unreserved."""
     queue_concurrency: int = 5
     """At most so many invocations at once for each queue (2 to 1000)."""
+    sweeps: int = 1
+    """Sweeps that share what is due, side by side in each minute: 1, 2 or 4. One takes up some
+    2,000 records a minute; docs/scale.md says which rate needs how many."""
     queue_visibility_s: int | None = None
     """Overrides the visibility time-out of all queues; by default 6 times the function's."""
     timings: Timings = field(default_factory=Timings)
     catalogue: Path | None = None
     """A folder of *.json laid over the packaged catalogue, `aliases.json` included: a file of the
     same name replaces the packaged one."""
+    max_output_bytes: int = PersistSettings.max_output_bytes
+    """A prediction with a larger file fails. What it takes to arrive within is in `timings`."""
     open_models: bool = False
     """Let any pinned version through, not only catalogue models."""
     dedicated_account: bool = False
@@ -129,6 +164,9 @@ class StageConfig:
     """A dashboard, and alarms to a topic."""
     alarm_emails: tuple[str, ...] = ()
     """Who is told of alarms; each has to confirm an e-mail of AWS first."""
+    runbook_url: str | None = None
+    """Where docs/runbook.md is read as a page: alarms link to their entry in it. Without one they
+    link to the dashboard, which shows the entries too."""
     monthly_budget_usd: int | None = None
     """Alarms when a day costs more than a thirtieth of it at Replicate; nothing is stopped."""
     local_callbacks: bool = False
@@ -141,6 +179,14 @@ class StageConfig:
             ApplicationLogLevel.TRACE,
         }:
             raise ValueError(f"log_level {self.log_level.value}: metrics and alarms need INFO")
+        if self.sweeps not in {1, 2, 4}:
+            raise ValueError("sweeps: 1, 2 or 4, so that each has as many shards of the index")
+        if not 0 < self.max_output_bytes <= LARGEST_COPY:
+            raise ValueError(f"max_output_bytes: 1 to {LARGEST_COPY}")
+        if self.timings.output_budget_s > 100:
+            raise ValueError("output_budget_s: persist's own time-out leaves 100 s at most")
+        if self.runbook_url is not None and not self.runbook_url.startswith("https://"):
+            raise ValueError("runbook_url begins with https://")
 
     @classmethod
     def local(cls) -> Self:
@@ -209,6 +255,17 @@ class StageConfig:
         if name not in stages:
             raise UnknownStageError(f"no stage {name!r}; choose one of {', '.join(stages)}")
         return stages[name]()
+
+    @property
+    def concurrency(self) -> Concurrency:
+        """How many invocations there may be at once."""
+        if self.small_account:
+            return Concurrency(webhook=None, each_queue=FEWEST_OF_A_QUEUE, each_shard=1)
+        return Concurrency(
+            webhook=self.webhook_concurrency,
+            each_queue=self.queue_concurrency,
+            each_shard=RELAYS_PER_SHARD,
+        )
 
     @property
     def service_name(self) -> str:

@@ -167,6 +167,8 @@ def grants(
             allow_keys("dynamodb:GetItem UpdateItem", controls, "RUNTIMES"),
             allow_months(controls),
             allow("s3:PutObject GetObject AbortMultipartUpload", outputs),
+            # One prediction's files.
+            allow_list(stateful.outputs.bucket_arn, "*/????/??/*/"),
             _consume(persist),
         ],
         "Deliver": [
@@ -199,7 +201,7 @@ def grants(
             allow("dynamodb:Query", _index(stateful.deliveries, "due")),
             allow("sqs:SendMessage", *work_queues),
             allow("events:PutEvents", bus.event_bus_arn),
-            allow(read_secret, token, link_key),
+            allow(read_secret, token),
         ],
     }
 

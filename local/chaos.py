@@ -14,6 +14,7 @@ import json
 import os
 import random
 import signal
+import socket
 import statistics
 import threading
 import time
@@ -25,12 +26,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
-from darkroom.adapters.items import read_prediction
+from darkroom.adapters.items import from_item, read_prediction
 from darkroom.domain.wire import STATUS
 from PIL import Image
 
 from local.cloud import EmbeddedCloud
 from local.processes import StartError, state_dir
+from local.replicate.models import STREAM_TEXT
 from ops import limits
 from ops.audit import Report, audit, table
 from ops.deployment import embedded
@@ -59,7 +61,7 @@ WEBHOOKS_AT_ONCE = 6
 """Reserved for the webhook function, as in production. More would only start workers in vain."""
 KILL_EVERY_S = 1.5
 LOOKED_AT_S = 0.5
-"""Between two looks at the workers: one that used no time meanwhile has started …"""
+"""Between two looks at the workers: one that slept meanwhile has started …"""
 LEAST_TICKS = 10
 """… if it used so many of the kernel's clock ticks before: importing a handler takes more."""
 FAULTS_S = 240.0
@@ -67,6 +69,10 @@ FAULTS_S = 240.0
 SETTLE_S = 150.0
 """After the faults: the sweep's graces are seconds here, the provider's last webhook a minute."""
 CLIENT_RETRIES_S = 60.0
+
+ELSEWHERE = "http://127.0.0.1:9/"
+HOSTILE_DEPTH = 100
+"""Of lists in one another, in the input of a prediction that somebody else makes."""
 
 SCHNELL = "black-forest-labs/flux-schnell"
 
@@ -92,12 +98,16 @@ ALWAYS = {
 }
 REFUSING = {"create_429": 0.2, "retry_after_s": 2, "create_500": 0.1}
 SPOILING = {"output_404": 0.2, "output_truncate": 0.2, "output_html": 0.1}
+LOSING = {"create_accept_then_drop": 0.3}
 PHASES = (
     Phase("late webhooks", "Relay", {"webhook_delay_s": 1.5}),
     Phase("refused creates", "Webhook", REFUSING),
     Phase("creates that hang", "Persist", {"create_hang_s": 5}, 7),
     Phase("spoiled outputs", "Dispatch", SPOILING),
-    Phase("lost answers", "Sweep", {"create_accept_then_drop": 0.3, "echo_webhook": False}),
+    Phase("outputs slow and with a tail", "Persist", {"output_slow": 0.3, "output_tail": 3}),
+    Phase("lost answers", "Sweep", {**LOSING, "echo_webhook": False}),
+    Phase("inputs shown as URLs", "Relay", {**LOSING, "show_input": "urls"}),
+    Phase("inputs masked", "Sweep", {**LOSING, "show_input": "masked", "echo_webhook": False}),
     Phase("creates that come late", "Deliver", {"create_late_s": 4}, 7),
     Phase("a provider that lags", "Persist", {"list_lag_s": 3, "get_404_s": 3, "create_500": 0.1}),
     Phase(
@@ -119,6 +129,8 @@ class Wanted:
     keyed: bool
     """Sent with an Idempotency-Key, and again until it is answered."""
     callback: bool
+    dead: bool
+    """Its callback goes to an endpoint that takes nothing."""
     cancel_s: float | None
     """Cancelled so long after the answer."""
     cancel_after: str | None
@@ -143,13 +155,14 @@ def chaos(*, predictions: int, seed: int) -> int:
             state_dir=state_dir() / "chaos", time_scale=TIME_SCALE, local_callbacks=True, say=_say
         ) as cloud,
         Receiver() as receiver,
+        dead_endpoint() as dead,
         httpx.Client(base_url=cloud.replicate_url, trust_env=False, timeout=30) as emulator,
     ):
         deployment = embedded(cloud.aws_endpoint, cloud.replicate_url)
         # With a cap every prediction is reserved and settled, and the audit compares the month.
         controls = cloud.outputs["ControlsTable"]
         limits.write(cloud.client("dynamodb"), controls, "local", {"monthly_cap": CAP})
-        run = Run(cloud, deployment, emulator, receiver, wanted, draw)
+        run = Run(cloud, deployment, emulator, receiver, dead, wanted, draw)
         run.submit_under_faults()
         run.settle()
         differences = run.report()
@@ -191,6 +204,7 @@ def _one(number: int, picture: str, draw: random.Random) -> Wanted:
         number=number,
         keyed=draw.random() < 0.5,
         callback=draw.random() < 0.15,
+        dead=number % 25 == 5,
         cancel_s=draw.uniform(0, 2) if draw.random() < 0.08 else None,
         cancel_after="5s" if draw.random() < 0.04 else None,
     )
@@ -231,6 +245,13 @@ class Receiver:
         self._server.server_close()
 
 
+@contextlib.contextmanager
+def dead_endpoint() -> Iterator[str]:
+    """The URL of an endpoint that lets everybody connect, and never reads nor answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/dead"
+
+
 class Run:
     """One fault run over one embedded cloud."""
 
@@ -240,12 +261,16 @@ class Run:
         deployment: Deployment,
         emulator: httpx.Client,
         receiver: Receiver,
+        dead: str,
         wanted: list[Wanted],
         draw: random.Random,
     ) -> None:
         self._cloud = cloud
         self._deployment = deployment
         self._receiver = receiver
+        self._dead = dead
+        self._foreign: set[str] = set()
+        """Predictions of the same account that are none of ours, by the provider's id."""
         self._wanted = wanted
         self._killing = random.Random(draw.random())
         self._lambda = cloud.client("lambda")
@@ -299,6 +324,7 @@ class Run:
         return httpx.Client(base_url=base_url, headers=headers, trust_env=False, timeout=40)
 
     def _live_through(self, phase: Phase) -> None:
+        self._plant()
         self._set_faults({**ALWAYS, **phase.faults})
         with self._without(phase.breaks):
             time.sleep(BROKEN_S)
@@ -306,6 +332,19 @@ class Run:
 
     def _set_faults(self, faults: dict[str, Any]) -> None:
         self._emulator.put("/_emulator/faults", json=faults).raise_for_status()
+
+    def _plant(self) -> None:
+        """Make a prediction that is hard to read, wherever the provider lists it."""
+        self._set_faults({"time_scale": TIME_SCALE})
+        deep = "[" * HOSTILE_DEPTH + "]" * HOSTILE_DEPTH
+        answer = self._emulator.post(
+            "/v1/predictions",
+            # A lone surrogate, which its output repeats. Its webhook says that it is not ours.
+            content=f'{{"version":"{STREAM_TEXT["version"]}","webhook":"{ELSEWHERE}",'
+            f'"input":{{"prompt":"half a \\ud83d","deep":{deep}}}}}',
+            headers={"authorization": f"Bearer {self._cloud.replicate_token}"},
+        )
+        self._foreign.add(answer.raise_for_status().json()["id"])
 
     @contextlib.contextmanager
     def _without(self, function: str) -> Iterator[None]:
@@ -331,8 +370,8 @@ class Run:
     def _create(self, api: httpx.Client, one: Wanted) -> None:
         """Ask until there is an answer. Without a key once: a repeat could be a second one."""
         body: dict[str, Any] = {"version": one.model, "input": one.input}
-        if one.callback:
-            body["webhook"] = self._receiver.url
+        if one.callback or one.dead:
+            body["webhook"] = self._dead if one.dead else self._receiver.url
         # Equal ones are to be created all the same.
         headers = {"Darkroom-Cache": "bypass"}
         if one.keyed:
@@ -369,11 +408,16 @@ class Run:
             started |= {
                 worker.pid
                 for worker in there
-                if worker.ticks >= LEAST_TICKS and used.get(worker.pid) == worker.ticks
+                if worker.ticks >= LEAST_TICKS
+                and not worker.running
+                and used.get(worker.pid) == worker.ticks
             }
             used = {worker.pid: worker.ticks for worker in there}
             found = [worker for worker in there if worker.pid in started]
-            if not found or time.monotonic() - killed_at < KILL_EVERY_S:
+            # A busy machine takes long to start what was killed: there, fewer are.
+            if 2 * len(found) < len(there) or not found:
+                continue
+            if time.monotonic() - killed_at < KILL_EVERY_S:
                 continue
             # A function first: most workers are of the two or three that are busiest.
             function = self._killing.choice(sorted({worker.function for worker in found}))
@@ -398,7 +442,7 @@ class Run:
                     self._create(api, one)
         began = time.monotonic()
         while True:
-            report = audit(self._deployment, settled=True)
+            report = self._audit(whole=False)
             kinds = Counter(difference.kind for difference in report.differences)
             passed = time.monotonic() - began
             _say(f"{passed:4.0f} s without faults, left: {_listed(kinds) or 'nothing'}")
@@ -409,12 +453,42 @@ class Run:
                     self._dead_letters[moved.queue] += moved.moved
             time.sleep(3)
 
+    def _audit(self, *, whole: bool) -> Report:
+        """Without what is as it should be here: foreign predictions, and callbacks that nobody
+        takes, which wait for days."""
+        report = audit(self._deployment, settled=True, whole=whole)
+        owed = self._owed_to_nobody()
+        report.differences = [
+            difference
+            for difference in report.differences
+            if not (difference.kind == "upstream" and difference.id in self._foreign)
+            and not (difference.kind == "delivery" and difference.id in owed)
+        ]
+        return report
+
+    def _owed_to_nobody(self) -> set[str]:
+        """The records whose callback to the dead endpoint was tried, and is to be tried again."""
+        table = self._cloud.outputs["DeliveriesTable"]
+        pages = self._cloud.client("dynamodb").get_paginator("scan")
+        rows = [
+            from_item(item)
+            for page in pages.paginate(TableName=table, ConsistentRead=True)
+            for item in page["Items"]
+        ]
+        pending = {
+            row["prediction"]
+            for row in rows
+            if row["state"] == "pending" and row["attempts"] and row.get("due_at")
+        }
+        dead = {id_ for id_, record in self._records().items() if record.webhook == self._dead}
+        return pending & dead
+
     # -- reporting ---------------------------------------------------------------------------
 
     def report(self) -> int:
         """Print what was injected and what came out. Returns the number of differences."""
         records = self._records()
-        found = audit(self._deployment, settled=True, whole=True)
+        found = self._audit(whole=True)
         self._check_clients(records, found)
         self._check_callbacks(records, found)
         for record in records.values():
@@ -459,8 +533,11 @@ class Run:
             found.add("client", "all requests", text)
 
     def _check_callbacks(self, records: dict[str, Prediction], found: Report) -> None:
+        owed = self._owed_to_nobody()
         for record in records.values():
-            if not record.webhook:
+            if record.webhook == self._dead and record.id not in owed:
+                found.add("callback", record.id, "its endpoint took nothing, and nothing is owed")
+            if record.webhook in {None, "", self._dead}:
                 continue
             told = self._receiver.told[f"{record.id}_completed"]
             if not told:
@@ -488,6 +565,7 @@ class Run:
         yield "creates by answer", _listed(statuses)
         outputs = Counter(str(c["status"]) for c in calls if c["path"].startswith("/outputs/"))
         yield "output requests by answer", _listed(outputs)
+        yield "predictions of somebody else", len(self._foreign)
         yield "workers killed", f"{self._killed.total()}: {_listed(self._killed)}"
         yield f"functions broken for {BROKEN_S:.0f} s", _listed(self._broken)
 
@@ -502,6 +580,7 @@ class Run:
         yield "creates after the first", sum(r.create.attempt - 1 for r in records.values())
         yield "copies tried again", sum(r.store_attempts for r in records.values())
         yield "double creates, cancelled", sum(len(r.extra_provider_ids) for r in records.values())
+        yield "callbacks that nobody takes", len(self._owed_to_nobody())
         yield "dead letters moved back", _listed(+self._dead_letters) or 0
         ended = [r for r in records.values() if r.state.terminal]
         seconds = sorted((r.updated_at - r.created_at) / 1000 for r in ended)

@@ -8,9 +8,28 @@ import sys
 from typing import Any
 
 import httpx
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    NoRegionError,
+    ProfileNotFound,
+)
 
-from ops import audit, callbacks, cost, doctor, keys, limits, redrive, rotate, setup, usage
+from ops import (
+    audit,
+    callbacks,
+    cost,
+    doctor,
+    keys,
+    limits,
+    redrive,
+    restore,
+    rotate,
+    setup,
+    tenants,
+    usage,
+)
 from ops.deployment import Deployment, NotFoundError, SetupError, find
 
 REFUSALS = (
@@ -20,7 +39,10 @@ REFUSALS = (
     cost.CostError,
     keys.KeyRefusedError,
     limits.LimitRefusedError,
+    redrive.RedriveError,
+    restore.RestoreRefusedError,
     rotate.RotationRefusedError,
+    tenants.UnknownTenantError,
     usage.UsageRefusedError,
 )
 """Errors whose text is for the operator, and holds nothing secret."""
@@ -42,12 +64,21 @@ def main(arguments: list[str] | None = None) -> int:
     except REFUSALS as error:
         print(error, file=sys.stderr)
     except (BotoCoreError, ClientError) as error:
-        print(f"AWS: {str(error)[:500]}", file=sys.stderr)
+        print(f"AWS: {str(error)[:500]}{_remedy(error)}", file=sys.stderr)
     except httpx.HTTPError as error:
         print(f"The emulated provider: {str(error)[:500]}", file=sys.stderr)
     except KeyboardInterrupt:
         return 130
     return int(given.could_not_run)
+
+
+def _remedy(error: Exception) -> str:
+    match error:
+        case NoRegionError():
+            return " Choose one: export AWS_REGION=eu-west-1"
+        case NoCredentialsError() | ProfileNotFound():
+            return ". Choose a profile of `aws configure list-profiles`: export AWS_PROFILE=NAME"
+    return ""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     usage.add_parser(commands, [where, table])
     rotate.add_parsers(commands, [where])
     doctor.add_parser(commands, [where])
+    restore.add_parser(commands, [where])
     cost.add_parser(commands)
     sweep = commands.add_parser("sweep", parents=[where], help="run one tick of the sweep now")
     sweep.set_defaults(run=_sweep)
@@ -103,7 +135,12 @@ def _add_redrive(commands: Any, where: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
         "redrive", parents=[where], help="move dead letters back to their queue"
     )
-    parser.add_argument("queue", nargs="?", default="all", choices=[*redrive.TARGETS, "all"])
+    parser.add_argument(
+        "queue",
+        nargs="?",
+        default="all",
+        help=f"one that has failures; all (the default) leaves out {', '.join(redrive.BY_NAME)}",
+    )
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(run=redrive.command, could_not_run=2)
 
@@ -117,6 +154,7 @@ def _add_callbacks(commands: Any, where: list[argparse.ArgumentParser]) -> None:
     rotate.add_argument(
         "--overlap-hours", type=float, default=24, help="both secrets sign (default: %(default)s)"
     )
+    tenants.add_new(rotate)
     rotate.set_defaults(run=callbacks.command)
 
 

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from botocore.exceptions import ClientError
 from darkroom.adapters.items import from_item, read_prediction
+from darkroom.domain.errors import UnreadableRecord
 from darkroom.domain.prediction import Code, State
 from darkroom.domain.snapshot import FINAL, file_urls
 
 from ops.books import Books, rows
+from ops.queues import OWES_NOTHING, failure_queues
 
 if TYPE_CHECKING:
     import argparse
@@ -36,7 +38,6 @@ STUCK_MS = 65 * 60_000
 50 minutes, an output is gone an hour after it was made."""
 DELIVERIES_KEPT_MS = 29 * 86_400_000
 """Rows of deliveries live for 30 days."""
-FAILURE_QUEUES = ("DispatchDlq", "PersistDlq", "DeliverDlq", "RelayFailures")
 COUNTS = ("", "NotVisible", "Delayed")
 SHOWN = 200
 """Differences printed; `--json` gives all."""
@@ -150,7 +151,7 @@ class _Audit:
         counts["predictions"] = 0
         with ThreadPoolExecutor(_READERS) as pool:
             for page in self._scan("PredictionsTable"):
-                records = [read_prediction(item) for item in page]
+                records = list(self._readable(page))
                 stored = []
                 for record in records:
                     self._look_at(record)
@@ -166,6 +167,14 @@ class _Audit:
                 self._say(f"{counts['predictions']} predictions, {counts['files']} files")
         counts["provider ids"] = len(self._owners)
         counts["extra provider ids"] += 0
+
+    def _readable(self, page: Iterable[dict[str, Any]]) -> Iterator[Prediction]:
+        """One that cannot be read is a difference, and the others are looked at all the same."""
+        for item in page:
+            try:
+                yield read_prediction(item)
+            except UnreadableRecord as unreadable:
+                self._report.add("unreadable", unreadable.id, unreadable.reason)
 
     def _look_at(self, record: Prediction) -> None:
         report = self._report
@@ -268,7 +277,9 @@ class _Audit:
 
     def _read_queues(self) -> None:
         sqs = self._deployment.client("sqs")
-        for name in FAILURE_QUEUES:
+        for name in failure_queues(self._outputs):
+            if name in OWES_NOTHING:
+                continue
             number = waiting(sqs, self._outputs[name])
             self._report.counts["dead letters"] += number
             if number:

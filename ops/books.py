@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters.items import from_item
-from darkroom.domain.money import committed, day_row
+from darkroom.domain.money import OTHER, committed, day_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -50,7 +50,7 @@ class Books:
             held = after.get(name, {})
             if self._before.get(name, {}) != held or not self._whole(name, now_s):
                 continue
-            sums = self._sums.get(name, Counter())
+            sums = _as_counted(self._sums.get(name, Counter()), held)
             for what in sorted({*held, *sums}):
                 if held.get(what, 0) != sums[what]:
                     text = f"{what} is {held.get(what, 0)}, its predictions come to {sums[what]}"
@@ -62,10 +62,20 @@ class Books:
         return bool(begins + self._kept_s > now_s)
 
 
+def _as_counted(sums: Counter[str], held: dict[str, int]) -> Counter[str]:
+    """The sums with what the row does not name under `OTHER`, if the row has that."""
+    if f"n:{OTHER}" not in held:
+        return sums
+    counted: Counter[str] = Counter()
+    for what, number in sums.items():
+        counted[what if what in held else f"{what[:2]}{OTHER}"] += number
+    return counted
+
+
 def rows(items: Iterable[dict[str, Any]]) -> Rows:
     """The months and days among the Controls table's items."""
     found = (from_item(item) for item in items if item["pk"]["S"].startswith(PREFIXES))
     return {
-        row["pk"]: {name: row[name] for name in row if name not in {"pk", "expires_at"}}
+        row["pk"]: {name: row[name] for name in row if name not in {"pk", "expires_at", "open"}}
         for row in found
     }

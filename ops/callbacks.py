@@ -11,6 +11,8 @@ from darkroom.adapters.controls import DynamoControls
 from darkroom.adapters.items import attribute, to_item
 from darkroom.domain.events import TENANT
 
+from ops import tenants
+
 if TYPE_CHECKING:
     import argparse
 
@@ -63,12 +65,9 @@ def rotate(dynamodb: Any, table: str, tenant: str, overlap_hours: float) -> tupl
 
 def command(deployment: Deployment, given: argparse.Namespace) -> int:
     """Rotate, and say where the tenant finds the new secret, which is not shown here."""
-    version, until = rotate(
-        deployment.client("dynamodb"),
-        deployment.outputs["ControlsTable"],
-        given.tenant,
-        given.overlap_hours,
-    )
+    dynamodb, table = deployment.client("dynamodb"), deployment.outputs["ControlsTable"]
+    tenants.check_known(dynamodb, table, given.tenant, new=given.new)
+    version, until = rotate(dynamodb, table, given.tenant, given.overlap_hours)
     ends = datetime.fromtimestamp(until / 1000, UTC)
     print(f"Callbacks of tenant {given.tenant} are now signed with secret version {version}.")
     print(f"The one before signs beside it until {ends:%Y-%m-%d %H:%M}Z.")

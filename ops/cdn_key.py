@@ -34,7 +34,7 @@ def ensure(deployment: Deployment, stage: str) -> tuple[str, bool]:
     SetupError where the secret holds something else.
     """
     name = secret_name(stage)
-    stored = deployment.secret(name)
+    stored = _kept(deployment, name)
     if stored is not None:
         return public_half(_fields(stored, name)["private_key"]), False
     private_key = new_private_key()
@@ -51,6 +51,18 @@ def ensure(deployment: Deployment, stage: str) -> tuple[str, bool]:
             raise
         client.put_secret_value(SecretId=name, SecretString=value)  # there, without any value
     return public_half(private_key), True
+
+
+def _kept(deployment: Deployment, name: str) -> str | None:
+    """The secret's text, as `Deployment.secret`. One that was deleted is brought back: its name is
+    taken as long as it could be."""
+    try:
+        return deployment.secret(name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "InvalidRequestException":
+            raise
+    deployment.client("secretsmanager").restore_secret(SecretId=name)
+    return deployment.secret(name)
 
 
 def name_it(deployment: Deployment, stage: str) -> tuple[str | None, bool]:

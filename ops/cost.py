@@ -40,6 +40,19 @@ ACCESS_LOG_VALUES = {
     "integrationErrorMessage": "-",
 }
 """What the gateway puts in the place of each variable of an access log's format, about."""
+IDLE_METRICS = ("Ticks", "SweepLeft", "OldestDue", "StoringAge")
+"""Our own that are written every minute, whether anybody uses the stage or not."""
+POLLS = 5 * 3 * 60 * 24 * 30
+"""Of one queue in a month: Lambda keeps five long polls of 20 seconds, each a request."""
+UNITS = {
+    "alarm": "metrics watched",
+    "dashboard": "dashboards",
+    "metric": "metrics written",
+    "secret": "secrets",
+}
+"""What is paid by the month, and how it is counted."""
+EXPIRED_KEPT_DAYS = 1 + 7
+"""A file outlives its record by a day, and a version of it is kept for a week more."""
 INDEX_ENTRY_BYTES = 100
 """Stored beside each item, and with each of its index entries, beyond its own bytes."""
 
@@ -82,7 +95,11 @@ class Templates:
     access_log_infrequent: bool = False
     """The access log's group is of the class that costs half."""
     monthly: Counter[str] = field(default_factory=Counter)
-    """What costs by the month, by kind: secrets, alarms, dashboards."""
+    """What costs by the month, by kind: secrets, metrics of alarms, dashboards."""
+    queues: int = 0
+    """Those that Lambda polls."""
+    has_cdn_key: bool = False
+    """There is a secret that no template makes."""
 
     @classmethod
     def read(cls, assembly: Path) -> Templates:
@@ -94,6 +111,8 @@ class Templates:
                 found._take(resource["Type"], resource.get("Properties", {}), resources)
         if not found.functions:
             raise CostError(f"no templates with functions in {assembly}")
+        if found.has_cdn_key:
+            found.monthly["secret"] += 1
         return found
 
     def _take(self, kind: str, properties: dict[str, Any], beside: Mapping[str, Any]) -> None:
@@ -105,6 +124,8 @@ class Templates:
                 size = int(properties.get("MemorySize", 128))
                 name = handler.removeprefix("darkroom.handlers.").removesuffix(".handler")
                 self.functions[name] = Function(size, not quiet)
+                variables = properties.get("Environment", {}).get("Variables", {})
+                self.has_cdn_key |= "CDN_KEY_SECRET" in variables
             case "AWS::ApiGatewayV2::Stage":
                 log = properties.get("AccessLogSettings", {})
                 self.access_log_bytes = len(_access_line(log.get("Format", "")))
@@ -113,8 +134,12 @@ class Templates:
                 self.access_log_infrequent = about.get("LogGroupClass") == "INFREQUENT_ACCESS"
             case "AWS::SecretsManager::Secret":
                 self.monthly["secret"] += 1
+            case "AWS::Lambda::EventSourceMapping" if "StartingPosition" not in properties:
+                self.queues += 1
             case "AWS::CloudWatch::Alarm":
-                self.monthly["alarm"] += 1
+                # Each metric that it watches is paid for.
+                watched = [m for m in properties.get("Metrics", []) if "MetricStat" in m]
+                self.monthly["alarm"] += max(1, len(watched))
             case "AWS::CloudWatch::Dashboard":
                 self.monthly["dashboard"] += 1
 
@@ -173,12 +198,13 @@ class Model:
 
     def kept(self, path: str, days: int, picture_mb: float) -> list[Line]:
         """What a million predictions cost as long as they are kept: not part of the bill."""
-        months = days / 30
         record = self.counted[path]["record_bytes"] + 3 * INDEX_ENTRY_BYTES
         stored = self.prices["gb_month"]
-        records, files = record * MILLION / GB * months, picture_mb / 1000 * MILLION * months
+        records = record * MILLION / GB * days / 30
+        files = picture_mb / 1000 * MILLION * (days + EXPIRED_KEPT_DAYS) / 30
         return [
             Line("DynamoDB, records", records, "GB-months", records * stored["dynamodb"]),
+            Line("DynamoDB, recovery", records, "GB-months", records * stored["recovery"]),
             Line("S3, pictures", files, "GB-months", files * stored["s3"]),
         ]
 
@@ -189,12 +215,15 @@ class Model:
         price = self.prices["million"]
         gb_s = self._gb_seconds("sweep", "tick") * ticks
         logs = ticks * (tick["log_bytes"] + self._platform_bytes("sweep")) / GB
+        kinds = {**self.templates.monthly, "metric": len(IDLE_METRICS)}
         fixed = [
-            Line(kind, number, f"{kind}s", number * self.prices["month"][kind])
-            for kind, number in sorted(self.templates.monthly.items())
+            Line(kind, number, UNITS[kind], number * self.prices["month"][kind])
+            for kind, number in sorted(kinds.items())
         ]
+        polls = self.templates.queues * POLLS
         return [
             *fixed,
+            Line("queues, polls", polls, "requests", polls / MILLION * price["sqs_requests"]),
             Line("sweep, requests", ticks, "ticks", ticks / MILLION * price["lambda_requests"]),
             Line("sweep, GB-s", gb_s, "GB-s", gb_s * self.prices["gb_second_arm"]),
             Line(

@@ -13,7 +13,11 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 ROOT = Path(__file__).resolve().parents[1]
-STACKS = ("Stateful", "Cdn", "Service")
+STACKS = ("Stateful", "Cdn", "Service", "Observability")
+OPTIONAL_STACKS = ("Cdn", "Observability")
+"""What a stage may be without."""
+REGION_VARIABLES = ("AWS_REGION", "AMAZON_REGION")
+"""Read by the CDK command line before AWS_DEFAULT_REGION, and by boto3 not at all."""
 
 
 class NotFoundError(Exception):
@@ -33,6 +37,8 @@ class Deployment:
     outputs: dict[str, str]
     emulator: str | None = None
     """Where the emulated provider is, if there is one: it tells all that it ever made."""
+    authority: Path | None = None
+    """Whom to trust in certificates beside the public authorities: the embedded cloud's own."""
 
     def client(self, service: str) -> Any:
         """A boto3 client of this deployment's account and region."""
@@ -74,12 +80,19 @@ def find(*, local: bool, stage: str, table: str | None = None, stacks: bool = Tr
 
     With `stacks` false they need not be there yet, and `outputs` may be empty.
     """
-    found = _announced() if local else Deployment(boto3.Session(), None, {})
+    found = _announced() if local else Deployment(_session(), None, {})
     if not stacks:
         return found if found.outputs else replace(found, outputs=_outputs_if_any(found, stage))
     if table:
         return replace(found, outputs={"ControlsTable": table})
     return found if found.outputs else replace(found, outputs=_outputs(found, stage))
+
+
+def _session() -> boto3.Session:
+    """In the region where the CDK command line deploys: in another one a key would be made beside
+    no stack."""
+    regions = (os.environ.get(name) for name in REGION_VARIABLES)
+    return boto3.Session(region_name=next(filter(None, regions), None))
 
 
 def refreshed(deployment: Deployment, stage: str) -> Deployment:
@@ -112,7 +125,9 @@ def _announced() -> Deployment:
             "The embedded cloud is not running: start it with `make run`."
         ) from None
     # With the real provider no token is announced: it is the developer's secret.
-    return embedded(endpoint, emulator if announced.get("replicate_token") else None)
+    found = embedded(endpoint, emulator if announced.get("replicate_token") else None)
+    tls = str(announced.get("base_url", "")).startswith("https:")
+    return replace(found, authority=state_dir / "ca.pem" if tls else None)
 
 
 def _outputs_if_any(deployment: Deployment, stage: str) -> dict[str, str]:

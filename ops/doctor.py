@@ -14,10 +14,11 @@ from darkroom.adapters.predictions import DynamoPredictions
 from darkroom.adapters.secrets import ManagedSecrets
 from darkroom.domain.errors import Unavailable
 
-from ops import cdn_key
-from ops.audit import FAILURE_QUEUES, waiting
-from ops.deployment import STACKS, SetupError, fields
+from ops import capacity, cdn_key
+from ops.audit import waiting
+from ops.deployment import OPTIONAL_STACKS, STACKS, SetupError, fields
 from ops.keys import list_keys
+from ops.queues import INTAKE_DLQ, failure_queues
 from ops.replicate import Replicate, http
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class _Doctor:
         for name, look in (
             ("stacks", self._stacks),
             ("functions", self._functions),
+            ("concurrency", self._concurrency),
             ("API", self._api),
             ("secrets", self._secrets),
             ("API keys", self._keys),
@@ -88,6 +90,7 @@ class _Doctor:
             ("webhook echo", self._echo),
             ("dead letters", self._dead_letters),
             ("sweep", self._sweep),
+            ("alarms", self._alarms),
             ("CDN key", self._cdn_key),
         ):
             self._say(f"looking at: {name}")
@@ -122,7 +125,8 @@ class _Doctor:
             if status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
                 state = WARN if status.endswith(("IN_PROGRESS", "ROLLBACK_COMPLETE")) else FAIL
                 self._add(state, "stacks", f"{name} is {status}", "see its events, then deploy")
-        missing = wanted - set(found) - {f"Darkroom-{self._stage}-Cdn"}
+        optional = {f"Darkroom-{self._stage}-{stack}" for stack in OPTIONAL_STACKS}
+        missing = wanted - set(found) - optional
         if missing:
             self._add(FAIL, "stacks", f"missing: {', '.join(sorted(missing))}", "`make deploy`")
         elif not self._checks:
@@ -142,6 +146,12 @@ class _Doctor:
             self._add(FAIL, "functions", f"{key} is {text}", "deploy again")
         if not wrong:
             self._add(OK, "functions", f"{len(names)} are ready")
+
+    def _concurrency(self) -> None:
+        found = capacity.look(self._deployment)
+        if found:
+            state = OK if not found.remedy else WARN if found.enough else FAIL
+            self._add(state, "concurrency", found.text, found.remedy)
 
     def _api(self) -> None:
         url = self._told["PUBLIC_URL"]
@@ -198,10 +208,14 @@ class _Doctor:
 
     def _dead_letters(self) -> None:
         sqs = self._deployment.client("sqs")
-        found = {name: waiting(sqs, self._outputs[name]) for name in FAILURE_QUEUES}
+        found = {name: waiting(sqs, self._outputs[name]) for name in failure_queues(self._outputs)}
         full = {name: number for name, number in found.items() if number}
         for name, number in full.items():
             remedy = "see the function's log, then `ops redrive`"
+            if name == INTAKE_DLQ:
+                remedy = (
+                    "each message's attribute `reason` says why; `ops redrive intake`, or purge"
+                )
             self._add(FAIL, "dead letters", f"{number} messages in {name}", remedy)
         if not full:
             self._add(OK, "dead letters", "none")
@@ -216,6 +230,28 @@ class _Doctor:
         else:
             state = FAIL if late >= SWEEP_FAIL_MS else WARN
             self._add(state, "sweep", f"something has been due for {late // 1000} s", remedy)
+
+    def _alarms(self) -> None:
+        topic = self._outputs.get("AlarmTopic")
+        if topic is None:
+            return
+        pages = self._deployment.client("sns").get_paginator("list_subscriptions_by_topic")
+        told, waiting_for = 0, []
+        for page in pages.paginate(TopicArn=topic):
+            for one in page["Subscriptions"]:
+                # Without an ARN of its own as long as its owner has not confirmed it.
+                if one["SubscriptionArn"].startswith("arn:"):
+                    told += 1
+                else:
+                    waiting_for.append(one["Endpoint"])
+        if waiting_for:
+            text = f"not confirmed: {', '.join(waiting_for)}"
+            self._add(WARN, "alarms", text, "follow the link in AWS's e-mail to that address")
+        if not told and not waiting_for:
+            remedy = f"alarm_emails in the stage, then `make deploy`; or subscribe to {topic}"
+            self._add(WARN, "alarms", "nobody is told of them", remedy)
+        elif not waiting_for:
+            self._add(OK, "alarms", f"told to {told}")
 
     def _cdn_key(self) -> None:
         if not self._told.get("CDN_DOMAIN"):

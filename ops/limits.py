@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters.items import attribute, from_item, to_item
 from darkroom.domain.money import MICRO
 
+from ops import tenants
 from ops.keys import check_tenant
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ def add_parsers(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     set_.add_argument("--requests-per-second", metavar="R|none", help="creates, on average")
     set_.add_argument("--burst", metavar="B", help="requests at once (default: R, rounded up)")
     set_.add_argument("--in-flight", metavar="N|none", help="predictions that are not over")
+    tenants.add_new(set_)
     for parser, run in ((show, _show), (set_, _set)):
         parser.add_argument("--tenant", required=True)
         parser.add_argument("--json", action="store_true")
@@ -80,6 +83,8 @@ def add_parsers(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
 def _show(deployment: Deployment, given: argparse.Namespace) -> int:
     check_tenant(given.tenant)
     held = read(*_table(deployment), given.tenant)
+    if not held and given.tenant not in tenants.known(*_table(deployment)):
+        print(f"No tenant is called {given.tenant!r} yet.", file=sys.stderr)
     if given.json:
         shown = {name: held.get(name) for name in NAMES}
         print(json.dumps({"tenant": given.tenant, **shown}))
@@ -90,7 +95,7 @@ def _show(deployment: Deployment, given: argparse.Namespace) -> int:
 
 def _set(deployment: Deployment, given: argparse.Namespace) -> int:
     dynamodb, table = _table(deployment)
-    check_tenant(given.tenant)
+    tenants.check_known(dynamodb, table, given.tenant, new=given.new)
     changes = asked(given, read(dynamodb, table, given.tenant))
     if not changes:
         raise LimitRefusedError("Nothing to set: see `limits set --help`.")
@@ -103,7 +108,7 @@ def asked(given: argparse.Namespace, held: dict[str, int]) -> dict[str, int | No
     changes: dict[str, int | None] = {}
     if given.monthly_cap_usd is not None:
         cap = _number("--monthly-cap-usd", given.monthly_cap_usd)
-        changes["monthly_cap"] = None if cap is None else int(cap * MICRO)
+        changes["monthly_cap"] = None if cap is None else _micro("--monthly-cap-usd", cap)
     if given.in_flight is not None:
         number = _number("--in-flight", given.in_flight)
         changes["in_flight"] = None if number is None else _whole("--in-flight", number)
@@ -136,6 +141,12 @@ def _number(option: str, text: str) -> Decimal | None:
     if not (number.is_finite() and 0 <= number <= LARGEST):
         raise LimitRefusedError(f"{option} is a number from 0, or none: not {text!r}.")
     return number
+
+
+def _micro(option: str, dollars: Decimal) -> int:
+    if dollars * MICRO != int(dollars * MICRO):
+        raise LimitRefusedError(f"{option} has six decimals at most.")
+    return int(dollars * MICRO)
 
 
 def _whole(option: str, number: Decimal) -> int:

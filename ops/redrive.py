@@ -6,11 +6,13 @@ import json
 import sys
 import time
 from dataclasses import asdict, dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from ops.audit import waiting
+from ops.queues import stood_in_for, work_queues
 
 if TYPE_CHECKING:
     import argparse
@@ -18,22 +20,16 @@ if TYPE_CHECKING:
 
     from ops.deployment import Deployment
 
-QUEUES = {
-    "dispatch": ("DispatchDlq", "DispatchQueue"),
-    "persist": ("PersistDlq", "PersistQueue"),
-    "deliver": ("DeliverDlq", "DeliverQueue"),
-    "intake": ("IntakeDlq", "IntakeQueue"),
-}
-RELAY = "relay"
-TARGETS = (*QUEUES, RELAY)
-ALL = tuple(name for name in TARGETS if name != "intake")
-"""Rejected requests are asked for by name: they fail again, unless something has changed."""
+BY_NAME = ("intake",)
+"""Not among `all`: a request that was refused is refused again, unless something has changed."""
 MAX_TICKS = 20
-"""Sweeps for the relay's failures, at most: each takes up some hundreds of records."""
+"""Sweeps for failures without a queue, at most: each takes up some hundreds of records."""
 
 _BATCH = 10
 _HIDDEN_S = 60
 _POLL_S = 2.0
+_PASSED_OVER = 100
+"""Messages that came later, at most, among which one that was there is looked for."""
 _NOT_OFFERED = {"InvalidAction", "UnknownOperation", "UnknownOperationException"}
 
 
@@ -48,13 +44,17 @@ class Moved:
     queue: str
     found: int = 0
     moved: int = 0
-    """Messages sent to the work queue; for the relay, records that the sweep stands in for."""
+    """Messages sent to the work queue; without one, changes that the sweep stands in for."""
     error: str | None = None
 
 
 def command(deployment: Deployment, given: argparse.Namespace) -> int:
     """`python -m ops redrive`: 0 when all was moved, 1 when something was not, 130 on Ctrl-C."""
-    wanted = ALL if given.queue == "all" else (given.queue,)
+    known = targets(deployment)
+    if given.queue not in {*known, "all"}:
+        raise RedriveError(f"There is no queue {given.queue!r}: say {', '.join(known)} or all.")
+    by_default = tuple(name for name in known if name not in BY_NAME)
+    wanted = by_default if given.queue == "all" else (given.queue,)
     results: list[Moved] = []
     code = 0
     try:
@@ -73,31 +73,37 @@ def command(deployment: Deployment, given: argparse.Namespace) -> int:
     return code
 
 
+def targets(deployment: Deployment) -> tuple[str, ...]:
+    """What can be redriven, by its name in the command."""
+    return (*work_queues(deployment.outputs), *stood_in_for(deployment.outputs))
+
+
 def redrive(
     deployment: Deployment,
-    queues: tuple[str, ...] = TARGETS,
+    queues: tuple[str, ...] | None = None,
     *,
     say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Moved]:
-    """Move each queue's messages, one result per queue.
+    """Move what was in each queue as it began, one result per queue; by default of all.
 
     Safe to repeat and to interrupt: a message is deleted only after it was sent, every function
     takes a message twice, and the records say whether there is anything left to do.
     """
-    sqs = deployment.client("sqs")
-    for queue in queues:
+    sqs, outputs = deployment.client("sqs"), deployment.outputs
+    work = work_queues(outputs)
+    for queue in targets(deployment) if queues is None else queues:
         result = Moved(queue)
         try:
-            if queue == RELAY:
-                _relay(deployment, sqs, result, say)
-            else:
-                dlq, target = (deployment.outputs[name] for name in QUEUES[queue])
+            if queue in work:
+                dlq, target = (outputs[name] for name in work[queue])
                 result.found = waiting(sqs, dlq)
-                if queue == "intake":
-                    # What is rejected again is back at once: SQS would move it round and round.
-                    _move_by_hand(sqs, dlq, target, result, say, most=result.found)
+                if queue in BY_NAME:
+                    # What is refused again is back at once: SQS would move it round and round.
+                    _move_by_hand(sqs, dlq, target, result, say)
                 elif result.found:
                     _move(sqs, dlq, target, result, say)
+            else:
+                _stand_in(deployment, sqs, outputs[stood_in_for(outputs)[queue]], result, say)
         except (ClientError, RedriveError) as error:
             result.error = str(error)[:500]
         yield result
@@ -143,47 +149,40 @@ def _follow(
 
 
 def _move_by_hand(
-    sqs: Any,
-    dlq: str,
-    target: str,
-    result: Moved,
-    say: Callable[[str], None],
-    *,
-    most: int | None = None,
+    sqs: Any, dlq: str, target: str, result: Moved, say: Callable[[str], None]
 ) -> None:
-    """For an SQS that moves none itself. A message that fails again is back after minutes only:
-    this ends before, or after about `most` messages."""
-    for messages in _received(sqs, dlq):
-        # Our messages are a body alone.
-        sent = sqs.send_message_batch(
-            QueueUrl=target,
-            Entries=[
-                {"Id": str(number), "MessageBody": message["Body"]}
-                for number, message in enumerate(messages)
-            ],
-        )
+    """For an SQS that moves none itself, and for what may be back at once."""
+    for messages in _there(sqs, dlq, result.found):
+        entries = [{"Id": str(n), **_again(message)} for n, message in enumerate(messages)]
+        sent = sqs.send_message_batch(QueueUrl=target, Entries=entries)
         taken = [messages[int(entry["Id"])] for entry in sent.get("Successful", [])]
         _delete(sqs, dlq, taken)
         result.moved += len(taken)
         say(f"{result.queue}: {result.moved} of {result.found} moved")
         if len(taken) < len(messages):
             raise RedriveError(f"SQS did not take {len(messages) - len(taken)} messages")
-        if most is not None and result.moved >= most:
-            return
 
 
-def _relay(deployment: Deployment, sqs: Any, result: Moved, say: Callable[[str], None]) -> None:
-    """The messages only name places in the stream, which may have gone from there: but whatever
-    they stood for is in the records, and the sweep carries out what the relay could not."""
-    failures = deployment.outputs["RelayFailures"]
+def _again(message: dict[str, Any]) -> dict[str, str]:
+    """What makes the message anew: our messages are a body, and perhaps a group."""
+    group = message["Attributes"].get("MessageGroupId")
+    return {"MessageBody": message["Body"], **({"MessageGroupId": group} if group else {})}
+
+
+def _stand_in(
+    deployment: Deployment, sqs: Any, failures: str, result: Moved, say: Callable[[str], None]
+) -> None:
+    """The messages only name places in the stream, which may have gone from there, or a tick: but
+    whatever they stood for is in the records, and the sweep carries it out."""
     result.found = waiting(sqs, failures)
     if not result.found:
         return
+    began = _clock_of(sqs, failures)
     _sweep_all(deployment, say)
-    for messages in _received(sqs, failures):
+    for messages in _there(sqs, failures, result.found, began):
         result.moved += sum(map(_batch_size, messages))
         _delete(sqs, failures, messages)
-        say(f"relay: the sweep stands in for {result.moved} changes of records")
+        say(f"{result.queue}: the sweep stands in for {result.moved} changes of records")
 
 
 def _sweep_all(deployment: Deployment, say: Callable[[str], None]) -> None:
@@ -201,26 +200,48 @@ def _sweep_all(deployment: Deployment, say: Callable[[str], None]) -> None:
 
 
 def _batch_size(message: dict[str, Any]) -> int:
-    """Changes that a failure message of the stream stands for; 0 where it does not say."""
+    """Changes that a failure message of the stream stands for, or one tick of the schedule; 0 where
+    it does not say."""
     try:
-        size = json.loads(message["Body"])["DDBStreamBatchInfo"]["batchSize"]
+        body = json.loads(message["Body"])
+        size = 1 if "detail-type" in body else body["DDBStreamBatchInfo"]["batchSize"]
     except (ValueError, KeyError, TypeError):
         return 0
     return size if isinstance(size, int) else 0
 
 
-def _received(sqs: Any, queue_url: str) -> Iterator[list[dict[str, Any]]]:
-    """Batches of messages until none is left, hidden from others for a minute."""
-    while True:
+def _there(
+    sqs: Any, queue_url: str, most: int, began: int | None = None
+) -> Iterator[list[dict[str, Any]]]:
+    """Batches of the messages that were there at `began` (now, by default), `most` in all, hidden
+    from others for a minute. One that came later stays."""
+    began = began or _clock_of(sqs, queue_url)
+    left, passed_over = most, 0
+    while left > 0 and passed_over <= _PASSED_OVER:
         messages = sqs.receive_message(
             QueueUrl=queue_url,
-            MaxNumberOfMessages=_BATCH,
+            MaxNumberOfMessages=min(_BATCH, left),
             VisibilityTimeout=_HIDDEN_S,
             WaitTimeSeconds=1,  # long polling asks all of SQS's servers
+            MessageSystemAttributeNames=["SentTimestamp", "MessageGroupId"],
         ).get("Messages", [])
         if not messages:
             return
-        yield messages
+        wanted = [m for m in messages if int(m["Attributes"]["SentTimestamp"]) <= began]
+        left -= len(wanted)
+        passed_over += len(messages) - len(wanted)
+        if wanted:
+            yield wanted
+
+
+def _clock_of(sqs: Any, queue_url: str) -> int:
+    """The time by SQS's own clock, which says when messages were sent; milliseconds."""
+    answer = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
+    told = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
+    if told is None:
+        return time.time_ns() // 1_000_000
+    whole_seconds = parsedate_to_datetime(told).timestamp()
+    return int(whole_seconds * 1000) + 999
 
 
 def _delete(sqs: Any, queue_url: str, messages: list[dict[str, Any]]) -> None:

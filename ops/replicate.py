@@ -19,8 +19,12 @@ TIMEOUT_S = 20
 
 
 def http(deployment: Deployment) -> AbstractContextManager[httpx.Client]:
-    """A client that takes the shell's proxies, but not to the loopback of the embedded cloud."""
-    return httpx.Client(trust_env=deployment.endpoint is None, timeout=TIMEOUT_S)
+    """A client that takes the shell's proxies, but not to the loopback of the embedded cloud, whose
+    own authority it trusts."""
+    trusted = httpx.create_ssl_context()
+    if deployment.authority:
+        trusted.load_verify_locations(cafile=deployment.authority)
+    return httpx.Client(trust_env=deployment.endpoint is None, timeout=TIMEOUT_S, verify=trusted)
 
 
 @dataclass(frozen=True)

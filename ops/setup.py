@@ -10,12 +10,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import httpx
+from botocore.exceptions import ClientError
 from darkroom.domain.keys import new_token
 
-from ops import cdn_key, rotate
-from ops.deployment import fields
+from ops import capacity, cdn_key, rotate
+from ops.deployment import SetupError, fields
 from ops.keys import list_keys, put_key
-from ops.replicate import Replicate
+from ops.replicate import Replicate, http
 
 if TYPE_CHECKING:
     import argparse
@@ -33,7 +34,7 @@ class Step:
 
     name: str
     state: str
-    """`made`, `kept`, `ok`, `missing` or `failed`; the last two make the command fail."""
+    """`made`, `kept`, `ok`, `warning`, `missing` or `failed`. The command fails of the last two."""
     text: str
 
 
@@ -50,6 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --keys-only: print NAME=KEY, for the CDN's stack as it is deployed",
     )
     parser.add_argument(
+        "--new",
+        action="store_true",
+        help="with --keys-only: of a stage that is of an app of your own, and not deployed yet",
+    )
+    parser.add_argument(
         "--replicate-token-stdin",
         action="store_true",
         help="read Replicate's token from the first line of stdin, not from REPLICATE_API_TOKEN",
@@ -62,17 +68,9 @@ def command(deployment: Deployment, given: argparse.Namespace) -> int:
     """`python -m ops setup`: 0 where all is there and answers. May be run at any time."""
     stage = "local" if given.local else given.stage
     if given.keys_only:
-        public_key, made = cdn_key.ensure(deployment, stage)
-        parameter = cdn_key.parameter(deployment.outputs, public_key)
-        if made:
-            _say(f"made the CDN's key pair, in the secret {cdn_key.secret_name(stage)}")
-        if given.json:
-            print(json.dumps({"parameter": parameter, "public_key": public_key}))
-        else:
-            print(f"{parameter}={public_key}" if given.parameter else public_key, end="")
-        return 0
-    with httpx.Client(trust_env=deployment.endpoint is None, timeout=20) as http:
-        setup = Setup(deployment, http, stage)
+        return _give_key(deployment, stage, given)
+    with http(deployment) as client:
+        setup = Setup(deployment, client, stage)
         setup.run(_given_token(given, setup), given.tenant)
     failed = [step for step in setup.steps if step.state in {"missing", "failed"}]
     if given.json:
@@ -81,6 +79,39 @@ def command(deployment: Deployment, given: argparse.Namespace) -> int:
         print("An API key was made. Its token is not shown again:")
         print(setup.token)
     return 1 if failed else 0
+
+
+def _give_key(deployment: Deployment, stage: str, given: argparse.Namespace) -> int:
+    """Print the public half, made where it is missing; nothing for a stage without a CDN.
+
+    Raises SetupError for a stage that nobody has heard of, before anything is made.
+    """
+    if not given.local and not _wants_key(deployment, stage, new=given.new):
+        _say(f"{stage} has no CDN, and needs no key")
+        return 0
+    public_key, made = cdn_key.ensure(deployment, stage)
+    parameter = cdn_key.parameter(deployment.outputs, public_key)
+    if made:
+        _say(f"made the CDN's key pair, in the secret {cdn_key.secret_name(stage)}")
+    if given.json:
+        print(json.dumps({"parameter": parameter, "public_key": public_key}))
+    else:
+        print(f"{parameter}={public_key}" if given.parameter else public_key, end="")
+    return 0
+
+
+def _wants_key(deployment: Deployment, stage: str, *, new: bool) -> bool:
+    from infra.config import StageConfig, UnknownStageError  # starts the CDK: some seconds
+
+    try:
+        return StageConfig.named(stage).cdn
+    except UnknownStageError as error:
+        # An app of one's own names its stages itself, and says so once.
+        if new or deployment.outputs or deployment.secret(cdn_key.secret_name(stage)):
+            return True
+        raise SetupError(
+            f"{error}. If it is one of an app of yours that is not deployed yet, add --new."
+        ) from None
 
 
 def _given_token(given: argparse.Namespace, setup: Setup) -> str | None:
@@ -106,6 +137,7 @@ class Setup:
 
     def run(self, replicate_token: str | None, tenant: str | None) -> None:
         """Everything, in the order in which one thing needs another. Raises SetupError."""
+        self._check_account()
         if self.told.get("CDN_DOMAIN"):
             self._name_cdn_key()
         token = self._store_replicate_token(replicate_token)
@@ -119,6 +151,19 @@ class Setup:
     def _done(self, name: str, state: str, text: str) -> None:
         self.steps.append(Step(name, state, text))
         _say(f"{state:<8}{name}: {text}")
+
+    # The account
+
+    def _check_account(self) -> None:
+        try:
+            found = capacity.look(self.deployment)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            self._done("concurrency", "warning", f"cannot be looked at: {code}")
+            return
+        if found:
+            state = "ok" if not found.remedy else "warning" if found.enough else "failed"
+            self._done("concurrency", state, "; ".join(filter(None, (found.text, found.remedy))))
 
     # The CDN's key
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from calendar import monthrange
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -18,10 +19,11 @@ from ops.keys import check_tenant
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ops.deployment import Deployment
 
+PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
 MONTH = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
 
 
@@ -45,9 +47,19 @@ class Usage:
         return sum(number for number, _ in rows), sum(cost for _, cost in rows)
 
 
-def usage(dynamodb: Any, table: str, month: str, tenant: str | None = None) -> dict[str, Usage]:
+def usage(
+    dynamodb: Any,
+    table: str,
+    month: str,
+    tenant: str | None = None,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> dict[str, Usage]:
     """By tenant. Of all tenants it reads the whole table: fit for an operator's visit."""
-    rows = _of_tenant(dynamodb, table, month, tenant) if tenant else _all(dynamodb, table, month)
+    if tenant:
+        rows = _of_tenant(dynamodb, table, month, tenant, sleep)
+    else:
+        rows = _all(dynamodb, table, month)
     found: defaultdict[str, Usage] = defaultdict(Usage)
     for row in rows:
         kind, whose, when = row.pop("pk").split("#")
@@ -66,16 +78,24 @@ def _models(row: dict[str, Any]) -> dict[str, tuple[int, int]]:
     return {name: (row.get(f"n:{name}", 0), row.get(f"c:{name}", 0)) for name in names}
 
 
-def _of_tenant(dynamodb: Any, table: str, month: str, tenant: str) -> Iterator[dict[str, Any]]:
+def _of_tenant(
+    dynamodb: Any, table: str, month: str, tenant: str, sleep: Callable[[float], None]
+) -> Iterator[dict[str, Any]]:
     year, number = map(int, month.split("-"))
     days = range(1, monthrange(year, number)[1] + 1)
     names = [f"SPEND#{tenant}#{month}"]
     names += [usage_row(tenant, f"{month}-{day:02}") for day in days]
     keys = [to_item({"pk": name}) for name in names]
+    pause_s = PAUSE_S
     while keys:
         answer = dynamodb.batch_get_item(RequestItems={table: {"Keys": keys}})
         yield from map(from_item, answer["Responses"].get(table, []))
-        keys = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+        left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+        if len(left) == len(keys):
+            # Throttled: asked for again at once, they would only be refused again.
+            sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        keys = left
 
 
 def _all(dynamodb: Any, table: str, month: str) -> Iterator[dict[str, Any]]:

@@ -67,15 +67,16 @@ CASES = {
     "W52": "a byte order mark → 401; signed → 400",
     "W53": "not UTF-8 → 401; signed → 400",
     "W54": "UTF-16 → 401; signed → 400",
-    "W55": "signed NaN, Infinity, 1e999 → 400",
-    "W56": "signed duplicate keys → 400",
-    "W57": "signed, 100,000 levels deep → 400",
+    "W55": "signed NaN, Infinity, 1e999 → read as null",
+    "W56": "signed duplicate keys → 400 where the field is ours, else the last one counts",
+    "W57": "signed, 200 levels deep → read; 100,000 → 400",
     "W58": "signed, 5 MB of logs or output → 200, what is kept is bounded",
     # Webhook, meaning
     "W59": "a repetition → 200 without effect; after the tolerance → 401",
     "W60": "a prediction at another record's URL → 200, neither changes, a metric",
     "W61": "signed, but by another stage of the account → 401 by our link token",
-    "W62": "signed, of unexpected content → never a 5xx, never moves what is over",
+    "W62": "signed, of unexpected content → never a 5xx, never moves what is over; an unknown "
+    "status → still running",
     # Submit and JSON
     "A1": "not JSON → 400",
     "A2": "no object → 400",
@@ -159,3 +160,413 @@ CASES = {
 
 NOT_APPLICABLE: dict[str, str] = {}
 """A case that nothing here can meet, and why. It must have no tests."""
+
+REPORTED: dict[str, tuple[str, str]] = {
+    "adversarial-H1": (
+        "tests/adapters/test_replicate.py::test_one_odd_item_costs_no_other",
+        (
+            "A page is read item by item, in shorter times where it is too large, and polls fall "
+            "back to GET; giving up needs no readable list."
+        ),
+    ),
+    "adversarial-H2": (
+        "tests/unit/domain/test_evidence.py::test_a_difference_in_what_is_shown_is_no_evidence",
+        (
+            "What rules a listed prediction out is a closed list of reasons (domain/evidence.py); "
+            "all else keeps the create unknown, and it is never repeated."
+        ),
+    ),
+    "adversarial-H3": (
+        "tests/unit/domain/test_lifecycle.py::test_a_success_without_a_file_is_asked_for_once_more",
+        (
+            "A success that shows no file is asked for once more by its id, then failed with "
+            "`output_missing`."
+        ),
+    ),
+    "adversarial-H4": (
+        "tests/unit/services/test_persist_progress.py::test_twelve_files_of_45_seconds_each_are_stored_in_turn_and_fetched_once",
+        ("Twelve files of 45 seconds are stored over six runs, each fetched once."),
+    ),
+    "adversarial-H5": (
+        "tests/unit/services/test_sweep.py::test_one_tenants_crowd_does_not_come_before_anothers_only_one",
+        (
+            "The sweep reads a projection of what is due, claims first, and holds one record at a "
+            "time; unpacking is bounded; `make scale` measures a tick's memory."
+        ),
+    ),
+    "adversarial-H7": (
+        "tests/unit/services/test_sweep.py::test_parts_share_what_is_due",
+        (
+            "A page of the list serves all that it names, a tick takes up 2,000 records, and 2 or "
+            "4 sweeps share the index; docs/scale.md names it."
+        ),
+    ),
+    "adversarial-H8": (
+        "tests/unit/domain/test_lifecycle.py::test_one_404_ends_nothing_however_old_the_prediction_is",
+        (
+            "Only an hour of nothing but 404s since the last sign of life ends it, and a cancel "
+            "is sent."
+        ),
+    ),
+    "adversarial-H9": (
+        "tests/unit/services/test_sweep.py::test_a_prediction_that_nobody_can_read_ends_by_its_last_clock",
+        (
+            "Every record ends by a clock of its own: deadline and the provider's hour; no number "
+            "of the provider's raises."
+        ),
+    ),
+    "adversarial-H10": (
+        "tests/unit/services/test_sweep.py::test_the_list_is_judged_by_the_time_at_which_it_was_begun",
+        ("Only the time at which the reading of the list began counts against the silence."),
+    ),
+    "adversarial-M1": (
+        "tests/unit/services/test_unreadable.py::test_a_tick_goes_on_behind_a_record_that_it_cannot_read",
+        (
+            "A record that cannot be read is named and costs no other anything; unknown names are "
+            "ignored at every depth, and a code that the last release does not know is written "
+            "beside one that it knows."
+        ),
+    ),
+    "adversarial-M3": (
+        "tests/unit/services/test_sweep.py::test_a_provider_that_is_silent_is_asked_little_and_holds_up_nobody",
+        (
+            "Callbacks come first in a tick; a provider that timed out three times in a row is "
+            "asked no more in it."
+        ),
+    ),
+    "adversarial-M5": (
+        "tests/adapters/test_wiring.py::test_no_log_level_puts_a_secret_or_a_prompt_into_a_log",
+        ("Libraries speak from warnings on, whatever a stage's `log_level`."),
+    ),
+    "adversarial-M6": (
+        "tests/unit/services/test_read.py::test_a_page_ends_before_it_is_too_large_and_the_next_goes_on",
+        (
+            "A page ends at 2.5 MB as Lambda hands it over, `next` goes on after the last one "
+            "shown, and 25 records are in memory at a time."
+        ),
+    ),
+    "adversarial-M10": (
+        "tests/adapters/test_unreadable.py::test_a_table_that_answers_nothing_is_given_up",
+        (
+            "What BatchGet leaves over is asked for again after a growing, jittered pause; after "
+            "six answers with nothing it is a 503."
+        ),
+    ),
+    "adversarial-L1": (
+        "tests/unit/services/test_creates.py::test_a_create_that_can_never_succeed_fails_with_the_providers_words",
+        (
+            "Every 4xx but 401, 402, 403, 408, 409, 425, 429 ends the prediction at once, with "
+            "the provider's text."
+        ),
+    ),
+    "adversarial-L2": (
+        "tests/unit/domain/test_money.py::test_what_ran_is_never_free",
+        ("A run that was seen running costs by the times that are known, else the most."),
+    ),
+    "adversarial-L3": (
+        "tests/unit/domain/test_lifecycle.py::test_a_time_of_the_providers_lies_within_the_predictions_life",
+        ("`completed_at` is clamped to the prediction's own life."),
+    ),
+    "adversarial-L6": (
+        "tests/ops/test_pages.py::test_adversarial_l6_no_secret_is_typed_on_a_command_line",
+        ("README reads the token with `read -rs`; no page puts a secret on a command line."),
+    ),
+    "adversarial-L7": (
+        "tests/infra/test_locks.py::test_adversarial_l7_the_cdk_command_is_installed_by_hash",
+        (
+            "`uv` is installed by the hashes of requirements.txt, the CDK command by `npm ci` "
+            "from a lock with integrity and without addresses."
+        ),
+    ),
+    "field-F1": (
+        "tests/e2e/test_created_once.py::test_without_the_webhook_in_the_list",
+        (
+            "Whatever the list shows of an input, a create whose answer and webhooks are lost is "
+            "made once; it stays unknown until its webhook tells which run is its own."
+        ),
+    ),
+    "field-F2": (
+        "tests/e2e/test_created_once.py::test_without_the_webhook_in_the_list",
+        (
+            "The same where the list shows `hidden` or an internal name, official models asked "
+            "for by `owner/name:version` included."
+        ),
+    ),
+    "field-F3": (
+        "tests/unit/services/test_sweep.py::test_a_status_that_nobody_documents_is_still_running",
+        ("An unknown status is still running; the last clock ends it as `provider_lost`."),
+    ),
+    "field-F5": (
+        "tests/unit/domain/test_money.py::test_what_an_end_costs",
+        (
+            "Without metrics the times that are known are charged; `predict_time` is kept where "
+            "the rest is cut."
+        ),
+    ),
+    "field-F10": (
+        "tests/unit/handlers/test_outputs.py::test_a_picture_with_more_behind_its_end_mark_is_stored_whole",
+        ("Bytes behind the end mark are stored with the picture."),
+    ),
+    "field-F11": (
+        "tests/unit/handlers/test_outputs.py::test_what_is_of_a_type_that_is_never_stored_ends_at_once_and_says_so",
+        (
+            "An SVG, a PDF, an unknown binary: failed at once, output_refused, the type's name in "
+            "the error."
+        ),
+    ),
+    "field-F13": (
+        "tests/unit/domain/test_lifecycle.py::test_a_success_without_a_file_is_asked_for_once_more",
+        ("As adversarial-H3, with one rule for the cost: the most."),
+    ),
+    "field-F15": (
+        "tests/unit/services/test_creates.py::test_a_create_that_can_never_succeed_fails_with_the_providers_words",
+        ("413 and its like are final; a 403 parks only where the token is refused elsewhere too."),
+    ),
+    "field-F16": (
+        "tests/unit/domain/test_lifecycle.py::test_a_time_of_the_providers_lies_within_the_predictions_life",
+        ("As adversarial-L3."),
+    ),
+    "field-F17": (
+        "tests/adapters/test_unreadable.py::test_a_record_past_its_retention_is_gone_for_who_reads",
+        (
+            "Past `expires_at` a record, a callback's row, a key, a cached result and a provider "
+            "id's owner count as gone, removed or not; the sweep still brings such a record to "
+            "its end."
+        ),
+    ),
+    "field-F21": (
+        "tests/adapters/test_download.py::test_the_catalogues_largest_output_is_below_the_bound",
+        ("208 MB are taken by default."),
+    ),
+    "field-F32": (
+        "tests/unit/handlers/test_outputs.py::test_the_size_of_a_picture_is_found_behind_long_metadata",
+        ("Width and height are found behind 130 kB of metadata."),
+    ),
+    "aws-H1": (
+        "tests/infra/test_callers.py::test_aws_h1_every_route_may_call_its_function",
+        (
+            "`$default` has a permission of its own form (`stage/$default`): unknown paths, HEAD "
+            "and wrong methods reach Read and are 404 or 405."
+        ),
+    ),
+    "aws-H2": (
+        "tests/ops/test_deployment.py::test_aws_h2_the_region_is_the_one_that_cdk_takes",
+        (
+            "`ops` takes the region as the CDK command line does (AWS_REGION, AMAZON_REGION, "
+            "AWS_DEFAULT_REGION, profile), and says how to choose one where there is none."
+        ),
+    ),
+    "aws-H3": (
+        "tests/unit/handlers/test_read.py::test_aws_h3_a_page_is_what_lambda_hands_on",
+        (
+            "A page ends at 2.5 MB of results, one record at least, and `next` goes on after the "
+            "last one shown."
+        ),
+    ),
+    "aws-M1": (
+        "tests/ops/test_cdn_key.py::test_aws_m1_a_stage_that_was_taken_down_can_be_deployed_again",
+        ("A CDN key whose secret was deleted is restored; the page deletes it without recovery."),
+    ),
+    "aws-M3": (
+        "tests/infra/test_cdn.py::test_aws_m3_no_two_keys_of_an_account_share_a_caller_reference",
+        (
+            "The reference holds region, place and letters of the key itself, within 128 "
+            "characters; to be seen on a live account."
+        ),
+    ),
+    "aws-M4": (
+        "tests/infra/test_cdn.py::test_the_bucket_admits_this_accounts_distributions_to_read",
+        ("`aws:SourceArn` alone, as AWS documents it; it holds the account."),
+    ),
+    "aws-M5": (
+        "tests/ops/test_doctor.py::test_aws_m5_doctor_tells_of_an_account_that_is_too_small",
+        (
+            "`setup` and `doctor` read the account's concurrency: a warning below 1,000, a "
+            "failure below 100 unless the stage says `small_account`, which reserves nothing and "
+            "takes the fewest that AWS allows."
+        ),
+    ),
+    "aws-M6": (
+        "tests/infra/test_stateful.py::test_aws_m6_records_and_money_can_be_recovered",
+        (
+            "Controls has point-in-time recovery as Predictions; `ops restore` and "
+            "docs/restoring.md say how to use it."
+        ),
+    ),
+    "aws-M7": (
+        "tests/infra/test_bundling.py::test_aws_m7_with_bytecode_it_is_another_asset",
+        ("The asset's hash says whether it has bytecode."),
+    ),
+    "aws-L1": (
+        "tests/infra/test_service.py::test_aws_l1_the_access_logs_name_takes_no_room_in_the_accounts_policy",
+        ("The access log is in `/aws/vendedlogs/{stack}/access`."),
+    ),
+    "aws-L2": (
+        "tests/infra/test_service.py::test_aws_l2_the_access_logs_class_can_be_changed",
+        (
+            "Infrequent Access stays the default; `infrequent_access_log=False` makes another "
+            "group, under another name. To be seen on a live account."
+        ),
+    ),
+    "aws-L3": (
+        "tests/infra/test_stages.py::test_aws_l3_browsers_may_send_what_is_read_and_read_what_is_set",
+        (
+            "Allowed and exposed headers are those that the functions read and set; both buckets "
+            "have CORS for the same origins."
+        ),
+    ),
+    "aws-L5": (
+        "tests/bench/test_cost.py::test_aws_l5_a_month_counts_all_that_is_paid_without_use",
+        (
+            "`ops cost` counts each metric of an alarm, the CDN key's secret, our own metrics and "
+            "the polls of queues."
+        ),
+    ),
+    "aws-L6": (
+        "tests/bench/test_cost.py::test_aws_l6_what_is_kept_is_kept_a_week_longer_than_its_record",
+        (
+            "`ops cost` has versions and recovery; cost.md names the CDN, 512 kB requests and "
+            "reads of secrets."
+        ),
+    ),
+    "aws-L7": (
+        "tests/ops/test_usage.py::test_aws_l7_throttled_reads_are_not_asked_for_again_at_once",
+        (
+            "`ops usage` waits before it asks again where an answer brought nothing (the "
+            "functions' own reads: see the adapters' suite)."
+        ),
+    ),
+    "aws-L8": (
+        "tests/ops/test_cdn_key.py::test_aws_l8_a_stage_without_a_cdn_gets_no_key",
+        ("A stage with `cdn=False` gets no key, no secret and no parameter."),
+    ),
+    "aws-L9": (
+        "tests/infra/test_service.py::test_aws_l9_apis_are_told_apart_by_their_stage",
+        (
+            "APIs are named by stage; deploy.md has the API's domain, GovCloud and the quotas, "
+            "observability.md the memory in Lambda's own lines."
+        ),
+    ),
+    "newcomer-bug-4": (
+        "tests/ops/test_deployment.py::test_aws_h2_the_first_step_of_a_deployment_makes_the_key_where_the_stacks_will_be",
+        ("As aws-H2: the documented first deployment makes its key in AWS_REGION."),
+    ),
+    "newcomer-bug-5": (
+        "tests/ops/test_cdn_key.py::test_newcomer_bug_5_a_typo_in_the_stage_makes_nothing",
+        (
+            "A stage that neither infra/config.py nor the account knows is refused before a key "
+            "is made (`--new` for an app's own); the app says it in one line."
+        ),
+    ),
+    "newcomer-bug-6": (
+        "tests/ops/test_doctor.py::test_newcomer_bug_6_no_failure_is_overlooked",
+        (
+            "doctor, audit and redrive know the queues from the stacks' outputs; a test holds "
+            "that each queue has one."
+        ),
+    ),
+    "newcomer-bug-7": (
+        "tests/ops/test_doctor.py::test_newcomer_bug_7_ops_trusts_the_embedded_clouds_own_authority",
+        ("`ops --local` trusts the authority that the embedded cloud announces."),
+    ),
+    "newcomer-bug-8": (
+        "tests/ops/test_redrive.py::test_newcomer_bug_8_what_is_refused_again_is_not_moved_again",
+        ("redrive moves what was there at its start, by number and by SQS's own clock."),
+    ),
+    "newcomer-bug-9": (
+        "tests/unit/services/test_limits.py::test_newcomer_bug_9_a_402_says_sums_that_do_not_fit",
+        ("A 402 names the cap in full, to the millionth."),
+    ),
+    "newcomer-bug-10": (
+        "tests/infra/test_stages.py::test_aws_l3_browsers_may_send_what_is_read_and_read_what_is_set",
+        ("As aws-L3."),
+    ),
+    "newcomer-friction-10": (
+        "tests/infra/test_observability.py::test_newcomer_friction_10_every_alarm_links_to_what_to_do",
+        (
+            "Alarm texts link to the dashboard, which shows the runbook, or to a page of the "
+            "stage's own; doctor warns of alarms that nobody is told of; deploy.md names "
+            "`alarm_emails`."
+        ),
+    ),
+    "newcomer-friction-12": (
+        "tests/ops/test_tenants.py::test_newcomer_friction_12_a_name_that_nobody_has_is_refused",
+        (
+            "`limits set` and `callbacks rotate` refuse a tenant without key, limit or "
+            "predictions, unless `--new`."
+        ),
+    ),
+}
+"""What was found from outside: the test that holds it, and the answer that it has now."""
+
+OPEN: dict[str, str] = {
+    "adversarial-H6": "not yet taken up",
+    "adversarial-M2": "not yet taken up",
+    "adversarial-M4": "not yet taken up",
+    "adversarial-M7": "not yet taken up",
+    "adversarial-M8": "not yet taken up",
+    "adversarial-M9": "not yet taken up",
+    "adversarial-M11": "not yet taken up",
+    "adversarial-L4": "not yet taken up",
+    "adversarial-L5": "not yet taken up",
+    "adversarial-L8": "not yet taken up",
+    "field-F4": "not yet taken up",
+    "field-F6": "not yet taken up",
+    "field-F7": "not yet taken up",
+    "field-F8": "not yet taken up",
+    "field-F9": "not yet taken up",
+    "field-F12": "not yet taken up",
+    "field-F14": "not yet taken up",
+    "field-F18": "not yet taken up",
+    "field-F19": "not yet taken up",
+    "field-F20": "not yet taken up",
+    "field-F22": "not yet taken up",
+    "field-F23": "not yet taken up",
+    "field-F24": "not yet taken up",
+    "field-F25": "not yet taken up",
+    "field-F26": "not yet taken up",
+    "field-F27": "not yet taken up",
+    "field-F28": "not yet taken up",
+    "field-F29": "not yet taken up",
+    "field-F30": "not yet taken up",
+    "field-F31": "not yet taken up",
+    "field-F33": "not yet taken up",
+    "field-F34": "not yet taken up",
+    "aws-M2": "not yet taken up",
+    "aws-M8": "not yet taken up",
+    "aws-L4": "not yet taken up",
+    "aws-L10": "not yet taken up",
+    "oracles-F1": "not yet taken up",
+    "oracles-F2": "not yet taken up",
+    "oracles-F3": "not yet taken up",
+    "oracles-F4": "not yet taken up",
+    "oracles-F5": "not yet taken up",
+    "oracles-F6": "not yet taken up",
+    "oracles-F7": "not yet taken up",
+    "oracles-F8": "not yet taken up",
+    "oracles-F9": "not yet taken up",
+    "oracles-N1": "not yet taken up",
+    "newcomer-bug-1": "not yet taken up",
+    "newcomer-bug-2": "not yet taken up",
+    "newcomer-bug-3": "not yet taken up",
+    "newcomer-bug-11": "not yet taken up",
+    "newcomer-bug-12": "not yet taken up",
+    "newcomer-bug-13": "not yet taken up",
+    "newcomer-bug-14": "not yet taken up",
+    "newcomer-bug-15": "not yet taken up",
+    "newcomer-friction-1": "not yet taken up",
+    "newcomer-friction-2": "not yet taken up",
+    "newcomer-friction-3": "not yet taken up",
+    "newcomer-friction-4": "not yet taken up",
+    "newcomer-friction-5": "not yet taken up",
+    "newcomer-friction-6": "not yet taken up",
+    "newcomer-friction-7": "not yet taken up",
+    "newcomer-friction-8": "not yet taken up",
+    "newcomer-friction-9": "not yet taken up",
+    "newcomer-friction-11": "not yet taken up",
+    "newcomer-friction-13": "not yet taken up",
+    "newcomer-friction-14": "not yet taken up",
+    "newcomer-friction-15": "not yet taken up",
+    "newcomer-friction-16": "not yet taken up",
+}
+"""What is not done, and why."""

@@ -33,7 +33,7 @@ class Context:
 
     @staticmethod
     def get_remaining_time_in_millis() -> int:
-        return 50_000
+        return 110_000
 
 
 def http(

@@ -4,7 +4,8 @@ Fakes rather than mocks, for three reasons: a test reads as what a user would se
 state, so that a repeated or reordered call has its real consequence; and each fake passes the very
 suite that its adapter passes against moto (tests/adapters), so that it cannot drift from AWS.
 They are never kinder than AWS: items have a size limit, conditions are checked on what is stored,
-and what is read is a copy.
+what is read is a copy, a test can let indexes lag and transactions meet, and what is past its time
+may still be there.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.items import prediction_item, read_prediction
+from darkroom.adapters.controls import ENDPOINT_KEPT_S
+from darkroom.adapters.deliveries import delivery_shard, share_due
+from darkroom.adapters.dynamodb import TRIES
+from darkroom.adapters.items import expired, prediction_item, read_due, read_prediction
 from darkroom.domain import repeats
 from darkroom.domain.callbacks import Endpoint
 from darkroom.domain.errors import (
@@ -28,6 +32,7 @@ from darkroom.domain.errors import (
     ProviderIdTaken,
     ProviderUnavailable,
     Unavailable,
+    UnreadableRecord,
 )
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
 from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, Limits, day_row, usage_row
@@ -37,8 +42,9 @@ from darkroom.ports import (
     CallbackAnswer,
     Delivery,
     Due,
+    DueRecord,
     Form,
-    Found,
+    Listed,
     Page,
     RunTime,
     SecretVersion,
@@ -55,6 +61,8 @@ if TYPE_CHECKING:
 
 START = 1_800_000_000_000
 LARGEST_ITEM = 400 * 1024
+PAGE = 100
+"""Predictions in one page of the provider's list."""
 LARGEST_METADATA = 2048
 
 
@@ -95,7 +103,11 @@ class Month:
 
 @dataclass
 class FakePredictions:
-    """PredictionStore over a dictionary of items, with the stream of its changes."""
+    """PredictionStore over a dictionary of items, with the stream of its changes.
+
+    While it is `lagging`, each item's index entries are those of one write ago. The next so many
+    tries to write as `conflicts` says meet another transaction.
+    """
 
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
@@ -107,6 +119,11 @@ class FakePredictions:
     days: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
     opened: dict[str, set[str]] = field(default_factory=dict)
     """The names of open models in each of `days`."""
+    clock: Callable[[], int] = field(default_factory=FakeClock)
+    before: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+    """Each item as it was one write ago, None where it was not there."""
+    lagging: bool = False
+    conflicts: int = 0
 
     def __contains__(self, id_: str) -> bool:
         return id_ in self.items
@@ -120,6 +137,8 @@ class FakePredictions:
         key: IdempotencyKey | repeats.Entry | None = None,
         entry: Entry | None = None,
     ) -> None:
+        if (key or entry) and self._transaction_fails():
+            raise Unavailable("Too many requests of the same kind at this moment; try again.")
         if isinstance(key, repeats.Entry):
             self._check_equals(key, record)
         elif key and self.keys.get(key.id, ("",))[0] != record.id:
@@ -181,10 +200,39 @@ class FakePredictions:
         return self.months.get(row, Month()).in_flight
 
     def get(self, id_: str) -> Prediction | None:
-        return self._read(id_) if id_ in self.items else None
+        return self._read(id_) if self._lives(id_) else None
 
-    def get_many(self, ids: Iterable[str]) -> list[Prediction]:
-        return [self._read(id_) for id_ in ids if id_ in self.items]
+    def get_many(
+        self, ids: Iterable[str], unreadable: list[UnreadableRecord] | None = None
+    ) -> list[Prediction]:
+        found = []
+        for id_ in ids:
+            try:
+                found += [self._read(id_)] if self._lives(id_) else []
+            except UnreadableRecord as error:
+                if unreadable is not None:
+                    unreadable.append(error)
+        return found
+
+    def remove_expired(self) -> None:
+        """Do what DynamoDB's TTL does some time after a record's end of retention."""
+        for id_ in [id_ for id_ in self.items if not self._lives(id_)]:
+            self.before[id_] = self.items.pop(id_)
+
+    def _lives(self, id_: str) -> bool:
+        return id_ in self.items and not expired(self.items[id_], self.clock() / 1000)
+
+    def _transaction_fails(self) -> bool:
+        """Whether a transaction met others at every try."""
+        met = min(self.conflicts, TRIES)
+        self.conflicts -= met
+        return met == TRIES
+
+    def _write_fails(self) -> bool:
+        """Whether a write that is no transaction met one: it is not tried again."""
+        met = min(self.conflicts, 1)
+        self.conflicts -= met
+        return bool(met)
 
     def _month(self, entry: Entry | None) -> Month:
         """The month as the entry leaves it. Raises LimitReached."""
@@ -205,8 +253,10 @@ class FakePredictions:
     def commit(
         self, record: Prediction, *, claims: str | None = None, entry: Entry | None = None
     ) -> None:
-        current = self.get(record.id)
-        if current is None or current.revision != record.revision - 1:
+        current = self._read(record.id) if record.id in self.items else None
+        lost = current is None or current.revision != record.revision - 1
+        met = self._transaction_fails() if claims or entry else self._write_fails()
+        if lost or met:
             if current == record:
                 return
             raise Conflict(current)
@@ -224,25 +274,35 @@ class FakePredictions:
     def owner_of(self, provider_id: str) -> str | None:
         return self.owners.get(provider_id)
 
-    def due(self, now: int, limit: int) -> list[Due]:
+    def due(self, now: int, limit: int, *, part: int = 0, parts: int = 1) -> list[Due]:
         keys = [
             Due(id_, int(item["due_at"]["N"]))
-            for id_, item in self.items.items()
-            if "due_at" in item and "due_shard" in item and int(item["due_at"]["N"]) <= now
+            for id_, item in self._indexed()
+            if {"due_at", "due_shard"} <= item.keys()
+            and int(item["due_shard"]["N"]) % parts == part
+            and int(item["due_at"]["N"]) <= now
         ]
         return sorted(keys, key=lambda key: key.due_at)[:limit]
 
+    def look(self, keys: Iterable[Due]) -> list[DueRecord]:
+        return [read_due(key, self.items[key.id]) for key in keys if key.id in self.items]
+
     def claim(self, key: Due, until: int) -> Prediction | None:
         item = self.items.get(key.id)
-        if item is None or item.get("due_at") != {"N": str(key.due_at)}:
+        if item is None or item.get("due_at") != {"N": str(key.due_at)} or self._write_fails():
             return None
         self._write(key.id, {**item, "due_at": {"N": str(until)}})
         return self._read(key.id)
 
     def mark_effects_done(self, record: Prediction) -> None:
         item = self.items.get(record.id)
+        met = self._write_fails() if record.counted else self._transaction_fails()
         if item is None or item["revision"] != {"N": str(record.revision)}:
             return
+        if met and record.counted:
+            return
+        if met:
+            raise Unavailable("The day of usage is written too often at this moment; try again.")
         kept = {name: value for name, value in item.items() if name not in {"due_at", "due_shard"}}
         marked: dict[str, Any] = {"effects_done": {"BOOL": True}, "counted": {"BOOL": True}}
         marked["revision"] = {"N": str(record.revision + 1)}
@@ -253,7 +313,7 @@ class FakePredictions:
     def _count(self, record: Prediction) -> None:
         day = day_row(record.tenant, record.created_at)
         row, name = self.days.setdefault(day, {}), record.model
-        if record.price is None:
+        if record.cost is None:
             opened = self.opened.setdefault(day, set())
             if name not in row and len(opened) >= OPEN_MODELS_A_DAY:
                 name = OTHER
@@ -264,13 +324,14 @@ class FakePredictions:
 
     def recent_ids(self, tenant: str, since: int, limit: int) -> list[str]:
         page = self.list_ids(tenant, None, limit)
-        return [id_ for id_ in page.ids if int(self.items[id_]["created_at"]["N"]) >= since]
+        created = {id_: int(item["created_at"]["N"]) for id_, item in self._indexed()}
+        return [id_ for id_ in page.ids if created[id_] >= since]
 
     def list_ids(self, tenant: str, after: tuple[int, str] | None, limit: int) -> Page:
         rows = sorted(
             (
                 (int(item["created_at"]["N"]), id_)
-                for id_, item in self.items.items()
+                for id_, item in self._indexed()
                 if item["tenant"] == {"S": tenant}
             ),
             reverse=True,
@@ -279,6 +340,11 @@ class FakePredictions:
         page = rows[:limit]
         more = page[-1] if len(rows) >= limit and page else None
         return Page([id_ for _, id_ in page], more)
+
+    def _indexed(self) -> Iterable[tuple[str, dict[str, Any]]]:
+        """What the indexes show."""
+        shown = self.before if self.lagging else self.items
+        return [(id_, item) for id_, item in shown.items() if item]
 
     def _read(self, id_: str) -> Prediction:
         return read_prediction(deepcopy(self.items[id_]))
@@ -289,6 +355,7 @@ class FakePredictions:
         old = self.items.get(id_)
         if old == item:
             return
+        self.before[id_] = old
         self.items[id_] = deepcopy(item)
         self.stream.append((old, deepcopy(item)))
 
@@ -312,6 +379,8 @@ class FakeDeliveries:
     """DeliveryStore over a dictionary."""
 
     rows: dict[tuple[str, str], Delivery] = field(default_factory=dict)
+    lanes: dict[tuple[str, str], str] = field(default_factory=dict)
+    clock: Callable[[], int] = field(default_factory=FakeClock)
 
     def put(self, delivery: Delivery) -> bool:
         key = (delivery.prediction, delivery.event)
@@ -321,27 +390,33 @@ class FakeDeliveries:
         return True
 
     def get(self, prediction: str, event: str) -> Delivery | None:
-        return self.rows.get((prediction, event))
+        row = self.rows.get((prediction, event))
+        return row if row and self._lives(row) else None
+
+    def _lives(self, row: Delivery) -> bool:
+        return row.expires_at > self.clock() // 1000
 
     def of(self, prediction: str, limit: int) -> list[Delivery]:
-        found = sorted((key for key in self.rows if key[0] == prediction), reverse=True)
+        rows = self.rows.items()
+        found = sorted((k for k, r in rows if k[0] == prediction and self._lives(r)), reverse=True)
         return [replace(self.rows[key], frozen=None) for key in found[:limit]]
 
-    def write(self, delivery: Delivery, *, seen: Delivery) -> bool:
+    def write(self, delivery: Delivery, *, seen: Delivery, lane: str = "") -> bool:
         key = (delivery.prediction, delivery.event)
         row = self.rows.get(key)
         if row is None or _token(row) != _token(seen):
             return False
-        self.rows[key] = delivery
+        self.rows[key], self.lanes[key] = delivery, lane
         return True
 
     def due(self, now: int, limit: int) -> list[tuple[str, str, int]]:
-        found = [
-            (row.prediction, row.event, row.due_at)
-            for row in self.rows.values()
-            if row.due_at is not None and row.due_at <= now
-        ]
-        return sorted(found, key=lambda key: key[2])[:limit]
+        shards: dict[int, list[tuple[str, str, int]]] = {}
+        for key, row in self.rows.items():
+            if row.due_at is not None and row.due_at <= now:
+                shard = delivery_shard(row, self.lanes.get(key, ""))
+                shards.setdefault(shard, []).append((*key, row.due_at))
+        oldest = [sorted(found, key=lambda key: key[2])[:limit] for found in shards.values()]
+        return share_due(oldest, limit)
 
     def claim(self, prediction: str, event: str, due_at: int, until: int) -> bool:
         row = self.rows.get((prediction, event))
@@ -369,6 +444,9 @@ class FakeControls:
     buckets: dict[str, int] = field(default_factory=dict)
     days: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
     """The store's: both are rows of the Controls table."""
+    clock: Callable[[], int] = field(default_factory=FakeClock)
+    ends: dict[str, int] = field(default_factory=dict)
+    """When a result or an endpoint counts as absent, in seconds, by its key."""
 
     def api_key(self, key_id: str) -> ApiKey | None:
         return self.keys.get(key_id)
@@ -403,21 +481,26 @@ class FakeControls:
         return {day: dict(row) for day, row in rows.items() if row is not None}
 
     def cached_result(self, key: str) -> str | None:
-        return self.results.get(key)
+        return self.results.get(key) if self._lives(key) else None
 
     def cache_result(self, key: str, prediction: str, expires_at: int) -> None:
-        assert expires_at > START // 1000, "a row whose time is over, or in milliseconds"
+        assert START // 1000 < expires_at < START, "a row whose time is over, or in milliseconds"
         self.results[key] = prediction
+        self.ends[key] = expires_at
 
     def secret_version(self, tenant: str) -> SecretVersion:
         return self.versions.get(tenant, SecretVersion())
 
     def endpoint(self, key: str) -> Endpoint:
-        return self.endpoints.get(key, Endpoint())
+        return self.endpoints.get(key, Endpoint()) if self._lives(key) else Endpoint()
 
     def put_endpoint(self, key: str, endpoint: Endpoint, *, seen: Endpoint) -> None:
-        if self.endpoint(key) == seen:
+        if not self._lives(key) or self.endpoint(key) == seen:
             self.endpoints[key] = endpoint
+            self.ends[key] = self.clock() // 1000 + ENDPOINT_KEPT_S
+
+    def _lives(self, key: str) -> bool:
+        return key not in self.ends or self.ends[key] > self.clock() // 1000
 
 
 @dataclass
@@ -427,6 +510,8 @@ class FakeQueue:
     messages: list[tuple[dict[str, str], int]] = field(default_factory=list)
     put_offs: list[tuple[str, int]] = field(default_factory=list)
     """Receipts of messages that were hidden again, and for how many seconds."""
+    groups: list[str] = field(default_factory=list)
+    """The group of each message that ever was sent, in order."""
 
     def __len__(self) -> int:
         return len(self.messages)
@@ -436,8 +521,9 @@ class FakeQueue:
         """Whether a message waits that was sent without a delay."""
         return any(delay == 0 for _, delay in self.messages)
 
-    def send(self, message: dict[str, str], delay_s: int = 0) -> None:
+    def send(self, message: dict[str, str], delay_s: int = 0, *, group: str = "") -> None:
         self.messages.append((dict(message), min(delay_s, 900)))
+        self.groups.append(group)
 
     def put_off(self, receipt: str, seconds: int) -> None:
         if not 0 <= seconds <= 43_200:
@@ -513,12 +599,19 @@ class FakeOutputs:
 
     def write_once(self, key: str, content_type: str, chunks: Iterator[bytes]) -> StoredObject:
         data = b"".join(chunks)
+        earlier = key in self.objects
         content_type, data = self.objects.setdefault(key, (content_type, data))
-        return StoredObject(len(data), hashlib.sha256(data).hexdigest())
+        return StoredObject(len(data), hashlib.sha256(data).hexdigest(), earlier)
 
     def copy(self, source: str, key: str) -> str | None:
         self.objects[key] = self.objects[source]
         return hashlib.sha256(self.objects[key][1]).hexdigest()
+
+    def keys(self, prefix: str) -> list[str]:
+        return sorted(key for key in self.objects if key.startswith(prefix))
+
+    def get(self, key: str) -> Iterator[bytes]:
+        yield self.objects[key][1]
 
 
 @dataclass
@@ -613,17 +706,54 @@ class FakeSecrets:
 
 @dataclass
 class FakeDownload:
-    """Chunks of one response."""
+    """Chunks of one response. What is announced, `length` and type, need not be true."""
 
     data: bytes
     length: int | None
     breaks: bool = False
+    content_type: str | None = None
 
     def chunks(self) -> Iterator[bytes]:
         for start in range(0, len(self.data), 65_536):
             yield self.data[start : start + 65_536]
         if self.breaks:
             raise DownloadFailed("the download broke off")
+
+
+@dataclass
+class SlowDownload(FakeDownload):
+    """Takes its time on a simulated clock, byte by byte, and is cut off where its budget ends."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    seconds: float = 0.0
+    """From the first byte to the last."""
+    budget_s: float = 60.0
+    passed: Callable[[], None] = lambda: None
+    """Called whenever time has passed: what ends a process by the clock acts here."""
+
+    def chunks(self) -> Iterator[bytes]:
+        pause = self.seconds / len(self.data)
+        for number in range(len(self.data)):
+            if (number + 1) * pause > self.budget_s:
+                raise DownloadFailed("the download broke off: Deadline")
+            yield self.data[number : number + 1]
+            self.clock.advance(pause)
+            self.passed()
+
+
+@dataclass
+class GeneratedDownload(FakeDownload):
+    """A PNG of any size: its picture data is made as it is read, and never held."""
+
+    filling: int = 0
+
+    def chunks(self) -> Iterator[bytes]:
+        header, end = self.data[:33], self.data[33:]
+        yield header + self.filling.to_bytes(4, "big") + b"IDAT"
+        piece = bytes(256 * 1024)
+        for start in range(0, self.filling, len(piece)):
+            yield piece[: self.filling - start]
+        yield bytes(4) + end
 
 
 @dataclass
@@ -674,6 +804,7 @@ class FakeProvider:
     down: bool = False
     echo: bool = True
     list_complete: bool = True
+    token_good: bool = True
     hidden: set[str] = field(default_factory=set)
     upstream: dict[str, dict[str, Any]] = field(default_factory=dict)
     creates: list[dict[str, Any]] = field(default_factory=list)
@@ -732,16 +863,23 @@ class FakeProvider:
             return None
         return self._seen(provider_id)
 
-    def find(self, created_after: int) -> Found:
+    def page(
+        self, created_after: int, created_before: int | None = None, cursor: str | None = None
+    ) -> Listed:
         self._up()
         self.reads.append("list")
-        since = rfc3339(created_after)
+        since, until = rfc3339(created_after), rfc3339(created_before or 10**13)
         found = [
             self._seen(provider_id)
             for provider_id, body in self.upstream.items()
-            if (body["created_at"] or since) >= since and provider_id not in self.hidden
-        ]
-        return Found(found[::-1], self.list_complete)
+            if since <= (body["created_at"] or since) < until and provider_id not in self.hidden
+        ][::-1]
+        first = int(cursor or 0)
+        more = str(first + PAGE) if len(found) > first + PAGE else None
+        return Listed(found[first : first + PAGE], self.list_complete, more)
+
+    def token_works(self) -> bool:
+        return self.token_good
 
     def cancel(self, provider_id: str) -> Snapshot | None:
         self._up()

@@ -25,6 +25,7 @@ from darkroom.services.find_model import FindModel
 from darkroom.services.intake import NotTaken
 from darkroom.services.limits import TenantLimits
 from darkroom.services.models import Models
+from darkroom.services.owed import EnqueueOwed
 from darkroom.services.persist import Persist
 from darkroom.services.read import Read
 from darkroom.services.read_input import ReadInput
@@ -83,14 +84,15 @@ class World:
 
     def __post_init__(self) -> None:
         self.clock = FakeClock()
-        self.controls = FakeControls(days=self.store.days)
+        self.store.clock = self.clock
+        self.controls = FakeControls(days=self.store.days, clock=self.clock)
         self.provider = FakeProvider(self.clock)
         self.uploads = FakeUploads(self.clock)
         self.outputs = FakeOutputs()
         self.fetcher = FakeFetcher()
         self.secrets = FakeSecrets()
         self.bus = FakeBus()
-        self.deliveries = FakeDeliveries()
+        self.deliveries = FakeDeliveries(clock=self.clock)
         self.callbacks = FakeCallbacks()
         self.persist_queue, self.dispatch_queue, self.deliver_queue = (
             FakeQueue(),
@@ -176,9 +178,11 @@ class World:
             changes=self.changes,
             provider=self.provider,
             carry_out=carry_out,
-            deliveries=self.deliveries,
-            deliver=self.deliver_queue,
-            secrets=self.secrets,
+            owed=EnqueueOwed(
+                self.deliveries, self.store, self.deliver_queue, self.clock, self.timings
+            ),
+            public_host="darkroom.test",
+            choices=Catalogue.load().choices,
         )
 
     # What clients do

@@ -7,7 +7,7 @@ platform (queue, stream, schedule, client) then tries again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from darkroom.domain import repeats
     from darkroom.domain.callbacks import Endpoint
-    from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
+    from darkroom.domain.errors import UnreadableRecord
+    from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent, Urgency
     from darkroom.domain.money import Entry, Limits
     from darkroom.domain.prediction import Prediction
     from darkroom.domain.snapshot import Snapshot
@@ -55,6 +56,9 @@ class IdempotencyKey:
 
 
 class PredictionStore(Protocol):
+    """A record past its `expires_at` counts as gone for all that reads, whether it is still there
+    or not. Whatever returns a record raises UnreadableRecord where it cannot be read."""
+
     def insert(
         self,
         record: Prediction,
@@ -87,8 +91,14 @@ class PredictionStore(Protocol):
     def get(self, id_: str) -> Prediction | None:
         """Read one record, strongly consistent."""
 
-    def get_many(self, ids: Iterable[str]) -> list[Prediction]:
-        """Read records, strongly consistent, in the order of `ids`; unknown ones are left out."""
+    def get_many(
+        self, ids: Iterable[str], unreadable: list[UnreadableRecord] | None = None
+    ) -> list[Prediction]:
+        """Read records, strongly consistent, in the order of `ids`; unknown ones are left out.
+
+        So are those that cannot be read: they are appended to `unreadable`. Raises Unavailable
+        where the store is too busy.
+        """
 
     def commit(
         self, record: Prediction, *, claims: str | None = None, entry: Entry | None = None
@@ -104,13 +114,25 @@ class PredictionStore(Protocol):
     def owner_of(self, provider_id: str) -> str | None:
         """The record that claimed the provider's id, if one did."""
 
-    def due(self, now: int, limit: int) -> list[Due]:
-        """Keys due by `now`, at most about `limit`, oldest first; eventually consistent."""
+    def due(self, now: int, limit: int, *, part: int = 0, parts: int = 1) -> list[Due]:
+        """Keys due by `now`, at most about `limit`, oldest first; eventually consistent.
+
+        Of the index's shards every `parts`-th, from `part` on: several sweeps share them.
+        """
+
+    def look(self, keys: Iterable[Due]) -> list[DueRecord]:
+        """What the records are due for, in the order of `keys`; eventually consistent.
+
+        Unknown ones are left out. One that cannot be read is told of all the same: its claim
+        raises.
+        """
 
     def claim(self, key: Due, until: int) -> Prediction | None:
         """Move the record's due time to `until` if it still is `key.due_at`; None if it is not.
 
-        Returns the whole record as it is after the write. The revision stays.
+        Returns the whole record as it is after the write. The revision stays. A record that is
+        past its `expires_at` is returned as well: it still has to come to its end. Raises
+        UnreadableRecord after the write: the record comes again, and is in nobody's way till then.
         """
 
     def mark_effects_done(self, record: Prediction) -> None:
@@ -127,11 +149,35 @@ class PredictionStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A part of the provider's list. `complete` is false where pages were left unread."""
+class DueRecord:
+    """What the sweep has to know of a due record before it claims it: little, and as read lately.
+
+    The claim returns the record itself.
+    """
+
+    key: Due
+    due_at: int
+    """As stored: the index may show an earlier time."""
+    tenant: str
+    urgency: Urgency
+    created_at: int
+    deadline: int
+    finished_at: int | None = None
+    provider_id: str | None = None
+    canceling: bool = False
+    asked_again: bool = False
+    """A success that showed no file: the list will not do, it is asked for alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One page of the provider's list, newest first."""
 
     snapshots: list[Snapshot]
-    complete: bool
+    complete: bool = True
+    """False where an item of the page could not be read."""
+    next: str | None = None
+    """Where the next page begins; None on the last one."""
 
 
 class Provider(Protocol):
@@ -153,8 +199,17 @@ class Provider(Protocol):
     def get(self, provider_id: str) -> Snapshot | None:
         """None where the provider does not know the id. Raises ProviderUnavailable."""
 
-    def find(self, created_after: int) -> Found:
-        """The account's predictions created since. Raises ProviderUnavailable."""
+    def page(
+        self, created_after: int, created_before: int | None = None, cursor: str | None = None
+    ) -> Listed:
+        """A page of the account's predictions created in that time: the first one, or the one
+        at the cursor of the page before.
+
+        Raises ProviderUnavailable; PageTooLarge, where a shorter time may have a smaller page.
+        """
+
+    def token_works(self) -> bool:
+        """False only where the provider refuses our token itself. Raises nothing."""
 
     def cancel(self, provider_id: str) -> Snapshot | None:
         """Cancel; idempotent. None where the id is unknown. Raises ProviderUnavailable."""
@@ -191,7 +246,10 @@ class SecretVersion:
 
 
 class Controls(Protocol):
-    """Small items beside the records: API keys, schemas of open models, run times."""
+    """Small items beside the records: API keys, schemas of open models, run times.
+
+    A row past its `expires_at` counts as absent.
+    """
 
     def api_key(self, key_id: str) -> ApiKey | None:
         """Look up `KEY#…`, eventually consistent; a revoked or expired key counts as absent."""
@@ -234,8 +292,12 @@ class Controls(Protocol):
 
 
 class Queue(Protocol):
-    def send(self, message: dict[str, str], delay_s: int = 0) -> None:
-        """Enqueue at least once; `delay_s` is cut to SQS's 900."""
+    def send(self, message: dict[str, str], delay_s: int = 0, *, group: str = "") -> None:
+        """Enqueue at least once; `delay_s` is cut to SQS's 900.
+
+        Of messages that wait, those of a `group` with few others under way come first: it is the
+        tenant, where one is known.
+        """
 
 
 class Redelivery(Protocol):
@@ -289,7 +351,7 @@ class Delivery:
     expires_at: int
     state: str = "pending"
     """`pending`, `delivered`, `failed` (no attempt is left), `disabled` (the endpoint is),
-    `superseded` (the prediction ended first)."""
+    `superseded` (the prediction ended first), `expired` (its record's time is over)."""
     attempts: int = 0
     next_at: int = 0
     """The next attempt's earliest time; of one under way, when it counts as lost."""
@@ -304,20 +366,31 @@ class Delivery:
 
 
 class DeliveryStore(Protocol):
+    """A row past its `expires_at` counts as gone for all that reads rows."""
+
     def put(self, delivery: Delivery) -> bool:
         """Put if absent; False if it was there."""
 
     def get(self, prediction: str, event: str) -> Delivery | None:
-        """Read one, strongly consistent."""
+        """Read one, strongly consistent. Raises UnreadableRecord."""
 
     def of(self, prediction: str, limit: int) -> list[Delivery]:
-        """A prediction's rows without what is frozen, by event from z to a, at most `limit`."""
+        """A prediction's rows without what is frozen, by event from z to a, at most `limit`.
 
-    def write(self, delivery: Delivery, *, seen: Delivery) -> bool:
-        """Replace the row if state, attempts and next_at still are those of `seen`; else False."""
+        Those that cannot be read are left out.
+        """
+
+    def write(self, delivery: Delivery, *, seen: Delivery, lane: str = "") -> bool:
+        """Replace the row if state, attempts and next_at still are those of `seen`; else False.
+
+        Rows that wait in one `lane` have a small part of what is due at a time, and never more
+        than that where others are due.
+        """
 
     def due(self, now: int, limit: int) -> list[tuple[str, str, int]]:
-        """`(prediction, event, due_at)` of deliveries that no message stands for."""
+        """`(prediction, event, due_at)` of deliveries that no message stands for: at most about
+        `limit`, a fair part of each lane, those first that have been due for longest.
+        """
 
     def claim(self, prediction: str, event: str, due_at: int, until: int) -> bool:
         """Move the due time if it still is `due_at`."""
@@ -329,6 +402,8 @@ class StoredObject:
 
     bytes: int
     sha256: str
+    earlier: bool = field(default=False, compare=False)
+    """Another run had written it before."""
 
 
 class OutputStore(Protocol):
@@ -338,6 +413,12 @@ class OutputStore(Protocol):
         If the key exists already, the stored object's own size and hash are returned. Whatever
         `chunks` raises passes through, and nothing is left visible.
         """
+
+    def keys(self, prefix: str) -> list[str]:
+        """The first thousand keys with the prefix, strongly consistent."""
+
+    def get(self, key: str) -> Iterator[bytes]:
+        """An object's bytes, in chunks. Raises where it is gone."""
 
     def copy(self, source: str, key: str) -> str | None:
         """Copy a stored object to a key that nobody else writes, with its type; safe to repeat.
@@ -388,11 +469,15 @@ class Signer(Protocol):
 
 
 class Download(Protocol):
-    """One open response: raw chunks, and what the server said of their length."""
+    """One open response: raw chunks, and what the server said of their length and type."""
 
     @property
     def length(self) -> int | None:
         """What the server said, if it did."""
+
+    @property
+    def content_type(self) -> str | None:
+        """As it was said: nothing to rely on."""
 
     def chunks(self) -> Iterator[bytes]:
         """Raises DownloadFailed when the bytes stop short, pass the cap, or take too long."""

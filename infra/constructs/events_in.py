@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aws_cdk import CfnResource
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -106,10 +107,14 @@ class EventsIn(Construct):
         self._state(sid, statement)
 
     def _state(self, sid: str, statement: iam.PolicyStatement) -> None:
-        events.CfnEventBusPolicy(
+        # Not CfnEventBusPolicy: whoever reads all its properties is warned of a deprecated one.
+        CfnResource(
             self,
             f"Policy{sid}",
-            event_bus_name=self._bus.event_bus_name,
-            statement_id=sid,
-            statement=statement.to_json(),
+            type="AWS::Events::EventBusPolicy",
+            properties={
+                "EventBusName": self._bus.event_bus_name,
+                "StatementId": sid,
+                "Statement": statement.to_json(),
+            },
         )

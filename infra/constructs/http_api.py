@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, cast
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_apigatewayv2 as apigw
 from aws_cdk import aws_apigatewayv2_integrations as integrations
 from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_route53_targets as targets
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
     from ..config import Domain
 
+DEFAULT_ROUTE = "$default"
+"""Serves what no other route does: unknown paths, HEAD, methods that a path does not have."""
+
 ACCESS_LOG = {
     # The route, never the path: paths hold ids, and the webhook's query string holds its token.
     "request": "$context.requestId",
@@ -33,6 +37,20 @@ ACCESS_LOG = {
     "ip": "$context.identity.sourceIp",
     "error": "$context.integrationErrorMessage",
 }
+
+
+ASKED_WITH = (
+    "authorization",
+    "cancel-after",
+    "content-type",
+    "darkroom-cache",
+    "idempotency-key",
+    "prefer",
+    "x-stainless-retry-count",
+)
+"""Headers that a browser may send from another origin: those that the functions read."""
+ANSWERED_WITH = ("allow", "idempotent-replayed", "location", "retry-after", "warning")
+"""Headers that a script may read of an answer: those that the functions set."""
 
 
 class HttpApi(Construct):
@@ -46,16 +64,19 @@ class HttpApi(Construct):
         scope: Construct,
         id_: str,
         *,
+        name: str,
         throttle_rate: int,
         throttle_burst: int,
         cors_origins: tuple[str, ...],
         domain: Domain | None,
         log_retention: logs.RetentionDays,
+        infrequent_access_log: bool,
     ) -> None:
         super().__init__(scope, id_)
         self.api = apigw.HttpApi(
             self,
             "Api",
+            api_name=name,
             create_default_stage=False,
             cors_preflight=_cors(cors_origins) if cors_origins else None,
             disable_execute_api_endpoint=domain is not None and domain.close_default_endpoint,
@@ -70,11 +91,16 @@ class HttpApi(Construct):
             throttle=apigw.ThrottleSettings(rate_limit=throttle_rate, burst_limit=throttle_burst),
             domain_mapping=apigw.DomainMappingOptions(domain_name=custom) if custom else None,
         )
+        classes = logs.LogGroupClass
         access_log = logs.LogGroup(
             self,
             "AccessLines",
-            # At half the price. A group keeps its class for life: another class is another group.
-            log_group_class=logs.LogGroupClass.INFREQUENT_ACCESS,
+            # All names with this beginning are one entry of the account's policy that lets AWS's
+            # services write logs: others are one each, and it has room for some dozens. A group
+            # keeps its class for life, so that another class needs another name.
+            log_group_name=f"/aws/vendedlogs/{Stack.of(self).stack_name}/"
+            + ("access" if infrequent_access_log else "access-standard"),
+            log_group_class=classes.INFREQUENT_ACCESS if infrequent_access_log else None,
             retention=log_retention,
             removal_policy=RemovalPolicy.DESTROY,
         )
@@ -114,6 +140,21 @@ class HttpApi(Construct):
                     route_key=_route_key(route),
                     integration=integration,
                 )
+            if DEFAULT_ROUTE in routes:
+                self._admit_default_route(function)
+
+    def _admit_default_route(self, function: lambda_.IFunction) -> None:
+        """The permission for all routes is for `stage/METHOD/path`: the gateway calls the default
+        route as `stage/$default`, and answers 500 where no permission says that."""
+        function.add_permission(
+            "DefaultRoute",
+            principal=iam.ServicePrincipal("apigateway.amazonaws.com"),
+            source_arn=Stack.of(self).format_arn(
+                service="execute-api",
+                resource=self.api.api_id,
+                resource_name=f"*/{DEFAULT_ROUTE}",
+            ),
+        )
 
 
 def _with_aliases(routes: tuple[str, ...]) -> list[str]:
@@ -124,7 +165,7 @@ def _with_aliases(routes: tuple[str, ...]) -> list[str]:
 
 
 def _route_key(route: str) -> apigw.HttpRouteKey:
-    if route == "$default":
+    if route == DEFAULT_ROUTE:
         return apigw.HttpRouteKey.DEFAULT
     method, path = route.split(" ")
     return apigw.HttpRouteKey.with_(path, apigw.HttpMethod[method])
@@ -138,14 +179,8 @@ def _cors(origins: tuple[str, ...]) -> apigw.CorsPreflightOptions:
             apigw.CorsHttpMethod.POST,
             apigw.CorsHttpMethod.DELETE,
         ],
-        allow_headers=[
-            "authorization",
-            "content-type",
-            "darkroom-cache",
-            "idempotency-key",
-            "prefer",
-        ],
-        expose_headers=["retry-after"],
+        allow_headers=list(ASKED_WITH),
+        expose_headers=list(ANSWERED_WITH),
         max_age=Duration.hours(1),
     )
 

@@ -75,7 +75,11 @@ class CdnStack(DarkroomStack):
             self,
             f"{parameter}Resource",
             public_key_config=cloudfront.CfnPublicKey.PublicKeyConfigProperty(
-                caller_reference=f"{self.stack_name}-{parameter}",
+                # One for each key that there ever is: CloudFront may take a reference that it has
+                # seen for a request sent again, and another key under it for a mistake.
+                caller_reference=cdk.Fn.join(
+                    "-", [self._name, parameter, _own_letters(given.value_as_string)]
+                ),
                 name=f"{self._name}-{parameter}",
                 # With the line break at its end that command lines drop.
                 encoded_key=cdk.Fn.join("", [given.value_as_string, "\n"]),
@@ -228,6 +232,14 @@ class CdnStack(DarkroomStack):
                 ]
             ),
         )
+
+
+def _own_letters(pem: str) -> str:
+    """What the first line of a P-256 key in PEM holds of the key itself: 28 letters, after those
+    that all such keys begin with. Nothing of a key of another kind."""
+    begins = "DQgAE"
+    after = cdk.Fn.select(1, cdk.Fn.split(begins, cdk.Fn.join("", [pem, begins])))
+    return cdk.Fn.select(0, cdk.Fn.split("\n", after))
 
 
 def _given(parameter: cdk.CfnParameter) -> cdk.ICfnRuleConditionExpression:

@@ -15,6 +15,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 
 from ..flags import DarkroomStack
 from ..nag import acknowledge
+from ..runbook import entries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from .stateful import StatefulStack
 
 NAMESPACE = "Darkroom"
-RUNBOOK = "docs/runbook.md"
 SUM, MOST = "Sum", "Maximum"
 MICRO_USD = 1_000_000
 
@@ -77,6 +77,30 @@ WATCHES: Mapping[str, Watch] = {
         threshold=1,
         says="Replicate refuses our token or our account: predictions wait.",
     ),
+    "LostPredictions": Watch(
+        metric="ProviderLost",
+        statistic=SUM,
+        threshold=1,
+        says="A prediction of which Replicate told nothing more was given up and charged in full.",
+    ),
+    "CostsAboveMost": Watch(
+        metric="CostAboveMost",
+        statistic=SUM,
+        threshold=1,
+        says="Replicate billed more than was reserved: a tenant's cap can be passed by that much.",
+    ),
+    "UnreadableRecords": Watch(
+        metric="RecordUnreadable",
+        statistic=SUM,
+        threshold=1,
+        says="The sweep met a record that this version cannot read.",
+    ),
+    "UnreadableList": Watch(
+        metric="ListUnreadable",
+        statistic=SUM,
+        threshold=1,
+        says="Items of Replicate's list of predictions cannot be read.",
+    ),
     "DoubleCreates": Watch(
         metric="DoubleCreate",
         statistic=SUM,
@@ -115,6 +139,9 @@ class ObservabilityStack(DarkroomStack):
         super().__init__(scope, id_, env=env, description="Darkroom: dashboard and alarms")
         self._config = config
         self._service = service
+        # Named here: the alarms link to the dashboard, which shows the alarms. One account's
+        # dashboards are the same in all regions.
+        self._dashboard = f"Darkroom-{config.name}-{cdk.Aws.REGION}"
         self._tables: Mapping[str, dynamodb.Table] = {
             "Predictions": stateful.predictions,
             "Controls": stateful.controls,
@@ -194,12 +221,23 @@ class ObservabilityStack(DarkroomStack):
             if below
             else operators.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
             treat_missing_data=missing.BREACHING if below else missing.NOT_BREACHING,
-            alarm_description=f"{says} {RUNBOOK}#{name.lower()}",
+            alarm_description=f"{says} {self._entry(name)}",
         )
         action = actions.SnsAction(self.topic)
         alarm.add_alarm_action(action)
         alarm.add_ok_action(action)
         self.alarms[name] = alarm
+
+    def _entry(self, name: str) -> str:
+        """Where it says what to do."""
+        anchor = f"#{name.lower()}"
+        if self._config.runbook_url:
+            return f"{self._config.runbook_url}{anchor}"
+        region = cdk.Aws.REGION
+        return (
+            f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
+            f"#dashboards/dashboard/{self._dashboard} shows what to do, as docs/runbook.md{anchor}"
+        )
 
     def _watch_ours(self) -> None:
         for name, watch in WATCHES.items():
@@ -288,7 +326,12 @@ class ObservabilityStack(DarkroomStack):
     # Dashboard
 
     def _make_dashboard(self) -> None:
-        dashboard = cloudwatch.Dashboard(self, "Dashboard", default_interval=Duration.hours(12))
+        dashboard = cloudwatch.Dashboard(
+            self,
+            "Dashboard",
+            dashboard_name=self._dashboard,
+            default_interval=Duration.hours(12),
+        )
         alarms = list(self.alarms.values())
         dashboard.add_widgets(
             cloudwatch.AlarmStatusWidget(title="Alarms", alarms=alarms, width=24, height=4)
@@ -302,14 +345,27 @@ class ObservabilityStack(DarkroomStack):
             heading = cloudwatch.TextWidget(markdown=f"## {question}", width=24, height=1)
             dashboard.add_widgets(heading)
             dashboard.add_widgets(*widgets)
+        self._show_runbook(dashboard)
         cdk.CfnOutput(self, "DashboardName", value=dashboard.dashboard_name)
+
+    def _show_runbook(self, dashboard: cloudwatch.Dashboard) -> None:
+        begins, texts = entries()
+        first = f"# What to do\n{begins}"
+        dashboard.add_widgets(cloudwatch.TextWidget(markdown=first, width=24, height=6))
+        shown = [f"## {name}\n{texts[name]}" for name in sorted(self.alarms)]
+        for pair in zip(shown[::2], [*shown[1::2], ""], strict=False):
+            dashboard.add_widgets(
+                *(cloudwatch.TextWidget(markdown=t, width=12, height=9) for t in pair if t)
+            )
 
     def _accepting(self) -> list[cloudwatch.IWidget]:
         api, submit = self._service.api.api, self._service.functions["Submit"].function
         refused = self._many("Refused4xx", "Refused402", "Refused429", "Refused5xx")
         refused.append(api.metric_client_error(statistic=SUM, label="API 4xx, all routes"))
         refused.append(api.metric_server_error(statistic=SUM, label="API 5xx, all routes"))
-        creates = self._many("CreateUnbound", "CreateRepeated", "CreateParked", "DoubleCreate")
+        creates = self._many(
+            *("CreateUnbound", "CreateRepeated", "CreateParked", "CreateForbidden", "DoubleCreate")
+        )
         latency = submit.metric_duration(statistic="p99", label="submit p99, ms")
         accepted = self._many("Accepted", "Reused", "Replayed", "RequestAccepted")
         return [
@@ -325,7 +381,10 @@ class ObservabilityStack(DarkroomStack):
         return [
             _graph("Came", [came, *self._many("WebhookMisdirected")]),
             _graph("Refused", self._many("WebhookRefused", "SignatureFailed")),
-            _graph("Polls, for those that did not come", self._many("SweptPoll", "Ticks")),
+            _graph(
+                "Polls, for those that did not come; what could not be read",
+                self._many("SweptPoll", "Ticks", "ListUnreadable", "RecordUnreadable"),
+            ),
         ]
 
     def _storing(self) -> list[cloudwatch.IWidget]:
@@ -359,7 +418,7 @@ class ObservabilityStack(DarkroomStack):
         return [
             _graph("USD at Replicate, by hour", [self._spent(Duration.hours(1))]),
             last_day,
-            _graph("Ended", self._many(*ended)),
+            _graph("Ended", self._many(*ended, "ProviderLost"), self._many("CostAboveMost")),
         ]
 
     def _many(self, *names: str) -> list[cloudwatch.IMetric]:

@@ -18,7 +18,7 @@ from darkroom.services.intake import MOST_RECEIVES
 
 from ..bundling import lambda_code
 from ..constructs.events_in import EventsIn
-from ..constructs.http_api import HttpApi
+from ..constructs.http_api import DEFAULT_ROUTE, HttpApi
 from ..constructs.python_function import FunctionDefaults, PythonFunction
 from ..constructs.queues import MAX_RECEIVES, FailureQueue, TaskQueue
 from ..flags import DarkroomStack
@@ -60,7 +60,7 @@ SHAPES: Mapping[str, Shape] = {
         settings.ReadSettings,
         512,
         10,
-        (*ROUTES["Read"], "$default"),
+        (*ROUTES["Read"], DEFAULT_ROUTE),
     ),
     "Cancel": Shape(settings.CancelSettings, 512, 15, ROUTES["Cancel"]),
     "Files": Shape(
@@ -80,9 +80,6 @@ SHAPES: Mapping[str, Shape] = {
 VISIBILITY_FACTOR = 6
 """A queue's visibility time-out, in time-outs of its function: what AWS advises."""
 
-
-RELAYS_PER_SHARD = 10
-"""The most that Lambda allows. One alone falls behind at ten times Replicate's default limit."""
 
 WITH_EFFECTS = tuple(
     {"eventName": ["INSERT", "MODIFY"], "dynamodb": {"NewImage": {RELAY: {"BOOL": [said]}}}}
@@ -112,11 +109,13 @@ class ServiceStack(DarkroomStack):
         self.api = HttpApi(
             self,
             "HttpApi",
+            name=config.service_name,
             throttle_rate=config.throttle_rate,
             throttle_burst=config.throttle_burst,
             cors_origins=config.cors_origins,
             domain=config.domain,
             log_retention=config.log_retention,
+            infrequent_access_log=config.infrequent_access_log,
         )
         self.dispatch = self._task_queue("Dispatch")
         self.persist = self._task_queue("Persist")
@@ -198,7 +197,7 @@ class ServiceStack(DarkroomStack):
             cdn=self._cdn is not None,
         )
         environment = self._environment()
-        reserved = {"Webhook": config.webhook_concurrency}
+        reserved = {"Webhook": config.concurrency.webhook}
         return {
             name: PythonFunction(
                 self,
@@ -241,6 +240,7 @@ class ServiceStack(DarkroomStack):
             "EVENT_BUS": self.bus.event_bus_name,
             "TIMINGS": config.timing_overrides(),
             "RETENTION_DAYS": str(config.retention_days),
+            "MAX_OUTPUT_BYTES": str(config.max_output_bytes),
             "OPEN_MODELS": _flag(value=config.open_models),
             "RESULT_CACHE": _flag(value=config.result_cache),
             "DEDICATED_ACCOUNT": _flag(value=config.dedicated_account),
@@ -292,7 +292,7 @@ class ServiceStack(DarkroomStack):
         return cdk.Fn.condition_if(is_given.logical_id, given, self.api.url).to_string()
 
     def _consume_queues(self) -> None:
-        at_most = self._config.queue_concurrency
+        at_most = self._config.concurrency.each_queue
         for name, tasks, batch_size in (
             ("Intake", self.intake, 5),
             ("Dispatch", self.dispatch, 5),
@@ -314,7 +314,7 @@ class ServiceStack(DarkroomStack):
             starting_position=lambda_.StartingPosition.TRIM_HORIZON,
             batch_size=25,
             # One prediction's changes stay in order, whatever the number.
-            parallelization_factor=RELAYS_PER_SHARD,
+            parallelization_factor=self._config.concurrency.each_shard,
             bisect_batch_on_error=True,
             retry_attempts=10,
             max_record_age=Duration.hours(6),
@@ -324,7 +324,7 @@ class ServiceStack(DarkroomStack):
         )
 
     def _sweep_every_minute(self) -> None:
-        sweep = self.functions["Sweep"].function
+        sweep, sweeps = self.functions["Sweep"].function, self._config.sweeps
         self.sweep_failures = FailureQueue(self, "SweepFailures")
         # The next tick is the retry: one that comes late would only run beside it.
         at_most_old = Duration.minutes(1)
@@ -344,9 +344,11 @@ class ServiceStack(DarkroomStack):
                 targets.LambdaFunction(
                     sweep,
                     dead_letter_queue=self.sweep_failures,
+                    event=events.RuleTargetInput.from_object({"part": part, "parts": sweeps}),
                     retry_attempts=0,
                     max_event_age=at_most_old,
                 )
+                for part in range(sweeps)
             ],
         )
 
@@ -364,6 +366,7 @@ class ServiceStack(DarkroomStack):
             "PersistDlq": self.persist.dlq.queue_url,
             "DeliverDlq": self.deliver.dlq.queue_url,
             "RelayFailures": self.relay_failures.queue_url,
+            "SweepFailures": self.sweep_failures.queue_url,
             **{f"Function{name}": f.function.function_name for name, f in self.functions.items()},
         }.items():
             # The construct needs an id of its own: a resource may already have this one.

@@ -65,18 +65,22 @@ class StatefulStack(DarkroomStack):
 
     def _make_tables(self) -> None:
         days = self._config.recovery_days
+        recovery = dynamodb.PointInTimeRecoverySpecification(
+            point_in_time_recovery_enabled=days is not None, recovery_period_in_days=days
+        )
         self.predictions = self._table(
             "Predictions",
             partition_key=_key("id", S),
             stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES,
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=days is not None,
-                recovery_period_in_days=days,
-            ),
+            point_in_time_recovery_specification=recovery,
         )
         _keys_only_index(self.predictions, "tenant", _key("tenant", S), _key("created_at", N))
         _keys_only_index(self.predictions, "due", _key("due_shard", N), _key("due_at", N))
-        self.controls = self._table("Controls", partition_key=_key("pk", S))
+        self.controls = self._table(
+            "Controls",
+            partition_key=_key("pk", S),
+            point_in_time_recovery_specification=recovery,
+        )
         self.deliveries = self._table(
             "Deliveries", partition_key=_key("prediction", S), sort_key=_key("event", S)
         )
@@ -95,8 +99,8 @@ class StatefulStack(DarkroomStack):
         acknowledge(
             table,
             {
-                "AwsSolutions-DDB3": "Predictions have it where the stage says so. Controls and "
-                "Deliveries hold keys that can be issued again and rows that expire by themselves.",
+                "AwsSolutions-DDB3": "Predictions and Controls have it where the stage says so. "
+                "Deliveries are told again by the records, and expire by themselves.",
             },
         )
         return table
@@ -111,6 +115,8 @@ class StatefulStack(DarkroomStack):
         )
         self.outputs = self._bucket(
             "Outputs",
+            # Without a CDN, browsers read here; the CDN's answers have CORS headers of its own.
+            cors=self._cors(s3.HttpMethods.GET, s3.HttpMethods.HEAD),
             versioned=True,
             server_access_logs_bucket=self.access_logs,
             server_access_logs_prefix="outputs/",
@@ -128,6 +134,8 @@ class StatefulStack(DarkroomStack):
             self._admit_cloudfront()
         self.uploads = self._bucket(
             "Uploads",
+            # The form that `POST /v1/uploads` gives is sent here.
+            cors=self._cors(s3.HttpMethods.GET, s3.HttpMethods.HEAD, s3.HttpMethods.POST),
             server_access_logs_bucket=self.access_logs,
             server_access_logs_prefix="uploads/",
             lifecycle_rules=[
@@ -137,6 +145,20 @@ class StatefulStack(DarkroomStack):
                 )
             ],
         )
+
+    def _cors(self, *methods: s3.HttpMethods) -> list[s3.CorsRule] | None:
+        """For the origins whose browsers may call the API; none by default."""
+        origins = list(self._config.cors_origins)
+        if not origins:
+            return None
+        rule = s3.CorsRule(
+            allowed_origins=origins,
+            allowed_methods=list(methods),
+            allowed_headers=["*"],
+            exposed_headers=["ETag", "Location"],
+            max_age=3600,
+        )
+        return [rule]
 
     def _admit_cloudfront(self) -> None:
         """Any distribution of this account: to name ours, this stack and its stack would have to
@@ -149,10 +171,8 @@ class StatefulStack(DarkroomStack):
                 principals=[iam.ServicePrincipal("cloudfront.amazonaws.com")],
                 actions=["s3:GetObject"],
                 resources=[self.outputs.arn_for_objects("*")],
-                conditions={
-                    "StringEquals": {"aws:SourceAccount": self.account},
-                    "ArnLike": {"aws:SourceArn": distributions},
-                },
+                # The key that CloudFront is documented to send, which holds the account as well.
+                conditions={"ArnLike": {"aws:SourceArn": distributions}},
             )
         )
 

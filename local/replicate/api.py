@@ -144,6 +144,7 @@ class Api:
     async def _refuse_by_fault(self) -> None:
         """The faults under which nothing is created."""
         faults = self._emulator.faults
+        _refuse_with(faults["create_status"])
         if faults.happens("create_429"):
             seconds = math.ceil(faults["retry_after_s"])
             raise Problem(
@@ -189,8 +190,7 @@ class Api:
         return response
 
     def _created(self, prediction: Prediction, status: int) -> Response:
-        echo = self._emulator.faults.echo_webhook
-        view = prediction.created_view(self._base_url, echo_webhook=echo)
+        view = self._emulator.showing.created(prediction)
         if status == 202:
             # Clients take a held answer other than `starting` for the result.
             view |= {"status": "starting", "output": None}
@@ -210,22 +210,25 @@ class Api:
             and query.get("source") != "web"
         ]
         return page(
-            request, self._base_url, shown, size=100, key=lambda item: item.seq, show=self._view
+            request,
+            self._base_url,
+            shown,
+            size=100,
+            key=lambda item: item.seq,
+            show=self._emulator.showing.view,
         )
 
     async def get_prediction(self, request: Request) -> Response:
+        _refuse_with(self._emulator.faults["read_status"])
         prediction = self._prediction(request)
         if time.time() - prediction.created < self._emulator.faults["get_404_s"]:
             raise Problem(404, NOT_FOUND)
-        return json_response(self._view(prediction))
+        return json_response(self._emulator.showing.view(prediction))
 
     async def cancel(self, request: Request) -> Response:
         prediction = self._prediction(request)
         self._emulator.predictions.cancel(prediction)
-        return json_response(self._view(prediction))
-
-    def _view(self, prediction: Prediction) -> dict[str, Any]:
-        return prediction.view(self._base_url, echo_webhook=self._emulator.faults.echo_webhook)
+        return json_response(self._emulator.showing.view(prediction))
 
     def _prediction(self, request: Request) -> Prediction:
         prediction = self._emulator.predictions.get(request.path_params["id"])
@@ -346,6 +349,11 @@ class Reset(Response):
         transport.abort()
         # The server must learn of the loss before this returns, or it would answer 500.
         await asyncio.sleep(0)
+
+
+def _refuse_with(status: int) -> None:
+    if status:
+        raise Problem(status, f"The emulator was told to answer {status}.")
 
 
 def _check_body(body: Any, *, versioned: bool) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
+from local.replicate.bill import bill, billed
 from local.replicate.faults import FaultsError
 from local.replicate.wire import invalid, json_response, read_json, timestamp
 
@@ -32,6 +33,7 @@ class Control:
             Route("/_emulator/faults", self.put_faults, methods=["PUT"]),
             Route("/_emulator/faults", self.delete_faults, methods=["DELETE"]),
             Route("/_emulator/predictions", self.predictions, methods=["GET"]),
+            Route("/_emulator/bill", self.bill, methods=["GET"]),
             Route("/_emulator/expire", self.expire, methods=["POST"]),
             Route("/_emulator/webhooks", self.webhooks, methods=["GET"]),
             Route("/_emulator/requests", self.requests, methods=["GET"]),
@@ -63,10 +65,15 @@ class Control:
                     "input": prediction.input,
                     "webhook": prediction.webhook,
                     "created_at": timestamp(prediction.created),
+                    "billed": billed(prediction),
                 }
                 for prediction in self._emulator.predictions.oldest_first()
             ]
         )
+
+    async def bill(self, _request: Request) -> Response:
+        """Dollars by model, of all predictions that are over."""
+        return json_response(bill(self._emulator.predictions.oldest_first()))
 
     async def expire(self, _request: Request) -> Response:
         self._emulator.files.clear()

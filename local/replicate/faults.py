@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
-PROBABILITIES = (
-    "webhook_drop",
-    "webhook_duplicate",
-    "webhook_reorder",
-    "webhook_bad_signature",
-    "webhook_stale",
-    "create_429",
-    "create_500",
-    "create_accept_then_drop",
-    "output_404",
-    "output_truncate",
-    "output_html",
-    "output_oversize",
-    "output_slow",
-)
-VALUES = {
-    "webhook_delay_s": 0.0,
-    "retry_after_s": 5.0,
-    "create_hang_s": 0.0,
-    "create_late_s": 0.0,
-    "list_lag_s": 0.0,
-    "get_404_s": 0.0,
-    "time_scale": 1.0,
-}
-MAX_VALUE = 86_400.0
+    Read = Callable[[object], object]
+
+MAX_SECONDS = 86_400.0
+MAX_TAIL_BYTES = 100_000_000
 
 
 class FaultsError(Exception):
@@ -45,29 +24,123 @@ class FaultsError(Exception):
         self.problems = problems
 
 
+class Unfit(Exception):
+    """A value that a fault cannot have; the text follows the fault's name."""
+
+
+def _number(highest: float) -> Read:
+    def read(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise Unfit("is a number")
+        if not 0 <= value <= highest:
+            raise Unfit(f"lies between 0 and {highest:g}")
+        return float(value)
+
+    return read
+
+
+def _integer(highest: int) -> Read:
+    def read(value: object) -> int:
+        if type(value) is int and 0 <= value <= highest:
+            return value
+        raise Unfit(f"is an integer from 0 to {highest}")
+
+    return read
+
+
+def _status(value: object) -> int:
+    if type(value) is int and (value == 0 or 300 <= value < 600):
+        return value
+    raise Unfit("is 0 or an HTTP status from 300 to 599")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise Unfit("is a text")
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise Unfit("is true or false")
+    return value
+
+
+def _mode(*modes: str) -> tuple[str, Read]:
+    def read(value: object) -> str:
+        if not isinstance(value, str) or value not in modes:
+            raise Unfit(f"is one of: {', '.join(modes)}")
+        return value
+
+    return modes[0], read
+
+
+_PROBABILITY = (0.0, _number(highest=1.0))
+_SECONDS = (0.0, _number(highest=MAX_SECONDS))
+_STATUS = (0, _status)
+_TEXT = ("", _text)
+
+FAULTS: dict[str, tuple[Any, Read]] = {
+    "webhook_drop": _PROBABILITY,
+    "webhook_duplicate": _PROBABILITY,
+    "webhook_reorder": _PROBABILITY,
+    "webhook_bad_signature": _PROBABILITY,
+    "webhook_stale": _PROBABILITY,
+    "create_429": _PROBABILITY,
+    "create_500": _PROBABILITY,
+    "create_accept_then_drop": _PROBABILITY,
+    "output_404": _PROBABILITY,
+    "output_truncate": _PROBABILITY,
+    "output_html": _PROBABILITY,
+    "output_oversize": _PROBABILITY,
+    "output_slow": _PROBABILITY,
+    "webhook_delay_s": _SECONDS,
+    "retry_after_s": (5.0, _number(highest=MAX_SECONDS)),
+    "create_hang_s": _SECONDS,
+    "create_late_s": _SECONDS,
+    "list_lag_s": _SECONDS,
+    "get_404_s": _SECONDS,
+    "time_scale": (1.0, _number(highest=MAX_SECONDS)),
+    "echo_webhook": (True, _flag),
+    "create_status": _STATUS,
+    "read_status": _STATUS,
+    "show_input": _mode("exact", "urls", "known", "rounded", "trimmed", "masked", "empty"),
+    "show_version": _mode("true", "hidden", "internal"),
+    "status_word": _TEXT,
+    "metrics": _mode("full", "none", "text", "large"),
+    "completed_at": _TEXT,
+    "output_tail": (0, _integer(highest=MAX_TAIL_BYTES)),
+    "output_length": _mode("true", "absent"),
+    "output_kind": _mode(
+        "picture", "svg", "heic", "mov", "webm", "html", "none", "empty", "text", "mapping"
+    ),
+}
+"""Every fault with its default and what reads its values. They raise Unfit."""
+
+
 class Faults:
     """The current set. Probabilities are drawn from one generator, so a seed repeats a run."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
         self._released = asyncio.Event()
-        self._set_defaults()
+        self._set({})
 
-    def _set_defaults(self) -> None:
-        self._numbers = dict.fromkeys(PROBABILITIES, 0.0) | VALUES
-        self.echo_webhook = True
+    def _set(self, given: dict[str, Any]) -> None:
+        self._values = {name: default for name, (default, _) in FAULTS.items()} | given
 
-    def __getitem__(self, name: str) -> float:
-        return self._numbers[name]
+    def __getitem__(self, name: str) -> Any:
+        """The fault's present value, of the type of its default."""
+        return self._values[name]
 
     def happens(self, name: str) -> bool:
         """Draw once; nothing is drawn for 0, so an unused fault does not shift the others."""
-        probability = self._numbers[name]
+        probability: float = self[name]
         return probability > 0 and self._random.random() < probability
 
     def as_dict(self) -> dict[str, object]:
         """Every name with its present value."""
-        return {**self._numbers, "echo_webhook": self.echo_webhook}
+        return dict(self._values)
 
     def replace(self, given: object) -> None:
         """Take `given` as the whole set: what it does not name is back at its default.
@@ -76,16 +149,20 @@ class Faults:
         """
         if not isinstance(given, dict):
             raise FaultsError({"": "The set of faults is a JSON object."})
-        problems = {name: text for name, value in given.items() if (text := _problem(name, value))}
+        values: dict[str, Any] = {}
+        problems: dict[str, str] = {}
+        for name, value in given.items():
+            try:
+                values[name] = _read(name, value)
+            except Unfit as error:
+                problems[name] = str(error)
         if problems:
             raise FaultsError(problems)
-        self._set_defaults()
-        self.echo_webhook = given.pop("echo_webhook", True)
-        self._numbers |= {name: float(value) for name, value in given.items()}
+        self._set(values)
 
     def reset(self) -> None:
         """Back to the defaults; whatever is held goes on at once."""
-        self._set_defaults()
+        self._set({})
         self._released.set()
         self._released = asyncio.Event()
 
@@ -96,12 +173,12 @@ class Faults:
                 await self._released.wait()
 
 
-def _problem(name: str, value: object) -> str | None:
-    if name == "echo_webhook":
-        return None if isinstance(value, bool) else "echo_webhook is true or false."
-    if name not in PROBABILITIES and name not in VALUES:
-        return f"There is no fault named {name}."
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return f"{name} is a number."
-    highest = 1.0 if name in PROBABILITIES else MAX_VALUE
-    return None if 0 <= value <= highest else f"{name} lies between 0 and {highest:g}."
+def _read(name: str, value: object) -> object:
+    if name not in FAULTS:
+        known = ", ".join(FAULTS)
+        raise Unfit(f"There is no fault named {name}. The known ones are: {known}.")
+    _, read = FAULTS[name]
+    try:
+        return read(value)
+    except Unfit as error:
+        raise Unfit(f"{name} {error}.") from None

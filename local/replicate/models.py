@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import darkroom.catalog
 
+from local.replicate.bill import check_price
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CATALOGUE = Path(darkroom.catalog.__file__).parent
+HIDDEN = "hidden"
 CREATED_AT = "2024-08-01T00:00:00.000000Z"
 
 STREAM_TEXT: dict[str, Any] = {
@@ -58,6 +61,8 @@ class Model:
     output: str
     """`array` or `string` of pictures, or `text`, streamed."""
     typical_seconds: float
+    price: dict[str, Any] | None
+    """`unit` and `usd` as the catalogue has them; None: nobody knows."""
 
     @property
     def full_name(self) -> str:
@@ -66,7 +71,7 @@ class Model:
     @property
     def shown_version(self) -> str | None:
         """What predictions say instead of the version they ran; None: they say the version."""
-        return "hidden" if self.official else None
+        return HIDDEN if self.official else None
 
     def with_defaults(self, given: dict[str, Any]) -> dict[str, Any]:
         """The input as the model sees it; properties without a default stay absent."""
@@ -152,7 +157,8 @@ def _list_of(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_model(entry: dict[str, Any]) -> Model:
-    """A model from an entry in the form of Darkroom's catalogue."""
+    """A model from an entry in the form of Darkroom's catalogue. Raises ValueError."""
+    check_price(entry)
     owner, _, name = entry["model"].partition("/")
     known = entry.get("known_versions", [])
     made_up = hashlib.sha256(entry["model"].encode()).hexdigest()
@@ -167,6 +173,7 @@ def read_model(entry: dict[str, Any]) -> Model:
         input_schema=entry["input_schema"],
         output=entry["output"],
         typical_seconds=float(entry["typical_seconds"]),
+        price=entry.get("price"),
     )
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from local.replicate.faults import Faults
 
+TAIL = b"\n"
+"""What a tail is made of, as an editor or a careless upload leaves it."""
 OVERSIZE_BYTES = 400_000_000
 SLOW_PIECES = 50
 SLOW_PAUSE_S = 0.5
@@ -66,6 +68,15 @@ class Outputs:
         file = self._files.get(request.url.path)
         if file is None or self._faults.happens("output_404"):
             raise Problem(404, "Not found")
+        if tail := self._faults["output_tail"]:
+            file = Output(file.data + TAIL * tail, file.content_type)
+        response = self._answer(request, file)
+        if self._faults["output_length"] == "absent":
+            # The server then sends chunks, and nobody knows the length before the last.
+            del response.headers["content-length"]
+        return response
+
+    def _answer(self, request: Request, file: Output) -> Response:
         if self._faults.happens("output_html"):
             page = "<!doctype html><title>Sorry</title><p>This file is on its way."
             return Response(page, media_type="text/html", headers=_HEADERS)
@@ -73,7 +84,7 @@ class Outputs:
         if request.method == "HEAD":
             return Response(headers={**headers, "content-length": str(len(file.data))})
         if self._faults.happens("output_truncate"):
-            return Truncated(file.data, headers)
+            return self._truncated(file.data, headers)
         if self._faults.happens("output_oversize"):
             headers["content-length"] = str(OVERSIZE_BYTES)
             return StreamingResponse(_oversize(file.data), headers=headers)
@@ -83,6 +94,12 @@ class Outputs:
         if request.headers.get("if-none-match") == file.etag:
             return Response(status_code=304, headers=headers)
         return _ranged(request.headers.get("range", ""), file.data, headers)
+
+    def _truncated(self, data: bytes, headers: dict[str, str]) -> Response:
+        if self._faults["output_length"] == "absent":
+            # Ends as a whole file does: only the file itself tells that half of it is missing.
+            return Response(data[: len(data) // 2], headers=headers)
+        return Truncated(data, headers)
 
 
 def _ranged(wanted: str, data: bytes, headers: dict[str, str]) -> Response:

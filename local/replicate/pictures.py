@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, ImageOps
 
 from local.replicate.inputs import MAX_PIXELS, ModelError, open_picture
+from local.replicate.kinds import File
 from local.replicate.painting import paint
 
 if TYPE_CHECKING:
@@ -40,10 +41,8 @@ OUTPAINT_SHARE = 0.5
 """One side grows by this share of the picture."""
 
 
-def render(
-    values: Mapping[str, Any], sources: Mapping[str, bytes], seed: int, index: int
-) -> tuple[bytes, str, str]:
-    """One output as bytes, file extension and content type.
+def render(values: Mapping[str, Any], sources: Mapping[str, bytes], seed: int, index: int) -> File:
+    """One output.
 
     `values` is the input with its defaults, `sources` the bytes of its pictures. Raises ModelError.
     """
@@ -75,7 +74,8 @@ def _generated(
 
 
 def _prompt(values: Mapping[str, Any]) -> str:
-    return str(values.get("prompt", ""))
+    # A lone surrogate can neither be written nor seed a generator.
+    return str(values.get("prompt", "")).encode("utf-8", "replace").decode()
 
 
 def _size(values: Mapping[str, Any], image: Image.Image | None) -> Size:
@@ -168,7 +168,12 @@ def _grown(length: int) -> int:
     return round(length * OUTPAINT_SHARE)
 
 
-def _encode(picture: Image.Image, extension: str, quality: object) -> tuple[bytes, str, str]:
+def size_of(data: bytes) -> Size:
+    """Width and height of a picture that was drawn here."""
+    return Image.open(io.BytesIO(data)).size
+
+
+def _encode(picture: Image.Image, extension: str, quality: object) -> File:
     kind, content_type = FORMATS.get(extension, FORMATS["png"])
     buffer = io.BytesIO()
     # Pillow reads a JPEG quality of 0 as "unset".
@@ -176,4 +181,4 @@ def _encode(picture: Image.Image, extension: str, quality: object) -> tuple[byte
     options = {"WEBP": {"quality": level, "method": 0}, "JPEG": {"quality": level}}
     flat = picture.convert("RGB") if kind == "JPEG" else picture
     flat.save(buffer, kind, **options.get(kind, {"compress_level": 3}))
-    return buffer.getvalue(), extension, content_type
+    return File(buffer.getvalue(), extension, content_type)

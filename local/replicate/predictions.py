@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from local.replicate.inputs import ModelError
-from local.replicate.pictures import render
+from local.replicate.kinds import WITHOUT_FILES, arrange, convert
+from local.replicate.pictures import render, size_of
 from local.replicate.streams import Stream
 from local.replicate.webhooks import Message
-from local.replicate.wire import encode, timestamp
+from local.replicate.wire import encode
 
 if TYPE_CHECKING:
     from random import Random
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from local.replicate.inputs import InputFetcher
     from local.replicate.models import Model
     from local.replicate.outputs import Outputs
+    from local.replicate.pictures import Size
+    from local.replicate.showing import Showing
     from local.replicate.webhooks import WebhookSender
 
 logger = logging.getLogger(__name__)
@@ -49,6 +52,7 @@ class Prediction:
     webhook: str | None
     events: tuple[str, ...]
     time_scale: float
+    output_kind: str
     cancel_after: float | None
     created: float
     id: str = field(default_factory=lambda: "".join(secrets.choice(ID_ALPHABET) for _ in range(26)))
@@ -58,6 +62,8 @@ class Prediction:
     logs: str = ""
     output: Any = None
     output_paths: list[str] = field(default_factory=list)
+    pictures: list[Size] = field(default_factory=list)
+    """The sizes of those that were drawn, whatever became of them."""
     error: str | None = None
     data_removed: bool = False
     stream: Stream | None = None
@@ -69,49 +75,6 @@ class Prediction:
     def terminal(self) -> bool:
         return self.status in TERMINAL
 
-    def view(self, base_url: str, *, echo_webhook: bool) -> dict[str, Any]:
-        """The body of GET, of a list item and of a webhook."""
-        own = f"{base_url}/v1/predictions/{self.id}"
-        urls = {"get": own, "cancel": f"{own}/cancel", "web": f"{base_url}/p/{self.id}"}
-        if self.stream:
-            urls["stream"] = f"{base_url}/v1/streams/{self.stream.token}"
-        body: dict[str, Any] = {
-            "id": self.id,
-            "model": self.model.full_name,
-            "version": self.model.shown_version or self.version,
-            "input": {} if self.data_removed else self.input,
-            "logs": None if self.data_removed else self.logs,
-            "output": None if self.data_removed else self.output,
-            "data_removed": self.data_removed,
-            "error": self.error,
-            "status": self.status,
-            "source": "api",
-            "created_at": timestamp(self.created),
-            "started_at": self.started and timestamp(self.started, 6),
-            "completed_at": self.completed and timestamp(self.completed, 6),
-            "metrics": self._metrics(),
-            "urls": urls,
-        }
-        if self.cancel_after is not None:
-            body["deadline"] = timestamp(self.created + self.cancel_after)
-        if self.webhook is not None and echo_webhook:
-            body["webhook"] = self.webhook
-        return body
-
-    def created_view(self, base_url: str, *, echo_webhook: bool) -> dict[str, Any]:
-        """The answer to a create: the same, without the keys that have no value yet."""
-        body = self.view(base_url, echo_webhook=echo_webhook)
-        unset = {key for key in ("started_at", "completed_at", "metrics") if not body[key]}
-        return {key: value for key, value in body.items() if key not in unset}
-
-    def _metrics(self) -> dict[str, float]:
-        if self.completed is None:
-            return {}
-        metrics = {"total_time": round(self.completed - self.created, 6)}
-        if self.started is not None:
-            metrics["predict_time"] = round(self.completed - self.started, 6)
-        return metrics
-
 
 class Predictions:
     """All predictions ever created, and the one place that moves them on."""
@@ -121,6 +84,7 @@ class Predictions:
         *,
         base_url: str,
         faults: Faults,
+        showing: Showing,
         inputs: InputFetcher,
         outputs: Outputs,
         webhooks: WebhookSender,
@@ -129,6 +93,7 @@ class Predictions:
     ) -> None:
         self._base_url = base_url
         self._faults = faults
+        self._showing = showing
         self._inputs = inputs
         self._outputs = outputs
         self._webhooks = webhooks
@@ -177,6 +142,7 @@ class Predictions:
             webhook=webhook,
             events=events,
             time_scale=self._faults["time_scale"],
+            output_kind=self._faults["output_kind"],
             cancel_after=cancel_after,
             # What the wire shows and what list filters compare are the same milliseconds.
             created=int(time.time() * 1000) / 1000,
@@ -271,16 +237,27 @@ class Predictions:
         sources: dict[str, bytes],
         seed: int,
     ) -> None:
+        kind = prediction.output_kind
+        if kind in WITHOUT_FILES:
+            self._put_out(prediction)
+            return
         loop = asyncio.get_running_loop()
         for index in range(int(values.get("num_outputs", 1))):
-            data, extension, content_type = await loop.run_in_executor(
-                self._pool, render, values, sources, seed, index
-            )
-            path = self._outputs.put(f"out-{index}.{extension}", data, content_type)
+            drawn = await loop.run_in_executor(self._pool, render, values, sources, seed, index)
+            prediction.pictures.append(size_of(drawn.data))
+            file = convert(kind, drawn)
+            path = self._outputs.put(f"out-{index}.{file.extension}", file.data, file.content_type)
             prediction.output_paths.append(path)
-            urls = [self._base_url + path for path in prediction.output_paths]
-            prediction.output = urls if prediction.model.output == "array" else urls[0]
-            self._tell(prediction, "output")
+            self._put_out(prediction)
+
+    def _put_out(self, prediction: Prediction) -> None:
+        prediction.output = arrange(
+            prediction.output_kind,
+            [self._base_url + path for path in prediction.output_paths],
+            array=prediction.model.output == "array",
+            prompt=str(prediction.input.get("prompt", "")),
+        )
+        self._tell(prediction, "output")
 
     async def _write(
         self,
@@ -332,14 +309,13 @@ class Predictions:
             if now - prediction.told_at < THROTTLE_S:
                 return
             prediction.told_at = now
-        view = prediction.view(self._base_url, echo_webhook=self._faults.echo_webhook)
         message = Message(
             id="msg_" + secrets.token_hex(14),
             prediction=prediction.id,
             event=event,
             status=prediction.status,
             url=prediction.webhook,
-            body=encode(view),
+            body=encode(self._showing.view(prediction)),
         )
         self._webhooks.send(
             message, may_hold="completed" in prediction.events and event != "completed"

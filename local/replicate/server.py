@@ -28,6 +28,7 @@ from local.replicate.inputs import InputFetcher
 from local.replicate.models import Models
 from local.replicate.outputs import Outputs
 from local.replicate.predictions import Predictions
+from local.replicate.showing import Showing
 from local.replicate.webhooks import TIMEOUT_S, WebhookSender, new_secret
 from local.replicate.wire import Problem
 
@@ -86,6 +87,7 @@ class Emulator:
             verify=_trusted(options.ca_file),
         )
         self.faults = Faults(random)
+        self.showing = Showing(url, self.faults)
         self.models = Models(options.models)
         self.files = Files()
         self.outputs = Outputs(self.faults)
@@ -99,6 +101,7 @@ class Emulator:
         self.predictions = Predictions(
             base_url=url,
             faults=self.faults,
+            showing=self.showing,
             inputs=InputFetcher(client=self._client, files=self.files, own_url=url),
             outputs=self.outputs,
             webhooks=self.webhooks,

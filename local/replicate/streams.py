@@ -27,7 +27,7 @@ class Stream:
         """Append an event; `done` ends the stream. Every event has an id: clients insist on it."""
         lines = "".join(f"data: {line}\n" for line in data.split("\n"))
         text = f"event: {event}\nid: {int(time.time())}:{len(self._events)}\n{lines}\n"
-        self._events.append(text.encode())
+        self._events.append(text.encode("utf-8", "replace"))
         self._closed = event == "done"
         self._news.set()
         self._news = asyncio.Event()

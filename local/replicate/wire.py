@@ -39,10 +39,9 @@ class Problem(Exception):
         self.body |= {"detail": detail, "status": status, **extra}
 
     def response(self) -> Response:
-        """The problem as `application/problem+json`."""
-        return Response(
-            encode(self.body), self.status, self.headers, media_type="application/problem+json"
-        )
+        """The problem as `application/problem+json`; 304 has no body."""
+        body = None if self.status == 304 else encode(self.body)
+        return Response(body, self.status, self.headers, media_type="application/problem+json")
 
 
 def invalid(problems: Sequence[tuple[str, str, str]]) -> Problem:
@@ -58,9 +57,9 @@ def invalid(problems: Sequence[tuple[str, str, str]]) -> Problem:
 
 
 def encode(value: object) -> bytes:
-    """Compact UTF-8. A lone surrogate, which no UTF-8 can hold, turns into a question mark."""
+    """Compact UTF-8. A lone surrogate, which no UTF-8 can hold, stays an escape as it came."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace")
+    return text.encode("utf-8", "backslashreplace")
 
 
 def json_response(

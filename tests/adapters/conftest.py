@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -18,6 +19,7 @@ from darkroom.adapters.s3 import S3Outputs, S3Uploads
 from moto import mock_aws
 from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
 
+from tests.adapters.crowded import Crowded
 from tests.fakes import (
     FakeControls,
     FakeDeliveries,
@@ -138,7 +140,9 @@ def _real(request: pytest.FixtureRequest) -> Aws | None:
 @BOTH
 def store(request: pytest.FixtureRequest) -> PredictionStore:
     aws = _real(request)
-    return DynamoPredictions(aws.dynamodb, "predictions", "controls") if aws else FakePredictions()
+    if aws is None:
+        return FakePredictions()
+    return DynamoPredictions(Crowded(aws.dynamodb), "predictions", "controls", lambda _pause: None)
 
 
 @dataclass
@@ -148,6 +152,8 @@ class Books:
     store: PredictionStore
     controls: Controls
     month: Callable[[str], Month]
+    meet: Callable[[int], None]
+    """Lets the next so many tries to write meet another transaction."""
 
 
 @BOTH
@@ -155,8 +161,11 @@ def books(request: pytest.FixtureRequest) -> Books:
     aws = _real(request)
     if aws is None:
         fake = FakePredictions()
-        return Books(fake, FakeControls(days=fake.days), lambda row: fake.months[row])
-    store = DynamoPredictions(aws.dynamodb, "predictions", "controls")
+        controls = FakeControls(days=fake.days)
+        meet = partial(setattr, fake, "conflicts")
+        return Books(fake, controls, lambda row: fake.months[row], meet)
+    crowded = Crowded(aws.dynamodb)
+    store = DynamoPredictions(crowded, "predictions", "controls", lambda _pause: None)
 
     def month(row: str) -> Month:
         found = from_item(
@@ -165,7 +174,8 @@ def books(request: pytest.FixtureRequest) -> Books:
         assert found["expires_at"] > 1_800_000_000
         return Month(found["committed"], found["spent"], found["in_flight"])
 
-    return Books(store, DynamoControls(aws.dynamodb, "controls"), month)
+    controls = DynamoControls(crowded, "controls", lambda _pause: None)
+    return Books(store, controls, month, partial(setattr, crowded, "conflicts"))
 
 
 @BOTH
@@ -177,7 +187,9 @@ def deliveries(request: pytest.FixtureRequest) -> DeliveryStore:
 @BOTH
 def controls(request: pytest.FixtureRequest) -> Controls:
     aws = _real(request)
-    return DynamoControls(aws.dynamodb, "controls") if aws else FakeControls()
+    if aws is None:
+        return FakeControls()
+    return DynamoControls(Crowded(aws.dynamodb), "controls", lambda _pause: None)
 
 
 @BOTH

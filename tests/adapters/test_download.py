@@ -15,6 +15,7 @@ from darkroom.adapters.http import Client
 from darkroom.domain.errors import DownloadFailed
 from darkroom.domain.prediction import Code
 from darkroom.ports import CallbackAnswer
+from darkroom.runtime.settings import PersistSettings
 
 from tests.adapters import servers
 from tests.adapters.servers import Server, answer, drip, http, serving
@@ -55,7 +56,7 @@ def test_an_output_arrives_byte_by_byte_as_it_was_sent() -> None:
         serving(answer(200, DATA, {"content-type": "image/png"})) as server,
         fetcher(server.url).open(f"{server.url}/a/b.png?c=d") as download,
     ):
-        assert download.length == len(DATA)
+        assert (download.length, download.content_type) == (len(DATA), "image/png")
         assert b"".join(download.chunks()) == DATA
     head = server.requests[0].decode().lower()
     assert head.startswith("get /a/b.png?c=d http")
@@ -68,7 +69,7 @@ def test_a_chunked_output_has_no_length_to_tell() -> None:
         serving(servers.reply(chunked(DATA, DATA))) as server,
         fetcher(server.url).open(server.url + "/") as download,
     ):
-        assert download.length is None
+        assert (download.length, download.content_type) == (None, None)
         assert b"".join(download.chunks()) == DATA + DATA
 
 
@@ -134,6 +135,20 @@ def test_a_download_that_fails_may_be_tried_again(serve: Serve) -> None:
 def test_a51_an_output_above_the_cap_fails_for_good(serve: Serve) -> None:
     with serving(serve) as server:
         assert failure(server).code == Code.OUTPUT_TOO_LARGE
+
+
+def test_the_catalogues_largest_output_is_below_the_bound() -> None:
+    """A byte for each pixel of a photograph of 13 megapixels, enlarged four times each way."""
+    most = PersistSettings.max_output_bytes
+    head = http(200, b"", {"content-length": str(13_000_000 * 4 * 4)})
+    with serving(servers.reply(head)) as server:
+        hosts = (server.url,)
+        outputs = OutputFetcher(Client(output_guard(hosts)), hosts, most, 5.0)
+        with outputs.open(f"{server.url}/x.png") as download:
+            assert download.length == 208_000_000
+            with pytest.raises(DownloadFailed) as failed:
+                list(download.chunks())
+    assert failed.value.code is None
 
 
 def test_an_output_at_the_cap_arrives() -> None:

@@ -209,6 +209,7 @@ PACKED = gzip.compress(bytes(5_000_000))
 HTML = b"<!doctype html><script>alert(1)</script>"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'
 PICTURE = {"content-type": "image/png"}
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n"
 
 
 @pytest.mark.parametrize(
@@ -223,13 +224,17 @@ PICTURE = {"content-type": "image/png"}
             servers.reply(http(200, PNG, {"content-length": str(len(PNG) + 1)})), id="A49-short"
         ),
         pytest.param(servers.reply(b"HTTP/1.1 200 OK\r\n\r\n" + PNG), id="A49-no-length"),
-        pytest.param(answer(200, PNG[:-5]), id="A49-whole-message-cut-picture"),
+        pytest.param(
+            servers.reply(CHUNKED % (len(PNG) - 5, PNG[:-5])), id="A49-whole-message-cut-picture"
+        ),
         pytest.param(answer(404, {}), id="A52-404"),
         pytest.param(answer(403, {}), id="A52-403"),
         pytest.param(answer(410, {}), id="A52-410"),
         pytest.param(answer(200, HTML, PICTURE), id="A53-html-as-png"),
-        pytest.param(answer(200, SVG, PICTURE), id="A54-svg-as-png"),
-        pytest.param(answer(200, SVG, {"content-type": "image/svg+xml"}), id="A54-svg-as-itself"),
+        pytest.param(answer(200, HTML, {"content-type": "text/plain"}), id="A53-html-as-text"),
+        pytest.param(
+            servers.reply(http(200, b"\0\1", {"content-length": "3"})), id="A49-short-and-unknown"
+        ),
     ],
 )
 def test_what_fails_on_the_way_stores_nothing_and_is_tried_again(
@@ -241,6 +246,16 @@ def test_what_fails_on_the_way_stores_nothing_and_is_tried_again(
     assert not world.outputs.objects
     assert server.connections == 1
     assert b"accept-encoding: identity" in server.requests[0].lower()
+
+
+@pytest.mark.parametrize("said", ["image/png", "image/svg+xml", "text/plain"])
+def test_a54_an_svg_is_never_stored_whatever_it_is_called(
+    said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(answer(200, SVG, {"content-type": said})) as server:
+        world, after = copied_from(server, monkeypatch)
+    assert (after.state, after.code) == (State.FAILED, Code.OUTPUT_REFUSED)
+    assert not world.outputs.objects
 
 
 @pytest.mark.parametrize(
@@ -267,8 +282,7 @@ def test_a50_a_drip_ends_at_the_wall_clock(serve: Serve, monkeypatch: pytest.Mon
         pytest.param(answer(200, PNG[:-12] + bytes(MOST) + PNG[-12:]), id="sent"),
         pytest.param(
             servers.reply(
-                b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
-                + b"%x\r\n%b\r\n0\r\n\r\n" % (MOST + len(PNG), PNG + bytes(MOST))
+                CHUNKED % (MOST + len(PNG), PNG + bytes(MOST)),
             ),
             id="found-out",
         ),

@@ -33,6 +33,18 @@ def test_a_message_that_is_put_off_is_hidden(aws: Aws) -> None:
     assert hidden["ApproximateNumberOfMessagesNotVisible"] == "1"
 
 
+def test_a_message_is_of_its_group(aws: Aws) -> None:
+    url = make_queue(aws, "deliver")
+    queue = SqsQueue(aws.sqs, url)
+    queue.send({"a": "1"}, group="acme")
+    queue.send({"a": "2"})
+    received = aws.sqs.receive_message(
+        QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["MessageGroupId"]
+    )["Messages"]
+    groups = {m["Body"]: m.get("Attributes", {}).get("MessageGroupId") for m in received}
+    assert groups == {'{"a":"1"}': "acme", '{"a":"2"}': None}
+
+
 @pytest.mark.parametrize(
     ("reason", "kept"),
     [

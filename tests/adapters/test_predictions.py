@@ -15,6 +15,7 @@ from darkroom.domain.errors import (
     IdempotencyKeyUsed,
     LimitReached,
     ProviderIdTaken,
+    Unavailable,
 )
 from darkroom.domain.money import OPEN_MODELS_A_DAY, Entry
 from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, Price, State
@@ -82,6 +83,10 @@ FULL = record(
     completed_at="2027-01-15T08:00:01Z",
     finished_at=T + 1000,
     polls=4,
+    makes_files=True,
+    missing_since=T + 10,
+    asked_again=True,
+    cost_assumed=True,
     next_poll_at=T + 4,
     store_attempts=2,
     next_store_at=T + 5,
@@ -436,28 +441,82 @@ def test_usage_counts_an_end_once(books: Books) -> None:
     assert books.controls.usage("ac", [DAY]) == {}
 
 
+@pytest.mark.parametrize("met", [1, 5])
+def test_a_months_row_that_many_write_is_tried_again(books: Books, met: int) -> None:
+    books.meet(met)
+    books.store.insert(record(1), KEY, enter(700))
+    books.meet(met)
+    ended = following(record(1), state=State.FAILED, cost=3, counted=True)
+    books.store.commit(ended, entry=enter(3 - 700, 3, -1))
+    assert books.store.get(name(1)) == ended
+    assert books.month(MONTH) == Month(3, 3, 0)
+
+
+def test_a_months_row_that_too_many_write_is_given_up_and_nothing_is_written(books: Books) -> None:
+    books.meet(6)
+    with pytest.raises(Unavailable):
+        books.store.insert(record(1), KEY, enter(700))
+    assert books.store.get(name(1)) is None
+    books.store.insert(record(1), KEY, enter(700))
+    ended = following(record(1), state=State.FAILED, cost=3)
+    books.meet(6)
+    with pytest.raises(Conflict) as lost:
+        books.store.commit(ended, entry=enter(3 - 700, 3, -1), claims="p1")
+    assert not isinstance(lost.value, ProviderIdTaken)
+    assert lost.value.current == record(1)
+    assert books.store.owner_of("p1") is None
+    assert books.month(MONTH) == Month(700, 0, 1)
+
+
+def test_a_day_of_usage_that_too_many_write_is_counted_later(books: Books) -> None:
+    ended = record(1, state=State.SUCCEEDED, cost=3000)
+    books.store.insert(ended)
+    books.meet(6)
+    with pytest.raises(Unavailable):
+        books.store.mark_effects_done(ended)
+    assert books.store.get(name(1)) == ended
+    books.store.mark_effects_done(ended)
+    assert books.controls.usage("acme", [DAY]) == {DAY: {"owner/name": (1, 3000)}}
+
+
+def test_a_write_that_is_no_transaction_and_meets_one_has_lost(books: Books) -> None:
+    books.store.insert(record(1))
+    books.meet(1)
+    with pytest.raises(Conflict) as lost:
+        books.store.commit(following(record(1)))
+    assert lost.value.current == record(1)
+    books.meet(1)
+    assert books.store.claim(Due(name(1), T + 5000), T + 60_000) is None
+    counted = record(2, state=State.SUCCEEDED, counted=True)
+    books.store.insert(counted)
+    books.meet(1)
+    books.store.mark_effects_done(counted)
+    assert books.store.get(name(2)) == counted
+
+
 def test_names_of_open_models_cannot_fill_a_day(books: Books) -> None:
     """What has no price is in no catalogue: anybody's names, as many as there are models."""
-    priced = Price("image", 1, 1)
 
-    def end(number: int, model: str, cost: int | None = None, price: Price | None = None) -> None:
-        ended = record(number, model=model, cost=cost, price=price)
+    def end(number: int, model: str, cost: int | None = None) -> None:
+        # The price of a record that is over is gone, in the catalogue or not.
+        ended = record(number, model=model, cost=cost, state=State.SUCCEEDED)
         books.store.insert(ended)
         books.store.mark_effects_done(ended)
 
     for number in range(OPEN_MODELS_A_DAY + 2):
         end(number, f"open/m{number}")
     end(90, "open/m0")
-    end(91, f"open/m{OPEN_MODELS_A_DAY}", cost=0)
-    end(92, "catalogue/model", cost=3, price=priced)
+    end(91, f"open/m{OPEN_MODELS_A_DAY}")
+    end(92, "catalogue/model", cost=3)
     end(93, "catalogue/model", cost=0)
     end(94, "catalogue/other", cost=0)
     seen = books.controls.usage("acme", [DAY])[DAY]
     assert seen["open/m0"] == (2, 0)
     assert seen[f"open/m{OPEN_MODELS_A_DAY - 1}"] == (1, 0)
     assert seen["catalogue/model"] == (2, 3)
-    assert seen["other"] == (4, 0)
-    assert len(seen) == OPEN_MODELS_A_DAY + 2
+    assert seen["catalogue/other"] == (1, 0)
+    assert seen["other"] == (3, 0)
+    assert len(seen) == OPEN_MODELS_A_DAY + 3
 
 
 def test_an_end_with_its_settlement_is_counted_likewise(books: Books) -> None:

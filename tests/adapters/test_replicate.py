@@ -18,7 +18,12 @@ import pytest
 from darkroom.adapters import replicate
 from darkroom.adapters.http import Client
 from darkroom.adapters.replicate import Replicate
-from darkroom.domain.errors import ProviderUnavailable, Unavailable
+from darkroom.domain.errors import (
+    PageTooLarge,
+    ProviderSilent,
+    ProviderUnavailable,
+    Unavailable,
+)
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
 
 from tests.adapters import servers
@@ -122,9 +127,6 @@ def test_when_to_try_again(header: str, body: Any, seconds: float | None) -> Non
     [
         pytest.param(b"", id="empty"),
         pytest.param(b"<html>", id="html"),
-        pytest.param(b'{"id": "p1", "logs": NaN}', id="nan"),
-        pytest.param(b'{"id": "p1", "id": "p2"}', id="duplicate-keys"),
-        pytest.param(b'{"logs": "\\ud800"}', id="lone-surrogate"),
         pytest.param(b"\xff\xfe", id="not-utf-8"),
         pytest.param(b"[" * 100_000, id="deep"),
         pytest.param(b"9" * 5000, id="digits"),
@@ -479,7 +481,7 @@ def test_an_unknown_id_is_none() -> None:
 def test_a_read_without_a_usable_answer_is_unavailable(serve: Serve) -> None:
     with serving(serve) as server:
         made = provider(server.url)
-        for read in (lambda: made.get("p1"), lambda: made.cancel("p1"), lambda: made.find(0)):
+        for read in (lambda: made.get("p1"), lambda: made.cancel("p1"), lambda: made.page(0)):
             with pytest.raises(ProviderUnavailable):
                 read()
 
@@ -515,52 +517,94 @@ def paged(*pages: Any) -> Serve:
     return serve
 
 
-def test_a_search_reads_every_page_since_a_time() -> None:
+def test_a_page_is_asked_for_by_time_and_then_by_its_cursor() -> None:
     pages = paged(page("a", "b", following="{url}/v1/predictions?cursor=2"), page("c"))
     with serving(pages) as server:
-        found = provider(server.url).find(1_800_000_000_000)
-    assert [snapshot.provider_id for snapshot in found.snapshots] == ["a", "b", "c"]
-    assert found.complete
-    first, second = (request.split(b" HTTP")[0] for request in server.requests)
-    assert first == b"GET /v1/predictions?created_after=2027-01-15T08%3A00%3A00.000Z"
-    assert second == b"GET /v1/predictions?cursor=2"
-
-
-def test_a_search_that_is_cut_off_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replicate, "PAGES", 3)
-    pages = paged(*[page("a", following="{url}/v1/predictions?cursor=x")] * 9)
-    with serving(pages) as server:
         made = provider(server.url)
-        found = made.find(0)
+        first = made.page(1_800_000_000_000, 1_800_000_001_000)
+        second = made.page(1_800_000_000_000, 1_800_000_001_000, first.next)
+    assert [snapshot.provider_id for snapshot in first.snapshots] == ["a", "b"]
+    assert [snapshot.provider_id for snapshot in second.snapshots] == ["c"]
+    assert (first.complete, second.complete, second.next) == (True, True, None)
+    asked = [request.split(b" HTTP")[0] for request in server.requests]
+    window = b"created_after=2027-01-15T08%3A00%3A00.000Z&created_before=2027-01-15T08%3A00%3A01"
+    assert asked[0] == b"GET /v1/predictions?" + window + b".000Z"
+    assert asked[1] == b"GET /v1/predictions?cursor=2"
+
+
+def test_a_page_that_is_too_large_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replicate, "LARGEST_ANSWER", 1000)
+    with serving(answer(200, {"results": [], "x": "x" * 1000})) as server:
+        made = provider(server.url)
+        with pytest.raises(PageTooLarge):
+            made.page(0)
         made.client.close()
-    assert (len(found.snapshots), found.complete, len(server.requests)) == (3, False, 3)
 
 
-def test_a_last_page_at_the_cut_off_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replicate, "PAGES", 2)
-    with serving(paged(page("a", following="{url}/v1/x"), page("b"))) as server:
-        assert provider(server.url).find(0).complete
+def test_silence_is_told_apart_from_a_useless_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replicate, "READ_BUDGET_S", BUDGET)
+    with serving(servers.silent) as server, pytest.raises(ProviderSilent):
+        provider(server.url).page(0)
+
+
+@pytest.mark.parametrize(
+    ("serve", "works"),
+    [
+        pytest.param(answer(200, {}), True, id="200"),
+        pytest.param(answer(401, {}), False, id="401"),
+        pytest.param(answer(403, {}), False, id="403"),
+        pytest.param(answer(500, {}), True, id="500"),
+        pytest.param(servers.reset, True, id="reset"),
+    ],
+)
+def test_whether_the_token_works(serve: Serve, works: bool) -> None:
+    with serving(serve) as server:
+        assert provider(server.url).token_works() is works
 
 
 @pytest.mark.parametrize(
     "following",
-    ["https://evil.example/v1/predictions", "{url}.evil.example/", "/v1/predictions?x", 7, [], ""],
+    ["https://evil.example/v1/predictions", "{url}.evil.example/", "/v1/predictions?x", ""],
 )
 def test_the_token_goes_to_no_other_host(following: Any) -> None:
     with (
         serving(paged(page("a", following=following))) as server,
         pytest.raises(ProviderUnavailable),
     ):
-        provider(server.url).find(0)
+        provider(server.url).page(0)
     assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
-    "odd", [None, 7, {}, {**PREDICTION, "status": "queued"}, {**PREDICTION, "id": ""}]
+    "odd", [None, 7, {}, {**PREDICTION, "status": 7}, {**PREDICTION, "id": ""}]
 )
 def test_an_entry_that_cannot_be_read_could_be_the_one(odd: Any) -> None:
     """A search that skipped it must not count as having seen everything."""
     with serving(answer(200, {"results": [PREDICTION, odd], "next": None})) as server:
-        found = provider(server.url).find(0)
+        found = provider(server.url).page(0)
     assert [snapshot.provider_id for snapshot in found.snapshots] == ["p1"]
     assert not found.complete
+
+
+def nested(levels: int) -> bytes:
+    return b"[" * levels + b"]" * levels
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(b'{"id": "x", "input": {"deep": ' + nested(100) + b"}}", id="deep"),
+        pytest.param(b'{"id": "x", "input": {"deep": ' + nested(90_000) + b"}}", id="too-deep"),
+        pytest.param(b'{"id": "x", "logs": "\\ud800", "status": "processing"}', id="surrogate"),
+        pytest.param(b'{"id": "x", "logs": NaN, "status": "processing"}', id="nan"),
+        pytest.param(b'{"id": "x", "id": "y", "status": "processing"}', id="doubled-key"),
+        pytest.param(b'{"id": "x", "metrics": {"n": %s}}' % (b"9" * 5000), id="digits"),
+        pytest.param(b'{"id": "x", "logs": "\xff\xfe", "status": "processing"}', id="not-utf-8"),
+        pytest.param(b'{"id": "x", "logs": "], [", "results": [[]]}', id="brackets"),
+    ],
+)
+def test_one_odd_item_costs_no_other(odd: bytes) -> None:
+    good = [json.dumps({**PREDICTION, "id": id_}).encode() for id_ in ("before", "after")]
+    raw = b'{"next": null, "results": [' + b", ".join([good[0], odd, good[1]]) + b"]}"
+    found = {snapshot.provider_id for snapshot in replicate.page_of(raw).snapshots}
+    assert {"before", "after"} <= found

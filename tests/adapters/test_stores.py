@@ -112,7 +112,24 @@ def test_due_deliveries_are_ordered_and_limited(deliveries: DeliveryStore) -> No
     due = deliveries.due(T + 7, 10)
     assert [at - T for *_, at in due] == [0, 1, 2, 4, 5, 7]
     assert due[0] == (f"{1:026d}", "start", T)
-    assert deliveries.due(T + 7, 2) == due[:2]
+    assert deliveries.due(T + 7, 1) == due[:1]
+
+
+def test_what_waits_in_one_lane_leaves_room_for_others(deliveries: DeliveryStore) -> None:
+    for number in range(40):
+        row = replace(OWED, prediction=f"{number:026d}")
+        deliveries.put(row)
+        assert deliveries.write(replace(row, due_at=T + number, next_at=T), seen=row, lane="acme")
+    others = [replace(OWED, prediction=f"{1000 + n:026d}", due_at=T + 100) for n in range(16)]
+    for other in others:
+        deliveries.put(other)
+    due = deliveries.due(T + 100, 32)
+    assert len(due) == 32
+    # Those of the partition that the lane has wait behind it, as far as its part goes.
+    ids = {prediction for prediction, *_ in due}
+    assert len({other.prediction for other in others} - ids) <= 1
+    assert len(deliveries.due(T + 100, 1000)) == 56
+    assert [at for *_, at in due] == sorted(at for *_, at in due)
 
 
 def test_a_delivery_is_claimed_once(deliveries: DeliveryStore) -> None:
@@ -367,6 +384,20 @@ def test_what_the_source_raises_passes_and_nothing_is_visible(
     assert stored(aws) == {}
     assert no_upload_is_left(aws)
     assert outputs.write_once("k", "image/png", pieces(b"again")) == hashed(b"again")
+
+
+@pytest.mark.parametrize("size", [0, 10, PART + 10])
+def test_what_is_stored_can_be_found_and_read(outputs: OutputStore, size: int) -> None:
+    assert outputs.keys("acme/") == []
+    data = (PATTERN * (size // len(PATTERN) + 1))[:size]
+    for key in ("acme/2/1.png", "acme/1/10.png", "acme/1/2.png", "acmes/1/1.png"):
+        written = outputs.write_once(key, "image/png", pieces(data))
+        assert not written.earlier
+    assert outputs.keys("acme/1/") == ["acme/1/10.png", "acme/1/2.png"]
+    assert b"".join(outputs.get("acme/1/2.png")) == data
+    assert outputs.write_once("acme/1/2.png", "image/png", pieces(b"other")).earlier
+    with pytest.raises((ClientError, KeyError)):
+        list(outputs.get("acme/1/3.png"))
 
 
 def stored(aws: Aws) -> dict[str, bytes]:

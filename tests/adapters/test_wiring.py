@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import base64
 import importlib
+import io
 import json
+import logging
+import os
+import subprocess
+import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,6 +20,7 @@ import pytest
 from darkroom.adapters import aws as aws_
 from darkroom.domain import keys, signature
 from darkroom.runtime import settings, wiring
+from darkroom.runtime.observability import logger
 from pytest_socket import enable_socket, socket_allow_hosts
 
 from ops.keys import put_key
@@ -77,6 +83,17 @@ class Stack:
         now = time.time_ns() // 1_000_000
         answer = self.call(function, events.http(method, path, text, headers, time=now))
         return answer["statusCode"], json.loads(answer["body"] or "null")
+
+    def hook(self, url: str, news: dict[str, Any]) -> dict[str, Any]:
+        """The provider's signed webhook to the URL that it was given, about prediction `ppp…`."""
+        to = urlsplit(url)
+        body, at = json.dumps({"id": "p" * 26, **news}), int(time.time())
+        signed = {
+            "webhook-id": "msg_1",
+            "webhook-timestamp": str(at),
+            "webhook-signature": signature.sign("msg_1", at, body.encode(), key=WEBHOOK_KEY),
+        }
+        return events.http("POST", to.path, body, signed, {"t": to.query.removeprefix("t=")})
 
     def item(self, id_: str) -> dict[str, Any]:
         key = {"id": {"S": id_}}
@@ -168,14 +185,8 @@ def test_a_prediction_from_submit_to_callback(stack: Stack) -> None:
     assert (hook.netloc, hook.path) == ("darkroom.test", f"/hooks/replicate/{id_}")
 
     output = [f"{stack.outside.url}/output.png"]
-    news = json.dumps({"id": "p" * 26, "status": "succeeded", "output": output, "logs": "done"})
-    at = int(time.time())
-    signed = {
-        "webhook-id": "msg_1",
-        "webhook-timestamp": str(at),
-        "webhook-signature": signature.sign("msg_1", at, news.encode(), key=WEBHOOK_KEY),
-    }
-    event = events.http("POST", hook.path, news, signed, {"t": hook.query.removeprefix("t=")})
+    news = {"status": "succeeded", "output": output, "logs": "done"}
+    event = stack.hook(json.loads(body)["webhook"], news)
     assert stack.call("webhook", event)["statusCode"] == 200
 
     assert stack.call("relay", events.stream((None, stack.item(id_)))) == {"batchItemFailures": []}
@@ -263,3 +274,59 @@ def test_a_function_without_its_environment_says_what_is_missing(
     _forget()
     with pytest.raises(settings.SettingsError, match=class_.__name__):
         getattr(wiring, function)()
+
+
+@pytest.fixture
+def everything_logged() -> Iterator[io.StringIO]:
+    """All that is logged while a stage's `log_level` is DEBUG or TRACE, as Lambda prepares it: the
+    root logger has the level, and a handler."""
+    logged = io.StringIO()
+    handler, root, level = logging.StreamHandler(logged), logging.getLogger(), logger.log_level
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    logger.setLevel(logging.DEBUG)
+    yield logged
+    root.removeHandler(handler)
+    root.setLevel(before)
+    logger.setLevel(level)
+
+
+def test_no_log_level_puts_a_secret_or_a_prompt_into_a_log(
+    stack: Stack, everything_logged: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prompt, url = "canary-prompt", f"{stack.outside.url}/callback?canary-url"
+    body = {"version": SCHNELL, "input": {"prompt": prompt}, "webhook": url}
+    status, made = stack.request("submit", "POST", "/v1/predictions", body)
+    assert status == 201
+    stack.call("relay", events.stream((None, stack.item(made["id"]))))
+    stack.request("read", "GET", f"/v1/predictions/{made['id']}")
+    stack.request("read", "GET", "/v1/webhooks/default/secret")
+    stack.request("cancel", "POST", f"/v1/predictions/{made['id']}/cancel")
+    before = stack.item(made["id"])
+    ((_, created),) = stack.sent("/v1/predictions")
+    news = {"status": "failed", "error": "canary-error"}
+    hook = stack.hook(json.loads(created)["webhook"], news)
+    assert stack.call("webhook", hook)["statusCode"] == 200
+    stack.call("relay", events.stream((before, stack.item(made["id"]))))
+    stack.call("deliver", events.sqs(*stack.messages("deliver")))
+    stack.call("sweep", events.schedule())
+    assert stack.sent("/callback")
+    logged = everything_logged.getvalue() + capsys.readouterr().out
+    assert "answered" in logged
+    secrets = (TOKEN, "r8_test", "whsec_", "l" * 64, "c" * 64)
+    assert not [canary for canary in (prompt, "canary-", *secrets) if canary in logged]
+
+
+@pytest.mark.parametrize("level", ["INFO", "DEBUG", "TRACE"])
+def test_a_stage_of_any_level_writes_our_own_lines(level: str) -> None:
+    """TRACE is a level of Lambda's that Python's logging does not have."""
+    script = (
+        "from darkroom.runtime.observability import invocation, logger\n"
+        "from tests.events import Context\n"
+        "invocation(lambda event, context: logger.info('our own line'))({}, Context)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": ".:functions", "AWS_LAMBDA_LOG_LEVEL": level}
+    command = [sys.executable, "-W", "error", "-c", script]
+    ran = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    assert json.loads(ran.stdout)["message"] == "our own line"

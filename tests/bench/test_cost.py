@@ -31,8 +31,8 @@ PRICES: dict[str, Any] = {
     "log_gb": 0.5,
     "log_gb_infrequent": 0.2,
     "durable_gb_written": 0.25,
-    "gb_month": {"dynamodb": 0.25, "s3": 0.02},
-    "month": {"secret": 0.4, "alarm": 0.1, "dashboard": 3.0},
+    "gb_month": {"dynamodb": 0.25, "recovery": 0.2, "s3": 0.02},
+    "month": {"secret": 0.4, "alarm": 0.1, "metric": 0.3, "dashboard": 3.0},
 }
 COUNTED: dict[str, Any] = {
     "plain": {
@@ -140,6 +140,41 @@ def test_what_is_paid_by_the_month(model: Model) -> None:
     monthly = {line.name: line.dollars for line in model.monthly()}
     assert monthly["secret"] == 0.4
     assert monthly["sweep, requests"] == pytest.approx(0.0216)
+
+
+def test_aws_l5_a_month_counts_all_that_is_paid_without_use(tmp_path: Path) -> None:
+    """Each metric of an alarm, the secret that no template makes, our metrics, polls of queues."""
+    watched = [{"Id": "a", "MetricStat": {}}, {"Id": "b", "MetricStat": {}}, {"Expression": "a+b"}]
+    cdn = {"Variables": {"CDN_KEY_SECRET": "darkroom/prod/cdn-key"}}
+    given = template(
+        One={"Type": "AWS::CloudWatch::Alarm", "Properties": {"MetricName": "Ticks"}},
+        Two={"Type": "AWS::CloudWatch::Alarm", "Properties": {"Metrics": watched}},
+        Queue={"Type": "AWS::Lambda::EventSourceMapping", "Properties": {"BatchSize": 1}},
+        Stream={
+            "Type": "AWS::Lambda::EventSourceMapping",
+            "Properties": {"StartingPosition": "TRIM_HORIZON"},
+        },
+        Reads={
+            "Type": "AWS::Lambda::Function",
+            "Properties": {"Handler": "darkroom.handlers.read.handler", "Environment": cdn},
+        },
+    )
+    (tmp_path / "a.template.json").write_text(json.dumps(given))
+    model = Model(Templates.read(tmp_path), COUNTED, DURATIONS, PRICES)
+    lines = {line.name: (line.quantity, line.dollars) for line in model.monthly()}
+    assert lines["alarm"] == (3, pytest.approx(0.3))
+    assert lines["secret"] == (2, pytest.approx(0.8))
+    assert lines["metric"] == (4, pytest.approx(1.2))
+    assert lines["queues, polls"] == (648_000, pytest.approx(2.592))
+
+
+def test_aws_l6_what_is_kept_is_kept_a_week_longer_than_its_record(model: Model) -> None:
+    """As a version that has expired; and what can be recovered is paid for twice."""
+    lines = {line.name: line for line in model.kept("plain", 90, 1.0)}
+    assert lines["S3, pictures"].dollars == pytest.approx(1000 * 98 / 30 * 0.02)
+    records = lines["DynamoDB, records"]
+    assert records.quantity == pytest.approx((700 + 3 * 100) / 1000 * 3)
+    assert lines["DynamoDB, recovery"].dollars == pytest.approx(records.quantity * 0.2)
 
 
 def test_no_templates_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from ops import cdn_key
 from ops.__main__ import main
 from ops.deployment import embedded
 from ops.doctor import examine
+from ops.queues import failure_queues
 from tests.e2e.test_creates import submit
 from tests.e2e.test_operations import made_upstream
 
@@ -74,7 +75,7 @@ def test_nothing_is_wrong_with_a_new_deployment(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     finished(submit(api, "for the doctor", megapixels="0.25")["id"])
-    for queue in ("DispatchDlq", "PersistDlq", "DeliverDlq", "RelayFailures"):
+    for queue in failure_queues(cloud.outputs):
         cloud.client("sqs").purge_queue(QueueUrl=cloud.outputs[queue])  # what other tests left
     code = main(["doctor", "--local", "--json"])
     shown = json.loads(capsys.readouterr().out)

@@ -59,6 +59,26 @@ class TestControl:
             {"time_scale": -1},
             {"list_lag_s": None},
             {"echo_webhook": 1},
+            {"time_scale": 10**400},
+            {"show_input": "other"},
+            {"show_input": ["exact"]},
+            {"show_input": None},
+            {"show_version": True},
+            {"metrics": "FULL"},
+            {"output_kind": "gif"},
+            {"output_length": "true "},
+            {"status_word": None},
+            {"completed_at": 0},
+            {"read_status": "503"},
+            {"read_status": 503.0},
+            {"read_status": True},
+            {"read_status": 200},
+            {"create_status": 600},
+            {"create_status": -1},
+            {"output_tail": -1},
+            {"output_tail": 1.5},
+            {"output_tail": False},
+            {"output_tail": 10**9},
             [],
         ],
     )
@@ -69,6 +89,62 @@ class TestControl:
         assert response.status_code == 422
         assert response.headers["content-type"] == "application/problem+json"
         assert client.get("/_emulator/faults").json() == before
+
+    @pytest.mark.parametrize(
+        ("given", "known"),
+        [
+            ({"show_inputs": "exact"}, ["webhook_drop", "echo_webhook", "output_kind"]),
+            ({"show_input": "x"}, ["exact, urls, known, rounded, trimmed, masked, empty"]),
+            ({"show_version": "x"}, ["true, hidden, internal"]),
+            ({"metrics": "x"}, ["full, none, text, large"]),
+            ({"output_length": "x"}, ["true, absent"]),
+            (
+                {"output_kind": "x"},
+                ["picture, svg, heic, mov, webm, html, none, empty, text, mapping"],
+            ),
+            (
+                {"create_500": 2, "read_status": 1},
+                ["create_500 lies between 0 and 1", "300 to 599"],
+            ),
+        ],
+    )
+    def test_a_refusal_says_what_is_known(
+        self, client: Client, given: dict, known: list[str]
+    ) -> None:
+        body = client.put("/_emulator/faults", json=given).json()
+        assert {field["field"] for field in body["invalid_fields"]} == given.keys()
+        for text in known:
+            assert text in body["detail"]
+
+    def test_modes_and_numbers_come_back_as_they_were_given(self, client: Client) -> None:
+        given = {
+            "create_status": 413,
+            "read_status": 503,
+            "show_input": "urls",
+            "show_version": "internal",
+            "status_word": "queued",
+            "metrics": "none",
+            "completed_at": "0001-01-01T00:00:00Z",
+            "output_tail": 3,
+            "output_length": "absent",
+            "output_kind": "heic",
+        }
+        now = client.put("/_emulator/faults", json=given).json()
+        assert {name: now[name] for name in given} == given
+        assert type(now["create_status"]) is int
+        defaults = client.delete("/_emulator/faults").json()
+        assert {name: defaults[name] for name in given} == {
+            "create_status": 0,
+            "read_status": 0,
+            "show_input": "exact",
+            "show_version": "true",
+            "status_word": "",
+            "metrics": "full",
+            "completed_at": "",
+            "output_tail": 0,
+            "output_length": "true",
+            "output_kind": "picture",
+        }
 
     def test_predictions_are_listed_oldest_first(self, client: Client) -> None:
         ids = [client.create(body={"webhook": "http://127.0.0.1:1/"})["id"] for _ in range(2)]
@@ -100,6 +176,21 @@ class TestCreate:
         before = count(client)
         assert client.post("/v1/predictions", json=BODY).status_code == 500
         assert count(client) == before
+
+    @pytest.mark.parametrize("status", [302, 304, 401, 413, 503, 599])
+    def test_any_status(self, client: Client, status: int) -> None:
+        client.faults(create_status=status)
+        before = count(client)
+        by_model = f"/v1/models/{SCHNELL}/predictions"
+        for path, body in (("/v1/predictions", BODY), (by_model, {"input": {"prompt": "x"}})):
+            response = client.post(path, json=body)
+            assert response.status_code == status
+            assert (response.content == b"") == (status == 304)
+        assert count(client) == before
+
+    def test_a_status_comes_before_other_faults(self, client: Client) -> None:
+        client.faults(create_status=413, create_429=1, create_hang_s=60, create_late_s=60)
+        assert client.post("/v1/predictions", json=BODY).status_code == 413
 
     def test_accept_then_drop(self, client: Client) -> None:
         client.faults(create_accept_then_drop=1)
@@ -166,6 +257,19 @@ class TestRead:
         assert response.headers["content-type"] == "application/problem+json"
         until(lambda: client.get(created["urls"]["get"]).status_code == 200)
 
+    @pytest.mark.parametrize("status", [302, 403, 500, 502])
+    def test_any_status(self, client: Client, status: int) -> None:
+        created = client.create(wait=True)
+        client.faults(read_status=status)
+        for id_ in (created["id"], "nope"):
+            response = client.get(f"/v1/predictions/{id_}")
+            assert response.status_code == status
+            assert response.json()["status"] == status
+        # Only this one route is hit.
+        assert client.get("/v1/predictions").status_code == 200
+        assert client.create(wait=True)["status"] == "succeeded"
+        assert client.post(created["urls"]["cancel"]).status_code == 200
+
 
 class TestOutputs:
     @pytest.fixture
@@ -226,3 +330,40 @@ class TestOutputs:
         assert time.monotonic() - started < 5
         # A fiftieth every half second.
         assert 0 < len(first) <= size / 20
+
+    @pytest.mark.parametrize("tail", [1, 5000])
+    def test_tail(self, client: Client, url: str, tail: int) -> None:
+        whole = client.get(url)
+        client.faults(output_tail=tail)
+        longer = client.get(url)
+        assert longer.content == whole.content + b"\n" * tail
+        assert longer.headers["content-length"] == str(len(longer.content))
+        assert client.head(url).headers["content-length"] == str(len(longer.content))
+        assert longer.headers["etag"] != whole.headers["etag"]
+        end = client.get(url, headers={"range": "bytes=-1"})
+        assert (end.status_code, end.content) == (206, b"\n")
+        client.faults()
+        assert client.get(url).content == whole.content
+
+    def test_length_that_nobody_says(self, client: Client, url: str) -> None:
+        whole = client.get(url).content
+        client.faults(output_length="absent")
+        response = client.get(url)
+        assert "content-length" not in response.headers
+        assert response.headers["transfer-encoding"] == "chunked"
+        assert response.content == whole
+        assert "content-length" not in client.head(url).headers
+
+    @pytest.mark.parametrize("fault", ["output_slow", "output_oversize", "output_html"])
+    def test_no_length_beside_other_faults(self, client: Client, url: str, fault: str) -> None:
+        client.faults(output_length="absent", **{fault: 1})
+        with client.stream("GET", url) as response:
+            assert "content-length" not in response.headers
+            assert next(response.iter_raw())
+
+    def test_half_a_file_without_a_length_ends_like_a_whole_one(
+        self, client: Client, url: str
+    ) -> None:
+        whole = client.get(url).content
+        client.faults(output_length="absent", output_truncate=1, output_tail=2)
+        assert client.get(url).content == (whole + b"\n\n")[: len(whole) // 2 + 1]

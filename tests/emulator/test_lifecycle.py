@@ -102,6 +102,7 @@ def test_expiry_deletes_outputs_and_inputs(client: Client) -> None:
         "input": {"prompt": "soon gone"},
         "webhook": None,
         "created_at": done["created_at"],
+        "billed": 0.003,
     }
 
 

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import aws_cdk as cdk
 import pytest
 
 from infra.bundling import (
@@ -20,6 +21,7 @@ from infra.bundling import (
     UvBundler,
     compile_bytecode,
     install_command,
+    lambda_code,
     stage,
 )
 
@@ -44,12 +46,13 @@ def write(path: Path, text: str, mode: int = 0o644) -> Path:
     return path
 
 
-def staged(functions: Path, catalogue: Path | None = None) -> Staged:
+def staged(functions: Path, catalogue: Path | None = None, *, bytecode: bool = False) -> Staged:
     return stage(
         functions / "darkroom",
         functions / "requirements.txt",
         catalogue=catalogue,
         build=functions.parent / "build",
+        bytecode=bytecode,
     )
 
 
@@ -95,6 +98,27 @@ def test_the_hash_ignores_caches_and_what_stays_behind(functions: Path) -> None:
     write(functions / "darkroom" / "handlers" / "read.pyc", "bytecode")
     write(functions / "requirements.in", "httpx\npydantic\n")
     assert staged(functions) == before
+
+
+def test_aws_m7_with_bytecode_it_is_another_asset(functions: Path) -> None:
+    """What was once uploaded without it is not taken for what a better machine builds."""
+    without, compiled = staged(functions), staged(functions, bytecode=True)
+    assert compiled.asset_hash != without.asset_hash
+    assert content(compiled.folder) == content(without.folder)
+
+
+@pytest.mark.parametrize(("bundled", "assets"), [(["**"], 2), ([], 1)])
+def test_aws_m7_only_what_is_bundled_depends_on_the_machine(
+    bundled: list[str], assets: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = cdk.App(outdir=str(tmp_path / "out"), context={"aws:cdk:bundling-stacks": bundled})
+    stack = cdk.Stack(app, "Stack")
+    path = f"{tmp_path / 'bin'}:/usr/bin:/bin"
+    without_other_interpreters(monkeypatch, tmp_path, path)
+    lambda_code(stack, catalogue=None)
+    write(tmp_path / "bin" / "python3.13", "#!/bin/sh\necho 3.13\n", 0o755)
+    lambda_code(stack, catalogue=None)
+    assert len(list((tmp_path / "out" / "darkroom").iterdir())) == assets
 
 
 def test_a_moved_file_is_another_asset(functions: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.config import OPTIONAL_STACKS, CdnDomain, StageConfig
+from ops import cdn_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,12 +80,80 @@ def test_the_key_group_trusts_the_keys_that_were_given(prod: Synth) -> None:
         assert outputs[f"{place}InUse"]["Value"] == {"Ref": place}
 
 
+def evaluated(value: Any, names: dict[str, str]) -> Any:
+    """What CloudFormation makes of its own functions."""
+    match value:
+        case str() | int():
+            return value
+        case list():
+            return [evaluated(part, names) for part in value]
+        case {"Ref": name}:
+            return names[name]
+        case {"Fn::Join": [separator, parts]}:
+            return str(separator).join(evaluated(parts, names))
+        case {"Fn::Split": [separator, text]}:
+            return evaluated(text, names).split(separator)
+        case {"Fn::Select": [number, parts]}:
+            return evaluated(parts, names)[int(number)]
+    raise ValueError(f"cannot evaluate {value}")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_aws_m3_no_two_keys_of_an_account_share_a_caller_reference(prod: Synth, place: str) -> None:
+    """CloudFront's keys are of one account in all regions, and a place is filled again and again
+    in rotations."""
+    key = prod.cdn.body["Resources"][f"{place}Resource"]["Properties"]["PublicKeyConfig"]
+    pems = [cdn_key.public_half(cdn_key.new_private_key()) for _ in range(3)]
+    references = {
+        (region, pem): evaluated(
+            key["CallerReference"], {"AWS::Region": region, place: pem.rstrip("\n")}
+        )
+        for region in ("eu-west-1", "us-east-1")
+        for pem in pems
+    }
+    assert len(set(references.values())) == 6
+    for reference in references.values():
+        assert place in reference
+        assert len(reference) <= 128
+        assert re.fullmatch(r"[\w+/-]+", reference)
+
+
+@pytest.mark.parametrize(
+    "given", ["", "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----"]
+)
+def test_aws_m3_a_place_without_such_a_key_can_be_evaluated(prod: Synth, given: str) -> None:
+    """An index beyond what is there would stop the deployment."""
+    key = prod.cdn.body["Resources"]["CdnPublicKeyResource"]["Properties"]["PublicKeyConfig"]
+    names = {"AWS::Region": "eu-west-1", "CdnPublicKey": given}
+    assert evaluated(key["CallerReference"], names).endswith("CdnPublicKey-")
+
+
 def test_make_deploy_passes_the_public_key(prod: Synth) -> None:
     command = ["make", "--dry-run", "deploy", "STAGE=prod"]
     planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "ops setup --keys-only --parameter --stage prod" in planned
-    (stack,) = re.findall(r'--parameters "(\S+):\$given"', planned)
+    (stack,) = re.findall(r'\$\{given:\+--parameters "(\S+):\$given"\}', planned)
     assert stack == prod.cdn.path.name.removesuffix(".template.json")
+
+
+@pytest.mark.parametrize(
+    ("given", "passed"), [("", []), ("Key=-----A\nB C=", ["--parameters", "Cdn:Key=-----A\nB C="])]
+)
+def test_the_shell_passes_the_key_as_one_word_or_not_at_all(given: str, passed: list[str]) -> None:
+    """aws-L8: without a key there is no parameter."""
+    makefile = (ROOT / "Makefile").read_text()
+    ((option, quoted),) = re.findall(r'\$\$\{given:\+(--parameters) "(\S+:\$\$given)"\}', makefile)
+    words = f'${{given:+{option} "Cdn:$given"}}'
+    assert quoted == "Darkroom-$(STAGE)-Cdn:$$given"
+    script = "import sys; print(sys.argv[1:])"
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -c '{script}' {words}"],
+        env={"given": given},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{passed}\n"
 
 
 def test_a_deployment_without_any_key_is_refused(prod: Synth) -> None:
@@ -147,10 +217,8 @@ def test_the_bucket_admits_this_accounts_distributions_to_read(prod: Synth) -> N
     assert prod.shown(statement["Resource"]) == "Outputs/*"
     source = prod.shown(statement["Condition"]["ArnLike"].pop("aws:SourceArn"))
     assert source == "arn:AWS::Partition:cloudfront::AWS::AccountId:distribution/*"
-    assert statement["Condition"] == {
-        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
-        "ArnLike": {},
-    }
+    # aws-M4: no other key, as AWS documents none that CloudFront sends.
+    assert statement["Condition"] == {"ArnLike": {}}
 
 
 def test_functions_that_show_outputs_know_the_cdn(prod: Synth) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.domain.timings import Timings
 from darkroom.runtime import settings
 
+from infra.config import StageConfig
 from infra.constructs.python_function import EnvironmentMismatchError, check_environment
 from infra.stacks.service import SHAPES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.infra.synthesis import Synth
 
 
@@ -74,6 +78,7 @@ def test_every_resource_variable_names_the_resource_it_is_called_after(prod: Syn
         "S3_ENDPOINT": {"S3Endpoint"},
         "TIMINGS": {"{}"},
         "RETENTION_DAYS": {"90"},
+        "MAX_OUTPUT_BYTES": {"250000000"},
         "OPEN_MODELS": {"false"},
         "RESULT_CACHE": {"true"},
         "DEDICATED_ACCOUNT": {"false"},
@@ -96,6 +101,11 @@ def test_the_local_stage_shows_recovery_within_seconds(local: Synth) -> None:
     timings = parsed(local, "Sweep").timings
     assert max(timings.first_poll_s, timings.create_silence_s, timings.store_grace_s) <= 10
     assert parsed(local, "Persist").timings == timings != Timings()
+
+
+def test_a_stage_sets_how_large_an_output_may_be(synth: Callable[[StageConfig], Synth]) -> None:
+    done = synth(replace(StageConfig.prod(), max_output_bytes=1_000_000_000))
+    assert parsed(done, "Persist").max_output_bytes == 1_000_000_000
 
 
 def test_a_variable_that_either_side_forgets_fails_the_synth() -> None:

@@ -117,6 +117,7 @@ GRANTS = {
         "Controls RUNTIMES": "dynamodb:GetItem dynamodb:UpdateItem",
         "Controls SPEND#* USAGE#*": "dynamodb:UpdateItem",
         "Outputs/*": "s3:AbortMultipartUpload s3:GetObject s3:PutObject",
+        "Outputs */????/??/*/": "s3:ListBucket",
         "PersistLogs": LOGS,
     },
     "Deliver": {
@@ -153,7 +154,6 @@ GRANTS = {
         "DeliverTasksQueue": "sqs:SendMessage",
         "Events": "events:PutEvents",
         "ReplicateToken": SECRET,
-        "LinkKey": SECRET,
         "SweepLogs": LOGS,
     },
 }

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.services.intake import MOST_RECEIVES
 
+from infra.config import StageConfig
 from infra.stacks.service import WITH_EFFECTS
+from ops.queues import failure_queues, work_queues
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.infra.synthesis import Synth
 
 SIZES = {
@@ -108,6 +113,38 @@ def test_only_the_access_log_is_of_the_class_that_takes_no_metrics(prod: Synth) 
     classes = {name: group.get("LogGroupClass", "STANDARD") for name, group in groups.items()}
     assert {n for n, c in classes.items() if c != "STANDARD"} == {"HttpApiAccessLines"}
     assert classes["HttpApiAccessLines"] == "INFREQUENT_ACCESS"
+
+
+def test_aws_l1_the_access_logs_name_takes_no_room_in_the_accounts_policy(
+    prod: Synth, dev: Synth
+) -> None:
+    names = [
+        synth.service.properties("Logs::LogGroup")["HttpApiAccessLines"]["LogGroupName"]
+        for synth in (prod, dev)
+    ]
+    assert names == [f"/aws/vendedlogs/Darkroom-{s}-Service/access" for s in ("prod", "dev")]
+
+
+def test_aws_l2_the_access_logs_class_can_be_changed(
+    prod: Synth, synth: Callable[[StageConfig], Synth]
+) -> None:
+    """A group keeps its class, and a name is taken as long as its group is there."""
+    plain = synth(replace(StageConfig.prod(), infrequent_access_log=False))
+    groups = [
+        synthesised.service.properties("Logs::LogGroup")["HttpApiAccessLines"]
+        for synthesised in (prod, plain)
+    ]
+    assert [group.get("LogGroupClass") for group in groups] == ["INFREQUENT_ACCESS", None]
+    assert groups[0]["LogGroupName"] != groups[1]["LogGroupName"]
+
+
+def test_aws_l9_apis_are_told_apart_by_their_stage(prod: Synth, dev: Synth) -> None:
+    names = [
+        api["Name"]
+        for synth in (prod, dev)
+        for api in synth.service.properties("ApiGatewayV2::Api").values()
+    ]
+    assert names == ["darkroom-prod", "darkroom-dev"]
 
 
 def test_routes(prod: Synth) -> None:
@@ -235,6 +272,7 @@ def test_the_sweep_is_not_repeated(prod: Synth) -> None:
     assert prod.shown(target["Arn"]) == "SweepFunction"
     assert prod.shown(target["DeadLetterConfig"]["Arn"]) == "SweepFailures"
     assert target["RetryPolicy"] == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
+    assert json.loads(target["Input"]) == {"part": 0, "parts": 1}
     (asynchronous,) = prod.service.properties("Lambda::EventInvokeConfig").values()
     assert prod.shown(asynchronous["FunctionName"]) == "SweepFunction"
     assert asynchronous["MaximumRetryAttempts"] == 0
@@ -254,5 +292,31 @@ def test_outputs_have_their_stable_names(prod: Synth) -> None:
         **{f"{name}Queue": f"{name}TasksQueue" for name in WORK_QUEUES},
         **{f"{name}Dlq": f"{name}TasksDlq" for name in WORK_QUEUES},
         "RelayFailures": "RelayFailures",
+        "SweepFailures": "SweepFailures",
         **{f"Function{name}": f"{name}Function" for name in SIZES},
     }
+
+
+def test_the_operators_commands_know_every_queue(prod: Synth) -> None:
+    """By the outputs alone: newcomer-bug-6."""
+    told = {
+        name: prod.shown(output["Value"])
+        for name, output in prod.service.body["Outputs"].items()
+        if "Export" not in output
+    }
+    known = {told[name] for name in failure_queues(told)}
+    assert known == FAILURE_QUEUES
+    queues = prod.service.properties("SQS::Queue")
+    for dead, work in work_queues(told).values():
+        redrive = queues[told[work]]["RedrivePolicy"]
+        assert prod.shown(redrive["deadLetterTargetArn"]) == told[dead]
+    assert {told[work] for _, work in work_queues(told).values()} == queues.keys() - known
+
+
+def test_several_sweeps_share_what_is_due(synth: Callable[[StageConfig], Synth]) -> None:
+    done = synth(replace(StageConfig.prod(), sweeps=4))
+    targets = done.service.properties("Events::Rule")["EveryMinute"]["Targets"]
+    shares = [json.loads(target["Input"]) for target in targets]
+    assert shares == [{"part": part, "parts": 4} for part in range(4)]
+    with pytest.raises(ValueError, match="1, 2 or 4"):
+        replace(StageConfig.prod(), sweeps=3)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aws_cdk.aws_lambda import ApplicationLogLevel
+from darkroom.domain.timings import Timings
 
 from infra.config import Domain, StageConfig, UnknownStageError
 
@@ -50,6 +55,8 @@ LOCAL_DIFFERENCES = {
     "TASKS",
 }
 MISSING = object()
+ANSWERED_WITH = r'headers(?: = \{|\[)"([\w-]+)"'
+FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 
 
 def differing(one: Any, other: Any, name: str = "") -> Iterator[str]:
@@ -200,7 +207,86 @@ def test_tracing_and_cors_when_a_stage_asks_for_them(
     assert "CorsConfiguration" not in plain
 
 
+def headers_of(folder: Path, pattern: str) -> set[str]:
+    """The headers that the functions name so."""
+    return {name for path in folder.rglob("*.py") for name in re.findall(pattern, path.read_text())}
+
+
+def test_aws_l3_browsers_may_send_what_is_read_and_read_what_is_set(
+    synth: Callable[[StageConfig], Synth], prod: Synth
+) -> None:
+    origins = ["https://app.example.com"]
+    done = synth(replace(StageConfig.prod(), cors_origins=tuple(origins)))
+    (api,) = done.service.properties("ApiGatewayV2::Api").values()
+    cors = api["CorsConfiguration"]
+    read = headers_of(FUNCTIONS, r'\.header\("([\w-]+)"\)')
+    assert read >= {"authorization", "cancel-after", "darkroom-cache"}
+    # Browsers encode no body by themselves.
+    assert read - {"content-encoding"} <= set(cors["AllowHeaders"])
+    edge = [FUNCTIONS / "darkroom" / part for part in ("api", "handlers")]
+    answered = {name for folder in edge for name in headers_of(folder, ANSWERED_WITH)}
+    assert answered >= {"location", "warning", "idempotent-replayed", "retry-after"}
+    assert answered - {"content-type"} <= set(cors["ExposeHeaders"])
+
+    buckets = done.stateful.properties("S3::Bucket")
+    rules = {
+        name: bucket["CorsConfiguration"]["CorsRules"]
+        for name, bucket in buckets.items()
+        if "CorsConfiguration" in bucket
+    }
+    assert {n: sorted(m for r in rs for m in r["AllowedMethods"]) for n, rs in rules.items()} == {
+        "Outputs": ["GET", "HEAD"],
+        "Uploads": ["GET", "HEAD", "POST"],
+    }
+    assert all(rule["AllowedOrigins"] == origins for rs in rules.values() for rule in rs)
+    plain = prod.stateful.properties("S3::Bucket").values()
+    assert not any("CorsConfiguration" in bucket for bucket in plain)
+
+
+def test_aws_m5_a_small_account_keeps_room_for_its_api(
+    synth: Callable[[StageConfig], Synth],
+) -> None:
+    done = synth(replace(StageConfig.prod(), small_account=True))
+    functions = done.service.properties("Lambda::Function").values()
+    assert not any("ReservedConcurrentExecutions" in function for function in functions)
+    for mapping in done.service.properties("Lambda::EventSourceMapping").values():
+        if "StartingPosition" in mapping:
+            assert mapping["ParallelizationFactor"] == 1
+        else:
+            assert mapping["ScalingConfig"] == {"MaximumConcurrency": 2}
+
+
+def test_newcomer_bug_5_the_app_refuses_an_unknown_stage_in_one_line(tmp_path: Path) -> None:
+    root = FUNCTIONS.parent
+    refused = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=root,
+        env={**os.environ, "CDK_CONTEXT_JSON": '{"stage": "prdo"}', "CDK_OUTDIR": str(tmp_path)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert refused.returncode == 1
+    assert refused.stderr == "no stage 'prdo'; choose one of local, dev, prod\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("level", [ApplicationLogLevel.WARN, ApplicationLogLevel.ERROR])
 def test_a_log_level_that_would_silence_the_alarms_is_refused(level: ApplicationLogLevel) -> None:
     with pytest.raises(ValueError, match="metrics and alarms need INFO"):
         StageConfig(name="quiet", log_level=level)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"max_output_bytes": 0}, "max_output_bytes"),
+        ({"max_output_bytes": 5_000_000_001}, "max_output_bytes"),
+        ({"timings": Timings(output_budget_s=101)}, "output_budget_s"),
+    ],
+)
+def test_an_output_that_persist_could_not_copy_cannot_be_allowed(
+    settings: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        StageConfig(name="large", **settings)

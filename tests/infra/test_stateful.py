@@ -70,12 +70,22 @@ def test_the_predictions_table(prod: Synth, dev: Synth) -> None:
     ]
     types = {a["AttributeName"]: a["AttributeType"] for a in table["AttributeDefinitions"]}
     assert types == {"id": "S", "tenant": "S", "created_at": "N", "due_shard": "N", "due_at": "N"}
+
+
+def test_aws_m6_records_and_money_can_be_recovered(prod: Synth, dev: Synth, local: Synth) -> None:
+    """Caps, spending and versions of callback secrets are in Controls. Deliveries follow from the
+    records."""
     for synth, days in ((prod, 35), (dev, 1)):
-        recovery = synth.stateful.properties("DynamoDB::Table")["Predictions"]
-        assert recovery["PointInTimeRecoverySpecification"] == {
-            "PointInTimeRecoveryEnabled": True,
-            "RecoveryPeriodInDays": days,
+        recoverable = {
+            name: table["PointInTimeRecoverySpecification"]
+            for name, table in synth.stateful.properties("DynamoDB::Table").items()
+            if "PointInTimeRecoverySpecification" in table
         }
+        wanted = {"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": days}
+        assert recoverable == dict.fromkeys(("Predictions", "Controls"), wanted)
+    for table in local.stateful.properties("DynamoDB::Table").values():
+        recovery = table.get("PointInTimeRecoverySpecification", {})
+        assert not recovery.get("PointInTimeRecoveryEnabled")
 
 
 def test_the_other_tables(prod: Synth) -> None:

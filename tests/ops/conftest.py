@@ -10,6 +10,7 @@ import pytest
 from moto import mock_aws
 
 from ops.deployment import Deployment
+from tests.ops.stacks import Stacks, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,13 @@ def deployment() -> Iterator[Deployment]:
             boto3.client("secretsmanager").create_secret(Name=name, SecretString=value)
         outputs = {"ControlsTable": TABLE, **{name: name for name in SECRETS}}
         yield Deployment(boto3.Session(), None, outputs)
+
+
+@pytest.fixture
+def stacks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stacks]:
+    """The account's stacks; none at first."""
+    with serving(monkeypatch) as found:
+        yield found
 
 
 @pytest.fixture

@@ -68,6 +68,17 @@ def test_a_row_that_is_missing_or_nobodys() -> None:
     assert [row for row, _ in found] == ["SPEND#other#2027-01"]
 
 
+@pytest.mark.parametrize(("other", "found"), [(2, []), (1, ["n:other"]), (3, ["n:other"])])
+def test_what_a_day_does_not_name_is_under_other(other: int, found: list[str]) -> None:
+    unnamed = [
+        accepted(id=letter * 26, model=f"open/{letter}", state=State.FAILED, counted=True)
+        for letter in "de"
+    ]
+    held = {**RIGHT, DAY: {**RIGHT[DAY], "n:other": other, "c:other": 0}}
+    texts = [text for _, text in differences(held, held, *RECORDS, *unnamed)]
+    assert [text.partition(" ")[0] for text in texts] == found
+
+
 def test_a_row_that_moved_meanwhile_is_left_out() -> None:
     moved = {**RIGHT, MONTH: {"committed": 0, "spent": 0, "in_flight": 0}}
     assert differences(RIGHT, moved, *RECORDS) == []
@@ -86,5 +97,9 @@ def test_rows_are_read_from_the_controls_table() -> None:
     items = [
         to_item({"pk": MONTH, "committed": 1, "spent": 0, "in_flight": 1, "expires_at": 2}),
         to_item({"pk": "KEY#1", "tenant": "acme"}),
+        {**to_item({"pk": DAY, "n:a/b": 1, "c:a/b": 0}), "open": {"SS": ["a/b"]}},
     ]
-    assert rows(items) == {MONTH: {"committed": 1, "spent": 0, "in_flight": 1}}
+    assert rows(items) == {
+        MONTH: {"committed": 1, "spent": 0, "in_flight": 1},
+        DAY: {"n:a/b": 1, "c:a/b": 0},
+    }

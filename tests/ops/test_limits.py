@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.adapters.controls import DynamoControls
+from darkroom.domain.keys import new_token
 from darkroom.domain.money import Limits
 
 from ops.__main__ import main
 from ops.callbacks import rotate
+from ops.keys import put_key
 from tests.ops.conftest import TABLE
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ Controls = tuple[Any, str]
 
 @pytest.fixture
 def set_(controls: Controls) -> Callable[..., Limits]:
+    put_key(*controls, new_token(), tenant="acme")
+
     def command(*arguments: str, code: int = 0) -> Limits:
         given = ["limits", "set", "--tenant", "acme", *arguments, "--table", TABLE]
         assert main(given) == code
@@ -59,6 +63,7 @@ def test_the_tenants_callback_secret_is_left_alone(
         ("--monthly-cap-usd", "inf"),
         ("--monthly-cap-usd", "ten"),
         ("--monthly-cap-usd", "1e12"),
+        ("--monthly-cap-usd", "0.0000005"),
         ("--in-flight", "1.5"),
         ("--requests-per-second", "0"),
         ("--requests-per-second", "1e9"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.adapters.items import to_item
 
 from ops.__main__ import main
+from ops.usage import usage
 from tests.ops.conftest import TABLE
 
 if TYPE_CHECKING:
@@ -82,3 +84,34 @@ def test_what_is_no_month_is_refused(run: Callable[..., str], month: str) -> Non
 
 def test_a_month_without_anything(run: Callable[..., str]) -> None:
     assert json.loads(run("--month", "2026-09", "--json"))["tenants"] == []
+
+
+@dataclass
+class Throttled:
+    """DynamoDB that leaves keys unread as often as it is told: all of them, or all but one."""
+
+    dynamodb: Any
+    read: list[int]
+    """How many of the keys it reads, answer by answer; then all."""
+
+    def batch_get_item(self, **given: Any) -> dict[str, Any]:
+        ((table, asked),) = given["RequestItems"].items()
+        keys = asked["Keys"]
+        number = self.read.pop(0) if self.read else len(keys)
+        answer: dict[str, Any] = {"Responses": {}, "UnprocessedKeys": {}}
+        if number:
+            some = {table: {"Keys": keys[:number]}}
+            answer["Responses"] = self.dynamodb.batch_get_item(RequestItems=some)["Responses"]
+        if number < len(keys):
+            answer["UnprocessedKeys"] = {table: {"Keys": keys[number:]}}
+        return answer
+
+
+@pytest.mark.usefixtures("run")
+def test_aws_l7_throttled_reads_are_not_asked_for_again_at_once(controls: tuple[Any, str]) -> None:
+    dynamodb, table = controls
+    slept: list[float] = []
+    throttled = Throttled(dynamodb, [0, 0, 1, 0])
+    found = usage(throttled, table, "2026-11", "acme", sleep=slept.append)
+    assert found["acme"].total == (4, 9_000)
+    assert slept == [0.05, 0.1, 0.2]

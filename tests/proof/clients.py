@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.proof.gate import check
-from tests.proof.requests import BODIES, http_event, record_id, tenant_of
+from tests.proof.requests import PATIENCE, body, http_event, record_id, tenant_of
 from tests.proof.webhooks import Stage
 
 if TYPE_CHECKING:
@@ -49,13 +49,15 @@ class Clients(Stage):
 
     def _submit(self, kind: int, plan: Plan, headers: dict[str, str]) -> Run:
         cloud = self.cloud
-        tenant = tenant_of(kind)
+        tenant = tenant_of(self.config, kind)
         path = "/v1/predictions"
-        event = http_event(f"POST {path}", path, BODIES[kind], tenant=tenant)
+        event = http_event(f"POST {path}", path, body(self.config, kind), tenant=tenant)
         event["requestContext"]["timeEpoch"] = cloud.clock.now
         event["headers"] |= headers
         if kind == 0:
             event["headers"] |= {"idempotency-key": "once"}
+        if self.config.patient:
+            event["headers"] |= {"cancel-after": PATIENCE}
         # The id follows from the count: it must not change while the handler runs.
         cloud.submitted = (*cloud.submitted, kind)
         new = record_id(len(cloud.submitted) - 1)
@@ -84,7 +86,7 @@ class Clients(Stage):
         cloud = self.cloud
         cloud.wished |= {id_}
         path = f"/v1/predictions/{id_}/cancel"
-        tenant = tenant_of(cloud.submitted[int(id_)])
+        tenant = tenant_of(self.config, cloud.submitted[int(id_)])
         event = http_event("POST /v1/predictions/{id}/cancel", path, None, id_, tenant)
         run, answer = self._handle("cancel", event, plan)
         record = cloud.record(id_)
@@ -98,7 +100,7 @@ class Clients(Stage):
         id_ = record_id(int(numbers[0]))
         path = f"/v1/predictions/{id_}/deliveries/completed/redeliver"
         route = "POST /v1/predictions/{id}/deliveries/{event}/redeliver"
-        tenant = tenant_of(self.cloud.submitted[int(id_)])
+        tenant = tenant_of(self.config, self.cloud.submitted[int(id_)])
         event: dict[str, Any] = http_event(route, path, None, id_, tenant)
         event["pathParameters"]["event"] = "completed"
         before = self.cloud.client.posts

@@ -21,18 +21,22 @@ from darkroom.handlers import (
 from darkroom.ports import ApiKey
 
 from tests.fakes import FakeClock, FakeControls, FakeDeliveries, FakeOutputs, FakeUploads
+from tests.proof import versions
 from tests.proof.config import TENANT, TOKENS
 from tests.proof.doubles import Bus, Client, OutputHost, Parked, Queue, Secrets, Tasks
-from tests.proof.gate import Gate, Gated
+from tests.proof.gate import Gate, Gated, Outage
 from tests.proof.states import canonical_key
 from tests.proof.table import Predictions
 from tests.proof.upstream import Upstream
 
 if TYPE_CHECKING:
+    from darkroom.domain.money import Entry
     from darkroom.domain.prediction import Prediction
 
     from tests.proof.config import Config
 
+PERSISTENCE = 6
+"""A row that is broken is tried again so often, before it is mended."""
 QUEUES = ("persist", "dispatch", "deliver", "intake")
 HANDLERS = (submit, cancel, deliveries, intake, webhook, dispatch, relay, persist, deliver, sweep)
 
@@ -55,9 +59,10 @@ class Cloud:
         self.queues = {name: Queue(self.clock) for name in QUEUES}
         self.bus = Bus()
         self.client = Client()
+        self.client.broken = config.stays == "endpoint"
         self.tasks, self.parked = Tasks(), Parked()
         self.secrets = Secrets()
-        self.upstream = Upstream(self.clock, echo=config.echo, late=config.late, lag=config.lag)
+        self.upstream = Upstream(self.clock, config)
         self.upstream.signs = lambda: int(self.secrets.turn >= 1)
         self.submitted: tuple[int, ...] = ()
         """The kinds of the requests sent, in order."""
@@ -67,12 +72,22 @@ class Cloud:
         """The kinds of requests that came as events."""
         self.wished: frozenset[str] = frozenset()
         """The ids that a client asked to cancel."""
+        self.acting = "sweep"
+        """The handler that runs now, by whose clock the product goes."""
+        self.posts_before: frozenset[str] = frozenset()
+        """What the client had got when the run that goes on now began."""
+        self.refusals = 0
+        """Times that the broken row of a month was not written, as far as they matter."""
+        self.mended = config.stays != "row"
         self.gap = False
         """The clock jumped so far that no sweep ran for most of an hour."""
         self.tally: dict[str, int] = {}
         """Metrics counted; not a part of the saved state."""
         self.owed: frozenset[str] = frozenset()
         """Events that a change in the stream must cause, though no later look would."""
+        self.store.shape = lambda item: versions.written(config, self.acting, item)
+        self.store.strangers = versions.due(config)
+        self.store.on_entry = self._enter
         named = {
             "store": self.store,
             "deliveries": self.deliveries,
@@ -98,6 +113,17 @@ class Cloud:
         """A metric."""
         self.tally[name] = self.tally.get(name, 0) + value
 
+    def _enter(self, entry: Entry | None) -> None:
+        """A tenant's month is about to be written; one tenant's may be broken for its ends."""
+        if entry is None or self.mended or entry.in_flight > 0:
+            return
+        self.refusals = min(self.refusals + 1, PERSISTENCE)
+        raise Outage("the month")
+
+    def process_clock(self) -> int:
+        """The time as the process that runs now has it."""
+        return self.clock.now + self.config.ahead_ms(self.acting)
+
     # State
 
     def save(self) -> tuple[Any, ...]:
@@ -118,7 +144,7 @@ class Cloud:
             (up.hooks, up.late, dict(up.posts)),
             (self.submitted, self.accepted, self.asked, self.wished, self.gap, self.owed),
             (
-                self.secrets.turn,
+                (self.secrets.turn, self.refusals, self.mended),
                 dict(store.months),
                 {d: dict(row) for d, row in store.days.items()},
             ),
@@ -147,7 +173,7 @@ class Cloud:
             self.owed,
         ) = saved[12]
         turn, months, days = saved[13]
-        self.secrets.turn, store.months = turn, dict(months)
+        (self.secrets.turn, self.refusals, self.mended), store.months = turn, dict(months)
         store.days.clear()
         store.days.update((day, dict(row)) for day, row in days.items())
         for table, kept in zip(self._tables(), saved[14], strict=True):

@@ -59,7 +59,7 @@ class Queue:
         self.dead: tuple[Message, ...] = ()
         self.receipts = 0
 
-    def send(self, message: dict[str, str], delay_s: int = 0) -> None:
+    def send(self, message: dict[str, str], delay_s: int = 0, *, group: str = "") -> None:
         visible_at = self.clock() + 1000 * min(delay_s, 900)
         self.messages = (*self.messages, Message(tuple(sorted(message.items())), visible_at))
 
@@ -139,10 +139,14 @@ class Client:
     def __init__(self) -> None:
         self.posts: frozenset[str] = frozenset()
         self.on_post: Callable[[str, bytes], None] = lambda _id, _body: None
+        self.broken = False
+        """It answers nobody, for good."""
 
     def post(
         self, url: str, headers: dict[str, str], body: bytes, fault: str = ""
     ) -> CallbackAnswer:
+        if self.broken:
+            raise DownloadFailed("no answer")
         self.on_post(headers["webhook-id"], body)
         self.posts |= {headers["webhook-id"]}
         return CallbackAnswer(500 if fault else 200)

@@ -10,8 +10,8 @@ from darkroom.domain.prediction import Code, State
 
 from tests.proof.gate import Violation
 from tests.proof.heal import heal
+from tests.proof.shows import FINAL
 from tests.proof.steps import QUEUES, World
-from tests.proof.upstream import FINAL
 from tests.proof.webhooks import Step
 from tests.proof.wired import installed
 

@@ -10,7 +10,10 @@ from tests.proof.webhooks import Step
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-READS = ("get", "get_many", "due", "owner_of", "api_key", "find", "keys", "schema", "head", "open")
+READS = (
+    *("get", "get_many", "look", "due", "owner_of", "api_key", "page", "keys", "schema", "head"),
+    *("open", "token_works"),
+)
 RACED = frozenset(
     {
         "provider.create",
@@ -22,6 +25,8 @@ RACED = frozenset(
     }
 )
 """Where another handler's whole run is fitted in just before the I/O."""
+AGING = frozenset({"store.insert", "store.claim", "provider.page"})
+"""Where time that passes is held against what was read or written before it."""
 RACERS = ("rush", "sweep", "cancel.0", "hook.0", "relay.0+run.d.0", "relay.0+run.p.0")
 
 
@@ -52,5 +57,7 @@ def _twin(fault: str, site: str, number: int, length: int) -> bool:
     """Whether the fault leaves what another one leaves: nothing lasts between two I/Os."""
     if fault == "kill-before":
         return number > 0
+    if fault == "slow":
+        return site not in AGING
     reads = site.endswith(READS)
     return reads and (fault == "timeout" or (fault == "kill-after" and number < length - 1))

@@ -28,6 +28,17 @@ def starts(old: Prediction | None, new: Prediction) -> bool:
     return was < State.PROCESSING.rank and new.state in {State.PROCESSING, State.STORING}
 
 
+def grows(old: Prediction | None, new: Prediction) -> frozenset[str]:
+    """Of which growth the client is to be told for the first time, by this change."""
+    if old is None or new.state.terminal or not new.webhook:
+        return frozenset()
+    first = {
+        "output": old.output is None and new.output is not None,
+        "logs": old.log_size == 0 and new.log_size > 0,
+    }
+    return frozenset(event for event in new.webhook_events if first.get(event))
+
+
 def follows(old: Prediction, new: Prediction) -> None:
     """Check one write against what it replaces. Raises Violation."""
     check(new.state.rank >= old.state.rank, f"I4 {old.state} became {new.state}")

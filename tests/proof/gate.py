@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from darkroom.domain.errors import DownloadFailed, ProviderUnavailable, Unavailable
+from darkroom.domain.errors import (
+    DownloadFailed,
+    ProviderSilent,
+    ProviderUnavailable,
+    Unavailable,
+)
 
 from tests.fakes import Crash
 
@@ -15,18 +20,39 @@ if TYPE_CHECKING:
 LONGEST_RUN = 120
 """No handler may do more I/O than this in one run: retries within a run are bounded (I12)."""
 
-ENDINGS = ("kill-before", "kill-after", "error", "timeout")
+ENDINGS = ("kill-before", "kill-after", "error", "timeout", "slow")
 """What may happen at any I/O: the process dies before or after it, it fails undone (a throttle or
-a server error: the services see an exception either way), or it is done and never answered."""
-CREATES = ("late", "hang", "drop", "429", "500", "500-created", "401", "refuse", "garbage")
+a server error: the services see an exception either way), it is done and never answered, or it is
+done and answered only when its budget is all but over."""
+CREATES = (
+    *("late", "hang", "drop", "429", "500", "500-created", "401", "409", "413", "refuse"),
+    "garbage",
+)
 """What else may happen to a create; `late` comes to be upstream as a step of its own."""
 SPECIAL = {
     "provider.create": ("kill-before", "kill-after", *CREATES),
+    "provider.get": (*ENDINGS, "404"),
+    "provider.cancel": (*ENDINGS, "404"),
     "store.recent_ids": (*ENDINGS, "stale"),
-    "store.due": ("kill-before", "kill-after", "error", "stale"),
-    "fetcher.open": ("kill-before", "kill-after", "error", "cut", "break"),
+    "store.look": (*ENDINGS, "stale"),
+    "store.due": ("kill-before", "kill-after", "error", "slow", "stale"),
+    "fetcher.open": ("kill-before", "kill-after", "error", "slow", "cut", "break"),
     "sender.post": (*ENDINGS, "status500"),
 }
+
+
+SLOW_MS = {"provider": 5_000, "fetcher": 60_000, "sender": 15_000}
+AWS_SLOW_MS = 20_000
+"""A call to AWS and its two repetitions, which connect within 2 s and read for 5 s each."""
+TIMEOUT_MS = {
+    "submit": 15_000,
+    "cancel": 15_000,
+    "webhook": 10_000,
+    "deliveries": 10_000,
+    "sweep": 55_000,
+    "persist": 120_000,
+}
+"""Lambda ends a function's run after so long; the others after a minute."""
 
 
 class Violation(BaseException):
@@ -41,6 +67,11 @@ def check(holds: bool, what: str) -> None:
 
 class Outage(Exception):
     """AWS's refusal or silence, as an adapter lets it through."""
+
+
+def timeout_ms(run: Run) -> int:
+    """How long Lambda lets the run take."""
+    return TIMEOUT_MS.get(run.handler, 60_000)
 
 
 def phases(site: str) -> tuple[str, ...]:
@@ -66,7 +97,9 @@ class Run:
     handler: str
     plan: dict[int, str]
     at: dict[str, str] = field(default_factory=dict)
-    """Faults planned by site, for its first call: numbers shift when the product changes."""
+    """Faults planned by site, for its first call, or, as `site#n`, for its n-th: numbers shift when
+    the product changes."""
+    began: int = 0
     trace: list[str] = field(default_factory=list)
 
 
@@ -83,6 +116,8 @@ class Gate:
         self.choose: Callable[[Run, str], str | None] | None = None
         """Draws faults while a run goes on; what it draws is added to the run's plan."""
         self.drawn: dict[int | str, str] = {}
+        self.wait: Callable[[int], None] = lambda _ms: None
+        """Lets so much time pass."""
         self.watch: Callable[[str], None] | None = None
         """Told of each I/O as it happens, for a readable trace."""
 
@@ -97,7 +132,7 @@ class Gate:
         self.seen.add((run.handler, site))
         fault = run.plan.get(number)
         if fault is None and run.at:
-            fault = run.at.pop(site, None)
+            fault = run.at.pop(site, None) or run.at.pop(f"{site}#{run.trace.count(site)}", None)
         if fault is None and self.choose is not None and len(self.runs) == 1:
             fault = self.choose(run, site)
             if fault is not None:
@@ -123,7 +158,14 @@ class Gate:
                 raise _failure(port)
             case "timeout":
                 do(*args, **named)
+                if port == "provider":
+                    self.wait(SLOW_MS[port])
+                    raise ProviderSilent("no answer")
                 raise _failure(port)
+            case "slow":
+                done = do(*args, **named)
+                self.wait(SLOW_MS.get(port, AWS_SLOW_MS))
+                return done
         # What is left changes the answer itself: the double knows how.
         return do(*args, **named, fault=fault)
 

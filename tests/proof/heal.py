@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.proof.cloud import PERSISTENCE
+from tests.proof.config import TENANT
 from tests.proof.gate import Violation
 from tests.proof.quiet import settled_down
-from tests.proof.steps import QUEUES
+from tests.proof.steps import GROWS, QUEUES
 from tests.proof.webhooks import Step
 
 if TYPE_CHECKING:
+    from tests.proof.doubles import Message
     from tests.proof.steps import World
     from tests.proof.upstream import Up
 
+BLIPPED = 2
 LONGEST = 500
 """Steps until quiet, at most. More means that something goes round and round."""
 
@@ -33,7 +37,7 @@ def heal(world: World, healed: set[bytes] | None = None, key: bytes | None = Non
             key = None
         name = _next(world)
         if name is None:
-            if not any(queue.dead for queue in world.cloud.queues.values()):
+            if not any(_may_help(world, message) for message in _dead(world)):
                 settled_down(world.invariants)
                 break
             stuck = [r.id for r in world.cloud.records() if not r.state.terminal]
@@ -52,7 +56,10 @@ def heal(world: World, healed: set[bytes] | None = None, key: bytes | None = Non
 def _next(world: World) -> str | None:
     cloud, upstream = world.cloud, world.cloud.upstream
     if upstream.hooks:
-        return "lose.0" if cloud.config.deaf else "hook.0"
+        silent = cloud.config.deaf or upstream.broken(upstream.ups[upstream.hooks[0].id])
+        # What is answered 5xx is repeated for a minute, and no longer.
+        silent = silent or (cloud.refusals > 0 and not cloud.mended)
+        return "lose.0" if silent else "hook.0"
     if cloud.store.stream:
         return f"relay.{int(cloud.store.stream[0][1]['id']['S'])}"
     for letter, queue in QUEUES.items():
@@ -61,8 +68,12 @@ def _next(world: World) -> str | None:
     for number, up in enumerate(upstream.ups.values()):
         if up.status == "starting":
             return f"go.{number}"
+        if up.status == "processing" and cloud.config.grows and up.grown < GROWS:
+            return f"grow.{number}"
         if up.status == "processing" and _may_finish(world, up):
             return f"ok.{number}"
+    if not cloud.mended and cloud.refusals == PERSISTENCE and _others_ended(world):
+        return "mend"
     coming = world.next_time()
     if coming is not None:
         return "next" if coming > cloud.clock.now else "sweep"
@@ -70,11 +81,32 @@ def _next(world: World) -> str | None:
     return "late.0" if upstream.late else None
 
 
+def _dead(world: World) -> list[Message]:
+    return [message for queue in world.cloud.queues.values() for message in queue.dead]
+
+
+def _may_help(world: World, message: Message) -> bool:
+    """Whether a redrive can be of use: not where the answer can never be read."""
+    up = world.cloud.upstream.ups.get(dict(message.body).get("provider_id", ""))
+    return up is None or not world.cloud.upstream.broken(up)
+
+
+def _others_ended(world: World) -> bool:
+    """Whether the broken row holds up nobody whose it is not."""
+    records = world.cloud.records()
+    return all(record.state.terminal for record in records if record.tenant != TENANT)
+
+
 def _may_finish(world: World, up: Up) -> bool:
-    """What is to be canceled does not end by itself: so a forgotten cancel shows."""
+    """What is to be canceled does not end by itself: so a forgotten cancel shows.
+
+    Where the second GET is answered 404, the run lasts until it was.
+    """
     for record in world.cloud.records():
         if up.id in record.extra_provider_ids:
             return False
         if up.id == record.provider_id or (record.id == up.record and not record.provider_id):
+            if record.provider_id and world.config.blip and up.gets < BLIPPED:
+                return False
             return record.cancel_requested_at is None
     return True

@@ -12,13 +12,14 @@ from darkroom.domain.events import REJECTED
 from darkroom.domain.prediction import Code, CreateState, State
 
 from tests.proof import ledger
-from tests.proof.config import TIMINGS
-from tests.proof.follows import follows, starts
+from tests.proof.follows import follows, grows, starts
 from tests.proof.gate import Violation, check
-from tests.proof.pictures import OUTPUTS, picture
-from tests.proof.upstream import LIFE_MS, Up, canonical
+from tests.proof.pictures import picture
+from tests.proof.upstream import LIFE_MS, REFUSED_FOR_GOOD, Up
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from darkroom.domain.prediction import Prediction
 
     from tests.proof.cloud import Cloud
@@ -42,6 +43,10 @@ CHECKED = {
 }
 """Not here: I15 (logs), and I11 as far as reads go: both are tested elsewhere."""
 
+SHOWN_WITHIN_MS = 120_000
+"""What a create made shows in list or webhook so long after its attempt is over, or is late."""
+LAST_MS = 3_600_000
+"""A record ends so long after its deadline at the latest, whatever the provider says or not."""
 STATES = {
     "processing": State.PROCESSING,
     "succeeded": State.STORING,
@@ -86,6 +91,7 @@ class Invariants:
             check(not twins, "I9 one Idempotency-Key, two records")
         if starts(old, new):
             self.cloud.owed |= {f"{new.id}:started"}
+        self.cloud.owed |= {f"{new.id}:{event}" for event in grows(old, new)}
         for extra in set(new.extra_provider_ids) - set(old.extra_provider_ids if old else ()):
             ups = self.cloud.upstream.ups
             if extra in ups:
@@ -94,7 +100,8 @@ class Invariants:
             return
         own = self.cloud.upstream.ups.get(new.provider_id or "")
         price = old.price if old else None
-        ledger.settled(new, price, own, [] if own else [u for u in self._of(new) if u.in_time])
+        made = [] if own else [up for up in self._of(new) if up.in_time]
+        ledger.settled(new, price, own, made, surplus=self.cloud.config.surplus)
         if new.state is State.SUCCEEDED:
             self._succeeded(new)
         else:
@@ -104,8 +111,10 @@ class Invariants:
         return self.cloud.submitted[int(id_)]
 
     def _succeeded(self, record: Prediction) -> None:
-        check(len(record.files) == OUTPUTS, "I6 succeeded without all of its files")
         source = self._source(record)
+        up = self.cloud.upstream.ups[str(source.provider_id)]
+        check(len(record.files) == up.pictures, "I6 succeeded without all of its files")
+        check(_same_input(up, record), "I6 another prediction's pictures")
         for number, file in enumerate(record.files):
             stored = self.cloud.outputs.objects.get(file.key)
             check(stored is not None, f"I6 succeeded, but {file.key} does not exist")
@@ -127,7 +136,7 @@ class Invariants:
 
     def _ended_otherwise(self, record: Prediction) -> None:
         up = self.cloud.upstream.ups.get(record.provider_id or "")
-        now = self.cloud.clock.now
+        now = self.cloud.clock.now + self.cloud.config.off_ms
         if record.code is Code.OUTPUT_EXPIRED:
             gone = up is not None and now >= (up.completed_at or now) + LIFE_MS
             check(gone, "I5 output_expired while the provider's copy existed")
@@ -137,28 +146,52 @@ class Invariants:
         elif record.provider_id is None:
             ran = [u for u in self._of(record) if u.in_time]
             check(not ran, f"I2 {record.state.value} as if nothing ran, but something does")
-        else:
-            check(record.code is not Code.PROVIDER_LOST, "I3 given up, but the provider knows it")
+        elif record.code is Code.PROVIDER_LOST:
+            broken = up is None or self.cloud.upstream.broken(up) or self.cloud.config.refused
+            last = now >= record.deadline + LAST_MS
+            check(last, "I3 given up too early, and the provider knows it")
+            check(broken or self.cloud.gap, "I3 given up, but the provider tells of it")
+            self.allow("provider_lost")
+        elif record.code is Code.OUTPUT_MISSING:
+            shown = up is None or self.cloud.config.output == "files"
+            check(not shown, "I5 output_missing, but there is one")
+            check(not self.cloud.config.mends, "I5 output_missing, but it came a moment later")
+            self.allow("output_missing")
 
     def _outcome_unknown(self, record: Prediction) -> None:
         """Without an echo the list is no proof: design 2 lets such a record end visibly."""
-        config, store = self.cloud.config, self.cloud.store
-        age = self.cloud.clock.now - record.create.started_at
-        check(age >= int(TIMINGS.create_give_up_s * 1000), "I2 outcome_unknown too early")
-        alike = [
-            up
-            for up in self.cloud.upstream.ups.values()
-            if self.cloud.upstream.removed(up) or _alike(up, record)
-        ]
+        cloud = self.cloud
+        config = cloud.config
+        age = cloud.process_clock() - record.create.started_at
+        check(age >= int(config.timings.create_give_up_s * 1000), "I2 outcome_unknown too early")
+        alike = [up for up in cloud.upstream.ups.values() if self._could_be(up, record)]
         if config.dedicated:
-            alike = [u for u in alike if store.owners.get(u.id, record.id) == record.id]
-        bindable = config.dedicated and len(alike) == 1
-        excused = not config.echo and alike and (not bindable or record.uploads)
+            owners = cloud.store.owners
+            alike = [up for up in alike if owners.get(up.id, record.id) == record.id]
+        exact = config.show_input == "exact" and not record.uploads
+        bindable = config.dedicated and len(alike) == 1 and exact
+        excused = config.echo != "exact" and alike and not bindable
         check(
-            bool(excused) or self.cloud.gap,
+            bool(excused) or cloud.gap or not cloud.upstream.legible,
             "I3 outcome_unknown, but the list had settled it",
         )
         self.allow("outcome_unknown")
+
+    def _could_be(self, up: Up, record: Prediction) -> bool:
+        """Whether nothing that the list shows rules out that the record's create made it.
+
+        Another version, where one is shown and was sent; a boolean's opposite. No text, number,
+        URL or name does: how they are shown is the provider's affair.
+        """
+        config = self.cloud.config
+        sent = up.request["version"]
+        if config.show_version == "true" and sent and record.version and sent != record.version:
+            return False
+        if config.show_input == "empty" or self.cloud.upstream.removed(up):
+            return True
+        name = "disable_safety_checker"
+        theirs, ours = up.request["input_"].get(name), json.loads(record.input).get(name)
+        return theirs is None or ours is None or theirs is ours
 
     def creating(self, id_: str) -> tuple[int, int]:
         """A create is about to leave: its attempt, and until when it must be waited for."""
@@ -174,10 +207,26 @@ class Invariants:
             last = posts[-1]
             check(attempt.attempt > last.attempt, "I2 one attempt is sent twice")
             why = "retry_after was" if last.sure else "the silence was"
-            check(self.cloud.clock.now >= last.not_before, f"I2 {why} not waited for")
+            soon = last.not_before - self.cloud.config.off_ms if last.sure else last.not_before
+            check(self.cloud.clock.now >= soon, f"I2 {why} not waited for")
         exists = [u for u in self._of(record) if u.in_time and not self.cloud.upstream.hidden(u)]
         check(not exists, "I2 created again while an earlier one exists")
-        return attempt.attempt, attempt.until + int(TIMINGS.create_silence_s * 1000)
+        # True time: the process that wrote the attempt down has a clock of its own.
+        over = attempt.until - self.cloud.config.ahead_ms("submit")
+        return attempt.attempt, over + SHOWN_WITHIN_MS
+
+    def answered(self, handler: str, faults: Collection[str]) -> None:
+        """A run went well but for what the provider answered to its create."""
+        for_good = len(faults) == 1 and set(faults) <= REFUSED_FOR_GOOD
+        if not for_good or handler not in {"submit", "dispatch"} or not self.cloud.mended:
+            return
+        refused = [
+            record
+            for record in self.cloud.records()
+            if (posts := self.cloud.upstream.posts.get(record.id)) and posts[-1].for_good
+        ]
+        ended = all(record.state.terminal for record in refused)
+        check(ended, "I2 refused for good, and to be sent again")
 
     def publishing(self, detail_type: str, detail: dict[str, Any]) -> None:
         """An event is about to be published."""
@@ -200,11 +249,14 @@ class Invariants:
         least = State.SUCCEEDED.rank if event == "completed" else State.PROCESSING.rank
         check(state.rank >= least, f"I8 a callback for {event} while the record is {state}")
         if event != "completed":
+            over = f"{id_}_completed" in self.cloud.posts_before
+            check(not over, "I8 an older status is told after `completed`")
             return
         said = json.loads(body)
         check(said["status"] == wire.STATUS[state], "I8 a callback tells another state")
         if state is State.SUCCEEDED:
-            check(len(said["output"] or ()) == OUTPUTS, "I8 a callback without the output")
+            count = len(record.files) if record else 0
+            check(len(said["output"] or ()) == count, "I8 a callback without the output")
 
     def answering(self, token: str, error: str) -> None:
         """A Step Functions task is about to be told that it is over."""
@@ -223,7 +275,9 @@ class Invariants:
                 return
             if record.provider_id == up.id:
                 least = STATES[status].rank
-                check(record.state.rank >= least, f"I16 2xx, but {status} is not written down")
+                noted = record.asked_again and status == "succeeded"
+                noted = noted or record.state.rank >= least
+                check(noted, f"I16 2xx, but {status} is not written down")
                 return
         raise Violation("I16 2xx, but the prediction is not known here")
 
@@ -234,7 +288,7 @@ class Invariants:
         return [up for up in ups if up.record == record.id and up.id not in held]
 
 
-def _alike(up: Up, record: Prediction) -> bool:
-    if record.uploads:
-        return True
-    return canonical(up) == json.dumps(json.loads(record.input), sort_keys=True)
+def _same_input(up: Up, record: Prediction) -> bool:
+    """Whether the pictures are of what the record asks for; its uploads were URLs there."""
+    sent, ours = up.request["input_"], json.loads(record.input)
+    return all(sent.get(name) == value for name, value in ours.items())

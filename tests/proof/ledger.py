@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from darkroom.domain.money import day_row
 from darkroom.domain.prediction import Code, State
 
 from tests.fakes import Month
+from tests.proof.bill import billed
 from tests.proof.config import TENANT
 from tests.proof.gate import check
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction, Price
 
     from tests.proof.cloud import Cloud
+    from tests.proof.config import Config
     from tests.proof.upstream import Up
 
 
@@ -36,7 +39,8 @@ def balanced(cloud: Cloud) -> None:
     for row in months.keys() | stored.keys():
         is_, ought = stored.get(row, Month()), months.get(row, Month())
         check(is_ == ought, f"I14 the month says {is_}, its records {ought}")
-        check(cap is None or is_.committed <= cap, "I14 more is reserved than the cap allows")
+        held = cap is None or is_.committed <= cap or cloud.config.surplus
+        check(held, "I14 more is reserved than the cap allows")
     check(cloud.store.days == days, f"I14 usage says {cloud.store.days}, the records {days}")
 
 
@@ -56,12 +60,18 @@ def entered(cloud: Cloud, record: Prediction) -> None:
     limited = record.tenant == TENANT and cloud.config.limits.ledger
     held = (record.ledger is not None) == (limited and record.cached_from is None)
     check(held, "I14 a record without its reservation")
+    capped = held and limited and cloud.config.limits.monthly_cap is not None
+    priced = record.price is not None or record.cached_from is not None
+    check(priced or not capped, "I14 a model without a price runs under a cap")
 
 
-def settled(record: Prediction, price: Price | None, own: Up | None, made: list[Up]) -> None:
+def settled(
+    record: Prediction, price: Price | None, own: Up | None, made: list[Up], *, surplus: bool
+) -> None:
     """A record that just ended, and the price that it had until then.
 
-    `own` is its upstream prediction, `made` what else is its.
+    `own` is its upstream prediction, `made` what else is its; with `surplus` the provider bills
+    more than was asked for.
     """
     cost = record.cost
     if record.cached_from is not None:
@@ -70,7 +80,8 @@ def settled(record: Prediction, price: Price | None, own: Up | None, made: list[
     check((cost is None) == (price is None), "I14 a cost without a price, or the reverse")
     if cost is None or price is None:
         return
-    check(0 <= cost <= price.most, "I14 more is charged than was reserved")
+    check(cost >= 0, "I14 less than nothing is charged")
+    check(cost <= price.most or surplus, "I14 more is charged than was reserved")
     if record.code in {Code.OUTCOME_UNKNOWN, Code.PROVIDER_LOST}:
         check(cost == price.most, "I14 released, though nobody knows what ran")
     if cost == 0:
@@ -87,3 +98,34 @@ def closed(cloud: Cloud) -> None:
         check(month.in_flight == 0, "I14 something is in flight for ever")
     for record in cloud.records():
         check(record.counted, f"I14 {record.id} is in no usage")
+        up = cloud.upstream.ups.get(record.provider_id or "")
+        if up is not None and record.cost is not None:
+            _as_billed(cloud, record, up)
+
+
+def _as_billed(cloud: Cloud, record: Prediction, up: Up) -> None:
+    """What the provider bills for the record's own prediction, or more where it tells too little.
+
+    The bill is the provider's own: it shares nothing with how the product reckons.
+    """
+    bill = billed(up)
+    check(bill is not None, "I14 a cost where nobody knows the price")
+    is_, ought = record.cost or 0, math.ceil(bill or 0)
+    if _told_of_all(cloud.config, record, up):
+        check(abs(is_ - ought) <= 1, f"I14 billed are {ought}, charged {is_}")
+    else:
+        check(is_ >= ought or cloud.config.surplus, f"I14 billed are {ought}, charged only {is_}")
+
+
+def _told_of_all(config: Config, record: Prediction, up: Up) -> bool:
+    """Whether what the bill counts was ever shown to us."""
+    if record.code in {Code.OUTCOME_UNKNOWN, Code.PROVIDER_LOST}:
+        return False
+    unit = config.price
+    if unit == "second":
+        timed = config.completed_at == "true" or config.metrics == "full"
+        return config.metrics != "bare" and timed
+    if up.status != "succeeded":
+        return True
+    kept = record.state is State.SUCCEEDED
+    return kept if unit == "megapixel" else kept or record.output is not None

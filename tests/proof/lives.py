@@ -110,6 +110,10 @@ LIVES: dict[str, str] = {
         "submit.0 relay.0 relay.0 go.0 lose.0 ok.0 lose.0 jump.2700 sweep relay.0 relay.0 "
         "relay.0 relay.0 run.p.0 relay.0 relay.0 run.c.0"
     ),
+    "copied in two runs": (
+        "submit.0 ok.0 hook.0 relay.0 relay.0 relay.0 run.p.0~kill-after@outputs.write_once "
+        "jump.135 sweep run.p.0 relay.0"
+    ),
     "expired": "submit.0 relay.0 relay.0 ok.0 lose.0 jump.3660 sweep relay.0 run.c.0",
     "copied too late": "submit.0 ok.0 hook.0 relay.0 relay.0 relay.0 jump.3660 run.p.0 relay.0",
     "two at once": (

@@ -183,17 +183,15 @@ MUTANTS: dict[str, tuple[Edit, ...]] = {
     "part of the output counts as success": (
         Edit(
             _PERSIST,
-            "        except DownloadFailed as failed:\n",
-            "        except DownloadFailed as failed:\n"
-            "            if failed.code is None:\n"
-            "                return self.changes.apply(record, Stored(())).record\n",
+            "        if len(files) == len(self._urls):\n",
+            "        if len(files) == len(self._urls) or self._failed:\n",
         ),
     ),
     "cut file counts as whole": (
         Edit(
             _PERSIST,
-            "    if not media.complete(kind, head, tail, length):\n",
-            "    if length == 0:\n",
+            "        if announced is None and not self._walk.ended:\n",
+            "        if self.length == 0:\n",
         ),
     ),
     "wish to cancel forgotten when bound": (

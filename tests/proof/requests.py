@@ -3,54 +3,98 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from tests.proof.config import OTHER, TENANT, TOKENS
 from tests.world import PUBLIC_URL, SCHNELL
 
+if TYPE_CHECKING:
+    from tests.proof.config import Config
+
 FILE_ID = "f" * 26
+PINNED = f"{SCHNELL}:c846a69991daf4c0e5d016514849d14ee5b2e6846ce6b9d6f21369e564cfe51e"
+SDXL = "stability-ai/sdxl"
+UPSCALER = "proof/upscaler"
+"""A model of the proof's own catalogue, billed by the megapixel."""
+UNPRICED = "acme/open:" + "a" * 64
 _HOOK = "https://client.example/hook"
-REQUESTS: tuple[dict[str, Any], ...] = (
-    {
-        "version": SCHNELL,
-        "input": {"prompt": "a cat", "seed": 1},
-        "webhook": _HOOK,
-        "webhook_events_filter": ["start", "completed"],
-    },
-    {
-        "version": SCHNELL,
-        "input": {"prompt": "a cat", "seed": 1},
-        "webhook": _HOOK,
-        "webhook_events_filter": ["completed"],
-    },
-    {"version": SCHNELL, "input": {"prompt": "a dog"}},
-    {
-        "version": SCHNELL,
-        "input": {
-            "prompt": "a file, and an image too large for the record",
-            "image": f"{PUBLIC_URL}/v1/files/{FILE_ID}",
-            "mask": "data:image/png;base64," + "A" * 260_000,
-        },
-    },
-    {"version": "acme/open:" + "a" * 64, "input": {"prompt": "a model of one's own"}},
-    {"version": SCHNELL, "input": {"prompt": "a cat", "seed": 1}},
-)
-"""Kinds of requests: 0 and 1 have equal inputs, 3 has files, 4 an open model. 0 has an
-Idempotency-Key, so that it may be sent again. 5 is 1 of another tenant."""
-EVENTS: dict[int, dict[str, Any]] = {
-    6: {"model": SCHNELL, "input": {"prompt": "a cat", "seed": 1}, "taskToken": "task-6"},
-    7: {"model": SCHNELL, "input": {"prompt": 7}, "taskToken": "task-7"},
-    8: {"version": SCHNELL, "input": REQUESTS[3]["input"]},
-    9: REQUESTS[4],
+PATIENCE = "6h"
+EVENTS = (6, 7, 8, 9)
+"""Kinds of requests that come as events."""
+TASKS = {6: "task-6", 7: "task-7"}
+"""The Step Functions tasks that wait for the end of two of them."""
+
+_CAT = {
+    "prompt": " a cat ",
+    "seed": 2**53 + 1,
+    "num_outputs": 2,
+    "disable_safety_checker": False,
+    "image": "data:image/png;base64,iVBORw0KGgo=",
+    "nonsense": 1,
 }
-"""Kinds of requests that come as events. Tasks wait for the end of 6 and 7, which is refused; 8 has
-files, 9 an open model."""
-BODIES = tuple(json.dumps(request) for request in REQUESTS)
+"""With all that a provider may show otherwise than it was sent: a data URI, blanks, an integer that
+no float holds, a name that the model does not know."""
+_DOG = {"prompt": "a dog", "num_outputs": 2, "disable_safety_checker": True}
+"""A boolean tells it from the cat, whatever else is shown of the two."""
 
 
-def tenant_of(kind: int) -> str:
+@cache
+def requests(config: Config) -> dict[int, dict[str, Any]]:
+    """The bodies by kind: 0 and 1 have equal inputs, 3 has files, 4 an open model.
+
+    0 has an Idempotency-Key, so that it may be sent again. 5 is 1 of another tenant. 6 to 9 come
+    as events: tasks wait for the end of 6 and 7, which is refused; 8 has files, 9 an open model.
+    """
+    model = _model(config)
+    every = ["start", "output", "logs", "completed"]
+    filled = {
+        "prompt": "a file, and an image too large for the record",
+        "num_outputs": 2,
+        "image": f"{PUBLIC_URL}/v1/files/{FILE_ID}",
+        "mask": "data:image/png;base64," + "A" * 260_000,
+    }
+    open_model = {"version": UNPRICED, "input": {"prompt": "a model of one's own"}}
+    first = every if config.grows else ["start", "completed"]
+    second = every if config.grows else ["completed"]
+    bodies: dict[int, dict[str, Any]] = {
+        0: {"version": model, "input": _CAT, "webhook": _HOOK, "webhook_events_filter": first},
+        1: {"version": model, "input": _CAT, "webhook": _HOOK, "webhook_events_filter": second},
+        2: {"version": model, "input": _DOG},
+        3: {"version": model, "input": filled},
+        4: open_model,
+        5: {"version": model, "input": _CAT},
+        6: {"model": model, "input": _CAT, "taskToken": TASKS[6]},
+        7: {"model": model, "input": {"prompt": 7}, "taskToken": TASKS[7]},
+        8: {"version": model, "input": filled},
+        9: open_model,
+    }
+    if config.patient:
+        for kind in EVENTS:
+            bodies[kind] = {**bodies[kind], "cancel_after": PATIENCE}
+    return bodies
+
+
+def _model(config: Config) -> str:
+    match config.price:
+        case "second":
+            return SDXL
+        case "megapixel":
+            return UPSCALER
+        case "none":
+            return UNPRICED
+    return SCHNELL if config.show_version == "true" else PINNED
+
+
+@cache
+def body(config: Config, kind: int) -> str:
+    """A request's body as it is sent."""
+    return json.dumps(requests(config)[kind])
+
+
+def tenant_of(config: Config, kind: int) -> str:
     """Whose request it is."""
-    return OTHER if kind == 5 else TENANT
+    return OTHER if kind == 5 or (kind == 1 and config.stays == "row") else TENANT
 
 
 def record_id(number: int) -> str:
@@ -58,9 +102,10 @@ def record_id(number: int) -> str:
     return f"{number:026d}"
 
 
-def asked(kind: int) -> str:
+def asked(config: Config, kind: int) -> str:
     """What a rule puts on the intake queue."""
-    return json.dumps({"tenant": TENANT, "id": f"event-{kind}", "detail": EVENTS[kind]})
+    detail = requests(config)[kind]
+    return json.dumps({"tenant": TENANT, "id": f"event-{kind}", "detail": detail})
 
 
 def http_event(

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from darkroom.domain.prediction import Prediction
 
+from tests.proof.upstream import TICK_MS
+
 if TYPE_CHECKING:
     from tests.proof.cloud import Cloud
     from tests.proof.table import Predictions
+    from tests.proof.upstream import Up
 
 _TIME_NAMES = (
     "created_at",
@@ -93,13 +96,15 @@ def canonical_key(cloud: Cloud) -> bytes:
         sorted(cloud.client.posts),
         [
             (
-                *(u.id, u.status, bool(u.told), u.cut_off, u.in_time),
+                *(u.id, u.status, bool(u.told), u.cut_off, u.in_time, u.grown, u.gets),
                 *(u.created_at - now, u.ends_by - now, _since(u.completed_at, now)),
                 _since(u.extra_since, now),
+                _billed(cloud, u, now),
+                _shown_before(cloud, u, now),
             )
             for u in up.ups.values()
         ],
-        [(hook.id, hook.status, hook.at - now, hook.signed) for hook in up.hooks],
+        [(h.id, h.status, h.at - now, h.signed, h.grown) for h in up.hooks],
         [(request["webhook"], until - now) for request, until in up.late],
         [
             (id_, [(p.attempt, p.sure, max(0, p.not_before - now)) for p in posts])
@@ -110,6 +115,7 @@ def canonical_key(cloud: Cloud) -> bytes:
         sorted(cloud.asked),
         sorted(cloud.wished),
         cloud.gap,
+        (cloud.refusals, cloud.mended),
         sorted(cloud.owed),
         sorted(cloud.store.keys),
         sorted(cloud.controls.schemas),
@@ -125,6 +131,19 @@ def canonical_key(cloud: Cloud) -> bytes:
     )
     # Version 0 of marshal has no references: equal values give equal bytes.
     return hashlib.blake2b(marshal.dumps(state, 0), digest_size=12).digest()
+
+
+def _billed(cloud: Cloud, up: Up, now: int) -> tuple[int, int]:
+    """What the bill of a run depends on, and whether it ran at all."""
+    metered = cloud.config.price == "second" and up.status == "processing"
+    return up.run_ms, (up.started_at or 0) - now if metered else int(up.started_at is not None)
+
+
+def _shown_before(cloud: Cloud, up: Up, now: int) -> tuple[str, int] | None:
+    """What a list that is a tick old shows of it still."""
+    if cloud.config.listing != "old" or now >= up.changed_at + TICK_MS:
+        return None
+    return up.before, up.changed_at - now
 
 
 def _since(at: int | None, now: int) -> int | None:

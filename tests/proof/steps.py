@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from tests.proof.clients import Clients
 from tests.proof.doubles import RECEIVES, Message
-from tests.proof.follows import starts
+from tests.proof.follows import grows, starts
+from tests.proof.gate import check
 from tests.proof.requests import asked, record_id
-from tests.proof.upstream import FINAL
+from tests.proof.shows import FINAL
 from tests.proof.webhooks import Plan, Step
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from tests.proof.gate import Run
 
+GROWS = 2
+"""Times that an output or a log grows at most."""
 QUEUES = {"p": "persist", "d": "dispatch", "c": "deliver", "i": "intake"}
 
 
@@ -50,13 +53,16 @@ class World(Clients):
         for one in list(up.ups.values()):
             if one.status not in FINAL:
                 up.end(up.start(one), "succeeded")
-        while up.hooks:
+        for _ in up.hooks:
             self.step(Step("hook.0"))
 
     # The provider
 
     def go(self, numbers: list[str], _plan: Plan) -> None:
         self.cloud.upstream.start(self._up(numbers))
+
+    def grow(self, numbers: list[str], _plan: Plan) -> None:
+        self.cloud.upstream.grow(self._up(numbers))
 
     def ok(self, numbers: list[str], _plan: Plan) -> None:
         self.cloud.upstream.end(self._up(numbers), "succeeded")
@@ -107,8 +113,10 @@ class World(Clients):
         head = next(change for change in stream if change[1]["id"]["S"] == id_)
         stream[:] = [other for other in stream if other is not head]
         old = self.cloud.store.read(head[0]) if head[0] else None
-        if starts(old, self.cloud.store.read(head[1])):
+        new = self.cloud.store.read(head[1])
+        if starts(old, new):
             self.cloud.owed -= {f"{id_}:started"}
+        self.cloud.owed -= {f"{id_}:{event}" for event in grows(old, new)}
 
     def run(self, numbers: list[str], plan: Plan) -> Run:
         return self._receive(numbers, plan, again=False)
@@ -123,7 +131,7 @@ class World(Clients):
         body = json.dumps(dict(taken.body))
         if name == "intake":
             kind = int(dict(taken.body)["kind"])
-            body = asked(kind)
+            body = asked(self.config, kind)
             self.cloud.submitted = (*self.cloud.submitted, kind)
         record: dict[str, Any] = {"messageId": "m", "receiptHandle": taken.receipt, "body": body}
         record["attributes"] = {"ApproximateReceiveCount": str(taken.receives)}
@@ -146,7 +154,14 @@ class World(Clients):
             queue.dead = ()
 
     def sweep(self, _numbers: list[str], plan: Plan) -> Run:
-        return self._handle("sweep", {}, plan)[0]
+        run, answer = self._handle("sweep", {}, plan)
+        strangers = self.cloud.store.strangers and not plan
+        check(not strangers or answer is None, "I7 a record that nobody can read, and no failure")
+        return run
+
+    def mend(self, _numbers: list[str], _plan: Plan) -> None:
+        """What was broken for good is not, in the end."""
+        self.cloud.mended = True
 
     # The clock
 
@@ -162,10 +177,12 @@ class World(Clients):
     def next_time(self) -> int | None:
         """The earliest time that the due index, the deliveries or a queue is waiting for."""
         cloud = self.cloud
-        times = [record.due_at for record in cloud.records()]
-        times += [row.due_at for row in cloud.deliveries.rows.values()]
+        ahead = self.config.ahead_ms("sweep")
+        times = [at - ahead for r in cloud.records() if (at := r.due_at) is not None]
+        rows = cloud.deliveries.rows.values()
+        times += [at - ahead for row in rows if (at := row.due_at) is not None]
         times += [m.visible_at for q in cloud.queues.values() for m in q.messages]
-        return min((at for at in times if at is not None), default=None)
+        return min(times, default=None)
 
     # What may come next
 
@@ -204,6 +221,8 @@ class World(Clients):
                 steps |= {f"ok.{number}": 0, f"bad.{number}": 0}
             if up.status == "starting":
                 steps[f"go.{number}"] = 0
+            if cloud.config.grows and up.status == "processing" and up.grown < GROWS:
+                steps[f"grow.{number}"] = 0
         for number in range(len(upstream.hooks)):
             steps |= {f"hook.{number}": 0, f"hook2.{number}": 1, f"lose.{number}": 1}
         for number in range(len(upstream.late)):
@@ -220,9 +239,9 @@ _STEPS: dict[str, Callable[..., Any]] = {
     for step in (
         *(World.submit, World.again, World.retry, World.cancel, World.redeliver, World.rotate),
         World.ask,
-        *(World.go, World.ok, World.bad, World.late),
+        *(World.go, World.grow, World.ok, World.bad, World.late),
         *(World.hook, World.hook2, World.lose, World.forge, World.unlinked, World.stray),
         *(World.relay, World.relay2, World.expire, World.run, World.run2, World.redrive),
-        *(World.sweep, World.next, World.jump),
+        *(World.sweep, World.next, World.jump, World.mend),
     )
 }

@@ -7,14 +7,15 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.items import prediction_item, read_prediction
+from darkroom.adapters.items import prediction_item, read_due, read_prediction
 from darkroom.domain.prediction import Prediction
-from darkroom.ports import Due
+from darkroom.ports import Due, DueRecord
 
 from tests.fakes import FakePredictions
+from tests.proof import versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from darkroom.domain.money import Entry
     from darkroom.ports import IdempotencyKey
@@ -37,6 +38,12 @@ class Predictions(FakePredictions):
         self.on_write: Callable[[Prediction | None, Prediction], None] = lambda _old, _new: None
         self.on_done: Callable[[], None] = lambda: None
         """Called when a write with all that belongs to its transaction is done."""
+        self.on_entry: Callable[[Entry | None], None] = lambda _entry: None
+        """Raises where the month's row cannot be written."""
+        self.shape: Callable[[dict[str, Any]], dict[str, Any]] = lambda item: item
+        """An item as the function that writes it would have it."""
+        self.strangers: list[Due] = []
+        """What else is due, and cannot be read."""
         self.forget()
 
     def forget(self) -> None:
@@ -48,14 +55,28 @@ class Predictions(FakePredictions):
         self.silent: dict[tuple[int, int], Any] = {}
         """Changes, by their images' identities, that relay did no I/O for."""
 
-    def due(self, now: int, limit: int, fault: str = "") -> list[Due]:
+    def due(
+        self, now: int, limit: int, *, part: int = 0, parts: int = 1, fault: str = ""
+    ) -> list[Due]:
         shown = self.items if not fault else self.before
         found = [
             Due(id_, int(item["due_at"]["N"]))
             for id_, item in shown.items()
             if item and "due_at" in item and "due_shard" in item
         ]
+        found += self.strangers
         return sorted((d for d in found if d.due_at <= now), key=lambda d: d.due_at)[:limit]
+
+    def claim(self, key: Due, until: int) -> Prediction | None:
+        if key.id in versions.NEXT:
+            # It is moved within the index, and then it turns out that nobody can read it.
+            return read_prediction(versions.NEXT[key.id])
+        return super().claim(key, until)
+
+    def look(self, keys: Iterable[Due], fault: str = "") -> list[DueRecord]:
+        # Read without a lock: it may be as it was one write ago.
+        shown = {**(self.before if fault else self.items), **versions.NEXT}
+        return [read_due(key, item) for key in keys if (item := shown.get(key.id))]
 
     def recent_ids(self, tenant: str, since: int, limit: int, fault: str = "") -> list[str]:
         # An index that lags does not show the newest record yet.
@@ -67,12 +88,14 @@ class Predictions(FakePredictions):
         key: IdempotencyKey | None = None,
         entry: Entry | None = None,
     ) -> None:
+        self.on_entry(entry)
         super().insert(record, key, entry)
         self.on_done()
 
     def commit(
         self, record: Prediction, *, claims: str | None = None, entry: Entry | None = None
     ) -> None:
+        self.on_entry(entry)
         super().commit(record, claims=claims, entry=entry)
         self.on_done()
 
@@ -112,7 +135,7 @@ class Predictions(FakePredictions):
     def _write(self, id_: str, item: dict[str, Any]) -> None:
         if len(self._items) > KEPT_ITEMS:
             self.forget()
-        item = self._one(item)
+        item = self._one(self.shape(item))
         old = self.items.get(id_)
         if old == item:
             return

@@ -47,18 +47,18 @@ def test_mutant_is_caught(name: str, hunts: Hunts) -> None:
 
 
 def test_schedule_survives_being_written_down() -> None:
-    text = "echo-late/submit.0~late@provider.create/run.p.0~nest=hook.0+sweep@3~timeout@5/sweep"
+    text = "echo=exact-late/submit.0~late@provider.create/run.p.0~nest=hook.0+sweep@3~timeout@5"
     assert schedules.schedule(*schedules.read_schedule(text)) == text
 
 
 def test_replay_tells_of_a_violation() -> None:
     said: list[str] = []
-    assert schedules.replay("echo/submit.0/go.0/hook.0", said.append) is None
+    assert schedules.replay("echo=exact/submit.0/go.0/hook.0", said.append) is None
     assert any("provider.create" in line for line in said)
 
 
 def test_random_schedule_replays_to_the_same_state() -> None:
-    explorer = Explorer(Config(echo=True))
+    explorer = Explorer(Config(echo="exact"))
     seen: list[tuple[schedules.Trail, bytes]] = []
 
     def note(trail: schedules.Trail, _key: bytes | None = None) -> None:
@@ -76,7 +76,7 @@ def test_random_schedule_replays_to_the_same_state() -> None:
 
 
 def test_a_lost_record_is_a_violation() -> None:
-    world = World(Config(echo=True))
+    world = World(Config(echo="exact"))
     with installed(world.cloud):
         world.step(Step("submit.0"))
         world.cloud.store.items.clear()

@@ -6,25 +6,36 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from darkroom.domain.errors import PageTooLarge, ProviderUnavailable
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
-from darkroom.domain.snapshot import read_snapshot, rfc3339
-from darkroom.ports import Found
 
-from tests.proof.pictures import output_urls, picture
+from tests.proof import shows
+from tests.proof.pictures import OUTPUTS, picture
+from tests.proof.reading import answer_of, page_of, snapshot_of
+from tests.proof.shows import FINAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from darkroom.domain.snapshot import Snapshot
+    from darkroom.ports import Listed
 
     from tests.fakes import FakeClock
+    from tests.proof.config import Config
 
 LIFE_MS = 3_600_000
 """Inputs and outputs are deleted this long after completion."""
 LAG_MS = 60_000
 """Where the list lags, a new prediction shows in list and GET after so long."""
+TICK_MS = 60_000
+"""Where the list is a tick old, it shows what was so long ago."""
+RUN_MS = 1500
+"""What a model computes at least."""
 RETRY_AFTER_S = 30
-FINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
+STRANGER_MS = 1000
+"""What is no prediction came into the account's list so long after the start."""
+NOT_MADE = {"429": 429, "401": 401, "413": 413, "409": 409}
+REFUSED_FOR_GOOD = frozenset({"413"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +48,31 @@ class Up:
     created_at: int
     ends_by: int
     status: str = "starting"
+    started_at: int | None = None
     completed_at: int | None = None
+    run_ms: int = 0
+    """What it computed, and is billed for."""
+    pictures: int = OUTPUTS
+    """What a success makes."""
+    grown: int = 0
+    """What it shows while it runs: 1, a first picture; 2, more of its log as well."""
     told: int = 0
     """Webhooks about it that were answered with a 2xx."""
+    gets: int = 0
+    """Times that it was asked for by its id, as far as that matters: up to two."""
     cut_off: bool = False
     """Ended by its own time limit, and not by a cancel."""
     in_time: bool = True
     """It showed upstream before a repetition of its create was allowed."""
     extra_since: int | None = None
     """When its record learned that it is one too many."""
+    before: str = ""
+    """Its status until `changed_at`."""
+    changed_at: int = 0
+
+    def removed(self, now: int) -> bool:
+        """Its input and output are deleted."""
+        return self.completed_at is not None and now >= self.completed_at + LIFE_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +84,7 @@ class Hook:
     at: int
     signed: int = 0
     """Which of the provider's secrets signs it."""
+    grown: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +94,16 @@ class Post:
     attempt: int
     sure: bool
     not_before: int
+    for_good: bool = False
+    """Refused, and not to be sent again."""
 
 
 class Upstream:
-    """The provider's port, with state that can be saved. `limits` come from Timings."""
+    """The provider's port, with state that can be saved."""
 
-    def __init__(self, clock: FakeClock, *, echo: bool, late: bool, lag: bool) -> None:
-        self.clock, self.echo, self.late_creates, self.lag = clock, echo, late, lag
+    def __init__(self, clock: FakeClock, config: Config) -> None:
+        self.clock, self.config = clock, config
+        self.began = clock()
         self.ups: dict[str, Up] = {}
         self.hooks: tuple[Hook, ...] = ()
         self.late: tuple[tuple[dict[str, Any], int], ...] = ()
@@ -87,10 +118,10 @@ class Upstream:
     def create(self, *, fault: str = "", **request: Any) -> Answered | NoAnswer | NotSent:
         record = record_of(request["webhook"])
         attempt, silent_until = self.on_create(record)
-        sure = fault in {"429", "401", "refuse"}
+        sure = fault in NOT_MADE or fault == "refuse"
         pause = RETRY_AFTER_S * 1000 if fault == "429" else 0
-        not_before = self.clock() + pause if sure else silent_until
-        post = Post(attempt, sure, not_before)
+        not_before = self.clock() + pause if sure and fault != "409" else silent_until
+        post = Post(attempt, sure, not_before, fault in REFUSED_FOR_GOOD)
         self.posts[record] = (*self.posts.get(record, ()), post)
         if fault in {"hang", "late", "drop"}:
             self.clock.now += int(request["budget_s"] * 1000)
@@ -98,17 +129,16 @@ class Upstream:
             case "hang":
                 return NoAnswer()
             case "late":
-                if self.late_creates:
+                if self.config.late:
                     self.late = (*self.late, (request, silent_until))
                 return NoAnswer()
-            case "429":
-                return Answered(429, {}, float(RETRY_AFTER_S))
             case "500":
                 return Answered(500)
-            case "401":
-                return Answered(401, {"detail": "Unauthenticated"})
             case "refuse":
                 return NotSent()
+        if fault in NOT_MADE:
+            wait = float(RETRY_AFTER_S) if fault == "429" else None
+            return Answered(NOT_MADE[fault], {"detail": "No."}, wait)
         made = self.make(request)
         match fault:
             case "drop":
@@ -117,33 +147,56 @@ class Upstream:
                 return Answered(500)
             case "garbage":
                 return Answered(201, None)
-        return Answered(201, self.body(made, made.status))
+        try:
+            raw = shows.text(self.config, made, made.status, self.clock())
+        except shows.Unreadable:
+            return Answered(201, None)
+        return Answered(201, answer_of(raw))
 
-    def get(self, provider_id: str) -> Snapshot | None:
+    def get(self, provider_id: str, fault: str = "") -> Snapshot | None:
         up = self.ups.get(provider_id)
-        if up is None or self.hidden(up):
+        if up is None or self.hidden(up) or fault == "404":
             return None
-        return self._seen(up)
+        if self.config.refused:
+            raise ProviderUnavailable("status 403")
+        if self.config.blip and up.gets < 2:
+            up = self.ups[up.id] = replace(up, gets=up.gets + 1)
+            if up.gets == 2:
+                return None
+        return self._seen(up, "get")
 
-    def find(self, created_after: int) -> Found:
-        shown = [
-            self._seen(up)
-            for up in reversed(self.ups.values())
-            if up.created_at >= created_after and not self.hidden(up)
-        ]
-        return Found(shown, complete=True)
+    def page(
+        self, created_after: int, created_before: int | None = None, cursor: str | None = None
+    ) -> Listed:
+        """One page of the list, newest first; in pages of one where the listing is short."""
+        most = 1 if self.config.listing == "short" else 100
+        shown = self._listed(created_after, created_before)
+        rest = [(number, raw) for number, raw in shown if cursor is None or number < int(cursor)]
+        page = [raw for _, raw in rest[:most] if raw is not None]
+        if len(page) < len(rest[:most]):
+            raise PageTooLarge("the page is too large")
+        more = f'"{rest[most - 1][0]}"' if len(rest) > most else "null"
+        return page_of(b'{"results": [%b], "next": %b}' % (b", ".join(page), more.encode()))
 
-    def cancel(self, provider_id: str) -> Snapshot | None:
+    def token_works(self) -> bool:
+        return True
+
+    def cancel(self, provider_id: str, fault: str = "") -> Snapshot | None:
         up = self.ups.get(provider_id)
-        if up is None:
+        if up is None or fault == "404":
             return None
         if up.status not in FINAL:
             up = self.end(up, "canceled")
-        return self._seen(up)
+        return self._seen(up, "cancel")
 
     def input_schema(self, model: str, version: str) -> dict[str, Any] | None:
-        properties = {"prompt": {"type": "string"}}
-        component = {"Input": {"type": "object", "properties": properties}}
+        properties = {
+            "prompt": {"type": "string"},
+            "seed": {"type": "integer"},
+            "disable_safety_checker": {"type": "boolean"},
+        }
+        output = {"type": "array", "items": {"type": "string", "format": "uri"}}
+        component = {"Input": {"type": "object", "properties": properties}, "Output": output}
         return {"components": {"schemas": component}}
 
     # What happens there
@@ -153,14 +206,16 @@ class Upstream:
         record = record_of(request["webhook"])
         number = sum(up.record == record for up in self.ups.values())
         now = self.clock()
-        shows = now + (LAG_MS if self.lag else 0)
+        hidden_ms = LAG_MS if self.config.lag else TICK_MS if self.config.listing == "old" else 0
         up = Up(
             id=f"p{record[-4:]}{number}",
             record=record,
             request=request,
             created_at=now,
             ends_by=now + request["cancel_after_s"] * 1000,
-            in_time=silent_until is None or shows <= silent_until,
+            pictures=OUTPUTS + self.config.surplus,
+            in_time=silent_until is None or now + hidden_ms <= silent_until,
+            changed_at=now,
         )
         self.ups[up.id] = up
         return up
@@ -173,16 +228,47 @@ class Upstream:
 
     def start(self, up: Up) -> Up:
         """It runs; the start webhook leaves."""
-        return self._tell(replace(up, status="processing"))
+        now = self.clock()
+        return self._tell(replace(self._was(up), status="processing", started_at=now))
+
+    def grow(self, up: Up) -> Up:
+        """It has a first picture, or more of its log; a webhook leaves where one was asked for."""
+        grown = replace(up, grown=up.grown + 1)
+        self.ups[up.id] = grown
+        if {"output", "logs"} & set(up.request["events"]):
+            self._tell(grown)
+        return grown
 
     def end(self, up: Up, status: str, *, cut_off: bool = False) -> Up:
         """It ends; the completed webhook leaves."""
-        ended = replace(up, status=status, completed_at=self.clock(), cut_off=cut_off)
+        ran = status == "succeeded" or up.started_at is not None
+        started = (up.started_at or self.clock()) if ran else None
+        if status == "succeeded" and self._metered:
+            # It takes some time at least, where that is what is billed.
+            self.clock.now = max(self.clock.now, (started or 0) + RUN_MS)
+        now = self.clock()
+        run_ms = now - started if started else 0
+        ended = replace(
+            self._was(up),
+            status=status,
+            started_at=started,
+            completed_at=now,
+            run_ms=run_ms if self._metered else RUN_MS,
+            cut_off=cut_off,
+        )
         return self._tell(ended)
+
+    @property
+    def _metered(self) -> bool:
+        return self.config.price == "second"
+
+    def _was(self, up: Up) -> Up:
+        return replace(up, before=up.status, changed_at=self.clock())
 
     def _tell(self, up: Up) -> Up:
         self.ups[up.id] = up
-        self.hooks = (*self.hooks, Hook(up.id, up.status, self.clock(), self.signs()))
+        hook = Hook(up.id, up.status, self.clock(), self.signs(), up.grown)
+        self.hooks = (*self.hooks, hook)
         return up
 
     def passing_time(self) -> None:
@@ -195,38 +281,62 @@ class Upstream:
     # What it shows
 
     def hidden(self, up: Up) -> bool:
-        return self.lag and self.clock() < up.created_at + LAG_MS
+        return self.config.lag and self.clock() < up.created_at + LAG_MS
 
     def removed(self, up: Up) -> bool:
-        return up.completed_at is not None and self.clock() >= up.completed_at + LIFE_MS
+        return up.removed(self.clock())
 
-    def body(self, up: Up, status: str) -> dict[str, Any]:
-        """The prediction's JSON as a webhook or an answer carries it."""
-        over = status in FINAL
-        gone = over and self.removed(up)
-        return {
-            "id": up.id,
-            "status": status,
-            "model": up.request["model"],
-            "version": up.request["version"] or "hidden",
-            "input": {} if gone else up.request["input_"],
-            "output": output_urls(up.id) if status == "succeeded" and not gone else None,
-            "logs": "" if status == "starting" or gone else "50%" if not over else "50% 100%",
-            "error": "the model failed" if status == "failed" else None,
-            "metrics": {"predict_time": 1.5} if status == "succeeded" else {},
-            "data_removed": gone,
-            "created_at": rfc3339(up.created_at),
-            "completed_at": rfc3339(up.completed_at) if over and up.completed_at else None,
-            "webhook": up.request["webhook"],
-        }
+    def said(self, hook: Hook) -> bytes:
+        """A webhook's body. Raises Unreadable where it is too large for anybody."""
+        up = replace(self.ups[hook.id], grown=hook.grown)
+        return shows.text(self.config, up, hook.status, self.clock(), hook.at)
 
-    def _seen(self, up: Up) -> Snapshot:
-        body = self.body(up, up.status)
-        if self.removed(up):
-            body["input"] = None
-        if not self.echo:
-            del body["webhook"]
-        return read_snapshot(body)
+    @property
+    def legible(self) -> bool:
+        """Every item of the list can be read, as it is shown."""
+        config = self.config
+        whole = config.body == "plain" and config.item == "plain"
+        return whole and config.stays not in {"get", "item"}
+
+    def broken(self, up: Up) -> bool:
+        """Nothing can be read of it for good, though it can be told to stop."""
+        return int(up.record) == 0 and (self.config.stays == "get" or self.config.body == "size")
+
+    def _seen(self, up: Up, site: str) -> Snapshot:
+        if self.broken(up):
+            raise PageTooLarge(f"{site}: the answer cannot be read")
+        echo = self.config.echo != "none"
+        return snapshot_of(shows.listed(self.config, up, up.status, self.clock(), echo=echo))
+
+    def _listed(
+        self, created_after: int, created_before: int | None
+    ) -> list[tuple[int, bytes | None]]:
+        """Items with their numbers, newest first; None for what makes its page too large."""
+        config, now = self.config, self.clock()
+        old = now - TICK_MS if config.listing == "old" else now
+        items: list[tuple[int, int, bytes | None]] = []
+        if config.item != "plain" and old >= self.began + STRANGER_MS:
+            items.append((self.began + STRANGER_MS, 0, shows.stranger(config)))
+        for number, up in enumerate(self.ups.values(), 1):
+            if up.created_at > old or self.hidden(up):
+                continue
+            status = up.before if up.changed_at > old and up.before else up.status
+            items.append((up.created_at, number, self._item(up, status)))
+        first, last = created_after, created_before
+        return [
+            (number, raw)
+            for at, number, raw in reversed(items)
+            if (shown := at + config.provider_ms) >= first and (last is None or shown < last)
+        ]
+
+    def _item(self, up: Up, status: str) -> bytes | None:
+        first = int(up.record) == 0
+        if first and self.config.stays in {"get", "item"}:
+            return b'"unreadable"'
+        if first and self.config.body == "size":
+            return None
+        echo = self.config.echo != "none"
+        return shows.listed(self.config, up, status, self.clock(), echo=echo)
 
     def file(self, url: str) -> bytes | None:
         """The output host: the bytes, or None where they are gone or never were."""

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tests.proof.schedules import Trail
 
 
+EAGER = frozenset({"relay", "run", "hook", "go", "grow", "ok"})
+
+
 def wander(explorer: Explorer, seed: int, number: int) -> None:
     """So many random schedules."""
     for index in range(number):
@@ -81,7 +84,7 @@ class _Walk:
         if not names:
             return "next"
         # Work that waits comes before clients and the clock: or nothing would ever get far.
-        eager = [n for n in names if n.partition(".")[0] in {"relay", "run", "hook", "go", "ok"}]
+        eager = [name for name in names if name.partition(".")[0] in EAGER]
         return random.choice(eager if eager and random.random() < 0.6 else names)
 
     def _rare(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +9,15 @@ from darkroom.domain import signature
 
 from tests.events import Context
 from tests.fakes import Crash
+from tests.proof import shows
 from tests.proof.cloud import Cloud
 from tests.proof.config import TENANT, Config
 from tests.proof.doubles import WEBHOOK_KEYS
-from tests.proof.gate import Run, Violation, check
+from tests.proof.gate import Run, Violation, check, timeout_ms
 from tests.proof.invariants import Invariants
 from tests.proof.requests import FILE_ID, http_event
-from tests.proof.upstream import FINAL, Hook, Up, record_of
+from tests.proof.shows import FINAL, Unreadable
+from tests.proof.upstream import Hook, Up, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 Plan = dict[int | str, str]
 RETRIED_MS = 60_000
 """Replicate repeats a terminal webhook for about so long."""
-CONTEXT = Context()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,27 @@ class Step:
         return cls(name, tuple((int(at) if at.isdigit() else at, f) for f, _, at in pairs))
 
 
+SILENT = frozenset({"submit", "intake", "dispatch"})
+"""Whose create is recorded: what became of it is found out by the sweep."""
+
+
+def _failed(answer: Any) -> bool:
+    """Whether Lambda, a queue or a client sees that a run did not do what it should."""
+    if "batchItemFailures" in answer:
+        return bool(answer["batchItemFailures"])
+    return bool(answer.get("statusCode", 200) >= 500)
+
+
+class Left(Context):
+    """Lambda's context of one run: how much of its time is left."""
+
+    def __init__(self, cloud: Cloud, run: Run) -> None:
+        self._clock, self._until = cloud.clock, run.began + timeout_ms(run)
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self._until - self._clock.now
+
+
 @dataclass
 class Stage:
     """A cloud under watch. Every run of a handler goes through `_handle`."""
@@ -58,20 +79,41 @@ class Stage:
     def __post_init__(self) -> None:
         self.cloud = Cloud(self.config)
         self.invariants = Invariants(self.cloud)
+        self.cloud.gate.wait = self._wait
         self.cloud.uploads.put(f"{TENANT}/files/{FILE_ID}", "image/png", b"png", {})
+
+    def _wait(self, milliseconds: int) -> None:
+        """Time passes within a run; Lambda ends one that takes too long."""
+        run = self.cloud.gate.runs[-1]
+        ends = run.began + timeout_ms(run)
+        coming = self.cloud.clock.now + milliseconds
+        self.cloud.advance(min(coming, ends))
+        if coming >= ends:
+            raise Crash
 
     def _handle(self, handler: str, event: Any, plan: Plan) -> tuple[Run, Any]:
         """Run a handler as Lambda does; its answer, or None where it died or raised."""
+        cloud = self.cloud
+        before, cloud.acting = cloud.acting, handler
+        posts_before, cloud.posts_before = cloud.posts_before, cloud.client.posts
         run = Run(handler, {n: f for n, f in plan.items() if isinstance(n, int)})
+        run.began = cloud.clock.now
         run.at = {site: fault for site, fault in plan.items() if isinstance(site, str)}
-        gate = self.cloud.gate
+        gate = cloud.gate
         gate.runs.append(run)
+        refused = cloud.refusals
         try:
-            return run, self.cloud.handlers[handler](event, CONTEXT)
+            answer = cloud.handlers[handler](event, Left(cloud, run))
         except (Crash, Exception):  # noqa: BLE001 - Lambda reports it and goes on
             return run, None
+        else:
+            visible = handler in SILENT or cloud.refusals == refused or _failed(answer)
+            check(visible or bool(plan), "I7 a row that cannot be written, and nobody is told")
+            self.invariants.answered(handler, run.plan.values() or plan.values())
+            return run, answer
         finally:
             gate.runs.pop()
+            cloud.acting, cloud.posts_before = before, posts_before
 
     # Webhooks
 
@@ -98,7 +140,12 @@ class Stage:
         up = upstream.ups[hook.id]
         url = up.request["webhook"]
         key = WEBHOOK_KEYS[hook.signed]
-        run, answer = self._webhook(url, upstream.body(up, hook.status), plan, key)
+        try:
+            body = upstream.said(hook)
+        except Unreadable:
+            # The gateway itself refuses it: none of our handlers runs.
+            return Run("webhook", {})
+        run, answer = self._webhook(url, body, plan, key)
         refused = bool(answer) and 400 <= answer["statusCode"] < 500
         took = bool(answer) and 200 <= answer["statusCode"] < 300
         if refused:
@@ -115,36 +162,39 @@ class Stage:
             upstream.hooks = (*upstream.hooks, hook)
         return run
 
-    def _webhook(self, url: str, body: dict[str, Any], plan: Plan, key: bytes) -> tuple[Run, Any]:
+    def _webhook(self, url: str, data: bytes, plan: Plan, key: bytes) -> tuple[Run, Any]:
         id_ = record_of(url)
-        data = json.dumps(body)
-        at = self.cloud.clock.now // 1000
-        event = http_event("POST /hooks/replicate/{id}", f"/hooks/replicate/{id_}", data, id_)
+        at = (self.cloud.clock.now + self.config.provider_ms) // 1000
+        event = http_event(
+            "POST /hooks/replicate/{id}", f"/hooks/replicate/{id_}", data.decode(), id_
+        )
         event["queryStringParameters"] = {"t": url.partition("?t=")[2]}
         event["headers"] = {
             "webhook-id": "msg",
             "webhook-timestamp": str(at),
-            "webhook-signature": signature.sign("msg", at, data.encode(), key=key),
+            "webhook-signature": signature.sign("msg", at, data, key=key),
         }
         return self._handle("webhook", event, plan)
 
     def forge(self, numbers: list[str], plan: Plan) -> Run:
         """Signed with another key, though all else is right."""
         up = self._up(numbers)
-        body = self.cloud.upstream.body(up, "failed")
-        return self._unchanged(up.request["webhook"], body, plan, b"x" * 32)
+        return self._unchanged(up.request["webhook"], self._lie(up), plan, b"x" * 32)
 
     def unlinked(self, numbers: list[str], plan: Plan) -> Run:
         """Truly signed, but its token is not the record's."""
         up = self._up(numbers)
         url = up.request["webhook"][:-4] + "AAAA"
-        return self._unchanged(url, self.cloud.upstream.body(up, "failed"), plan)
+        return self._unchanged(url, self._lie(up), plan)
 
     def stray(self, numbers: list[str], plan: Plan) -> Run:
         """Truly signed and linked, but about a prediction that is not ours."""
         up = self._up(numbers)
-        body = {**self.cloud.upstream.body(up, "failed"), "id": "someoneelses"}
-        return self._unchanged(up.request["webhook"], body, plan)
+        lie = self._lie(replace(up, id="someoneelses"))
+        return self._unchanged(up.request["webhook"], lie, plan)
+
+    def _lie(self, up: Up) -> bytes:
+        return shows.text(Config(), up, "failed", self.cloud.clock.now)
 
     def _settled(self, up: Up) -> bool:
         """No create of its record is left over, for which a webhook with its link could speak.
@@ -156,9 +206,7 @@ class Stage:
             return False
         return record.create.attempt <= 1 + len(record.extra_provider_ids)
 
-    def _unchanged(
-        self, url: str, body: dict[str, Any], plan: Plan, key: bytes | None = None
-    ) -> Run:
+    def _unchanged(self, url: str, body: bytes, plan: Plan, key: bytes | None = None) -> Run:
         before = dict(self.cloud.store.items)
         ours = WEBHOOK_KEYS[self.cloud.upstream.signs()]
         run, _ = self._webhook(url, body, plan, key or ours)

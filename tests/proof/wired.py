@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 from unittest.mock import patch
 
+from darkroom import catalog
 from darkroom.adapters import (
     aws,
     controls,
@@ -28,14 +31,21 @@ from darkroom.services import persist, reuse
 
 from tests import fakes
 from tests.fakes import FakeSigner
-from tests.proof.config import TIMINGS
-from tests.world import PUBLIC_URL, load_catalogue
+from tests.world import PUBLIC_URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tests.proof.cloud import Cloud
     from tests.proof.config import Config
+
+
+@lru_cache
+def _catalogue() -> Catalogue:
+    """The product's models, and one that is billed by the megapixel."""
+    folders = Path(catalog.__path__[0]), Path(__file__).parent / "models"
+    files = (path for folder in folders for path in folder.glob("*--*.json"))
+    return Catalogue({path.stem.replace("--", "/", 1): path for path in files}, {})
 
 
 @contextmanager
@@ -66,13 +76,13 @@ def installed(cloud: Cloud) -> Iterator[None]:
         (download, "OutputFetcher", port("fetcher")),
         (download, "Callbacks", port("sender")),
         (replicate, "Replicate", port("provider")),
-        (Catalogue, "load", load_catalogue),
+        (Catalogue, "load", _catalogue),
         (settings.Settings, "from_env", classmethod(_reader(cloud.config))),
         (wiring, "_secrets", port("secrets")),
         (wiring, "_tasks", port("tasks")),
         (wiring, "tell_task", wiring.tell_task.__wrapped__),
         (queues, "SqsDeadLetters", port("dead")),
-        (wiring, "now", cloud.clock),
+        (wiring, "now", cloud.process_clock),
         (wiring, "random", dice),
         (link, "new_id", lambda *_: f"{len(cloud.submitted) - 1:026d}"),
         (observability.metrics, "add_metric", cloud.count),
@@ -96,7 +106,7 @@ def _reader(config: Config) -> Callable[[type[Any]], Any]:
     """Reads a function's settings without an environment; what is a name is its own value."""
     ours = {
         "public_url": PUBLIC_URL,
-        "timings": TIMINGS,
+        "timings": config.timings,
         "dedicated_account": config.dedicated,
         "open_models": True,
         "result_cache": config.cache,

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 from darkroom.adapters.items import prediction_item, read_prediction
-from darkroom.domain.prediction import File, State
+from darkroom.domain.errors import UnreadableRecord
+from darkroom.domain.prediction import File, Prediction, State
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import events
 from tests.records import accepted
 
-if TYPE_CHECKING:
-    from darkroom.domain.prediction import Prediction
-
+_NAMES = [*(f.name for f in fields(Prediction) if f.name != "id"), "newer_code", "relay"]
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=400)
 DIGEST = st.one_of(st.binary(max_size=40).map(bytes.hex), TEXT)
 LOGS = "".join(f"{n:3}%|{'#' * (n // 4)}| {n}/100 [00:00<00:00, 12.3it/s]\n" for n in range(101))
@@ -48,6 +48,36 @@ def test_a_record_comes_back_as_it_was(record: Prediction) -> None:
 def test_a_record_comes_back_from_the_stream_which_is_json(record: Prediction) -> None:
     (change,) = json.loads(json.dumps(events.stream((None, prediction_item(record)))))["Records"]
     assert read_prediction(change["dynamodb"]["NewImage"]) == record
+
+
+SCALARS = st.one_of(
+    st.fixed_dictionaries({"S": TEXT}),
+    st.fixed_dictionaries({"N": st.integers().map(str) | st.floats(allow_nan=False).map(str)}),
+    st.fixed_dictionaries({"B": st.binary(max_size=40)}),
+    st.fixed_dictionaries({"BOOL": st.booleans()}),
+    st.fixed_dictionaries({"SS": st.lists(TEXT, min_size=1)}),
+    st.just({"NULL": True}),
+)
+TYPED = st.recursive(
+    SCALARS,
+    lambda typed: st.one_of(
+        st.fixed_dictionaries({"L": st.lists(typed, max_size=3)}),
+        st.fixed_dictionaries(
+            {"M": st.dictionaries(st.sampled_from(["state", "key", "x"]), typed, max_size=3)}
+        ),
+    ),
+    max_leaves=5,
+)
+
+
+@given(records(), st.dictionaries(st.sampled_from(_NAMES), TYPED | st.none(), max_size=3))
+def test_whatever_is_stored_is_a_record_or_one_that_cannot_be_read(
+    record: Prediction, damage: dict[str, Any]
+) -> None:
+    item = {**prediction_item(record), **damage}
+    item = {name: typed for name, typed in item.items() if typed is not None}
+    with suppress(UnreadableRecord):
+        prediction_item(read_prediction(item))
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from darkroom.domain.lifecycle import (
     Deliver,
     Dispatch,
     Heard,
+    LastClock,
     Looked,
     Missing,
     News,
@@ -65,16 +66,17 @@ snapshots = st.builds(
 attempts = st.integers(1, 3)
 later = st.integers(0, 90_000).map(lambda ms: START + ms)
 file = File("acme/x/0.png", "0" * 64, 3, "image/png")
+other = File("acme/x/1.png", "0" * 64, 3, "image/png")
 news_: st.SearchStrategy[News] = st.one_of(
-    st.builds(Heard, snapshots, st.booleans()),
+    st.builds(Heard, snapshots, st.booleans(), st.booleans()),
     st.builds(Refused, attempts, later, st.booleans()),
     st.builds(Unknown, attempts),
     st.builds(Rejected, attempts, st.just("no")),
     st.builds(AttemptStarted, st.just(3.0)),
-    st.builds(Looked, st.booleans()),
-    st.sampled_from([Missing(), CancelRequested(), CancelSent(), DeadlinePassed()]),
+    st.builds(Looked, st.booleans(), later),
+    st.sampled_from([Missing(), CancelRequested(), CancelSent(), DeadlinePassed(), LastClock()]),
     st.just(Stored((file,))),
-    st.just(StoreDelayed("slow")),
+    st.builds(StoreDelayed, st.just("slow"), st.sampled_from([(), (file,), (other,)])),
     st.just(StoreFailed(Code.OUTPUT_REFUSED, "html")),
 )
 histories = st.lists(
@@ -82,6 +84,7 @@ histories = st.lists(
 )
 beginnings = st.builds(
     accepted,
+    makes_files=st.booleans(),
     webhook=st.sampled_from([None, "https://client.test"]),
     webhook_events=st.sampled_from(
         [(), ("start",), ("completed",), ("start", "completed"), EVENTS]
@@ -121,7 +124,7 @@ def test_a_life_only_moves_forward(record: Prediction, history: list[tuple[News,
         assert old.provider_id in {None, new.provider_id}
         assert new.extra_provider_ids[: len(old.extra_provider_ids)] == old.extra_provider_ids
         assert new.provider_id not in new.extra_provider_ids
-        assert new.log_size >= old.log_size
+        assert new.log_size >= old.log_size or new.state.terminal
         if old.cancel_requested_at is not None:
             assert new.cancel_requested_at == old.cancel_requested_at
         if old.state.terminal:
@@ -306,10 +309,11 @@ def test_any_answer_to_a_create_is_understood_on_the_safe_side(
     outcome = classify(Answered(status, body, retry_after), attempt, START, TIMINGS, jitter)
     repeatable = status in {401, 402, 403, 429}
     assert isinstance(outcome, Refused) is repeatable
-    assert isinstance(outcome, Rejected) is (status in {400, 404, 422})
+    definite = 400 <= status < 500 and status not in {408, 409, 425}
+    assert isinstance(outcome, Rejected) is (definite and not repeatable)
     if isinstance(outcome, Refused):
         assert outcome.not_before > START
-        assert outcome.parked is (status != 429)
+        assert outcome.parked is (status in {401, 402})
         if status == 429 and retry_after is not None and 0 <= retry_after <= 86_400:
             assert outcome.not_before >= START + retry_after * 1000
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cases import CASES, NOT_APPLICABLE
+from tests.cases import CASES, NOT_APPLICABLE, OPEN, REPORTED
 
 ROOT = Path(__file__).parents[2]
 COLLECTED = ("tests/unit/handlers", "tests/adapters/test_hostile_outputs.py")
@@ -96,3 +96,34 @@ def test_there_is_one_way_out() -> None:
         if opens.search(path.read_text())
     }
     assert found == {"adapters/http.py"}
+
+
+REPORTS = {
+    "adversarial-H": 10,
+    "adversarial-M": 11,
+    "adversarial-L": 8,
+    "field-F": 34,
+    "aws-H": 3,
+    "aws-M": 8,
+    "aws-L": 10,
+    "oracles-F": 9,
+    "oracles-N": 1,
+    "newcomer-bug-": 15,
+    "newcomer-friction-": 16,
+}
+"""What was reported from outside, by kind: they are numbered from 1."""
+
+
+def test_every_report_has_its_answer_or_says_why_not() -> None:
+    numbered = {f"{kind}{n}" for kind, most in REPORTS.items() for n in range(1, most + 1)}
+    assert set(REPORTED) | set(OPEN) == numbered
+    assert not set(REPORTED) & set(OPEN)
+
+
+@pytest.mark.parametrize("case", REPORTED)
+def test_a_reports_test_exists(case: str) -> None:
+    place, answer = REPORTED[case]
+    path, _, name = place.partition("::")
+    source = (ROOT / path).read_text()
+    assert re.search(rf"^(?:async )?def {re.escape(name)}\(", source, re.MULTILINE), place
+    assert len(answer) > 5

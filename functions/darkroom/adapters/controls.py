@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from dataclasses import asdict, dataclass, fields
@@ -9,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from darkroom.adapters.dynamodb import lost_race, response
-from darkroom.adapters.items import attribute, from_item, to_item
+from darkroom.adapters.dynamodb import batch_get, lost_race, response
+from darkroom.adapters.items import Damage, attribute, expired, from_item, made, plain, to_item
 from darkroom.domain.callbacks import Endpoint
 from darkroom.domain.money import Limits, usage_row
 from darkroom.ports import ApiKey, RunTime, SecretVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 ENDPOINT_KEPT_S = 30 * 86_400
 """Then a disabled endpoint gets another chance."""
@@ -30,6 +31,7 @@ class DynamoControls:
 
     client: Any
     table: str
+    sleep: Callable[[float], object] = time.sleep
 
     def api_key(self, key_id: str) -> ApiKey | None:
         # Every request makes this read. Half a unit: replicas lag by less than a second, and a
@@ -56,8 +58,12 @@ class DynamoControls:
     def run_times(self) -> dict[str, RunTime]:
         # One item for all models, so that a process needs one read and no list of names.
         answer = self.client.get_item(TableName=self.table, Key={"pk": {"S": _RUN_TIMES}})
-        row = from_item(answer.get("Item", {}))
-        return {name: RunTime(**row[name]) for name in row if name != "pk"}
+        found = {}
+        for name, typed in answer.get("Item", {}).items():
+            # One model's time that cannot be read is unknown, and keeps no other model's back.
+            with contextlib.suppress(Damage, TypeError):
+                found[name] = made(RunTime, plain(typed))
+        return found
 
     def note_run_time(self, model: str, run_time: RunTime, drop: str | None = None) -> None:
         names = {"#model": model} | ({"#drop": drop} if drop else {})
@@ -116,16 +122,15 @@ class DynamoControls:
         by_row = {usage_row(tenant, day): day for day in days}
         keys = [{"pk": {"S": row}} for row in by_row]
         found: dict[str, dict[str, tuple[int, int]]] = {}
-        while keys:
-            answer = self.client.batch_get_item(RequestItems={self.table: {"Keys": keys}})
-            for item in answer["Responses"].get(self.table, []):
-                row = from_item(item)
-                found[by_row[row["pk"]]] = {
-                    name[2:]: (row[name], row.get(f"c:{name[2:]}", 0))
-                    for name in row
-                    if name.startswith("n:")
-                }
-            keys = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
+        for item in batch_get(self.client, self.table, keys, {}, self.sleep):
+            if expired(item, time.time()):
+                continue
+            row = from_item(item)
+            found[by_row[row["pk"]]] = {
+                name[2:]: (row[name], row.get(f"c:{name[2:]}", 0))
+                for name in row
+                if name.startswith("n:")
+            }
         return found
 
     def cached_result(self, key: str) -> str | None:
@@ -170,8 +175,5 @@ class DynamoControls:
         answer = self.client.get_item(
             TableName=self.table, Key={"pk": {"S": key}}, ConsistentRead=consistent
         )
-        if "Item" not in answer:
-            return None
-        row = from_item(answer["Item"])
-        expires_at = row.get("expires_at")
-        return None if expires_at is not None and expires_at <= time.time() else row
+        item = answer.get("Item")
+        return from_item(item) if item and not expired(item, time.time()) else None

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+import zlib
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from darkroom.adapters.dynamodb import lost_race, query_due
-from darkroom.adapters.items import DUE_SHARDS, attribute, from_item, shard, to_item
-from darkroom.ports import Attempt, Delivery
+from darkroom.adapters.items import (
+    DUE_SHARDS,
+    Damage,
+    attribute,
+    expired,
+    read_known,
+    shard,
+    to_item,
+)
+from darkroom.domain.errors import UnreadableRecord
+from darkroom.ports import Delivery
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +50,12 @@ class DynamoDeliveries:
     def get(self, prediction: str, event: str) -> Delivery | None:
         key = to_item({"prediction": prediction, "event": event})
         item = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item")
-        return _read_delivery(item) if item else None
+        if item is None or expired(item, time.time()):
+            return None
+        try:
+            return read_known(Delivery, item)
+        except Damage as damage:
+            raise UnreadableRecord(prediction, reason=f"{event}: {damage}") from None
 
     def of(self, prediction: str, limit: int) -> list[Delivery]:
         query: dict[str, Any] = {
@@ -51,17 +71,17 @@ class DynamoDeliveries:
         while len(rows) < limit:
             # A page ends at 1 MB of items, and what is frozen counts although it is left out.
             answer = self.client.query(**query)
-            rows += [_read_delivery(item) for item in answer["Items"]]
+            rows += _readable(answer["Items"])
             if "LastEvaluatedKey" not in answer:
                 break
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
         return rows[:limit]
 
-    def write(self, delivery: Delivery, *, seen: Delivery) -> bool:
+    def write(self, delivery: Delivery, *, seen: Delivery, lane: str = "") -> bool:
         try:
             self.client.put_item(
                 TableName=self.table,
-                Item=_delivery_item(delivery),
+                Item=_delivery_item(delivery, lane),
                 ConditionExpression="attempts = :attempts AND next_at = :next AND #state = :state",
                 ExpressionAttributeNames={"#state": "state"},
                 ExpressionAttributeValues={
@@ -77,11 +97,11 @@ class DynamoDeliveries:
         return True
 
     def due(self, now: int, limit: int) -> list[tuple[str, str, int]]:
-        keys: list[tuple[str, str, int]] = []
+        shards = []
         for number in range(DUE_SHARDS):
             found = query_due(self.client, self.table, number, now, limit)
-            keys += [(item["prediction"], item["event"], item["due_at"]) for item in found]
-        return sorted(keys, key=lambda key: key[2])[:limit]
+            shards.append([(item["prediction"], item["event"], item["due_at"]) for item in found])
+        return share_due(shards, limit)
 
     def claim(self, prediction: str, event: str, due_at: int, until: int) -> bool:
         try:
@@ -99,18 +119,34 @@ class DynamoDeliveries:
         return True
 
 
-def _delivery_item(delivery: Delivery) -> dict[str, Any]:
+def delivery_shard(delivery: Delivery, lane: str) -> int:
+    """The `due` index's partition. A lane has one of them, so that it never fills the others."""
+    return zlib.crc32(lane.encode()) % DUE_SHARDS if lane else shard(delivery.prediction)
+
+
+def share_due(
+    shards: Iterable[list[tuple[str, str, int]]], limit: int
+) -> list[tuple[str, str, int]]:
+    """As much of each partition as of any other, the oldest of each; together oldest first."""
+    ranked = sorted(
+        ((rank, key) for found in shards for rank, key in enumerate(found)),
+        key=lambda each: (each[0], each[1][2]),
+    )
+    return sorted((key for _, key in ranked[:limit]), key=lambda key: key[2])
+
+
+def _delivery_item(delivery: Delivery, lane: str = "") -> dict[str, Any]:
     values = asdict(delivery)
     if delivery.due_at is not None:
-        values["due_shard"] = shard(delivery.prediction)
+        values["due_shard"] = delivery_shard(delivery, lane)
     return to_item(values)
 
 
 _DELIVERY_LISTED = [f.name for f in fields(Delivery) if f.name != "frozen"]
 
 
-def _read_delivery(item: dict[str, Any]) -> Delivery:
-    values = from_item(item)
-    values.pop("due_shard", None)
-    values["history"] = tuple(Attempt(**attempt) for attempt in values.get("history", ()))
-    return Delivery(**values)
+def _readable(items: list[dict[str, Any]]) -> Iterator[Delivery]:
+    for item in items:
+        if not expired(item, time.time()):
+            with contextlib.suppress(Damage):
+                yield read_known(Delivery, item)

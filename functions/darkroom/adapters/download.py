@@ -29,6 +29,7 @@ class HttpDownload:
     response: httpcore.Response
     most: int
     length: int | None
+    content_type: str | None
 
     def chunks(self) -> Iterator[bytes]:
         """Raises DownloadFailed when they stop short, pass the cap, or take too long."""
@@ -64,7 +65,8 @@ class OutputFetcher:
                 response = opened.enter_context(self.client.exchange("GET", url))
             except NETWORK_ERRORS as error:
                 raise DownloadFailed(f"no answer: {type(error).__name__}") from None
-            yield HttpDownload(response, self.most, self._length(response))
+            length = self._length(response)
+            yield HttpDownload(response, self.most, length, header(response, "content-type"))
 
     def _length(self, response: httpcore.Response) -> int | None:
         if response.status != 200:

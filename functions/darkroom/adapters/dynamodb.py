@@ -1,15 +1,58 @@
-"""What the tables' adapters share: the `due` index, and why a conditional write was not done."""
+"""What the tables' adapters share: the `due` index, reads of many keys, and why a conditional write
+was not done."""
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters.items import attribute, from_item
+from darkroom.domain.errors import Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from botocore.exceptions import ClientError
 
 CONDITION_FAILED = "ConditionalCheckFailed"
+BATCH = 100
+"""Keys that DynamoDB takes in one read."""
+TRIES = 6
+FIRST_PAUSE_S = 0.02
+
+
+def pause_s(number: int) -> float:
+    """How long to wait after so many tries that met others: twice as long each time, jittered."""
+    return FIRST_PAUSE_S * float(2**number) * (0.5 + random.random() / 2)  # noqa: S311
+
+
+def batch_get(
+    client: Any,
+    table: str,
+    keys: list[dict[str, Any]],
+    asked: dict[str, Any],
+    sleep: Callable[[float], object],
+) -> Iterator[dict[str, Any]]:
+    """The items of those keys that there are, in no order, as they come. `asked` says of them how
+    consistent, and which attributes.
+
+    DynamoDB leaves keys over where an answer would pass 16 MB, and while it throttles. They are
+    asked for again, after a pause that grows where an answer held nothing. Raises Unavailable
+    after too many of those.
+    """
+    for start in range(0, len(keys), BATCH):
+        left, fruitless = keys[start : start + BATCH], 0
+        while left:
+            answer = client.batch_get_item(RequestItems={table: {"Keys": left, **asked}})
+            yield from answer["Responses"].get(table, [])
+            tried, left = left, answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+            if not left:
+                break
+            nothing = len(left) == len(tried)
+            fruitless += nothing
+            if fruitless == TRIES:
+                raise Unavailable("Too much is read at this moment; try again.")
+            sleep(pause_s(fruitless if nothing else 0))
 
 
 def query_due(client: Any, table: str, number: int, now: int, limit: int) -> list[dict[str, Any]]:

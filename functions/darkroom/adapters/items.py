@@ -4,21 +4,33 @@ Attributes are strings, integers, booleans, bytes, lists and maps of those. What
 or answered is kept as JSON text: DynamoDB refuses floats through boto3, and numbers past 38 digits.
 Each started kilobyte of a write is paid for: what is at its default is left out, digests are bytes,
 and long texts are deflated (a prompt by a third, a model's logs by more than half).
+
+Two releases share a table while one replaces the other, and after it was rolled back. So a release
+ignores the names that it does not know, at every depth, and writes nothing that the last one could
+not read: a field may be added to Prediction, but not to Create, File or Price, and a code that the
+last release does not know goes into an attribute of its own.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 import zlib
 from dataclasses import MISSING, fields
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from darkroom.domain.lifecycle import may_cause
+from darkroom.domain.errors import UnreadableRecord
+from darkroom.domain.lifecycle import may_cause, urgency
 from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, Price, State
+from darkroom.ports import Attempt, DueRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from dataclasses import Field
+
+    from darkroom.ports import Due
 
 DUE_SHARDS = 16
 _DIGESTS = frozenset({"fingerprint", "cache_key", "sha256"})
@@ -26,6 +38,18 @@ _TEXTS = frozenset({"input", "logs", "output"})
 _HEX = re.compile("(?:[0-9a-f]{2})+")
 RELAY = "relay"
 """The attribute that lets a change through to the relay: the stream's mapping filters by it."""
+LARGEST_TEXT = 1_000_000
+"""Bytes that a deflated text may unpack to. A record keeps 256,000 of input at most, and less of
+anything else: a few kilobytes that claim to be more are damage, and would fill a function's memory.
+"""
+NEWER_CODES = {Code.OUTPUT_MISSING: Code.OUTPUT_REFUSED}
+"""Codes that the last release does not know, and what it is shown in place of each."""
+_NEWER_CODE = "newer_code"
+_CODES = frozenset(Code)
+_ALWAYS = frozenset({"revision", "state"})
+"""Written at their defaults too: without its state, a record that has ended would be a new one."""
+
+Made = TypeVar("Made")
 
 
 def attribute(value: Any) -> dict[str, Any]:
@@ -55,11 +79,14 @@ def plain(typed: dict[str, Any]) -> Any:
             # From the stream, which is JSON, or from the client.
             return base64.b64decode(value) if isinstance(value, str) else bytes(value)
         case "N":
-            return int(value)
+            # Only other releases and operators' tools write fractions.
+            return int(value) if value.lstrip("-").isdecimal() else float(value)
         case "L":
             return [plain(item) for item in value]
-        case "SS":
+        case "SS" | "NS" | "BS":
             return sorted(value)
+        case "NULL":
+            return None
         case "M":
             return {key: plain(item) for key, item in value.items()}
     raise TypeError(f"no value for the type {kind}")
@@ -91,6 +118,8 @@ def prediction_item(record: Prediction) -> dict[str, Any]:
         values["price"] = _parts(record.price)
     if record.due_at is not None:
         values["due_shard"] = shard(record.id)
+    if record.code in NEWER_CODES:
+        values |= {"code": NEWER_CODES[record.code], _NEWER_CODE: record.code}
     values[RELAY] = may_cause(record)
     return to_item(values)
 
@@ -122,30 +151,166 @@ def _deflated(text: bytes) -> bytes:
     return deflate.compress(text) + deflate.flush()
 
 
-def _read(name: str, value: Any) -> Any:
-    if not isinstance(value, bytes):
-        return value
-    return value.hex() if name in _DIGESTS else zlib.decompress(value, -zlib.MAX_WBITS).decode()
+# Reading
 
 
-_KNOWN = frozenset(f.name for f in fields(Prediction))
+class Damage(ValueError):
+    """What is stored under a name is not what the name says. The text is the name, no value."""
+
+
+def _exactly(kind: type) -> Callable[[Any], Any]:
+    def read(held: Any) -> Any:
+        if type(held) is not kind:
+            raise Damage
+        return held
+
+    return read
+
+
+def _digest(held: Any) -> Any:
+    return held.hex() if isinstance(held, bytes) else _exactly(str)(held)
+
+
+def _text(held: Any) -> Any:
+    if not isinstance(held, bytes):
+        return _exactly(str)(held)
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    text = inflate.decompress(held, LARGEST_TEXT + 1)
+    if len(text) > LARGEST_TEXT or not inflate.eof:
+        raise Damage
+    return text.decode()
+
+
+def _each(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda held: tuple(map(read, _exactly(list)(held)))
+
+
+def _mapping(held: Any) -> Any:
+    return {name: _exactly(str)(value) for name, value in _exactly(dict)(held).items()}
+
+
+def _nested(kind: type) -> Callable[[Any], Any]:
+    return lambda held: made(kind, held)
+
+
+_BY_TYPE: dict[str, Callable[[Any], Any]] = {
+    "str": _exactly(str),
+    "int": _exactly(int),
+    "bool": _exactly(bool),
+    "dict[str, str]": _mapping,
+    "tuple[str, ...]": _each(_exactly(str)),
+    "State": State,
+    "Code": Code,
+    "CreateState": CreateState,
+    "Create": _nested(Create),
+    "Price": _nested(Price),
+    "tuple[File, ...]": _each(_nested(File)),
+    "tuple[Attempt, ...]": _each(_nested(Attempt)),
+}
+"""How a field's value is read, by the field's type."""
+
+
+def _reader(field: Field[Any]) -> Callable[[Any], Any]:
+    if field.name in _DIGESTS:
+        return _digest
+    return _text if field.name in _TEXTS else _BY_TYPE[str(field.type).removesuffix(" | None")]
+
+
+@lru_cache
+def _readers(kind: Any) -> dict[str, Callable[[Any], Any]]:
+    return {field.name: _reader(field) for field in fields(kind)}
+
+
+@lru_cache
+def _empty(kind: Any) -> dict[str, None]:
+    """The fields that may be None and have no default: None is never an attribute."""
+    optional = [f for f in fields(kind) if str(f.type).endswith(" | None")]
+    return {f.name: None for f in optional if f.default is MISSING}
+
+
+def made(kind: Callable[..., Made], values: Any) -> Made:
+    """The dataclass from the values that it has a field for: others are of another release.
+
+    Raises Damage where a value is not of its field's type, or a field without a default has none.
+    """
+    readers, held = _readers(kind), dict(_empty(kind))
+    name = ""
+    try:
+        for name, value in _exactly(dict)(values).items():
+            if value is not None and name in readers:
+                held[name] = readers[name](value)
+    except Damage as damage:
+        raise Damage(".".join(filter(None, (name, str(damage))))) from None
+    except (TypeError, ValueError, zlib.error):
+        raise Damage(name) from None
+    try:
+        return kind(**held)
+    except TypeError as missing:
+        raise Damage(str(missing)) from None
+
+
+def read_known(
+    kind: Callable[..., Made], item: dict[str, Any], always: frozenset[str] = frozenset()
+) -> Made:
+    """The dataclass from an item that has `always`. Raises Damage as `made` does."""
+    missing = always - item.keys()
+    if missing:
+        raise Damage(", ".join(sorted(missing)))
+    try:
+        values = {name: plain(item[name]) for name in _readers(kind) if name in item}
+    except (TypeError, ValueError):
+        raise Damage("a value without a type") from None
+    return made(kind, values)
 
 
 def read_prediction(item: dict[str, Any]) -> Prediction:
-    """A record from its item; attributes of other versions of Darkroom are ignored."""
-    values = {name: _read(name, plain(typed)) for name, typed in item.items() if name in _KNOWN}
-    create = values["create"]
-    values["create"] = Create(**{**create, "state": CreateState(create["state"])})
-    values["files"] = tuple(
-        File(**{name: _read(name, held) for name, held in file.items()})
-        for file in values.get("files", [])
+    """A record from its item. Raises UnreadableRecord where this release cannot read it."""
+    newer = item.get(_NEWER_CODE, {}).get("S")
+    if newer in _CODES:
+        item = {**item, "code": {"S": newer}}
+    try:
+        return read_known(Prediction, item, always=_ALWAYS)
+    except Damage as damage:
+        raise UnreadableRecord(_shown(item, "id"), _shown(item, "tenant"), str(damage)) from None
+
+
+DUE_ATTRIBUTES = (
+    *("id", "due_at", "tenant", "state", "created_at", "deadline"),
+    *("finished_at", "provider_id", "cancel_requested_at", "asked_again"),
+)
+"""What `read_due` reads of an item."""
+
+
+def read_due(key: Due, item: dict[str, Any]) -> DueRecord:
+    """What a due record asks for. Of one that cannot be read the claim tells."""
+    readers, values = _readers(Prediction), dict[str, Any]()
+    for name in DUE_ATTRIBUTES:
+        with contextlib.suppress(Damage, TypeError, ValueError):
+            if name in item:
+                values[name] = readers[name](plain(item[name]))
+    provider_id = values.get("provider_id")
+    return DueRecord(
+        key=key,
+        due_at=values.get("due_at", key.due_at),
+        tenant=values.get("tenant", ""),
+        urgency=urgency(values.get("state", State.ACCEPTED), bound=provider_id is not None),
+        created_at=values.get("created_at", key.due_at),
+        deadline=values.get("deadline", key.due_at),
+        finished_at=values.get("finished_at"),
+        provider_id=provider_id,
+        canceling="cancel_requested_at" in values,
+        asked_again=values.get("asked_again", False),
     )
-    values["state"] = State(values["state"])
-    if "price" in values:
-        values["price"] = Price(**values["price"])
-    if "code" in values:
-        values["code"] = Code(values["code"])
-    for name in values.keys() & {"webhook_events", "extra_provider_ids"}:
-        values[name] = tuple(values[name])
-    values.setdefault("version", None)
-    return Prediction(**values)
+
+
+def _shown(item: dict[str, Any], name: str) -> str:
+    """A text attribute of a damaged item, empty where that is damaged too."""
+    return str(item.get(name, {}).get("S", ""))
+
+
+def expired(item: dict[str, Any], now_s: float) -> bool:
+    """True for what DynamoDB's TTL will remove, days later at times: it counts as gone."""
+    try:
+        return int(item["expires_at"]["N"]) <= now_s
+    except (LookupError, TypeError, ValueError):
+        return False

@@ -6,7 +6,6 @@ and day) lies in the Controls table and goes into one transaction with it.
 
 from __future__ import annotations
 
-import random
 import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -15,18 +14,24 @@ from botocore.exceptions import ClientError
 
 from darkroom.adapters.dynamodb import (
     CONDITION_FAILED,
+    TRIES,
+    batch_get,
     cancelled,
     lost_race,
+    pause_s,
     query_due,
     response,
     too_large,
 )
 from darkroom.adapters.items import (
+    DUE_ATTRIBUTES,
     DUE_SHARDS,
     attribute,
+    expired,
     from_item,
     plain,
     prediction_item,
+    read_due,
     read_prediction,
     to_item,
 )
@@ -38,33 +43,36 @@ from darkroom.domain.errors import (
     LimitReached,
     ProviderIdTaken,
     Unavailable,
+    UnreadableRecord,
 )
 from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, day_row
 from darkroom.ports import Due, IdempotencyKey, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from darkroom.domain.money import Entry
     from darkroom.domain.prediction import Prediction
+    from darkroom.ports import DueRecord
 
-_BATCH = 100
 _MADE = tuple(f"made{number}" for number in range(repeats.KEPT))
 """Attributes of a row of equal requests: its predictions, the latest first."""
 PROVIDER_ID_KEPT_S = 90 * 86_400
 MONTH_KEPT_S = 400 * 86_400
 """A tenant's months and days of usage: last year's can still be compared."""
-TRANSACTION_TRIES = 6
-FIRST_PAUSE_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class DynamoPredictions:
-    """PredictionStore over the Predictions table; `PID#` items live in the Controls table."""
+    """PredictionStore over the Predictions table; `PID#` items live in the Controls table.
+
+    What is past its retention counts as gone, although DynamoDB's TTL removes it days later.
+    """
 
     client: Any
     table: str
     controls: str = ""
+    sleep: Callable[[float], object] = time.sleep
 
     def insert(
         self,
@@ -95,7 +103,7 @@ class DynamoPredictions:
             if used["prediction"] != record.id:
                 raise IdempotencyKeyUsed(used["prediction"], used["fingerprint"]) from None
             return
-        if ours.get("Code") == CONDITION_FAILED:
+        if "Item" in ours:
             # A repeat of our own put, whose first answer was lost, finds what it wrote.
             if read_prediction(ours["Item"]) != record:
                 raise AlreadyExists(record.id) from None
@@ -253,17 +261,16 @@ class DynamoPredictions:
                     raise
                 return {name: {"Code": CONDITION_FAILED, **response(error)}}
             return {}
-        for attempt in range(TRANSACTION_TRIES):
+        for attempt in range(TRIES):
             try:
                 self.client.transact_write_items(TransactItems=list(writes.values()))
             except ClientError as error:
                 lost = dict(zip(writes, cancelled(error), strict=True))
-                if attempt + 1 == TRANSACTION_TRIES or CONDITION_FAILED in {
+                if attempt + 1 == TRIES or CONDITION_FAILED in {
                     reason.get("Code") for reason in lost.values()
                 }:
                     return lost
-                pause = FIRST_PAUSE_S * 2**attempt
-                time.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311 - jitter
+                self.sleep(pause_s(attempt))
                 continue
             return {}
         return {}
@@ -274,23 +281,33 @@ class DynamoPredictions:
         return int(from_item(item).get("in_flight", 0))
 
     def get(self, id_: str) -> Prediction | None:
-        item = self.client.get_item(TableName=self.table, Key=_id(id_), ConsistentRead=True)
-        return read_prediction(item["Item"]) if "Item" in item else None
+        item = self._item(id_)
+        return read_prediction(item) if item and not expired(item, time.time()) else None
 
-    def get_many(self, ids: Iterable[str]) -> list[Prediction]:
+    def _item(self, id_: str) -> dict[str, Any] | None:
+        answer = self.client.get_item(TableName=self.table, Key=_id(id_), ConsistentRead=True)
+        item: dict[str, Any] | None = answer.get("Item")
+        return item
+
+    def get_many(
+        self, ids: Iterable[str], unreadable: list[UnreadableRecord] | None = None
+    ) -> list[Prediction]:
         wanted = list(ids)
         found: dict[str, Prediction] = {}
-        for start in range(0, len(wanted), _BATCH):
-            keys = [_id(id_) for id_ in wanted[start : start + _BATCH]]
-            while keys:
-                answer = self.client.batch_get_item(
-                    RequestItems={self.table: {"Keys": keys, "ConsistentRead": True}}
-                )
-                for item in answer["Responses"].get(self.table, []):
-                    record = read_prediction(item)
-                    found[record.id] = record
-                keys = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
+        for id_, item in self._items(wanted, {"ConsistentRead": True}).items():
+            if expired(item, time.time()):
+                continue
+            try:
+                found[id_] = read_prediction(item)
+            except UnreadableRecord as error:
+                if unreadable is not None:
+                    unreadable.append(error)
         return [found[id_] for id_ in wanted if id_ in found]
+
+    def _items(self, ids: list[str], asked: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        keys = [_id(id_) for id_ in ids]
+        items = batch_get(self.client, self.table, keys, asked, self.sleep)
+        return {item["id"]["S"]: item for item in items}
 
     def commit(
         self, record: Prediction, *, claims: str | None = None, entry: Entry | None = None
@@ -315,8 +332,8 @@ class DynamoPredictions:
             raise ProviderIdTaken(None, from_item(theirs["Item"])["owner"]) from None
         # A lost condition: somebody else's write, or our own whose answer never arrived.
         # A transaction under way on the item shows no item: then it is read.
-        stored = ours.get("Item")
-        current = read_prediction(stored) if stored else self.get(record.id)
+        stored = ours.get("Item") or self._item(record.id)
+        current = read_prediction(stored) if stored else None
         if current != record:
             raise Conflict(current) from None
 
@@ -329,9 +346,13 @@ class DynamoPredictions:
         return {
             "TableName": self.controls,
             "Item": to_item(row),
-            "ConditionExpression": "attribute_not_exists(pk) OR #owner = :owner",
+            "ConditionExpression": "attribute_not_exists(pk) OR #owner = :owner "
+            "OR expires_at <= :now",
             "ExpressionAttributeNames": {"#owner": "owner"},
-            "ExpressionAttributeValues": {":owner": attribute(record.id)},
+            "ExpressionAttributeValues": {
+                ":owner": attribute(record.id),
+                ":now": attribute(int(time.time())),
+            },
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
 
@@ -341,14 +362,21 @@ class DynamoPredictions:
             Key={"pk": {"S": f"PID#{provider_id}"}},
             ConsistentRead=True,
         ).get("Item")
-        return str(plain(item["owner"])) if item else None
+        return str(plain(item["owner"])) if item and not expired(item, time.time()) else None
 
-    def due(self, now: int, limit: int) -> list[Due]:
+    def due(self, now: int, limit: int, *, part: int = 0, parts: int = 1) -> list[Due]:
         keys: list[Due] = []
-        for number in range(DUE_SHARDS):
+        for number in range(part, DUE_SHARDS, parts):
             found = query_due(self.client, self.table, number, now, limit)
             keys += [Due(item["id"], item["due_at"]) for item in found]
         return sorted(keys, key=lambda key: key.due_at)[:limit]
+
+    def look(self, keys: Iterable[Due]) -> list[DueRecord]:
+        wanted = {key.id: key for key in keys}
+        names = {f"#{number}": name for number, name in enumerate(DUE_ATTRIBUTES)}
+        asked = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
+        items = self._items(list(wanted), asked)
+        return [read_due(key, items[id_]) for id_, key in wanted.items() if id_ in items]
 
     def claim(self, key: Due, until: int) -> Prediction | None:
         try:
@@ -411,8 +439,9 @@ class DynamoPredictions:
 
     def _count(self, record: Prediction, name: str) -> dict[str, dict[str, Any]]:
         """The write `usage`. A model without a price is in no catalogue, and its name is noted in
-        the set `open`, so that the row knows how many there are."""
-        update = {
+        the set `open`, so that the row knows how many there are. By the end a record has let go of
+        its price: only what has none has no cost either."""
+        update: dict[str, Any] = {
             "TableName": self.controls,
             "Key": {"pk": {"S": day_row(record.tenant, record.created_at)}},
             "UpdateExpression": "SET expires_at = :kept ADD #number :one, #cost :cost",
@@ -423,7 +452,7 @@ class DynamoPredictions:
                 ":kept": attribute(record.created_at // 1000 + MONTH_KEPT_S),
             },
         }
-        if record.price is None and name != OTHER:
+        if record.cost is None and name != OTHER:
             update["UpdateExpression"] += ", #open :name"
             update["ConditionExpression"] = (
                 "attribute_exists(#number) OR attribute_not_exists(#open) OR size(#open) < :most"

@@ -20,11 +20,14 @@ class SqsQueue:
     client: Any
     url: str
 
-    def send(self, message: dict[str, str], delay_s: int = 0) -> None:
+    def send(self, message: dict[str, str], delay_s: int = 0, *, group: str = "") -> None:
+        # On a standard queue a group keeps no order: it is what SQS is fair between.
+        fair = {"MessageGroupId": group} if group else {}
         self.client.send_message(
             QueueUrl=self.url,
             MessageBody=json.dumps(message, separators=(",", ":")),
             DelaySeconds=min(delay_s, LONGEST_DELAY_S),
+            **fair,
         )
 
     def put_off(self, receipt: str, seconds: int) -> None:

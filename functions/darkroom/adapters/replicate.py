@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from darkroom.adapters.http import NETWORK_ERRORS, Client, header
-from darkroom.domain import strict_json
-from darkroom.domain.errors import ProviderUnavailable, Unavailable
+from darkroom.domain import lenient_json
+from darkroom.domain.errors import (
+    PageTooLarge,
+    ProviderSilent,
+    ProviderUnavailable,
+    Unavailable,
+)
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
 from darkroom.domain.snapshot import BadSnapshot, Snapshot, read_snapshot, rfc3339
-from darkroom.ports import Found
+from darkroom.ports import Listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,11 +25,8 @@ if TYPE_CHECKING:
     from darkroom.ports import Secrets
 
 READ_BUDGET_S = 5.0
-LARGEST_ANSWER = 20_000_000
-PAGES = 50
-"""Pages of a hundred that a search reads at most."""
-FIND_BUDGET_S = 15.0
-"""No new page is begun after this: a sweep has other work in its minute."""
+LARGEST_ANSWER = 6_000_000
+"""Bytes of an answer that are read: what one page takes of a function's memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,10 @@ class Replicate:
             return NotSent()
         except NETWORK_ERRORS:
             return NoAnswer() if self.client.wrote else NotSent()
-        in_body = answer.get("retry_after") if isinstance(answer, dict) else None
+        said = _json(answer or b"")
+        in_body = said.get("retry_after") if isinstance(said, dict) else None
         wait = _seconds(in_body) if _seconds(in_body) is not None else _seconds(retry_after)
-        return Answered(status, answer, wait)
+        return Answered(status, said, wait)
 
     def get(self, provider_id: str) -> Snapshot | None:
         return self._snapshot("GET", f"/predictions/{quote(provider_id, safe='')}")
@@ -72,57 +74,53 @@ class Replicate:
     def cancel(self, provider_id: str) -> Snapshot | None:
         return self._snapshot("POST", f"/predictions/{quote(provider_id, safe='')}/cancel")
 
-    def find(self, created_after: int) -> Found:
-        query = urlencode({"created_after": rfc3339(created_after)})
-        next_url: str | None = f"{self.url}/v1/predictions?{query}"
-        snapshots: list[Snapshot] = []
-        complete = True
-        ends = time.monotonic() + FIND_BUDGET_S
-        for _ in range(PAGES):
-            if next_url is None or time.monotonic() >= ends:
-                break
-            page = self._read("GET", next_url)
-            if not isinstance(page, dict) or not isinstance(page.get("results"), list):
-                raise ProviderUnavailable("the list is not a page")
-            readable = _readable(page["results"])
-            # What cannot be read could be the very one that is searched for.
-            complete = complete and len(readable) == len(page["results"])
-            snapshots += readable
-            next_url = self._on_our_host(page.get("next"))
-        return Found(snapshots, complete=complete and next_url is None)
+    def page(
+        self, created_after: int, created_before: int | None = None, cursor: str | None = None
+    ) -> Listed:
+        window = {"created_after": rfc3339(created_after)}
+        if created_before is not None:
+            window["created_before"] = rfc3339(created_before)
+        url = self._on_our_host(cursor) or f"{self.url}/v1/predictions?{urlencode(window)}"
+        listed = page_of(self._read("GET", url) or b"")
+        self._on_our_host(listed.next)
+        return listed
+
+    def token_works(self) -> bool:
+        try:
+            status, _, _ = self._exchange("GET", f"{self.url}/v1/account", READ_BUDGET_S)
+        except (Unavailable, *NETWORK_ERRORS):
+            return True
+        return status not in {401, 403}
 
     def input_schema(self, model: str, version: str) -> dict[str, Any] | None:
-        found = self._read("GET", f"{self.url}/v1/models/{model}/versions/{version}")
+        found = _json(self._read("GET", f"{self.url}/v1/models/{model}/versions/{version}") or b"")
         schema = found.get("openapi_schema") if isinstance(found, dict) else None
         return schema if isinstance(schema, dict) else None
 
-    def _on_our_host(self, url: object) -> str | None:
+    def _on_our_host(self, url: str | None) -> str | None:
         """The token goes to the provider's own host only, whatever a page says."""
         if url is None:
             return None
-        if not isinstance(url, str) or not url.startswith(f"{self.url}/"):
+        if not url.startswith(f"{self.url}/"):
             raise ProviderUnavailable("the next page is on another host")
         return url
 
     def _snapshot(self, method: str, path: str) -> Snapshot | None:
-        body = self._read(method, f"{self.url}/v1{path}")
-        if body is None:
-            return None
-        try:
-            return read_snapshot(body)
-        except BadSnapshot as error:
-            raise ProviderUnavailable(f"not a prediction: {error}") from None
+        raw = self._read(method, f"{self.url}/v1{path}")
+        return None if raw is None else snapshot_of(raw)
 
-    def _read(self, method: str, url: str) -> Any:
-        """The answer's JSON, None for 404. Raises ProviderUnavailable for all else."""
+    def _read(self, method: str, url: str) -> bytes | None:
+        """The answer's body, None for 404. Raises ProviderUnavailable for all else."""
         try:
             status, body, _ = self._exchange(method, url, READ_BUDGET_S)
         except (Unavailable, *NETWORK_ERRORS) as error:
-            raise ProviderUnavailable(type(error).__name__) from None
+            raise ProviderSilent(type(error).__name__) from None
         if status == 404:
             return None
-        if not 200 <= status < 300 or body is None:
+        if not 200 <= status < 300:
             raise ProviderUnavailable(f"status {status}")
+        if body is None:
+            raise PageTooLarge(f"an answer above {LARGEST_ANSWER} bytes")
         return body
 
     def _exchange(
@@ -132,7 +130,8 @@ class Replicate:
         budget_s: float,
         body: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
-    ) -> tuple[int, Any, str | None]:
+    ) -> tuple[int, bytes | None, str | None]:
+        """Status, body (None above LARGEST_ANSWER) and `retry-after`."""
         sent = {"authorization": f"Bearer {self.secrets.replicate_token()}", **(headers or {})}
         content = b""
         if body is not None:
@@ -145,29 +144,54 @@ class Replicate:
                 raw += chunk
                 if len(raw) > LARGEST_ANSWER:
                     return response.status, None, None
-        return response.status, _json(bytes(raw)), header(response, "retry-after")
+        return response.status, bytes(raw), header(response, "retry-after")
 
 
-def _json(raw: bytes) -> Any:
+def snapshot_of(raw: bytes) -> Snapshot:
+    """A prediction from an answer's body. Raises ProviderUnavailable where it is none."""
     try:
-        return strict_json.loads(raw)
-    except strict_json.NotStrictJSON:
-        return None
+        return read_snapshot(lenient_json.loads(raw))
+    except (lenient_json.NotJSON, BadSnapshot) as error:
+        raise ProviderUnavailable(f"not a prediction: {error}") from None
 
 
-def _seconds(value: object) -> float | None:
-    try:
-        seconds = float(value) if isinstance(value, str | int | float) else None
-    except ValueError:
-        return None
-    return seconds if seconds is not None and 0 <= seconds < 1e6 else None
-
-
-def _readable(results: list[Any]) -> list[Snapshot]:
+def page_of(raw: bytes) -> Listed:
+    """A page of the list from an answer's body, item by item: one that cannot be read costs no
+    other. Raises ProviderUnavailable where it is no page.
+    """
+    page = _json(raw)
+    if page is None:
+        # One item is nested too deeply for the parser: it reads the others one by one.
+        texts = lenient_json.elements(raw, "results")
+        results = None if texts is None else [_json(text) for text in texts]
+        complete, following = False, None
+    else:
+        results = page.get("results") if isinstance(page, dict) else None
+        complete, following = True, page.get("next") if isinstance(page, dict) else None
+    if not isinstance(results, list):
+        raise ProviderUnavailable("the list is not a page")
     found = []
     for body in results:
         try:
             found.append(read_snapshot(body))
         except BadSnapshot:
-            continue
-    return found
+            # It could be the very one that is searched for.
+            complete = False
+    return Listed(found, complete, following if isinstance(following, str) else None)
+
+
+def _json(raw: bytes) -> Any:
+    try:
+        return lenient_json.loads(raw)
+    except lenient_json.NotJSON:
+        return None
+
+
+def _seconds(value: object) -> float | None:
+    if isinstance(value, int) and not -1 < value < 1_000_000:
+        return None
+    try:
+        seconds = float(value) if isinstance(value, str | int | float) else None
+    except ValueError:
+        return None
+    return seconds if seconds is not None and 0 <= seconds < 1e6 else None

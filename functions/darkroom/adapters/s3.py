@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PART = 8 * 1024 * 1024
 """Bytes per part of a multipart upload: S3's least is 5 MiB."""
+READ = 1024 * 1024
+"""Bytes at a time of an object that is read."""
 _CHECKSUM = "CRC32"
 """Proves each part's way to S3. Over the whole, SHA-256 is ours: S3 makes none of a multipart."""
 URL_LIFE_S = 3600
@@ -50,6 +52,13 @@ class S3Outputs:
         except ClientError as error:
             return self._existing(key, error)
         return StoredObject(len(body), whole.hexdigest())
+
+    def keys(self, prefix: str) -> list[str]:
+        return _keys(self.client, Bucket=self.bucket, Prefix=prefix)
+
+    def get(self, key: str) -> Iterator[bytes]:
+        stored = self.client.get_object(Bucket=self.bucket, Key=key)
+        yield from stored["Body"].iter_chunks(READ)
 
     def copy(self, source: str, key: str) -> str | None:
         # Within S3; type and disposition go with the object. No If-None-Match: the key holds a new
@@ -119,13 +128,17 @@ class S3Outputs:
         """An earlier try has stored the object: what is stored is the truth, not what we read."""
         if error.response["ResponseMetadata"]["HTTPStatusCode"] not in {409, 412}:
             raise error
-        stored = self.client.get_object(Bucket=self.bucket, Key=key)
         whole = hashlib.sha256()
         size = 0
-        for chunk in stored["Body"].iter_chunks(1024 * 1024):
+        for chunk in self.get(key):
             whole.update(chunk)
             size += len(chunk)
-        return StoredObject(size, whole.hexdigest())
+        return StoredObject(size, whole.hexdigest(), earlier=True)
+
+
+def _keys(client: Any, **wanted: Any) -> list[str]:
+    found = client.list_objects_v2(**wanted)
+    return [each["Key"] for each in found.get("Contents", [])]
 
 
 def _part(chunks: Iterator[bytes]) -> bytes:
@@ -177,10 +190,8 @@ class S3Uploads:
         self.client.delete_object(Bucket=self.bucket, Key=key)
 
     def keys(self, prefix: str, after: str, limit: int) -> list[str]:
-        found = self.client.list_objects_v2(
-            Bucket=self.bucket, Prefix=prefix, StartAfter=after, MaxKeys=limit
-        )
-        return [each["Key"] for each in found.get("Contents", [])]
+        where = {"Bucket": self.bucket, "Prefix": prefix}
+        return _keys(self.client, **where, StartAfter=after, MaxKeys=limit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,10 @@ _STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.UnsupportedMedia: (415, "Unsupported media type"),
     errors.TooManyRequests: (429, "Too many requests"),
     errors.Unavailable: (503, "Temporarily unavailable"),
+    errors.UnreadableRecord: (503, "Temporarily unavailable"),
 }
+UNREADABLE_RETRY_S = 60
+"""A record that cannot be read is mended by people, or by the next deployment."""
 
 
 def problem(error: Exception) -> Response:
@@ -134,6 +137,9 @@ def problem(error: Exception) -> Response:
     if isinstance(error, errors.MethodNotAllowed):
         headers["allow"] = ", ".join(error.allowed)
     detail = str(error) if status != 500 else "Something went wrong on our side; try again."
+    if isinstance(error, errors.UnreadableRecord):
+        headers["retry-after"] = str(UNREADABLE_RETRY_S)
+        detail = "The prediction cannot be read at the moment; try again later."
     if isinstance(error, errors.WebhookRefused):
         # One text for every reason: a forger learns nothing from it.
         detail = "The webhook could not be verified."
@@ -151,6 +157,8 @@ def respond(event: dict[str, Any], route: Callable[[Request], Response]) -> Resp
         logger.info("answered", route=request.route, status=response["statusCode"])
     except errors.DarkroomError as error:
         response = problem(error)
+        if isinstance(error, errors.UnreadableRecord):
+            logger.error("unreadable", prediction=error.id, reason=error.reason)
         logger.info(
             "refused",
             route=event.get("routeKey"),

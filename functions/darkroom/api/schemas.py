@@ -42,6 +42,9 @@ class PredictionDetails(BaseModel):
     provider_id: str | None = Field(description="Replicate's own id")
     attempts: int = Field(description="POSTs to Replicate, one but for those that were refused")
     cost: float | None = Field(description="US dollars, once it is over; null: not known")
+    cost_assumed: bool = Field(
+        description="Nobody knows what ran: the cost is the most that was reserved"
+    )
     cached_from: str | None = Field(description="The prediction whose stored result this one got")
     files: list[OutputFile]
 

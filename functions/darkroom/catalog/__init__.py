@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from darkroom.domain import strict_json
-from darkroom.domain.model import MODEL_NAME, VERSION, InvalidModel, Model
+from darkroom.domain.model import MODEL_NAME, VERSION, InvalidModel, Model, choices
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,6 +71,10 @@ class Catalogue:
         stand before a model's own name. Raises InvalidModel only for a damaged catalogue file.
         """
         return self._find(self._aliases.get(reference, reference))
+
+    def choices(self, name: str) -> dict[str, frozenset[str]]:
+        """The values that each enum of a model's input knows; empty for a model of none of ours."""
+        return choices(self.model(name).input_schema) if name in self._files else {}
 
     def _find(self, reference: str) -> Resolved | None:
         if VERSION.fullmatch(reference):

@@ -12,6 +12,7 @@ DarkroomError
 ├── InvalidInput          422  well formed, but the model or the API refuses it
 ├── TooManyRequests       429  above a limit; says in how many seconds to try again
 ├── Unavailable           503  something that we need does not answer; try again
+├── UnreadableRecord      503  a record that this release cannot read: damaged, or a newer one's
 ├── NotServed             404  a part of Replicate's API that Darkroom leaves out on purpose
 ├── WebhookRefused        401  unsigned, forged, stale, or not linked to its record
 ├── Conflict                   a conditional write lost; carries the item that won
@@ -20,6 +21,8 @@ DarkroomError
 ├── IdempotencyKeyUsed         the key has made a prediction before
 ├── LimitReached               the tenant's month has no room for another prediction
 ├── ProviderUnavailable        the provider gave no usable answer to a read
+│   ├── ProviderSilent         no answer at all came in time
+│   └── PageTooLarge           the answer is larger than is read
 └── DownloadFailed             an output could not be copied; says whether to try again
 """
 
@@ -99,6 +102,19 @@ class Unavailable(DarkroomError):
     """Something that we need does not answer; the same request may succeed later."""
 
 
+class UnreadableRecord(DarkroomError):
+    """One stored record or row cannot be read, now and for as long as nobody mends it.
+
+    `tenant` is its owner as far as that can be read. `reason` names a field, and no value of it.
+    """
+
+    def __init__(self, id_: str, tenant: str | None = None, reason: str = "") -> None:
+        super().__init__(f"the record {id_} cannot be read: {reason}")
+        self.id = id_
+        self.tenant = tenant
+        self.reason = reason
+
+
 class NotServed(DarkroomError):
     """A part of Replicate's API that Darkroom leaves out on purpose."""
 
@@ -152,6 +168,14 @@ class LimitReached(DarkroomError):
 
 class ProviderUnavailable(DarkroomError):
     """The provider gave no usable answer to a read. Nothing was changed."""
+
+
+class ProviderSilent(ProviderUnavailable):
+    """No answer came in time: each further question may take as long."""
+
+
+class PageTooLarge(ProviderUnavailable):
+    """The answer is larger than is read: a list may be asked for in smaller parts."""
 
 
 class DownloadFailed(DarkroomError):

@@ -18,12 +18,19 @@ from darkroom.domain.snapshot import (
     file_urls,
     milliseconds,
     read_snapshot,
+    within,
+    without_link_tokens,
     without_urls,
 )
 from darkroom.domain.snapshot import rfc3339 as _rfc3339
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from darkroom.domain.timings import Timings
+else:
+    # Only the type checker reads these.
+    Protocol = object
 
 MAX_OUTPUTS = 100
 """More files than this in one prediction are refused: work per record stays bounded."""
@@ -40,6 +47,8 @@ class Heard:
     snapshot: Snapshot
     polled: bool = False
     """We asked: the next poll moves even where nothing changed."""
+    whole: bool = False
+    """The provider was asked for this very prediction: what is absent here is nowhere."""
     adopted: bool = False
     """Nothing but its input says that it is ours."""
 
@@ -82,12 +91,14 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """We read the provider's whole list for an unknown create and could bind nothing.
+    """The provider's list was read for an unknown create and bound nothing.
 
-    `silent` is true where nothing in it could be ours; false where something could.
+    `silent` is true where all of it was read and nothing in it could be ours. `begun_at` is when
+    the reading began: a list tells nothing of what came later.
     """
 
     silent: bool
+    begun_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +117,11 @@ class DeadlinePassed:
 
 
 @dataclass(frozen=True, slots=True)
+class LastClock:
+    """The record's last clock has passed: it ends, whatever the provider says or does not say."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """Every output is in our bucket."""
 
@@ -114,9 +130,11 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class StoreDelayed:
-    """A copy failed in a way that another try may mend while the provider's copy lives."""
+    """Files are missing that another run may get while the provider's copies live."""
 
     reason: str
+    files: tuple[File, ...] = ()
+    """Those in our bucket so far, in any order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +154,7 @@ News = (
     | CancelRequested
     | CancelSent
     | DeadlinePassed
+    | LastClock
     | Stored
     | StoreDelayed
     | StoreFailed
@@ -158,17 +177,22 @@ def advance(record: Prediction, news: News, now: int, timings: Timings) -> Predi
     changed = replace(changed, revision=record.revision + 1, updated_at=now)
     if changed.state.terminal and not record.state.terminal:
         # With a ledger the end is settled in a transaction: it is counted in the same one.
-        changed = replace(_over(changed), counted=changed.ledger is not None)
+        changed = replace(_over(record, changed, now), counted=changed.ledger is not None)
     return replace(changed, due_at=_due_soon(record.due_at, due(changed, timings), timings))
 
 
-def _over(record: Prediction) -> Prediction:
+def _over(before: Prediction, record: Prediction, now: int) -> Prediction:
     """With its cost for its price, and without what only news and clocks looked at."""
+    cost = cost_of(record, ran=before.state.rank >= State.PROCESSING.rank, now=now)
     return replace(
         record,
-        cost=cost_of(record),
+        cost=cost.micro,
+        cost_assumed=cost.assumed,
         price=None,
         create=replace(record.create, started_at=0, until=0, not_before=0),
+        makes_files=False,
+        missing_since=0,
+        asked_again=False,
         next_poll_at=0,
         next_cancel_at=0,
         next_store_at=0,
@@ -198,6 +222,8 @@ def _changed(record: Prediction, news: News, now: int, timings: Timings) -> Pred
         case DeadlinePassed():
             passed = now >= record.deadline
             return _cancel(record, now, timings, by_deadline=True) if passed else None
+        case LastClock():
+            return _out_of_time(record, now, timings)
         case Missing() | CancelSent():
             return _bound_upkeep(record, news, now, timings)
         case _:
@@ -237,12 +263,15 @@ def _heard(record: Prediction, news: Heard, now: int, timings: Timings) -> Predi
             adopted=news.adopted,
             next_poll_at=_first_poll(record, now, timings),
         )
-    told = _merged(bound, said)
-    moved = _moved(told, said, now, timings)
+    told = _merged(replace(bound, missing_since=0), said)
+    moved = _moved(told, news, now, timings)
     if moved == record and not news.polled:
         return None
     if news.polled and not moved.state.terminal and moved.state is not State.STORING:
-        moved = _asked(moved, now, timings)
+        asked = _asked(moved, now, timings)
+        soon = moved.asked_again and moved.next_poll_at > now
+        # A cancel's answer must not put off the one question that is left.
+        moved = replace(asked, next_poll_at=moved.next_poll_at) if soon else asked
     return _telling(record, moved, now)
 
 
@@ -264,10 +293,11 @@ def _tells(event: str, grew: bool, told_at: int, record: Prediction, now: int) -
 def _merged(record: Prediction, said: Snapshot) -> Prediction:
     """Take over what is more than we have; only the last word may replace what was said before."""
     more_logs = said.log_size > record.log_size
-    pick = _later if said.final else _longer
+    pick = _later if said.final else _first if record.asked_again else _longer
+    last = said.final and not _shows_nothing(record, said)
     return replace(
         record,
-        output=pick(record.output, said.output),
+        output=(_later if last else _longer)(record.output, said.output),
         logs=said.logs if more_logs else record.logs,
         log_size=max(said.log_size, record.log_size),
         metrics=pick(record.metrics, said.metrics),
@@ -280,6 +310,11 @@ def _merged(record: Prediction, said: Snapshot) -> Prediction:
 def _longer(ours: str | None, theirs: str | None) -> str | None:
     # The text breaks ties so that the merge does not depend on the order of arrival.
     return max((ours or "", theirs or ""), key=lambda text: (len(text), text)) or None
+
+
+def _first(ours: str | None, theirs: str | None) -> str | None:
+    # The last word was said, though it showed no file: what comes now was said before it.
+    return ours or theirs
 
 
 def _later(ours: str | None, theirs: str | None) -> str | None:
@@ -296,12 +331,13 @@ _NEXT = {
 }
 
 
-def _moved(record: Prediction, said: Snapshot, now: int, timings: Timings) -> Prediction:
+def _moved(record: Prediction, news: Heard, now: int, timings: Timings) -> Prediction:
+    said = news.snapshot
     target = _NEXT[said.status]
     if target.rank <= record.state.rank:
         return record
     if target is State.STORING:
-        return _succeeded_upstream(record, said, now)
+        return _succeeded_upstream(record, news, now, timings)
     if target is State.FAILED:
         error = said.error or "The model failed without saying why."
         return _ended(record, State.FAILED, now, error, Code.PROVIDER_FAILED)
@@ -313,7 +349,8 @@ def _moved(record: Prediction, said: Snapshot, now: int, timings: Timings) -> Pr
     return replace(record, state=target, next_poll_at=poll)
 
 
-def _succeeded_upstream(record: Prediction, said: Snapshot, now: int) -> Prediction:
+def _succeeded_upstream(record: Prediction, news: Heard, now: int, timings: Timings) -> Prediction:
+    said = news.snapshot
     if said.data_removed and said.output is None:
         return _ended(
             record,
@@ -326,15 +363,71 @@ def _succeeded_upstream(record: Prediction, said: Snapshot, now: int) -> Predict
         return _ended(
             record, State.FAILED, now, "The output is larger than is stored.", Code.OUTPUT_REFUSED
         )
-    finished = milliseconds(said.completed_at) or now
+    if _shows_nothing(record, said):
+        if not (record.asked_again and news.whole and now >= record.next_poll_at):
+            # An abridged list item, or a webhook ahead of its own output: asked for by its id, a
+            # little later, the provider shows what there is.
+            soon = now + int(timings.store_retry_s * 1000)
+            return replace(
+                record,
+                state=State.PROCESSING,
+                asked_again=True,
+                next_poll_at=record.next_poll_at if record.asked_again else soon,
+                completed_at=None,
+            )
+        if record.makes_files and not file_urls(record.output):
+            error = "The provider says that it succeeded, but shows no file."
+            return _ended(record, State.FAILED, now, error, Code.OUTPUT_MISSING)
     return replace(
         record,
         state=State.STORING,
         completed_at=said.completed_at or _rfc3339(now),
-        # A provider's clock ahead of ours must not shorten the time we try.
-        finished_at=min(finished, now),
+        finished_at=within(milliseconds(said.completed_at), record.created_at, now),
         next_store_at=now,
     )
+
+
+def _shows_nothing(record: Prediction, said: Snapshot) -> bool:
+    """True for a success that shows no output, or no file where the model makes files."""
+    return not file_urls(said.output) if record.makes_files else said.output is None
+
+
+def _out_of_time(record: Prediction, now: int, timings: Timings) -> Prediction | None:
+    """Every record's end that needs nobody's word."""
+    if record.state.terminal or now < last_clock(record, timings):
+        return None
+    if record.state is State.STORING:
+        error = "The output could not be copied while it existed."
+        return _ended(record, State.FAILED, now, error, Code.OUTPUT_EXPIRED)
+    if record.provider_id is not None:
+        error = "The provider did not say in time what became of this prediction."
+        return _ended(record, State.FAILED, now, error, Code.PROVIDER_LOST)
+    if record.create.state is CreateState.REFUSED:
+        return _stopped(record, State.ABORTED, now, by_deadline=True)
+    return _outcome_unknown(record, now)
+
+
+class Clocked(Protocol):
+    """What a record's last clock is made of."""
+
+    @property
+    def created_at(self) -> int: ...
+    @property
+    def deadline(self) -> int: ...
+    @property
+    def finished_at(self) -> int | None: ...
+
+
+def last_clock(record: Clocked, timings: Timings) -> int:
+    """When the record ends at the latest: on our own clock, and on nothing that was said to us."""
+    by = min(record.deadline, record.created_at + int(timings.longest_life_s * 1000))
+    started = by if record.finished_at is None else max(by, record.finished_at)
+    return started + int((timings.output_life_s + timings.store_grace_s) * 1000)
+
+
+def _outcome_unknown(record: Prediction, now: int) -> Prediction:
+    error = "The provider never said whether this prediction was created."
+    return _ended(record, State.FAILED, now, error, Code.OUTCOME_UNKNOWN)
 
 
 def _stopped(record: Prediction, state: State, now: int, *, by_deadline: bool) -> Prediction:
@@ -415,9 +508,8 @@ def _looked(record: Prediction, news: Looked, now: int, timings: Timings) -> Pre
     if record.state is not State.ACCEPTED or create_state(create, now) is not CreateState.UNKNOWN:
         return None
     if now >= create.started_at + int(timings.create_give_up_s * 1000):
-        error = "The provider never said whether this prediction was created."
-        return _ended(record, State.FAILED, now, error, Code.OUTCOME_UNKNOWN)
-    if news.silent and now >= create.until + int(timings.create_silence_s * 1000):
+        return _outcome_unknown(record, now)
+    if news.silent and news.begun_at >= create.until + int(timings.create_silence_s * 1000):
         return _refused(record, now, now, parked=False)
     next_look = now + int(timings.unknown_poll_s * 1000)
     asked = replace(create, state=CreateState.UNKNOWN, not_before=next_look)
@@ -475,11 +567,12 @@ def _bound_upkeep(
     if isinstance(news, CancelSent):
         retry = now + int(timings.cancel_retry_s * 1000)
         return replace(record, next_cancel_at=retry)
-    # Replicate may not know an id straight after its create; an hour on it is gone for good.
-    if now >= record.create.started_at + int(timings.output_life_s * 1000):
+    # One 404 proves nothing, whenever it comes: only an hour of nothing else is an end.
+    since = record.missing_since or now
+    if now >= since + int(timings.output_life_s * 1000):
         error = "The provider no longer knows this prediction."
         return _ended(record, State.FAILED, now, error, Code.PROVIDER_LOST)
-    return _asked(record, now, timings)
+    return _asked(replace(record, missing_since=since), now, timings)
 
 
 # Storing
@@ -498,21 +591,33 @@ def _storing(
             places = without_urls(record.output)
             return replace(record, state=State.SUCCEEDED, files=news.files, output=places)
         case StoreFailed():
-            return _ended(record, State.FAILED, now, news.reason, news.code)
+            return _not_stored(record, now, news.reason, news.code)
         case _:
-            lives_until = (record.finished_at or now) + int(timings.output_life_s * 1000)
-            if now >= lives_until:
-                error = f"The output could not be copied while it existed: {news.reason}"
-                return _ended(record, State.FAILED, now, error, Code.OUTPUT_EXPIRED)
-            pause = min(
-                timings.store_retry_s * 2.0 ** min(record.store_attempts, 20),
-                timings.store_grace_s,
-            )
-            return replace(
-                record,
-                store_attempts=record.store_attempts + 1,
-                next_store_at=now + int(pause * 1000),
-            )
+            return _delayed(record, news, now, timings)
+
+
+def _not_stored(record: Prediction, now: int, error: str, code: Code) -> Prediction:
+    return _ended(replace(record, files=()), State.FAILED, now, error, code)
+
+
+def _delayed(record: Prediction, news: StoreDelayed, now: int, timings: Timings) -> Prediction:
+    """With all that any run has stored. A run that got on is followed by the next at once."""
+    files = {file.key: file for file in (*record.files, *news.files)}
+    if len(files) > len(record.files):
+        stored = tuple(files.values())
+        return replace(record, files=stored, store_attempts=0, next_store_at=now)
+    lives_until = (record.finished_at or now) + int(timings.output_life_s * 1000)
+    if now >= lives_until:
+        error = f"The output could not be copied while it existed: {news.reason}"
+        return _not_stored(record, now, error, Code.OUTPUT_EXPIRED)
+    pause = min(
+        timings.store_retry_s * 2.0 ** min(record.store_attempts, 20), timings.store_grace_s
+    )
+    return replace(
+        record,
+        store_attempts=record.store_attempts + 1,
+        next_store_at=now + int(pause * 1000),
+    )
 
 
 # --- due ------------------------------------------------------------------------------------------
@@ -559,13 +664,13 @@ class Urgency(StrEnum):
 URGENCIES = tuple(Urgency)
 
 
-def urgency(record: Prediction) -> Urgency:
+def urgency(state: State, *, bound: bool) -> Urgency:
     """The kind of work that a due record asks for: the sweep's order of work."""
-    if record.state is State.STORING:
+    if state is State.STORING:
         return Urgency.STORING
-    if record.state.terminal:
+    if state.terminal:
         return Urgency.EFFECTS
-    return Urgency.CREATE if record.provider_id is None else Urgency.POLL
+    return Urgency.POLL if bound else Urgency.CREATE
 
 
 # --- effects --------------------------------------------------------------------------------------
@@ -625,7 +730,7 @@ def effects(old: Prediction | None, new: Prediction) -> list[Effect]:
         caused.append(Dispatch(new.create.not_before))
     if new.state is State.STORING:
         entered = old is None or old.state is not State.STORING
-        if entered or (old is not None and old.store_attempts != new.store_attempts):
+        if entered or (old is not None and _tried(old) != _tried(new)):
             caused.append(Persist(new.next_store_at))
     caused += _cancels(old, new)
     caused += _announcements(old, new)
@@ -635,11 +740,19 @@ def effects(old: Prediction | None, new: Prediction) -> list[Effect]:
     return caused
 
 
+def _tried(record: Prediction) -> tuple[int, int]:
+    """What every run of persist that leaves work behind changes."""
+    return record.store_attempts, len(record.files)
+
+
 def _cancels(old: Prediction | None, new: Prediction) -> list[Effect]:
     ended = new.state.terminal and (old is None or not old.state.terminal)
     # At the end every extra one is named again: so none is forgotten where a message was.
     known = old.extra_provider_ids if old and not ended else ()
     wanted = [pid for pid in new.extra_provider_ids if pid not in known]
+    if ended and new.provider_id is not None and new.code is Code.PROVIDER_LOST:
+        # It may run on: whoever gives up on it stops it.
+        wanted.append(new.provider_id)
     stoppable = new.provider_id is not None and new.state.rank < State.STORING.rank
     if stoppable and new.cancel_requested_at is not None:
         told = (
@@ -691,6 +804,8 @@ class Answered:
     status: int
     body: object = None
     retry_after_s: float | None = None
+    token_works: bool = True
+    """False where the token was tried elsewhere and refused: a 403 is not about this request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -703,8 +818,10 @@ class NoAnswer:
     """The request left, or may have left, and no answer came in time."""
 
 
-_REJECTING = frozenset({400, 404, 422})
-_PARKING = frozenset({401, 402, 403})
+FORBIDDEN = 403
+_PARKING = frozenset({401, 402, FORBIDDEN})
+_UNSURE = frozenset({408, 409, 425})
+"""Of the 4xx those that do not say that nothing was made, and that nothing will be."""
 _LONGEST_PAUSE_S = 60.0
 _LONGEST_RETRY_AFTER_S = 86_400.0
 """No deadline is further off."""
@@ -726,15 +843,16 @@ def classify(
             return Refused(attempt, now + _pause(attempt, timings, jitter))
         case NoAnswer():
             return Unknown(attempt)
-        case Answered(status=status) if status in _REJECTING:
-            return Rejected(attempt, _detail(answer.body))
         case Answered(status=status) if status in _PARKING:
-            return Refused(attempt, now + int(timings.parked_retry_s * 1000), parked=True)
+            parked = status != FORBIDDEN or not answer.token_works
+            return Refused(attempt, now + int(timings.parked_retry_s * 1000), parked=parked)
         case Answered(status=429):
             if answer.retry_after_s is None:
                 return Refused(attempt, now + _pause(attempt, timings, jitter))
             wait = min(max(0.0, answer.retry_after_s), _LONGEST_RETRY_AFTER_S) * 1000
             return Refused(attempt, now + int(wait) + 1 + int(1000 * jitter))
+        case Answered(status=status) if 400 <= status < 500 and status not in _UNSURE:
+            return Rejected(attempt, _detail(answer.body))
         case Answered(status=status) if 200 <= status < 300:
             try:
                 return Heard(read_snapshot(answer.body))
@@ -752,4 +870,4 @@ def _pause(attempt: int, timings: Timings, jitter: float) -> int:
 def _detail(body: object) -> str:
     detail = body.get("detail") if isinstance(body, dict) else None
     said = detail if isinstance(detail, str) else "the request was refused"
-    return f"The provider refused the request: {said[:1000].strip()}"
+    return f"The provider refused the request: {without_link_tokens(said)[:1000].strip()}"

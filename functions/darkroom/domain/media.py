@@ -1,16 +1,19 @@
-"""What a file is, how large its picture is and whether it is whole, from its first and last bytes.
+"""What a file is, how large its picture is and whether it is whole, from its bytes as they go by.
 
-Nothing is decoded and no content type is believed; every function takes any bytes at all.
+Nothing is decoded. What a server says of a type is believed of text alone, which has no magic
+bytes, and only where the bytes agree. Every function takes any bytes at all.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-HEAD_BYTES = 65_536
-"""Enough of the start for `size`: metadata may come before a JPEG's dimensions."""
-TAIL_BYTES = 1_024
-"""Enough of the end for `complete`."""
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    Steps = Generator["int | bytes | tuple[int, int]", bytes, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,100 +29,432 @@ JPEG = Media("image/jpeg", "jpg")
 WEBP = Media("image/webp", "webp")
 GIF = Media("image/gif", "gif")
 AVIF = Media("image/avif", "avif")
+HEIC = Media("image/heic", "heic")
+HEIF = Media("image/heif", "heif")
 MP4 = Media("video/mp4", "mp4")
+QUICKTIME = Media("video/quicktime", "mov")
+WEBM = Media("video/webm", "webm")
+M4A = Media("audio/mp4", "m4a")
+MP3 = Media("audio/mpeg", "mp3")
+WAV = Media("audio/wav", "wav")
+FLAC = Media("audio/flac", "flac")
+OGG = Media("audio/ogg", "ogg")
+GLB = Media("model/gltf-binary", "glb")
+ZIP = Media("application/zip", "zip")
+JSON = Media("application/json", "json")
+TEXT = Media("text/plain", "txt")
 
-_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
-_AVIF_BRANDS = frozenset({b"avif", b"avis"})
-_MP4_BRANDS = frozenset(
-    {b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"dash", b"M4V "}
+TEXTS = frozenset({JSON, TEXT})
+"""Types without magic bytes: UTF-8 throughout."""
+BY_EXTENSION = {
+    media.extension: media
+    for media in (
+        *(PNG, JPEG, WEBP, GIF, AVIF, HEIC, HEIF, MP4, QUICKTIME, WEBM),
+        *(M4A, MP3, WAV, FLAC, OGG, GLB, ZIP, JSON, TEXT),
+    )
+}
+"""All that is stored. SVG and HTML never are: a browser would run them."""
+
+
+# --- What it is -----------------------------------------------------------------------------------
+
+_MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", PNG),
+    (b"\xff\xd8\xff", JPEG),
+    (b"GIF87a", GIF),
+    (b"GIF89a", GIF),
+    (b"fLaC", FLAC),
+    (b"OggS\0", OGG),
+    (b"glTF\2\0\0\0", GLB),
+    (b"PK\3\4", ZIP),
+    (b"PK\5\6", ZIP),
 )
+_RIFF = {b"WEBP": WEBP, b"WAVE": WAV}
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"})
+_BRANDS = {
+    **dict.fromkeys((b"avif", b"avis"), AVIF),
+    **dict.fromkeys(_HEIC_BRANDS, HEIC),
+    **dict.fromkeys((b"mif1", b"msf1"), HEIF),
+    **dict.fromkeys((b"M4A ", b"M4B "), M4A),
+    b"qt  ": QUICKTIME,
+}
+"""By major brand; a file of any other is an MP4."""
+_PICTURES_WITHIN = (
+    (frozenset({b"avif", b"avis"}), AVIF),
+    (_HEIC_BRANDS, HEIC),
+)
+"""What a compatible brand says beyond the major one `mif1` or `msf1`."""
+_OLD_MOVIES = frozenset({b"moov", b"mdat", b"wide"})
+"""The first box of a movie from before `ftyp`."""
 
 
 def sniff(head: bytes) -> Media | None:
-    """The type by magic bytes; None for everything not on the list, SVG and HTML included."""
-    if head.startswith(_PNG_MAGIC):
-        return PNG
-    if head.startswith(b"\xff\xd8\xff"):
-        return JPEG
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return WEBP
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return GIF
+    """The type by magic bytes; None for everything that has none of those, text included."""
+    for magic, media in _MAGIC:
+        if head.startswith(magic):
+            return media
+    if head.startswith(b"RIFF"):
+        return _RIFF.get(head[8:12])
+    if head.startswith(b"\x1aE\xdf\xa3"):
+        return WEBM if b"webm" in head[:64] else None
     if head[4:8] == b"ftyp":
         return _iso_media(head)
-    return None
-
-
-def size(head: bytes, media: Media) -> tuple[int, int] | None:
-    """Width and height in pixels as encoded, from the first 64 KB; None where they do not show.
-
-    Video and AVIF keep them in boxes that may lie anywhere: always None.
-    """
-    width_height = (0, 0)
-    if media == PNG and head[12:16] == b"IHDR" and len(head) >= 24:
-        width_height = _big(head[16:20]), _big(head[20:24])
-    elif media == GIF and len(head) >= 10:
-        width_height = _little(head[6:8]), _little(head[8:10])
-    elif media == WEBP:
-        width_height = _webp_size(head)
-    elif media == JPEG:
-        width_height = _jpeg_size(head)
-    return width_height if all(width_height) else None
-
-
-def complete(media: Media, head: bytes, tail: bytes, length: int) -> bool:
-    """Whether the file ends as its format says; a cheap look for truncation, not a proof.
-
-    `tail` is the last `TAIL_BYTES` of the file, or all of a shorter one; `length` is the whole
-    file's. AVIF and MP4 have no end mark: always True.
-    """
-    if media == PNG:
-        return _PNG_END in tail
-    if media == JPEG:
-        return tail.rstrip(b"\0").endswith(b"\xff\xd9")
-    if media == WEBP:
-        return len(head) >= 12 and length >= _little(head[4:8]) + 8
-    if media == GIF:
-        # The trailer alone is any semicolon; before it stands the end of the last block.
-        return tail.rstrip(b"\0").endswith(b"\0;")
-    return True
+    if head[4:8] in _OLD_MOVIES and head[0] < 9:
+        return QUICKTIME
+    return MP3 if _starts_mp3(head) else None
 
 
 def _iso_media(head: bytes) -> Media | None:
     # Major brand, minor version, then compatible brands up to the box's end.
     box = head[: min(_big(head[:4]), 256)]
-    brands = [box[8:12], *(box[at : at + 4] for at in range(16, len(box), 4))]
-    if not _AVIF_BRANDS.isdisjoint(brands):
-        return AVIF
-    return None if brands[0] not in _MP4_BRANDS else MP4
+    major = box[8:12]
+    if len(major) < 4 or not box.startswith(b"\0\0"):
+        return None
+    media = _BRANDS.get(major, MP4)
+    if media is not HEIF:
+        return media
+    within = {box[at : at + 4] for at in range(16, len(box), 4)}
+    named = (kind for brands, kind in _PICTURES_WITHIN if not brands.isdisjoint(within))
+    return next(named, HEIF)
 
 
-def _webp_size(head: bytes) -> tuple[int, int]:
+def _starts_mp3(head: bytes) -> bool:
+    """An ID3 tag, or a frame header of MPEG audio, layer III, without a forbidden value."""
+    if head.startswith(b"ID3"):
+        return len(head) >= 10 and head[3] in {2, 3, 4} and max(head[6:10]) < 0x80
+    if len(head) < 4 or head[0] != 0xFF:
+        return False
+    version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
+    bitrate, rate = head[2] >> 4, head[2] >> 2 & 3
+    return head[1] >= 0xE0 and version != 1 and layer == 1 and 0 < bitrate < 15 and rate != 3
+
+
+_TEXT_EXTENSIONS = {
+    **dict.fromkeys(("txt", "csv", "tsv", "md", "srt", "vtt"), TEXT),
+    "json": JSON,
+}
+_BINARY_EXTENSIONS = frozenset(BY_EXTENSION) - frozenset(_TEXT_EXTENSIONS) | {"jpeg"}
+_TEXT_TYPES = {
+    **dict.fromkeys(
+        (
+            *("text/plain", "text/csv", "text/tab-separated-values"),
+            *("text/markdown", "text/vtt", "application/x-subrip"),
+        ),
+        TEXT,
+    ),
+    "application/json": JSON,
+}
+_JSON_STARTS = (*(bytes([first]) for first in b'{["-0123456789'), b"true", b"false", b"null")
+_BLANKS = b" \t\r\n"
+_BOM = b"\xef\xbb\xbf"
+_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def text(head: bytes, url: str, content_type: str | None) -> Media | None:
+    """JSON or plain text where the URL's extension or else the declared type says so.
+
+    Markup is neither, whatever is said of it: an error page may be called anything. Nor is text
+    that stands where the URL promises a picture.
+    """
+    path = url.partition("?")[0].partition("#")[0]
+    extension = path.rpartition("/")[2].rpartition(".")[2].lower()
+    if extension in _BINARY_EXTENSIONS:
+        return None
+    media = _TEXT_EXTENSIONS.get(extension) or _TEXT_TYPES.get(_essence(content_type))
+    start = _start(head)
+    if start.startswith((b"<", *_UTF16_BOMS)) or _binary(head):
+        return None
+    return None if media is JSON and not start.startswith(_JSON_STARTS) else media
+
+
+def _essence(content_type: str | None) -> str:
+    """A type without its parameters, if it looks like one."""
+    said = (content_type or "").partition(";")[0].strip().lower()
+    return said if re.fullmatch(r"[a-z]+/[a-z0-9.+-]{1,60}", said) else ""
+
+
+def _start(head: bytes) -> bytes:
+    return head.removeprefix(_BOM).lstrip(_BLANKS)
+
+
+_NOT_IN_TEXT = bytes({*range(0x20)} - {*b"\t\n\x0c\r\x1b"})
+"""The control bytes by which the WHATWG's sniffing tells binary data."""
+
+
+def _binary(head: bytes) -> bool:
+    if head.startswith(_UTF16_BOMS):
+        return False
+    return len(head.translate(None, _NOT_IN_TEXT)) < len(head)
+
+
+_REFUSED = (
+    (b"BM", "BMP"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"8BPS", "PSD"),
+    (b"RIFF", "RIFF"),
+    (b"\x1aE\xdf\xa3", "Matroska"),
+    (b"\x1f\x8b", "gzip"),
+    (b"7z\xbc\xaf", "7z"),
+    (b"Rar!", "RAR"),
+    (b"\x93NUMPY", "NumPy"),
+    (b"v/1\x01", "OpenEXR"),
+)
+
+
+def refused(head: bytes, content_type: str | None) -> str | None:
+    """The name of a type that is never stored; None for what may stand in a file's place.
+
+    That is text: an error page, a message. SVG alone is text and the file itself.
+    """
+    root = _root_element(head)
+    if root == b"svg":
+        return "SVG"
+    if head.startswith(b"%PDF-"):
+        return "PDF"
+    if _start(head).startswith(b"<") or not _binary(head):
+        return None
+    named = (name for magic, name in _REFUSED if head.startswith(magic))
+    return next(named, None) or _essence(content_type) or "unknown"
+
+
+def _root_element(head: bytes) -> bytes:
+    """The first element's name without its namespace, behind prolog, comments and doctype."""
+    rest = _start(head)
+    while rest.startswith((b"<?", b"<!")):
+        if rest[:14].lower() == b"<!doctype html":
+            return b"html"
+        rest = rest.partition(b"-->" if rest.startswith(b"<!--") else b">")[2]
+        # A doctype may hold declarations in brackets: each is passed over like one of its own.
+        rest = rest.lstrip(_BLANKS + b"]>")
+    found = re.match(rb"<(?:[A-Za-z_][\w.-]*:)?([A-Za-z]+)", rest)
+    return found[1].lower() if found else b""
+
+
+# --- How large it is, and whether it is whole -----------------------------------------------------
+
+
+MOST_STEPS = 200_000
+"""A file of more pieces is taken at its word: a hostile one must not cost a minute."""
+
+
+class Walk:
+    """Follows a file's own structure while its bytes go by, and holds none of them."""
+
+    def __init__(self, media: Media, *, to_the_end: bool) -> None:
+        """`to_the_end` looks for the format's end mark; without it the size alone is looked for."""
+        measured, ends = media in _MEASURED, media in _ENDING
+        self.size: tuple[int, int] | None = None
+        """Width and height in pixels as encoded; None where the file does not say so."""
+        self.ended = not ends
+        """The format's end was seen, or it has none. What follows it does not count."""
+        self._to_the_end = to_the_end and ends
+        self._steps: Steps | None = None
+        self._wanted: int | bytes | tuple[int, int] = 0
+        self._left = MOST_STEPS
+        self._held = b""
+        if measured or self._to_the_end:
+            self._steps = _WALKS[media]()
+            self._wanted = next(self._steps)
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of the file."""
+        if self._steps is None:
+            return
+        data, at = self._held + chunk, 0
+        while self._steps is not None:
+            got, at = self._take(data, at)
+            if got is None:
+                break
+            self._step(self._steps, got)
+        self._held = data[at:] if self._steps else b""
+
+    def _take(self, data: bytes, at: int) -> tuple[bytes | None, int]:
+        """What the walk wants of the bytes from `at` on, if it is all there, and what is next."""
+        wanted = self._wanted
+        if isinstance(wanted, tuple):
+            return b"", at
+        if isinstance(wanted, bytes):
+            found = data.find(wanted, at)
+            if found < 0:
+                return None, max(at, len(data) - len(wanted) + 1)
+            return b"", found + len(wanted)
+        if wanted > 0:
+            enough = at + wanted <= len(data)
+            return (data[at : at + wanted], at + wanted) if enough else (None, at)
+        passed = min(-wanted, len(data) - at)
+        self._wanted = wanted + passed
+        return (b"" if self._wanted == 0 else None), at + passed
+
+    def _step(self, steps: Steps, got: bytes) -> None:
+        try:
+            self._wanted = steps.send(got)
+        except StopIteration:
+            self.ended, self._steps = True, None
+            return
+        self._left -= 1
+        if isinstance(self._wanted, tuple):
+            if self.size is None and all(self._wanted):
+                self.size = self._wanted
+            if not self._to_the_end:
+                self._steps = None
+        elif not self._left:
+            self.ended, self._steps = True, None
+
+
+# Each walk yields what it wants of the file: so many bytes, so many to be passed over (negative),
+# a mark to be passed; or says a size. It returns at the file's end.
+
+_LOST = -(1 << 62)
+"""Wanted where the structure is broken: nothing follows, and no end is seen."""
+
+
+def _png() -> Steps:
+    yield -8
+    name = b""
+    while name != b"IEND":
+        head = yield 8
+        length, name = _big(head[:4]), head[4:]
+        if name == b"IHDR" and length >= 8:
+            header = yield 8
+            length -= 8
+            yield _big(header[:4]), _big(header[4:])
+        yield -(length + 4)
+
+
+_STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+
+def _jpeg() -> Steps:
+    yield -2
+    marker = 0
+    while marker != 0xDA:
+        if (yield 1) != b"\xff":
+            yield _LOST
+        (marker,) = yield 1
+        while marker == 0xFF:
+            (marker,) = yield 1
+        if marker == 0xD9:
+            return
+        if marker in _STANDALONE:
+            continue
+        length = _big((yield 2)) - 2
+        if length < 0:
+            yield _LOST
+        if marker in _FRAMES and length >= 5:
+            frame = yield 5
+            length -= 5
+            yield _big(frame[3:5]), _big(frame[1:3])
+        yield -length
+    # Within a scan its first byte is always followed by another.
+    yield b"\xff\xd9"
+
+
+def _webp() -> Steps:
+    head = yield 20
     chunk = head[12:16]
-    if chunk == b"VP8X" and len(head) >= 30:
-        return _little(head[24:27]) + 1, _little(head[27:30]) + 1
-    if chunk == b"VP8 " and len(head) >= 30 and head[23:26] == b"\x9d\x01\x2a":
-        return _little(head[26:28]) & 0x3FFF, _little(head[28:30]) & 0x3FFF
-    if chunk == b"VP8L" and len(head) >= 25 and head[20] == 0x2F:
-        bits = _little(head[21:25])
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    return 0, 0
+    left = _little(head[4:8]) - 12
+    if chunk == b"VP8L":
+        data = yield 5
+        bits = _little(data[1:])
+        if data[0] == 0x2F:
+            yield (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+        yield -max(0, left - 5)
+        return
+    data = yield 10
+    if chunk == b"VP8X":
+        yield _little(data[4:7]) + 1, _little(data[7:]) + 1
+    elif chunk == b"VP8 " and data[3:6] == b"\x9d\x01\x2a":
+        yield _little(data[6:8]) & 0x3FFF, _little(data[8:]) & 0x3FFF
+    yield -max(0, left - 10)
 
 
-def _jpeg_size(head: bytes) -> tuple[int, int]:
-    at = 2
-    while at + 9 <= len(head) and head[at] == 0xFF:
-        marker = head[at + 1]
-        if marker == 0xFF:
-            at += 1  # fill byte
-        elif 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:
-            return _big(head[at + 7 : at + 9]), _big(head[at + 5 : at + 7])
-        elif marker in {0xD9, 0xDA} or _big(head[at + 2 : at + 4]) < 2:
-            break
+def _gif() -> Steps:
+    head = yield 13
+    yield _little(head[6:8]), _little(head[8:10])
+    yield -_palette(head[10])
+    while (block := (yield 1)) != b";":
+        if block == b",":
+            image = yield 9
+            yield -(_palette(image[8]) + 1)
+        elif block == b"!":
+            yield -1
         else:
-            at += 2 + _big(head[at + 2 : at + 4])
-    return 0, 0
+            yield _LOST
+        while size := (yield 1)[0]:
+            yield -size
+
+
+def _palette(flags: int) -> int:
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+_PARENTS = frozenset({b"iprp", b"ipco"})
+
+
+def _iso_picture() -> Steps:
+    """The size of an AVIF or HEIC: the largest among tiles, thumbnails and the whole.
+
+    Boxes lie within boxes; those on the way to `ispe` are entered, all others are passed over.
+    """
+    at, end = 0, None
+    largest = 0, 0
+    while end is None or at < end:
+        head = yield 8
+        length, name = _big(head[:4]) - 8, head[4:]
+        at += 8
+        if length == -7:
+            length = _big((yield 8)) - 16
+            at += 8
+        if name == b"meta" and length >= 4:
+            end = at + length
+            length = 4
+        elif name == b"ispe" and length >= 12:
+            box = yield 12
+            found = _big(box[4:8]), _big(box[8:])
+            largest = max(largest, found, key=lambda size: size[0] * size[1])
+            at, length = at + 12, length - 12
+        elif name in _PARENTS:
+            length = 0
+        if length < 0:
+            break
+        yield -length
+        at += length
+    yield largest
+
+
+def _riff() -> Steps:
+    length = _little((yield 8)[4:])
+    if length not in {0, 0xFFFFFFFF}:
+        # What is recorded as it goes does not know its length.
+        yield -length
+
+
+def _glb() -> Steps:
+    head = yield 12
+    yield -max(0, _little(head[8:]) - 12)
+
+
+def _zip() -> Steps:
+    yield b"PK\5\6"
+
+
+_WALKS: dict[Media, Callable[[], Steps]] = {
+    PNG: _png,
+    JPEG: _jpeg,
+    WEBP: _webp,
+    GIF: _gif,
+    AVIF: _iso_picture,
+    HEIC: _iso_picture,
+    HEIF: _iso_picture,
+    WAV: _riff,
+    GLB: _glb,
+    ZIP: _zip,
+}
+_ENDING = _WALKS.keys() - {AVIF, HEIC, HEIF}
+"""Formats whose end shows: by a mark, or by a length in their head."""
+_MEASURED = _WALKS.keys() - {WAV, GLB, ZIP}
 
 
 def _big(data: bytes) -> int:

@@ -72,6 +72,8 @@ class Model:
     version_aliases: dict[str, str] = field(default_factory=dict)
     """Hash that stands for `version` → the warning to give whoever uses it."""
     deadline_seconds: int | None = None
+    makes_files: bool = True
+    """Its output is files, as every catalogue model's is."""
 
     @classmethod
     def from_dict(cls, data: object) -> Model:
@@ -220,6 +222,34 @@ def output_shape_of(openapi_schema: object) -> Literal["array", "string"]:
         {"$ref": "#/components/schemas/Output"}, schemas, iter(range(_MAX_SCHEMA_NODES)), 0
     )
     return "array" if "array" in _types(_dict(output)) else "string"
+
+
+def makes_files(openapi_schema: object) -> bool:
+    """True where the version's output is declared as URIs, alone, in a list, or in an object."""
+    schemas = _component_schemas(openapi_schema)
+    steps = iter(range(_MAX_SCHEMA_NODES))
+    return _has_uri(_resolve({"$ref": "#/components/schemas/Output"}, schemas, steps, 0), 0)
+
+
+def _has_uri(schema: object, depth: int) -> bool:
+    known = _dict(schema)
+    if known.get("format") == "uri":
+        return True
+    if depth > MAX_SCHEMA_DEPTH:
+        return False
+    inner = [known.get("items"), *_dict(known.get("properties")).values()]
+    inner += [each for name in ("anyOf", "allOf", "oneOf") for each in _list(known.get(name))]
+    return any(_has_uri(each, depth + 1) for each in inner if each is not None)
+
+
+def choices(schema: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    """The texts that each enum of an input schema knows, by the input's name."""
+    found = {}
+    for name, declared in _dict(schema.get("properties")).items():
+        texts = {text for text in _list(_dict(declared).get("enum")) if isinstance(text, str)}
+        if texts:
+            found[name] = frozenset(texts)
+    return found
 
 
 def _input_problems(schema: Mapping[str, Any], value: dict[str, Any]) -> Iterator[InvalidField]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain.prediction import Code, CreateState, Price, State
-from darkroom.domain.snapshot import file_urls
+from darkroom.domain.snapshot import file_urls, milliseconds, within
 
 if TYPE_CHECKING:
     from darkroom.domain.model import Model
@@ -25,12 +25,18 @@ SLACK_S = 10
 """The provider stops a run at its deadline, but not to the second."""
 LARGEST_PICTURE = 16
 """Megapixels of one output at most, where the catalogue says nothing."""
+MOST_PIXELS = 1_000_000_000
+"""A picture that says that it is larger is not believed: its size is a number in its head."""
+CLOCKS_APART_S = 60
+"""A run that is longer than its record is old, by more than this, was not measured."""
 OPEN_MODELS_A_DAY = 50
 """Models without a price that a tenant's day of usage names; what comes after them is `OTHER`."""
 OTHER = "other"
 
 _UNTOLD = frozenset({Code.OUTCOME_UNKNOWN, Code.PROVIDER_LOST})
-_MADE = frozenset({Code.OUTPUT_EXPIRED, Code.OUTPUT_REFUSED, Code.OUTPUT_TOO_LARGE})
+_MADE = frozenset(
+    {Code.OUTPUT_MISSING, Code.OUTPUT_EXPIRED, Code.OUTPUT_REFUSED, Code.OUTPUT_TOO_LARGE}
+)
 """It failed with us, not with the provider."""
 
 
@@ -97,56 +103,79 @@ def _count(model: Model, given: dict[str, Any]) -> int:
     return max(1, int(asked)) if isinstance(asked, int | float) else 1
 
 
-def cost_of(record: Prediction) -> int | None:
-    """What a prediction that is over has cost; None where its price is unknown.
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a prediction that is over has cost."""
+
+    micro: int | None
+    """In millionths of a US dollar; None where its price is unknown."""
+    assumed: bool = False
+    """Nobody knows what ran: it is the most that was reserved."""
+
+
+def cost_of(record: Prediction, *, ran: bool, now: int) -> Cost:
+    """What a prediction that is over has cost. `ran`: the provider had said that it was running.
 
     Settled from what the provider said of it. Nothing is let go without proof: where nobody knows
-    what ran, it has cost the most that it could. More than that is never charged, so that a cap
-    holds whatever the provider says.
+    what ran, it has cost the most that it could. Total: no word of the provider's raises.
     """
     price = record.price
     if price is None:
-        return None
-    if nothing_ran(record):
-        return 0
-    units = _units(record, price.unit)
-    return price.most if units is None else min(math.ceil(units * price.micro), price.most)
+        return Cost(None)
+    if nothing_ran(record, ran=ran):
+        return Cost(0)
+    units = _units(record, price.unit, ran=ran, now=now)
+    if units is None:
+        return Cost(price.most, assumed=True)
+    return Cost(math.ceil(units * price.micro))
 
 
-def nothing_ran(record: Prediction) -> bool:
+def nothing_ran(record: Prediction, *, ran: bool) -> bool:
     """True on proof: no create can have come to be, or the provider never started it."""
     if record.provider_id is None:
         return record.create.state is CreateState.REFUSED or record.code is Code.REJECTED
-    return record.state is State.ABORTED
+    return record.state is State.ABORTED and not ran
 
 
-def _units(record: Prediction, unit: str) -> float | None:
+def _units(record: Prediction, unit: str, *, ran: bool, now: int) -> float | None:
     """How many units the provider bills; None where that is not known."""
     if record.code in _UNTOLD:
         return None
     if unit == "second":
-        return _seconds(record)
+        return _seconds(record, ran=ran, now=now)
     if record.finished_at is None and record.code not in _MADE:
         # It failed or was stopped: what it had made by then counts.
         return float(len(file_urls(record.output)) * (unit != "prediction"))
     if unit == "prediction":
         return 1.0
-    if record.output is None:
-        return None
     if unit == "image":
-        return float(len(file_urls(record.output)))
-    sizes = [(file.width, file.height) for file in record.files]
-    if not sizes or not all(width and height for width, height in sizes):
-        return None
-    return sum((width or 0) * (height or 0) for width, height in sizes) / MICRO
+        # A success that shows no picture has made some all the same.
+        return float(len(file_urls(record.output))) or None
+    return _megapixels(record)
 
 
-def _seconds(record: Prediction) -> float | None:
+def _megapixels(record: Prediction) -> float | None:
+    sizes = [(file.width or 0) * (file.height or 0) for file in record.files]
+    known = sizes and all(0 < size <= MOST_PIXELS for size in sizes)
+    return sum(sizes) / MICRO if known else None
+
+
+def _seconds(record: Prediction, *, ran: bool, now: int) -> float | None:
+    """What was measured, where that can be; else from start to end, within what is possible."""
     measured = json.loads(record.metrics or "{}").get("predict_time")
+    longest = (now - record.created_at) / 1000 + CLOCKS_APART_S
     number = isinstance(measured, int | float) and not isinstance(measured, bool)
-    if number and 0 <= measured <= float("inf"):
-        return min(float(measured), 1e9)
-    return None if record.started_at or record.finished_at else 0.0
+    # Compared before it is converted: it may be an integer of any size.
+    if number and 0 <= measured <= longest:
+        return float(measured)
+    started, completed = milliseconds(record.started_at), milliseconds(record.completed_at)
+    if started is not None and completed is not None and 0 <= completed - started <= longest * 1000:
+        # One clock wrote both: how far it is from ours does not matter.
+        return (completed - started) / 1000
+    if started is not None:
+        begun = within(started, record.created_at, now)
+        return (within(completed, begun, now) - begun) / 1000
+    return None if ran or record.finished_at or record.code in _MADE else 0.0
 
 
 def reservation(record: Prediction, limits: Limits) -> Entry | None:

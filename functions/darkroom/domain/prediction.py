@@ -52,6 +52,8 @@ class Code(StrEnum):
     CANCELED = "canceled"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     OUTCOME_UNKNOWN = "outcome_unknown"
+    OUTPUT_MISSING = "output_missing"
+    """The provider says that it succeeded, and has no file to show for it."""
     OUTPUT_EXPIRED = "output_expired"
     OUTPUT_REFUSED = "output_refused"
     OUTPUT_TOO_LARGE = "output_too_large"
@@ -125,6 +127,8 @@ class Prediction:
     deadline: int
     typical_ms: int
     """The model's typical duration, which times the first poll."""
+    makes_files: bool = False
+    """The model's output is files: it has succeeded only with one. Until the end."""
     fingerprint: str = ""
     """Hash of what the client asked for: a repeated request has the same."""
     cache_key: str | None = None
@@ -168,9 +172,15 @@ class Prediction:
     """`completed_at` of a success in milliseconds: outputs live an hour from here."""
     polls: int = 0
     next_poll_at: int = 0
+    missing_since: int = 0
+    """The first of the 404s that nothing but 404s has followed; 0 where the provider knows it."""
+    asked_again: bool = False
+    """The provider said that it succeeded, and showed no file: it is asked once more."""
     store_attempts: int = 0
+    """Runs in a row that stored nothing more."""
     next_store_at: int = 0
     files: tuple[File, ...] = ()
+    """By their places in the output. While storing: those stored so far, in any order."""
     told_output_at: int = 0
     """The change of this time told the client's webhook that the output grew."""
     told_logs_at: int = 0
@@ -182,5 +192,7 @@ class Prediction:
     """Terminal only: what the end of this prediction causes has been handed on."""
     cost: int | None = None
     """Terminal only: in millionths of a US dollar; None where the price is unknown."""
+    cost_assumed: bool = False
+    """Terminal only: nobody knows what ran, and `cost` is the most that was reserved."""
     counted: bool = False
     """Terminal only: the prediction stands in its tenant's usage."""

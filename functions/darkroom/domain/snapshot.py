@@ -4,30 +4,49 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
-from darkroom.domain import strict_json
+from darkroom.domain import lenient_json, strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
 STATUSES = FINAL | {"starting", "processing"}
+RUNNING = "processing"
+"""How a status reads that nobody documents: the prediction is not over, as far as was said."""
 LOGS_KEPT = 32_000
 """Bytes of the logs' tail that a record keeps: an item may not pass 400 KB."""
 ERROR_KEPT = 4_000
 OUTPUT_KEPT = 64_000
 """Bytes of output JSON that a record keeps. Outputs are URLs of some 120 characters."""
 METRICS_KEPT = 4_000
+WORDS_KEPT = 200
+"""Characters of an input's text that are kept as evidence: the choices of an enum are shorter."""
+VALUES_KEPT = 100
+"""Values of a shown input that are kept as evidence."""
 
 _PROVIDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_OURS = frozenset({"id", "status", "output", "webhook", "version", "model"})
+"""What must be said once: two values of one of these are no answer."""
+_LINK_TOKEN = re.compile(r"(/hooks/[^\s?\"']{1,100}\?t=)[A-Za-z0-9_-]+")
 
 
 class BadSnapshot(ValueError):
     """Not a prediction as Replicate describes one; the text names the field, never its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownInput:
+    """What the provider shows as a prediction's input, cut to what can be evidence."""
+
+    digest: str | None
+    """Of its canonical JSON; None where it has none."""
+    values: dict[str, bool | str] = field(default_factory=dict)
+    """Its booleans and short texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +71,7 @@ class Snapshot:
     webhook: str | None = None
     version: str | None = None
     model: str | None = None
-    input: str | None = None
+    input: ShownInput | None = None
 
     @property
     def final(self) -> bool:
@@ -63,30 +82,34 @@ class Snapshot:
 def read_snapshot(body: object) -> Snapshot:
     """Read a prediction's JSON. Raises BadSnapshot for anything that is not one.
 
-    Timestamps vary in their fraction digits between Replicate's endpoints; they are kept as text
-    and read leniently. Statuses that Replicate does not document are refused, not guessed at.
+    Only `id` and `status` have to be there. Timestamps vary in their fraction digits between
+    Replicate's endpoints; they are kept as text and read leniently. A status that Replicate does
+    not document counts as still running.
     """
     if not isinstance(body, dict):
         raise BadSnapshot("not an object")
+    twice = lenient_json.doubled(body) & _OURS
+    if twice:
+        raise BadSnapshot(min(twice))
     provider_id = body.get("id")
     if not isinstance(provider_id, str) or not _PROVIDER_ID.fullmatch(provider_id):
         raise BadSnapshot("id")
     status = body.get("status")
-    if not isinstance(status, str) or status not in STATUSES:
+    if not isinstance(status, str) or not status:
         raise BadSnapshot("status")
     output = body.get("output")
-    output_json = None if output is None else _canonical(output, OUTPUT_KEPT)
+    output_json = None if output is None else _said(output, OUTPUT_KEPT)
     logs = _text(body, "logs") or ""
     urls = body.get("urls")
     return Snapshot(
         provider_id=provider_id,
-        status=status,
+        status=status if status in STATUSES else RUNNING,
         output=output_json,
         output_refused=output is not None and output_json is None,
         error=_error(body.get("error")),
-        logs=_tail(logs, LOGS_KEPT),
+        logs=_tail(without_link_tokens(logs), LOGS_KEPT),
         log_size=len(logs),
-        metrics=_object(body, "metrics", METRICS_KEPT),
+        metrics=_metrics(body.get("metrics")),
         created_at=milliseconds(_text(body, "created_at")),
         started_at=_time_text(body, "started_at"),
         completed_at=_time_text(body, "completed_at"),
@@ -95,8 +118,16 @@ def read_snapshot(body: object) -> Snapshot:
         webhook=_text(body, "webhook"),
         version=_text(body, "version"),
         model=_text(body, "model"),
-        input=_object(body, "input"),
+        input=_shown_input(body.get("input")),
     )
+
+
+def without_link_tokens(text: str) -> str:
+    """The provider's text with the token of every webhook URL of ours masked.
+
+    A provider may quote the URL that it was given; who reads that quote must not learn the token.
+    """
+    return _LINK_TOKEN.sub(r"\1***", text) if "/hooks/" in text else text
 
 
 def milliseconds(text: str | None) -> int | None:
@@ -114,6 +145,14 @@ def milliseconds(text: str | None) -> int | None:
         return int(at.timestamp()) * 1000 + int((fraction or "0").ljust(3, "0")[:3])
     except ValueError:
         return None
+
+
+def within(at: int | None, first: int, last: int) -> int:
+    """The time, or the nearest one from `first` to `last`; `last` where there is none.
+
+    Another's clock may be anywhere: no time of ours must follow it.
+    """
+    return last if at is None else max(first, min(at, last))
 
 
 def rfc3339(at: int) -> str:
@@ -143,10 +182,14 @@ def without_urls(output: str | None) -> str | None:
 
 _PLACE = "data:"
 _DEEPEST = 8
+_URL = re.compile(
+    r"https?://[^\s/?#]+\S*|data:(?:[\w.+-]+/[\w.+-]+)?(?:;[^\s,;]+)*,\S*", re.IGNORECASE
+)
 
 
 def _is_url(value: str) -> bool:
-    return value.startswith(("https://", "http://", "data:"))
+    """True for a URL and nothing else: text that merely begins like one is no file."""
+    return value == _PLACE or _URL.fullmatch(value) is not None
 
 
 def _collect(value: Any, depth: int) -> list[str]:
@@ -178,9 +221,33 @@ def _canonical(value: object, most: int | None = None) -> str | None:
     return text if most is None or size <= most else None
 
 
-def _object(body: dict[str, Any], name: str, most: int | None = None) -> str | None:
-    value = body.get(name)
-    return _canonical(value, most) if isinstance(value, dict) else None
+def _said(value: object, most: int | None = None) -> str | None:
+    """The canonical JSON of what the provider said, to be kept."""
+    text = _canonical(value, most)
+    return None if text is None else without_link_tokens(text)
+
+
+def _metrics(value: object) -> str | None:
+    """The metrics as JSON; where they are too large, what is paid by is kept all the same."""
+    if not isinstance(value, dict):
+        return None
+    whole = _said(value, METRICS_KEPT)
+    if whole is not None:
+        return whole
+    measured = value.get("predict_time")
+    return _said({"predict_time": measured}, METRICS_KEPT) if measured is not None else None
+
+
+def _shown_input(value: object) -> ShownInput | None:
+    if not isinstance(value, dict):
+        return None
+    text = _canonical(value)
+    kept: dict[str, bool | str] = {}
+    for name, shown in value.items():
+        short = isinstance(shown, str) and len(shown) <= WORDS_KEPT
+        if (short or isinstance(shown, bool)) and len(kept) < VALUES_KEPT:
+            kept[name] = shown
+    return ShownInput(None if text is None else strict_json.digest(value), kept)
 
 
 def _text(body: dict[str, Any], name: str) -> str | None:
@@ -205,7 +272,7 @@ def _time_text(body: dict[str, Any], name: str) -> str | None:
 def _error(value: object) -> str | None:
     if value is None:
         return None
-    text = value if isinstance(value, str) else _canonical(value)
+    text = without_link_tokens(value) if isinstance(value, str) else _said(value)
     return _writable(text or "unreadable").encode()[:ERROR_KEPT].decode("utf-8", "ignore")
 
 

@@ -18,8 +18,9 @@ class Timings:
     unknown_grace_s: float = 75.0
     """The sweep first looks for an unknown create this long after its attempt is over. Sooner would
     change nothing: it is repeated after `create_silence_s` at the earliest."""
-    create_silence_s: float = 120.0
-    """How long webhook and list must both be silent before an unknown create may be repeated."""
+    create_silence_s: float = 180.0
+    """How long webhook and list must both be silent before an unknown create may be repeated:
+    two minutes, and twice the half minute by which clocks of our own may differ."""
     create_give_up_s: float = 3000.0
     """Past this age an unknown create is never repeated: Replicate's own record may be gone."""
     unknown_poll_s: float = 30.0
@@ -32,6 +33,8 @@ class Timings:
     """A storing record is handed to persist again after this long without news."""
     store_retry_s: float = 15.0
     """First pause after a failed copy; doubles up to `store_grace_s`."""
+    output_budget_s: float = 60.0
+    """Wall-clock cap on the download of one output."""
     output_life_s: float = 3600.0
     """Replicate deletes outputs this long after completion."""
     effects_grace_s: float = 60.0
@@ -46,6 +49,9 @@ class Timings:
     """So much earlier or later than it would be ideal, a record may be due."""
     claim_s: float = 60.0
     """A record claimed by one sweep is due again after this long."""
+    longest_life_s: float = 86_400.0
+    """A prediction is over so long after its creation, whatever its deadline: with the provider's
+    own hour added, this is the last clock of every record."""
     default_deadline_s: float = 1800.0
     """Deadline of a prediction whose client and model set none: Replicate's own limit on a run."""
     callback_scale: float = 1.0

@@ -70,6 +70,7 @@ def details(record: Prediction) -> dict[str, Any]:
         "code": record.code.value if record.code else None,
         "provider_id": record.provider_id,
         "attempts": record.create.attempt,
+        "cost_assumed": record.cost_assumed,
         "cached_from": record.cached_from,
         "cost": usd(record.cost),
         "files": [
@@ -81,7 +82,7 @@ def details(record: Prediction) -> dict[str, Any]:
                 "width": file.width,
                 "height": file.height,
             }
-            for file in record.files
+            for file in (record.files if _stored(record) else ())
         ],
     }
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from darkroom.runtime import wiring
 from darkroom.runtime.batches import run_messages
 from darkroom.runtime.observability import invocation, logger, measure_s
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def _one(message: dict[str, str]) -> None:
-    record = wiring.persist()(message["id"])
+
+def _one(message: dict[str, str], remaining_ms: Callable[[], int]) -> None:
+    record = wiring.persist()(message["id"], remaining_ms)
     if record is None:
         return
     if record.state.value == "storing" and record.finished_at is not None:
@@ -20,6 +24,7 @@ def _one(message: dict[str, str]) -> None:
 
 
 @invocation
-def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """At least once; what is stored already is not stored again."""
-    return run_messages(event, _one, frozenset({"id"}))
+    one = partial(_one, remaining_ms=context.get_remaining_time_in_millis)
+    return run_messages(event, one, frozenset({"id"}))

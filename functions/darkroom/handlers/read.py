@@ -32,9 +32,10 @@ def _shown(reads: Reads, tenant: str, request: Request) -> dict[str, Any]:
     match request.route:
         case "GET /v1/predictions":
             limit = request.query.get("limit")
-            listed = reads.read.page(tenant, cursor, limit)
-            shown = [reads.shown(record) for record in listed.records]
-            return page(f"{here}/v1/predictions", shown, listed.next_cursor, limit)
+            listed = reads.read.page(tenant, cursor, limit, reads.shown)
+            for left_out in listed.unreadable:
+                logger.error("unreadable", prediction=left_out.id, reason=left_out.reason)
+            return page(f"{here}/v1/predictions", listed.results, listed.next_cursor, limit)
         case "GET /v1/predictions/{id}":
             record = reads.read.get(tenant, given["id"])
             logger.append_keys(prediction=record.id)

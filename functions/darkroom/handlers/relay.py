@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from darkroom.adapters.items import read_prediction
+from darkroom.domain.errors import UnreadableRecord
 from darkroom.runtime import wiring
 from darkroom.runtime.batches import run_each
-from darkroom.runtime.observability import count, invocation, logger, measure_s
-
-if TYPE_CHECKING:
-    from darkroom.domain.prediction import Prediction
+from darkroom.runtime.changes import count_change
+from darkroom.runtime.observability import count, invocation, logger
 
 
 def _one(record: dict[str, Any]) -> None:
@@ -23,32 +22,18 @@ def _one(record: dict[str, Any]) -> None:
         old = read_prediction(change["OldImage"]) if change.get("OldImage") else None
         new = read_prediction(change["NewImage"])
         wiring.relay()(old, new)
+    except UnreadableRecord as error:
+        # Not tried again, which would hold up what is behind it: once it can be read, the sweep
+        # derives what it causes. Until then each claim of the sweep's is one more such change.
+        logger.error("unreadable", prediction=error.id, reason=error.reason)
+        count("RelayFailed")
+        return
     except Exception:
         logger.exception("relay failed", prediction=change["Keys"]["id"]["S"])
         count("RelayFailed")
         raise
-    _count_change(old, new)
+    count_change(old, new)
     logger.info("relayed", prediction=new.id, state=new.state.value, revision=new.revision)
-
-
-def _count_change(old: Prediction | None, new: Prediction) -> None:
-    """Here and not where it happened: the stream has every change, whoever made it, once.
-
-    Only of changes that have effects: the mapping's filter keeps the others away.
-    """
-    grown = len(new.extra_provider_ids) - len(old.extra_provider_ids if old else ())
-    if grown > 0:
-        count("DoubleCreate", grown)
-        extra = list(new.extra_provider_ids)
-        logger.warning("double create", prediction=new.id, provider_ids=extra)
-    if new.create.parked and (old is None or old.create != new.create):
-        count("CreateParked")
-    if new.state.terminal and (old is None or not old.state.terminal):
-        count(f"Ended{new.state.value.title()}")
-        count("CostMicroUsd", new.cost or 0)
-        if old and old.state.value == "storing" and new.state.value == "succeeded":
-            since = new.finished_at or new.updated_at
-            measure_s("StoringTime", max(0, new.updated_at - since) // 1000)
 
 
 @invocation

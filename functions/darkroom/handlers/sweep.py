@@ -9,13 +9,15 @@ from darkroom.runtime.observability import count, invocation, logger, measure_s
 
 
 @invocation
-def handler(_event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """One bounded tick; ticks may overlap."""
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """One bounded tick; ticks may overlap. `part` of `parts` is this one's share of the index."""
     count("Ticks")
-    tick = wiring.sweep()(context.get_remaining_time_in_millis)
+    part, parts = event.get("part", 0), event.get("parts", 1)
+    tick = wiring.sweep()(context.get_remaining_time_in_millis, part=part, parts=parts)
     for kind, number in tick.done.items():
         count(f"Swept{kind.title()}", number)
     count("SweepLeft", tick.left)
+    count("ListUnreadable", tick.unreadable)
     measure_s("OldestDue", tick.oldest_due_s)
     measure_s("StoringAge", tick.oldest_storing_s)
     for id_, kind in tick.taken:

@@ -58,6 +58,8 @@ _lines = _Lines(sys.stdout)
 # Each line is paid for by the byte: the log group says which function and stage it is of, and
 # CloudWatch when it came.
 logger = Logger(service=_SERVICE, location=None, timestamp=None, logger_handler=_lines)
+# Lambda's level TRACE is none of logging's: left without a level, ours would be the root logger's.
+logging.getLogger(logger.name).setLevel(logger.log_level or logging.DEBUG)
 metrics = Metrics(namespace="Darkroom", service=_SERVICE)
 
 
@@ -74,6 +76,7 @@ def invocation(
     @functools.wraps(handler)
     def invoke(event: dict[str, Any], context: Any) -> Answer:
         nonlocal cold
+        _quiet_libraries()
         _lines.request_id = context.aws_request_id
         logger.structure_logs(service=None, cold_start=cold or None)
         cold = False
@@ -83,6 +86,18 @@ def invocation(
             _write_end()
 
     return invoke
+
+
+def _quiet_libraries() -> None:
+    """Let libraries speak from warnings on, whatever the stage's level: that is for our own lines.
+
+    Below it botocore and httpcore log whole requests, with tokens, secrets, prompts and URLs.
+    Lambda gives the level to the root logger, of which theirs are children. Set anew each time: no
+    order in which a runtime prepares logging must make a difference.
+    """
+    root = logging.getLogger()
+    if root.level < logging.WARNING:
+        root.setLevel(logging.WARNING)
 
 
 def _write_end() -> None:

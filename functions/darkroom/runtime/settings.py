@@ -184,7 +184,8 @@ class PersistSettings(Common):
     controls_table: str
     outputs_bucket: str
     output_hosts: tuple[str, ...] = ("replicate.delivery", "*.replicate.delivery")
-    max_output_bytes: int = 50_000_000
+    max_output_bytes: int = 250_000_000
+    """Fits the catalogue's largest: a photograph of 13 megapixels, enlarged four times each way."""
 
 
 class DeliverSettings(Showing, _Http):
@@ -203,4 +204,3 @@ class DeliveriesSettings(Common):
 class SweepSettings(_Provider, _Effects):
     controls_table: str
     public_url: str
-    link_key_secret: str

@@ -267,7 +267,10 @@ def persist() -> Persist:
 
     s = settings_.PersistSettings.from_env()
     fetcher = OutputFetcher(
-        Client(output_guard(s.output_hosts)), s.output_hosts, s.max_output_bytes, budget_s=60.0
+        Client(output_guard(s.output_hosts)),
+        s.output_hosts,
+        s.max_output_bytes,
+        s.timings.output_budget_s,
     )
     outputs = S3Outputs(client("s3"), s.outputs_bucket)
     return Persist(
@@ -349,19 +352,31 @@ def deliveries() -> tuple[Authenticate, Deliveries]:
 @_once
 def sweep() -> Sweep:
     """What the sweep function needs."""
+    from urllib.parse import urlsplit
+
+    from darkroom.services.owed import EnqueueOwed
     from darkroom.services.sweep import Sweep
 
     s = settings_.SweepSettings.from_env()
-    secrets = _secrets(token_name=s.replicate_token_secret, link_name=s.link_key_secret)
+    secrets = _secrets(token_name=s.replicate_token_secret)
     carry_out = _carry_out(s)
+    changes = _changes(s, s.controls_table, dedicated=s.dedicated_account)
     return Sweep(
-        changes=_changes(s, s.controls_table, dedicated=s.dedicated_account),
+        changes=changes,
         provider=_provider(s.replicate_url, secrets),
         carry_out=carry_out,
-        deliveries=carry_out.deliveries,
-        deliver=carry_out.deliver,
-        secrets=secrets,
+        owed=EnqueueOwed(carry_out.deliveries, changes.store, carry_out.deliver, now, s.timings),
+        public_host=urlsplit(s.public_url).netloc.lower(),
+        choices=_choices,
     )
+
+
+@lru_cache
+def _choices(model: str) -> dict[str, frozenset[str]]:
+    """What the enums of a catalogue model know. Read where a create's outcome is unknown alone."""
+    from darkroom.catalog import Catalogue
+
+    return Catalogue.load().choices(model)
 
 
 def _changes(s: settings_.Common, controls: str, *, dedicated: bool = False) -> Changes:

@@ -40,16 +40,17 @@ class CarryOut:
     def _one(self, record: Prediction, effect: Effect) -> None:
         match effect:
             case Persist(not_before=at):
-                self.persist.send({"id": record.id}, self._delay_s(at))
+                self.persist.send({"id": record.id}, self._delay_s(at), group=record.tenant)
             case Dispatch(not_before=at):
-                self.dispatch.send({"action": "create", "id": record.id}, self._delay_s(at))
+                message = {"action": "create", "id": record.id}
+                self.dispatch.send(message, self._delay_s(at), group=record.tenant)
             case CancelUpstream(provider_id=provider_id):
                 message = {"action": "cancel", "id": record.id, "provider_id": provider_id}
-                self.dispatch.send(message)
+                self.dispatch.send(message, group=record.tenant)
             case Publish(event=event):
                 self.bus.publish(events.detail_type(event), events.detail(record, event))
             case TellTask():
-                self.deliver.send({"prediction": record.id, "event": TASK})
+                self.deliver.send({"prediction": record.id, "event": TASK}, group=record.tenant)
             case _:
                 self._deliver(record, effect.event)
 
@@ -64,7 +65,7 @@ class CarryOut:
             frozen=None if event == "completed" else callbacks.freeze(record),
         )
         if self.deliveries.put(delivery):
-            self.deliver.send({"prediction": record.id, "event": event})
+            self.deliver.send({"prediction": record.id, "event": event}, group=record.tenant)
 
     def _delay_s(self, at: int) -> int:
         """Whole seconds until `at`, rounded up: a message must never come early."""

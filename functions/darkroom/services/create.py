@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import link
 from darkroom.domain.errors import Conflict
 from darkroom.domain.inputs import put_back
-from darkroom.domain.lifecycle import classify
+from darkroom.domain.lifecycle import FORBIDDEN, Answered, classify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +55,9 @@ class Create:
             budget_s=budget_s,
         )
         attempt = record.create.attempt
+        if isinstance(answer, Answered) and answer.status == FORBIDDEN and attempt > 1:
+            # Nobody waits for a repetition: time to ask whose fault it is.
+            answer = replace(answer, token_works=self.provider.token_works())
         news = classify(answer, attempt, changes.clock(), changes.timings, self.random())
         try:
             return changes.apply(record, news).record

@@ -69,7 +69,7 @@ class Deliveries:
         )
         if not self.deliveries.write(again, seen=row):
             raise Unavailable("An attempt of this callback has just ended; try again.")
-        self.queue.send({"prediction": row.prediction, "event": event})
+        self.queue.send({"prediction": row.prediction, "event": event}, group=tenant)
         return again
 
     def _enable(self, record: Prediction) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from darkroom.domain.errors import Conflict
+from darkroom.domain.errors import Conflict, ProviderUnavailable
 from darkroom.domain.lifecycle import AttemptStarted, CancelSent, Heard
+from darkroom.domain.prediction import Code
 
 if TYPE_CHECKING:
     from darkroom.ports import Provider
@@ -41,8 +42,8 @@ class Dispatch:
     def cancel_upstream(self, id_: str, provider_id: str) -> None:
         """Cancel one upstream prediction of the record, its own or an extra one.
 
-        Raises ProviderUnavailable: the queue tries again, and so does the sweep for the record's
-        own.
+        Raises ProviderUnavailable, also where an extra one is not known yet: the queue tries again,
+        and so does the sweep for the record's own.
         """
         record = self.changes.store.get(id_)
         if record is None:
@@ -50,8 +51,11 @@ class Dispatch:
         own = record.provider_id == provider_id
         if not own and provider_id not in record.extra_provider_ids:
             return
-        if own and record.state.terminal:
+        if own and record.state.terminal and record.code is not Code.PROVIDER_LOST:
             return
         snapshot = self.provider.cancel(provider_id)
         if own:
-            self.changes.apply(record, Heard(snapshot, polled=True) if snapshot else CancelSent())
+            heard = Heard(snapshot, polled=True, whole=True) if snapshot else CancelSent()
+            self.changes.apply(record, heard)
+        elif snapshot is None:
+            raise ProviderUnavailable("an extra prediction is not known")

@@ -11,6 +11,7 @@ from darkroom.domain.model import (
     VERSION,
     Model,
     input_schema_of,
+    makes_files,
     output_shape_of,
 )
 
@@ -78,4 +79,5 @@ class FindModel:
             input_schema=input_schema_of(schema),
             output=output_shape_of(schema),
             typical_seconds=OPEN_MODEL_TYPICAL_S,
+            makes_files=makes_files(schema),
         )

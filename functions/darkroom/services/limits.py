@@ -127,5 +127,5 @@ def refused(entry: Entry | None, reached: LimitReached, typical_ms: int) -> Exce
 def _too_dear(most: int, cap: int, spent: int) -> PaymentRequired:
     return PaymentRequired(
         f"This prediction may cost up to ${usd(most):.6f}. Your account's monthly cap is "
-        f"${usd(cap):.2f}, of which ${usd(spent):.6f} is spent."
+        f"${usd(cap):.6f}, of which ${usd(spent):.6f} is spent."
     )

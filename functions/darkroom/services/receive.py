@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from darkroom.domain import link, signature, strict_json
+from darkroom.domain import lenient_json, link, signature
 from darkroom.domain.errors import BadRequest, ProviderIdTaken, WebhookRefused
 from darkroom.domain.lifecycle import Heard
 from darkroom.domain.snapshot import BadSnapshot, read_snapshot
@@ -94,8 +94,8 @@ class Receive:
 
 def _parse(body: bytes) -> Snapshot:
     try:
-        return read_snapshot(strict_json.loads(body))
-    except strict_json.NotStrictJSON as error:
+        return read_snapshot(lenient_json.loads(body))
+    except lenient_json.NotJSON as error:
         raise BadRequest(f"The webhook's body is not JSON: {error}") from None
     except BadSnapshot as error:
         raise BadRequest(f"The webhook's body is not a prediction: {error}") from None

@@ -55,15 +55,17 @@ def _answer(
     store: PredictionStore, row: str, seen: Repeats, count: int, now: int, fingerprint: str
 ) -> None:
     """Raises IdempotencyKeyUsed with what answers a repetition, and notes that it does."""
+    answered = ""
     for _ in range(TRIES):
         made = seen.answer_to(count, now)
         if made is None:
             return
+        answered = made.prediction
         again = made.count >= count
         if again or store.answer_again(row, seen.made.index(made), made, count):
             break
         seen = store.repeats_in(row)
-    raise IdempotencyKeyUsed(made.prediction, fingerprint)
+    raise IdempotencyKeyUsed(answered, fingerprint)
 
 
 def note_refusal(store: PredictionStore, request: NewPrediction, now: int) -> None:

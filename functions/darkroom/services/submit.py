@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from darkroom.domain.model import Model
+    from darkroom.domain.repeats import Entry
     from darkroom.services.changes import Changes
     from darkroom.services.create import Create
     from darkroom.services.find_model import FindModel
@@ -147,6 +148,7 @@ class Submit:
             webhook_events=request.webhook_events,
             deadline=now + int(limit * 1000),
             typical_ms=int(model.typical_seconds * 1000),
+            makes_files=model.makes_files,
             fingerprint=fingerprint,
             cache_key=result_key,
             expires_at=now // 1000 + self.retention_days * 86_400,
@@ -191,7 +193,7 @@ class Submit:
         self,
         request: NewPrediction,
         model: Model,
-        key: IdempotencyKey | repeats.Entry | None,
+        key: IdempotencyKey | Entry | None,
         id_: str,
         result_key: str | None,
         now: int,

@@ -2,43 +2,56 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
-from darkroom.domain import inputs, link
+from darkroom.domain import evidence
 from darkroom.domain.errors import ProviderIdTaken, ProviderUnavailable
 from darkroom.domain.lifecycle import (
     URGENCIES,
     DeadlinePassed,
     Heard,
+    LastClock,
     Looked,
     Missing,
     Urgency,
     create_state,
     effects,
+    last_clock,
     urgency,
 )
 from darkroom.domain.prediction import CreateState, State
+from darkroom.services.listing import Listing, Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from darkroom.domain.prediction import Prediction
     from darkroom.domain.snapshot import Snapshot
-    from darkroom.ports import DeliveryStore, Due, Found, Provider, Queue, Secrets
+    from darkroom.ports import DueRecord, Provider
     from darkroom.services.carry_out import CarryOut
     from darkroom.services.changes import Changes
+    from darkroom.services.listing import Reading
+    from darkroom.services.owed import EnqueueOwed
 
-LIMIT = 500
-"""Records and deliveries taken up in one tick, at most."""
+LIMIT = 2_000
+"""Records of a kind that one tick takes up at most."""
+SEEN = 6_000
+"""Due records among which it chooses: a tenant with thousands must not hide the others."""
 RESERVE_MS = 10_000
 """Nothing new is begun with less time than this left."""
-LIST_FROM = 10
-"""From so many polls on, the provider's list is read instead: a hundred records a call."""
-CLOCK_SKEW_MS = 60_000
-"""The provider's clock may differ from ours by so much when its list is searched."""
+ASKED = 1_200
+"""Predictions and pages of the list that one tick reads at most: the provider allows 3,000 calls
+a minute, and creates and cancels come first."""
+SHARES: dict[Urgency, float] = {
+    Urgency.STORING: 0.35,
+    Urgency.EFFECTS: 0.2,
+    Urgency.POLL: 0.25,
+    Urgency.CREATE: 0.2,
+}
+"""What each kind of work has of a tick's time, for as long as there is work of that kind."""
 
 
 @dataclass(slots=True)
@@ -52,6 +65,8 @@ class Tick:
     """Records that this tick claimed, by id, and for what."""
     failed: dict[str, Exception] = field(default_factory=dict)
     """What the work on a record raised, by its id."""
+    unreadable: int = 0
+    """Pages of the provider's list with an item that could not be read."""
     oldest_due_s: int = 0
     """For how long the record that was due first has been waiting."""
     oldest_storing_s: int = 0
@@ -65,42 +80,89 @@ class Sweep:
     changes: Changes
     provider: Provider
     carry_out: CarryOut
-    deliveries: DeliveryStore
-    deliver: Queue
-    secrets: Secrets
+    owed: EnqueueOwed
+    public_host: str
+    """The host of our webhook URLs."""
+    choices: Callable[[str], Mapping[str, Collection[str]]]
+    """The values that the enums of a model's schema know, by input; empty where it is unknown."""
 
-    def __call__(self, remaining_ms: Callable[[], int]) -> Tick:
-        """One bounded tick: storing first, then ends, polls, creates, deliveries.
+    def __call__(self, remaining_ms: Callable[[], int], *, part: int = 0, parts: int = 1) -> Tick:
+        """One bounded tick over the `part`-th of `parts` of the index.
 
-        A record whose work raises stays claimed and is taken up again; the tick goes on with the
-        others and tells of it in `failed`.
+        Callbacks come first, then storing, ends, polls and creates, each with its share of the
+        time, and within each one tenant after the other. A record whose work raises stays claimed
+        and is taken up again; the tick goes on with the others and tells of it in `failed`.
         """
         now = self.changes.clock()
         tick = Tick()
-        keys = {key.id: key for key in self.changes.store.due(now, LIMIT)}
-        records = self.changes.store.get_many(keys)
-        _note_ages(tick, records, now)
-        records.sort(key=lambda record: URGENCIES.index(urgency(record)))
-        look = _Look(self, records, now)
-        for number, record in enumerate(records):
-            if remaining_ms() < RESERVE_MS:
-                tick.left = len(records) - number
-                break
-            try:
-                self._one(keys[record.id], look, tick)
-            except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
-                tick.failed[record.id] = error
-        self._deliveries(now, tick, remaining_ms)
+        if part == 0:
+            tick.done += Counter(deliveries=self.owed(remaining_ms, RESERVE_MS))
+        keys = self.changes.store.due(now, SEEN, part=part, parts=parts)
+        due = self.changes.store.look(keys)
+        _note_ages(tick, due, now)
+        kinds = [
+            _fairly(each for each in due if each.urgency is kind)[:LIMIT] for kind in URGENCIES
+        ]
+        tick.left = len(due) - sum(map(len, kinds))
+        patience = Patience(ASKED // parts, lambda: remaining_ms() - RESERVE_MS)
+        look = self._listing(chain.from_iterable(kinds), patience)
+        spare = max(0, remaining_ms() - RESERVE_MS)
+        floor = float(spare)
+        late: list[list[DueRecord]] = []
+        for kind, work in zip(URGENCIES, kinds, strict=True):
+            floor -= spare * SHARES[kind]
+            late.append(self._work(work, look, tick, remaining_ms, RESERVE_MS + int(floor)))
+        for work in late:
+            tick.left += len(self._work(work, look, tick, remaining_ms, RESERVE_MS))
+        tick.unreadable = look.list.unreadable
         return tick
 
-    def _one(self, key: Due, look: _Look, tick: Tick) -> None:
-        until = self.changes.clock() + int(self.changes.timings.claim_s * 1000)
-        record = self.changes.store.claim(key, until)
+    def _listing(self, due: Iterable[DueRecord], patience: Patience) -> _Look:
+        polled, unknown = {}, {}
+        for each in due:
+            if each.urgency is Urgency.CREATE:
+                unknown[each.key.id] = each.created_at
+            elif each.urgency is Urgency.POLL and not (each.canceling or each.asked_again):
+                polled[str(each.provider_id)] = each.created_at
+        listing = Listing(
+            self.provider, self.changes.clock, patience, polled=polled, unknown=unknown
+        )
+        return _Look(listing, patience)
+
+    def _work(
+        self,
+        work: list[DueRecord],
+        look: _Look,
+        tick: Tick,
+        remaining_ms: Callable[[], int],
+        least_ms: int,
+    ) -> list[DueRecord]:
+        """Take up one after the other while there is more time than that; what is left over."""
+        for number, due in enumerate(work):
+            if remaining_ms() < least_ms:
+                return work[number:]
+            try:
+                self._one(due, look, tick)
+            except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
+                tick.failed[due.key.id] = error
+        return []
+
+    def _one(self, due: DueRecord, look: _Look, tick: Tick) -> None:
+        now = self.changes.clock()
+        if due.urgency is Urgency.POLL and not look.patience.usable and not self._ends(due, now):
+            # Not claimed: it is due again as soon as the provider answers.
+            tick.left += 1
+            return
+        until = now + int(self.changes.timings.claim_s * 1000)
+        record = self.changes.store.claim(due.key, until)
         if record is None:
             return
-        kind = urgency(record)
+        kind = urgency(record.state, bound=record.provider_id is not None)
         tick.done[kind.value] += 1
         tick.taken.append((record.id, kind.value))
+        if not record.state.terminal and now >= last_clock(record, self.changes.timings):
+            self.changes.apply(record, LastClock())
+            return
         match kind:
             case Urgency.STORING:
                 self.carry_out(record, effects(None, record))
@@ -112,55 +174,85 @@ class Sweep:
             case _:
                 self._create(record, look, tick)
 
+    def _ends(self, due: DueRecord, now: int) -> bool:
+        """True where a clock of ours has come, for which the provider need not be asked."""
+        if not due.canceling and now >= due.deadline:
+            return True
+        return now >= last_clock(due, self.changes.timings)
+
     def _poll(self, record: Prediction, look: _Look) -> None:
         now = self.changes.clock()
         if record.cancel_requested_at is None and now >= record.deadline:
             record = self.changes.apply(record, DeadlinePassed()).record
         if record.state.rank >= State.STORING.rank:
             return
-        provider_id = str(record.provider_id)
         try:
-            if record.cancel_requested_at is not None:
-                snapshot = self.provider.cancel(provider_id)
-            else:
-                snapshot = look.listed(provider_id) or self.provider.get(provider_id)
+            news = self._news(record, look)
         except ProviderUnavailable:
             # Still claimed: it is due again when the claim runs out.
             return
-        self.changes.apply(record, Heard(snapshot, polled=True) if snapshot else Missing())
+        self.changes.apply(record, news)
+
+    def _news(self, record: Prediction, look: _Look) -> Heard | Missing:
+        """What the provider says of a bound record. Raises ProviderUnavailable."""
+        provider_id = str(record.provider_id)
+        canceling = record.cancel_requested_at is not None
+        if not canceling and not record.asked_again:
+            listed = look.list.listed(provider_id)
+            if listed is not None:
+                return Heard(listed, polled=True)
+        ask = self.provider.cancel if canceling else self.provider.get
+        snapshot = look.patience.ask(lambda: ask(provider_id), counted=not canceling)
+        return Heard(snapshot, polled=True, whole=True) if snapshot else Missing()
 
     def _create(self, record: Prediction, look: _Look, tick: Tick) -> None:
-        if create_state(record.create, self.changes.clock()) is CreateState.REFUSED:
-            if self.changes.clock() >= record.deadline:
+        now = self.changes.clock()
+        if create_state(record.create, now) is CreateState.REFUSED:
+            if now >= record.deadline:
                 self.changes.apply(record, DeadlinePassed())
             else:
                 self.carry_out(record, effects(None, record))
             return
-        try:
-            found = look.found()
-        except ProviderUnavailable:
-            return
         tick.done["looked"] += 1
-        self._settle(record, found)
+        linked = look.list.linked(record.id)
+        if linked and record.create.attempt == 1:
+            # It was sent once: there is no second one to be found.
+            self._bind(record, linked)
+            return
+        try:
+            reading = look.list.of_unknown()
+        except ProviderUnavailable:
+            # The clock of giving up runs on, whether the list can be read or not.
+            self.changes.apply(record, Looked(silent=False, begun_at=now))
+            return
+        self._settle(record, reading)
 
-    def _settle(self, record: Prediction, found: Found) -> None:
+    def _settle(self, record: Prediction, reading: Reading) -> None:
         """Bind an unknown create by evidence, or write down what the search showed."""
-        keys = self.secrets.link_keys()
-        linked = [s for s in found.snapshots if links_to(s.webhook, record, keys)]
-        for snapshot in linked:
+        ours = reading.linked.get(record.id, [])
+        ours = ours + [s for s in reading.others if evidence.holds_our_id(s, record)]
+        for snapshot in ours:
             # The first is bound; a second one, of an earlier attempt, is recorded as an extra.
             record = self._bind(record, snapshot)
-        if linked:
+        if ours:
             return
-        alike = [s for s in found.snapshots if s.webhook is None and could_be(s, record)]
+        alike = [s for s in reading.others if self._could_be(s, record)]
         unowned = [s for s in alike if not self._owned_by_another(s, record)]
         match unowned:
             case [only] if (
-                self.changes.dedicated_account and found.complete and same_input(only, record)
+                self.changes.dedicated_account
+                and reading.complete(record.created_at)
+                and evidence.same_input(only, record)
             ):
                 self._bind(record, only, adopted=True)
             case _:
-                self.changes.apply(record, Looked(silent=found.complete and not unowned))
+                silent = reading.complete(record.created_at) and not unowned
+                self.changes.apply(record, Looked(silent=silent, begun_at=reading.begun_at))
+
+    def _could_be(self, snapshot: Snapshot, record: Prediction) -> bool:
+        choices = self.choices(record.model)
+        reason = evidence.ruled_out(snapshot, record, public_host=self.public_host, choices=choices)
+        return reason is None
 
     def _owned_by_another(self, snapshot: Snapshot, record: Prediction) -> bool:
         if not self.changes.dedicated_account:
@@ -172,88 +264,29 @@ class Sweep:
             news = Heard(snapshot, polled=True, adopted=adopted)
             return self.changes.apply(record, news).record
         except ProviderIdTaken:
-            return self.changes.apply(record, Looked(silent=False)).record
-
-    def _deliveries(self, now: int, tick: Tick, remaining_ms: Callable[[], int]) -> None:
-        until = now + int(self.changes.timings.claim_s * 1000)
-        for prediction, event, due_at in self.deliveries.due(now, LIMIT):
-            if remaining_ms() < RESERVE_MS:
-                break
-            if self.deliveries.claim(prediction, event, due_at, until):
-                self.deliver.send({"prediction": prediction, "event": event})
-                tick.done["deliveries"] += 1
+            now = self.changes.clock()
+            return self.changes.apply(record, Looked(silent=False, begun_at=now)).record
 
 
-def _note_ages(tick: Tick, records: list[Prediction], now: int) -> None:
-    # As read now: the index may still show what another tick has claimed.
-    due = [record.due_at for record in records if record.due_at is not None]
-    tick.oldest_due_s = max(0, now - min(due, default=now)) // 1000
-    done = [r.finished_at or r.updated_at for r in records if r.state is State.STORING]
-    tick.oldest_storing_s = max(0, now - min(done, default=now)) // 1000
-
-
+@dataclass(frozen=True, slots=True)
 class _Look:
-    """The provider's list, read at most once in a tick, and only if somebody needs it."""
+    """What a tick knows of the provider, and how often it may still ask."""
 
-    def __init__(self, sweep: Sweep, records: list[Prediction], now: int) -> None:
-        self._provider = sweep.provider
-        self._found: Found | None = None
-        self._failed: ProviderUnavailable | None = None
-        unknown = [r for r in records if urgency(r) is Urgency.CREATE]
-        polls = [r for r in records if urgency(r) is Urgency.POLL]
-        self._bulk = len(polls) >= LIST_FROM
-        begun = [r.created_at for r in (unknown + polls if self._bulk else unknown)]
-        self._since = min(begun, default=now) - CLOCK_SKEW_MS
-
-    def found(self) -> Found:
-        """The list since the oldest record in question. Raises ProviderUnavailable."""
-        if self._failed:
-            raise self._failed
-        if self._found is None:
-            try:
-                self._found = self._provider.find(self._since)
-            except ProviderUnavailable as failed:
-                self._failed = failed
-                raise
-        return self._found
-
-    def listed(self, provider_id: str) -> Snapshot | None:
-        """The record from the list, where there are so many polls that the list is cheaper."""
-        if not self._bulk:
-            return None
-        return next((s for s in self.found().snapshots if s.provider_id == provider_id), None)
+    list: Listing
+    patience: Patience
 
 
-def links_to(webhook: str | None, record: Prediction, keys: tuple[bytes, ...]) -> bool:
-    """True if the URL is the record's own webhook, by its id and its token."""
-    path, _, token = (webhook or "").partition("?t=")
-    ours = path.endswith(f"/hooks/replicate/{record.id}")
-    return ours and link.check(token, record.id, record.created_at, keys=keys)
+def _fairly(due: Iterable[DueRecord]) -> list[DueRecord]:
+    """The oldest of each tenant, then the second of each, and so on."""
+    by_tenant: dict[str, list[DueRecord]] = defaultdict(list)
+    for each in due:
+        by_tenant[each.tenant].append(each)
+    turns = zip_longest(*by_tenant.values())
+    return [each for each in chain.from_iterable(turns) if each is not None]
 
 
-def could_be(snapshot: Snapshot, record: Prediction) -> bool:
-    """True unless version, input or time rule out that the record's create made this.
-
-    The provider may add defaults to an input, and shows uploads under URLs of its own.
-    """
-    early = snapshot.created_at is not None and (
-        snapshot.created_at < record.created_at - CLOCK_SKEW_MS
-    )
-    other_version = record.version is not None and snapshot.version not in {None, record.version}
-    other_model = snapshot.model is not None and snapshot.model != record.model
-    if early or other_version or other_model:
-        return False
-    if snapshot.input is None or snapshot.data_removed:
-        return True
-    ours = json.loads(record.input)
-    theirs = json.loads(snapshot.input)
-    tops = {inputs.steps(pointer)[0] for pointer in record.uploads}
-    return all(theirs.get(name) == value for name, value in ours.items() if name not in tops)
-
-
-def same_input(snapshot: Snapshot, record: Prediction) -> bool:
-    """True if the inputs are surely equal: what could merely be ours must not be bound.
-
-    An input with uploads never is: the provider shows those under URLs of its own.
-    """
-    return bool(json.loads(snapshot.input or "null") == json.loads(record.input))
+def _note_ages(tick: Tick, due: list[DueRecord], now: int) -> None:
+    # As read now: the index may still show what another tick has claimed.
+    tick.oldest_due_s = max(0, now - min((each.due_at for each in due), default=now)) // 1000
+    done = [each.finished_at or each.due_at for each in due if each.urgency is Urgency.STORING]
+    tick.oldest_storing_s = max(0, now - min(done, default=now)) // 1000

@@ -17,6 +17,7 @@ from darkroom.domain.lifecycle import (
     Deliver,
     Dispatch,
     Heard,
+    LastClock,
     Looked,
     Missing,
     News,
@@ -37,6 +38,7 @@ from darkroom.domain.lifecycle import (
     create_state,
     due,
     effects,
+    last_clock,
     urgency,
 )
 from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, Price, State
@@ -46,6 +48,9 @@ from tests.fakes import START
 from tests.records import PID, TIMINGS, accepted, snapshot
 
 FILE = File("acme/x/0.png", "0" * 64, 3, "image/png")
+
+
+OUTPUT = '["https://x.test/0"]'
 
 
 def after(record: Prediction, *news: News, at: int = START + 1000) -> Prediction:
@@ -93,7 +98,8 @@ def test_every_change_is_one_revision_and_its_time() -> None:
     ],
 )
 def test_each_status_leads_to_its_state(status: str, state: State, code: Code | None) -> None:
-    record = after(accepted(), Heard(snapshot(status)))
+    shown = snapshot(status, output=OUTPUT if status == "succeeded" else None)
+    record = after(accepted(), Heard(shown))
     assert (record.state, record.code, record.provider_id) == (state, code, PID)
 
 
@@ -148,7 +154,7 @@ def test_an_output_that_no_record_could_keep_is_refused() -> None:
 
 def test_a_provider_whose_clock_is_ahead_does_not_shorten_the_time_to_store() -> None:
     ahead = "2099-01-01T00:00:00Z"
-    record = after(accepted(), Heard(snapshot("succeeded", completed_at=ahead)))
+    record = after(accepted(), Heard(snapshot("succeeded", output=OUTPUT, completed_at=ahead)))
     assert record.finished_at == START + 1000
     assert record.completed_at == ahead
 
@@ -212,19 +218,25 @@ def test_no_attempt_starts_early_or_past_the_deadline() -> None:
 
 def test_a_look_counts_only_for_a_create_in_doubt() -> None:
     for record in (SUBMITTED, REFUSED, FAILED, accepted()):
-        assert unchanged(record, Looked(silent=True))
+        assert unchanged(record, Looked(silent=True, begun_at=START))
     overdue = accepted()
     assert create_state(overdue.create, overdue.create.until) is CreateState.UNKNOWN
-    looked = after(overdue, Looked(silent=True), at=overdue.create.until)
+    until = overdue.create.until
+    looked = after(overdue, Looked(silent=True, begun_at=until), at=until)
     assert looked.create.state is CreateState.UNKNOWN
     assert looked.create.not_before == overdue.create.until + 30_000
 
 
 def test_silence_must_last_and_be_silence() -> None:
-    at = UNKNOWN.create.until + 120_000
-    assert after(UNKNOWN, Looked(silent=True), at=at).create.state is CreateState.REFUSED
-    assert after(UNKNOWN, Looked(silent=True), at=at - 1).create.state is CreateState.UNKNOWN
-    assert after(UNKNOWN, Looked(silent=False), at=at).create.state is CreateState.UNKNOWN
+    at = UNKNOWN.create.until + int(TIMINGS.create_silence_s * 1000)
+    for silent, begun_at, state in (
+        (True, at, CreateState.REFUSED),
+        (True, at - 1, CreateState.UNKNOWN),
+        (False, at, CreateState.UNKNOWN),
+    ):
+        # However late the record's turn comes: the list tells of the time at which it was read.
+        looked = after(UNKNOWN, Looked(silent, begun_at), at=at + 40_000)
+        assert looked.create.state is state
 
 
 def test_a_deadline_counts_only_once_it_has_passed() -> None:
@@ -249,6 +261,28 @@ def test_storing_news_is_for_storing_records() -> None:
 def test_a_delay_without_a_known_end_upstream_counts_from_now() -> None:
     record = after(replace(STORING, finished_at=None), StoreDelayed("x"))
     assert record.state is State.STORING
+
+
+SECOND = replace(FILE, key="acme/x/1.png")
+
+
+def test_what_is_stored_so_far_is_kept_and_let_go_at_a_bad_end() -> None:
+    first = after(STORING, StoreDelayed("x"), StoreDelayed("x", (SECOND,)))
+    assert (first.files, first.store_attempts) == ((SECOND,), 0)
+    assert first.next_store_at == START + 1000
+    assert effects(STORING, first) == [Persist(START + 1000)]
+    both = after(first, StoreDelayed("x", (FILE,)))
+    assert set(both.files) == {FILE, SECOND}
+    again = after(both, StoreDelayed("x", (SECOND, FILE)))
+    assert (again.files, again.store_attempts) == (both.files, 1)
+    assert again.next_store_at == START + 16_000
+    assert unchanged(both, Heard(snapshot("succeeded", output='["https://x.test/9"]')))
+    late = START + 3_602_000
+    for news in (StoreFailed(Code.OUTPUT_REFUSED, "x"), StoreDelayed("x", both.files)):
+        over = after(both, news, at=late)
+        assert (over.state, over.files) == (State.FAILED, ())
+    assert after(first, StoreDelayed("x", (FILE,)), at=late).state is State.STORING
+    assert after(both, Stored((FILE, SECOND))).files == (FILE, SECOND)
 
 
 # due and urgency
@@ -311,7 +345,8 @@ def test_a_deadline_before_the_first_poll_comes_first() -> None:
 
 
 def test_urgency() -> None:
-    found = [urgency(record) for record in (STORING, FAILED, SUBMITTED, UNKNOWN, REFUSED)]
+    records = (STORING, FAILED, SUBMITTED, UNKNOWN, REFUSED)
+    found = [urgency(record.state, bound=record.provider_id is not None) for record in records]
     assert found == [
         Urgency.STORING,
         Urgency.EFFECTS,
@@ -409,7 +444,12 @@ BODY = {"id": PID, "status": "starting"}
         ),
         (Answered(401), Refused(1, START + 60_000, parked=True)),
         (Answered(402), Refused(1, START + 60_000, parked=True)),
-        (Answered(403), Refused(1, START + 60_000, parked=True)),
+        (Answered(403), Refused(1, START + 60_000)),
+        (Answered(403, token_works=False), Refused(1, START + 60_000, parked=True)),
+        (
+            Answered(413, {"detail": "too large"}),
+            Rejected(1, "The provider refused the request: too large"),
+        ),
         (Answered(429, None, 10), Refused(1, START + 10_501)),
         (Answered(429, None, -5), Refused(1, START + 501)),
         (Answered(429, None, float("nan")), Refused(1, START + 501)),
@@ -431,3 +471,159 @@ def test_the_providers_words_are_cut() -> None:
     outcome = classify(Answered(422, {"detail": "x" * 5000}), 1, START, TIMINGS, 0.0)
     assert isinstance(outcome, Rejected)
     assert len(outcome.error) < 1100
+
+
+# A success that shows no file
+
+RUNNING = after(accepted(makes_files=True), Heard(snapshot("processing")))
+
+
+@pytest.mark.parametrize("output", [None, "[]", '"text"', '["https://x.test/ is a page"]', "{}"])
+def test_a_success_without_a_file_is_asked_for_once_more(output: str | None) -> None:
+    thin = Heard(snapshot("succeeded", output=output), polled=True, whole=True)
+    asked = after(RUNNING, thin, at=START + 5000)
+    assert (asked.state, asked.asked_again) == (State.PROCESSING, True)
+    assert asked.due_at == START + 20_000
+    assert asked.completed_at is None
+    # Only the prediction asked for by its id settles it: neither a webhook nor the list.
+    for said in (thin.snapshot, snapshot("processing"), snapshot("succeeded", output="[]")):
+        assert not after_or_same(asked, Heard(said)).state.terminal
+    ended = after(asked, thin, at=START + 20_000)
+    assert (ended.state, ended.code) == (State.FAILED, Code.OUTPUT_MISSING)
+    assert ended.provider_id == PID
+    assert not ended.asked_again
+
+
+def after_or_same(record: Prediction, news: News) -> Prediction:
+    return advance(record, news, START + 5500, TIMINGS) or record
+
+
+def test_the_files_that_come_after_all_are_stored() -> None:
+    asked = after(RUNNING, Heard(snapshot("succeeded")))
+    found = after(asked, Heard(snapshot("succeeded", output=OUTPUT)))
+    assert (found.state, found.output) == (State.STORING, OUTPUT)
+
+
+def test_files_that_were_told_of_before_are_better_than_none() -> None:
+    grown = after(RUNNING, Heard(snapshot("processing", output=OUTPUT)))
+    thin = Heard(snapshot("succeeded", output="[]"), polled=True, whole=True)
+    asked = after(grown, thin)
+    assert asked.output == OUTPUT
+    assert after(asked, thin, at=START + 30_000).state is State.STORING
+
+
+def test_what_comes_late_takes_nothing_from_the_last_word() -> None:
+    thin = snapshot("succeeded", metrics='{"n":1}', started_at="2027-01-15T08:00:00Z")
+    asked = after(RUNNING, Heard(thin))
+    late = snapshot("processing", metrics='{"n":1,"m":2}', output=OUTPUT)
+    told = after(asked, Heard(late))
+    assert (told.metrics, told.output) == ('{"n":1}', OUTPUT)
+
+
+def test_a_model_of_texts_succeeds_without_a_file() -> None:
+    record = after(accepted(), Heard(snapshot("succeeded", output='"text"')))
+    assert record.state is State.STORING
+    asked = after(accepted(), Heard(snapshot("succeeded")))
+    assert asked.asked_again
+    whole = Heard(snapshot("succeeded"), polled=True, whole=True)
+    assert after(asked, whole, at=START + 30_000).state is State.STORING
+
+
+# 404s
+
+HOUR = int(TIMINGS.output_life_s * 1000)
+
+
+def test_one_404_ends_nothing_however_old_the_prediction_is() -> None:
+    late = SUBMITTED.deadline - 1000
+    missed = after(SUBMITTED, Missing(), at=late)
+    assert (missed.state, missed.missing_since) == (State.SUBMITTED, late)
+    known = after(missed, Heard(snapshot(), polled=True), at=late + 1)
+    assert known.missing_since == 0
+
+
+def test_only_404s_for_as_long_as_outputs_live_end_it_and_it_is_canceled() -> None:
+    missed = after(SUBMITTED, Missing(), at=START)
+    assert after(missed, Missing(), at=START + HOUR - 1).state is State.SUBMITTED
+    lost = after(missed, Missing(), at=START + HOUR)
+    assert (lost.state, lost.code) == (State.FAILED, Code.PROVIDER_LOST)
+    assert CancelUpstream(PID) in effects(missed, lost)
+    assert CancelUpstream(PID) in effects(None, lost)
+
+
+# The last clock
+
+LAST = int((TIMINGS.output_life_s + TIMINGS.store_grace_s) * 1000)
+
+
+@pytest.mark.parametrize(
+    ("record", "state", "code"),
+    [
+        (SUBMITTED, State.FAILED, Code.PROVIDER_LOST),
+        (RUNNING, State.FAILED, Code.PROVIDER_LOST),
+        (UNKNOWN, State.FAILED, Code.OUTCOME_UNKNOWN),
+        (accepted(), State.FAILED, Code.OUTCOME_UNKNOWN),
+        (REFUSED, State.ABORTED, Code.DEADLINE_EXCEEDED),
+        (STORING, State.FAILED, Code.OUTPUT_EXPIRED),
+    ],
+)
+def test_every_record_ends_by_its_last_clock(record: Prediction, state: State, code: Code) -> None:
+    last = last_clock(record, TIMINGS)
+    assert last == record.deadline + LAST
+    assert unchanged(record, LastClock(), at=last - 1)
+    ended = after(record, LastClock(), at=last)
+    assert (ended.state, ended.code) == (state, code)
+    assert unchanged(ended, LastClock(), at=last)
+
+
+def test_no_deadline_puts_the_last_clock_off_beyond_a_day() -> None:
+    record = accepted(deadline=START + 10**12)
+    assert last_clock(record, TIMINGS) == START + 86_400_000 + LAST
+
+
+def test_what_succeeded_late_is_copied_for_as_long_as_it_lives() -> None:
+    finished = STORING.deadline + 50_000
+    record = replace(STORING, finished_at=finished)
+    assert last_clock(record, TIMINGS) == finished + LAST
+
+
+# Another's clock
+
+
+@pytest.mark.parametrize(
+    ("completed_at", "finished_at"),
+    [
+        ("0001-01-01T00:00:00Z", START),
+        (None, START + 1000),
+        ("2027-01-15T08:00:00.500Z", START + 500),
+        ("2099-01-01T00:00:00Z", START + 1000),
+    ],
+)
+def test_a_time_of_the_providers_lies_within_the_predictions_life(
+    completed_at: str | None, finished_at: int
+) -> None:
+    said = snapshot("succeeded", output=OUTPUT, completed_at=completed_at)
+    assert after(accepted(), Heard(said)).finished_at == finished_at
+
+
+def test_our_link_token_is_in_no_text_of_the_providers() -> None:
+    words = {"detail": "cannot reach https://d.test/hooks/replicate/abc?t=c2VjcmV0-_x today"}
+    outcome = classify(Answered(422, words), 1, START, TIMINGS, 0.0)
+    assert isinstance(outcome, Rejected)
+    assert "c2VjcmV0" not in outcome.error
+    assert outcome.error.endswith("/hooks/replicate/abc?t=*** today")
+
+
+def test_a_cancel_does_not_put_off_the_last_question_about_a_thin_success() -> None:
+    record = accepted(makes_files=True)
+    thin = snapshot("succeeded", output=None)
+    asked = advance(record, Heard(thin), START + 1000, TIMINGS)
+    assert asked is not None
+    assert asked.asked_again
+    early = advance(asked, Heard(thin, polled=True, whole=True), START + 2000, TIMINGS)
+    assert early is not None
+    assert early.next_poll_at == asked.next_poll_at
+    assert early.next_cancel_at > START + 2000
+    ended = advance(early, Heard(thin, polled=True, whole=True), asked.next_poll_at, TIMINGS)
+    assert ended is not None
+    assert ended.code is Code.OUTPUT_MISSING

@@ -165,8 +165,19 @@ def test_every_catalogue_model_has_a_price() -> None:
         pytest.param(
             SECOND,
             [Heard(snapshot("canceled", started_at="2027-01-15T08:00:00Z"))],
-            60_000,
-            id="canceled, time unknown",
+            100,
+            id="canceled, by the times that are known",
+        ),
+        pytest.param(
+            SECOND,
+            [
+                succeeded(
+                    started_at="2027-01-15T08:59:57Z", completed_at="2027-01-15T08:59:59.500Z"
+                ),
+                Stored((file(),)),
+            ],
+            250,
+            id="by two times of one clock, an hour ahead of ours",
         ),
         pytest.param(
             SECOND,
@@ -202,6 +213,12 @@ def test_every_catalogue_model_has_a_price() -> None:
         pytest.param(
             Price("prediction", 7, 7), [Heard(snapshot("failed"))], 0, id="failed prediction"
         ),
+        pytest.param(
+            SECOND,
+            [Heard(snapshot("succeeded", output=None, data_removed=True))],
+            60_000,
+            id="ran, and all of it is gone",
+        ),
         pytest.param(SECOND, [Heard(snapshot("aborted"))], 0, id="aborted upstream"),
         pytest.param(SECOND, [Rejected(1, "no")], 0, id="rejected"),
         pytest.param(SECOND, [Refused(1, START), CancelRequested()], 0, id="canceled, never sent"),
@@ -216,16 +233,33 @@ def test_an_unknown_outcome_costs_the_most() -> None:
     record = accepted(price=IMAGE)
     record = advance(record, Unknown(1), START + 5000, TIMINGS) or record
     late = START + int(TIMINGS.create_give_up_s * 1000)
-    ended = advance(record, Looked(silent=False), late, TIMINGS)
+    ended = advance(record, Looked(silent=False, begun_at=late), late, TIMINGS)
     assert ended is not None
     assert (ended.code, ended.cost) == (Code.OUTCOME_UNKNOWN, 12_000)
+    assert ended.cost_assumed
+
+
+@pytest.mark.parametrize("output", [None, "[]", '"no URL"'])
+def test_a_success_without_a_file_costs_the_most(output: str | None) -> None:
+    record = accepted(price=IMAGE, makes_files=True)
+    said = snapshot("succeeded", output=output)
+    asked = advance(record, Heard(said), START + 1000, TIMINGS)
+    assert asked is not None
+    later = Heard(said, polled=True, whole=True)
+    ended = advance(asked, later, asked.next_poll_at, TIMINGS)
+    assert ended is not None
+    assert (ended.code, ended.cost) == (Code.OUTPUT_MISSING, 12_000)
+    assert ended.cost_assumed
 
 
 def test_a_lost_prediction_costs_the_most() -> None:
     record = accepted(price=SECOND, state=State.SUBMITTED, provider_id=PID)
+    missed = advance(record, Missing(), START, TIMINGS)
+    assert missed is not None
     late = START + int(TIMINGS.output_life_s * 1000)
-    ended = advance(record, Missing(), late, TIMINGS)
+    ended = advance(missed, Missing(), late, TIMINGS)
     assert ended is not None
+    assert ended.cost_assumed
     assert (ended.code, ended.cost) == (Code.PROVIDER_LOST, 60_000)
 
 
@@ -270,3 +304,39 @@ def test_a_count_alone_is_kept_for_models_without_a_price() -> None:
 
 def test_amounts_are_shown_in_dollars() -> None:
     assert (usd(None), usd(0), usd(3_001_000)) == (None, 0.0, 3.001)
+
+
+@pytest.mark.parametrize("status", ["canceled", "aborted", "failed"])
+def test_what_ran_is_never_free(status: str) -> None:
+    """Seen running, and at its end without a word of when: the most, and it says so."""
+    record = accepted(price=SECOND)
+    seen = advance(record, Heard(snapshot("processing")), START + 1000, TIMINGS) or record
+    ended = advance(seen, Heard(snapshot(status)), START + 2000, TIMINGS)
+    assert ended is not None
+    assert (ended.cost, ended.cost_assumed) == (60_000, True)
+
+
+def test_a_bill_above_what_was_reserved_is_charged_in_full() -> None:
+    record = accepted(price=Price("image", 3000, 3000))
+    urls = '["https://x.test/0","https://x.test/1"]'
+    ended = run(record, Heard(snapshot("succeeded", output=urls)), Stored((file(), file())))
+    assert (ended.cost, ended.cost_assumed) == (6000, False)
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        '{"predict_time":' + "9" * 400 + "}",
+        '{"predict_time":"1.5"}',
+        '{"predict_time":1e308}',
+        '{"predict_time":-1}',
+        '{"predict_time":null}',
+    ],
+    ids=["400 digits", "text", "beyond its life", "negative", "null"],
+)
+def test_no_number_of_the_providers_raises(metrics: str) -> None:
+    times = {"started_at": "2027-01-15T08:00:00.000Z", "completed_at": "2027-01-15T08:00:00.500Z"}
+    said = snapshot("failed", metrics=metrics, **times)
+    ended = advance(accepted(price=SECOND), Heard(said), START + 2000, TIMINGS)
+    assert ended is not None
+    assert ended.cost == 50

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+from darkroom.domain import evidence
 from darkroom.domain.timings import Timings
 
 TIMINGS = Timings()
+OURS_OFF_S = 30
+"""A clock of ours is right to within half a minute."""
+THEIRS_OFF_S = 60
 
 
 def test_every_timing_is_positive_and_names_its_unit() -> None:
@@ -15,8 +19,17 @@ def test_every_timing_is_positive_and_names_its_unit() -> None:
         assert getattr(TIMINGS, field.name) > 0
 
 
-def test_an_unknown_create_is_silent_for_two_minutes_and_given_up_before_the_hour() -> None:
-    assert TIMINGS.create_silence_s >= 120
+def test_an_unknown_create_is_silent_for_two_minutes_whatever_our_clocks_say() -> None:
+    """What starts an attempt, and what judges its silence, may each be half a minute off."""
+    assert TIMINGS.create_silence_s >= 120 + 2 * OURS_OFF_S
+
+
+def test_the_list_is_searched_from_before_a_record_whatever_the_clocks_say() -> None:
+    """Ours wrote down when it was created, the provider's when it made it."""
+    assert evidence.CLOCK_SKEW_MS >= 1000 * (THEIRS_OFF_S + OURS_OFF_S)
+
+
+def test_an_unknown_create_is_given_up_before_the_hour() -> None:
     assert TIMINGS.create_give_up_s == 50 * 60
     assert TIMINGS.create_give_up_s < TIMINGS.output_life_s
 

@@ -50,6 +50,7 @@ def test_a_new_prediction() -> None:
             "provider_id": None,
             "attempts": 1,
             "cost": None,
+            "cost_assumed": False,
             "cached_from": None,
             "files": [],
         },

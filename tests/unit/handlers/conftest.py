@@ -27,6 +27,9 @@ ACME, OTHER, READER = "dk_acme", "dk_other", "dk_acme_reader"
 """Tokens: acme's, another tenant's, and acme's that may only read."""
 
 
+LAMBDA_ANSWERS = 6 * 1024 * 1024
+"""Bytes of the largest answer that Lambda hands on, as its own JSON."""
+
 PASSING = {"clock", "reads", "uploads"}
 """What a fake holds beside what it keeps: what was only read, and other fakes."""
 
@@ -59,6 +62,9 @@ class App:
 
     def http(self, function: str, event: dict[str, Any]) -> Answer:
         answer = self.call(function, event)
+        if len(json.dumps(answer, ensure_ascii=False).encode()) > LAMBDA_ANSWERS:
+            # Lambda: ResponseSizeTooLarge, of which the gateway makes this.
+            return Answer(500, {}, '{"message":"Internal Server Error"}')
         return Answer(answer["statusCode"], answer["headers"], answer["body"])
 
     def submit(

@@ -10,9 +10,11 @@ from darkroom.domain.errors import ProviderUnavailable
 from darkroom.domain.lifecycle import Answered
 from darkroom.domain.prediction import State
 
-from tests import events
+from tests import events, versions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from darkroom.domain.prediction import Prediction
 
     from tests.unit.handlers.conftest import App
@@ -224,10 +226,10 @@ def test_relay_reports_the_record_that_failed_and_does_the_others(
     changes = [(None, image(app, record.id)) for record in records]
     send = type(app.world.persist_queue).send
 
-    def away(self: Any, message: dict[str, str], delay_s: int = 0) -> None:
+    def away(self: Any, message: dict[str, str], delay_s: int = 0, *, group: str = "") -> None:
         if message["id"] == records[1].id:
             raise ProviderUnavailable("the queue is away")
-        send(self, message, delay_s)
+        send(self, message, delay_s, group=group)
 
     monkeypatch.setattr(type(app.world.persist_queue), "send", away)
     assert failed(app.call("relay", events.stream(*changes))) == ["101"]
@@ -235,17 +237,26 @@ def test_relay_reports_the_record_that_failed_and_does_the_others(
     assert ids == [records[0].id, records[2].id]
 
 
-def test_relay_reports_an_image_that_is_no_record(app: App) -> None:
-    record = app.world.accept()
-    damaged = {**image(app, record.id), "state": {"S": "exploded"}}
-    answer = app.call("relay", events.stream((None, damaged), (None, image(app, record.id))))
-    assert failed(answer) == ["100"]
-    assert record.id in app.logs.getvalue()
+@pytest.mark.parametrize("change", versions.UNREADABLE.values(), ids=versions.UNREADABLE)
+def test_relay_tells_of_an_image_that_it_cannot_read_and_goes_on(
+    app: App, change: Callable[[Any], Any]
+) -> None:
+    """Reported, it would be tried again and hold up its shard: each claim of the sweep anew."""
+    bad, good = storing(app), storing(app)
+    after = image(app, bad.id)
+    changes = [(None, change(after)), (change(after), after), (None, image(app, good.id))]
+    assert failed(app.call("relay", events.stream(*changes))) == []
+    assert app.world.persist_queue.take() == [{"id": good.id}]
+    lines = [json.loads(line) for line in app.logs.getvalue().splitlines()]
+    told = [line for line in lines if line.get("message") == "unreadable"]
+    assert [(line["level"], line["prediction"]) for line in told] == [("ERROR", bad.id)] * 2
+    assert lines[-1]["RelayFailed"] == [1, 1]
 
 
-def test_relay_ignores_attributes_of_other_versions(app: App) -> None:
+@pytest.mark.parametrize("change", versions.READABLE.values(), ids=versions.READABLE)
+def test_relay_ignores_attributes_of_other_versions(app: App, change: Callable[[Any], Any]) -> None:
     record = storing(app)
-    newer = {**image(app, record.id), "from_the_future": {"S": "x"}}
+    newer = change(image(app, record.id))
     assert failed(app.call("relay", events.stream((None, newer)))) == []
     assert app.world.persist_queue.take() == [{"id": record.id}]
 

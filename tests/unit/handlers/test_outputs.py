@@ -13,6 +13,7 @@ import pytest
 from darkroom.domain.prediction import Code, State
 
 from tests import events
+from tests.fakes import FakeDownload
 from tests.world import PNG
 
 if TYPE_CHECKING:
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
 HOST = "https://replicate.delivery"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 GIF = b"GIF89a\x02\0\x03\0\0\0\0"
+HTML = b"<!doctype html><script>alert(1)</script>"
 
 
-def served(app: App, *pages: bytes) -> Prediction:
+def served(app: App, *pages: bytes | FakeDownload, name: str = "png") -> Prediction:
     """A prediction that succeeded upstream with these files, as its webhook leaves it."""
     record = app.world.accept()
     provider_id = str(record.provider_id)
-    urls = [f"{HOST}/{provider_id}/{number}.png" for number in range(len(pages))]
+    urls = [f"{HOST}/{provider_id}/{number}.{name}" for number in range(len(pages))]
     app.world.fetcher.pages.update(zip(urls, pages, strict=True))
     app.world.provider.finish(provider_id, output=urls)
     app.webhook(app.hook(record.id, json.dumps(app.world.provider.body(provider_id))))
@@ -45,25 +47,125 @@ def persist(app: App, record: Prediction) -> Prediction:
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(b"<!doctype html><script>alert(1)</script>", id="A53-html"),
+        pytest.param(HTML, id="A53-html"),
         pytest.param(b"\n <html><body>\x89PNG\r\n\x1a\n", id="A53-html-with-a-picture-in-it"),
-        pytest.param(SVG, id="A54-svg"),
-        pytest.param(b'<?xml version="1.0"?>' + SVG, id="A54-svg-with-a-prolog"),
-        pytest.param(b"\xef\xbb\xbf" + SVG, id="A54-svg-behind-a-byte-order-mark"),
-        pytest.param(b"\x1f\x8b\x08\0" + SVG, id="A54-svgz"),
-        pytest.param(b"%PDF-1.7 <script>", id="pdf"),
-        pytest.param(b"MZ\x90\0", id="executable"),
-        pytest.param(b"PK\x03\x04", id="zip"),
+        pytest.param(b"<!doctype html><svg>", id="A53-html-that-begins-with-a-picture"),
+        pytest.param(
+            FakeDownload(HTML, len(HTML), content_type="text/plain"), id="A53-html-as-text"
+        ),
+        pytest.param(
+            FakeDownload(b'{"detail": 1}', 13, content_type="application/json"), id="a-message"
+        ),
         pytest.param(b"", id="nothing"),
     ],
 )
-def test_what_is_no_picture_is_never_stored(app: App, page: bytes) -> None:
+def test_what_is_no_picture_is_never_stored(app: App, page: bytes | FakeDownload) -> None:
+    """It may be a picture yet: the copy is tried again until the provider's own is gone."""
     record = served(app, page)
     while (after := persist(app, record)).state is State.STORING:
         app.world.clock.now = after.next_store_at
     assert (after.state, after.code) == (State.FAILED, Code.OUTPUT_EXPIRED)
     assert not app.world.outputs.objects
     assert app.get(f"/v1/predictions/{record.id}").json["output"] is None
+
+
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [
+        pytest.param(SVG, "SVG", id="A54-svg"),
+        pytest.param(b'<?xml version="1.0"?>' + SVG, "SVG", id="A54-svg-with-a-prolog"),
+        pytest.param(b"\xef\xbb\xbf" + SVG, "SVG", id="A54-svg-behind-a-byte-order-mark"),
+        pytest.param(b"\x1f\x8b\x08\0" + SVG, "gzip", id="A54-svgz"),
+        pytest.param(
+            FakeDownload(SVG, None, content_type="text/plain"), "SVG", id="A54-svg-as-text"
+        ),
+        pytest.param(b"%PDF-1.7 <script>", "PDF", id="pdf"),
+        pytest.param(
+            FakeDownload(b"MZ\x90\0", 4, content_type="application/x-msdownload"),
+            "application/x-msdownload",
+            id="executable",
+        ),
+        pytest.param(b"\x1aE\xdf\xa3matroska", "Matroska", id="matroska"),
+    ],
+)
+def test_what_is_of_a_type_that_is_never_stored_ends_at_once_and_says_so(
+    app: App, page: bytes | FakeDownload, name: str
+) -> None:
+    record = served(app, PNG, page)
+    after = persist(app, record)
+    assert (after.state, after.code, after.files) == (State.FAILED, Code.OUTPUT_REFUSED, ())
+    shown = app.get(f"/v1/predictions/{record.id}").json
+    assert (shown["status"], shown["output"]) == ("failed", None)
+    assert shown["error"].endswith(f": {name}")
+    assert shown["darkroom"]["code"] == "output_refused"
+
+
+def box(brand: bytes) -> bytes:
+    return b"\0\0\0\x14ftyp" + brand + b"\0\0\0\0isom" + b"\0\0\0\x08mdat"
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "kind", "extension"),
+    [
+        pytest.param(box(b"heic"), "heic", "image/heic", "heic", id="heic"),
+        pytest.param(box(b"qt  "), "mov", "video/quicktime", "mov", id="quicktime"),
+        pytest.param(box(b"XAVC"), "mp4", "video/mp4", "mp4", id="mp4-of-any-brand"),
+        pytest.param(b"\x1aE\xdf\xa3B\x82\x84webm", "webm", "video/webm", "webm", id="webm"),
+        pytest.param(b"RIFF\4\0\0\0WAVE", "wav", "audio/wav", "wav", id="wave"),
+        pytest.param(b"\xff\xfb\x90\x64 ", "mp3", "audio/mpeg", "mp3", id="mp3"),
+        pytest.param(b"ID3\3\0\0\0\0\0\0", "mp3", "audio/mpeg", "mp3", id="mp3-with-a-tag"),
+        pytest.param(b"glTF\2\0\0\0\x0c\0\0\0", "glb", "model/gltf-binary", "glb", id="glb"),
+        pytest.param(b"PK\3\4" + bytes(9), "zip", "application/zip", "zip", id="zip"),
+        pytest.param(b'[{"box": 1}]', "json", "application/json", "json", id="json"),
+        pytest.param("grün".encode(), "txt", "text/plain", "txt", id="text"),
+        pytest.param(
+            FakeDownload(b"{}", 2, content_type="application/json"),
+            "out",
+            "application/json",
+            "json",
+            id="json-by-its-type",
+        ),
+    ],
+)
+def test_files_other_than_pictures_are_stored_as_what_they_are(
+    app: App, page: bytes | FakeDownload, name: str, kind: str, extension: str
+) -> None:
+    record = served(app, page, name=name)
+    (file,) = persist(app, record).files
+    data = page if isinstance(page, bytes) else page.data
+    assert app.world.outputs.objects[file.key] == (kind, data)
+    assert (file.content_type, file.key.rpartition(".")[2]) == (kind, extension)
+
+
+@pytest.mark.parametrize("cut", [b"\xc3", b"\xc3(", "ü".encode("latin-1") + b"ber"])
+def test_text_that_is_not_utf_8_ends_at_once(app: App, cut: bytes) -> None:
+    record = served(app, b"x" * 70_000 + cut, name="txt")
+    after = persist(app, record)
+    assert (after.state, after.code) == (State.FAILED, Code.OUTPUT_REFUSED)
+    assert not app.world.outputs.objects
+
+
+def test_the_size_of_a_picture_is_found_behind_long_metadata(app: App) -> None:
+    metadata = (b"\xff\xe2\xff\xff" + bytes(65_533)) * 2
+    page = b"\xff\xd8" + metadata + b"\xff\xc0\0\x08\x08\0\x10\0\x20\1\xff\xda\0\2\xff\xd9"
+    (file,) = persist(app, served(app, page, name="jpg")).files
+    assert (file.content_type, file.width, file.height) == ("image/jpeg", 32, 16)
+
+
+@pytest.mark.parametrize("length", [True, False], ids=["announced", "not announced"])
+def test_a_picture_with_more_behind_its_end_mark_is_stored_whole(app: App, length: bool) -> None:
+    page = PNG + b"\n" + b"x" * 10_000
+    record = served(app, FakeDownload(page, len(page) if length else None))
+    (file,) = persist(app, record).files
+    assert app.world.outputs.objects[file.key][1] == page
+
+
+def test_a_length_that_was_announced_and_met_is_the_whole_picture(app: App) -> None:
+    page = PNG[:-12]
+    (file,) = persist(app, served(app, page)).files
+    assert file.bytes == len(page)
+    again = persist(app, served(app, FakeDownload(page, None)))
+    assert (again.state, again.store_attempts) == (State.STORING, 1)
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from darkroom.domain.money import Limits
 from darkroom.services.limits import READS_AT_ONCE
 
-from tests import events
+from tests import events, versions
 from tests.unit.handlers.conftest import ACME, OTHER, READER
 from tests.unit.handlers.test_submit import is_problem
 from tests.world import PUBLIC_URL
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.unit.handlers.conftest import App
 
 UNKNOWN = "0" * 26
@@ -97,6 +100,59 @@ def test_a_page_is_newest_first_and_leads_to_the_next(app: App) -> None:
     second = app.get("/v1/predictions", query={"cursor": cursor}).json
     assert [found["id"] for found in second["results"]] == ids[:1]
     assert second["next"] is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("x", id="plain"),
+        pytest.param('"', id="escaped"),
+        pytest.param("\n", id="escaped-in-the-record"),
+        pytest.param("\x1b", id="six-for-one"),
+        pytest.param("ü", id="two-bytes"),
+        pytest.param("🌅", id="four-bytes"),
+    ],
+)
+@pytest.mark.parametrize("limit", [None, "20"])
+def test_aws_h3_a_page_is_what_lambda_hands_on(app: App, text: str, limit: str | None) -> None:
+    """Pictures inline make records of hundreds of kilobytes."""
+    length = len(json.dumps(text, ensure_ascii=False).encode()) - len('""')
+    prompt = "a" + text * (190_000 // length)
+    ids = [app.world.accept({"prompt": prompt}).id for _ in range(40)]
+    seen, query = [], {"limit": limit} if limit else {}
+    while True:
+        answer = app.get("/v1/predictions", query=query)
+        assert answer.status == 200
+        page = answer.json
+        assert len(page["results"]) <= int(limit or 100)
+        seen += [found["id"] for found in page["results"]]
+        if page["next"] is None:
+            break
+        query = dict(parse_qsl(urlsplit(page["next"]).query))
+    assert sorted(seen) == sorted(ids)
+
+
+def test_aws_h3_small_records_fill_their_page(app: App) -> None:
+    for _ in range(101):
+        app.world.accept()
+    assert len(app.get("/v1/predictions").json["results"]) == 100
+
+
+@pytest.mark.parametrize("change", versions.UNREADABLE.values(), ids=versions.UNREADABLE)
+def test_a_record_that_cannot_be_read_is_a_503_and_an_error_in_the_log(
+    app: App, change: Callable[[Any], Any]
+) -> None:
+    good, bad = app.world.accept(), app.world.accept()
+    app.world.store.items[bad.id] = change(app.world.store.items[bad.id])
+    for answer in (app.get(f"/v1/predictions/{bad.id}"), app.cancel(bad.id)):
+        assert is_problem(answer, 503)
+        assert answer.headers["retry-after"] == "60"
+    assert is_problem(app.get(f"/v1/predictions/{bad.id}", OTHER), 404)
+    (shown,) = app.get("/v1/predictions").json["results"]
+    assert shown["id"] == good.id
+    lines = [json.loads(line) for line in app.logs.getvalue().splitlines()]
+    told = [line for line in lines if line.get("message") == "unreadable"]
+    assert [(line["level"], line["prediction"]) for line in told] == [("ERROR", bad.id)] * 3
 
 
 def test_an_empty_list(app: App) -> None:

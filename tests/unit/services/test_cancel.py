@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from darkroom.domain.errors import Conflict, NotFound, ProviderUnavailable
 from darkroom.domain.lifecycle import Answered, CancelRequested
@@ -170,7 +172,10 @@ def test_a_prediction_that_the_provider_does_not_know_is_asked_for_again() -> No
     record = world.cancel("acme", id_)
     assert record.state is State.SUBMITTED
     assert record.due_at == world.clock.now + 15_000
-    world.sweep(3700)
+    world.sweep(15)
+    world.sweep(1700)
+    assert world.record(id_).state is State.SUBMITTED
+    world.sweep(2000)
     after = world.record(id_)
     assert (after.state, after.code) == (State.FAILED, Code.PROVIDER_LOST)
 
@@ -211,6 +216,15 @@ def test_a_dispatched_cancel_of_what_the_provider_lost_is_noted() -> None:
     world.clock.advance(5)
     world.dispatch.cancel_upstream(id_, provider_id)
     assert world.record(id_).next_cancel_at == world.clock.now + 15_000
+
+
+def test_an_extra_prediction_that_is_not_known_yet_is_left_to_the_queue() -> None:
+    world = World()
+    id_, _ = bound(world)
+    record = replace(world.record(id_), extra_provider_ids=("late",), revision=3)
+    world.store.commit(record)
+    with pytest.raises(ProviderUnavailable):
+        world.dispatch.cancel_upstream(id_, "late")
 
 
 def test_a_record_that_vanished_is_a_conflict() -> None:

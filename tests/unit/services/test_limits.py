@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -154,6 +156,19 @@ def test_what_is_in_flight_is_counted_until_its_end(world: World) -> None:
     world.accept()
 
 
+@pytest.mark.parametrize("cap", [5_000, 5_999, 4_999, 2_999])
+def test_newcomer_bug_9_a_402_says_sums_that_do_not_fit(world: World, cap: int) -> None:
+    """In full: a cap that is rounded up would have had room."""
+    limit(world, monthly_cap=cap)
+    if cap >= 3_000:
+        finish(world, world.accept())
+    with pytest.raises(PaymentRequired) as refused:
+        world.accept()
+    most, of, spent = map(Decimal, re.findall(r"\$(\d+\.\d+)", str(refused.value)))
+    assert of * 1_000_000 == cap
+    assert most + spent > of
+
+
 def test_none_at_once_stops_a_tenant(world: World) -> None:
     limit(world, in_flight=0)
     with pytest.raises(TooManyRequests):
@@ -239,7 +254,7 @@ def test_what_is_spent_leaves_no_room_whatever_else_runs(world: World) -> None:
     finish(world, world.accept({"prompt": "x", "num_outputs": 4}), *"0123")
     world.accept()
     with pytest.raises(
-        PaymentRequired, match=r"up to \$0.009000.* \$0.02, of which \$0.012000 is spent"
+        PaymentRequired, match=r"up to \$0.009000.* \$0.020000, of which \$0.012000 is spent"
     ):
         world.accept({"prompt": "x", "num_outputs": 3})
     assert world.store.months[MONTH] == Month(15_000, 12_000, 1)

@@ -66,9 +66,8 @@ def test_every_output_is_copied_and_described() -> None:
             [[f"{HOST}/a"], [f"{HOST}/a"]],
             [["https://outputs.test/{}0.png?signed"], ["https://outputs.test/{}1.png?signed"]],
         ),
-        ("no file at all", "no file at all"),
     ],
-    ids=["string", "object", "nested", "text"],
+    ids=["string", "object", "nested"],
 )
 def test_the_output_keeps_its_shape_on_our_own_host(output: Any, shown: Any) -> None:
     world = World()
@@ -156,8 +155,11 @@ def test_a_repeated_message_after_the_end_fetches_nothing() -> None:
 DELAYS = {
     "404": DownloadFailed("status 404"),
     "html": b"<html>sorry</html>",
-    "cut short": PNG[:-10],
+    "cut short": FakeDownload(PNG[:-10], None),
     "shorter than announced": FakeDownload(PNG, len(PNG) + 1),
+    "longer than announced": FakeDownload(PNG, len(PNG) - 1),
+    "unknown and shorter than announced": FakeDownload(b"\0\0", 3),
+    "message": FakeDownload(b'{"detail": "not ready"}', 23, content_type="application/json"),
     "broken off": FakeDownload(PNG, len(PNG), breaks=True),
     "empty": b"",
 }
@@ -319,7 +321,7 @@ def test_one_copy_of_several_that_fails_leaves_no_thread_and_loses_no_file(faili
     world.fetcher.pages[urls(record)[failing]] = DownloadFailed("status 500")
     after = world.persist(record.id)
     assert after is not None
-    assert (after.state, after.store_attempts) == (State.STORING, 1)
+    assert (after.state, len(after.files)) == (State.STORING, 2)
     assert threading.active_count() == before
     world.fetcher.pages[urls(record)[failing]] = PNG
     world.persist(record.id)

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.domain.errors import BadRequest, NotFound
-from darkroom.services.read import PAGE
+from darkroom.adapters.items import prediction_item
+from darkroom.domain.errors import BadRequest, NotFound, Unavailable, UnreadableRecord
+from darkroom.services.read import PAGE, PAGE_BYTES, READ_AT_ONCE, Listed
 
+from tests import versions
+from tests.fakes import FakePredictions
+from tests.records import accepted
 from tests.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from darkroom.domain.prediction import Prediction
 
 
 def test_a_tenant_reads_its_own_record() -> None:
@@ -34,6 +45,14 @@ def test_another_tenants_record_is_as_unknown_as_none() -> None:
     assert str(others.value) == str(unknown.value)
 
 
+def page(world: World, cursor: str | None = None, tenant: str = "acme") -> Listed:
+    return world.read.page(tenant, cursor, None, world.shown)
+
+
+def listed(world: World, tenant: str = "acme") -> list[str]:
+    return [shown["id"] for shown in page(world, tenant=tenant).results]
+
+
 def test_a_list_is_newest_first_and_one_tenants() -> None:
     world = World()
     ids = []
@@ -41,9 +60,9 @@ def test_a_list_is_newest_first_and_one_tenants() -> None:
         world.clock.advance(1)
         record = world.accept(tenant="acme" if number % 2 else "other")
         ids.append(record.id)
-    assert [r.id for r in world.read.page("acme", None).records] == [ids[3], ids[1]]
-    assert [r.id for r in world.read.page("other", None).records] == [ids[4], ids[2], ids[0]]
-    assert world.read.page("nobody", None).records == []
+    assert listed(world) == [ids[3], ids[1]]
+    assert listed(world, "other") == [ids[4], ids[2], ids[0]]
+    assert listed(world, "nobody") == []
 
 
 def test_pages_go_on_where_the_last_one_ended() -> None:
@@ -51,12 +70,169 @@ def test_pages_go_on_where_the_last_one_ended() -> None:
     for _ in range(PAGE + 5):
         world.clock.advance(1)
         world.accept()
-    first = world.read.page("acme", None)
-    assert len(first.records) == PAGE
-    second = world.read.page("acme", first.next_cursor)
-    assert len(second.records) == 5
+    first = page(world)
+    assert len(first.results) == PAGE
+    second = page(world, first.next_cursor)
+    assert len(second.results) == 5
     assert second.next_cursor is None
-    assert len({record.id for record in first.records + second.records}) == PAGE + 5
+    assert len({shown["id"] for shown in first.results + second.results}) == PAGE + 5
+
+
+# Pages by size
+
+
+def pages(world: World, limit: str | None = None) -> list[Listed]:
+    """All pages, by their cursors."""
+    found: list[Listed] = []
+    while not found or found[-1].next_cursor:
+        cursor = found[-1].next_cursor if found else None
+        found.append(world.read.page("acme", cursor, limit, world.shown))
+    return found
+
+
+def filled(number: int, prompt: str = "x" * 100_000, **parts: Any) -> World:
+    """A world with so many large records of acme's."""
+    world = World(**parts)
+    text = json.dumps({"prompt": prompt}, ensure_ascii=False)
+    for each in range(number):
+        world.store.insert(replace(accepted(), id=f"{each:026d}", input=text))
+    return world
+
+
+def sizes(listed: list[Listed]) -> list[int]:
+    return [len(json.dumps(page.results)) for page in listed]
+
+
+def test_a_page_ends_before_it_is_too_large_and_the_next_goes_on() -> None:
+    found = pages(filled(101))
+    assert [len(page.results) for page in found] == [24, 24, 24, 24, 5]
+    assert max(sizes(found)) <= PAGE_BYTES + 1000
+    seen = [shown["id"] for page in found for shown in page.results]
+    assert sorted(seen) == [f"{number:026d}" for number in range(101)]
+
+
+@pytest.mark.parametrize("prompt", ["\0" * 40_000, '"' * 100_000, "ü" * 100_000, "🐕" * 60_000])
+def test_a_page_is_measured_as_lambda_hands_it_over(prompt: str) -> None:
+    """Lambda takes 6 MB of JSON, in which the body is one text."""
+    found = pages(filled(20, prompt))
+    assert sum(len(page.results) for page in found) == 20
+    for page in found:
+        body = json.dumps(page.results, ensure_ascii=False, separators=(",", ":"))
+        assert len(json.dumps({"body": body})) < 5_500_000
+
+
+def test_a_record_that_is_larger_than_a_page_is_one_alone() -> None:
+    world = World()
+    world.accept()
+    record = world.accept()
+    cost = PAGE_BYTES
+
+    def show(shown: Prediction) -> dict[str, Any]:
+        return {"id": shown.id, "large": "x" * cost if shown.id == record.id else ""}
+
+    first = world.read.page("acme", None, None, show)
+    second = world.read.page("acme", first.next_cursor, None, show)
+    together = [*first.results, *second.results]
+    assert sorted(len(shown["large"]) for shown in together) == [0, cost]
+    assert first.next_cursor
+    assert second.next_cursor is None
+
+
+def test_a_limit_holds_beside_the_size() -> None:
+    world = filled(30)
+    assert [len(page.results) for page in pages(world, "10")] == [10, 10, 10, 0]
+    assert [len(page.results) for page in pages(world, "28")] == [24, 6]
+
+
+def test_few_records_are_in_memory_at_a_time() -> None:
+    asked: list[int] = []
+
+    class Counting(FakePredictions):
+        def get_many(self, ids: Iterable[str], *args: Any) -> list[Prediction]:
+            wanted = list(ids)
+            asked.append(len(wanted))
+            return super().get_many(wanted, *args)
+
+    page(filled(40, store=Counting()))
+    assert asked == [READ_AT_ONCE]
+
+
+# What cannot be read, and what is gone
+
+
+@pytest.mark.parametrize("change", versions.UNREADABLE.values(), ids=versions.UNREADABLE)
+def test_a_list_leaves_out_what_it_cannot_read_and_tells_of_it(change: Callable[..., Any]) -> None:
+    world = World()
+    ids = []
+    for _ in range(3):
+        world.clock.advance(1)
+        ids.append(world.accept().id)
+    world.store.items[ids[1]] = change(world.store.items[ids[1]])
+    found = page(world)
+    assert [shown["id"] for shown in found.results] == [ids[2], ids[0]]
+    assert [left_out.id for left_out in found.unreadable] == [ids[1]]
+
+
+def test_a_list_leaves_out_what_cannot_be_shown() -> None:
+    world = World()
+    good, bad = world.accept(), world.accept()
+    for damage in (replace(bad, input='{"prompt":'), replace(bad, uploads={"/a/b": "key"})):
+        world.store.items[bad.id] = prediction_item(damage)
+        found = page(world)
+        assert [shown["id"] for shown in found.results] == [good.id]
+        (left_out,) = found.unreadable
+        assert (left_out.id, left_out.tenant) == (bad.id, "acme")
+
+
+def test_an_outage_is_no_record_that_cannot_be_shown() -> None:
+    def away(_record: Prediction) -> dict[str, Any]:
+        raise Unavailable("The CDN's key is not set.")
+
+    world = World()
+    world.accept()
+    with pytest.raises(Unavailable):
+        world.read.page("acme", None, None, away)
+
+
+def test_one_that_cannot_be_read_is_its_tenants_alone() -> None:
+    world = World()
+    record = world.accept()
+    change = versions.UNREADABLE["state"]
+    world.store.items[record.id] = change(world.store.items[record.id])
+    with pytest.raises(UnreadableRecord):
+        world.read.get("acme", record.id)
+    with pytest.raises(NotFound):
+        world.read.get("other", record.id)
+
+
+@pytest.mark.parametrize("removed", [False, True], ids=["still there", "removed"])
+def test_a_record_past_its_retention_is_gone(removed: bool) -> None:
+    """DynamoDB's TTL removes it within days of its time."""
+    world = World()
+    old = world.accept()
+    world.clock.advance(90 * 86_400)
+    if removed:
+        world.store.remove_expired()
+    young = world.accept()
+    with pytest.raises(NotFound):
+        world.read.get("acme", old.id)
+    assert listed(world) == [young.id]
+
+
+def test_an_index_that_lags_hides_the_newest_for_a_moment_and_nothing_else() -> None:
+    world = World()
+    ids = []
+    for _ in range(3):
+        world.clock.advance(1)
+        ids.append(world.accept().id)
+    world.store.before[ids[2]] = None
+    world.store.lagging = True
+    assert listed(world) == [ids[1], ids[0]]
+    world.store.lagging = False
+    assert listed(world) == [ids[2], ids[1], ids[0]]
+
+
+# Cursors
 
 
 def cursor(value: object) -> str:
@@ -88,4 +264,4 @@ BAD = {
 @pytest.mark.parametrize("given", BAD.values(), ids=BAD)
 def test_a_cursor_that_we_did_not_make_is_refused(given: str) -> None:
     with pytest.raises(BadRequest):
-        World().read.page("acme", given)
+        page(World(), given)

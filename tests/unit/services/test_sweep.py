@@ -6,10 +6,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.domain.errors import ProviderUnavailable
-from darkroom.domain.prediction import Code, State
-from darkroom.ports import Found
-from darkroom.services.sweep import LIST_FROM, RESERVE_MS
+from darkroom.domain.errors import ProviderSilent, ProviderUnavailable
+from darkroom.domain.prediction import Code, CreateState, State
+from darkroom.ports import Due, DueRecord, Listed
+from darkroom.services.listing import LIST_FROM, SILENCES
+from darkroom.services.sweep import RESERVE_MS
 
 from tests.fakes import ContendedPredictions, Crash, FakeDeliveries, FakePredictions
 from tests.world import World
@@ -191,7 +192,7 @@ def test_a_tick_ends_before_its_time_does() -> None:
     world = World()
     records = [storing(world) for _ in range(3)]
     world.clock.advance(600)
-    times = iter([PLENTY, PLENTY, RESERVE_MS - 1])
+    times = iter([PLENTY, PLENTY, PLENTY, PLENTY, RESERVE_MS - 1])
     tick = world.sweep_service(lambda: next(times, 0))
     assert tick.done["storing"] == 2
     assert tick.left == 1
@@ -228,7 +229,7 @@ def test_what_the_list_does_not_show_is_asked_for_by_itself(
 ) -> None:
     world = World()
     records = [world.accept() for _ in range(LIST_FROM)]
-    monkeypatch.setattr(world.provider, "find", lambda _since: Found([], complete=True))
+    monkeypatch.setattr(world.provider, "page", lambda *_: Listed([]))
     world.sweep(FIRST_POLL_S)
     assert world.provider.reads == [record.provider_id for record in records]
 
@@ -242,11 +243,11 @@ def test_in_an_outage_the_list_is_asked_for_once_in_a_tick(
         world.accept()
     calls = []
 
-    def find(since: int) -> Any:
+    def page(since: int, *_: Any) -> Any:
         calls.append(since)
         raise ProviderUnavailable("down")
 
-    monkeypatch.setattr(world.provider, "find", find)
+    monkeypatch.setattr(world.provider, "page", page)
     world.sweep(20)
     assert len(calls) == 1
     world.sweep(61)
@@ -269,8 +270,8 @@ class Overlapping(FakePredictions):
         super().__init__()
         self.between: Callable[[], Any] | None = None
 
-    def get_many(self, ids: Iterable[str]) -> list[Prediction]:
-        found = super().get_many(ids)
+    def look(self, keys: Iterable[Due]) -> list[DueRecord]:
+        found = super().look(keys)
         if self.between:
             between, self.between = self.between, None
             between()
@@ -328,10 +329,10 @@ def test_one_failing_record_does_not_stop_the_others() -> None:
     records = [storing(world) for _ in range(3)]
     send = world.persist_queue.send
 
-    def unreliable(message: dict[str, str], delay_s: int = 0) -> None:
+    def unreliable(message: dict[str, str], delay_s: int = 0, **more: str) -> None:
         if message["id"] == records[1].id:
             raise ConnectionError("no queue")
-        send(message, delay_s)
+        send(message, delay_s, **more)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(world.persist_queue, "send", unreliable)
@@ -360,13 +361,199 @@ def test_a_prediction_that_the_provider_lost_fails_within_the_hour_after() -> No
     for _ in range(59):
         world.sweep(60)
     assert world.record(record.id).state is State.SUBMITTED
-    for _ in range(6):
+    for _ in range(8):
         world.sweep(60)
+        world.settle()
     after = world.record(record.id)
     assert (after.state, after.code) == (State.FAILED, Code.PROVIDER_LOST)
+    assert world.provider.cancels == [record.provider_id]
 
 
 def test_nothing_due_is_nothing_done() -> None:
     world = World()
     tick = world.sweep()
     assert (tick.done, tick.left) == ({}, 0)
+
+
+# A provider that is not exact
+
+
+def test_a_list_that_cannot_be_read_leaves_the_polls_their_gets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    records = [world.accept() for _ in range(LIST_FROM)]
+    for record in records:
+        world.succeed(str(record.provider_id))
+
+    def unreadable(*_: Any) -> Any:
+        raise ProviderUnavailable("not a page")
+
+    monkeypatch.setattr(world.provider, "page", unreadable)
+    world.sweep(FIRST_POLL_S)
+    assert {world.record(record.id).state for record in records} == {State.STORING}
+
+
+def test_an_unknown_create_is_given_up_though_the_list_was_never_readable() -> None:
+    world = World()
+    world.provider.answers = ["drop"]
+    record = world.accept()
+    world.provider.down = True
+    for _ in range(52):
+        world.sweep(60)
+        world.settle()
+    after = world.record(record.id)
+    assert (after.state, after.code) == (State.FAILED, Code.OUTCOME_UNKNOWN)
+    assert len(world.provider.creates) == 1
+
+
+def test_a_provider_that_is_silent_is_asked_little_and_holds_up_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    waiting = [world.accept() for _ in range(8)]
+    stored = storing(world)
+    asked: list[str] = []
+
+    def silent(provider_id: str) -> Any:
+        asked.append(provider_id)
+        raise ProviderSilent("time-out")
+
+    monkeypatch.setattr(world.provider, "get", silent)
+    before = {record.id: world.record(record.id) for record in waiting}
+    tick = world.sweep(FIRST_POLL_S)
+    assert len(asked) == SILENCES
+    assert tick.left == len(waiting) - SILENCES
+    assert len(world.persist_queue) == 1
+    assert stored.id in {id_ for id_, _ in tick.taken}
+    # Those that were not asked about were not claimed: the next tick has them at once.
+    unclaimed = [r for r in waiting if world.record(r.id) == before[r.id]]
+    assert len(unclaimed) == len(waiting) - SILENCES
+
+
+def test_our_own_clocks_need_no_provider() -> None:
+    world = World()
+    records = [world.accept(cancel_after_s=60) for _ in range(SILENCES + 2)]
+    world.provider.down = True
+    world.sweep(FIRST_POLL_S)
+    assert all(world.record(record.id).cancel_by_deadline for record in records)
+
+
+@pytest.mark.parametrize("refused", ["get", "cancel"])
+def test_a_prediction_that_nobody_can_read_ends_by_its_last_clock(
+    monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    world = World()
+    record, other = world.accept(cancel_after_s=600), world.accept(cancel_after_s=600)
+    do = getattr(world.provider, refused)
+
+    def unreadable(provider_id: str) -> Any:
+        if provider_id == record.provider_id:
+            raise ProviderUnavailable("not a prediction")
+        return do(provider_id)
+
+    monkeypatch.setattr(world.provider, "get", unreadable)
+    monkeypatch.setattr(world.provider, "cancel", unreadable)
+    for _ in range(75):
+        world.sweep(60)
+        world.run_stream()
+    assert world.record(other.id).state.terminal
+    after = world.record(record.id)
+    assert (after.state, after.code) == (State.FAILED, Code.PROVIDER_LOST)
+    cancel = {"action": "cancel", "id": record.id, "provider_id": record.provider_id}
+    assert cancel in world.dispatch_queue.take()
+
+
+def test_a_status_that_nobody_documents_is_still_running() -> None:
+    world = World()
+    record = world.accept()
+    world.provider.upstream[str(record.provider_id)]["status"] = "queued"
+    world.sweep(FIRST_POLL_S)
+    assert world.record(record.id).state is State.PROCESSING
+
+
+def test_a_success_without_its_output_is_asked_for_by_its_id() -> None:
+    world = World()
+    records = [world.accept() for _ in range(LIST_FROM)]
+    for record in records:
+        world.provider.finish(str(record.provider_id))
+    world.sweep(FIRST_POLL_S)
+    assert {world.record(record.id).asked_again for record in records} == {True}
+    world.provider.reads.clear()
+    for record in records[1:]:
+        world.succeed(str(record.provider_id))
+    world.sweep(60)
+    assert "list" not in world.provider.reads
+    assert world.record(records[0].id).code is Code.OUTPUT_MISSING
+    assert {world.record(record.id).state for record in records[1:]} == {State.STORING}
+
+
+def test_the_list_is_judged_by_the_time_at_which_it_was_begun() -> None:
+    """The create shows while the tick is at work on others: no silence of that list's counts."""
+    world = World()
+    world.provider.answers = ["hang"]
+    record = world.accept()
+    silent_at = record.create.until + int(world.timings.create_silence_s * 1000)
+    page = world.provider.page
+
+    def slowly(*asked: Any) -> Any:
+        listed = page(*asked)
+        world.clock.advance(40)
+        return listed
+
+    world.provider.page = slowly  # type: ignore[method-assign]
+    world.clock.now = silent_at - 20_000
+    world.sweep()
+    assert world.clock.now > silent_at
+    assert world.record(record.id).create.attempt == 1
+    assert world.record(record.id).create.state is CreateState.UNKNOWN
+
+
+# Shares
+
+
+def test_one_tenants_crowd_does_not_come_before_anothers_only_one() -> None:
+    world = World()
+    crowd = [world.accept(tenant="crowd") for _ in range(9)]
+    single = world.accept(tenant="single")
+    tick = world.sweep(FIRST_POLL_S)
+    taken = [id_ for id_, _ in tick.taken]
+    assert len(taken) == len(crowd) + 1
+    assert taken.index(single.id) <= 1
+
+
+def test_a_kind_of_work_has_its_share_of_the_time_and_no_more() -> None:
+    world = World()
+    polled = [world.accept() for _ in range(3)]
+    stored = [storing(world) for _ in range(40)]
+    world.clock.advance(600)
+    left = [PLENTY]
+
+    def remaining() -> int:
+        left[0] -= 1000
+        return left[0]
+
+    tick = world.sweep_service(remaining)
+    assert tick.done["poll"] == len(polled)
+    assert tick.done["storing"] < len(stored)
+    assert tick.left == len(stored) - tick.done["storing"]
+
+
+def test_parts_share_what_is_due() -> None:
+    world = World()
+    records = [storing(world) for _ in range(12)]
+    world.clock.advance(600)
+    taken: list[str] = []
+    for part in range(4):
+        tick = world.sweep_service(lambda: PLENTY, part=part, parts=4)
+        taken += [id_ for id_, _ in tick.taken]
+    assert sorted(taken) == sorted(record.id for record in records)
+
+
+def test_a_record_that_went_meanwhile_is_passed_over() -> None:
+    world = World()
+    record = storing(world)
+    world.clock.advance(600)
+    keys = world.store.due(world.clock.now, 10)
+    del world.store.items[record.id]
+    assert world.store.look(keys) == []

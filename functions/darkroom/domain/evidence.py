@@ -1,0 +1,123 @@
+"""Whether a prediction in the provider's list could be what a record's create made.
+
+A create whose answer was lost may be sent again only where nothing in the list could be its
+prediction. How a provider *shows* what it was given is its own affair: data URIs as URLs, names
+left out, numbers rounded, texts masked. So a difference is no evidence, and what rules a listed
+prediction out is the short list in `ruled_out`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from enum import StrEnum
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from darkroom.domain import strict_json
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from darkroom.domain.prediction import Prediction
+    from darkroom.domain.snapshot import Snapshot
+
+CLOCK_SKEW_MS = 90_000
+"""The provider's clock may be a minute off, and two of our own processes half a minute apart."""
+
+_VERSION = re.compile(r"[0-9a-f]{64}")
+_HOOK = re.compile(r"/hooks/[^/?#]+/([0-9a-z]{26})(?:[/?#]|$)", re.IGNORECASE)
+_HOST = re.compile(r"https?://([^/?#\s]+)", re.IGNORECASE)
+
+
+class RuledOut(StrEnum):
+    """Why a listed prediction is surely not the record's. Each reason is proof by itself."""
+
+    EARLY = "it was created before the record, by more than clocks may differ"
+    VERSION = "it runs another version than the one that was sent"
+    MODEL = "it runs another model of the owner whose model was asked for by name"
+    WEBHOOK = "its webhook is another record's, or another host's"
+    SWITCH = "it shows the opposite of a boolean that was sent"
+    CHOICE = "it shows another of an enum's own values"
+
+
+def holds_our_id(snapshot: Snapshot, record: Prediction) -> bool:
+    """True where the webhook holds the record's id, in whatever form the URL is shown.
+
+    The id has 134 random bits, and the list is read from the provider with our own token: nobody
+    else's prediction has it.
+    """
+    return snapshot.webhook is not None and record.id in unquote(snapshot.webhook).lower()
+
+
+def named_record(webhook: str | None) -> str | None:
+    """The id of a record in the path of a webhook as we make them; None where there is none."""
+    found = None if webhook is None else _HOOK.search(unquote(webhook))
+    return found.group(1).lower() if found else None
+
+
+def ruled_out(
+    snapshot: Snapshot,
+    record: Prediction,
+    *,
+    public_host: str,
+    choices: Mapping[str, Collection[str]],
+) -> RuledOut | None:
+    """The reason for which the record's create cannot have made this prediction, or None.
+
+    `public_host` is the host of our webhook URLs, `choices` the values that each enum of the
+    model's schema knows, by the input's name. Whatever is absent, masked, unknown, a number, a
+    free text or a URL says nothing.
+    """
+    if _webhook_is_foreign(snapshot, record, public_host):
+        return RuledOut.WEBHOOK
+    if holds_our_id(snapshot, record):
+        return None
+    if snapshot.created_at is not None and snapshot.created_at < record.created_at - CLOCK_SKEW_MS:
+        return RuledOut.EARLY
+    if record.version is not None:
+        shown = snapshot.version or ""
+        if _VERSION.fullmatch(shown) and shown != record.version:
+            return RuledOut.VERSION
+    elif _other_model(snapshot.model, record.model):
+        return RuledOut.MODEL
+    return _input_differs(snapshot, record, choices)
+
+
+def same_input(snapshot: Snapshot, record: Prediction) -> bool:
+    """True if the input is shown exactly as it was sent."""
+    shown = snapshot.input.digest if snapshot.input else None
+    return shown is not None and shown == strict_json.digest(json.loads(record.input))
+
+
+def _webhook_is_foreign(snapshot: Snapshot, record: Prediction, public_host: str) -> bool:
+    if snapshot.webhook is None or holds_our_id(snapshot, record):
+        return False
+    if named_record(snapshot.webhook):
+        return True
+    host = _HOST.match(unquote(snapshot.webhook))
+    return host is not None and "." in host.group(1) and host.group(1).lower() != public_host
+
+
+def _other_model(shown: str | None, asked: str) -> bool:
+    """True for another name of the same owner: under another owner a model may go internally."""
+    owner, _, name = asked.partition("/")
+    shown_owner, _, shown_name = (shown or "").partition("/")
+    return shown_owner == owner and bool(shown_name) and shown_name != name
+
+
+def _input_differs(
+    snapshot: Snapshot, record: Prediction, choices: Mapping[str, Collection[str]]
+) -> RuledOut | None:
+    if snapshot.input is None or snapshot.data_removed:
+        return None
+    sent = json.loads(record.input)
+    for name, shown in snapshot.input.values.items():
+        ours = sent.get(name)
+        if not isinstance(ours, str | bool) or ours == shown:
+            continue
+        if isinstance(ours, bool) and isinstance(shown, bool):
+            return RuledOut.SWITCH
+        if {ours, shown} <= set(choices.get(name, ())):
+            return RuledOut.CHOICE
+    return None

@@ -1,0 +1,129 @@
+"""JSON from the provider, read so that one odd value costs nothing but itself.
+
+Clients are read strictly (`strict_json`); the provider's word is read as far as it makes sense,
+since what cannot be read there is a prediction that nobody hears of.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_DIGITS = 1000
+"""A longer number reads as null: Python itself refuses to convert some thousands of digits."""
+
+
+class NotJSON(ValueError):
+    """The bytes are no JSON at all, or nested deeper than the parser goes."""
+
+
+class Object(dict[str, Any]):
+    """An object whose text names a key twice; the last value counts."""
+
+    __slots__ = ("doubled",)
+    doubled: frozenset[str]
+
+
+def loads(raw: bytes) -> Any:
+    """The value of a JSON text. Raises NotJSON, and nothing else, whatever the bytes are.
+
+    Lone surrogates read as question marks; NaN, infinities and overlong numbers as null. An object
+    with a key twice comes back as `Object`.
+    """
+    try:
+        text = raw.decode()
+        value = _DECODER.decode(text)
+        return _writable(value) if "\\u" in text else value
+    except (ValueError, RecursionError):
+        raise NotJSON("not JSON, or nested too deeply") from None
+
+
+def doubled(value: object) -> frozenset[str]:
+    """The keys that the object's text has more than once."""
+    return value.doubled if isinstance(value, Object) else frozenset()
+
+
+def elements(raw: bytes, name: str) -> list[bytes] | None:
+    """The texts of the elements of the array `name` in the outermost object; None without one.
+
+    Needs no parser: an element that no parser takes stands beside others that one does.
+    """
+    inside = _array_tokens(raw, f'"{name}"'.encode())
+    if inside is None:
+        return None
+    marks = [at + 1 if number == 0 else at for number, at in enumerate(inside)]
+    found = [raw[start:end].strip(b", \t\r\n") for start, end in pairwise(marks)]
+    return [element for element in found if element]
+
+
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},:]', re.DOTALL)
+
+
+def _array_tokens(raw: bytes, key: bytes) -> list[int] | None:
+    """The positions of the array's opening, of its commas, and of its end."""
+    depth, last, found = 0, b"", None
+    for token in _TOKEN.finditer(raw):
+        text = token.group()
+        if text in b"[{":
+            depth += 1
+            if found is None and text == b"[" and depth == 2 and last == key:
+                found = [token.start()]
+        elif text in b"]}":
+            depth -= 1
+            if found is not None and depth == 1:
+                return [*found, token.start()]
+        elif text == b"," and depth == 2 and found is not None:
+            found.append(token.start())
+        if text != b":":
+            last = text if depth == 1 else b""
+    return None
+
+
+def _writable(value: Any) -> Any:
+    """The same value without lone surrogates, which no UTF-8 encoder can write."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _DECODER.decode(text.encode("utf-8", "replace").decode())
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) == len(pairs):
+        return result
+    again = Object(result)
+    again.doubled = frozenset(_repeated(pairs))
+    return again
+
+
+def _repeated(pairs: list[tuple[str, Any]]) -> Iterator[str]:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            yield name
+        seen.add(name)
+
+
+def _integer(text: str) -> int | None:
+    return int(text) if len(text) <= MAX_DIGITS else None
+
+
+def _float(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_int=_integer,
+    parse_float=_float,
+    parse_constant=lambda _name: None,
+)

@@ -1,0 +1,318 @@
+"""The provider's list of predictions, as one tick of the sweep reads it.
+
+A page has a hundred predictions, newest first. One reading serves every record that the tick has
+to ask about: those that are polled, and those whose create has no known outcome.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from darkroom.domain import evidence
+from darkroom.domain.errors import PageTooLarge, ProviderSilent, ProviderUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from darkroom.domain.snapshot import Snapshot
+    from darkroom.ports import Clock, Listed, Provider
+
+_T = TypeVar("_T")
+
+SILENCES = 3
+"""After so many time-outs in a row the provider is asked no more in the tick."""
+LIST_FROM = 10
+"""From so many polls on the list is read: a hundred records a call."""
+WORTH = 5
+"""Polls that a page must answer to be worth its call."""
+CREDIT = 15
+"""By so much, together, pages may fall short of that: then the rest is asked for one by one."""
+POLL_SKEW_MS = 5_000
+"""The provider's time of creation may be so much later than ours: a create takes up to three."""
+FRESH_MS = 190_000
+"""Until then no search can show that a create made nothing: it is looked for where it should be."""
+SHORTEST_WINDOW_MS = 1_000
+MOST_OTHERS = 20_000
+"""Predictions without a webhook that are kept as evidence."""
+MOST_KEPT = 12_000_000
+"""Characters of listed predictions that are kept until their records' turns come."""
+
+
+class Patience:
+    """How often one tick may still ask the provider, and for how long."""
+
+    def __init__(self, most: int, spare_ms: Callable[[], int] = lambda: 0) -> None:
+        self.left = most
+        self.spare_ms = spare_ms
+        """What is left of the tick's time."""
+        self._silences = 0
+
+    @property
+    def usable(self) -> bool:
+        """False where the provider does not answer, was asked enough, or the time is over."""
+        return self.left > 0 and self._silences < SILENCES and self.spare_ms() >= 0
+
+    def ask(self, question: Callable[[], _T], *, counted: bool = True) -> _T:
+        """The provider's answer. Raises ProviderUnavailable, also where it is asked no more."""
+        if not self.usable:
+            raise ProviderUnavailable("asked no more in this tick")
+        self.left -= counted
+        try:
+            answer = question()
+        except ProviderSilent:
+            self._silences += 1
+            raise
+        self._silences = 0
+        return answer
+
+
+@dataclass(slots=True)
+class Reading:
+    """What the list shows of the time in which a create of unknown outcome may have come to be."""
+
+    begun_at: int
+    pages: int = 0
+    readable: bool = True
+    """Every prediction of the time that was read was readable."""
+    since: int = 0
+    """Where it ended early: of what was created until then, it does not know all."""
+    linked: dict[str, list[Snapshot]] = field(default_factory=lambda: defaultdict(list))
+    """By the record whose id the webhook holds."""
+    others: list[Snapshot] = field(default_factory=list)
+    """Those whose webhook is not shown, or not so that it names a record."""
+
+    def complete(self, created_at: int) -> bool:
+        """Whether it shows all that a create of a record of that time can have made."""
+        return self.readable and self.since < created_at - evidence.CLOCK_SKEW_MS
+
+
+class Listing:
+    """Reads the list at most twice: the times in which what is asked for was created, and all the
+    time since the oldest create of unknown outcome. Both leave time to apply what they show.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        clock: Clock,
+        patience: Patience,
+        *,
+        polled: Mapping[str, int],
+        unknown: Mapping[str, int],
+    ) -> None:
+        """`polled` has creation times by the provider's ids, `unknown` by the records' own."""
+        self._provider, self._clock, self._patience = provider, clock, patience
+        self._polled, self._unknown = dict(polled), dict(unknown)
+        self._shown: dict[str, Snapshot] = {}
+        self._linked: dict[str, dict[str, Snapshot]] = defaultdict(dict)
+        self._kept = 0
+        self._least_ms = 0
+        self._reading: Reading | None = None
+        self._failed: ProviderUnavailable | None = None
+        fresh = clock() - FRESH_MS
+        self._wanted = {**polled, **{id_: at for id_, at in unknown.items() if at > fresh}}
+        self._recent_read = len(self._wanted) < LIST_FROM
+        self.unreadable = 0
+        """Pages in which an item could not be read."""
+
+    def listed(self, provider_id: str) -> Snapshot | None:
+        """The prediction as the list shows it, where that is cheaper than to ask for it."""
+        if provider_id not in self._shown:
+            self._read_recent()
+        return self._shown.pop(provider_id, None)
+
+    def linked(self, record_id: str) -> Snapshot | None:
+        """A prediction with the record's webhook, if what was read of the list has one."""
+        if record_id not in self._linked:
+            self._read_recent()
+        return next(iter(self._linked.get(record_id, {}).values()), None)
+
+    def of_unknown(self) -> Reading:
+        """All that was created since the oldest create of unknown outcome.
+
+        Raises ProviderUnavailable where the list cannot be read at all.
+        """
+        if self._failed:
+            raise self._failed
+        if self._reading is None:
+            since = min(self._unknown.values()) - evidence.CLOCK_SKEW_MS
+            reading = Reading(self._clock())
+            # Nothing comes after it: the most of the time is its own.
+            self._least_ms = self._patience.spare_ms() // 4
+            try:
+                for page in self._pages(since, reading.begun_at + evidence.CLOCK_SKEW_MS, reading):
+                    self._take(page)
+                    self._note(page, reading)
+            except ProviderUnavailable as failed:
+                self._failed = failed
+                raise
+            self._reading = reading
+        return self._reading
+
+    def _note(self, page: Listed, reading: Reading) -> None:
+        reading.readable = reading.readable and page.complete
+        for snapshot in page.snapshots:
+            named = evidence.named_record(snapshot.webhook)
+            if named in self._unknown:
+                reading.linked[named].append(snapshot)
+            elif named is None and len(reading.others) < MOST_OTHERS:
+                reading.others.append(replace(snapshot, logs="", output=None, metrics=None))
+            elif named is None:
+                reading.readable = False
+
+    def _pages(self, after: int, before: int, reading: Reading) -> Iterator[Listed]:
+        """The pages of a time, newest first; a time whose page is too large is halved.
+
+        Raises ProviderUnavailable where the first page cannot be read; at a later one that cannot
+        the reading ends.
+        """
+        cursor = None
+        oldest = before
+        while True:
+            try:
+                page = self._page(after, before, cursor)
+            except PageTooLarge:
+                yield from self._halves(after, oldest, reading)
+                return
+            except ProviderUnavailable:
+                if not reading.pages:
+                    raise
+                reading.since = max(reading.since, oldest)
+                return
+            reading.pages += 1
+            yield page
+            times = [s.created_at for s in page.snapshots if s.created_at is not None]
+            reached = min(times, default=oldest)
+            if page.next is None and (page.complete or not after < reached < oldest):
+                return
+            # A page that could not be read as a whole does not say where the next one begins.
+            cursor, before = page.next, before if page.next else reached
+            oldest = min(oldest, reached)
+
+    def _halves(self, after: int, before: int, reading: Reading) -> Iterator[Listed]:
+        if before - after <= SHORTEST_WINDOW_MS:
+            reading.readable = False
+            return
+        middle = (after + before) // 2
+        yield from self._pages(middle, before, reading)
+        yield from self._pages(after, middle, reading)
+
+    def _page(self, after: int, before: int, cursor: str | None) -> Listed:
+        if self._patience.spare_ms() < self._least_ms:
+            raise ProviderUnavailable("no time for another page")
+        page = self._patience.ask(lambda: self._provider.page(after, before, cursor))
+        self.unreadable += not page.complete
+        return page
+
+    def _take(self, page: Listed) -> int:
+        """Keep what is asked for; how much of it the page has."""
+        taken = 0
+        for snapshot in page.snapshots:
+            size = len(snapshot.logs) + len(snapshot.output or "")
+            named = evidence.named_record(snapshot.webhook)
+            if self._kept + size >= MOST_KEPT:
+                continue
+            if snapshot.provider_id in self._polled:
+                self._shown[snapshot.provider_id] = snapshot
+            elif named in self._unknown:
+                self._linked[named][snapshot.provider_id] = snapshot
+            else:
+                continue
+            self._kept += size
+            taken += 1
+        return taken
+
+    def _open(self) -> dict[str, int]:
+        """What is asked for and was not seen yet, and when it was created."""
+        seen = self._shown.keys() | self._linked.keys()
+        return {id_: at for id_, at in self._wanted.items() if id_ not in seen}
+
+    def _read_recent(self) -> None:
+        """Read what the list has of all that is wanted, once, where that is worth it."""
+        if self._recent_read:
+            return
+        self._recent_read = True
+        self._least_ms = self._patience.spare_ms() // 2
+        # What the list does not say is asked for one by one.
+        with suppress(ProviderUnavailable):
+            self._read_wanted()
+
+    def _read_wanted(self) -> None:
+        """Read from the newest that is wanted back, as long as pages are worth their calls."""
+        open_ = self._open()
+        newest = max(open_.values())
+        after = min(open_.values()) - evidence.CLOCK_SKEW_MS
+        window = _Window(after, newest + POLL_SKEW_MS)
+        credit: float = CREDIT
+        while len(open_) >= LIST_FROM and credit > 0:
+            try:
+                page = self._page(*window.asked)
+            except PageTooLarge:
+                if not window.halve():
+                    return
+                continue
+            taken = self._take(page)
+            open_ = self._open()
+            times = [s.created_at for s in page.snapshots if s.created_at is not None]
+            if not (times or self._shown or self._linked) and window.skew == POLL_SKEW_MS:
+                # Nothing yet: the provider's clock may be ahead of ours.
+                window = _Window(after, newest + evidence.CLOCK_SKEW_MS, evidence.CLOCK_SKEW_MS)
+                continue
+            reached = window.read(page.next, times)
+            if reached <= newest:
+                # Above the newest there was nothing to be found.
+                credit = min(CREDIT, credit + taken - WORTH)
+            older = [at for at in open_.values() if at < reached]
+            if not older or not window.more:
+                return
+            if taken < WORTH and max(older) + window.skew < reached:
+                # Nothing is asked about for a while: go on where something is.
+                window.jump(max(older) + window.skew)
+
+
+@dataclass(slots=True)
+class _Window:
+    """The time that is read, newest first: from `after` to `before`, or a part of it where a page
+    would be too large."""
+
+    after: int
+    before: int
+    skew: int = POLL_SKEW_MS
+    more: bool = True
+    """There may be something left that was not read."""
+    _span: int = 0
+    _cursor: str | None = None
+    _top: int = 0
+    """All above it was read."""
+
+    def __post_init__(self) -> None:
+        self._span, self._top = self.before - self.after, self.before
+
+    @property
+    def asked(self) -> tuple[int, int, str | None]:
+        """What the next page is asked for by."""
+        return max(self.after, self.before - self._span), self.before, self._cursor
+
+    def read(self, following: str | None, times: list[int]) -> int:
+        """Note the page that was read: how far back all is known."""
+        begin = self.asked[0]
+        self._cursor = following
+        self._top = min([self._top, *times]) if following else begin
+        if following is None:
+            self.before, self.more = begin, begin > self.after
+        return self._top
+
+    def halve(self) -> bool:
+        """Ask for half of the time from where the last page ended; False where that is too short."""
+        begin = self.asked[0]
+        # What was created in the same millisecond may be on the next page.
+        self.before, self._cursor = min(self.before, self._top + 1), None
+        self._span = (self.before - begin) // 2
+        return self._span >= SHORTEST_WINDOW_MS
+
+    def jump(self, before: int) -> None:
+        """Go on from there."""
+        self.before, self._top, self._cursor = before, before, None

@@ -1,0 +1,69 @@
+"""Deliveries that no message stands for: those that wait long, and those whose message was lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from darkroom.ports import Due
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from darkroom.domain.timings import Timings
+    from darkroom.ports import Clock, DeliveryStore, PredictionStore, Queue
+
+LIMIT = 500
+"""Deliveries taken up in one tick, at most."""
+TENANT_FIRST = 50
+"""So many of a tenant are enqueued before the others' are; what is more comes after those."""
+OWN_MS = 15_000
+"""Time that a tick spends on this, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnqueueOwed:
+    """Part of a tick that asks nothing of the provider and nothing of a client.
+
+    Each delivery is claimed before its message is sent. What is claimed and not sent, because the
+    time is over, is due again when the claim runs out.
+    """
+
+    deliveries: DeliveryStore
+    store: PredictionStore
+    deliver: Queue
+    clock: Clock
+    timings: Timings
+
+    def __call__(self, remaining_ms: Callable[[], int], reserve_ms: int = 0) -> int:
+        """Enqueue what is due: how many. Begins nothing with less than the reserve left."""
+        begun = self.clock()
+        least = max(reserve_ms, remaining_ms() - OWN_MS)
+        until = begun + int(self.timings.claim_s * 1000)
+        sent: Counter[str] = Counter()
+        later: list[tuple[str, str, str]] = []
+        due = list(self.deliveries.due(begun, LIMIT))
+        known = self.store.look(Due(prediction, at) for prediction, _, at in due)
+        tenants = {each.key.id: each.tenant for each in known}
+        for prediction, event, due_at in due:
+            if remaining_ms() < least:
+                break
+            if not self.deliveries.claim(prediction, event, due_at, until):
+                continue
+            # Where the record is gone, so is what was owed: deliver closes it.
+            tenant = tenants.get(prediction, "")
+            if sent[tenant] < TENANT_FIRST:
+                self._send(prediction, event, tenant)
+                sent[tenant] += 1
+            else:
+                later.append((prediction, event, tenant))
+        for prediction, event, tenant in later:
+            if remaining_ms() < least:
+                break
+            self._send(prediction, event, tenant)
+            sent[tenant] += 1
+        return sent.total()
+
+    def _send(self, prediction: str, event: str, tenant: str) -> None:
+        self.deliver.send({"prediction": prediction, "event": event}, group=tenant)

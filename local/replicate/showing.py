@@ -1,0 +1,168 @@
+"""What the API, the list and the webhooks show of a prediction: what is true, or what a fault says.
+
+The emulator itself goes by the truth, and `/_emulator/predictions` tells it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from local.replicate.models import HIDDEN
+from local.replicate.wire import timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.replicate.faults import Faults
+    from local.replicate.models import Model
+    from local.replicate.predictions import Prediction
+
+FILES_HOST = "https://replicate.delivery/pbxt"
+MASK = "***"
+LARGE = 10**400 - 1
+"""400 digits: more than a float holds."""
+_EXACT = 2**53
+_EXPONENT = 1e21
+"""From here on JavaScript writes an integer with an exponent."""
+
+
+class Showing:
+    """Makes the bodies that describe predictions, under the faults of the moment."""
+
+    def __init__(self, base_url: str, faults: Faults) -> None:
+        self._base_url = base_url
+        self._faults = faults
+
+    def view(self, prediction: Prediction) -> dict[str, Any]:
+        """The body of GET, of a list item and of a webhook."""
+        removed = prediction.data_removed
+        completed = prediction.completed and timestamp(prediction.completed, 6)
+        body: dict[str, Any] = {
+            "id": prediction.id,
+            **self._run_by(prediction),
+            "input": {} if removed else self._input(prediction),
+            "logs": None if removed else prediction.logs,
+            "output": None if removed else prediction.output,
+            "data_removed": removed,
+            "error": prediction.error,
+            "status": self._status(prediction.status),
+            "source": "api",
+            "created_at": timestamp(prediction.created),
+            "started_at": prediction.started and timestamp(prediction.started, 6),
+            "completed_at": completed and (self._faults["completed_at"] or completed),
+            "urls": self._urls(prediction),
+        }
+        if self._faults["metrics"] != "none":
+            body["metrics"] = self._metrics(prediction)
+        if prediction.cancel_after is not None:
+            body["deadline"] = timestamp(prediction.created + prediction.cancel_after)
+        if prediction.webhook is not None and self._faults["echo_webhook"]:
+            body["webhook"] = prediction.webhook
+        return body
+
+    def created(self, prediction: Prediction) -> dict[str, Any]:
+        """The answer to a create: the same, without the keys that have no value yet."""
+        body = self.view(prediction)
+        unset = {key for key in ("started_at", "completed_at", "metrics") if not body.get(key)}
+        return {key: value for key, value in body.items() if key not in unset}
+
+    def _urls(self, prediction: Prediction) -> dict[str, str]:
+        own = f"{self._base_url}/v1/predictions/{prediction.id}"
+        urls = {"get": own, "cancel": f"{own}/cancel", "web": f"{self._base_url}/p/{prediction.id}"}
+        if prediction.stream:
+            urls["stream"] = f"{self._base_url}/v1/streams/{prediction.stream.token}"
+        return urls
+
+    def _run_by(self, prediction: Prediction) -> dict[str, str]:
+        """Model and version."""
+        model = prediction.model
+        if self._faults["show_version"] == "internal":
+            # As the API once let slip: the name and the version of what serves an official model.
+            digest = hashlib.sha256(prediction.version.encode()).hexdigest()
+            return {
+                "model": f"replicate-internal/{model.owner}-{model.name}",
+                "version": f"dp-{digest[:32]}",
+            }
+        hidden = self._faults["show_version"] == "hidden"
+        shown = HIDDEN if hidden else model.shown_version or prediction.version
+        return {"model": model.full_name, "version": shown}
+
+    def _status(self, status: str) -> str:
+        word: str = self._faults["status_word"]
+        return word if word and status == "processing" else status
+
+    def _input(self, prediction: Prediction) -> dict[str, Any]:
+        show = _INPUTS[self._faults["show_input"]]
+        try:
+            return show(prediction.input, prediction.model)
+        except RecursionError:
+            # Nested more deeply than can be gone through here, though it could be read.
+            return prediction.input
+
+    def _metrics(self, prediction: Prediction) -> dict[str, object]:
+        if prediction.completed is None:
+            return {}
+        metrics: dict[str, object] = {
+            "total_time": round(prediction.completed - prediction.created, 6)
+        }
+        if prediction.started is not None:
+            run_for = round(prediction.completed - prediction.started, 6)
+            shown = {"text": str(run_for), "large": LARGE}
+            metrics["predict_time"] = shown.get(self._faults["metrics"], run_for)
+        return metrics
+
+
+def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
+    """The same with every text and number changed, however deep."""
+    if isinstance(value, dict):
+        return {name: _changed(inner, change) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_changed(inner, change) for inner in value]
+    return change(value)
+
+
+def _url(value: Any) -> Any:
+    """A file that came inside the input, as the URL that it was uploaded to."""
+    if not isinstance(value, str) or not value.startswith("data:"):
+        return value
+    media_type, _, _ = value.removeprefix("data:").replace(",", ";", 1).partition(";")
+    kind = media_type.rpartition("/")[2]
+    digest = hashlib.sha256(value.encode("utf-8", "replace")).hexdigest()
+    return f"{FILES_HOST}/{digest[:40]}/file.{kind if kind.isalnum() else 'bin'}"
+
+
+def _rounded(value: Any) -> Any:
+    """An integer as it comes out of a float; null where no float holds it."""
+    if type(value) is not int or abs(value) <= _EXACT:
+        return value
+    try:
+        nearest = float(value)
+    except OverflowError:
+        return None
+    return int(nearest) if abs(nearest) < _EXPONENT else nearest
+
+
+def _trimmed(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _masked(value: Any) -> Any:
+    return MASK if isinstance(value, str) else value
+
+
+def _known(given: dict[str, Any], model: Model) -> dict[str, Any]:
+    names = model.input_schema.get("properties", {})
+    return {name: value for name, value in given.items() if name in names}
+
+
+_INPUTS: dict[str, Callable[[dict[str, Any], Model], dict[str, Any]]] = {
+    "exact": lambda given, _: given,
+    "urls": lambda given, _: dict(_changed(given, _url)),
+    "known": _known,
+    "rounded": lambda given, _: dict(_changed(given, _rounded)),
+    "trimmed": lambda given, _: dict(_changed(given, _trimmed)),
+    "masked": lambda given, _: dict(_changed(given, _masked)),
+    "empty": lambda _, __: {},
+}
+"""How an input is shown, by the modes of `show_input`."""

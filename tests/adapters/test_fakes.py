@@ -1,0 +1,60 @@
+"""What the fakes can do that moto cannot: indexes that lag, and the table's TTL."""
+
+from __future__ import annotations
+
+from darkroom.domain.callbacks import Endpoint
+from darkroom.ports import Due
+
+from tests.adapters.test_predictions import T, following, name, record
+from tests.fakes import START, FakeClock, FakeControls, FakePredictions
+
+LONG_AGO = 1_000_000_000
+
+
+def test_a_lagging_index_shows_each_item_as_it_was_one_write_ago() -> None:
+    store = FakePredictions()
+    for number in (1, 2):
+        store.insert(record(number, created_at=T + number))
+    store.commit(following(record(1, created_at=T + 1), due_at=T + 9000))
+    store.lagging = True
+    assert store.due(T + 60_000, 10) == [Due(name(1), T + 5000)]
+    assert store.list_ids("acme", None, 10).ids == [name(1)]
+    assert store.recent_ids("acme", T, 10) == [name(1)]
+    assert store.claim(Due(name(1), T + 5000), T + 60_000) is None
+    assert store.get(name(2)) == record(2, created_at=T + 2)
+    store.lagging = False
+    assert store.due(T + 60_000, 10) == [Due(name(2), T + 5000), Due(name(1), T + 9000)]
+    assert store.list_ids("acme", None, 10).ids == [name(2), name(1)]
+
+
+def test_what_the_ttl_removed_stays_in_a_lagging_index() -> None:
+    store = FakePredictions()
+    store.insert(record(1, expires_at=LONG_AGO))
+    store.insert(record(2))
+    store.remove_expired()
+    assert list(store.items) == [name(2)]
+    store.lagging = True
+    assert store.list_ids("acme", None, 10).ids == [name(1)]
+    assert store.get_many([name(1), name(2)]) == [record(2)]
+
+
+def test_a_result_counts_until_its_time() -> None:
+    controls = FakeControls(clock=(clock := FakeClock()))
+    controls.cache_result("a" * 64, "one", START // 1000 + 60)
+    clock.advance(59)
+    assert controls.cached_result("a" * 64) == "one"
+    clock.advance(1)
+    assert controls.cached_result("a" * 64) is None
+
+
+def test_an_endpoint_counts_for_thirty_days() -> None:
+    controls = FakeControls(clock=(clock := FakeClock()))
+    well = Endpoint()
+    gone = Endpoint(START, START)
+    controls.put_endpoint("HOOK#a#1", gone, seen=well)
+    clock.advance(30 * 86_400 - 1)
+    assert controls.endpoint("HOOK#a#1") == gone
+    clock.advance(1)
+    assert controls.endpoint("HOOK#a#1") == well
+    controls.put_endpoint("HOOK#a#1", gone, seen=well)
+    assert controls.endpoint("HOOK#a#1") == gone

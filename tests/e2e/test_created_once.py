@@ -1,0 +1,133 @@
+"""A create whose answer and webhooks are lost is made once, whatever the provider lists of it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from tests.e2e.test_creates import created
+from tests.e2e.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx
+
+LOST_FOR_S = 30
+SILENT_S = 16
+"""From this age on, a create that nothing is seen of is repeated: its own 5 s, and 10 s of
+silence."""
+SHOWN: list[dict[str, str]] = [
+    *({"show_input": mode} for mode in ("urls", "known", "rounded", "trimmed", "masked", "empty")),
+    *({"show_version": mode} for mode in ("hidden", "internal")),
+    # The last one: from now on an input alone may tell which is which.
+    {"show_input": "exact", "show_version": "true"},
+]
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGA"
+    "WjR9awAAAABJRU5ErkJggg=="
+)
+DEV = "black-forest-labs/flux-dev"
+DEV_VERSION = f"{DEV}:6e4a938f85952bdabcc15aa329178c4d681c52bf25a0342403287dc26944661d"
+SCHNELL = "black-forest-labs/flux-schnell"
+SDXL = "stability-ai/sdxl:7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"
+MODELS: list[tuple[str, dict[str, Any]]] = [
+    (SCHNELL, {"megapixels": "0.25"}),
+    (DEV, {"image": PIXEL, "prompt_strength": 0.9, "megapixels": "0.25"}),
+    (SDXL, {"width": 128, "height": 128}),
+    (DEV_VERSION, {"megapixels": "0.25"}),
+]
+
+
+class Lost:
+    """Creates of which nobody hears: no answer, no webhook."""
+
+    def __init__(
+        self, api: httpx.Client, upstream: Callable[[], list[dict[str, Any]]], name: str
+    ) -> None:
+        self._api = api
+        self._upstream = upstream
+        self._name = name
+        self.ids: dict[str, str] = {}
+        """By prompt."""
+
+    def submit(self) -> None:
+        """With an input that is shown otherwise in every mode but `exact`."""
+        number = len(self.ids)
+        version, values = MODELS[number % len(MODELS)]
+        prompt = f" {self._name}, number {number}\n"
+        # No schema knows the name, and no float holds the integer.
+        input_ = {"prompt": prompt, "note": [PIXEL, 2**53 + 1], **values}
+        answer = self._api.post("/v1/predictions", json={"version": version, "input": input_})
+        assert answer.status_code == 201, answer.text
+        self.ids[prompt] = answer.json()["id"]
+
+    def unknown(self) -> bool:
+        """True if any of them is one of which nobody knows whether it was made."""
+        return any(
+            self._api.get(f"/v1/predictions/{id_}").json()["darkroom"]["provider_id"] is None
+            for id_ in self.ids.values()
+        )
+
+    def look(self) -> bool:
+        """Run one tick. True if it looked for any of them in the provider's list."""
+        tick = self._api.post("/_local/sweep").json()
+        assert tick["ok"], tick
+        return bool(tick["done"].get("looked"))
+
+    def made(self) -> dict[str, list[str]]:
+        """What exists upstream, by prompt."""
+        everything = self._upstream()
+        return {p: [one["id"] for one in created(lambda: everything, p)] for p in self.ids}
+
+
+def check(lost: Lost, finished: Callable[..., dict[str, Any]]) -> None:
+    """Each was made once, and is the one that its record holds."""
+    ended = {prompt: finished(id_) for prompt, id_ in lost.ids.items()}
+    assert {shown["status"] for shown in ended.values()} == {"succeeded"}
+    bound = {prompt: [shown["darkroom"]["provider_id"]] for prompt, shown in ended.items()}
+    assert lost.made() == bound
+
+
+def test_with_the_webhook_in_the_list(
+    api: httpx.Client,
+    set_faults: Callable[..., None],
+    upstream: Callable[[], list[dict[str, Any]]],
+    finished: Callable[..., dict[str, Any]],
+) -> None:
+    lost = Lost(api, upstream, "with its webhook")
+
+    def another_one_until_one_is_looked_for() -> bool:
+        lost.submit()
+        return lost.look()
+
+    for shown in SHOWN:
+        set_faults(create_accept_then_drop=1, webhook_drop=1, **shown)
+        until(another_one_until_one_is_looked_for)
+    # The last of them is looked for, and they end, by polls alone.
+    set_faults(webhook_drop=1, **SHOWN[0])
+    check(lost, finished)
+
+
+def test_without_the_webhook_in_the_list(
+    api: httpx.Client,
+    set_faults: Callable[..., None],
+    upstream: Callable[[], list[dict[str, Any]]],
+    finished: Callable[..., dict[str, Any]],
+) -> None:
+    lost = Lost(api, upstream, "without its webhook")
+    faults = {"webhook_drop": 1, "echo_webhook": False}
+    set_faults(create_accept_then_drop=1, **faults, **SHOWN[0])
+    # Two of each model: which of them a run is, only its webhook can tell.
+    for _ in range(2 * len(MODELS)):
+        lost.submit()
+    last = time.monotonic()
+    until(lambda: time.monotonic() > last + SILENT_S)
+    for shown in SHOWN:
+        set_faults(**faults, **shown)
+        until(lambda: lost.look() or not lost.unknown())
+    until(lambda: time.monotonic() > last + LOST_FOR_S)
+    twice = {prompt: ids for prompt, ids in lost.made().items() if len(ids) != 1}
+    assert twice == {}
+    set_faults()
+    check(lost, finished)

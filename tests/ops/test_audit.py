@@ -1,0 +1,76 @@
+"""`ops audit` over moto: what the embedded cloud does not show. The rest is in tests/e2e."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from darkroom.adapters.items import prediction_item
+from darkroom.domain.prediction import State
+
+from ops.audit import Difference, audit
+from tests.records import accepted
+
+if TYPE_CHECKING:
+    from ops.deployment import Deployment
+
+QUEUES = ("PersistQueue", "PersistDlq", "IntakeQueue", "IntakeDlq", "TasksQueue", "TasksDlq")
+FAILURES = ("RelayFailures", "SweepFailures")
+
+
+@pytest.fixture
+def whole(deployment: Deployment) -> Deployment:
+    """With all that an audit reads."""
+    dynamodb, sqs = deployment.client("dynamodb"), deployment.client("sqs")
+    keys = {"PredictionsTable": ("id",), "DeliveriesTable": ("prediction", "event")}
+    for table, names in keys.items():
+        dynamodb.create_table(
+            TableName=table,
+            KeySchema=[
+                {"AttributeName": name, "KeyType": kind}
+                for name, kind in zip(names, ("HASH", "RANGE"), strict=False)
+            ],
+            AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in names],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in (*QUEUES, *FAILURES)}
+    outputs = {**deployment.outputs, **urls, **{table: table for table in keys}}
+    return replace(deployment, outputs=outputs | {"OutputsBucket": "outputs"})
+
+
+def damaged(item: dict[str, Any], name: str) -> dict[str, Any]:
+    broken: dict[str, dict[str, Any]] = {
+        "a state of a later version": {"state": {"S": "dreaming"}},
+        "a code of a later version": {"code": {"S": "out_of_paint"}},
+        "no text": {"input": {"B": b"not deflated"}},
+        "another kind": {"create": {"S": "refused"}},
+    }
+    return {**item, **broken[name]}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a state of a later version", "a code of a later version", "no text", "another kind"],
+)
+def test_a_record_that_cannot_be_read_is_one_difference(whole: Deployment, name: str) -> None:
+    dynamodb = whole.client("dynamodb")
+    good = prediction_item(accepted(id="a" * 26, state=State.CANCELED))
+    bad = damaged(prediction_item(accepted(id="b" * 26)), name)
+    for item in (good, bad):
+        dynamodb.put_item(TableName="PredictionsTable", Item=item)
+    report = audit(whole)
+    assert [(d.kind, d.id) for d in report.differences] == [("unreadable", "b" * 26)]
+    assert report.counts["predictions canceled"] == 1
+
+
+def test_failures_that_stand_for_owed_work_are_differences(whole: Deployment) -> None:
+    """A refused request was answered, and a tick carries nothing: doctor tells of those."""
+    sqs = whole.client("sqs")
+    for name in ("PersistDlq", "TasksDlq", "IntakeDlq", *FAILURES):
+        sqs.send_message(QueueUrl=whole.outputs[name], MessageBody="{}")
+    text = "1 messages: see `ops redrive`"
+    assert audit(whole).differences == [
+        Difference("dead letters", name, text)
+        for name in ("PersistDlq", "TasksDlq", "RelayFailures")
+    ]

@@ -1,0 +1,81 @@
+"""Which account and region the commands work in: the same as the CDK command line's."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from ops import cdn_key
+from ops.__main__ import main
+from ops.deployment import find
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REGIONS = ("AWS_REGION", "AMAZON_REGION", "AWS_DEFAULT_REGION")
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """A shell without any region, whose profile names one."""
+    for name in REGIONS:
+        monkeypatch.delenv(name, raising=False)
+    config = tmp_path / "config"
+    config.write_text("[default]\nregion = us-east-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("exported", "region"),
+    [
+        ({"AWS_REGION": "eu-west-1"}, "eu-west-1"),
+        ({"AMAZON_REGION": "eu-west-1"}, "eu-west-1"),
+        ({"AWS_DEFAULT_REGION": "eu-west-1"}, "eu-west-1"),
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-north-1"}, "eu-west-1"),
+        ({"AWS_REGION": "", "AWS_DEFAULT_REGION": "eu-north-1"}, "eu-north-1"),
+        ({}, "us-east-1"),
+    ],
+)
+def test_aws_h2_the_region_is_the_one_that_cdk_takes(
+    shell: pytest.MonkeyPatch, exported: dict[str, str], region: str
+) -> None:
+    for name, value in exported.items():
+        shell.setenv(name, value)
+    found = find(local=False, stage="prod", table="controls")
+    assert found.client("secretsmanager").meta.region_name == region
+
+
+@pytest.mark.usefixtures("stacks")
+def test_aws_h2_the_first_step_of_a_deployment_makes_the_key_where_the_stacks_will_be(
+    shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As docs/deploy.md says it: AWS_REGION alone."""
+    shell.setenv("AWS_REGION", "eu-west-1")
+    shell.setenv("AWS_CONFIG_FILE", os.devnull)
+    with mock_aws():
+        assert main(["setup", "--keys-only", "--parameter", "--stage", "prod"]) == 0
+        assert capsys.readouterr().out.startswith("CdnPublicKey=-----BEGIN PUBLIC KEY-----")
+        secrets = boto3.client("secretsmanager", region_name="eu-west-1").list_secrets()
+        assert [s["Name"] for s in secrets["SecretList"]] == [cdn_key.secret_name("prod")]
+
+
+def test_without_a_region_it_says_how_to_choose_one(
+    shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell.setenv("AWS_CONFIG_FILE", os.devnull)
+    assert main(["keys", "list"]) == 1
+    assert "export AWS_REGION=" in capsys.readouterr().err
+
+
+def test_without_credentials_it_says_how_to_give_them(
+    shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        shell.delenv(name)
+    assert main(["keys", "list"]) == 1
+    assert "export AWS_PROFILE=" in capsys.readouterr().err

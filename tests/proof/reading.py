@@ -1,0 +1,36 @@
+"""The product's own readers of what the provider says, each text read once."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from darkroom.adapters import replicate
+from darkroom.domain import lenient_json
+
+if TYPE_CHECKING:
+    from darkroom.domain.snapshot import Snapshot
+    from darkroom.ports import Listed
+
+KEPT = 20_000
+
+
+@lru_cache(KEPT)
+def answer_of(raw: bytes) -> Any:
+    """An answer's JSON, None where it cannot be read."""
+    try:
+        return lenient_json.loads(raw)
+    except lenient_json.NotJSON:
+        return None
+
+
+@lru_cache(KEPT)
+def snapshot_of(raw: bytes) -> Snapshot:
+    """One prediction. Raises ProviderUnavailable."""
+    return replicate.snapshot_of(raw)
+
+
+@lru_cache(KEPT)
+def page_of(raw: bytes) -> Listed:
+    """One page. Raises ProviderUnavailable where none of it can be read."""
+    return replicate.page_of(raw)

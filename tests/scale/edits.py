@@ -1,0 +1,48 @@
+"""The product at a scale, and the product with a seeded fault: exact changes of source text."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from tests.proof import mutants
+from tests.proof.edit import Edit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def scaled(scale: int) -> list[Edit]:
+    """The limits of a tick, each for predictions of which one stands for so many.
+
+    A page stands for itself: it costs as much as in full, and a k-th of what a GET does.
+    """
+    if scale == 1:
+        return []
+
+    def limit(module: str, name: str, value: str) -> Edit:
+        number = max(1, int(value.replace("_", "")) // scale)
+        return Edit(f"services.{module}", f"\n{name} = {value}\n", f"\n{name} = {number}\n")
+
+    ask = "self._patience.ask(lambda: self._provider.page(after, before, cursor)"
+    return [
+        limit("sweep", "LIMIT", "2_000"),
+        limit("sweep", "SEEN", "6_000"),
+        limit("sweep", "ASKED", "1_200"),
+        limit("listing", "LIST_FROM", "10"),
+        Edit("services.listing", "\nWORTH = 5\n", f"\nWORTH = {5 / scale}\n"),
+        # Chance is larger in fewer.
+        Edit("services.listing", "\nCREDIT = 15\n", f"\nCREDIT = {15 / scale**0.5}\n"),
+        limit("listing", "MOST_OTHERS", "20_000"),
+        limit("listing", "MOST_KEPT", "12_000_000"),
+        limit("owed", "LIMIT", "500"),
+        limit("owed", "TENANT_FIRST", "50"),
+        Edit("services.listing", ask, f"{ask}, counted={1 / scale}"),
+    ]
+
+
+def install(edits: Iterable[Edit]) -> None:
+    """Make every later import of the product see them. Only for a process of its own."""
+    if any(module.startswith("darkroom") for module in sys.modules):
+        raise SystemExit("the product is imported already")
+    sys.meta_path.insert(0, mutants._Finder(list(edits)))

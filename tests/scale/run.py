@@ -1,0 +1,172 @@
+"""Runs scenarios, each in a process of its own, two at a time; the table of what they came to."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.scale.mutations import MUTANTS
+from tests.scale.scenarios import SCENARIOS
+
+if TYPE_CHECKING:
+    from tests.scale.scenarios import Scenario
+
+ROOT = Path(__file__).resolve().parents[2]
+CORES = 2
+AGREE = 0.10
+"""What a scaled run may differ from the full one, in each of `COMPARED`."""
+COMPARED = ("mean_age_s", "mean_tick_s", "mean_reads_a_minute", "swept_a_minute")
+COLUMNS = (
+    ("age_s", "oldest due, s"),
+    ("age_others_s", "others, s"),
+    ("reads_a_minute", "reads/min"),
+    ("mean_tick_s", "tick, s"),
+    ("longest_tick_s", "longest, s"),
+    ("swept_a_minute", "swept/min"),
+    ("lost", "lost"),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One scenario at a scale: its figures, and the goals that it missed."""
+
+    scenario: Scenario
+    scale: int
+    figures: dict[str, Any]
+
+    @property
+    def missed(self) -> list[str]:
+        """Goals that do not hold, with what there was instead."""
+        if "predictions" not in self.figures and "peak_mb" not in self.figures:
+            return ["did not run"]
+        return [
+            f"{goal.figure} is {self.figures[goal.figure]}, at most {goal.most:g}"
+            for goal in self.scenario.goals
+            if self.figures[goal.figure] > goal.most
+        ]
+
+
+class Runs:
+    """Child processes, which all end with this one."""
+
+    def __init__(self) -> None:
+        self._children: set[subprocess.Popen[str]] = set()
+        self._stopped = False
+
+    def one(self, number: int, scale: int, mutant: str = "") -> Result:
+        """Run one scenario."""
+        command = [sys.executable, "-m", "tests.scale.one", str(number), str(scale)]
+        child = subprocess.Popen(
+            [*command, mutant] if mutant else command,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": ".:functions"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._children.add(child)
+        if self._stopped:
+            child.terminate()
+        output, _ = child.communicate()
+        self._children.discard(child)
+        lines = output.splitlines()
+        figures = json.loads(lines[-1]) if lines and child.returncode == 0 else {}
+        return Result(SCENARIOS[number], scale, figures)
+
+    def all(self, asked: list[tuple[int, int, str]]) -> list[Result]:
+        """Run all, in the order given."""
+        with ThreadPoolExecutor(CORES) as pool:
+            try:
+                return list(pool.map(lambda each: self.one(*each), asked))
+            except KeyboardInterrupt:
+                self._stopped = True
+                pool.shutdown(wait=False, cancel_futures=True)
+                for child in tuple(self._children):
+                    child.terminate()
+                raise
+
+
+def full() -> int:
+    """Every scenario in full, the mutants, and whether the slice says the same."""
+    runs = Runs()
+    asked = [(number, each.full, "") for number, each in enumerate(SCENARIOS)]
+    # The longest first.
+    asked.sort(key=lambda each: -_work(SCENARIOS[each[0]], each[1]))
+    compared = [(n, each.slice, "") for n, each in enumerate(SCENARIOS) if each.compared]
+    results = runs.all(asked + compared)
+    whole, small = results[: len(asked)], results[len(asked) :]
+    failures = tell(sorted(whole, key=lambda each: SCENARIOS.index(each.scenario)))
+    for result in small:
+        failures += _agrees(next(w for w in whole if w.scenario is result.scenario), result)
+    failures += _mutants(runs)
+    print(f"scale: {len(whole)} scenarios, {failures} failures")
+    return min(failures, 1)
+
+
+def small() -> int:
+    """Every scenario at its slice's scale, and the mutants."""
+    runs = Runs()
+    results = runs.all([(number, each.slice, "") for number, each in enumerate(SCENARIOS)])
+    failures = tell(results) + _mutants(runs)
+    print(f"scale: {len(results)} scenarios, {failures} failures")
+    return min(failures, 1)
+
+
+def tell(results: list[Result]) -> int:
+    """Print the table; how many scenarios missed a goal."""
+    width = max(len(each.name) for each in SCENARIOS)
+    print(f"{'scenario':{width}}  scale  sweeps  {'  '.join(head for _, head in COLUMNS)}")
+    for result in results:
+        figures = (
+            str(result.figures.get(name, "-")).rjust(len(head)) for name, head in COLUMNS
+        )
+        at = f"1:{result.scale}"
+        print(
+            f"{result.scenario.name:{width}}  {at:>5}  {result.scenario.parts:>6}  "
+            f"{'  '.join(figures)}"
+        )
+    missed = [result for result in results if result.missed]
+    for result in missed:
+        print(f"FAILED {result.scenario.name}: {'; '.join(result.missed)}")
+    return len(missed)
+
+
+def _work(scenario: Scenario, scale: int) -> float:
+    return (scenario.burst or scenario.rate * scenario.minutes * 60) / scale
+
+
+def _agrees(whole: Result, part: Result) -> int:
+    differing = [
+        f"{name} {part.figures.get(name)} of {whole.figures.get(name)}"
+        for name in COMPARED
+        if not _near(part.figures.get(name), whole.figures.get(name))
+    ]
+    how = f"differs: {', '.join(differing)}" if differing else f"agrees within {AGREE:.0%}"
+    print(f"{whole.scenario.name} at 1:{part.scale} {how}")
+    return bool(differing)
+
+
+def _near(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return False
+    return abs(one - other) <= AGREE * abs(other)
+
+
+def _mutants(runs: Runs) -> int:
+    names = [each.name for each in SCENARIOS]
+    asked = [
+        (names.index(mutant.scenario), mutant.scale, name) for name, mutant in MUTANTS.items()
+    ]
+    results = runs.all(asked)
+    passed = 0
+    for (_, _, name), result in zip(asked, results, strict=True):
+        caught = result.missed and result.missed != ["did not run"]
+        passed += not caught
+        print(f"mutant {name}: {result.missed[0] if caught else 'NOT CAUGHT'}")
+    return passed

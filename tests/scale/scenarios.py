@@ -1,0 +1,153 @@
+"""What a crowd may meet, and what must hold then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+READS = 1_500
+"""GETs and list pages a minute that are left beside creates and cancels."""
+MEMORY_MB = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """`figure` may be at most that."""
+
+    figure: str
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One crowd. Times in minutes from the first create."""
+
+    name: str
+    rate: float
+    """Creates a second, in full."""
+    minutes: float = 45.0
+    webhooks_lost: bool = True
+    silent: tuple[float, float] = (0.0, 0.0)
+    """The provider answers nothing but creates' time-outs."""
+    tenants: int = 20
+    parts: int = 1
+    """Sweeps a minute that share the index."""
+    callbacks: float = 0.5
+    """The share of predictions that name a webhook."""
+    dead_tenant: bool = False
+    """The first tenant's endpoint never answers; some of the others' predictions are tasks."""
+    unanswered_every: int = 100
+    """Of so many creates, one has its answer lost."""
+    burst: int = 0
+    """Predictions of one tenant at once, before one of each other tenant; no others."""
+    slow_s: float = 0.0
+    files: int = 1
+    page: int = 100
+    long_runs: bool = True
+    traced: bool = False
+    """Trace the memory of each tick, with large records close together."""
+    tail: float = 70.0
+    """Minutes after the last create within which everything must be over."""
+    full: int = 1
+    """The scale of the full run: each prediction stands for so many."""
+    slice: int = 50
+    compared: bool = False
+    """The slice must agree with the full run."""
+    goals: tuple[Goal, ...] = ()
+
+
+NOTHING_LOST = Goal("lost", 0), Goal("unfinished", 0), Goal("ticks_killed", 0)
+OUTAGE = Scenario(
+    "",
+    rate=10,
+    goals=(*NOTHING_LOST, Goal("reads_a_minute", READS), Goal("failed_in_ticks", 0)),
+)
+AGE_S = 180
+SCENARIOS = (
+    replace(
+        OUTAGE,
+        name="no webhooks at 10/s",
+        tenants=500,
+        goals=(*OUTAGE.goals, Goal("age_s", AGE_S)),
+    ),
+    replace(OUTAGE, name="no webhooks at 30/s", rate=30, tenants=2, parts=2, compared=True),
+    replace(
+        OUTAGE,
+        name="no webhooks at 100/s",
+        rate=100,
+        tenants=50,
+        parts=8,
+        full=10,
+        compared=True,
+    ),
+    Scenario(
+        "one tenant has 5,000 due, 499 one each",
+        rate=100,
+        burst=5_000,
+        tenants=500,
+        unanswered_every=0,
+        callbacks=0.0,
+        long_runs=False,
+        slice=10,
+        goals=(*NOTHING_LOST, Goal("age_others_s", 90), Goal("reads_a_minute", READS)),
+    ),
+    Scenario(
+        "the provider is silent for 10 minutes",
+        rate=10,
+        minutes=25,
+        silent=(8, 18),
+        full=5,
+        goals=(*NOTHING_LOST, Goal("reads_a_minute", READS)),
+    ),
+    Scenario(
+        "a dead endpoint of one tenant",
+        rate=10,
+        minutes=20,
+        webhooks_lost=False,
+        dead_tenant=True,
+        callbacks=1.0,
+        tenants=10,
+        unanswered_every=0,
+        full=5,
+        slice=25,
+        goals=(
+            *NOTHING_LOST,
+            Goal("callback_wait_others_s", 60),
+            Goal("task_wait_s", 60),
+            Goal("swept_storing", 0),
+        ),
+    ),
+    Scenario(
+        "files of 40 s",
+        rate=1,
+        minutes=20,
+        webhooks_lost=False,
+        slow_s=40,
+        unanswered_every=0,
+        callbacks=0.0,
+        slice=10,
+        goals=NOTHING_LOST,
+    ),
+    Scenario(
+        "12 files of 45 s each",
+        rate=0.05,
+        minutes=8,
+        webhooks_lost=False,
+        slow_s=45,
+        files=12,
+        unanswered_every=0,
+        callbacks=0.0,
+        slice=1,
+        goals=(*NOTHING_LOST, Goal("downloads_each", 12)),
+    ),
+    Scenario(
+        "records of 250 kB, one tick",
+        rate=100,
+        burst=360,
+        tenants=40,
+        callbacks=0.0,
+        long_runs=False,
+        traced=True,
+        slice=1,
+        goals=(*NOTHING_LOST, Goal("peak_mb", MEMORY_MB)),
+    ),
+)

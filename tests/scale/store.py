@@ -1,0 +1,147 @@
+"""The fakes' tables for a crowd: an index in order, and how long what is due has been waiting."""
+
+from __future__ import annotations
+
+import bisect
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from darkroom.adapters.items import DUE_ATTRIBUTES, DUE_SHARDS, RELAY, read_due, read_prediction
+from darkroom.domain.lifecycle import urgency
+from darkroom.ports import Due
+
+from tests.fakes import LARGEST_ITEM, FakePredictions, ItemTooLarge, item_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from darkroom.domain.money import Entry
+    from darkroom.domain.prediction import Prediction
+    from darkroom.ports import DueRecord, IdempotencyKey
+
+    from tests.fakes import FakeClock
+
+SMALL = 64 * 1024
+"""Items whose texts are shorter are not measured: that would be most of a run's time."""
+
+
+@dataclass
+class Ages:
+    """How long each due record waits, until something is written that moves it on.
+
+    A claim moves nothing: it only hides the record from other sweeps.
+    """
+
+    clock: Callable[[], int]
+    waiting: dict[str, tuple[int, str, str]] = field(default_factory=dict)
+    """By id: due since, kind and tenant."""
+    most: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    by_tenant: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    total: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    number: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def moved(self, record: Prediction) -> None:
+        """The record was written: what was due is done, and it is due again as it says."""
+        self._note(record.id)
+        if record.due_at is None:
+            self.waiting.pop(record.id, None)
+            return
+        kind = urgency(record.state, bound=record.provider_id is not None).value
+        self.waiting[record.id] = (record.due_at, kind, record.tenant)
+
+    def end(self) -> None:
+        """Count what still waits as well."""
+        for id_ in self.waiting:
+            self._note(id_)
+
+    def done(self, id_: str) -> None:
+        """Nothing is due any more."""
+        self._note(id_)
+        self.waiting.pop(id_, None)
+
+    def _note(self, id_: str) -> None:
+        since, kind, tenant = self.waiting.get(id_, (1 << 60, "", ""))
+        age = self.clock() - since
+        if age > 0:
+            self.most[kind] = max(self.most[kind], age)
+            self.by_tenant[tenant] = max(self.by_tenant[tenant], age)
+            self.total[kind] += age
+            self.number[kind] += 1
+
+
+@dataclass
+class CrowdPredictions(FakePredictions):
+    """FakePredictions whose `due` costs what it returns, not what there is."""
+
+    clock: FakeClock | None = None
+    changed: Callable[[dict[str, Any] | None, dict[str, Any]], None] = lambda _old, _new: None
+    """The stream, behind the mapping's filter."""
+
+    def __post_init__(self) -> None:
+        assert self.clock is not None
+        self.ages = Ages(self.clock)
+        self._shards: list[list[tuple[int, str]]] = [[] for _ in range(DUE_SHARDS)]
+
+    def insert(
+        self, record: Prediction, key: IdempotencyKey | None = None, entry: Entry | None = None
+    ) -> None:
+        super().insert(record, key, entry)
+        self.ages.moved(record)
+
+    def commit(
+        self, record: Prediction, *, claims: str | None = None, entry: Entry | None = None
+    ) -> None:
+        super().commit(record, claims=claims, entry=entry)
+        self.ages.moved(record)
+
+    def mark_effects_done(self, record: Prediction) -> None:
+        super().mark_effects_done(record)
+        if "due_at" not in self.items[record.id]:
+            self.ages.done(record.id)
+
+    def due(self, now: int, limit: int, *, part: int = 0, parts: int = 1) -> list[Due]:
+        keys = [
+            Due(id_, at)
+            for number in range(part, DUE_SHARDS, parts)
+            for at, id_ in self._shards[number][: self._due(number, now, limit)]
+        ]
+        return sorted(keys, key=lambda key: key.due_at)[:limit]
+
+    def look(self, keys: Iterable[Due]) -> list[DueRecord]:
+        # As the adapter has it: all that was asked for, before any of it is read.
+        found = {key.id: (key, self._projected(key.id)) for key in keys if key.id in self.items}
+        return [read_due(key, item) for key, item in found.values()]
+
+    def _projected(self, id_: str) -> dict[str, Any]:
+        item = self.items[id_]
+        return {name: dict(item[name]) for name in DUE_ATTRIBUTES if name in item}
+
+    def _due(self, number: int, now: int, limit: int) -> int:
+        return min(limit, bisect.bisect_right(self._shards[number], (now, "~")))
+
+    def due_now(self, now: int) -> int:
+        """How many are due, whoever has claimed them."""
+        return sum(self._due(number, now, 1 << 60) for number in range(DUE_SHARDS))
+
+    def _read(self, id_: str) -> Prediction:
+        # Reading takes no part of the item out, and none of them is ever changed.
+        return read_prediction(self.items[id_])
+
+    def _write(self, id_: str, item: dict[str, Any]) -> None:
+        texts = (item.get(name, {}) for name in ("input", "output", "logs"))
+        large = any(len(value) > SMALL for text in texts for value in text.values())
+        if large and item_size(item) > LARGEST_ITEM:
+            raise ItemTooLarge(id_)
+        old = self.items.get(id_)
+        if old == item:
+            return
+        if old and "due_at" in old:
+            shard = self._shards[int(old["due_shard"]["N"])]
+            shard.pop(bisect.bisect_left(shard, (int(old["due_at"]["N"]), id_)))
+        if "due_at" in item:
+            shard = self._shards[int(item["due_shard"]["N"])]
+            bisect.insort(shard, (int(item["due_at"]["N"]), id_))
+        self.items[id_] = item
+        if item.get(RELAY) != {"BOOL": False}:
+            self.changed(old, item)

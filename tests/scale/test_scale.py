@@ -1,0 +1,48 @@
+"""A slice of the crowd: every scenario at a small scale, and mutants that only a crowd shows."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from tests.scale.mutations import MUTANTS
+from tests.scale.run import CORES, Result, Runs
+from tests.scale.scenarios import SCENARIOS
+
+NAMES = [each.name for each in SCENARIOS]
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, Result]:
+    """Of all scenarios and mutants, each in a process of its own."""
+    asked = {each.name: (n, each.slice, "") for n, each in enumerate(SCENARIOS)}
+    asked |= {
+        name: (NAMES.index(mutant.scenario), mutant.scale, name)
+        for name, mutant in MUTANTS.items()
+    }
+    runs = Runs()
+    with ThreadPoolExecutor(CORES) as pool:
+        found = pool.map(lambda each: runs.one(*each), asked.values())
+        return dict(zip(asked, found, strict=True))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_goal_is_met_at_a_small_scale(results: dict[str, Result], name: str) -> None:
+    assert results[name].missed == []
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_every_mutant_misses_a_goal(results: dict[str, Result], name: str) -> None:
+    assert results[name].figures, "it did not run"
+    assert results[name].missed
+
+
+def test_what_is_above_its_goal_is_told() -> None:
+    scenario = SCENARIOS[0]
+    figures: dict[str, float] = dict.fromkeys((goal.figure for goal in scenario.goals), 0)
+    assert Result(scenario, 1, {**figures, "predictions": 1}).missed == []
+    late = Result(replace(scenario), 1, {**figures, "predictions": 1, "age_s": 200})
+    assert late.missed == ["age_s is 200, at most 180"]
+    assert Result(scenario, 1, {}).missed == ["did not run"]

@@ -1,0 +1,248 @@
+"""The provider's list as a tick reads it: page by page, and around what cannot be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from darkroom.domain.errors import PageTooLarge, ProviderSilent, ProviderUnavailable
+from darkroom.domain.snapshot import Snapshot, read_snapshot, rfc3339
+from darkroom.ports import Listed
+from darkroom.services import listing
+from darkroom.services.listing import LIST_FROM, SILENCES, Listing, Patience
+
+from tests.fakes import START, FakeClock
+
+PAGE = 4
+
+
+def item(number: int, at: int, **more: Any) -> Snapshot:
+    body = {"id": f"p{number}", "status": "processing", "created_at": rfc3339(at), **more}
+    return read_snapshot(body)
+
+
+@dataclass
+class Listings:
+    """A provider's list of `items`, newest first, a few a page."""
+
+    items: list[Snapshot]
+    page_size: int = PAGE
+    heavy: set[str] = field(default_factory=set)
+    """Ids of items two of which are too large for one page."""
+    deep: set[str] = field(default_factory=set)
+    """Ids of items that no parser takes: their page does not say where the next one begins."""
+    fails_at: int | None = None
+    asked: list[tuple[int, int | None, str | None]] = field(default_factory=list)
+
+    def page(self, after: int, before: int | None = None, cursor: str | None = None) -> Listed:
+        self.asked.append((after, before, cursor))
+        if self.fails_at is not None and len(self.asked) > self.fails_at:
+            raise ProviderUnavailable("down")
+        last = 10**15 if before is None else before
+        window = [each for each in self.items if after <= (each.created_at or after) < last]
+        first = int(cursor or 0)
+        shown = window[first : first + self.page_size]
+        if sum(each.provider_id in self.heavy for each in shown) > 1:
+            raise PageTooLarge("large")
+        readable = [each for each in shown if each.provider_id not in self.deep]
+        whole = len(readable) == len(shown)
+        more = whole and len(window) > first + self.page_size
+        return Listed(readable, whole, str(first + self.page_size) if more else None)
+
+
+def reader(
+    source: Any,
+    *,
+    polled: dict[str, int] | None = None,
+    unknown: dict[str, int] | None = None,
+    most: int = 100,
+) -> Listing:
+    clock = FakeClock(START + 1_000_000)
+    return Listing(source, clock, Patience(most), polled=polled or {}, unknown=unknown or {})
+
+
+def many(number: int, apart_ms: int = 1000) -> list[Snapshot]:
+    return [item(n, START + apart_ms * n) for n in reversed(range(number))]
+
+
+# Creates of unknown outcome
+
+
+def test_all_pages_since_the_oldest_are_read_once() -> None:
+    source = Listings(many(10))
+    read = reader(source, unknown={"a" * 26: START})
+    reading = read.of_unknown()
+    assert len(reading.others) == 10
+    assert reading.complete(START)
+    assert reading.begun_at == START + 1_000_000
+    assert read.of_unknown() is reading
+    assert len(source.asked) == 3
+
+
+def test_what_names_a_record_is_kept_for_it_alone() -> None:
+    def hook(id_: str) -> str:
+        return f"https://darkroom.test/hooks/replicate/{id_}?t=x"
+
+    ours, anothers = "a" * 26, "b" * 26
+    items = [
+        item(0, START, webhook=hook(ours), logs="kept"),
+        item(1, START, webhook=hook(anothers)),
+        item(2, START, webhook="https://elsewhere.test/", logs="let go"),
+    ]
+    reading = reader(Listings(items), unknown={ours: START}).of_unknown()
+    assert [s.logs for s in reading.linked[ours]] == ["kept"]
+    assert anothers not in reading.linked
+    assert [(s.provider_id, s.logs) for s in reading.others] == [("p2", "")]
+
+
+def test_a_page_that_is_too_large_is_read_in_smaller_times() -> None:
+    source = Listings(many(12, apart_ms=20_000), heavy={"p3", "p4", "p9"})
+    reading = reader(source, unknown={"a" * 26: START}).of_unknown()
+    assert {s.provider_id for s in reading.others} == {f"p{n}" for n in range(12)}
+    assert reading.complete(START)
+
+
+def test_what_is_too_large_in_the_shortest_time_leaves_the_reading_incomplete() -> None:
+    source = Listings(many(12, apart_ms=10), heavy={"p5", "p6"})
+    reading = reader(source, unknown={"a" * 26: START}).of_unknown()
+    assert not reading.complete(START)
+
+
+def test_beyond_an_item_that_no_parser_takes_the_reading_goes_on() -> None:
+    source = Listings(many(12, apart_ms=10_000), deep={"p9"})
+    read = reader(source, unknown={"a" * 26: START})
+    reading = read.of_unknown()
+    assert {s.provider_id for s in reading.others} == {f"p{n}" for n in range(12)} - {"p9"}
+    assert not reading.complete(START)
+    assert read.unreadable == 1
+
+
+def test_a_first_page_that_cannot_be_read_is_told_once() -> None:
+    source = Listings(many(3), fails_at=0)
+    read = reader(source, unknown={"a" * 26: START})
+    for _ in range(3):
+        with pytest.raises(ProviderUnavailable):
+            read.of_unknown()
+    assert len(source.asked) == 1
+
+
+def test_a_later_page_that_cannot_be_read_leaves_the_reading_incomplete() -> None:
+    reading = reader(Listings(many(9), fails_at=1), unknown={"a" * 26: START}).of_unknown()
+    assert len(reading.others) == PAGE
+    assert not reading.complete(START)
+
+
+def test_a_reading_holds_so_much_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "MOST_OTHERS", 5)
+    reading = reader(Listings(many(9)), unknown={"a" * 26: START}).of_unknown()
+    assert len(reading.others) == 5
+    assert not reading.complete(START)
+
+
+def test_a_reading_ends_where_the_provider_may_be_asked_no_more() -> None:
+    reading = reader(Listings(many(20)), unknown={"a" * 26: START}, most=2).of_unknown()
+    assert len(reading.others) == 2 * PAGE
+    assert not reading.complete(START)
+
+
+# Polls
+
+
+def polls(items: list[Snapshot]) -> dict[str, int]:
+    return {each.provider_id: each.created_at or START for each in items}
+
+
+def test_few_polls_are_asked_for_one_by_one() -> None:
+    source = Listings(many(LIST_FROM - 1))
+    read = reader(source, polled=polls(source.items))
+    assert read.listed("p0") is None
+    assert source.asked == []
+
+
+def test_many_polls_are_answered_by_pages() -> None:
+    source = Listings(many(40), page_size=20)
+    read = reader(source, polled=polls(source.items))
+    assert all(read.listed(f"p{n}") for n in range(40))
+    assert len(source.asked) == 2
+    # Each is given once: another is asked for anew.
+    assert read.listed("p1") is None
+
+
+def test_where_nothing_is_asked_about_the_list_is_passed_over() -> None:
+    source = Listings(many(4000), page_size=100)
+    due = [each for n, each in enumerate(source.items) if n < 150 or n >= 3900]
+    read = reader(source, polled=polls(due))
+    assert sum(read.listed(each.provider_id) is not None for each in due) >= 200
+    assert len(source.asked) <= 8
+
+
+def test_pages_that_answer_little_are_read_no_further() -> None:
+    source = Listings(many(4000), page_size=100)
+    due = source.items[::200]
+    read = reader(source, polled=polls(due))
+    for each in due:
+        read.listed(each.provider_id)
+    assert len(source.asked) <= 6
+
+
+def test_a_clock_that_is_ahead_is_looked_for_once() -> None:
+    ahead = [item(n, START + 50_000 + 10 * n) for n in reversed(range(20))]
+    source = Listings(ahead, page_size=20)
+    read = reader(source, polled={each.provider_id: START for each in ahead})
+    assert all(read.listed(each.provider_id) for each in ahead)
+
+
+def test_a_list_that_fails_answers_nothing_and_is_not_asked_again() -> None:
+    source = Listings(many(20), fails_at=0)
+    read = reader(source, polled=polls(source.items))
+    assert [read.listed(f"p{n}") for n in range(20)] == [None] * 20
+    assert len(source.asked) == 1
+
+
+def test_what_is_kept_for_polls_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "MOST_KEPT", 1000)
+    items = [item(n, START + n, logs="x" * 300) for n in reversed(range(20))]
+    source = Listings(items, page_size=20)
+    read = reader(source, polled=polls(items))
+    assert sum(read.listed(each.provider_id) is not None for each in items) == 3
+
+
+# Patience
+
+
+def test_a_provider_that_does_not_answer_is_asked_no_more() -> None:
+    patience = Patience(100)
+
+    def silent() -> None:
+        raise ProviderSilent("time-out")
+
+    for _ in range(SILENCES):
+        assert patience.usable
+        with pytest.raises(ProviderSilent):
+            patience.ask(silent)
+    assert not patience.usable
+    with pytest.raises(ProviderUnavailable, match="no more"):
+        patience.ask(lambda: 1)
+
+
+def test_an_answer_in_between_restores_the_patience() -> None:
+    patience = Patience(100)
+
+    def silent() -> None:
+        raise ProviderSilent("time-out")
+
+    for _ in range(SILENCES - 1):
+        with pytest.raises(ProviderSilent):
+            patience.ask(silent)
+    assert patience.ask(lambda: 7) == 7
+    with pytest.raises(ProviderSilent):
+        patience.ask(silent)
+    assert patience.usable
+
+
+def test_cancels_are_not_counted() -> None:
+    patience = Patience(1)
+    assert [patience.ask(lambda: 1, counted=False) for _ in range(5)] == [1] * 5
+    assert patience.ask(lambda: 2) == 2
+    assert not patience.usable
