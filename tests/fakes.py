@@ -195,6 +195,9 @@ class FakePredictions:
         refused = (before.refused if fresh else 0) + 1
         self.rows[row] = replace(before, refused=refused, refused_at=now)
 
+    def in_flight(self, row: str) -> int:
+        return self.months.get(row, Month()).in_flight
+
     def get(self, id_: str) -> Prediction | None:
         return self._read(id_) if self._lives(id_) else None
 
@@ -475,6 +478,9 @@ class FakeControls:
     def usage(self, tenant: str, days: Iterable[str]) -> dict[str, dict[str, tuple[int, int]]]:
         rows = {day: self.days.get(usage_row(tenant, day)) for day in days}
         return {day: dict(row) for day, row in rows.items() if row is not None}
+
+    def _lives(self, key: str) -> bool:
+        return key not in self.ends or self.ends[key] > self.clock() // 1000
 
     def cached_result(self, key: str) -> str | None:
         return self.results.get(key) if self._lives(key) else None

@@ -108,6 +108,8 @@ def test_the_local_stage_shows_recovery_within_seconds(local: Synth) -> None:
 def test_a_stage_sets_how_large_an_output_may_be(synth: Callable[[StageConfig], Synth]) -> None:
     done = synth(replace(StageConfig.prod(), max_output_bytes=1_000_000_000))
     assert parsed(done, "Persist").max_output_bytes == 1_000_000_000
+
+
 def test_a_slow_client_has_one_consumer_in_five(dev: Synth, local: Synth) -> None:
     assert [parsed(stage, "Deliver").slow_callbacks for stage in (dev, local)] == [1, 1]
 

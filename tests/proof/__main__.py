@@ -51,11 +51,13 @@ def _mutant(name: str) -> int:
 
     # Before the product is imported: nothing above may do that.
     mutants.install(name)
-    from tests.proof.jobs import hunt, work
+    from tests.proof.jobs import work
+    from tests.proof.mutations import MUTANTS
+    from tests.proof.plans import hunt
     from tests.proof.report import say
 
     schedules = 0
-    for job in hunt():
+    for job in hunt(MUTANTS[name].where):
         found = work(job, time.monotonic() + 3600, failures=1).found
         schedules += found.schedules
         if found.failures:

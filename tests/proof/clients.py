@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from tests.proof.gate import Run
     from tests.proof.webhooks import Plan
 
+WRONG = 10
+FIRST_TRY = {"x-stainless-retry-count": "0"}
+"""What clients' libraries say of a request that they have not sent before."""
 RETRY_WINDOW_MS = 120_000
 """A client's silent repetition within so long replays what the request made."""
 
@@ -25,7 +28,8 @@ class Clients(Stage):
     """Their steps."""
 
     def submit(self, numbers: list[str], plan: Plan) -> Run:
-        return self._submit(int(numbers[0]), plan, {})
+        self.cloud.firsts = (*self.cloud.firsts, int(numbers[0]))
+        return self._submit(int(numbers[0]), plan, FIRST_TRY)
 
     def again(self, numbers: list[str], plan: Plan) -> Run:
         """The client sends its request once more, with the same Idempotency-Key."""
@@ -39,7 +43,7 @@ class Clients(Stage):
         fresh = any(record.created_at >= since for record in before)
         run = self._submit(kind, plan, {"x-stainless-retry-count": "1"})
         lagged = "stale" in run.plan.values()
-        again = len(self._made_of(kind)) > len(before)
+        again = len(self._made_of(kind)) > max(len(before), self.cloud.firsts.count(kind))
         check(lagged or not (fresh and again), "I9 a silent repetition made another prediction")
         return run
 
@@ -68,6 +72,7 @@ class Clients(Stage):
                 cloud.record(new) is None, "I14 refused for its limits, and recorded all the same"
             )
         if answer and status == 201:
+            check(kind != WRONG, "I2 a version is run under another model's name")
             id_ = json.loads(answer["body"])["id"]
             check(cloud.record(id_) is not None, "I16 201, but the record is not written")
             cloud.accepted |= {id_}

@@ -70,6 +70,8 @@ class Cloud:
         """The ids that a client was told."""
         self.asked: frozenset[int] = frozenset()
         """The kinds of requests that came as events."""
+        self.firsts: tuple[int, ...] = ()
+        """The kinds of the requests that are no repetitions, in order."""
         self.wished: frozenset[str] = frozenset()
         """The ids that a client asked to cancel."""
         self.acting = "sweep"
@@ -144,7 +146,7 @@ class Cloud:
             (up.hooks, up.late, dict(up.posts)),
             (self.submitted, self.accepted, self.asked, self.wished, self.gap, self.owed),
             (
-                (self.secrets.turn, self.refusals, self.mended),
+                (self.secrets.turn, self.refusals, self.mended, self.firsts),
                 dict(store.months),
                 {d: dict(row) for d, row in store.days.items()},
             ),
@@ -173,7 +175,8 @@ class Cloud:
             self.owed,
         ) = saved[12]
         turn, months, days = saved[13]
-        (self.secrets.turn, self.refusals, self.mended), store.months = turn, dict(months)
+        self.secrets.turn, self.refusals, self.mended, self.firsts = turn
+        store.months = dict(months)
         store.days.clear()
         store.days.update((day, dict(row)) for day, row in days.items())
         for table, kept in zip(self._tables(), saved[14], strict=True):
@@ -191,6 +194,7 @@ class Cloud:
             controls.buckets,
             self.uploads.objects,
             self.store.keys,
+            self.store.rows,
         ]
 
     def records(self) -> list[Prediction]:

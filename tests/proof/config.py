@@ -25,7 +25,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "status_word": ("", "queued"),
     "body": ("plain", "deep", "surrogate", "nan", "doubled", "digits", "size"),
     "item": ("plain", "junk", "deep", "abyss"),
-    "listing": ("whole", "short", "old"),
+    "listing": ("whole", "short", "old", "down"),
     "output": ("files", "null", "empty", "absent", "text"),
     "metrics": ("full", "none", "bare", "text", "large", "negative", "endless"),
     "completed_at": ("true", "ancient", "future", "none", "text"),
@@ -70,7 +70,7 @@ class Config:
     """Something in the account's list that is no prediction, or nested so deeply that it, or the
     whole page, cannot be read."""
     listing: str = "whole"
-    """The list comes in pages of one, or is a tick old."""
+    """The list comes in pages of one, is a tick old, or is answered 500 for good."""
     output: str = "files"
     """What a success shows in place of its output."""
     mends: bool = False

@@ -1,75 +1,23 @@
-"""Pieces of an exploration that a process can do on its own, and the plans made of them."""
+"""Pieces of an exploration that a process can do on its own, as a plan names them."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
-from itertools import product
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from tests.proof.config import Config
 from tests.proof.expiry import gone, outage
 from tests.proof.explore import Explorer, Failure, Found
 from tests.proof.gate import Violation
-from tests.proof.lives import CACHED, LIVES, MONEY, RARE
+from tests.proof.lives import CACHED, LIVES, MONEY, ODD, RARE
 from tests.proof.wander import wander
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-ALL = tuple(
-    Config(echo=echo, dedicated=dedicated, late=late, lag=lag, deaf=deaf)
-    for echo in ("exact", "none")
-    for dedicated, late, lag, deaf in product((True, False), repeat=4)
-)
-"""Every kind of provider, for a tenant with limits that it never meets."""
-PURSES: tuple[dict[str, Any], ...] = (
-    {"free": True},
-    {"tight": True},
-    {"cache": True},
-    {"tight": True, "cache": True},
-)
-VARIED = tuple(replace(config, **PURSES[n % len(PURSES)]) for n, config in enumerate(ALL))
-"""The same for other tenants and stages: random schedules run in all 64."""
-PLAIN, DEDICATED, LATE, HARD = (
-    Config(echo="exact"),
-    Config(dedicated=True),
-    Config(echo="exact", late=True, deaf=True),
-    Config(dedicated=True, late=True, lag=True),
-)
-BLIND = Config(free=True)
-"""No echo, no account of our own: webhooks alone tie a create to its record."""
-POOR, CACHE = Config(echo="exact", late=True, tight=True), Config(echo="exact", cache=True)
-FEW = (PLAIN, BLIND, LATE, HARD)
-STEADY = "ten polls"
-"""Long and alike throughout: faults in it are left to long runs."""
-EVERY = LIVES | RARE | MONEY | CACHED
-USUAL = tuple(name for name in LIVES | RARE if name != STEADY)
-FOCUS = {
-    DEDICATED: ("alike", "a webhook binds"),
-    Config(echo="exact", late=True): ("comes after its end", "unknown, comes late"),
-    POOR: tuple(MONEY),
-    CACHE: tuple(CACHED),
-}
-"""The configurations that say most about some lives."""
-AFTER = {CACHE: "stored", POOR: "unknown, comes late"}
-"""Where it takes long to get to: a result that is cached, a create that comes late."""
-MAIN = (PLAIN,)
-BOUNDS: tuple[tuple[int, int, int, tuple[Config, ...]], ...] = (
-    (5, 3, 1, MAIN),
-    (4, 2, 2, MAIN),
-    (2, 2, 2, (*ALL, POOR, CACHE, BLIND)),
-    (3, 1, 3, ALL),
-    (5, 3, 1, (BLIND, DEDICATED, LATE, HARD, POOR, CACHE)),
-    (3, 2, 2, ALL),
-    (4, 2, 2, (BLIND, DEDICATED, LATE, HARD, POOR, CACHE)),
-    (5, 2, 2, MAIN),
-    (5, 3, 1, ALL),
-    (4, 2, 2, ALL),
-    (5, 3, 2, ALL),
-)
-"""Depth, faults, predictions, and in which configurations: the dearest first, so that both
-processes are busy with them at once."""
+    from tests.proof.config import Config
+
+EVERY = LIVES | RARE | MONEY | CACHED | ODD
 MOST_EXPLORERS = 8
 _EXPLORERS: dict[Config, Explorer] = {}
 """A process keeps them: a state that was healed in one job need not be healed in the next."""
@@ -164,51 +112,3 @@ def _expiry(job: Job) -> Done:
         notes["kept"] += getattr(kept, "predictions", 0)
         notes["slowest_s"] = max(notes["slowest_s"], getattr(kept, "slowest_ms", 0) // 1000)
     return Done(job, found, complete=True, notes=notes)
-
-
-def hunt() -> Iterator[Job]:
-    """Quick ones first: what a mutant has to get past. Also the first part of every run."""
-    for config in (*FEW, DEDICATED):
-        yield Job(config, lives=USUAL)
-    for config, names in FOCUS.items():
-        yield Job(config, lives=names, faults=1)
-    others = [name for name in USUAL if all(name not in names for names in FOCUS.values())]
-    for part in range(3):
-        yield Job(PLAIN, lives=tuple(others[part::3]), faults=1)
-
-
-def slice_jobs(seed: int) -> list[Job]:
-    """What `make test` runs."""
-    jobs = list(hunt())
-    jobs += [Job(config, seed=-1, number=seed) for config in (PLAIN, BLIND)]
-    jobs += [Job(config, depth=2, faults=1, predictions=2) for config in FEW]
-    jobs += [Job(config, seed=seed, number=60) for config in FEW]
-    return jobs
-
-
-def full_jobs(seed: int) -> Iterator[Job]:
-    """What `make proof` runs: bounds that grow, then random schedules without end.
-
-    One job is one configuration: a state that was reached before is known to it alone.
-    """
-    yield from slice_jobs(seed)
-    yield Job(PLAIN, lives=(STEADY,))
-    for config, name in AFTER.items():
-        yield Job(config, lives=(name,), depth=4, faults=2, predictions=2)
-    for depth, faults, predictions, configs in BOUNDS:
-        for config in configs:
-            yield Job(config, depth=depth, faults=faults, predictions=predictions)
-            # Random schedules run along: they see what no bound reaches.
-            seed += 1
-            yield Job(_drawn(seed), seed=seed, number=300)
-        if (depth, predictions) == (4, 2) and configs is MAIN:
-            yield from (Job(config, seed=-1, number=seed + 1) for config in ALL if not config.deaf)
-            for config in (*ALL, POOR, CACHE, BLIND):
-                yield Job(config, lives=USUAL, faults=1)
-    while True:
-        seed += 1
-        yield Job(_drawn(seed), seed=seed, number=1000)
-
-
-def _drawn(seed: int) -> Config:
-    return (*ALL, *VARIED)[seed * 7 % (len(ALL) + len(VARIED))]

@@ -145,6 +145,30 @@ CACHED: dict[str, str] = {
 }
 """Ways with a result cache."""
 
+ODD: dict[str, str] = {
+    "grows": (
+        "submit.0 relay.0 relay.0 go.0 hook.0 relay.0 run.c.0 grow.0 hook.0 relay.0 run.c.0 "
+        "jump.1 grow.0 hook.0 relay.0 run.c.0 ok.0 hook.0 relay.0 run.p.0 relay.0 run.c.0"
+    ),
+    "told too late": (
+        "submit.0 relay.0 relay.0 go.0 hook.0 relay.0 bad.0 hook.0 relay.0 relay.0 run.c.1 run.c.0"
+    ),
+    "the list grows old": (
+        "submit.0~hang@provider.create submit.2~late@provider.create jump.120 "
+        "sweep~nest=late.0@store.commit~slow@store.claim#2"
+    ),
+    "runs for hours": (
+        "submit.0 relay.0 relay.0 go.0 hook.0 relay.0 jump.3660 sweep next sweep next sweep "
+        "jump.7200 sweep"
+    ),
+    "nobody hears of it": (
+        "submit.0~drop@provider.create relay.0 go.0 lose.0 next sweep jump.135 sweep next sweep "
+        "ok.0 lose.0 sweep next sweep relay.0"
+    ),
+    "cut off unheard": "submit.0~drop@provider.create relay.0 jump.3660 lose.0 sweep next sweep",
+}
+"""Ways past what a provider shows otherwise, late or not at all."""
+
 RARE: dict[str, str] = {
     "files": "submit.3 relay.0 relay.0 go.0 ok.0 hook.0",
     "files, unknown": "submit.3~drop@provider.create relay.0 next sweep",
@@ -154,6 +178,6 @@ RARE: dict[str, str] = {
     ),
     "asked with files": "ask.8 run.i.0 relay.0",
     "asked, open model": "ask.9 run.i.0",
-    "open model": "submit.4 relay.0 relay.0 submit.4",
+    "open model": "submit.4 relay.0 relay.0 submit.4 submit.10",
 }
 """Ways that need no second fault."""

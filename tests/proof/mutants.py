@@ -1,17 +1,18 @@
 """Imports the product with a seeded fault: each must be caught, or the proof proves nothing.
 
-A mutant is an exact change of source text, made while the module is imported. Its old text must
-occur exactly once, so that no change of the product can disarm it unseen.
+A mutant is a change of the syntax tree, made while the module is imported: see `edit`.
 """
 
 from __future__ import annotations
 
+import ast
 import sys
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.proof.edit import NotFound
 from tests.proof.mutations import MUTANTS
 from tests.proof.mutations_clients import CROWD_MUTANTS
 
@@ -30,13 +31,14 @@ class _Loader(SourceFileLoader):
         self._edits = edits
 
     def get_code(self, fullname: str) -> CodeType:
-        source = Path(self.path).read_text()
+        tree = ast.parse(Path(self.path).read_text())
         for edit in self._edits:
-            count = source.count(edit.old)
-            if count != 1:
-                raise SystemExit(f"mutant: its text occurs {count} times in {fullname}: {edit.old}")
-            source = source.replace(edit.old, edit.new)
-        code: CodeType = compile(source, self.path, "exec", dont_inherit=True)
+            try:
+                edit.apply(tree)
+            except NotFound as error:
+                raise SystemExit(f"mutant: {error}") from None
+        ast.fix_missing_locations(tree)
+        code: CodeType = compile(tree, self.path, "exec", dont_inherit=True)
         return code
 
 
@@ -60,4 +62,4 @@ def install(name: str) -> None:
     """Make every later import of the product see the mutant. Only for a process of its own."""
     if any(module.startswith("darkroom") for module in sys.modules):
         raise SystemExit("mutant: the product is imported already")
-    sys.meta_path.insert(0, _Finder((MUTANTS | CROWD_MUTANTS)[name]))
+    sys.meta_path.insert(0, _Finder((MUTANTS | CROWD_MUTANTS)[name].edits))

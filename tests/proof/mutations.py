@@ -1,249 +1,272 @@
-"""The seeded faults of the product, as exact changes of its source text."""
+"""The seeded faults of the product: those of creates, of the sweep and of what follows an end."""
 
 from __future__ import annotations
 
-from tests.proof.edit import Edit
+from tests.proof.edit import Edit, Mutant
 from tests.proof.mutations_clients import CLIENT_MUTANTS
 from tests.proof.mutations_money import MONEY_MUTANTS
+from tests.proof.mutations_odd import ODD_MUTANTS
 
-_SUBMIT = "services.submit"
+_SUBMIT, _ACCEPT = "services.submit", "Submit._accept"
 _LIFE = "domain.lifecycle"
 _SWEEP = "services.sweep"
-_PERSIST = "services.persist"
 
-MUTANTS: dict[str, tuple[Edit, ...]] = {
-    "row after POST": (
+MUTANTS: dict[str, Mutant] = {
+    "row after POST": Mutant(
+        Edit(_SUBMIT, _ACCEPT, "if reused is None:\n    record = self._send(record, budget)", ""),
         Edit(
             _SUBMIT,
-            "        if reused is None:\n            record = self._send(record, budget)\n",
-            "",
-        ),
-        Edit(
-            _SUBMIT,
-            "        try:\n            self.changes.store.insert(",
-            "        if reused is None:\n            record = self._send(record, budget)\n"
-            "        try:\n            self.changes.store.insert(",
-        ),
-    ),
-    "answer before the row": (
-        Edit(
-            _SUBMIT,
-            "        if reused is None:\n            record = self._send(",
-            "        except Exception:\n"
-            "            return Accepted(record, warning, expected=expected)\n"
-            "        if reused is None:\n            record = self._send(",
+            _ACCEPT,
+            "self.read_input.write_files(read)",
+            """
+            self.read_input.write_files(read)
+            if reused is None:
+                record = self._send(record, budget)
+            """,
         ),
     ),
-    "idempotency key unchecked": (
+    "answer before the row": Mutant(
         Edit(
             _SUBMIT,
-            "self.changes.store.insert(record, _stored_key(request, now), entry)",
+            _ACCEPT,
+            "self.changes.store.insert(record, key, entry)",
+            """
+            try:
+                self.changes.store.insert(record, key, entry)
+            except (IdempotencyKeyUsed, LimitReached):
+                raise
+            except Exception:
+                return Accepted(record, warning, expected=expected)
+            """,
+        ),
+    ),
+    "idempotency key unchecked": Mutant(
+        Edit(
+            _SUBMIT,
+            _ACCEPT,
+            "self.changes.store.insert(record, key, entry)",
             "self.changes.store.insert(record, None, entry)",
         ),
     ),
-    "blind repetition of an unknown create": (
+    "blind repetition of an unknown create": Mutant(
         Edit(
             _LIFE,
-            "            asked = replace(create, state=CreateState.UNKNOWN, not_before=now)\n"
-            "            return replace(record, create=asked)\n",
-            "            return _refused(record, now, now, parked=False)\n",
+            "_create_answered",
+            """
+            asked = replace(create, state=CreateState.UNKNOWN, not_before=now)
+            return replace(record, create=asked)
+            """,
+            "return _refused(record, now, now, parked=False)",
         ),
     ),
-    "unconditional write": (
+    "unconditional write": Mutant(
         Edit(
             "services.changes",
-            "                current = lost.current\n                continue\n",
-            "                stolen = replace(changed, revision=lost.current.revision + 1)\n"
-            "                self.store.commit(stolen)\n"
-            "                return Applied(stolen, changed=True)\n",
+            "Changes.apply",
+            "current = lost.current\ncontinue",
+            """
+            stolen = replace(changed, revision=lost.current.revision + 1)
+            self.store.commit(stolen)
+            return Applied(stolen, changed=True)
+            """,
         ),
         Edit(
             "services.changes",
-            "from dataclasses import dataclass\n",
-            "from dataclasses import dataclass, replace\n",
+            "",
+            "from dataclasses import dataclass",
+            "from dataclasses import dataclass, replace",
         ),
     ),
-    "adoption by input alone": (
+    "adoption by input alone": Mutant(
+        Edit(_SWEEP, "Sweep._settle", "self.changes.dedicated_account", "True"),
+    ),
+    "no sweep of polls": Mutant(Edit(_SWEEP, "Sweep._one", "self._poll(record, look)", "None")),
+    "no sweep of storing": Mutant(
+        Edit(
+            _LIFE,
+            "effects",
+            "entered = old is None or old.state is not State.STORING",
+            "entered = old is not None and old.state is not State.STORING",
+        ),
+    ),
+    "no sweep of ends": Mutant(
         Edit(
             _SWEEP,
-            "self.changes.dedicated_account and found.complete and same_input(only, record)",
-            "found.complete and same_input(only, record)",
+            "Sweep._one",
+            """
+            self.carry_out(record, effects(None, record))
+            self.changes.store.mark_effects_done(record)
+            """,
+            "self.changes.store.mark_effects_done(record)",
         ),
     ),
-    "no sweep of polls": (
-        Edit(
-            _SWEEP,
-            "                self._poll(record, look)\n",
-            "                pass\n",
-        ),
-    ),
-    "no sweep of storing": (
-        Edit(
-            _SWEEP,
-            "            case Urgency.STORING:\n"
-            "                self.carry_out(record, effects(None, record))\n",
-            "            case Urgency.STORING:\n                pass\n",
-        ),
-    ),
-    "no sweep of ends": (
-        Edit(
-            _SWEEP,
-            "            case Urgency.EFFECTS:\n"
-            "                self.carry_out(record, effects(None, record))\n",
-            "            case Urgency.EFFECTS:\n                pass\n",
-        ),
-    ),
-    "effects marked done before they are": (
+    "effects marked done before they are": Mutant(
         Edit(
             "services.relay",
-            "        self.carry_out(new, effects(old, new))\n",
-            "        if new.state.terminal and not new.effects_done:\n"
-            "            self.store.mark_effects_done(new)\n"
-            "        self.carry_out(new, effects(old, new))\n",
+            "Relay.__call__",
+            "self.carry_out(new, effects(old, new))",
+            """
+            if new.state.terminal and not new.effects_done:
+                self.store.mark_effects_done(new)
+            self.carry_out(new, effects(old, new))
+            """,
         ),
     ),
-    "end marked done before it is handed on": (
+    "end marked done before it is handed on": Mutant(
         Edit(
             _SWEEP,
-            "                self.carry_out(record, effects(None, record))\n"
-            "                self.changes.store.mark_effects_done(record)\n",
-            "                self.changes.store.mark_effects_done(record)\n"
-            "                self.carry_out(record, effects(None, record))\n",
+            "Sweep._one",
+            """
+            self.carry_out(record, effects(None, record))
+            self.changes.store.mark_effects_done(record)
+            """,
+            """
+            self.changes.store.mark_effects_done(record)
+            self.carry_out(record, effects(None, record))
+            """,
         ),
     ),
-    "message deleted before its work": (
-        Edit(
-            "runtime.batches",
-            '            count("MessageFailed")\n            raise\n',
-            '            count("MessageFailed")\n            return\n',
-        ),
+    "message deleted before its work": Mutant(
+        Edit("runtime.batches", "run_messages.record_handler", "raise", "return"),
     ),
-    "stream record dropped when it fails": (
-        Edit(
-            "handlers.relay",
-            '        count("RelayFailed")\n        raise\n',
-            '        count("RelayFailed")\n        return\n',
-        ),
+    "stream record dropped when it fails": Mutant(
+        Edit("handlers.relay", "_one", 'count("RelayFailed")\nraise', "return"),
     ),
-    "claim of a create ignored": (
+    "claim of a create ignored": Mutant(
         Edit(
             "services.dispatch",
-            "        if not started.changed:\n            return False\n",
-            "        if started.record.state.terminal:\n            return False\n",
+            "Dispatch.create_upstream",
+            "not started.changed",
+            "started.record.state.terminal",
         ),
     ),
-    "terminal overwritten": (
+    "terminal overwritten": Mutant(
+        Edit(_LIFE, "_cancel", "record.state.rank >= State.STORING.rank", "False"),
+    ),
+    "provider id unchecked": Mutant(
+        Edit(_LIFE, "_heard", "record.provider_id in {None, said.provider_id}", "True"),
+    ),
+    "told before it is stored": Mutant(
         Edit(
             _LIFE,
-            "    if record.state.rank >= State.STORING.rank or "
-            "record.cancel_requested_at is not None:"
-            "\n        return None\n",
-            "    if record.cancel_requested_at is not None:\n        return None\n",
+            "_announcements",
+            "new.state.terminal and (old is None or not old.state.terminal)",
+            """
+            new.state is State.STORING or (
+                new.state.terminal and (old is None or not old.state.terminal)
+            )
+            """,
         ),
     ),
-    "provider id unchecked": (
+    "a create in flight never becomes unknown": Mutant(
+        Edit(_LIFE, "create_state", "now >= create.until", "now < 0"),
+    ),
+    "silence not waited for": Mutant(
         Edit(
             _LIFE,
-            "    ours = record.provider_id in {None, said.provider_id}\n",
-            "    ours = True\n",
+            "_looked",
+            "news.begun_at >= create.until + int(timings.create_silence_s * 1000)",
+            "True",
         ),
     ),
-    "told before it is stored": (
+    "extra prediction not canceled": Mutant(
         Edit(
             _LIFE,
-            "    if new.state.terminal and (old is None or not old.state.terminal):\n"
-            "        caused.append(Publish(new.state.value))\n",
-            "    if new.state is State.STORING or (\n"
-            "        new.state.terminal and (old is None or not old.state.terminal)\n"
-            "    ):\n"
-            "        caused.append(Publish(new.state.value))\n",
+            "_cancels",
+            "wanted = [pid for pid in new.extra_provider_ids if pid not in known]",
+            "wanted = []",
         ),
     ),
-    "a create in flight never becomes unknown": (
+    "part of the output counts as success": Mutant(
+        Edit(
+            "services.persist",
+            "_Run.news",
+            "len(files) == len(self._urls)",
+            "len(files) == len(self._urls) or self._failed",
+        ),
+    ),
+    "cut file counts as whole": Mutant(
+        Edit(
+            "services.persist",
+            "_Seen.checked",
+            "announced is None and not self._walk.ended",
+            "self.length == 0",
+        ),
+    ),
+    "wish to cancel forgotten when bound": Mutant(
         Edit(
             _LIFE,
-            "    if create.state is CreateState.IN_FLIGHT and now >= create.until:\n",
-            "    if create.state is CreateState.IN_FLIGHT and now < 0:\n",
+            "_heard",
+            """
+            replace(
+                record,
+                provider_id=said.provider_id,
+                adopted=news.adopted,
+                next_poll_at=_first_poll(record, now, timings),
+            )
+            """,
+            """
+            replace(
+                record,
+                provider_id=said.provider_id,
+                adopted=news.adopted,
+                cancel_requested_at=None,
+                next_poll_at=_first_poll(record, now, timings),
+            )
+            """,
         ),
     ),
-    "silence not waited for": (
+    "canceled though a create may exist": Mutant(
         Edit(
             _LIFE,
-            "    if news.silent and now >= create.until + int(timings.create_silence_s * 1000):\n",
-            "    if news.silent:\n",
+            "_cancel",
+            "record.create.state is CreateState.REFUSED",
+            "record.create.attempt",
         ),
     ),
-    "extra prediction not canceled": (
+    "retry_after ignored": Mutant(
         Edit(
             _LIFE,
-            "    wanted = [pid for pid in new.extra_provider_ids if pid not in known]\n",
-            "    wanted: list[str] = []\n",
+            "classify",
+            "return Refused(attempt, now + int(wait) + 1 + int(1000 * jitter))",
+            "return Refused(attempt, now)",
         ),
     ),
-    "part of the output counts as success": (
-        Edit(
-            _PERSIST,
-            "        if len(files) == len(self._urls):\n",
-            "        if len(files) == len(self._urls) or self._failed:\n",
-        ),
-    ),
-    "cut file counts as whole": (
-        Edit(
-            _PERSIST,
-            "        if announced is None and not self._walk.ended:\n",
-            "        if self.length == 0:\n",
-        ),
-    ),
-    "wish to cancel forgotten when bound": (
+    "a webhook makes it succeeded": Mutant(
         Edit(
             _LIFE,
-            "            adopted=news.adopted,\n",
-            "            adopted=news.adopted,\n            cancel_requested_at=None,\n",
+            "_moved",
+            "_NEXT[said.status]",
+            '{**_NEXT, "succeeded": State.SUCCEEDED}[said.status]',
         ),
     ),
-    "canceled though a create may exist": (
-        Edit(
-            _LIFE,
-            "        if record.create.state is CreateState.REFUSED:\n"
-            "            state = State.ABORTED if by_deadline else State.CANCELED\n",
-            "        if record.create.attempt:\n"
-            "            state = State.ABORTED if by_deadline else State.CANCELED\n",
-        ),
-    ),
-    "retry_after ignored": (
-        Edit(
-            _LIFE,
-            "            return Refused(attempt, now + int(wait) + 1 + int(1000 * jitter))\n",
-            "            return Refused(attempt, now)\n",
-        ),
-    ),
-    "a webhook makes it succeeded": (
-        Edit(_LIFE, '    "succeeded": State.STORING,\n', '    "succeeded": State.SUCCEEDED,\n'),
-    ),
-    "2xx though the write failed": (
+    "2xx though the write failed": Mutant(
         Edit(
             "services.receive",
-            "        except ProviderIdTaken as taken:\n",
-            "        except Exception as taken:\n"
-            "            if not isinstance(taken, ProviderIdTaken):\n"
-            "                return Received.NOTHING_NEW\n",
+            "Receive.__call__",
+            "return self._apply(self._owner(record, snapshot), snapshot)",
+            """
+            try:
+                return self._apply(self._owner(record, snapshot), snapshot)
+            except ProviderIdTaken:
+                raise
+            except Exception:
+                return Received.NOTHING_NEW
+            """,
         ),
     ),
-    "link token unchecked": (
+    "link token unchecked": Mutant(
         Edit(
             "services.receive",
-            "        if record is None or not link.check("
-            "token, record.id, record.created_at, keys=keys):\n",
-            "        if record is None:\n",
+            "Receive.__call__",
+            "record is None or not link.check(token, record.id, record.created_at, keys=keys)",
+            "record is None",
         ),
     ),
-    "expired while it still exists": (
-        Edit(
-            _LIFE,
-            "            if now >= lives_until:\n",
-            "            if now >= lives_until - 3_500_000:\n",
-        ),
+    "expired while it still exists": Mutant(
+        Edit(_LIFE, "_delayed", "now >= lives_until", "now >= lives_until - 3_500_000"),
     ),
     **MONEY_MUTANTS,
     **CLIENT_MUTANTS,
+    **ODD_MUTANTS,
 }

@@ -2,92 +2,120 @@
 
 from __future__ import annotations
 
-from tests.proof.edit import Edit
+from tests.proof.edit import Edit, Mutant
 
-CROWD_MUTANTS: dict[str, tuple[Edit, ...]] = {
-    "tasks behind callbacks": (
+CROWD_MUTANTS: dict[str, Mutant] = {
+    "tasks behind callbacks": Mutant(
         Edit(
             "services.carry_out",
-            "                self.tasks_queue.send(message, group=record.tenant)\n",
-            "                self.deliver.send(message, group=record.tenant)\n",
+            "CarryOut._one",
+            "self.tasks_queue.send(message, group=record.tenant)",
+            "self.deliver.send(message, group=record.tenant)",
         ),
     ),
-    "no share for an endpoint": (
+    "no share for an endpoint": Mutant(
         Edit(
             "domain.receivers",
-            "        return self._of(url).shares or slow >= CROWD\n",
-            "        return slow >= CROWD\n",
+            "Receivers.shares",
+            "self._of(url).shares or slow >= CROWD",
+            "slow >= CROWD",
         ),
     ),
-    "no share for a tenant": (
+    "no share for a tenant": Mutant(
         Edit(
             "domain.receivers",
-            "        return self._of(url).shares or slow >= CROWD\n",
-            "        return self._of(url).shares\n",
+            "Receivers.shares",
+            "self._of(url).shares or slow >= CROWD",
+            "self._of(url).shares",
         ),
     ),
-    "a dead endpoint is called on": (
+    "a dead endpoint is called on": Mutant(
         Edit(
             "services.deliver",
-            "        if now < receivers.next_at(url):\n",
-            "        if now < 0:\n",
+            "DeliverCallback.__call__",
+            "now < receivers.next_at(url)",
+            "now < 0",
         ),
     ),
 }
 """Faults that show only where many are owed and time passes: tests/unit/services/test_isolation.py
 catches each. The proof, in whose world no attempt takes time, does not hunt them."""
 
-CLIENT_MUTANTS: dict[str, tuple[Edit, ...]] = {
-    "a silent repetition is a new request": (
+CLIENT_MUTANTS: dict[str, Mutant] = {
+    "a silent repetition is a new request": Mutant(
         Edit(
-            "services.submit",
-            "        if not request.replay_window_s or request.idempotency_key is not None:\n",
-            "        if request.replay_window_s or request.idempotency_key is not None:\n",
+            "services.repeats",
+            "enter",
+            "request.idempotency_key is not None or (count is None and not dedupe_s)",
+            "True",
         ),
     ),
-    "a callback promised again, and not written down": (
+    "a callback promised again, and not written down": Mutant(
         Edit(
             "services.deliveries",
-            "        if not self.deliveries.write(again, seen=row):\n",
-            "        if row != self.deliveries.get(row.prediction, row.event):\n",
+            "Deliveries.redeliver",
+            "not self.deliveries.write(again, seen=row)",
+            "row != self.deliveries.get(row.prediction, row.event)",
         ),
     ),
-    "webhook secret never read again": (
+    "webhook secret never read again": Mutant(
         Edit(
             "services.receive",
-            "            keys = self.secrets.webhook_keys(refresh=True)\n",
-            "            keys = self.secrets.webhook_keys()\n",
+            "Receive._verify",
+            "self.secrets.webhook_keys(refresh=True)",
+            "self.secrets.webhook_keys()",
         ),
     ),
-    "the link key before is no longer taken": (
+    "the link key before is no longer taken": Mutant(
         Edit(
             "services.receive",
-            "        keys = self.secrets.link_keys()\n",
-            "        keys = self.secrets.link_keys()[:1]\n",
+            "Receive.__call__",
+            "self.secrets.link_keys()",
+            "self.secrets.link_keys()[:1]",
         ),
     ),
-    "an event without a key": (
+    "an event without a key": Mutant(
         Edit(
             "api.requests",
-            """idempotency_key=f"event:{_event_key(body.get('id'), token, event_id)}",""",
-            "idempotency_key=None,",
+            "ReadCreate.event",
+            """f"event:{_event_key(body.get('id'), token, event_id)}" """,
+            "None",
         ),
     ),
-    "a request rejected without a word": (
-        Edit("services.intake", "        self.bus.publish(events.REJECTED, told)\n", ""),
+    "a request rejected without a word": Mutant(
+        Edit(
+            "services.intake",
+            "NotTaken._reject",
+            "self.bus.publish(events.REJECTED, told)",
+            "None",
+        ),
     ),
-    "a task told before the end": (
+    "a task told before the end": Mutant(
         Edit(
             "services.tasks",
-            "        if not record.state.terminal:\n",
-            "        if record.state is State.ACCEPTED:\n",
+            "TellTask.__call__",
+            "not record.state.terminal",
+            "record.state is State.ACCEPTED",
         ),
     ),
-    "a task not told of the end": (
+    "a task not told of the end": Mutant(
         Edit(
             "domain.lifecycle",
-            "    if new.task_token and (old is None or not old.state.terminal):\n",
-            "    if new.task_token and not new.state.terminal:\n",
+            "effects",
+            "new.task_token and (old is None or not old.state.terminal)",
+            "new.task_token and not new.state.terminal",
+        ),
+    ),
+    "no growth callback ever": Mutant(
+        Edit("domain.lifecycle", "_tells", "grew", "False"),
+        where="grows",
+    ),
+    "an older status after `completed`": Mutant(
+        Edit(
+            "domain.callbacks",
+            "superseded",
+            'over and "completed" in record.webhook_events',
+            "False",
         ),
     ),
 }

@@ -1,88 +1,106 @@
-"""The seeded faults of the ledger and of the result cache."""
+"""The seeded faults of the ledger, of what a prediction costs, and of the result cache."""
 
 from __future__ import annotations
 
-from tests.proof.edit import Edit
+from tests.proof.edit import Edit, Mutant
 
 _MONEY = "domain.money"
 _REUSE = "services.reuse"
+_ACCEPT = ("services.submit", "Submit._accept", "self.changes.store.insert(record, key, entry)")
 
-MONEY_MUTANTS: dict[str, tuple[Edit, ...]] = {
-    "settled again after its end": (
+MONEY_MUTANTS: dict[str, Mutant] = {
+    "settled again after its end": Mutant(
         Edit(
             _MONEY,
-            "    if new.ledger is None or old.state.terminal or not new.state.terminal:\n",
-            "    if new.ledger is None or not new.state.terminal:\n",
+            "settlement",
+            "new.ledger is None or old.state.terminal or not new.state.terminal",
+            "new.ledger is None or not new.state.terminal",
         ),
     ),
-    "settlement forgotten": (
-        Edit("services.changes", "entry=settlement(current, changed)", "entry=None"),
+    "settlement forgotten": Mutant(
+        Edit("services.changes", "Changes.apply", "settlement(current, changed)", "None"),
     ),
-    "reservation forgotten": (
+    "reservation forgotten": Mutant(
+        Edit(*_ACCEPT, "self.changes.store.insert(record, key)"),
+    ),
+    "reservation outside of the transaction": Mutant(
         Edit(
-            "services.submit",
-            "self.changes.store.insert(record, _stored_key(request, now), entry)",
-            "self.changes.store.insert(record, _stored_key(request, now))",
+            *_ACCEPT,
+            """
+            self.changes.store.insert(record, key)
+            if entry:
+                self.changes.store.insert(record, None, entry)
+            """,
         ),
     ),
-    "reservation outside of the transaction": (
-        Edit(
-            "services.submit",
-            "            self.changes.store.insert(record, _stored_key(request, now), entry)\n",
-            "            self.changes.store.insert(record, _stored_key(request, now))\n"
-            "            if entry:\n"
-            "                self.changes.store.insert(record, None, entry)\n",
-        ),
-    ),
-    "released though the outcome is unknown": (
+    "released though the outcome is unknown": Mutant(
         Edit(
             _MONEY,
-            "    if record.code in _UNTOLD:\n        return None\n",
-            "    if record.code in _UNTOLD:\n        return 0.0\n",
+            "_units",
+            "if record.code in _UNTOLD:\n    return None",
+            "if record.code in _UNTOLD:\n    return 0.0",
         ),
     ),
-    "released though a create may exist": (
-        Edit(
-            _MONEY,
-            "        return record.create.state is CreateState.REFUSED or "
-            "record.code is Code.REJECTED\n",
-            "        return True\n",
-        ),
+    "released though a create may exist": Mutant(
+        Edit(_MONEY, "nothing_ran", "record.create.state is CreateState.REFUSED", "True"),
     ),
-    "the cap is no condition": (
-        Edit(
-            _MONEY,
-            "most, 0, 1, limits.monthly_cap, limits.in_flight)",
-            "most, 0, 1, None, limits.in_flight)",
-        ),
+    "the cap is no condition": Mutant(
+        Edit(_MONEY, "reservation", "limits.monthly_cap", "None"),
     ),
-    "usage counted twice": (
+    "usage counted twice": Mutant(
         Edit(
             "domain.lifecycle",
-            "extra_provider_ids=extra, effects_done=False)",
-            "extra_provider_ids=extra, effects_done=False, counted=False)",
+            "_heard",
+            "replace(record, extra_provider_ids=extra, effects_done=False)",
+            "replace(record, extra_provider_ids=extra, effects_done=False, counted=False)",
         ),
     ),
-    "a hit is shown before its copy": (
+    "a success costs a millionth of a dollar": Mutant(
+        Edit(_MONEY, "cost_of", "Cost(math.ceil(units * price.micro))", "Cost(1)"),
+    ),
+    "unpriced models run under a cap": Mutant(
+        Edit("services.limits", "check", "record.price is None", "False"),
+        where="price=none",
+    ),
+    "more than was reserved is not charged": Mutant(
+        Edit(
+            _MONEY,
+            "cost_of",
+            "Cost(math.ceil(units * price.micro))",
+            "Cost(min(math.ceil(units * price.micro), price.most))",
+        ),
+        where="surplus",
+    ),
+    "predict_time is believed": Mutant(
+        Edit(_MONEY, "_seconds", "number and 0 <= measured <= longest", "number"),
+        where="metrics=endless-price=second",
+    ),
+    "a run that was seen is charged nothing": Mutant(
+        Edit(_MONEY, "_seconds", "ran or record.finished_at or record.code in _MADE", "False"),
+        where="metrics=bare-price=second",
+    ),
+    "a hit is shown before its copy": Mutant(
         Edit(
             _REUSE,
-            "        pool = ThreadPoolExecutor(",
-            "        return Reused(source, files)\n        pool = ThreadPoolExecutor(",
+            "Reuse._copied",
+            "pool = ThreadPoolExecutor(min(len(files), COPIES_AT_ONCE))",
+            "return Reused(source, files)",
         ),
     ),
-    "a copy that failed counts as done": (
+    "a copy that failed counts as done": Mutant(
         Edit(
             _REUSE,
-            "                if copy.result() not in {file.sha256, None}:\n",
-            "                if copy.exception() is None and "
-            "copy.result() not in {file.sha256, None}:\n",
+            "Reuse._copied",
+            "copy.result() not in {file.sha256, None}",
+            "copy.exception() is None and copy.result() not in {file.sha256, None}",
         ),
     ),
-    "another tenant's result": (
-        Edit(_REUSE, '    body = {"tenant": tenant, "model"', '    body = {"model"'),
-        Edit(_REUSE, "            and source.tenant == tenant\n", ""),
+    "another tenant's result": Mutant(
+        Edit(_REUSE, "cache_key", '"tenant"', '"whose"'),
+        Edit(_REUSE, "cache_key", "tenant", '""'),
+        Edit(_REUSE, "Reuse._source", "source.tenant == tenant", "True"),
     ),
-    "a copy where the output belongs": (
-        Edit(_REUSE, '    return f"{folder}/copy-{name}"\n', "    return key\n"),
+    "a copy where the output belongs": Mutant(
+        Edit(_REUSE, "_copy_key", "return f'{folder}/copy-{name}'", "return key"),
     ),
 }

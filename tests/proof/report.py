@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 
 from tests.proof.coverage import unvisited
 from tests.proof.explore import Found
-from tests.proof.jobs import Done, Job, full_jobs, slice_jobs, work
+from tests.proof.jobs import Done, Job, work
 from tests.proof.mutations import MUTANTS
+from tests.proof.plans import full_jobs, slice_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -112,7 +113,7 @@ def run_full(seconds: float, seed: int = 1) -> Summary:
     summary = Summary()
     try:
         _mutants(list(MUTANTS), summary, quiet=False)
-        _explore(full_jobs(seed), until, summary, quiet=False)
+        _explore(full_jobs(seed, seconds), until, summary, quiet=False)
     except KeyboardInterrupt:
         say("ended early")
     return summary

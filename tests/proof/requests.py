@@ -18,6 +18,8 @@ SDXL = "stability-ai/sdxl"
 UPSCALER = "proof/upscaler"
 """A model of the proof's own catalogue, billed by the megapixel."""
 UNPRICED = "acme/open:" + "a" * 64
+MISNAMED = f"no-such/model:{PINNED.partition(':')[2]}"
+"""A version that we know, under the name of another model: to be refused."""
 _HOOK = "https://client.example/hook"
 PATIENCE = "6h"
 EVENTS = (6, 7, 8, 9)
@@ -45,6 +47,7 @@ def requests(config: Config) -> dict[int, dict[str, Any]]:
 
     0 has an Idempotency-Key, so that it may be sent again. 5 is 1 of another tenant. 6 to 9 come
     as events: tasks wait for the end of 6 and 7, which is refused; 8 has files, 9 an open model.
+    10 is to be refused.
     """
     model = _model(config)
     every = ["start", "output", "logs", "completed"]
@@ -68,6 +71,7 @@ def requests(config: Config) -> dict[int, dict[str, Any]]:
         7: {"model": model, "input": {"prompt": 7}, "taskToken": TASKS[7]},
         8: {"version": model, "input": filled},
         9: open_model,
+        10: {"version": MISNAMED, "input": _CAT},
     }
     if config.patient:
         for kind in EVENTS:

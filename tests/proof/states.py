@@ -9,11 +9,13 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain.prediction import Prediction
+from darkroom.domain.repeats import REFUSED_S
 
 from tests.proof.upstream import TICK_MS
 
 if TYPE_CHECKING:
     from darkroom.domain.receivers import Endpoint
+    from darkroom.domain.repeats import Repeats
 
     from tests.proof.cloud import Cloud
     from tests.proof.table import Predictions
@@ -120,6 +122,8 @@ def canonical_key(cloud: Cloud) -> bytes:
         (cloud.refusals, cloud.mended),
         sorted(cloud.owed),
         sorted(cloud.store.keys),
+        [_equals(row, now) for row in cloud.store.rows.values()],
+        cloud.firsts,
         sorted(cloud.controls.schemas),
         sorted(cloud.controls.results.items()),
         [max(0, tat // 1000 - now) for tat in cloud.controls.buckets.values()],
@@ -138,6 +142,17 @@ def canonical_key(cloud: Cloud) -> bytes:
     )
     # Version 0 of marshal has no references: equal values give equal bytes.
     return hashlib.blake2b(marshal.dumps(state, 0), digest_size=12).digest()
+
+
+def _equals(row: Repeats, now: int) -> Any:
+    """What a repetition without a key may find: only what is fresh answers one."""
+    made = [
+        (made.prediction, made.at - now, made.count, made.early)
+        for made in row.made
+        if made.at >= now - REFUSED_S * 1000
+    ]
+    refused = row.refused and row.refused_at >= now - REFUSED_S * 1000
+    return made, (row.refused, row.refused_at - now) if refused else None
 
 
 def _billed(cloud: Cloud, up: Up, now: int) -> tuple[int, int]:

@@ -169,6 +169,8 @@ class Upstream:
         self, created_after: int, created_before: int | None = None, cursor: str | None = None
     ) -> Listed:
         """One page of the list, newest first; in pages of one where the listing is short."""
+        if self.config.listing == "down":
+            raise ProviderUnavailable("status 500")
         most = 1 if self.config.listing == "short" else 100
         shown = self._listed(created_after, created_before)
         rest = [(number, raw) for number, raw in shown if cursor is None or number < int(cursor)]
@@ -296,7 +298,7 @@ class Upstream:
         """Every item of the list can be read, as it is shown."""
         config = self.config
         whole = config.body == "plain" and config.item == "plain"
-        return whole and config.stays not in {"get", "item"}
+        return whole and config.stays not in {"get", "item"} and config.listing != "down"
 
     def broken(self, up: Up) -> bool:
         """Nothing can be read of it for good, though it can be told to stop."""
