@@ -455,8 +455,8 @@ class Run:
             if not kinds or now - moved > SETTLE_S or now - began > SETTLE_MOST_S:
                 return
             if kinds["dead letters"]:
-                for moved in redrive(self._deployment):
-                    self._dead_letters[moved.queue] += moved.moved
+                for back in redrive(self._deployment):
+                    self._dead_letters[back.queue] += back.moved
             time.sleep(3)
 
     def _audit(self, *, whole: bool) -> Report:

@@ -267,31 +267,6 @@ REPORTED: dict[str, tuple[str, str]] = {
         "tests/unit/domain/test_lifecycle.py::test_a_time_of_the_providers_lies_within_the_predictions_life",
         ("`completed_at` is clamped to the prediction's own life."),
     ),
-    "adversarial-L6": (
-        "tests/ops/test_pages.py::test_adversarial_l6_no_secret_is_typed_on_a_command_line",
-        ("README reads the token with `read -rs`; no page puts a secret on a command line."),
-    ),
-    "adversarial-L7": (
-        "tests/infra/test_locks.py::test_adversarial_l7_the_cdk_command_is_installed_by_hash",
-        (
-            "`uv` is installed by the hashes of requirements.txt, the CDK command by `npm ci` "
-            "from a lock with integrity and without addresses."
-        ),
-    ),
-    "field-F1": (
-        "tests/e2e/test_created_once.py::test_without_the_webhook_in_the_list",
-        (
-            "Whatever the list shows of an input, a create whose answer and webhooks are lost is "
-            "made once; it stays unknown until its webhook tells which run is its own."
-        ),
-    ),
-    "field-F2": (
-        "tests/e2e/test_created_once.py::test_without_the_webhook_in_the_list",
-        (
-            "The same where the list shows `hidden` or an internal name, official models asked "
-            "for by `owner/name:version` included."
-        ),
-    ),
     "field-F3": (
         "tests/unit/services/test_sweep.py::test_a_status_that_nobody_documents_is_still_running",
         ("An unknown status is still running; the last clock ends it as `provider_lost`."),
@@ -342,158 +317,38 @@ REPORTED: dict[str, tuple[str, str]] = {
         "tests/unit/handlers/test_outputs.py::test_the_size_of_a_picture_is_found_behind_long_metadata",
         ("Width and height are found behind 130 kB of metadata."),
     ),
-    "aws-H1": (
-        "tests/infra/test_callers.py::test_aws_h1_every_route_may_call_its_function",
+    "aws-M8": (
+        "tests/ops/test_pages.py::test_what_the_pages_pass_to_cdk_arrives",
         (
-            "`$default` has a permission of its own form (`stage/$default`): unknown paths, HEAD "
-            "and wrong methods reach Read and are 404 or 405."
+            'deploy.md names `CDK_FLAGS="--require-approval never"`; `make diff` and `make '
+            "destroy` are there too."
         ),
     ),
-    "aws-H2": (
-        "tests/ops/test_deployment.py::test_aws_h2_the_region_is_the_one_that_cdk_takes",
+    "aws-L4": (
+        "tests/ops/test_pages.py::test_a_page_says_what_was_missed",
+        ("The throttle is said to be of each route, in the setting, in scale.md and security.md."),
+    ),
+    "aws-L10": (
+        "tests/ops/test_pages.py::test_a_page_says_what_was_missed",
+        ("operations.md names CloudFront's quotas of keys and key groups."),
+    ),
+    "newcomer-bug-12": (
+        "tests/ops/test_pages.py::test_newcomer_bug_12_the_pages_commands_need_no_pythonpath",
+        ("The bench's commands find the functions by themselves."),
+    ),
+    "newcomer-friction-7": (
+        "tests/ops/test_pages.py::test_a_page_says_what_was_missed",
+        ("README says in one line that no licence has been chosen."),
+    ),
+    "newcomer-friction-8": (
+        "tests/ops/test_pages.py::test_a_page_says_what_was_missed",
+        ("deploy.md has a section on browsers: API, upload forms, outputs."),
+    ),
+    "newcomer-friction-13": (
+        "tests/ops/test_pages.py::test_newcomer_friction_13_make_and_ops_mean_the_same_stage",
         (
-            "`ops` takes the region as the CDK command line does (AWS_REGION, AMAZON_REGION, "
-            "AWS_DEFAULT_REGION, profile), and says how to choose one where there is none."
-        ),
-    ),
-    "aws-H3": (
-        "tests/unit/handlers/test_read.py::test_aws_h3_a_page_is_what_lambda_hands_on",
-        (
-            "A page ends at 2.5 MB of results, one record at least, and `next` goes on after the "
-            "last one shown."
-        ),
-    ),
-    "aws-M1": (
-        "tests/ops/test_cdn_key.py::test_aws_m1_a_stage_that_was_taken_down_can_be_deployed_again",
-        ("A CDN key whose secret was deleted is restored; the page deletes it without recovery."),
-    ),
-    "aws-M3": (
-        "tests/infra/test_cdn.py::test_aws_m3_no_two_keys_of_an_account_share_a_caller_reference",
-        (
-            "The reference holds region, place and letters of the key itself, within 128 "
-            "characters; to be seen on a live account."
-        ),
-    ),
-    "aws-M4": (
-        "tests/infra/test_cdn.py::test_the_bucket_admits_this_accounts_distributions_to_read",
-        ("`aws:SourceArn` alone, as AWS documents it; it holds the account."),
-    ),
-    "aws-M5": (
-        "tests/ops/test_doctor.py::test_aws_m5_doctor_tells_of_an_account_that_is_too_small",
-        (
-            "`setup` and `doctor` read the account's concurrency: a warning below 1,000, a "
-            "failure below 100 unless the stage says `small_account`, which reserves nothing and "
-            "takes the fewest that AWS allows."
-        ),
-    ),
-    "aws-M6": (
-        "tests/infra/test_stateful.py::test_aws_m6_records_and_money_can_be_recovered",
-        (
-            "Controls has point-in-time recovery as Predictions; `ops restore` and "
-            "docs/restoring.md say how to use it."
-        ),
-    ),
-    "aws-M7": (
-        "tests/infra/test_bundling.py::test_aws_m7_with_bytecode_it_is_another_asset",
-        ("The asset's hash says whether it has bytecode."),
-    ),
-    "aws-L1": (
-        "tests/infra/test_service.py::test_aws_l1_the_access_logs_name_takes_no_room_in_the_accounts_policy",
-        ("The access log is in `/aws/vendedlogs/{stack}/access`."),
-    ),
-    "aws-L2": (
-        "tests/infra/test_service.py::test_aws_l2_the_access_logs_class_can_be_changed",
-        (
-            "Infrequent Access stays the default; `infrequent_access_log=False` makes another "
-            "group, under another name. To be seen on a live account."
-        ),
-    ),
-    "aws-L3": (
-        "tests/infra/test_stages.py::test_aws_l3_browsers_may_send_what_is_read_and_read_what_is_set",
-        (
-            "Allowed and exposed headers are those that the functions read and set; both buckets "
-            "have CORS for the same origins."
-        ),
-    ),
-    "aws-L5": (
-        "tests/bench/test_cost.py::test_aws_l5_a_month_counts_all_that_is_paid_without_use",
-        (
-            "`ops cost` counts each metric of an alarm, the CDN key's secret, our own metrics and "
-            "the polls of queues."
-        ),
-    ),
-    "aws-L6": (
-        "tests/bench/test_cost.py::test_aws_l6_what_is_kept_is_kept_a_week_longer_than_its_record",
-        (
-            "`ops cost` has versions and recovery; cost.md names the CDN, 512 kB requests and "
-            "reads of secrets."
-        ),
-    ),
-    "aws-L7": (
-        "tests/ops/test_usage.py::test_aws_l7_throttled_reads_are_not_asked_for_again_at_once",
-        (
-            "`ops usage` waits before it asks again where an answer brought nothing (the "
-            "functions' own reads: see the adapters' suite)."
-        ),
-    ),
-    "aws-L8": (
-        "tests/ops/test_cdn_key.py::test_aws_l8_a_stage_without_a_cdn_gets_no_key",
-        ("A stage with `cdn=False` gets no key, no secret and no parameter."),
-    ),
-    "aws-L9": (
-        "tests/infra/test_service.py::test_aws_l9_apis_are_told_apart_by_their_stage",
-        (
-            "APIs are named by stage; deploy.md has the API's domain, GovCloud and the quotas, "
-            "observability.md the memory in Lambda's own lines."
-        ),
-    ),
-    "newcomer-bug-4": (
-        "tests/ops/test_deployment.py::test_aws_h2_the_first_step_of_a_deployment_makes_the_key_where_the_stacks_will_be",
-        ("As aws-H2: the documented first deployment makes its key in AWS_REGION."),
-    ),
-    "newcomer-bug-5": (
-        "tests/ops/test_cdn_key.py::test_newcomer_bug_5_a_typo_in_the_stage_makes_nothing",
-        (
-            "A stage that neither infra/config.py nor the account knows is refused before a key "
-            "is made (`--new` for an app's own); the app says it in one line."
-        ),
-    ),
-    "newcomer-bug-6": (
-        "tests/ops/test_doctor.py::test_newcomer_bug_6_no_failure_is_overlooked",
-        (
-            "doctor, audit and redrive know the queues from the stacks' outputs; a test holds "
-            "that each queue has one."
-        ),
-    ),
-    "newcomer-bug-7": (
-        "tests/ops/test_doctor.py::test_newcomer_bug_7_ops_trusts_the_embedded_clouds_own_authority",
-        ("`ops --local` trusts the authority that the embedded cloud announces."),
-    ),
-    "newcomer-bug-8": (
-        "tests/ops/test_redrive.py::test_newcomer_bug_8_what_is_refused_again_is_not_moved_again",
-        ("redrive moves what was there at its start, by number and by SQS's own clock."),
-    ),
-    "newcomer-bug-9": (
-        "tests/unit/services/test_limits.py::test_newcomer_bug_9_a_402_says_sums_that_do_not_fit",
-        ("A 402 names the cap in full, to the millionth."),
-    ),
-    "newcomer-bug-10": (
-        "tests/infra/test_stages.py::test_aws_l3_browsers_may_send_what_is_read_and_read_what_is_set",
-        ("As aws-L3."),
-    ),
-    "newcomer-friction-10": (
-        "tests/infra/test_observability.py::test_newcomer_friction_10_every_alarm_links_to_what_to_do",
-        (
-            "Alarm texts link to the dashboard, which shows the runbook, or to a page of the "
-            "stage's own; doctor warns of alarms that nobody is told of; deploy.md names "
-            "`alarm_emails`."
-        ),
-    ),
-    "newcomer-friction-12": (
-        "tests/ops/test_tenants.py::test_newcomer_friction_12_a_name_that_nobody_has_is_refused",
-        (
-            "`limits set` and `callbacks rotate` refuse a tenant without key, limit or "
-            "predictions, unless `--new`."
+            "`make` and `ops` read STAGE, else dev; outside the environment one line says what to "
+            "run; errors of region and credentials say how to give them."
         ),
     ),
 }
@@ -509,7 +364,11 @@ OPEN: dict[str, str] = {
     "adversarial-M11": "not yet taken up",
     "adversarial-L4": "not yet taken up",
     "adversarial-L5": "not yet taken up",
+    "adversarial-L6": "not yet taken up",
+    "adversarial-L7": "not yet taken up",
     "adversarial-L8": "not yet taken up",
+    "field-F1": "not yet taken up",
+    "field-F2": "not yet taken up",
     "field-F4": "not yet taken up",
     "field-F6": "not yet taken up",
     "field-F7": "not yet taken up",
@@ -532,10 +391,24 @@ OPEN: dict[str, str] = {
     "field-F31": "not yet taken up",
     "field-F33": "not yet taken up",
     "field-F34": "not yet taken up",
+    "aws-H1": "not yet taken up",
+    "aws-H2": "not yet taken up",
+    "aws-H3": "not yet taken up",
+    "aws-M1": "not yet taken up",
     "aws-M2": "not yet taken up",
-    "aws-M8": "not yet taken up",
-    "aws-L4": "not yet taken up",
-    "aws-L10": "not yet taken up",
+    "aws-M3": "not yet taken up",
+    "aws-M4": "not yet taken up",
+    "aws-M5": "not yet taken up",
+    "aws-M6": "not yet taken up",
+    "aws-M7": "not yet taken up",
+    "aws-L1": "not yet taken up",
+    "aws-L2": "not yet taken up",
+    "aws-L3": "not yet taken up",
+    "aws-L5": "not yet taken up",
+    "aws-L6": "not yet taken up",
+    "aws-L7": "not yet taken up",
+    "aws-L8": "not yet taken up",
+    "aws-L9": "not yet taken up",
     "oracles-F1": "not yet taken up",
     "oracles-F2": "not yet taken up",
     "oracles-F3": "not yet taken up",
@@ -549,8 +422,14 @@ OPEN: dict[str, str] = {
     "newcomer-bug-1": "not yet taken up",
     "newcomer-bug-2": "not yet taken up",
     "newcomer-bug-3": "not yet taken up",
+    "newcomer-bug-4": "not yet taken up",
+    "newcomer-bug-5": "not yet taken up",
+    "newcomer-bug-6": "not yet taken up",
+    "newcomer-bug-7": "not yet taken up",
+    "newcomer-bug-8": "not yet taken up",
+    "newcomer-bug-9": "not yet taken up",
+    "newcomer-bug-10": "not yet taken up",
     "newcomer-bug-11": "not yet taken up",
-    "newcomer-bug-12": "not yet taken up",
     "newcomer-bug-13": "not yet taken up",
     "newcomer-bug-14": "not yet taken up",
     "newcomer-bug-15": "not yet taken up",
@@ -560,11 +439,10 @@ OPEN: dict[str, str] = {
     "newcomer-friction-4": "not yet taken up",
     "newcomer-friction-5": "not yet taken up",
     "newcomer-friction-6": "not yet taken up",
-    "newcomer-friction-7": "not yet taken up",
-    "newcomer-friction-8": "not yet taken up",
     "newcomer-friction-9": "not yet taken up",
+    "newcomer-friction-10": "not yet taken up",
     "newcomer-friction-11": "not yet taken up",
-    "newcomer-friction-13": "not yet taken up",
+    "newcomer-friction-12": "not yet taken up",
     "newcomer-friction-14": "not yet taken up",
     "newcomer-friction-15": "not yet taken up",
     "newcomer-friction-16": "not yet taken up",

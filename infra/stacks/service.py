@@ -83,6 +83,9 @@ VISIBILITY_FACTOR = 6
 """A queue's visibility time-out, in time-outs of its function: what AWS advises."""
 
 
+TARGETS_OF_A_RULE = 4
+"""AWS lets an event rule have five."""
+
 WITH_EFFECTS = tuple(
     {"eventName": ["INSERT", "MODIFY"], "dynamodb": {"NewImage": {RELAY: {"BOOL": [said]}}}}
     # Absent where an earlier version wrote the item: such a change is let through.
@@ -348,21 +351,23 @@ class ServiceStack(DarkroomStack):
                 "a failed one left is still due, and the next one takes it.",
             },
         )
-        events.Rule(
-            self,
-            "EveryMinute",
-            schedule=events.Schedule.rate(Duration.minutes(1)),
-            targets=[
-                targets.LambdaFunction(
-                    sweep,
-                    dead_letter_queue=self.sweep_failures,
-                    event=events.RuleTargetInput.from_object({"part": part, "parts": sweeps}),
-                    retry_attempts=0,
-                    max_event_age=at_most_old,
-                )
-                for part in range(sweeps)
-            ],
-        )
+        made = [
+            targets.LambdaFunction(
+                sweep,
+                dead_letter_queue=self.sweep_failures,
+                event=events.RuleTargetInput.from_object({"part": part, "parts": sweeps}),
+                retry_attempts=0,
+                max_event_age=at_most_old,
+            )
+            for part in range(sweeps)
+        ]
+        for first in range(0, sweeps, TARGETS_OF_A_RULE):
+            events.Rule(
+                self,
+                f"EveryMinute{first or ''}",
+                schedule=events.Schedule.rate(Duration.minutes(1)),
+                targets=made[first : first + TARGETS_OF_A_RULE],
+            )
 
     def _write_outputs(self) -> None:
         for name, value in {

@@ -158,19 +158,30 @@ def test_a_receiver_that_fails_is_called_again_with_the_same_id(
     assert (row["attempts"], row["next_at"]) == (3, None)
 
 
-def test_an_endpoint_that_is_gone_is_called_again_only_when_asked(api: httpx.Client) -> None:
+def test_one_job_that_is_gone_silences_no_other(api: httpx.Client) -> None:
     with receiving(410) as receiver:
-        first = create(api, receiver.url, "completed")
-        until(lambda: state(api, first) == "disabled")
-        second = create(api, f"{receiver.url}?another", "completed")
-        until(lambda: state(api, second) == "disabled")
-        assert receiver.ids == [f"{first}_completed"]
-        again = api.post(f"/v1/predictions/{second}/deliveries/completed/redeliver")
+        first = create(api, f"{receiver.url}?id=1", "completed")
+        until(lambda: state(api, first) == "failed")
+        second = create(api, f"{receiver.url}?id=2", "completed")
+        until(lambda: state(api, second) == "delivered")
+    assert receiver.ids == [f"{first}_completed", f"{second}_completed"]
+
+
+def test_an_address_that_is_gone_is_called_again_only_when_asked(api: httpx.Client) -> None:
+    with receiving(410, 410, 410) as receiver:
+        gone = []
+        for ends in ("failed", "failed", "disabled"):
+            gone.append(create(api, receiver.url, "completed"))
+            until(lambda ends=ends: state(api, gone[-1]) == ends)  # type: ignore[misc]
+        last = create(api, receiver.url, "completed")
+        until(lambda: state(api, last) == "disabled")
+        assert receiver.ids == [f"{id_}_completed" for id_ in gone]
+        again = api.post(f"/v1/predictions/{last}/deliveries/completed/redeliver")
         assert again.status_code == 202
         assert again.json()["state"] == "pending"
-        until(lambda: state(api, second) == "delivered")
-        assert receiver.ids[1:] == [f"{second}_completed"]
-        assert state(api, first) == "disabled"
+        until(lambda: state(api, last) == "delivered")
+        assert receiver.ids[3:] == [f"{last}_completed"]
+        assert state(api, gone[-1]) == "disabled"
 
 
 def test_a_rotated_secret_and_the_one_before_both_verify(

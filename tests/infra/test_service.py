@@ -318,9 +318,11 @@ def test_the_operators_commands_know_every_queue(prod: Synth) -> None:
 
 
 def test_several_sweeps_share_what_is_due(synth: Callable[[StageConfig], Synth]) -> None:
-    done = synth(replace(StageConfig.prod(), sweeps=4))
-    targets = done.service.properties("Events::Rule")["EveryMinute"]["Targets"]
-    shares = [json.loads(target["Input"]) for target in targets]
-    assert shares == [{"part": part, "parts": 4} for part in range(4)]
-    with pytest.raises(ValueError, match="1, 2 or 4"):
+    done = synth(replace(StageConfig.prod(), sweeps=8))
+    rules = done.service.properties("Events::Rule")
+    each = [rules[name]["Targets"] for name in ("EveryMinute", "EveryMinute4")]
+    shares = [json.loads(target["Input"]) for targets in each for target in targets]
+    assert [len(targets) for targets in each] == [4, 4]
+    assert shares == [{"part": part, "parts": 8} for part in range(8)]
+    with pytest.raises(ValueError, match="1, 2, 4 or 8"):
         replace(StageConfig.prod(), sweeps=3)

@@ -32,7 +32,7 @@ CROWD_MUTANTS: dict[str, Mutant] = {
     "a dead endpoint is called on": Mutant(
         Edit(
             "services.deliver",
-            "DeliverCallback.__call__",
+            "DeliverCallback._in_turn",
             "now < receivers.next_at(url)",
             "now < 0",
         ),

@@ -13,11 +13,12 @@ from botocore.exceptions import ClientError
 from darkroom.adapters.dynamodb import batch_get, lost_race, response
 from darkroom.adapters.items import Damage, attribute, expired, from_item, made, plain, to_item
 from darkroom.domain.money import Limits, usage_row
-from darkroom.domain.receivers import Endpoint, Receivers, Refusal
 from darkroom.ports import ApiKey, RunTime, SecretVersion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from darkroom.domain.receivers import Receivers
 
 RECEIVERS_KEPT_S = 60 * 86_400
 """Longer than any endpoint is disabled."""
@@ -146,6 +147,9 @@ class DynamoControls:
         return SecretVersion(row.get("secret_version", 1), row.get("previous_until", 0))
 
     def receivers(self, tenant: str) -> Receivers:
+        # Two functions alone ask for these: the others start without them.
+        from darkroom.domain.receivers import Endpoint, Receivers, Refusal
+
         row = self._live(f"HOOK#{tenant}")
         if row is None:
             return Receivers()

@@ -21,17 +21,16 @@ def _read(request: Request) -> Response:
     # Whoever has the secret can forge callbacks: the right to read predictions is not enough.
     scope = "submit" if request.route == _SECRET else "read"
     reads = wiring.read()
-    tenant = reads.authenticate(request.header("authorization"), scope)
-    reads.limits.admit_read(tenant)
+    reads.limits.admit_read(tenant := reads.authenticate(request.header("authorization"), scope))
     return answer(200, _shown(reads, tenant, request))
 
 
 def _shown(reads: Reads, tenant: str, request: Request) -> dict[str, Any]:
-    here, given, cursor = reads.public_url, request.parameters, request.query.get("cursor")
+    here, given = reads.public_url, request.parameters
+    cursor, limit = request.query.get("cursor"), request.query.get("limit")
     model = f"{given.get('owner')}/{given.get('name')}"
     match request.route:
         case "GET /v1/predictions":
-            limit = request.query.get("limit")
             listed = reads.read.page(tenant, cursor, limit, reads.shown)
             for left_out in listed.unreadable:
                 logger.error("unreadable", prediction=left_out.id, reason=left_out.reason)

@@ -12,6 +12,7 @@ from darkroom.domain.model import (
     Model,
     draw_seed,
     input_schema_of,
+    makes_files,
     output_shape_of,
     problem_detail,
     validate_body,
@@ -594,3 +595,26 @@ class TestModel:
     ) -> None:
         with pytest.raises(InvalidModel, match="pinned version"):
             Model.from_dict({**ENTRY, **changes})
+
+
+@pytest.mark.parametrize(
+    ("output", "files"),
+    [
+        ({"type": "string", "format": "uri"}, True),
+        ({"type": "array", "items": {"type": "string", "format": "uri"}}, True),
+        ({"type": "object", "properties": {"image": {"format": "uri"}}}, True),
+        ({"anyOf": [{"type": "string"}, {"format": "uri"}]}, True),
+        ({"type": "string"}, False),
+        ({"type": "array", "items": {"type": "string"}}, False),
+        (None, False),
+    ],
+)
+def test_whether_a_versions_output_is_files(output: Any, files: bool) -> None:
+    assert makes_files({"components": {"schemas": {"Output": output}}}) is files
+
+
+def test_an_output_that_is_nested_without_end_is_no_file() -> None:
+    deep: dict[str, Any] = {"format": "uri"}
+    for _ in range(200):
+        deep = {"items": deep}
+    assert not makes_files({"components": {"schemas": {"Output": deep}}})

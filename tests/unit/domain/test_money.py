@@ -340,3 +340,12 @@ def test_no_number_of_the_providers_raises(metrics: str) -> None:
     ended = advance(accepted(price=SECOND), Heard(said), START + 2000, TIMINGS)
     assert ended is not None
     assert ended.cost == 50
+
+
+def test_where_the_end_lies_before_the_start_our_own_clock_counts() -> None:
+    times = {"started_at": "2027-01-15T08:00:01.000Z", "completed_at": "2027-01-15T08:00:00.000Z"}
+    ended = advance(
+        accepted(price=SECOND), Heard(snapshot("failed", **times)), START + 2000, TIMINGS
+    )
+    assert ended is not None
+    assert ended.cost == 0

@@ -602,6 +602,7 @@ def test_a_callback_whose_record_is_gone_is_closed() -> None:
 def test_a_callback_whose_records_time_is_over_shows_nothing_that_is_dead() -> None:
     world = World()
     id_ = ended(world)
-    world.clock.now = 1000 * world.record(id_).expires_at
+    # A stage may keep records for less than callbacks' rows.
+    world.store.items[id_]["expires_at"] = {"N": str(world.clock() // 1000)}
     assert world.deliver(id_, "completed") is Outcome.CLOSED
     assert row(world, id_).state == "expired"
