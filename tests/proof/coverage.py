@@ -61,8 +61,13 @@ UNREACHED: dict[tuple[str, str], str] = {
     ("intake", "outputs.write_once"): "as for submit",
     ("intake", "outputs.keys"): "as for submit",
     ("intake", "outputs.get"): "as for submit",
-    ("intake", "store.recent_ids"): "an event has a key: nobody guesses whether it is a repetition",
-    ("intake", "store.get_many"): "as above",
+    ("intake", "store.repeats_in"): "an event has a key: nobody guesses whether it is a repetition",
+    ("intake", "store.answer_again"): "as above",
+    ("intake", "store.note_refusal"): "as above",
+    ("submit", "store.in_flight"): "the first days of a month: the proof's is in its middle",
+    ("intake", "store.in_flight"): "as above",
+    ("cancel", "store.in_flight"): "a limit of creates; a cancel counts against the rate alone",
+    ("deliveries", "store.in_flight"): "as above",
     ("deliver", "store.commit"): "wired for its store alone; it writes no record",
     ("relay", "store.commit"): "as above",
     ("relay", "controls.cached_result"): "results are looked up by submit",
@@ -135,7 +140,8 @@ def _imported(tree: ast.AST) -> set[str]:
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     # A constant brings no I/O with it.
     names = {node.module or "" for node in nodes if not all(a.name.isupper() for a in node.names)}
-    return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+    whole = {a.name for node in nodes if f"{node.module}." == prefix for a in node.names}
+    return whole | {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
 
 
 @cache

@@ -33,7 +33,6 @@ SPECIAL = {
     "provider.create": ("kill-before", "kill-after", *CREATES),
     "provider.get": (*ENDINGS, "404"),
     "provider.cancel": (*ENDINGS, "404"),
-    "store.recent_ids": (*ENDINGS, "stale"),
     "store.look": (*ENDINGS, "stale"),
     "store.due": ("kill-before", "kill-after", "error", "slow", "stale"),
     "fetcher.open": ("kill-before", "kill-after", "error", "slow", "cut", "break"),
