@@ -194,6 +194,13 @@ REPORTED: dict[str, tuple[str, str]] = {
             "time; unpacking is bounded; `make scale` measures a tick's memory."
         ),
     ),
+    "adversarial-H6": (
+        "tests/bench/test_processor_time.py::test_a_hostile_upload_takes_little_time",
+        (
+            "A part's head is 4 kB at most and read by one bounded expression: a hostile 200 kB "
+            "take a few milliseconds of processor time."
+        ),
+    ),
     "adversarial-H7": (
         "tests/unit/services/test_sweep.py::test_parts_share_what_is_due",
         (
@@ -227,11 +234,25 @@ REPORTED: dict[str, tuple[str, str]] = {
             "beside one that it knows."
         ),
     ),
+    "adversarial-M2": (
+        "tests/unit/services/test_isolation.py::test_a_bad_neighbour_delays_nobody",
+        (
+            "tasks have a queue of their own, messages carry their tenant, and a tenant's slow or "
+            "failing endpoints have one consumer in five and are put off after failures in a row"
+        ),
+    ),
     "adversarial-M3": (
         "tests/unit/services/test_sweep.py::test_a_provider_that_is_silent_is_asked_little_and_holds_up_nobody",
         (
             "Callbacks come first in a tick; a provider that timed out three times in a row is "
             "asked no more in it."
+        ),
+    ),
+    "adversarial-M4": (
+        "tests/unit/services/test_repeats.py::test_a_repetition_finds_it_whatever_else_its_tenant_made_meanwhile",
+        (
+            "A row of equal requests is written in the insert's transaction; however many others "
+            "were made meanwhile, the repetition finds it."
         ),
     ),
     "adversarial-M5": (
@@ -245,11 +266,36 @@ REPORTED: dict[str, tuple[str, str]] = {
             "shown, and 25 records are in memory at a time."
         ),
     ),
+    "adversarial-M7": (
+        "tests/adapters/test_predictions.py::test_names_of_open_models_cannot_fill_a_day",
+        (
+            "A day names 50 models without a price and then `other`, the run times 200 models; a "
+            "day that takes nothing more holds up no end."
+        ),
+    ),
+    "adversarial-M8": (
+        "tests/bench/test_processor_time.py::test_a_hostile_schema_takes_little_time",
+        ("A check has 30,000 steps, then it is a 422 that says so."),
+    ),
+    "adversarial-M9": (
+        "tests/unit/services/test_reuse.py::test_repetitions_under_one_key_leave_no_copy_behind",
+        (
+            "The key is looked up before anything is copied, and copies under one key have one "
+            "place."
+        ),
+    ),
     "adversarial-M10": (
         "tests/adapters/test_unreadable.py::test_a_table_that_answers_nothing_is_given_up",
         (
             "What BatchGet leaves over is asked for again after a growing, jittered pause; after "
             "six answers with nothing it is a 503."
+        ),
+    ),
+    "adversarial-M11": (
+        "tests/unit/services/test_deliveries.py::test_a_storm_of_redeliveries_calls_a_few_times_a_minute",
+        (
+            "five attempts of a callback within a minute and five redeliveries a second of a "
+            "tenant are the most, whatever its limits"
         ),
     ),
     "adversarial-L1": (
@@ -267,9 +313,49 @@ REPORTED: dict[str, tuple[str, str]] = {
         "tests/unit/domain/test_lifecycle.py::test_a_time_of_the_providers_lies_within_the_predictions_life",
         ("`completed_at` is clamped to the prediction's own life."),
     ),
+    "adversarial-L4": (
+        "tests/unit/services/test_deliver.py::test_a_callback_whose_record_is_gone_is_closed",
+        ("the callback of a record whose time is over is closed as `expired`"),
+    ),
+    "adversarial-L6": (
+        "tests/ops/test_pages.py::test_adversarial_l6_no_secret_is_typed_on_a_command_line",
+        ("README reads the token with `read -rs`; no page puts a secret on a command line."),
+    ),
+    "adversarial-L7": (
+        "tests/infra/test_locks.py::test_adversarial_l7_the_cdk_command_is_installed_by_hash",
+        (
+            "`uv` is installed by the hashes of requirements.txt, the CDK command by `npm ci` "
+            "from a lock with integrity and without addresses."
+        ),
+    ),
+    "adversarial-L8": (
+        "tests/unit/services/test_limits.py::test_the_turn_of_a_month_doubles_nothing",
+        ("In the first two days of a month a create reads what still runs from the one before."),
+    ),
+    "field-F1": (
+        "tests/e2e/test_created_once.py::test_without_the_webhook_in_the_list",
+        (
+            "Whatever the list shows of an input, a create whose answer and webhooks are lost is "
+            "made once; it stays unknown until its webhook tells which run is its own."
+        ),
+    ),
+    "field-F2": (
+        "tests/e2e/test_created_once.py::test_without_the_webhook_in_the_list",
+        (
+            "The same where the list shows `hidden` or an internal name, official models asked "
+            "for by `owner/name:version` included."
+        ),
+    ),
     "field-F3": (
         "tests/unit/services/test_sweep.py::test_a_status_that_nobody_documents_is_still_running",
         ("An unknown status is still running; the last clock ends it as `provider_lost`."),
+    ),
+    "field-F4": (
+        "tests/unit/services/test_limits.py::test_only_money_that_is_spent_is_a_reason_to_pay",
+        (
+            "402 where what is spent leaves no room; where reservations are in the way, 429 with "
+            "`retry_after`, and an event is put off."
+        ),
     ),
     "field-F5": (
         "tests/unit/domain/test_money.py::test_what_an_end_costs",
@@ -293,6 +379,13 @@ REPORTED: dict[str, tuple[str, str]] = {
         "tests/unit/domain/test_lifecycle.py::test_a_success_without_a_file_is_asked_for_once_more",
         ("As adversarial-H3, with one rule for the cost: the most."),
     ),
+    "field-F14": (
+        "tests/unit/services/test_repeats.py::test_what_we_refused_is_made_anew_and_no_sibling_is_shown",
+        (
+            "A refused first try is counted in the row, and its repetition makes a prediction of "
+            "its own."
+        ),
+    ),
     "field-F15": (
         "tests/unit/services/test_creates.py::test_a_create_that_can_never_succeed_fails_with_the_providers_words",
         ("413 and its like are final; a 403 parks only where the token is refused elsewhere too."),
@@ -309,13 +402,79 @@ REPORTED: dict[str, tuple[str, str]] = {
             "its end."
         ),
     ),
+    "field-F19": (
+        "tests/unit/services/test_deliver.py::test_one_job_that_is_gone_silences_no_other",
+        (
+            "410 ends the attempts of one callback; three by one whole URL, none taken in "
+            "between, disable that URL, which an event and a metric tell"
+        ),
+    ),
     "field-F21": (
         "tests/adapters/test_download.py::test_the_catalogues_largest_output_is_below_the_bound",
         ("208 MB are taken by default."),
     ),
+    "field-F28": (
+        "tests/unit/handlers/test_files.py::test_a_name_is_kept_as_far_as_metadata_may_hold_it",
+        ("Names beyond ASCII are kept, `filename*` wins, and a cut keeps the extension."),
+    ),
     "field-F32": (
         "tests/unit/handlers/test_outputs.py::test_the_size_of_a_picture_is_found_behind_long_metadata",
         ("Width and height are found behind 130 kB of metadata."),
+    ),
+    "aws-H1": (
+        "tests/infra/test_callers.py::test_aws_h1_every_route_may_call_its_function",
+        (
+            "`$default` has a permission of its own form (`stage/$default`): unknown paths, HEAD "
+            "and wrong methods reach Read and are 404 or 405."
+        ),
+    ),
+    "aws-H2": (
+        "tests/ops/test_deployment.py::test_aws_h2_the_region_is_the_one_that_cdk_takes",
+        (
+            "`ops` takes the region as the CDK command line does (AWS_REGION, AMAZON_REGION, "
+            "AWS_DEFAULT_REGION, profile), and says how to choose one where there is none."
+        ),
+    ),
+    "aws-H3": (
+        "tests/unit/handlers/test_read.py::test_aws_h3_a_page_is_what_lambda_hands_on",
+        (
+            "A page ends at 2.5 MB of results, one record at least, and `next` goes on after the "
+            "last one shown."
+        ),
+    ),
+    "aws-M1": (
+        "tests/ops/test_cdn_key.py::test_aws_m1_a_stage_that_was_taken_down_can_be_deployed_again",
+        ("A CDN key whose secret was deleted is restored; the page deletes it without recovery."),
+    ),
+    "aws-M3": (
+        "tests/infra/test_cdn.py::test_aws_m3_no_two_keys_of_an_account_share_a_caller_reference",
+        (
+            "The reference holds region, place and letters of the key itself, within 128 "
+            "characters; to be seen on a live account."
+        ),
+    ),
+    "aws-M4": (
+        "tests/infra/test_cdn.py::test_the_bucket_admits_this_accounts_distributions_to_read",
+        ("`aws:SourceArn` alone, as AWS documents it; it holds the account."),
+    ),
+    "aws-M5": (
+        "tests/ops/test_doctor.py::test_aws_m5_doctor_tells_of_an_account_that_is_too_small",
+        (
+            "`setup` and `doctor` read the account's concurrency: a warning below 1,000, a "
+            "failure below 100 unless the stage says `small_account`, which reserves nothing and "
+            "takes the fewest that AWS allows."
+        ),
+    ),
+    "aws-M6": (
+        "tests/infra/test_stateful.py::test_aws_m6_records_and_money_can_be_recovered",
+        (
+            "Controls has point-in-time recovery as Predictions; `ops restore` and "
+            "docs/restoring.md say how to use it."
+        ),
+    ),
+    "aws-M7": (
+        "tests/infra/test_bundling.py::test_aws_m7_with_bytecode_it_is_another_asset",
+        ("The asset's hash says whether it has bytecode."),
     ),
     "aws-M8": (
         "tests/ops/test_pages.py::test_what_the_pages_pass_to_cdk_arrives",
@@ -324,13 +483,97 @@ REPORTED: dict[str, tuple[str, str]] = {
             "destroy` are there too."
         ),
     ),
+    "aws-L1": (
+        "tests/infra/test_service.py::test_aws_l1_the_access_logs_name_takes_no_room_in_the_accounts_policy",
+        ("The access log is in `/aws/vendedlogs/{stack}/access`."),
+    ),
+    "aws-L2": (
+        "tests/infra/test_service.py::test_aws_l2_the_access_logs_class_can_be_changed",
+        (
+            "Infrequent Access stays the default; `infrequent_access_log=False` makes another "
+            "group, under another name. To be seen on a live account."
+        ),
+    ),
+    "aws-L3": (
+        "tests/infra/test_stages.py::test_aws_l3_browsers_may_send_what_is_read_and_read_what_is_set",
+        (
+            "Allowed and exposed headers are those that the functions read and set; both buckets "
+            "have CORS for the same origins."
+        ),
+    ),
     "aws-L4": (
         "tests/ops/test_pages.py::test_a_page_says_what_was_missed",
         ("The throttle is said to be of each route, in the setting, in scale.md and security.md."),
     ),
+    "aws-L5": (
+        "tests/bench/test_cost.py::test_aws_l5_a_month_counts_all_that_is_paid_without_use",
+        (
+            "`ops cost` counts each metric of an alarm, the CDN key's secret, our own metrics and "
+            "the polls of queues."
+        ),
+    ),
+    "aws-L6": (
+        "tests/bench/test_cost.py::test_aws_l6_what_is_kept_is_kept_a_week_longer_than_its_record",
+        (
+            "`ops cost` has versions and recovery; cost.md names the CDN, 512 kB requests and "
+            "reads of secrets."
+        ),
+    ),
+    "aws-L7": (
+        "tests/ops/test_usage.py::test_aws_l7_throttled_reads_are_not_asked_for_again_at_once",
+        (
+            "`ops usage` waits before it asks again where an answer brought nothing (the "
+            "functions' own reads: see the adapters' suite)."
+        ),
+    ),
+    "aws-L8": (
+        "tests/ops/test_cdn_key.py::test_aws_l8_a_stage_without_a_cdn_gets_no_key",
+        ("A stage with `cdn=False` gets no key, no secret and no parameter."),
+    ),
+    "aws-L9": (
+        "tests/infra/test_service.py::test_aws_l9_apis_are_told_apart_by_their_stage",
+        (
+            "APIs are named by stage; deploy.md has the API's domain, GovCloud and the quotas, "
+            "observability.md the memory in Lambda's own lines."
+        ),
+    ),
     "aws-L10": (
         "tests/ops/test_pages.py::test_a_page_says_what_was_missed",
         ("operations.md names CloudFront's quotas of keys and key groups."),
+    ),
+    "newcomer-bug-4": (
+        "tests/ops/test_deployment.py::test_aws_h2_the_first_step_of_a_deployment_makes_the_key_where_the_stacks_will_be",
+        ("As aws-H2: the documented first deployment makes its key in AWS_REGION."),
+    ),
+    "newcomer-bug-5": (
+        "tests/ops/test_cdn_key.py::test_newcomer_bug_5_a_typo_in_the_stage_makes_nothing",
+        (
+            "A stage that neither infra/config.py nor the account knows is refused before a key "
+            "is made (`--new` for an app's own); the app says it in one line."
+        ),
+    ),
+    "newcomer-bug-6": (
+        "tests/ops/test_doctor.py::test_newcomer_bug_6_no_failure_is_overlooked",
+        (
+            "doctor, audit and redrive know the queues from the stacks' outputs; a test holds "
+            "that each queue has one."
+        ),
+    ),
+    "newcomer-bug-7": (
+        "tests/ops/test_doctor.py::test_newcomer_bug_7_ops_trusts_the_embedded_clouds_own_authority",
+        ("`ops --local` trusts the authority that the embedded cloud announces."),
+    ),
+    "newcomer-bug-8": (
+        "tests/ops/test_redrive.py::test_newcomer_bug_8_what_is_refused_again_is_not_moved_again",
+        ("redrive moves what was there at its start, by number and by SQS's own clock."),
+    ),
+    "newcomer-bug-9": (
+        "tests/unit/services/test_limits.py::test_newcomer_bug_9_a_402_says_sums_that_do_not_fit",
+        ("A 402 names the cap in full, to the millionth."),
+    ),
+    "newcomer-bug-10": (
+        "tests/infra/test_stages.py::test_aws_l3_browsers_may_send_what_is_read_and_read_what_is_set",
+        ("As aws-L3."),
     ),
     "newcomer-bug-12": (
         "tests/ops/test_pages.py::test_newcomer_bug_12_the_pages_commands_need_no_pythonpath",
@@ -344,6 +587,21 @@ REPORTED: dict[str, tuple[str, str]] = {
         "tests/ops/test_pages.py::test_a_page_says_what_was_missed",
         ("deploy.md has a section on browsers: API, upload forms, outputs."),
     ),
+    "newcomer-friction-10": (
+        "tests/infra/test_observability.py::test_newcomer_friction_10_every_alarm_links_to_what_to_do",
+        (
+            "Alarm texts link to the dashboard, which shows the runbook, or to a page of the "
+            "stage's own; doctor warns of alarms that nobody is told of; deploy.md names "
+            "`alarm_emails`."
+        ),
+    ),
+    "newcomer-friction-12": (
+        "tests/ops/test_tenants.py::test_newcomer_friction_12_a_name_that_nobody_has_is_refused",
+        (
+            "`limits set` and `callbacks rotate` refuse a tenant without key, limit or "
+            "predictions, unless `--new`."
+        ),
+    ),
     "newcomer-friction-13": (
         "tests/ops/test_pages.py::test_newcomer_friction_13_make_and_ops_mean_the_same_stage",
         (
@@ -355,29 +613,16 @@ REPORTED: dict[str, tuple[str, str]] = {
 """What was found from outside: the test that holds it, and the answer that it has now."""
 
 OPEN: dict[str, str] = {
-    "adversarial-H6": "not yet taken up",
-    "adversarial-M2": "not yet taken up",
-    "adversarial-M4": "not yet taken up",
-    "adversarial-M7": "not yet taken up",
-    "adversarial-M8": "not yet taken up",
-    "adversarial-M9": "not yet taken up",
-    "adversarial-M11": "not yet taken up",
-    "adversarial-L4": "not yet taken up",
-    "adversarial-L5": "not yet taken up",
-    "adversarial-L6": "not yet taken up",
-    "adversarial-L7": "not yet taken up",
-    "adversarial-L8": "not yet taken up",
-    "field-F1": "not yet taken up",
-    "field-F2": "not yet taken up",
-    "field-F4": "not yet taken up",
-    "field-F6": "not yet taken up",
+    "adversarial-L5": (
+        "News of logs alone rewrites the whole record still; a bound on how often it is written "
+        "for a large one is proposed, not made."
+    ),
+    "field-F6": ("Counts beyond `num_outputs` come with the catalogue of more models."),
     "field-F7": "not yet taken up",
     "field-F8": "not yet taken up",
     "field-F9": "not yet taken up",
     "field-F12": "not yet taken up",
-    "field-F14": "not yet taken up",
     "field-F18": "not yet taken up",
-    "field-F19": "not yet taken up",
     "field-F20": "not yet taken up",
     "field-F22": "not yet taken up",
     "field-F23": "not yet taken up",
@@ -385,30 +630,12 @@ OPEN: dict[str, str] = {
     "field-F25": "not yet taken up",
     "field-F26": "not yet taken up",
     "field-F27": "not yet taken up",
-    "field-F28": "not yet taken up",
     "field-F29": "not yet taken up",
     "field-F30": "not yet taken up",
     "field-F31": "not yet taken up",
     "field-F33": "not yet taken up",
     "field-F34": "not yet taken up",
-    "aws-H1": "not yet taken up",
-    "aws-H2": "not yet taken up",
-    "aws-H3": "not yet taken up",
-    "aws-M1": "not yet taken up",
     "aws-M2": "not yet taken up",
-    "aws-M3": "not yet taken up",
-    "aws-M4": "not yet taken up",
-    "aws-M5": "not yet taken up",
-    "aws-M6": "not yet taken up",
-    "aws-M7": "not yet taken up",
-    "aws-L1": "not yet taken up",
-    "aws-L2": "not yet taken up",
-    "aws-L3": "not yet taken up",
-    "aws-L5": "not yet taken up",
-    "aws-L6": "not yet taken up",
-    "aws-L7": "not yet taken up",
-    "aws-L8": "not yet taken up",
-    "aws-L9": "not yet taken up",
     "oracles-F1": "not yet taken up",
     "oracles-F2": "not yet taken up",
     "oracles-F3": "not yet taken up",
@@ -422,13 +649,6 @@ OPEN: dict[str, str] = {
     "newcomer-bug-1": "not yet taken up",
     "newcomer-bug-2": "not yet taken up",
     "newcomer-bug-3": "not yet taken up",
-    "newcomer-bug-4": "not yet taken up",
-    "newcomer-bug-5": "not yet taken up",
-    "newcomer-bug-6": "not yet taken up",
-    "newcomer-bug-7": "not yet taken up",
-    "newcomer-bug-8": "not yet taken up",
-    "newcomer-bug-9": "not yet taken up",
-    "newcomer-bug-10": "not yet taken up",
     "newcomer-bug-11": "not yet taken up",
     "newcomer-bug-13": "not yet taken up",
     "newcomer-bug-14": "not yet taken up",
@@ -440,9 +660,7 @@ OPEN: dict[str, str] = {
     "newcomer-friction-5": "not yet taken up",
     "newcomer-friction-6": "not yet taken up",
     "newcomer-friction-9": "not yet taken up",
-    "newcomer-friction-10": "not yet taken up",
     "newcomer-friction-11": "not yet taken up",
-    "newcomer-friction-12": "not yet taken up",
     "newcomer-friction-14": "not yet taken up",
     "newcomer-friction-15": "not yet taken up",
     "newcomer-friction-16": "not yet taken up",
