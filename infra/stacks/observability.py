@@ -364,9 +364,7 @@ class ObservabilityStack(DarkroomStack):
         refused = self._many("Refused4xx", "Refused402", "Refused429", "Refused5xx")
         refused.append(api.metric_client_error(statistic=SUM, label="API 4xx, all routes"))
         refused.append(api.metric_server_error(statistic=SUM, label="API 5xx, all routes"))
-        creates = self._many(
-            *("CreateUnbound", "CreateRepeated", "CreateParked", "CreateForbidden", "DoubleCreate")
-        )
+        creates = self._many("CreateUnbound", "CreateRepeated", "CreateParked", "DoubleCreate")
         latency = submit.metric_duration(statistic="p99", label="submit p99, ms")
         accepted = self._many("Accepted", "Reused", "Replayed", "RequestAccepted")
         return [
