@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from darkroom.domain.callbacks import Endpoint
 from darkroom.ports import Due
 
 from tests.adapters.test_predictions import T, following, name, record
@@ -45,16 +44,3 @@ def test_a_result_counts_until_its_time() -> None:
     assert controls.cached_result("a" * 64) == "one"
     clock.advance(1)
     assert controls.cached_result("a" * 64) is None
-
-
-def test_an_endpoint_counts_for_thirty_days() -> None:
-    controls = FakeControls(clock=(clock := FakeClock()))
-    well = Endpoint()
-    gone = Endpoint(START, START)
-    controls.put_endpoint("HOOK#a#1", gone, seen=well)
-    clock.advance(30 * 86_400 - 1)
-    assert controls.endpoint("HOOK#a#1") == gone
-    clock.advance(1)
-    assert controls.endpoint("HOOK#a#1") == well
-    controls.put_endpoint("HOOK#a#1", gone, seen=well)
-    assert controls.endpoint("HOOK#a#1") == gone
