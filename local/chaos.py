@@ -67,7 +67,10 @@ LEAST_TICKS = 10
 FAULTS_S = 240.0
 """A slow machine is behind with its work: the faults wait for it, but no longer than this."""
 SETTLE_S = 150.0
-"""After the faults: the sweep's graces are seconds here, the provider's last webhook a minute."""
+"""After the faults, without a change in what is left: the sweep's graces are seconds here, the
+provider's last webhook a minute."""
+SETTLE_MOST_S = 900.0
+"""In all, however slow the machine."""
 CLIENT_RETRIES_S = 60.0
 
 ELSEWHERE = "http://127.0.0.1:9/"
@@ -440,13 +443,16 @@ class Run:
             for one in self._wanted:
                 if one.keyed and not one.ids and not one.refusal:
                     self._create(api, one)
-        began = time.monotonic()
+        began = moved = time.monotonic()
+        left: Counter[str] = Counter()
         while True:
             report = self._audit(whole=False)
             kinds = Counter(difference.kind for difference in report.differences)
-            passed = time.monotonic() - began
-            _say(f"{passed:4.0f} s without faults, left: {_listed(kinds) or 'nothing'}")
-            if not kinds or passed > SETTLE_S:
+            now = time.monotonic()
+            if kinds != left:
+                left, moved = kinds, now
+            _say(f"{now - began:4.0f} s without faults, left: {_listed(kinds) or 'nothing'}")
+            if not kinds or now - moved > SETTLE_S or now - began > SETTLE_MOST_S:
                 return
             if kinds["dead letters"]:
                 for moved in redrive(self._deployment):

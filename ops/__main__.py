@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from typing import Any
 
@@ -84,7 +85,10 @@ def _remedy(error: Exception) -> str:
 def _parser() -> argparse.ArgumentParser:
     where = argparse.ArgumentParser(add_help=False)
     where.add_argument("--local", action="store_true", help="the embedded cloud of `make run`")
-    where.add_argument("--stage", default="prod", help="the deployed stage (default: prod)")
+    by_default = os.environ.get("STAGE") or "dev"
+    where.add_argument(
+        "--stage", default=by_default, help="the deployed stage (default: $STAGE, else dev)"
+    )
     table = argparse.ArgumentParser(add_help=False)
     table.add_argument("--table", help="the Controls table, if the stacks may not be read")
 

@@ -40,7 +40,7 @@ ACCESS_LOG_VALUES = {
     "integrationErrorMessage": "-",
 }
 """What the gateway puts in the place of each variable of an access log's format, about."""
-IDLE_METRICS = ("Ticks", "SweepLeft", "OldestDue", "StoringAge")
+IDLE_METRICS = ("Ticks",)
 """Our own that are written every minute, whether anybody uses the stage or not."""
 POLLS = 5 * 3 * 60 * 24 * 30
 """Of one queue in a month: Lambda keeps five long polls of 20 seconds, each a request."""

@@ -196,6 +196,9 @@ class FakePredictions:
         refused = (before.refused if fresh else 0) + 1
         self.rows[row] = replace(before, refused=refused, refused_at=now)
 
+    def in_flight(self, row: str) -> int:
+        return self.months.get(row, Month()).in_flight
+
     def get(self, id_: str) -> Prediction | None:
         return self._read(id_) if self._lives(id_) else None
 

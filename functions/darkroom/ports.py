@@ -85,6 +85,9 @@ class PredictionStore(Protocol):
     def note_refusal(self, row: str, now: int) -> None:
         """Count a first try that was refused, beside others of the last `REFUSED_S`."""
 
+    def in_flight(self, row: str) -> int:
+        """Predictions of a tenant's month that are not over; eventually consistent."""
+
     def get(self, id_: str) -> Prediction | None:
         """Read one record, strongly consistent."""
 

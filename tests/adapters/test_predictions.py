@@ -385,6 +385,13 @@ def test_a_record_and_its_reservation_are_written_together(books: Books) -> None
     assert books.month(MONTH) == Month(1000, 0, 2)
 
 
+def test_what_is_in_flight_in_a_month(books: Books) -> None:
+    assert books.store.in_flight(MONTH) == 0
+    books.store.insert(record(1), entry=enter())
+    books.store.insert(record(2), entry=enter())
+    assert books.store.in_flight(MONTH) == 2
+
+
 def test_a_taken_id_or_key_reserves_nothing(books: Books) -> None:
     key = IdempotencyKey("IDEM#1", T // 1000 + 3600)
     books.store.insert(record(1, fingerprint="f"), key, enter(10))

@@ -164,7 +164,7 @@ def test_aws_l5_a_month_counts_all_that_is_paid_without_use(tmp_path: Path) -> N
     lines = {line.name: (line.quantity, line.dollars) for line in model.monthly()}
     assert lines["alarm"] == (3, pytest.approx(0.3))
     assert lines["secret"] == (2, pytest.approx(0.8))
-    assert lines["metric"] == (4, pytest.approx(1.2))
+    assert lines["metric"] == (1, pytest.approx(0.3))
     assert lines["queues, polls"] == (648_000, pytest.approx(2.592))
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +28,67 @@ def test_adversarial_l6_no_secret_is_typed_on_a_command_line(page: Path) -> None
     """The shell's history keeps it, and every process of the machine can see it."""
     secret = re.compile(r"(?:^|\s)(?:export\s+)?\w*(?:TOKEN|SECRET|PASSWORD)=(?!\$)\S")
     assert [line for line in commands(page) if secret.search(line)] == []
+
+
+SAID = {
+    "aws-M8": ("deploy.md", 'CDK_FLAGS="--require-approval never"'),
+    "aws-M5": ("deploy.md", "small_account"),
+    "aws-M7": ("deploy.md", "python3.13"),
+    "aws-L2": ("observability.md", "infrequent_access_log"),
+    "aws-L4": ("scale.md", "set for each route"),
+    "aws-L9-domain": ("deploy.md", "domain=Domain("),
+    "aws-L9-memory": ("observability.md", "Max Memory Used"),
+    "aws-L9-govcloud": ("deploy.md", "GovCloud"),
+    "aws-L10": ("operations.md", "10 public keys and 10 key groups"),
+    "newcomer-friction-7": ("../README.md", "No licence has been chosen"),
+    "newcomer-friction-8": ("deploy.md", "cors_origins"),
+    "newcomer-friction-10": ("deploy.md", "alarm_emails"),
+    "newcomer-friction-14": ("deploy.md", "`CDK_FLAGS` are passed"),
+}
+"""What a page has to say, by the case that missed it."""
+
+
+@pytest.mark.parametrize("case", SAID)
+def test_a_page_says_what_was_missed(case: str) -> None:
+    page, text = SAID[case]
+    assert text in (ROOT / "docs" / page).read_text()
+
+
+def test_what_the_pages_pass_to_cdk_arrives() -> None:
+    """aws-M8: an unattended deployment."""
+    command = ["make", "--dry-run", "deploy", "STAGE=prod", "CDK_FLAGS=--require-approval never"]
+    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert planned.rstrip().endswith("--require-approval never")
+
+
+@pytest.mark.parametrize(("shell", "stage"), [({}, "dev"), ({"STAGE": "shop"}, "shop")])
+def test_newcomer_friction_13_make_and_ops_mean_the_same_stage(
+    shell: dict[str, str], stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STAGE", raising=False)
+    for name, value in shell.items():
+        monkeypatch.setenv(name, value)
+    assert _parser().parse_args(["doctor"]).stage == stage
+    planned = subprocess.run(
+        ["make", "--dry-run", "diff"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert f"stage={stage} " in planned
+
+
+def test_newcomer_friction_13_outside_the_environment_it_says_so() -> None:
+    command = [sys.executable, "-S", "-m", "ops", "doctor"]
+    refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert ".venv/bin/python -m ops" in refused.stderr
+
+
+@pytest.mark.parametrize("module", ["bench.io", "bench.scale"])
+def test_newcomer_bug_12_the_pages_commands_need_no_pythonpath(module: str) -> None:
+    shell = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-m", module, "--help"]
+    done = subprocess.run(command, cwd=ROOT, env=shell, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

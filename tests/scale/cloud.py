@@ -19,26 +19,25 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.items import read_prediction, shard
+from darkroom.adapters.items import read_prediction
 from darkroom.adapters.replicate import Replicate
-from darkroom.domain import link
+from darkroom.domain import link, signature
 from darkroom.services.tasks import TASK
-from darkroom.services.sweep import Sweep
 
-from tests.fakes import FakeClock, FakeQueue, FakeSecrets
+from tests.fakes import FakeClock, FakeSecrets
 from tests.scale import times
 from tests.scale.replicate import URL, Calls, Http, Run, Upstream
 from tests.scale.store import CrowdPredictions
 from tests.scale.times import Cost
-from tests.simulated import Timeline
 from tests.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from darkroom.services.sweep import Tick
+    from darkroom.services.sweep import Sweep, Tick
 
     from tests.scale.endpoints import Callbacks, OutputHost
+    from tests.simulated import Timeline
 
 TICK_S, EVERY_S = 55.0, 60.0
 QUEUES: dict[str, tuple[str, float]] = {
@@ -344,8 +343,6 @@ class Cloud:
             self.timeline.after(again_s[0], partial(self._webhook, run, again_s[1:]))
 
     def _receive(self, run: Run) -> None:
-        from darkroom.domain import signature
-
         id_, _, query = run.webhook.rpartition("/")[2].partition("?")
         body = run.body(self.clock())
         now = self.clock() // 1000

@@ -48,12 +48,9 @@ class Crowd:
         self.outputs.cloud = self.callbacks.cloud = self.cloud
         self.cloud.traced = scenario.traced
         self.cloud.webhooks_lost = scenario.webhooks_lost
-        words = "a red fox over hills at dawn with soft light and long shadows oil on canvas".split()
-        pool = [f"{word}{number}" for word in words for number in range(99)]
-        self._texts = [
-            " ".join(self.random.choices(pool, k=700))
-            for _ in range(200)
-        ]
+        words = "a red fox over hills at dawn in soft light with long shadows, oil on canvas"
+        pool = [f"{word}{number}" for word in words.split() for number in range(99)]
+        self._texts = [" ".join(self.random.choices(pool, k=700)) for _ in range(200)]
         self.submitted = 0
         self.refused = 0
 
@@ -156,6 +153,7 @@ class Crowd:
         ages, ticks = cloud.store.ages, cloud.ticks
         others = [age for tenant, age in ages.by_tenant.items() if tenant != FIRST_TENANT]
         reads = cloud.calls.reads().total()
+        sampled = max(1, sum(ages.number.values()))
         ended = [record for record in records if record.state.terminal]
         good = [record for record in ended if record.state.value == "succeeded" and record.files]
         tasks = cloud.queues.get("tasks_queue", cloud.queues["deliver_queue"])
@@ -168,12 +166,14 @@ class Crowd:
             "twice": cloud.upstream.creates - len(records),
             "minutes": minutes,
             "took_s": round(took_s, 1),
+            "processor_s": round(time.process_time(), 1),
             "age_s": round(max(ages.most.values(), default=0) / 1000),
             "age_others_s": round(max(others, default=0) / 1000),
             "ages_s": {kind: round(age / 1000) for kind, age in sorted(ages.most.items())},
-            "mean_age_s": round(sum(ages.total.values()) / max(1, sum(ages.number.values())) / 1000, 1),
+            "mean_age_s": round(sum(ages.total.values()) / sampled / 1000, 1),
             "reads_a_minute": cloud.calls.most_in_a_minute(),
             "mean_reads_a_minute": round(reads / minutes, 1),
+            "asked_in_silence": cloud.upstream.unheard,
             "pages": cloud.calls.by_second["page"].total(),
             "gets": cloud.calls.by_second["get"].total(),
             "ticks_killed": ticks.killed,

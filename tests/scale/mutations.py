@@ -37,8 +37,8 @@ MUTANTS: Mapping[str, Mutant] = {
         (
             Edit(
                 "services.listing",
-                "            if cursor is None or not older:\n",
-                "            if times or not older:\n",
+                "            if not older or not window.more:\n",
+                "            if times or not older or not window.more:\n",
             ),
         ),
     ),

@@ -1,4 +1,4 @@
-"""python -m tests.scale.one NUMBER SCALE [MUTANT]: one scenario in this process, as a line of JSON."""
+"""python -m tests.scale.one NUMBER SCALE [MUTANT]: one scenario in this process, told as JSON."""
 
 from __future__ import annotations
 

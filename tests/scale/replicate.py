@@ -97,6 +97,8 @@ class Upstream:
     unanswered: Callable[[int], bool] = lambda _number: False
     """Whether the answer to the n-th create is lost."""
     creates: int = 0
+    unheard: int = 0
+    """GETs and pages asked for in silence."""
     _order: list[tuple[int, str]] = field(default_factory=list)
 
     def create(self, asked: dict[str, Any]) -> Run:
@@ -220,6 +222,7 @@ class Http:
         self.calls.note(kind, now, self.each if kind in {"get", "cancel"} else 1)
         if self.upstream.silent:
             self.wrote = True
+            self.upstream.unheard += kind in {"get", "page"}
             self.wait(budget_s)
             raise httpcore.ReadTimeout
         self.spend(PROVIDER[kind])

@@ -100,9 +100,9 @@ def full() -> int:
     asked.sort(key=lambda each: -_work(SCENARIOS[each[0]], each[1]))
     compared = [(n, each.slice, "") for n, each in enumerate(SCENARIOS) if each.compared]
     results = runs.all(asked + compared)
-    whole, small = results[: len(asked)], results[len(asked) :]
+    whole, parts = results[: len(asked)], results[len(asked) :]
     failures = tell(sorted(whole, key=lambda each: SCENARIOS.index(each.scenario)))
-    for result in small:
+    for result in parts:
         failures += _agrees(next(w for w in whole if w.scenario is result.scenario), result)
     failures += _mutants(runs)
     print(f"scale: {len(whole)} scenarios, {failures} failures")
@@ -123,9 +123,7 @@ def tell(results: list[Result]) -> int:
     width = max(len(each.name) for each in SCENARIOS)
     print(f"{'scenario':{width}}  scale  sweeps  {'  '.join(head for _, head in COLUMNS)}")
     for result in results:
-        figures = (
-            str(result.figures.get(name, "-")).rjust(len(head)) for name, head in COLUMNS
-        )
+        figures = (str(result.figures.get(name, "-")).rjust(len(head)) for name, head in COLUMNS)
         at = f"1:{result.scale}"
         print(
             f"{result.scenario.name:{width}}  {at:>5}  {result.scenario.parts:>6}  "
@@ -160,9 +158,7 @@ def _near(one: float | None, other: float | None) -> bool:
 
 def _mutants(runs: Runs) -> int:
     names = [each.name for each in SCENARIOS]
-    asked = [
-        (names.index(mutant.scenario), mutant.scale, name) for name, mutant in MUTANTS.items()
-    ]
+    asked = [(names.index(mutant.scenario), mutant.scale, name) for name, mutant in MUTANTS.items()]
     results = runs.all(asked)
     passed = 0
     for (_, _, name), result in zip(asked, results, strict=True):

@@ -96,7 +96,7 @@ SCENARIOS = (
         minutes=25,
         silent=(8, 18),
         full=5,
-        goals=(*NOTHING_LOST, Goal("reads_a_minute", READS)),
+        goals=(*NOTHING_LOST, Goal("reads_a_minute", READS), Goal("asked_in_silence", 40)),
     ),
     Scenario(
         "a dead endpoint of one tenant",

@@ -11,6 +11,8 @@ from tests.scale.mutations import MUTANTS
 from tests.scale.run import CORES, Result, Runs
 from tests.scale.scenarios import SCENARIOS
 
+# All of it runs within the first test's fixture.
+pytestmark = pytest.mark.timeout(1800)
 NAMES = [each.name for each in SCENARIOS]
 
 
@@ -19,8 +21,7 @@ def results() -> dict[str, Result]:
     """Of all scenarios and mutants, each in a process of its own."""
     asked = {each.name: (n, each.slice, "") for n, each in enumerate(SCENARIOS)}
     asked |= {
-        name: (NAMES.index(mutant.scenario), mutant.scale, name)
-        for name, mutant in MUTANTS.items()
+        name: (NAMES.index(mutant.scenario), mutant.scale, name) for name, mutant in MUTANTS.items()
     }
     runs = Runs()
     with ThreadPoolExecutor(CORES) as pool:

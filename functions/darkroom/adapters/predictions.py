@@ -275,6 +275,11 @@ class DynamoPredictions:
             return {}
         return {}
 
+    def in_flight(self, row: str) -> int:
+        key = {"pk": {"S": row}}
+        item = self.client.get_item(TableName=self.controls, Key=key).get("Item", {})
+        return int(from_item(item).get("in_flight", 0))
+
     def get(self, id_: str) -> Prediction | None:
         item = self._item(id_)
         return read_prediction(item) if item and not expired(item, time.time()) else None

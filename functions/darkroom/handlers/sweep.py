@@ -18,8 +18,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         count(f"Swept{kind.title()}", number)
     count("SweepLeft", tick.left)
     count("ListUnreadable", tick.unreadable)
-    measure_s("OldestDue", tick.oldest_due_s)
-    measure_s("StoringAge", tick.oldest_storing_s)
+    # Where nothing waits there is nothing to tell, in a metric that is paid for by the hour.
+    if tick.oldest_due_s:
+        measure_s("OldestDue", tick.oldest_due_s)
+    if tick.oldest_storing_s:
+        measure_s("StoringAge", tick.oldest_storing_s)
     for id_, kind in tick.taken:
         logger.info("sweep", prediction=id_, kind=kind)
     for id_, error in tick.failed.items():

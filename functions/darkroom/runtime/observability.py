@@ -109,8 +109,12 @@ def _write_end() -> None:
 
 
 def count(name: str, value: int = 1) -> None:
-    """Add to a metric of the current invocation, which is written at its end."""
-    metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+    """Add to a metric of the current invocation, which is written at its end.
+
+    Nothing is written for 0: a metric is paid for in each hour in which it is written.
+    """
+    if value:
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
 
 
 def measure_s(name: str, seconds: int) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from darkroom.domain.errors import PaymentRequired, TooManyRequests
-from darkroom.domain.money import Limits, usd
+from darkroom.domain.money import Limits, month_row, usd
 
 if TYPE_CHECKING:
     from darkroom.domain.errors import LimitReached
     from darkroom.domain.money import Entry
     from darkroom.domain.prediction import Prediction
-    from darkroom.ports import Clock, Controls
+    from darkroom.ports import Clock, Controls, PredictionStore
 
 AGE_MS = 30_000
 """How old a tenant's limits may get in a process."""
@@ -21,6 +21,9 @@ LONGEST_WAIT_S = 60
 READS_A_SECOND = 20
 READS_AT_ONCE = 100
 READ_MS = 1000 // READS_A_SECOND
+LONGEST_MS = 2 * 86_400_000
+"""From a prediction's creation to its end: a day until the deadline, hours to find out and store.
+"""
 MOST_TENANTS = 1000
 """Tenants that a process remembers."""
 
@@ -78,6 +81,19 @@ class TenantLimits:
             self._reads[tenant] = taken + READ_MS
         elif self.of(tenant).rate_interval_us is not None:
             raise TooManyRequests(1)
+
+
+def beside_last_month(limits: Limits, record: Prediction, store: PredictionStore) -> Limits:
+    """The limits, less what still runs from the month before: that is counted in the row of its
+    own month.
+
+    One read in the first days of a month. No prediction is added to a month that is over, and so
+    the number that is read may be too large for a moment, and never too small.
+    """
+    before = month_row(record.tenant, record.created_at - LONGEST_MS)
+    if not limits.in_flight or before == month_row(record.tenant, record.created_at):
+        return limits
+    return replace(limits, in_flight=max(0, limits.in_flight - store.in_flight(before)))
 
 
 def check(record: Prediction, limits: Limits) -> None:

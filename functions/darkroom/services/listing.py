@@ -306,7 +306,7 @@ class _Window:
         return self._top
 
     def halve(self) -> bool:
-        """Ask for half of the time from where the last page ended; False where that is too short."""
+        """Ask for half of the time, from where the last page ended; False where it is too short."""
         begin = self.asked[0]
         # What was created in the same millisecond may be on the next page.
         self.before, self._cursor = min(self.before, self._top + 1), None

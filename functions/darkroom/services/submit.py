@@ -159,6 +159,7 @@ class Submit:
             create=first_attempt(started, budget, timings),
         )
         if reused is None:
+            allowed = limits.beside_last_month(allowed, record, self.changes.store)
             limits.check(record, allowed)
         else:
             record = reused.ended(record, now)

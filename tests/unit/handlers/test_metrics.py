@@ -141,7 +141,7 @@ def test_a_signature_of_another_secret_is_told_from_noise(
     assert app.webhook(app.hook(record.id, body)).status == 200
     found = measured()
     assert found["WebhookRefused"] == [1, 1, 1]
-    assert found["SignatureFailed"] == [1, 0, 0]
+    assert found["SignatureFailed"] == [1]
     assert messages(app)[-1]["received"] == "nothing_new"
     assert told(app, record.id) == {"webhook refused", "refused", "answered"}
 
@@ -178,8 +178,8 @@ def test_a_copy_that_fails_tells_how_old_the_result_is(
 
 def test_the_sweep_tells_the_ages_of_what_waits(app: App, measured: Callable[[], Metrics]) -> None:
     app.call("sweep", events.schedule())
-    found = measured()
-    assert (found["Ticks"], found["OldestDue"], found["StoringAge"]) == ([1], [0], [0])
+    # No other: each that is written every minute is paid for all month.
+    assert measured() == {"Ticks": [1]}
     first = storing(app)
     app.world.clock.advance(60)
     storing(app)
@@ -194,7 +194,7 @@ def test_the_sweep_tells_the_ages_of_what_waits(app: App, measured: Callable[[],
     assert "sweep" in told(app, first.id)
     # What a tick has claimed no longer waits for one.
     app.call("sweep", events.schedule())
-    assert measured()["OldestDue"] == [0]
+    assert "OldestDue" not in measured()
 
 
 def test_a_failing_record_is_named_and_hides_no_metric(

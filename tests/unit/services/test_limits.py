@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from darkroom.domain.errors import BadRequest, PaymentRequired, TooManyRequests
 from darkroom.domain.lifecycle import Answered
 from darkroom.domain.money import Limits
 from darkroom.domain.prediction import State
+from darkroom.domain.snapshot import rfc3339
 from darkroom.services.limits import READS_A_SECOND, READS_AT_ONCE, TenantLimits
 
-from tests.fakes import FakeControls, Month
+from tests.fakes import FakeControls, FakePredictions, Month
 from tests.world import World
 
 if TYPE_CHECKING:
@@ -173,6 +174,52 @@ def test_none_at_once_stops_a_tenant(world: World) -> None:
     with pytest.raises(TooManyRequests):
         world.accept()
     assert not len(world.store)
+
+
+def test_the_turn_of_a_month_doubles_nothing(world: World) -> None:
+    limit(world, in_flight=3)
+    world.clock.now = 1_801_439_995_000
+    assert rfc3339(world.clock()) == "2027-01-31T23:59:55.000Z"
+    running = [world.accept(cancel_after_s=3600) for _ in range(3)]
+    world.clock.advance(10)
+    with pytest.raises(TooManyRequests):
+        world.accept()
+    finish(world, running[0])
+    finish(world, running[1])
+    world.accept()
+    world.accept()
+    with pytest.raises(TooManyRequests):
+        world.accept()
+    finish(world, running[2])
+    world.accept()
+    assert world.store.months["SPEND#acme#2027-02"].in_flight == 3
+
+
+def test_only_the_first_days_of_a_month_look_back() -> None:
+    class Looking(FakePredictions):
+        looked: ClassVar[list[str]] = []
+
+        def in_flight(self, row: str) -> int:
+            self.looked.append(row)
+            return super().in_flight(row)
+
+    world = World(store=Looking())
+    limit(world, in_flight=100)
+    world.clock.now = 1_801_440_000_000
+    world.accept()
+    world.clock.advance(2 * 86_400 - 1)
+    world.accept()
+    assert Looking.looked == [MONTH] * 2
+    world.clock.advance(1)
+    world.accept()
+    limit(world, monthly_cap=10**9)
+    world.clock.now = 1_803_859_200_000 + 60_000
+    world.accept()
+    limit(world, in_flight=0)
+    world.clock.advance(60)
+    with pytest.raises(TooManyRequests):
+        world.accept()
+    assert Looking.looked == [MONTH] * 2
 
 
 def test_money_is_reserved_before_the_create_and_settled_at_the_end(world: World) -> None:

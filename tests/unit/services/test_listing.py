@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from darkroom.domain import evidence
 from darkroom.domain.errors import PageTooLarge, ProviderSilent, ProviderUnavailable
 from darkroom.domain.snapshot import Snapshot, read_snapshot, rfc3339
 from darkroom.ports import Listed
@@ -206,6 +207,119 @@ def test_what_is_kept_for_polls_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     source = Listings(items, page_size=20)
     read = reader(source, polled=polls(items))
     assert sum(read.listed(each.provider_id) is not None for each in items) == 3
+
+
+def test_where_a_page_is_too_large_polls_are_read_in_smaller_times() -> None:
+    items = many(40, apart_ms=10_000)
+    source = Listings(items, page_size=20, heavy={"p21", "p22", "p30"})
+    read = reader(source, polled=polls(items))
+    assert sum(read.listed(f"p{n}") is not None for n in range(40)) > 40 - LIST_FROM
+
+
+def test_large_items_further_down_are_read_from_where_the_page_before_ended() -> None:
+    items = many(40, apart_ms=10_000)
+    source = Listings(items, page_size=20, heavy={"p3", "p10"})
+    read = reader(source, polled=polls(items))
+    assert sum(read.listed(f"p{n}") is not None for n in range(40)) > 40 - LIST_FROM
+
+
+def test_polls_that_no_page_can_show_are_asked_for_one_by_one() -> None:
+    items = many(40, apart_ms=10)
+    source = Listings(items, page_size=20, heavy={"p21", "p22"})
+    read = reader(source, polled=polls(items))
+    assert [read.listed(f"p{n}") for n in (20, 21, 22)] == [None] * 3
+
+
+def test_pages_above_the_newest_that_is_wanted_count_for_nothing() -> None:
+    wanted = many(20, apart_ms=10)
+    others = [item(100 + n, START + 200 + 10 * n) for n in reversed(range(200))]
+    source = Listings([*others, *wanted], page_size=20)
+    read = reader(source, polled=polls(wanted))
+    assert all(read.listed(each.provider_id) for each in wanted)
+
+
+def test_pages_may_fall_short_for_a_while() -> None:
+    items = many(400, apart_ms=100)
+    wanted = [each for n, each in enumerate(items) if n % 100 < 60 or n % 10 == 0]
+    source = Listings(items, page_size=20)
+    read = reader(source, polled=polls(wanted))
+    shown = sum(read.listed(each.provider_id) is not None for each in wanted)
+    assert shown > len(wanted) - LIST_FROM
+
+
+# Fresh creates of unknown outcome
+
+
+def hooked(number: int, at: int, record_id: str) -> Snapshot:
+    url = f"https://darkroom.test/hooks/replicate/{record_id}?t=x"
+    return item(number, at, webhook=url)
+
+
+def test_fresh_creates_are_found_where_they_should_be() -> None:
+    now = START + 1_000_000
+    ids = [chr(97 + n) * 26 for n in range(12)]
+    begun = now - 100_000
+    items = [hooked(n, begun + 300 + n, id_) for n, id_ in enumerate(ids)][::-1]
+    later = [item(100 + n, begun + 20_000 + n) for n in reversed(range(50))]
+    source = Listings([*later, *items], page_size=12)
+    read = reader(source, unknown=dict.fromkeys(ids, begun))
+    found = [read.linked(id_) for id_ in ids]
+    assert [each and each.provider_id for each in found] == [f"p{n}" for n in range(12)]
+    # Those that were created later are not read.
+    assert len(source.asked) == 1
+
+
+def test_few_creates_and_older_ones_are_left_to_the_whole_reading() -> None:
+    ids = [chr(97 + n) * 26 for n in range(12)]
+    items = [hooked(n, START + n, id_) for n, id_ in enumerate(ids)][::-1]
+    source = Listings(items)
+    read = reader(source, unknown=dict.fromkeys(ids, START))
+    assert read.linked(ids[0]) is None
+    assert source.asked == []
+    assert len(read.of_unknown().linked) == 12
+    assert read.linked(ids[0]) is not None
+
+
+# Time
+
+
+class Spare:
+    """The time that is left: a second less with each page."""
+
+    def __init__(self, source: Listings, seconds: int) -> None:
+        self._source, self._seconds = source, seconds
+
+    def __call__(self) -> int:
+        return 1000 * (self._seconds - len(self._source.asked))
+
+
+def hurried(source: Listings, seconds: int, **asked: Any) -> Listing:
+    patience = Patience(1000, Spare(source, seconds))
+    asked = {"polled": {}, "unknown": {}, **asked}
+    return Listing(source, FakeClock(START + 1_000_000), patience, **asked)
+
+
+def test_a_reading_for_polls_leaves_half_of_the_time() -> None:
+    source = Listings(many(400))
+    read = hurried(source, 20, polled=polls(source.items))
+    assert read.listed("p0") is None
+    assert len(source.asked) == 11
+
+
+def test_a_reading_that_ends_early_tells_of_what_it_covers() -> None:
+    source = Listings(many(400))
+    reading = hurried(source, 40, unknown={"a" * 26: START}).of_unknown()
+    assert len(source.asked) == 31
+    covered = source.items[-1 + 4 * 31].created_at or 0
+    assert reading.complete(covered + evidence.CLOCK_SKEW_MS + 1)
+    assert not reading.complete(covered + evidence.CLOCK_SKEW_MS)
+
+
+def test_the_provider_is_not_asked_when_the_time_is_over() -> None:
+    source = Listings(many(40))
+    with pytest.raises(ProviderUnavailable):
+        hurried(source, -1, unknown={"a" * 26: START}).of_unknown()
+    assert source.asked == []
 
 
 # Patience

@@ -557,3 +557,52 @@ def test_a_record_that_went_meanwhile_is_passed_over() -> None:
     keys = world.store.due(world.clock.now, 10)
     del world.store.items[record.id]
     assert world.store.look(keys) == []
+
+
+def test_a_tenant_with_more_than_a_tick_takes_up_hides_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("darkroom.services.sweep.LIMIT", 3)
+    world = World()
+    crowd = [world.accept(tenant="crowd").id for _ in range(5)]
+    world.clock.advance(1)
+    single = world.accept(tenant="single").id
+    tick = world.sweep(FIRST_POLL_S)
+    assert [id_ for id_, _ in tick.taken] == [crowd[0], single, crowd[1]]
+    assert tick.left == 3
+
+
+def test_many_fresh_creates_are_bound_by_the_pages_of_their_time() -> None:
+    world = World()
+    world.provider.answers = ["drop"] * 12
+    ids = [world.accept().id for _ in range(12)]
+    world.clock.advance(20)
+    for _ in range(150):
+        world.provider.make(model="x/y", version=None, input_={}, webhook="https://other.test/")
+    world.sweep(FIRST_POLL_S)
+    assert {world.record(id_).state for id_ in ids} == {State.SUBMITTED}
+    # The 150 that others made later are two pages more.
+    assert world.provider.reads == ["list"]
+
+
+def test_a_create_that_was_sent_again_is_searched_for_everywhere() -> None:
+    world = World()
+    world.provider.answers = ["refuse"] * 12 + ["drop"] * 12
+    ids = [world.accept().id for _ in range(12)]
+    world.clock.advance(10)
+    world.settle()
+    assert len(world.provider.creates) == 24
+    world.sweep(110)
+    assert {world.record(id_).state for id_ in ids} == {State.SUBMITTED}
+    assert len(world.provider.reads) > 1
+
+
+def test_nothing_is_asked_of_the_provider_when_the_time_is_over() -> None:
+    world = World()
+    for _ in range(LIST_FROM):
+        world.accept()
+    world.clock.advance(FIRST_POLL_S)
+    left = iter([PLENTY] * 4)
+    tick = world.sweep_service(lambda: next(left, RESERVE_MS - 1))
+    assert world.provider.reads == []
+    assert tick.left + len(tick.taken) == LIST_FROM
