@@ -19,14 +19,17 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.proof.config import every_kind
 from tests.proof.coverage import unvisited
 from tests.proof.explore import Found
 from tests.proof.jobs import Done, Job, work
 from tests.proof.mutations import MUTANTS
-from tests.proof.plans import full_jobs, slice_jobs
+from tests.proof.plans import FIVE, full_jobs, slice_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from tests.proof.config import Config
 
 ROOT = Path(__file__).parents[2]
 PROCESSES = 2
@@ -49,6 +52,8 @@ class Summary:
     """Jobs run to their end, by label."""
     cut_short: dict[str, int] = field(default_factory=dict)
     kept: int = 0
+    bounds: dict[Config, list[Job]] = field(default_factory=dict)
+    """All orders that were explored to their end."""
 
     def add(self, done: Done) -> None:
         """Take a job's end in."""
@@ -56,10 +61,15 @@ class Summary:
         self.kept += done.notes.get("kept", 0)
         ends = self.finished if done.complete else self.cut_short
         ends[done.job.label] = ends.get(done.job.label, 0) + 1
+        if done.complete and done.job.depth:
+            self.bounds.setdefault(done.job.config, []).append(done.job)
 
     @property
     def unvisited(self) -> list[tuple[str, str, str]]:
-        return unvisited(self.found.seen, self.found.hit)
+        """I/O at which a fault did not happen, and kinds that no bound had."""
+        had = {word for config in self.bounds for word in config.kinds}
+        missing = [("kind", word, "in no bound") for word in every_kind() if word not in had]
+        return unvisited(self.found.seen, self.found.hit) + missing
 
     @property
     def last_line(self) -> str:
@@ -84,6 +94,11 @@ class Summary:
         for label, number in self.finished.items():
             short = self.cut_short.get(label)
             say(f"complete: {label}: {number} runs" + (f", {short} cut short" if short else ""))
+        for config in FIVE:
+            jobs = (job for job in self.bounds.get(config, ()) if not job.lives)
+            deepest = max(jobs, key=lambda job: (job.depth, job.faults), default=None)
+            if deepest:
+                say(f"  of these, {config}: {deepest.label}")
         for label in self.cut_short.keys() - self.finished.keys():
             say(f"not complete: {label}: the time was up")
         if self.kept:

@@ -241,14 +241,14 @@ class Upstream:
             self._tell(grown)
         return grown
 
-    def end(self, up: Up, status: str, *, cut_off: bool = False) -> Up:
-        """It ends; the completed webhook leaves."""
+    def end(self, up: Up, status: str, at: int | None = None) -> Up:
+        """It ends, by itself or at its own time limit; the completed webhook leaves."""
         ran = status == "succeeded" or up.started_at is not None
         started = (up.started_at or self.clock()) if ran else None
         if status == "succeeded" and self._metered:
             # It takes some time at least, where that is what is billed.
             self.clock.now = max(self.clock.now, (started or 0) + RUN_MS)
-        now = self.clock()
+        now = self.clock() if at is None else at
         run_ms = now - started if started else 0
         ended = replace(
             self._was(up),
@@ -256,7 +256,7 @@ class Upstream:
             started_at=started,
             completed_at=now,
             run_ms=run_ms if self._metered else RUN_MS,
-            cut_off=cut_off,
+            cut_off=at is not None,
         )
         return self._tell(ended)
 
@@ -278,7 +278,7 @@ class Upstream:
         for up in list(self.ups.values()):
             if up.status not in FINAL and self.clock() >= up.ends_by:
                 stopped = "aborted" if up.status == "starting" else "canceled"
-                self.end(up, stopped, cut_off=True)
+                self.end(up, stopped, at=up.ends_by)
 
     # What it shows
 
