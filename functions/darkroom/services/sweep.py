@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
@@ -161,7 +162,7 @@ class Sweep:
         tick.done[kind.value] += 1
         tick.taken.append((record.id, kind.value))
         if not record.state.terminal and now >= last_clock(record, self.changes.timings):
-            self.changes.apply(record, LastClock())
+            self._end(record, look)
             return
         match kind:
             case Urgency.STORING:
@@ -173,6 +174,16 @@ class Sweep:
                 self._poll(record, look)
             case _:
                 self._create(record, look, tick)
+
+    def _end(self, record: Prediction, look: _Look) -> None:
+        """End a record whose last clock has passed: as the provider says, where it says so now."""
+        if record.provider_id is not None and record.state.rank < State.STORING.rank:
+            with suppress(ProviderUnavailable):
+                record = self.changes.apply(record, self._news(record, look)).record
+            if record.state is State.STORING:
+                # Its files may still be there: they are copied, or that is what ends it.
+                return
+        self.changes.apply(record, LastClock())
 
     def _ends(self, due: DueRecord, now: int) -> bool:
         """True where a clock of ours has come, for which the provider need not be asked."""

@@ -606,3 +606,51 @@ def test_nothing_is_asked_of_the_provider_when_the_time_is_over() -> None:
     tick = world.sweep_service(lambda: next(left, RESERVE_MS - 1))
     assert world.provider.reads == []
     assert tick.left + len(tick.taken) == LIST_FROM
+
+
+@pytest.mark.parametrize("removed", [True, False])
+def test_after_hours_without_us_the_provider_has_the_last_word(removed: bool) -> None:
+    world = World()
+    record = world.accept()
+    world.succeed(str(record.provider_id))
+    body = world.provider.upstream[str(record.provider_id)]
+    if removed:
+        body.update(output=None, data_removed=True)
+    world.sweep(3 * 3600)
+    after = world.record(record.id)
+    if removed:
+        assert (after.state, after.code) == (State.FAILED, Code.OUTPUT_EXPIRED)
+    else:
+        assert after.state is State.STORING
+
+
+def test_a_record_that_another_sweep_has_claimed_is_left_alone() -> None:
+    world = World()
+    record = storing(world)
+    world.clock.advance(600)
+    (due,) = world.store.look(world.store.due(world.clock.now, 10))
+    claimed: list[Any] = []
+    look = world.store.look
+
+    def claimed_meanwhile(keys: Any) -> Any:
+        found = look(keys)
+        if found:
+            claimed.append(world.store.claim(due.key, world.clock.now + 60_000))
+        return found
+
+    world.store.look = claimed_meanwhile  # type: ignore[method-assign]
+    assert world.sweep().taken == []
+    assert [each.id for each in claimed] == [record.id]
+
+
+def test_a_canceling_prediction_that_is_past_its_last_clock_needs_no_answer() -> None:
+    world = World()
+    records = [world.accept(cancel_after_s=60) for _ in range(SILENCES + 1)]
+
+    def silent(_id: str) -> Any:
+        raise ProviderSilent("time-out")
+
+    world.provider.cancel = silent  # type: ignore[method-assign]
+    world.sweep(FIRST_POLL_S)
+    world.sweep(3 * 3600)
+    assert {world.record(r.id).code for r in records} == {Code.PROVIDER_LOST}
