@@ -228,18 +228,17 @@ def makes_files(openapi_schema: object) -> bool:
     """True where the version's output is declared as URIs, alone, in a list, or in an object."""
     schemas = _component_schemas(openapi_schema)
     steps = iter(range(_MAX_SCHEMA_NODES))
-    return _has_uri(_resolve({"$ref": "#/components/schemas/Output"}, schemas, steps, 0), 0)
+    return _has_uri(_resolve({"$ref": "#/components/schemas/Output"}, schemas, steps, 0))
 
 
-def _has_uri(schema: object, depth: int) -> bool:
+def _has_uri(schema: object) -> bool:
+    """Whether a resolved schema, whose depth is bounded, has a URI anywhere."""
     known = _dict(schema)
     if known.get("format") == "uri":
         return True
-    if depth > MAX_SCHEMA_DEPTH:
-        return False
     inner = [known.get("items"), *_dict(known.get("properties")).values()]
     inner += [each for name in ("anyOf", "allOf", "oneOf") for each in _list(known.get(name))]
-    return any(_has_uri(each, depth + 1) for each in inner if each is not None)
+    return any(_has_uri(each) for each in inner if each is not None)
 
 
 def choices(schema: Mapping[str, Any]) -> dict[str, frozenset[str]]:

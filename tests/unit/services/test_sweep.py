@@ -654,3 +654,12 @@ def test_a_canceling_prediction_that_is_past_its_last_clock_needs_no_answer() ->
     world.sweep(FIRST_POLL_S)
     world.sweep(3 * 3600)
     assert {world.record(r.id).code for r in records} == {Code.PROVIDER_LOST}
+
+
+def test_after_hours_without_us_an_unknown_create_is_given_up() -> None:
+    world = World()
+    world.provider.answers = ["drop"]
+    record = world.accept()
+    world.provider.down = True
+    world.sweep(3 * 3600)
+    assert world.record(record.id).code is Code.OUTCOME_UNKNOWN
