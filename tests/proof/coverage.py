@@ -68,6 +68,8 @@ UNREACHED: dict[tuple[str, str], str] = {
     ("intake", "store.in_flight"): "as above",
     ("cancel", "store.in_flight"): "a limit of creates; a cancel counts against the rate alone",
     ("deliveries", "store.in_flight"): "as above",
+    ("submit", "provider.token_works"): "a first attempt is not asked about: nobody waits for that",
+    ("intake", "provider.token_works"): "as for submit",
     ("deliver", "store.commit"): "wired for its store alone; it writes no record",
     ("relay", "store.commit"): "as above",
     ("relay", "controls.cached_result"): "results are looked up by submit",

@@ -35,7 +35,8 @@ class Edit:
         where = _function(tree, self.function)
         old, new = _parsed(self.old), _parsed(self.new)
         if len(old) == 1 and isinstance(old[0], ast.Expr):
-            replacement = new[0].value if new and isinstance(new[0], ast.Expr) else None
+            alone = len(new) == 1 and isinstance(new[0], ast.Expr)
+            replacement = new[0].value if alone and isinstance(new[0], ast.Expr) else None
             if replacement is not None and _replace_expression(where, old[0].value, replacement):
                 return
         found = [

@@ -25,13 +25,14 @@ ENDINGS = ("kill-before", "kill-after", "error", "timeout", "slow")
 a server error: the services see an exception either way), it is done and never answered, or it is
 done and answered only when its budget is all but over."""
 CREATES = (
-    *("late", "hang", "drop", "429", "500", "500-created", "401", "409", "413", "refuse"),
-    "garbage",
+    *("late", "hang", "drop", "429", "500", "500-created", "401", "403", "409", "413"),
+    *("refuse", "garbage"),
 )
 """What else may happen to a create; `late` comes to be upstream as a step of its own."""
 SPECIAL = {
     "provider.create": ("kill-before", "kill-after", *CREATES),
     "provider.get": (*ENDINGS, "404"),
+    "provider.token_works": ("kill-before", "kill-after", "slow"),
     "provider.cancel": (*ENDINGS, "404"),
     "store.look": (*ENDINGS, "stale"),
     "store.due": ("kill-before", "kill-after", "error", "slow", "stale"),

@@ -34,6 +34,10 @@ LIVES: dict[str, str] = {
         "submit.0~429@provider.create relay.0 relay.0 next run.d.0 relay.0 relay.0 go.0 ok.0 "
         "hook.0 hook.0 relay.0 relay.0 run.p.0"
     ),
+    "refused as forbidden": (
+        "submit.0~403@provider.create expire.0 expire.0 next sweep "
+        "run.d.0~403@provider.create relay.0 next sweep run.d.0 relay.0 go.0 ok.0 hook.0 hook.0"
+    ),
     "refused and forgotten": (
         "submit.0~429@provider.create expire.0 expire.0 next sweep run.d.0 relay.0 relay.0"
     ),
@@ -141,6 +145,7 @@ MONEY: dict[str, str] = {
 CACHED: dict[str, str] = {
     "taken from the cache": BIND_AND_STORE + " submit.1 relay.1 relay.1 run.c.0 relay.1",
     "taken by an event": BIND_AND_STORE + " ask.6 run.i.0 relay.1 run.t.0 run.t.0 run.t.0",
+    "repeated with its key": BIND_AND_STORE + " again.0 again.0",
     "another tenant's": BIND_AND_STORE + " submit.5 relay.1 go.1 ok.1 hook.0 hook.0 relay.1",
 }
 """Ways with a result cache."""

@@ -149,10 +149,10 @@ def hunt(where: str = "") -> Iterator[Job]:
 
 def slice_jobs(seed: int) -> list[Job]:
     """What `make test` runs."""
-    jobs = list(hunt())
+    jobs, bounded = list(hunt()), (*FEW, POOR, CACHE, *ODDITIES)
     jobs += [Job(config, lives=USUAL) for config in ODDITIES]
     jobs += [Job(config, lives=(STEADY,)) for config in ODDITIES if config.listing == "down"]
-    jobs += [Job(config, depth=2, faults=1, predictions=2) for config in (*FEW, *ODDITIES)]
+    jobs += [Job(config, depth=2, faults=1, predictions=2) for config in bounded]
     jobs += [Job(config, seed=-1, number=seed) for config in (PLAIN, BLIND)]
     jobs += [Job(config, seed=seed, number=60) for config in FEW]
     return jobs

@@ -34,7 +34,7 @@ RUN_MS = 1500
 RETRY_AFTER_S = 30
 STRANGER_MS = 1000
 """What is no prediction came into the account's list so long after the start."""
-NOT_MADE = {"429": 429, "401": 401, "413": 413, "409": 409}
+NOT_MADE = {"429": 429, "401": 401, "403": 403, "413": 413, "409": 409}
 REFUSED_FOR_GOOD = frozenset({"413"})
 
 
