@@ -28,7 +28,7 @@ demo: .venv/.done  ## one prediction per catalogue model on the embedded cloud, 
 run: .venv/.done  ## the embedded cloud on http://127.0.0.1:8787 until Ctrl-C (PORT=, KEEP=1)
 	@PORT=$(PORT) $(PY) -m local run
 
-test: lint types unit adapters emulator infra e2e clients proof-slice scale-slice  ## lint, types and all tests
+test: lint types unit adapters emulator infra e2e clients proof-slice  ## lint, types and all tests
 	@echo "all of it passed"
 
 lint: .venv/.done  ## ruff: rules and format
