@@ -73,7 +73,7 @@ class Model:
     """Hash that stands for `version` → the warning to give whoever uses it."""
     deadline_seconds: int | None = None
     makes_files: bool = True
-    """Its output is files, as every catalogue model's is."""
+    """Its output is files: in the catalogue, that of every task but `text`."""
 
     @classmethod
     def from_dict(cls, data: object) -> Model:
@@ -96,6 +96,7 @@ class Model:
         return cls(
             **{
                 **data,
+                "makes_files": data["task"] != "text",
                 "version": version,
                 "known_versions": tuple(data.get("known_versions", ())),
                 "typical_seconds": float(data["typical_seconds"]),

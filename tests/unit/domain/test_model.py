@@ -618,3 +618,16 @@ def test_an_output_that_is_nested_without_end_is_no_file() -> None:
     for _ in range(200):
         deep = {"items": deep}
     assert not makes_files({"components": {"schemas": {"Output": deep}}})
+
+
+@pytest.mark.parametrize(("task", "files"), [("text", False), ("text-to-image", True)])
+def test_a_catalogue_model_makes_files_unless_its_task_is_text(task: str, files: bool) -> None:
+    entry = {
+        "model": "a/b",
+        "task": task,
+        "official": True,
+        "input_schema": {"type": "object", "properties": {}},
+        "output": "array",
+        "typical_seconds": 1,
+    }
+    assert Model.from_dict(entry).makes_files is files
