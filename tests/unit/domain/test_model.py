@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
 import pytest
+from darkroom import catalog
 from darkroom.domain.model import (
     InvalidField,
     InvalidModel,
@@ -622,12 +625,6 @@ def test_an_output_that_is_nested_without_end_is_no_file() -> None:
 
 @pytest.mark.parametrize(("task", "files"), [("text", False), ("text-to-image", True)])
 def test_a_catalogue_model_makes_files_unless_its_task_is_text(task: str, files: bool) -> None:
-    entry = {
-        "model": "a/b",
-        "task": task,
-        "official": True,
-        "input_schema": {"type": "object", "properties": {}},
-        "output": "array",
-        "typical_seconds": 1,
-    }
+    packaged = Path(catalog.__file__).parent / "black-forest-labs--flux-schnell.json"
+    entry = {**json.loads(packaged.read_text()), "task": task}
     assert Model.from_dict(entry).makes_files is files
