@@ -473,7 +473,8 @@ class Run:
         return report
 
     def _owed_to_nobody(self) -> set[str]:
-        """The records whose callback to the dead endpoint was tried, and is to be tried again."""
+        """The records whose callback to the dead endpoint is still to be tried. An endpoint that
+        fails in a row is put off, so that not every one was tried before."""
         table = self._cloud.outputs["DeliveriesTable"]
         pages = self._cloud.client("dynamodb").get_paginator("scan")
         rows = [
@@ -482,9 +483,7 @@ class Run:
             for item in page["Items"]
         ]
         pending = {
-            row["prediction"]
-            for row in rows
-            if row["state"] == "pending" and row["attempts"] and row.get("due_at")
+            row["prediction"] for row in rows if row["state"] == "pending" and row.get("due_at")
         }
         dead = {id_ for id_, record in self._records().items() if record.webhook == self._dead}
         return pending & dead
