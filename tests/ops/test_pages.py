@@ -54,11 +54,19 @@ def test_a_page_says_what_was_missed(case: str) -> None:
     assert text in (ROOT / "docs" / page).read_text()
 
 
+def planned(*arguments: str) -> str:
+    """What `make` would run. The make that runs this test hands nothing down to it."""
+    shell = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    command = ["make", "--no-print-directory", "--dry-run", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env=shell, capture_output=True, text=True, check=True
+    ).stdout
+
+
 def test_what_the_pages_pass_to_cdk_arrives() -> None:
     """aws-M8: an unattended deployment."""
-    command = ["make", "--dry-run", "deploy", "STAGE=prod", "CDK_FLAGS=--require-approval never"]
-    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert planned.rstrip().endswith("--require-approval never")
+    command = planned("deploy", "STAGE=prod", "CDK_FLAGS=--require-approval never")
+    assert command.rstrip().endswith("--require-approval never")
 
 
 @pytest.mark.parametrize(("shell", "stage"), [({}, "dev"), ({"STAGE": "shop"}, "shop")])
@@ -69,10 +77,7 @@ def test_newcomer_friction_13_make_and_ops_mean_the_same_stage(
     for name, value in shell.items():
         monkeypatch.setenv(name, value)
     assert _parser().parse_args(["doctor"]).stage == stage
-    planned = subprocess.run(
-        ["make", "--dry-run", "diff"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    assert f"stage={stage} " in planned
+    assert f"stage={stage} " in planned("diff")
 
 
 def test_newcomer_friction_13_outside_the_environment_it_says_so() -> None:
