@@ -140,6 +140,11 @@ class Invariants:
         if record.code is Code.OUTPUT_EXPIRED:
             gone = up is not None and now >= (up.completed_at or now) + LIFE_MS
             check(gone, "I5 output_expired while the provider's copy existed")
+            # No single fault lasts an hour; what is refused or broken for good does.
+            lasting = self.cloud.config.refused or self.cloud.config.stays == "row"
+            check(
+                self.cloud.gap or lasting, "I5 output_expired, though there was an hour to copy it"
+            )
             self.allow("output_expired")
         elif record.code is Code.OUTCOME_UNKNOWN:
             self._outcome_unknown(record)
@@ -168,9 +173,11 @@ class Invariants:
         if config.dedicated:
             owners = cloud.store.owners
             alike = [up for up in alike if owners.get(up.id, record.id) == record.id]
+        named = [up for up in self._of(record) if up.in_time and cloud.upstream.names(up)]
+        check(not named or cloud.gap, "I3 outcome_unknown, but the list names its prediction")
         exact = config.show_input == "exact" and not record.uploads
         bindable = config.dedicated and len(alike) == 1 and exact
-        excused = config.echo != "exact" and alike and not bindable
+        excused = config.echo == "none" and alike and not bindable
         check(
             bool(excused) or cloud.gap or not cloud.upstream.legible,
             "I3 outcome_unknown, but the list had settled it",

@@ -127,6 +127,10 @@ LIVES: dict[str, str] = {
         "jump.135 sweep run.p.0 relay.0"
     ),
     "expired": "submit.0 relay.0 relay.0 ok.0 lose.0 jump.3660 sweep relay.0 run.c.0",
+    "copied late": (
+        "submit.0 ok.0 hook.0 relay.0 relay.0 relay.0 jump.135 "
+        "run.p.0~error@fetcher.open~error@fetcher.open#2 relay.0 next run.p.0 relay.0"
+    ),
     "copied too late": "submit.0 ok.0 hook.0 relay.0 relay.0 relay.0 jump.3660 run.p.0 relay.0",
     "two at once": (
         "submit.0 submit.1 go.1 go.0 ok.0 ok.1 hook.3 hook.1 hook.0 hook.0 relay.1 relay.0 "
@@ -160,7 +164,8 @@ ODD: dict[str, str] = {
     ),
     "the list grows old": (
         "submit.0~hang@provider.create submit.2~late@provider.create jump.120 "
-        "sweep~nest=late.0@store.commit~slow@store.claim#2"
+        "sweep~nest=late.0@store.commit~slow@store.claim#2 relay.1 relay.1 relay.1 relay.1 "
+        "run.d.0 jump.60 sweep run.d.0"
     ),
     "runs for hours": (
         "submit.0 relay.0 relay.0 go.0 hook.0 relay.0 jump.3660 sweep next sweep next sweep "

@@ -43,6 +43,13 @@ ODD_MUTANTS: dict[str, Mutant] = {
             "record.id in unquote(snapshot.webhook).lower()",
             'f"/{record.id}?t=" in snapshot.webhook',
         ),
+        Edit(
+            _EVIDENCE,
+            "named_record",
+            "_HOOK.search(unquote(webhook))",
+            "_HOOK.search(webhook if '?t=' in webhook else '')",
+        ),
+        Edit(_EVIDENCE, "_webhook_is_foreign", "named_record(snapshot.webhook)", "True"),
         where="echo=bare-deaf",
     ),
     "silence is judged by the clock of the write": Mutant(
@@ -74,7 +81,8 @@ ODD_MUTANTS: dict[str, Mutant] = {
             "with suppress(ProviderUnavailable):\n    self._read_wanted()",
             "self._read_wanted()",
         ),
-        where="deaf-listing=down",
+        Edit("services.listing", "Listing._read_recent", "self._recent_read = True", "pass"),
+        where="deaf-listing=down-patient",
     ),
     "a success without a file is stored": Mutant(
         Edit(_LIFE, "_succeeded_upstream", "_shows_nothing(record, said)", "False"),

@@ -93,7 +93,8 @@ def prediction(config: Config, up: Up, status: str, now: int, at: int) -> dict[s
     if config.show_version != "true":
         body["version"] = "hidden"
         if config.show_version == "internal":
-            body["model"] = "replicate-internal/" + str(body["model"]).partition("/")[2]
+            name = str(body["model"]).partition("/")[2]
+            body["model"] = f"replicate-internal/{name}-prod"
     if status == "succeeded" and config.output != "files":
         early = at < (up.completed_at or 0) + MENDED_MS or not config.mends
         if early and config.output == "absent":

@@ -300,6 +300,12 @@ class Upstream:
         whole = config.body == "plain" and config.item == "plain"
         return whole and config.stays not in {"get", "item"} and config.listing != "down"
 
+    def names(self, up: Up) -> bool:
+        """The list shows it, readable, with the webhook that says whose it is."""
+        config = self.config
+        shown = config.echo != "none" and config.listing != "down" and config.body != "size"
+        return shown and not (int(up.record) == 0 and config.stays in {"get", "item"})
+
     def broken(self, up: Up) -> bool:
         """Nothing can be read of it for good, though it can be told to stop."""
         return int(up.record) == 0 and (self.config.stays == "get" or self.config.body == "size")
