@@ -212,6 +212,7 @@ class StageConfig:
                 cancel_retry_s=2,
                 parked_retry_s=5,
                 refused_retry_s=1,
+                clocks_apart_s=0,
                 due_slack_s=0,
                 claim_s=5,
                 callback_scale=0.01,

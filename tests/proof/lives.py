@@ -14,9 +14,9 @@ LIVES: dict[str, str] = {
         "submit.0 relay.0 relay.0 bad.0 hook.0 relay.0~kill-after@store.mark_effects_done expire.0"
     ),
     "comes after its end": (
-        "submit.2~late@provider.create relay.0 jump.135 sweep jump.135 sweep relay.0 relay.0 "
-        "run.d.0 ok.0 hook.0 relay.0 relay.0 relay.0 relay.0 relay.0 relay.0 run.p.0 relay.0 "
-        "relay.0 run.d.0 late.0 go.1 hook.0 relay.0 run.d.0"
+        "submit.2~late@provider.create relay.0 next sweep next sweep relay.0 relay.0 relay.0 "
+        "relay.0 relay.0 next run.d.0 ok.0 hook.0 relay.0 relay.0 relay.0 relay.0 relay.0 relay.0 "
+        "run.p.0 relay.0 relay.0 run.d.0 late.0 go.1 hook.0 relay.0 run.d.0"
     ),
     "polled": (
         "submit.0 relay.0 relay.0 go.0 ok.0 lose.0 lose.0 next sweep relay.0 run.p.0 relay.0 "
@@ -49,12 +49,13 @@ LIVES: dict[str, str] = {
         "relay.0 run.p.0 relay.0"
     ),
     "unknown, never was": (
-        "submit.2~hang@provider.create relay.0 next sweep jump.135 sweep relay.0 relay.0 "
-        "run.d.0 relay.0 relay.0 go.0 ok.0 hook.0 hook.0"
+        "submit.2~hang@provider.create relay.0 next sweep next sweep relay.0 relay.0 relay.0 "
+        "relay.0 relay.0 next run.d.0 relay.0 relay.0 go.0 ok.0 hook.0 hook.0"
     ),
     "unknown, comes late": (
-        "submit.2~late@provider.create relay.0 next sweep jump.135 sweep relay.0 relay.0 "
-        "run.d.0 late.0 go.1 hook.0 relay.0 relay.0 relay.0 run.d.0 ok.0 hook.0"
+        "submit.2~late@provider.create relay.0 next sweep next sweep relay.0 relay.0 relay.0 "
+        "relay.0 relay.0 next run.d.0 late.0 go.1 hook.0 relay.0 relay.0 relay.0 run.d.0 "
+        "ok.0 hook.0"
     ),
     "killed after the create": (
         "submit.0~kill-after@provider.create relay.0 next sweep relay.0 go.0 ok.0 hook.0"
@@ -64,7 +65,7 @@ LIVES: dict[str, str] = {
         "hook.0 hook.0 ok.0 ok.1 hook.0 hook.0"
     ),
     "alike, one never was": (
-        "submit.0~hang@provider.create submit.1 lose.0 next sweep jump.135 sweep go.0 ok.0"
+        "submit.0~hang@provider.create submit.1 lose.0 next sweep next sweep go.0 ok.0"
     ),
     "the client fails": (
         "submit.1 relay.0 bad.0 hook.0 relay.0 relay.0 run.c.0~status500@sender.post relay.0 "
@@ -172,7 +173,7 @@ ODD: dict[str, str] = {
         "jump.7200 sweep"
     ),
     "nobody hears of it": (
-        "submit.0~drop@provider.create relay.0 go.0 lose.0 next sweep jump.135 sweep next sweep "
+        "submit.0~drop@provider.create relay.0 go.0 lose.0 next sweep next sweep next sweep "
         "ok.0 lose.0 sweep next sweep relay.0"
     ),
     "cut off unheard": "submit.0~drop@provider.create relay.0 jump.3660 lose.0 sweep next sweep",

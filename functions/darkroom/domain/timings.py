@@ -45,6 +45,8 @@ class Timings:
     """Pause between two attempts while Replicate refuses our token or our account."""
     refused_retry_s: float = 2.0
     """First pause after a refused create that named none; doubles, with jitter, up to a minute."""
+    clocks_apart_s: float = 2.0
+    """By so much the clocks of two of our processes may usually differ."""
     due_slack_s: float = 30.0
     """So much earlier or later than it would be ideal, a record may be due."""
     claim_s: float = 60.0

@@ -43,7 +43,9 @@ class CarryOut:
                 self.persist.send({"id": record.id}, self._delay_s(at), group=record.tenant)
             case Dispatch(not_before=at):
                 message = {"action": "create", "id": record.id}
-                self.dispatch.send(message, self._delay_s(at), group=record.tenant)
+                # A process whose clock is behind would find it too early, and do nothing.
+                later = at + int(self.timings.clocks_apart_s * 1000)
+                self.dispatch.send(message, self._delay_s(later), group=record.tenant)
             case CancelUpstream(provider_id=provider_id):
                 message = {"action": "cancel", "id": record.id, "provider_id": provider_id}
                 self.dispatch.send(message, group=record.tenant)
