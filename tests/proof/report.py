@@ -36,9 +36,9 @@ PROCESSES = 2
 AHEAD = 4
 """Jobs handed out at a time: few, so that an end comes soon."""
 SLICE_MUTANTS = 5
-SLICE_S = 240
+SLICE_S = 3600
 """No slice takes so long; it is cut off, and fails, rather than hang."""
-MUTANT_S = 240
+MUTANT_S = 1800
 TELL_EVERY_S = 5.0
 
 
