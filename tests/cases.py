@@ -202,10 +202,11 @@ REPORTED: dict[str, tuple[str, str]] = {
         ),
     ),
     "adversarial-H7": (
-        "tests/unit/services/test_sweep.py::test_parts_share_what_is_due",
+        "tests/unit/services/test_sweep.py::test_adversarial_h7_sweeps_share_what_is_due_by_the_seconds_of_its_creation",
         (
-            "A page of the list serves all that it names, a tick takes up 2,000 records, and 2 or "
-            "4 sweeps share the index; docs/scale.md names it."
+            "A page of the list serves all that it names, a tick takes up 2,000 records, and up to "
+            "8 sweeps share what is due by the seconds of its creation, so that each page is read "
+            "by one; docs/scale.md names it."
         ),
     ),
     "adversarial-H8": (

@@ -273,13 +273,11 @@ class FakePredictions:
     def owner_of(self, provider_id: str) -> str | None:
         return self.owners.get(provider_id)
 
-    def due(self, now: int, limit: int, *, part: int = 0, parts: int = 1) -> list[Due]:
+    def due(self, now: int, limit: int) -> list[Due]:
         keys = [
             Due(id_, int(item["due_at"]["N"]))
             for id_, item in self._indexed()
-            if {"due_at", "due_shard"} <= item.keys()
-            and int(item["due_shard"]["N"]) % parts == part
-            and int(item["due_at"]["N"]) <= now
+            if {"due_at", "due_shard"} <= item.keys() and int(item["due_at"]["N"]) <= now
         ]
         return sorted(keys, key=lambda key: key.due_at)[:limit]
 

@@ -19,7 +19,6 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.items import read_prediction
 from darkroom.adapters.replicate import Replicate
 from darkroom.domain import link, signature
 from darkroom.services.tasks import TASK
@@ -89,8 +88,6 @@ class Timed:
             if name == "look":
                 args = (list(args[0]),)
                 times_ = float(len(args[0]))
-            elif name == "due":
-                times_ = 1.0 / named.get("parts", 1)
             self._spend(cost, times_, name)
             return method(*args, **named)
 
@@ -318,8 +315,9 @@ class Cloud:
         batch = [waiting.popleft() for _ in range(min(BATCH, len(waiting)))]
 
         def run() -> None:
+            read = self.store.records.of
             for old, new in batch:
-                self.relay(read_prediction(old) if old else None, read_prediction(new))
+                self.relay(read(old) if old else None, read(new))
 
         took = self.at_once(run)
         self.timeline.after(took / 1000, partial(self._relayed, lane))

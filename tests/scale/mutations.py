@@ -50,10 +50,10 @@ MUTANTS: Mapping[str, Mutant] = {
         (
             Edit(
                 "services.sweep",
-                "Sweep.__call__",
-                "due = self.changes.store.look(keys)",
+                "Sweep._due",
+                "due: list[DueRecord] = []",
                 """
-                due = self.changes.store.look(keys)
+                due: list[DueRecord] = []
                 whole = self.changes.store.get_many(key.id for key in keys)
                 """,
             ),
