@@ -181,6 +181,10 @@ class Cloud:
         self.errors: Counter[str] = Counter()
         self.ticks, self.calls, self._here = Ticks(), Calls(), _Here()
         self.webhooks_lost = self.traced = False
+        self.told: dict[str, int] = {}
+        """When the task of an ended prediction was answered first, by the prediction."""
+        self.relayed = 0
+        """Changes that the stream's filter let through."""
         self._ids = Random(11)  # noqa: S311 - the same ids in every run
         self.store = CrowdPredictions(clock=self.clock, changed=self._changed)
         self.upstream = Upstream(
@@ -300,10 +304,14 @@ class Cloud:
     def _deliver(self, message: dict[str, str]) -> None:
         if message["event"] == TASK:
             self.tell_task(message["prediction"])
+            record = self.store.get(message["prediction"])
+            if record and record.state.terminal:
+                self.told.setdefault(record.id, self.clock.now)
         else:
             self.deliver(message["prediction"], message["event"])
 
     def _changed(self, old: Any, new: Any) -> None:
+        self.relayed += 1
         lane = int(new["id"]["S"][-6:], 36) % len(self._lanes)
         self._lanes[lane].append((old, new))
         if not self._relaying[lane]:

@@ -163,7 +163,6 @@ class Crowd:
         sampled = max(1, sum(ages.number.values()))
         ended = [record for record in records if record.state.terminal]
         good = [record for record in ended if record.state.value == "succeeded" and record.files]
-        tasks = cloud.queues.get("tasks_queue", cloud.queues["deliver_queue"])
         done = sum(ticks.done[kind] for kind in ("storing", "effects", "poll", "create"))
         return {
             "predictions": len(records),
@@ -189,10 +188,11 @@ class Crowd:
             "longest_tick_s": round(ticks.longest_ms / 1000, 1),
             "peak_mb": round(ticks.peak_bytes / 1e6, 1),
             "swept_storing": ticks.done["storing"],
+            "relayed_each": round(cloud.relayed / max(1, len(records)), 2),
             "most_left": ticks.most_left,
             "swept_a_minute": round(done * self.scale / minutes),
             "callback_wait_others_s": self._callback_wait_s(records),
-            "task_wait_s": round(max(tasks.waits.values(), default=0) / 1000),
+            "task_wait_s": self._task_wait_s(records),
             "downloads_each": round(self.outputs.opened / max(1, len(records)), 2),
             "dead_messages": sum(queue.dead for queue in cloud.queues.values()),
             "errors": dict(cloud.errors),
@@ -209,6 +209,16 @@ class Crowd:
                 at = self.callbacks.told.get(f"{record.id}_completed")
                 waits.append((at - record.updated_at) / 1000 if at else 3600.0)
         return round(max(waits))
+
+    def _task_wait_s(self, records: list[Any]) -> float:
+        """The longest that a task waited after its prediction's end; never counts as an hour."""
+        told = self.cloud.told
+        waits = [
+            (told[record.id] - record.updated_at) / 1000 if record.id in told else 3600.0
+            for record in records
+            if record.task_token and record.state.terminal
+        ]
+        return round(max(waits, default=0.0), 1)
 
 
 def run(scenario: Scenario, scale: int) -> dict[str, Any]:

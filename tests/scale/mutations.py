@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.proof.edit import Edit
+from tests.proof.mutations_clients import CROWD_MUTANTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +19,7 @@ class Mutant(NamedTuple):
     edits: tuple[Edit, ...]
 
 
+DEAD = "a dead endpoint of one tenant"
 FAIR = "one tenant has 5,000 due, 499 one each"
 MUTANTS: Mapping[str, Mutant] = {
     "no share of a tenant": Mutant(
@@ -106,8 +108,8 @@ MUTANTS: Mapping[str, Mutant] = {
         ),
     ),
     "the stream's filter drops what is to be stored": Mutant(
-        "a dead endpoint of one tenant",
-        25,
+        DEAD,
+        50,
         (
             Edit(
                 "domain.lifecycle",
@@ -116,5 +118,34 @@ MUTANTS: Mapping[str, Mutant] = {
                 "bool(effects(None, record)) and record.state is not State.STORING",
             ),
         ),
+    ),
+    "the stream's filter lets all through": Mutant(
+        DEAD,
+        50,
+        (Edit("adapters.items", "prediction_item", "may_cause(record)", "True"),),
+    ),
+    "tasks behind callbacks": Mutant(DEAD, 50, CROWD_MUTANTS["tasks behind callbacks"].edits),
+    "no bound of a form's head, and the standard library's parser": Mutant(
+        "hostile uploads and schemas",
+        1,
+        (
+            Edit(
+                "api.multipart",
+                "_part",
+                'piece.find(b"\\r\\n\\r\\n", 0, MOST_HEAD)',
+                'piece.find(b"\\r\\n\\r\\n")',
+            ),
+            Edit(
+                "api.multipart",
+                "_disposition",
+                "_parameters(value)",
+                "dict.fromkeys(__import__('email.message').message._parseparam(f';{value}'))",
+            ),
+        ),
+    ),
+    "no bound of a check": Mutant(
+        "hostile uploads and schemas",
+        1,
+        (Edit("domain.model", "", "MAX_STEPS = 30_000", "MAX_STEPS = 10**12"),),
     ),
 }
