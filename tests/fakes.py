@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters.deliveries import delivery_shard, share_due
 from darkroom.adapters.dynamodb import TRIES
-from darkroom.adapters.items import expired, prediction_item, read_due, read_prediction
+from darkroom.adapters.items import RELAY, expired, prediction_item, read_due, read_prediction
 from darkroom.domain import repeats
 from darkroom.domain.errors import (
     AlreadyExists,
@@ -273,13 +273,11 @@ class FakePredictions:
     def owner_of(self, provider_id: str) -> str | None:
         return self.owners.get(provider_id)
 
-    def due(self, now: int, limit: int, *, part: int = 0, parts: int = 1) -> list[Due]:
+    def due(self, now: int, limit: int) -> list[Due]:
         keys = [
             Due(id_, int(item["due_at"]["N"]))
             for id_, item in self._indexed()
-            if {"due_at", "due_shard"} <= item.keys()
-            and int(item["due_shard"]["N"]) % parts == part
-            and int(item["due_at"]["N"]) <= now
+            if {"due_at", "due_shard"} <= item.keys() and int(item["due_at"]["N"]) <= now
         ]
         return sorted(keys, key=lambda key: key.due_at)[:limit]
 
@@ -303,7 +301,8 @@ class FakePredictions:
         if met:
             raise Unavailable("The day of usage is written too often at this moment; try again.")
         kept = {name: value for name, value in item.items() if name not in {"due_at", "due_shard"}}
-        marked: dict[str, Any] = {"effects_done": {"BOOL": True}, "counted": {"BOOL": True}}
+        yes, no = {"BOOL": True}, {"BOOL": False}
+        marked: dict[str, Any] = {"effects_done": yes, "counted": yes, RELAY: no}
         marked["revision"] = {"N": str(record.revision + 1)}
         if not record.counted:
             self._count(record)

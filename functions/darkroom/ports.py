@@ -114,11 +114,8 @@ class PredictionStore(Protocol):
     def owner_of(self, provider_id: str) -> str | None:
         """The record that claimed the provider's id, if one did."""
 
-    def due(self, now: int, limit: int, *, part: int = 0, parts: int = 1) -> list[Due]:
-        """Keys due by `now`, at most about `limit`, oldest first; eventually consistent.
-
-        Of the index's shards every `parts`-th, from `part` on: several sweeps share them.
-        """
+    def due(self, now: int, limit: int) -> list[Due]:
+        """Keys due by `now`, at most about `limit`, oldest first; eventually consistent."""
 
     def look(self, keys: Iterable[Due]) -> list[DueRecord]:
         """What the records are due for, in the order of `keys`; eventually consistent.

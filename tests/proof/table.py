@@ -1,13 +1,16 @@
-"""The Predictions table for the proof: the fake with an index that lags, and quick."""
+"""The Predictions table for the proof: the fake with an index that lags, a stream behind the
+mapping's filter, writes that meet transactions, and quick."""
 
 from __future__ import annotations
 
 import marshal
+from contextlib import contextmanager
 from dataclasses import fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.items import prediction_item, read_due, read_prediction
+from darkroom.adapters.dynamodb import TRIES
+from darkroom.adapters.items import RELAY, prediction_item, read_due, read_prediction
 from darkroom.domain.prediction import Prediction
 from darkroom.ports import Due, DueRecord
 
@@ -15,13 +18,15 @@ from tests.fakes import FakePredictions
 from tests.proof import versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from darkroom.domain.money import Entry
     from darkroom.ports import IdempotencyKey
 
 KEPT_ITEMS = 10_000
 """Items that a process remembers, with what was read from them; some 10 kB each."""
+PASSED_BY = {"BOOL": False}
+"""What the stream mapping's filter leaves out, by the item's mark."""
 _FIELDS = attrgetter(*(f.name for f in fields(Prediction) if f.name != "uploads"))
 
 
@@ -55,9 +60,7 @@ class Predictions(FakePredictions):
         self.silent: dict[tuple[int, int], Any] = {}
         """Changes, by their images' identities, that relay did no I/O for."""
 
-    def due(
-        self, now: int, limit: int, *, part: int = 0, parts: int = 1, fault: str = ""
-    ) -> list[Due]:
+    def due(self, now: int, limit: int, fault: str = "") -> list[Due]:
         shown = self.items if not fault else self.before
         found = [
             Due(id_, int(item["due_at"]["N"]))
@@ -67,11 +70,21 @@ class Predictions(FakePredictions):
         found += self.strangers
         return sorted((d for d in found if d.due_at <= now), key=lambda d: d.due_at)[:limit]
 
-    def claim(self, key: Due, until: int) -> Prediction | None:
+    @contextmanager
+    def _meeting(self, fault: str) -> Iterator[None]:
+        """The write meets others' transactions, at each of its tries."""
+        self.conflicts = TRIES if fault else 0
+        try:
+            yield
+        finally:
+            self.conflicts = 0
+
+    def claim(self, key: Due, until: int, fault: str = "") -> Prediction | None:
         if key.id in versions.NEXT:
             # It is moved within the index, and then it turns out that nobody can read it.
             return read_prediction(versions.NEXT[key.id])
-        return super().claim(key, until)
+        with self._meeting(fault):
+            return super().claim(key, until)
 
     def look(self, keys: Iterable[Due], fault: str = "") -> list[DueRecord]:
         # Read without a lock: it may be as it was one write ago.
@@ -89,14 +102,21 @@ class Predictions(FakePredictions):
         self.on_done()
 
     def commit(
-        self, record: Prediction, *, claims: str | None = None, entry: Entry | None = None
+        self,
+        record: Prediction,
+        *,
+        claims: str | None = None,
+        entry: Entry | None = None,
+        fault: str = "",
     ) -> None:
         self.on_entry(entry)
-        super().commit(record, claims=claims, entry=entry)
+        with self._meeting(fault):
+            super().commit(record, claims=claims, entry=entry)
         self.on_done()
 
-    def mark_effects_done(self, record: Prediction) -> None:
-        super().mark_effects_done(record)
+    def mark_effects_done(self, record: Prediction, fault: str = "") -> None:
+        with self._meeting(fault):
+            super().mark_effects_done(record)
         self.on_done()
 
     def item_of(self, record: Prediction) -> dict[str, Any]:
@@ -139,4 +159,5 @@ class Predictions(FakePredictions):
         self.on_write(self.read(old) if old else None, new)
         self.before[id_] = old
         self.items[id_] = item
-        self.stream.append((old, item))
+        if item.get(RELAY) != PASSED_BY:
+            self.stream.append((old, item))

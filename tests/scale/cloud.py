@@ -19,7 +19,6 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.items import read_prediction
 from darkroom.adapters.replicate import Replicate
 from darkroom.domain import link, signature
 from darkroom.services.tasks import TASK
@@ -89,8 +88,6 @@ class Timed:
             if name == "look":
                 args = (list(args[0]),)
                 times_ = float(len(args[0]))
-            elif name == "due":
-                times_ = 1.0 / named.get("parts", 1)
             self._spend(cost, times_, name)
             return method(*args, **named)
 
@@ -184,6 +181,10 @@ class Cloud:
         self.errors: Counter[str] = Counter()
         self.ticks, self.calls, self._here = Ticks(), Calls(), _Here()
         self.webhooks_lost = self.traced = False
+        self.told: dict[str, int] = {}
+        """When the task of an ended prediction was answered first, by the prediction."""
+        self.relayed = 0
+        """Changes that the stream's filter let through."""
         self._ids = Random(11)  # noqa: S311 - the same ids in every run
         self.store = CrowdPredictions(clock=self.clock, changed=self._changed)
         self.upstream = Upstream(
@@ -303,10 +304,14 @@ class Cloud:
     def _deliver(self, message: dict[str, str]) -> None:
         if message["event"] == TASK:
             self.tell_task(message["prediction"])
+            record = self.store.get(message["prediction"])
+            if record and record.state.terminal:
+                self.told.setdefault(record.id, self.clock.now)
         else:
             self.deliver(message["prediction"], message["event"])
 
     def _changed(self, old: Any, new: Any) -> None:
+        self.relayed += 1
         lane = int(new["id"]["S"][-6:], 36) % len(self._lanes)
         self._lanes[lane].append((old, new))
         if not self._relaying[lane]:
@@ -318,8 +323,9 @@ class Cloud:
         batch = [waiting.popleft() for _ in range(min(BATCH, len(waiting)))]
 
         def run() -> None:
+            read = self.store.records.of
             for old, new in batch:
-                self.relay(read_prediction(old) if old else None, read_prediction(new))
+                self.relay(read(old) if old else None, read(new))
 
         took = self.at_once(run)
         self.timeline.after(took / 1000, partial(self._relayed, lane))

@@ -20,9 +20,9 @@ def scaled(scale: int) -> list[Edit]:
     if scale == 1:
         return []
 
-    def limit(module: str, name: str, value: str) -> Edit:
-        number = max(1, int(value.replace("_", "")) // scale)
-        return Edit(f"services.{module}", f"\n{name} = {value}\n", f"\n{name} = {number}\n")
+    def limit(module: str, name: str, whole: str, least: int = 1) -> Edit:
+        number = max(least, int(whole.replace("_", "")) // scale)
+        return Edit(f"services.{module}", "", f"{name} = {whole}", f"{name} = {number}")
 
     ask = "self._patience.ask(lambda: self._provider.page(after, before, cursor)"
     return [
@@ -30,14 +30,14 @@ def scaled(scale: int) -> list[Edit]:
         limit("sweep", "SEEN", "6_000"),
         limit("sweep", "ASKED", "1_200"),
         limit("listing", "LIST_FROM", "10"),
-        Edit("services.listing", "\nWORTH = 5\n", f"\nWORTH = {5 / scale}\n"),
+        Edit("services.listing", "", "WORTH = 5", f"WORTH = {5 / scale}"),
         # Chance is larger in fewer.
-        Edit("services.listing", "\nCREDIT = 15\n", f"\nCREDIT = {15 / scale**0.5}\n"),
+        Edit("services.listing", "", "CREDIT = 15", f"CREDIT = {15 / scale**0.5}"),
         limit("listing", "MOST_OTHERS", "20_000"),
         limit("listing", "MOST_KEPT", "12_000_000"),
         limit("owed", "LIMIT", "500"),
         limit("owed", "TENANT_FIRST", "50"),
-        Edit("services.listing", ask, f"{ask}, counted={1 / scale}"),
+        Edit("services.listing", "Listing._page", f"{ask})", f"{ask}, counted={1 / scale})"),
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.proof.edit import Edit
+from tests.proof.mutations_clients import CROWD_MUTANTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +19,7 @@ class Mutant(NamedTuple):
     edits: tuple[Edit, ...]
 
 
+DEAD = "a dead endpoint of one tenant"
 FAIR = "one tenant has 5,000 due, 499 one each"
 MUTANTS: Mapping[str, Mutant] = {
     "no share of a tenant": Mutant(
@@ -26,8 +28,9 @@ MUTANTS: Mapping[str, Mutant] = {
         (
             Edit(
                 "services.sweep",
-                "    turns = zip_longest(*by_tenant.values())\n",
-                "    turns = iter(by_tenant.values())\n",
+                "_fairly",
+                "zip_longest(*by_tenant.values())",
+                "iter(by_tenant.values())",
             ),
         ),
     ),
@@ -37,8 +40,9 @@ MUTANTS: Mapping[str, Mutant] = {
         (
             Edit(
                 "services.listing",
-                "            if not older or not window.more:\n",
-                "            if times or not older or not window.more:\n",
+                "Listing._read_wanted",
+                "not older or not window.more",
+                "times or not older or not window.more",
             ),
         ),
     ),
@@ -48,22 +52,19 @@ MUTANTS: Mapping[str, Mutant] = {
         (
             Edit(
                 "services.sweep",
-                "        due = self.changes.store.look(keys)\n",
-                "        due = self.changes.store.look(keys)\n"
-                "        whole = self.changes.store.get_many(key.id for key in keys)\n",
+                "Sweep._due",
+                "due: list[DueRecord] = []",
+                """
+                due: list[DueRecord] = []
+                whole = self.changes.store.get_many(key.id for key in keys)
+                """,
             ),
         ),
     ),
     "one record a tick": Mutant(
         "no webhooks at 10/s",
         50,
-        (
-            Edit(
-                "services.sweep",
-                "[:LIMIT] for kind in URGENCIES\n",
-                "[:1] for kind in URGENCIES\n",
-            ),
-        ),
+        (Edit("services.sweep", "", "LIMIT = 2_000", "LIMIT = 1"),),
     ),
     "readings without an end": Mutant(
         "the provider is silent for 10 minutes",
@@ -71,20 +72,22 @@ MUTANTS: Mapping[str, Mutant] = {
         (
             Edit(
                 "services.listing",
-                "        if self._patience.spare_ms() < self._least_ms:\n",
-                "        if self._patience.spare_ms() < -100_000:\n",
+                "Listing._page",
+                "self._patience.spare_ms() < self._least_ms",
+                "self._patience.spare_ms() < -100_000",
             ),
             Edit(
                 "services.listing",
-                "self._silences < SILENCES and self.spare_ms() >= 0",
-                "self._silences < SILENCES",
+                "Patience.usable",
+                "self.left > 0 and self._silences < SILENCES and self.spare_ms() >= 0",
+                "self.left > 0 and self._silences < SILENCES",
             ),
         ),
     ),
     "a silent provider is asked on": Mutant(
         "the provider is silent for 10 minutes",
         50,
-        (Edit("services.listing", "\nSILENCES = 3\n", "\nSILENCES = 3_000\n"),),
+        (Edit("services.listing", "", "SILENCES = 3", "SILENCES = 3_000"),),
     ),
     "no progress kept": Mutant(
         "12 files of 45 s each",
@@ -92,25 +95,57 @@ MUTANTS: Mapping[str, Mutant] = {
         (
             Edit(
                 "services.persist",
-                "        return StoreDelayed(reason, files)\n",
-                "        return StoreDelayed(reason, ())\n",
+                "_Run.news",
+                "StoreDelayed(reason, files)",
+                "StoreDelayed(reason, ())",
             ),
             Edit(
                 "services.persist",
-                "        if self._urls and not _is_first(record, persist.changes.clock()):\n",
-                "        if not self._urls:\n",
+                "_Run.__init__",
+                "self._missing and not _is_first(record, persist.changes.clock())",
+                "not self._urls",
             ),
         ),
     ),
     "the stream's filter drops what is to be stored": Mutant(
-        "a dead endpoint of one tenant",
-        25,
+        DEAD,
+        50,
         (
             Edit(
                 "domain.lifecycle",
-                "    return bool(effects(None, record))\n",
-                "    return bool(effects(None, record)) and record.state is not State.STORING\n",
+                "may_cause",
+                "bool(effects(None, record))",
+                "bool(effects(None, record)) and record.state is not State.STORING",
             ),
         ),
+    ),
+    "the stream's filter lets all through": Mutant(
+        DEAD,
+        50,
+        (Edit("adapters.items", "prediction_item", "may_cause(record)", "True"),),
+    ),
+    "tasks behind callbacks": Mutant(DEAD, 50, CROWD_MUTANTS["tasks behind callbacks"].edits),
+    "no bound of a form's head, and the standard library's parser": Mutant(
+        "hostile uploads and schemas",
+        1,
+        (
+            Edit(
+                "api.multipart",
+                "_part",
+                'piece.find(b"\\r\\n\\r\\n", 0, MOST_HEAD)',
+                'piece.find(b"\\r\\n\\r\\n")',
+            ),
+            Edit(
+                "api.multipart",
+                "_disposition",
+                "_parameters(value)",
+                "dict.fromkeys(__import__('email.message').message._parseparam(f';{value}'))",
+            ),
+        ),
+    ),
+    "no bound of a check": Mutant(
+        "hostile uploads and schemas",
+        1,
+        (Edit("domain.model", "", "MAX_STEPS = 30_000", "MAX_STEPS = 10**12"),),
     ),
 }

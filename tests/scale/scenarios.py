@@ -7,6 +7,10 @@ from dataclasses import dataclass, replace
 READS = 1_500
 """GETs and list pages a minute that are left beside creates and cancels."""
 MEMORY_MB = 64
+AGE_S = 180
+"""Nothing due is older, at 10 creates a second."""
+LONGEST_TICK_S = 45
+"""Its time-out less what it keeps in reserve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class Scenario:
     files: int = 1
     page: int = 100
     long_runs: bool = True
+    hostile: bool = False
+    """No crowd: single requests that are made to take long."""
     traced: bool = False
     """Trace the memory of each tick, with large records close together."""
     tail: float = 70.0
@@ -50,6 +56,8 @@ class Scenario:
     full: int = 1
     """The scale of the full run: each prediction stands for so many."""
     slice: int = 50
+    short: float = 0.0
+    """Minutes of creates in the slice, where not as long."""
     compared: bool = False
     """The slice must agree with the full run."""
     goals: tuple[Goal, ...] = ()
@@ -61,7 +69,6 @@ OUTAGE = Scenario(
     rate=10,
     goals=(*NOTHING_LOST, Goal("reads_a_minute", READS), Goal("failed_in_ticks", 0)),
 )
-AGE_S = 180
 SCENARIOS = (
     replace(
         OUTAGE,
@@ -77,6 +84,7 @@ SCENARIOS = (
         tenants=50,
         parts=8,
         full=10,
+        short=15,
         compared=True,
     ),
     Scenario(
@@ -112,8 +120,9 @@ SCENARIOS = (
         goals=(
             *NOTHING_LOST,
             Goal("callback_wait_others_s", 60),
-            Goal("task_wait_s", 60),
+            Goal("task_wait_s", 5),
             Goal("swept_storing", 0),
+            Goal("relayed_each", 4),
         ),
     ),
     Scenario(
@@ -149,5 +158,12 @@ SCENARIOS = (
         traced=True,
         slice=1,
         goals=(*NOTHING_LOST, Goal("peak_mb", MEMORY_MB)),
+    ),
+    Scenario(
+        "hostile uploads and schemas",
+        rate=0,
+        hostile=True,
+        slice=1,
+        goals=(Goal("upload_s", 0.3), Goal("schema_s", 0.5)),
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters.items import DUE_ATTRIBUTES, DUE_SHARDS, RELAY, read_due, read_prediction
@@ -22,8 +22,30 @@ if TYPE_CHECKING:
 
     from tests.fakes import FakeClock
 
+KEPT = 20_000
+"""Records whose items were written or read last are not read again: some 10 kB each."""
 SMALL = 64 * 1024
 """Items whose texts are shorter are not measured: that would be most of a run's time."""
+
+
+class Records:
+    """The records in items, each read once: an item is never changed in place."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: dict[int, tuple[dict[str, Any], Prediction]] = {}
+
+    def of(self, item: dict[str, Any]) -> Prediction:
+        """The record in the item."""
+        known = self._known.get(id(item))
+        return known[1] if known else self.note(item, read_prediction(item))
+
+    def note(self, item: dict[str, Any], record: Prediction) -> Prediction:
+        """Remember what the item was made of; the oldest is let go."""
+        self._known[id(item)] = (item, record)
+        if len(self._known) > self._most:
+            del self._known[next(iter(self._known))]
+        return record
 
 
 @dataclass
@@ -81,29 +103,43 @@ class CrowdPredictions(FakePredictions):
     def __post_init__(self) -> None:
         assert self.clock is not None
         self.ages = Ages(self.clock)
+        self.records = Records(KEPT)
         self._shards: list[list[tuple[int, str]]] = [[] for _ in range(DUE_SHARDS)]
 
     def insert(
         self, record: Prediction, key: IdempotencyKey | None = None, entry: Entry | None = None
     ) -> None:
         super().insert(record, key, entry)
-        self.ages.moved(record)
+        self._moved(record)
 
     def commit(
         self, record: Prediction, *, claims: str | None = None, entry: Entry | None = None
     ) -> None:
         super().commit(record, claims=claims, entry=entry)
+        self._moved(record)
+
+    def _moved(self, record: Prediction) -> None:
         self.ages.moved(record)
+        self.records.note(self.items[record.id], record)
+
+    def claim(self, key: Due, until: int) -> Prediction | None:
+        item = self.items.get(key.id)
+        if item is None or item.get("due_at") != {"N": str(key.due_at)}:
+            return None
+        claimed = {**item, "due_at": {"N": str(until)}}
+        record = self.records.note(claimed, replace(self.records.of(item), due_at=until))
+        self._write(key.id, claimed)
+        return record
 
     def mark_effects_done(self, record: Prediction) -> None:
         super().mark_effects_done(record)
         if "due_at" not in self.items[record.id]:
             self.ages.done(record.id)
 
-    def due(self, now: int, limit: int, *, part: int = 0, parts: int = 1) -> list[Due]:
+    def due(self, now: int, limit: int) -> list[Due]:
         keys = [
             Due(id_, at)
-            for number in range(part, DUE_SHARDS, parts)
+            for number in range(DUE_SHARDS)
             for at, id_ in self._shards[number][: self._due(number, now, limit)]
         ]
         return sorted(keys, key=lambda key: key.due_at)[:limit]
@@ -125,8 +161,7 @@ class CrowdPredictions(FakePredictions):
         return sum(self._due(number, now, 1 << 60) for number in range(DUE_SHARDS))
 
     def _read(self, id_: str) -> Prediction:
-        # Reading takes no part of the item out, and none of them is ever changed.
-        return read_prediction(self.items[id_])
+        return self.records.of(self.items[id_])
 
     def _write(self, id_: str, item: dict[str, Any]) -> None:
         texts = (item.get(name, {}) for name in ("input", "output", "logs"))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
 from tests.scale.mutations import MUTANTS
-from tests.scale.run import CORES, Result, Runs
+from tests.scale.run import AGREE, COMPARED, Result, Runs, near
 from tests.scale.scenarios import SCENARIOS
 
 # All of it runs within the first test's fixture.
@@ -23,10 +22,7 @@ def results() -> dict[str, Result]:
     asked |= {
         name: (NAMES.index(mutant.scenario), mutant.scale, name) for name, mutant in MUTANTS.items()
     }
-    runs = Runs()
-    with ThreadPoolExecutor(CORES) as pool:
-        found = pool.map(lambda each: runs.one(*each), asked.values())
-        return dict(zip(asked, found, strict=True))
+    return dict(zip(asked, Runs().all(list(asked.values()), short=True), strict=True))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -47,3 +43,12 @@ def test_what_is_above_its_goal_is_told() -> None:
     late = Result(replace(scenario), 1, {**figures, "predictions": 1, "age_s": 200})
     assert late.missed == ["age_s is 200, at most 180"]
     assert Result(scenario, 1, {}).missed == ["did not run"]
+
+
+def test_runs_agree_within_a_tenth_of_what_each_figure_may_be() -> None:
+    whole = dict.fromkeys(COMPARED, 100.0)
+    for name, most in COMPARED.items():
+        tenth = AGREE * (most or 100)
+        assert near(name, {name: 100 + tenth}, whole)
+        assert not near(name, {name: 100 - 1.1 * tenth}, whole)
+    assert not near("age_s", {}, whole)

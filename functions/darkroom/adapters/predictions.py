@@ -364,9 +364,9 @@ class DynamoPredictions:
         ).get("Item")
         return str(plain(item["owner"])) if item and not expired(item, time.time()) else None
 
-    def due(self, now: int, limit: int, *, part: int = 0, parts: int = 1) -> list[Due]:
+    def due(self, now: int, limit: int) -> list[Due]:
         keys: list[Due] = []
-        for number in range(part, DUE_SHARDS, parts):
+        for number in range(DUE_SHARDS):
             found = query_due(self.client, self.table, number, now, limit)
             keys += [Due(item["id"], item["due_at"]) for item in found]
         return sorted(keys, key=lambda key: key.due_at)[:limit]

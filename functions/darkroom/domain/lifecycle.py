@@ -36,6 +36,11 @@ MAX_OUTPUTS = 100
 """More files than this in one prediction are refused: work per record stays bounded."""
 TELL_PAUSE_MS = 500
 """A client is told of growing output, and of growing logs, at most this often: as on Replicate."""
+LOGS_PAUSE_MS = 15_000
+"""Growth of the logs alone is written down at least this often, however large the record is."""
+WRITTEN_IN_MS = 16
+"""Before the logs' growth is written again, a record rests for a millisecond per so many
+characters: so its logs cost some 16 write units a second at most, whatever its size."""
 
 # --- News -----------------------------------------------------------------------------------------
 
@@ -265,7 +270,7 @@ def _heard(record: Prediction, news: Heard, now: int, timings: Timings) -> Predi
         )
     told = _merged(replace(bound, missing_since=0), said)
     moved = _moved(told, news, now, timings)
-    if moved == record and not news.polled:
+    if not news.polled and (moved == record or _too_soon(record, moved, now)):
         return None
     if news.polled and not moved.state.terminal and moved.state is not State.STORING:
         asked = _asked(moved, now, timings)
@@ -273,6 +278,16 @@ def _heard(record: Prediction, news: Heard, now: int, timings: Timings) -> Predi
         # A cancel's answer must not put off the one question that is left.
         moved = replace(asked, next_poll_at=moved.next_poll_at) if soon else asked
     return _telling(record, moved, now)
+
+
+def _too_soon(record: Prediction, moved: Prediction, now: int) -> bool:
+    """True where nothing but the logs grew, and the record is large for the time since its last
+    write. What is left out comes with what is written next; an end is always written.
+    """
+    if moved != replace(record, logs=moved.logs, log_size=moved.log_size):
+        return False
+    size = len(record.input) + len(record.output or "") + len(moved.logs)
+    return now - record.updated_at < min(LOGS_PAUSE_MS, size // WRITTEN_IN_MS)
 
 
 def _telling(old: Prediction, new: Prediction, now: int) -> Prediction:

@@ -11,7 +11,7 @@ from darkroom.runtime.observability import count, invocation, logger, measure_s
 
 @invocation
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """One bounded tick; ticks may overlap. `part` of `parts` is this one's share of the index."""
+    """One bounded tick; ticks may overlap. `part` of `parts` is this one's share."""
     count("Ticks")
     part, parts = event.get("part", 0), event.get("parts", 1)
     tick = wiring.sweep()(context.get_remaining_time_in_millis, part=part, parts=parts)

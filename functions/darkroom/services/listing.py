@@ -32,6 +32,8 @@ CREDIT = 15
 """By so much, together, pages may fall short of that: then the rest is asked for one by one."""
 POLL_SKEW_MS = 5_000
 """The provider's time of creation may be so much later than ours: a create takes up to three."""
+LATER_STILL_MS = 500
+"""By so much more than of those that were seen, that of the next ones may be later."""
 FRESH_MS = 190_000
 """Until then no search can show that a create made nothing: it is looked for where it should be."""
 SHORTEST_WINDOW_MS = 1_000
@@ -109,6 +111,7 @@ class Listing:
         self._shown: dict[str, Snapshot] = {}
         self._linked: dict[str, dict[str, Snapshot]] = defaultdict(dict)
         self._kept = 0
+        self._latest_ms = 0
         self._least_ms = 0
         self._reading: Reading | None = None
         self._failed: ProviderUnavailable | None = None
@@ -217,6 +220,8 @@ class Listing:
                 continue
             if snapshot.provider_id in self._polled:
                 self._shown[snapshot.provider_id] = snapshot
+                at = self._polled[snapshot.provider_id]
+                self._latest_ms = max(self._latest_ms, (snapshot.created_at or at) - at)
             elif named in self._unknown:
                 self._linked[named][snapshot.provider_id] = snapshot
             else:
@@ -268,9 +273,15 @@ class Listing:
             older = [at for at in open_.values() if at < reached]
             if not older or not window.more:
                 return
-            if taken < WORTH and max(older) + window.skew < reached:
+            above = max(older) + self._skew(window)
+            if taken < WORTH and above < reached:
                 # Nothing is asked about for a while: go on where something is.
-                window.jump(max(older) + window.skew)
+                window.jump(above)
+
+    def _skew(self, window: _Window) -> int:
+        """By how much the provider's times are later than ours: as seen, where enough was seen."""
+        seen = self._latest_ms + LATER_STILL_MS if len(self._shown) >= LIST_FROM else window.skew
+        return min(seen, window.skew)
 
 
 @dataclass(slots=True)

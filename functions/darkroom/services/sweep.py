@@ -41,6 +41,9 @@ LIMIT = 2_000
 """Records of a kind that one tick takes up at most."""
 SEEN = 6_000
 """Due records among which it chooses: a tenant with thousands must not hide the others."""
+AT_ONCE = 1_000
+"""Due records whose projections are held at a time."""
+MINUTE_MS = 60_000
 RESERVE_MS = 10_000
 """Nothing new is begun with less time than this left."""
 ASKED = 1_200
@@ -88,7 +91,7 @@ class Sweep:
     """The values that the enums of a model's schema know, by input; empty where it is unknown."""
 
     def __call__(self, remaining_ms: Callable[[], int], *, part: int = 0, parts: int = 1) -> Tick:
-        """One bounded tick over the `part`-th of `parts` of the index.
+        """One bounded tick over what was created in the `part`-th of `parts` of any minute.
 
         Callbacks come first, then storing, ends, polls and creates, each with its share of the
         time, and within each one tenant after the other. A record whose work raises stays claimed
@@ -98,8 +101,7 @@ class Sweep:
         tick = Tick()
         if part == 0:
             tick.done += Counter(deliveries=self.owed(remaining_ms, RESERVE_MS))
-        keys = self.changes.store.due(now, SEEN, part=part, parts=parts)
-        due = self.changes.store.look(keys)
+        due = self._due(now, part, parts)
         _note_ages(tick, due, now)
         kinds = [
             _fairly(each for each in due if each.urgency is kind)[:LIMIT] for kind in URGENCIES
@@ -117,6 +119,14 @@ class Sweep:
             tick.left += len(self._work(work, look, tick, remaining_ms, RESERVE_MS))
         tick.unreadable = look.list.unreadable
         return tick
+
+    def _due(self, now: int, part: int, parts: int) -> list[DueRecord]:
+        keys = self.changes.store.due(now, max(SEEN, LIMIT * parts))
+        due: list[DueRecord] = []
+        for start in range(0, len(keys), AT_ONCE):
+            seen = self.changes.store.look(keys[start : start + AT_ONCE])
+            due += [each for each in seen if _part_of(each.created_at, parts) == part]
+        return due
 
     def _listing(self, due: Iterable[DueRecord], patience: Patience) -> _Look:
         polled, unknown = {}, {}
@@ -285,6 +295,15 @@ class _Look:
 
     list: Listing
     patience: Patience
+
+
+def _part_of(created_at: int, parts: int) -> int:
+    """Which of several sweeps takes up what was created then.
+
+    Each has its own seconds of every minute: what was created together is on the same pages of the
+    provider's list, and they are read by one sweep alone.
+    """
+    return created_at % MINUTE_MS * parts // MINUTE_MS
 
 
 def _fairly(due: Iterable[DueRecord]) -> list[DueRecord]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -137,6 +138,49 @@ def logs(size: int, **more: Any) -> dict[str, Any]:
 def test_growing_logs_are_told_at_most_twice_a_second() -> None:
     changes = [(1000, logs(1)), (499, logs(2)), (1, logs(3)), (499, logs(4)), (1, logs(5))]
     assert told(hooked("logs"), *changes) == ["logs-000002", "logs-000004", "logs-000006"]
+
+
+LARGE = '{"prompt":"' + "x" * 249_987 + '"}'
+
+
+def written(record: Prediction, news: list[Heard], pause: int = 500) -> list[Prediction]:
+    """The records that these news lead to, each so many milliseconds after the last."""
+    now, found = START, []
+    for each in news:
+        now += pause
+        changed = advance(record, each, now, TIMINGS)
+        if changed is not None:
+            record = changed
+            found.append(record)
+    return found
+
+
+def test_adversarial_l5_600_webhooks_of_logs_rewrite_a_large_record_20_times() -> None:
+    news = [Heard(snapshot(**logs(size))) for size in range(1, 601)]
+    small, large = accepted(), accepted(input=LARGE)
+    assert len(written(small, news)) == 600
+    found = written(large, news)
+    assert len(found) == 20
+    # A write every 15 s and no more, and the logs at the end are those of the end.
+    times = [record.updated_at for record in found]
+    assert {later - one for one, later in pairwise(times)} == {15_000}
+    end = Heard(snapshot("failed", logs="x" * 601, log_size=601, error="no"))
+    assert written(found[-1], [end])[0].logs == "x" * 601
+
+
+def test_adversarial_l5_a_record_rests_by_its_size() -> None:
+    news = [Heard(snapshot(**logs(size))) for size in range(1, 101)]
+    # A write a second for each 16,000 characters, to the tenth that its webhook comes in.
+    assert len(written(accepted(input=LARGE[:32_000]), news, pause=100)) == 5
+    assert len(written(accepted(input=LARGE[:3_000]), news, pause=100)) == 50
+
+
+def test_adversarial_l5_what_says_more_than_logs_is_written_at_once() -> None:
+    [record] = written(accepted(input=LARGE), [Heard(snapshot(**logs(1)))])
+    more = logs(2, output='["https://x.test/0"]')
+    assert written(record, [Heard(snapshot(**more))])[0].logs == "xx"
+    assert written(record, [Heard(snapshot(**logs(2)), polled=True)])[0].logs == "xx"
+    assert written(record, [Heard(snapshot(**logs(2)))]) == []
 
 
 def test_a_repetition_is_no_growth() -> None:

@@ -136,7 +136,8 @@ def test_the_last_word_replaces_what_was_said_before() -> None:
 
 
 def test_a_longer_log_keeps_its_true_length() -> None:
-    record = after(PROCESSING, Heard(snapshot("processing", logs="tail", log_size=90_000)))
+    news = Heard(snapshot("processing", logs="tail", log_size=90_000))
+    record = after(PROCESSING, news, at=START + 1500)
     assert unchanged(record, Heard(snapshot("processing", logs="x" * 80, log_size=80_000)))
     assert (record.logs, record.log_size) == ("tail", 90_000)
 

@@ -178,6 +178,18 @@ def test_where_nothing_is_asked_about_the_list_is_passed_over() -> None:
     assert len(source.asked) <= 8
 
 
+def test_how_much_later_the_providers_times_are_is_seen_and_not_guessed() -> None:
+    # A second of creates a page; what is due was created in three seconds, far from each other.
+    source = Listings(many(3000, apart_ms=10), page_size=100)
+    seconds = [source.items[start : start + 100] for start in (0, 1500, 2900)]
+    ours = {s.provider_id: (s.created_at or 0) - 300 for due in seconds for s in due}
+    read = reader(source, polled=ours)
+    shown = sum(read.listed(provider_id) is not None for provider_id in ours)
+    assert shown > len(ours) - LIST_FROM
+    # With the five seconds that are allowed for, each of the later two would take six pages more.
+    assert len(source.asked) <= 9
+
+
 def test_pages_that_answer_little_are_read_no_further() -> None:
     source = Listings(many(4000), page_size=100)
     due = source.items[::200]

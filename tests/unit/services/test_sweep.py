@@ -539,15 +539,21 @@ def test_a_kind_of_work_has_its_share_of_the_time_and_no_more() -> None:
     assert tick.left == len(stored) - tick.done["storing"]
 
 
-def test_parts_share_what_is_due() -> None:
+def test_adversarial_h7_sweeps_share_what_is_due_by_the_seconds_of_its_creation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("darkroom.services.sweep.AT_ONCE", 5)
     world = World()
-    records = [storing(world) for _ in range(12)]
+    world.clock.advance(-(world.clock.now % 60_000) / 1000)
+    quarters: list[set[str]] = []
+    for _ in range(4):
+        quarters.append({storing(world).id for _ in range(3)})
+        world.clock.advance(15)
     world.clock.advance(600)
-    taken: list[str] = []
-    for part in range(4):
+    for part, records in enumerate(quarters):
         tick = world.sweep_service(lambda: PLENTY, part=part, parts=4)
-        taken += [id_ for id_, _ in tick.taken]
-    assert sorted(taken) == sorted(record.id for record in records)
+        # What was created together is on the same pages of the list: one sweep reads them.
+        assert {id_ for id_, _ in tick.taken} == records
 
 
 def test_a_record_that_went_meanwhile_is_passed_over() -> None:

@@ -1,0 +1,74 @@
+"""One request that is made to take long: the processor time of an upload's head, of a check."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from darkroom.api.multipart import file_part
+from darkroom.domain.errors import BadRequest
+from darkroom.domain.model import validate_input
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+ENOUGH_S = 2.0
+"""Whatever takes longer is stopped."""
+BYTES = 200_000
+HEADS = {
+    "semicolons in an open quote": b'="' + b";" * BYTES,
+    "open quotes": b';a="' * (BYTES // 4),
+    "escaped quotes": b';a="' + b'\\";a= ' * (BYTES // 6),
+    "names without values": b";a=" * (BYTES // 3),
+    "blanks": b"; " * (BYTES // 2),
+    "folds": b"\r\n " * (BYTES // 3),
+}
+"""What follows `Content-Disposition: form-data`."""
+BRANCHES, VALUES = 2_000, 60_000
+
+
+class _Enough(BaseException):
+    """It took too long."""
+
+
+def run() -> dict[str, Any]:
+    """The figures: the longest of each kind."""
+    return {
+        "predictions": 0,
+        "upload_s": max(_seconds(lambda head=head: _upload(head)) for head in HEADS.values()),
+        "schema_s": _seconds(_check),
+    }
+
+
+def _upload(head: bytes) -> None:
+    form = b"--b\r\nContent-Disposition: form-data; name" + head + b"\r\n\r\nx\r\n--b--\r\n"
+    with suppress(BadRequest):
+        file_part("multipart/form-data; boundary=b", form)
+
+
+def _check() -> None:
+    branch = {"type": "array", "items": {"type": "integer"}}
+    schema = {"properties": {"x": {"anyOf": [branch] * BRANCHES}}}
+    # Each branch fails at the last value only.
+    validate_input(schema, {"x": [*range(VALUES), "a"]})
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    """Its processor time, up to a bound."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise _Enough
+
+    before = signal.signal(signal.SIGPROF, stop)
+    began = time.process_time()
+    signal.setitimer(signal.ITIMER_PROF, ENOUGH_S)
+    try:
+        with suppress(_Enough):
+            work()
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+    return round(time.process_time() - began, 3)
