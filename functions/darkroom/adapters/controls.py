@@ -6,7 +6,7 @@ import contextlib
 import json
 import time
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -155,8 +155,8 @@ class DynamoControls:
             return Receivers()
         return Receivers(
             revision=row["revision"],
-            endpoints=_read_each(Endpoint, row["endpoints"]),
-            refused=_read_each(Refusal, row["refused"]),
+            endpoints={name: made(Endpoint, held) for name, held in row["endpoints"].items()},
+            refused={name: made(Refusal, held) for name, held in row["refused"].items()},
             busy=tuple(row["busy"]),
         )
 
@@ -184,15 +184,3 @@ class DynamoControls:
         )
         item = answer.get("Item")
         return from_item(item) if item and not expired(item, time.time()) else None
-
-
-T = TypeVar("T")
-
-
-def _read_each(kind: type[T], held: dict[str, dict[str, Any]]) -> dict[str, T]:
-    """Each of a map's, without what another version knows of it."""
-    known = {f.name for f in fields(cast("Any", kind))}
-    return {
-        name: kind(**{n: value for n, value in values.items() if n in known})
-        for name, values in held.items()
-    }
