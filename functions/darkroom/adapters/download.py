@@ -98,7 +98,7 @@ def allowed(url: str, hosts: tuple[str, ...]) -> bool:
     odd = any(c <= " " or c == "\\" or c > "~" for c in url)
     if odd or parts.username is not None or parts.password is not None or not parts.hostname:
         return False
-    if f"{parts.scheme}://{parts.netloc}" in hosts:
+    if f"{parts.scheme}://{parts.netloc.lower()}" in hosts:
         return True
     if parts.scheme != "https" or port not in {None, 443}:
         return False
@@ -133,7 +133,7 @@ class Callbacks:
 
     def post(self, url: str, headers: dict[str, str], body: bytes) -> CallbackAnswer:
         """The answer, its body unread. Raises DownloadFailed where there was none."""
-        if not (url.startswith("https://") or (self.local and is_loopback(url))):
+        if not (url[:8].lower() == "https://" or (self.local and is_loopback(url))):
             raise DownloadFailed("the callback's URL is not https")
         self.client.begin(CALLBACK_BUDGET_S)
         try:

@@ -40,7 +40,7 @@ _LONGEST_NAME = 100
 _LONGEST_CHOICES = 1000
 
 # What Replicate can fetch or decode; anything else would only fail after it has been paid for.
-_URI = re.compile(r"https?://[^\s/?#]\S*\Z|data:[^\s,]{0,255},")
+_URI = re.compile(r"https?://[^\s/?#]\S*\Z|\s*+data:[^,]{0,999},", re.IGNORECASE)
 
 
 class InvalidModel(ValueError):
@@ -189,16 +189,34 @@ def problem_detail(fields: list[InvalidField]) -> str:
 def draw_seed(schema: Mapping[str, Any], value: dict[str, Any], random: Random) -> dict[str, Any]:
     """The input with a seed, drawn where the model takes an integer one and none was given.
 
-    Seeds stay within 0 to 2**31 - 1 and the schema's own range.
+    A negative one says "draw one", whatever the schema's range is. A seed of ours lies between 1
+    and 2**31 - 1, and in that range: some models draw one of their own for 0.
     """
     seed = _dict(_dict(schema.get("properties")).get("seed"))
     branches = [seed, *map(_dict, _list(seed.get("anyOf")))]
-    if value.get("seed") is not None or not any("integer" in _types(b) for b in branches):
+    if not any("integer" in _types(b) for b in branches):
         return value
+    given = value.get("seed")
+    if given is None:
+        # A null that the schema does not know is refused, like any wrong value.
+        null = {"seed": None}
+        wanted = "seed" not in value or not validate_input({"properties": {"seed": seed}}, null)
+    else:
+        wanted = _is_a(given, "integer") and given < 0
     low, high = _number(seed.get("minimum")), _number(seed.get("maximum"))
-    first = 0 if low is None else max(0, math.ceil(low))
+    first = 1 if low is None else max(1, math.ceil(low))
     last = _MAX_SEED if high is None else min(_MAX_SEED, math.floor(high))
-    return {**value, "seed": random.randint(first, last)} if first <= last else value
+    if not wanted or first > last:
+        return value
+    return {**value, "seed": random.randint(first, last)}
+
+
+def fixes_the_result(seed: object) -> bool:
+    """Whether a request with this seed asks for the same result each time.
+
+    Not where a model may draw one for it: for a negative seed all do, for 0 some.
+    """
+    return seed is not None and not (_is_a(seed, "number") and cast("float", seed) <= 0)
 
 
 def input_schema_of(openapi_schema: object) -> dict[str, Any]:

@@ -277,5 +277,5 @@ def _error(value: object) -> str | None:
 
 
 def _https(value: object) -> str | None:
-    fits = isinstance(value, str) and value.startswith(("https://", "http://"))
+    fits = isinstance(value, str) and value[:8].lower().startswith(("https://", "http://"))
     return _writable(str(value)) if fits and len(str(value)) <= 2_000 else None
