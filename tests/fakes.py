@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from darkroom.adapters.deliveries import delivery_shard, share_due
 from darkroom.adapters.dynamodb import TRIES
@@ -782,6 +783,9 @@ class FakeFetcher:
 
     pages: dict[str, bytes | FakeDownload | DownloadFailed] = field(default_factory=dict)
     fetched: list[str] = field(default_factory=list)
+
+    def serves(self, url: str) -> bool:
+        return urlsplit(url).hostname == "replicate.delivery"
 
     @contextmanager
     def open(self, url: str) -> Iterator[FakeDownload]:

@@ -498,6 +498,9 @@ class Download(Protocol):
 
 
 class Fetcher(Protocol):
+    def serves(self, url: str) -> bool:
+        """Whether it is on a host that outputs are fetched from. No I/O."""
+
     def open(self, url: str) -> AbstractContextManager[Download]:
         """GET from an allowed host, following nothing. Raises DownloadFailed."""
 

@@ -97,7 +97,7 @@ def test_a_seed_of_zero_is_none_to_some_models(
     client: Client,
     version: str,
     seed: int,
-    drawn: bool,  # noqa: FBT001
+    drawn: bool,
 ) -> None:
     body = client.create(version, wait=True, seed=seed)
     assert (f"Using seed: {seed}\n" in body["logs"]) is not drawn

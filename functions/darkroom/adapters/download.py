@@ -54,10 +54,14 @@ class OutputFetcher:
     most: int
     budget_s: float
 
+    def serves(self, url: str) -> bool:
+        """Whether it is on one of the hosts."""
+        return allowed(url, self.hosts)
+
     @contextmanager
     def open(self, url: str) -> Iterator[HttpDownload]:
         """GET it. Raises DownloadFailed; with a code where no retry can help."""
-        if not allowed(url, self.hosts):
+        if not self.serves(url):
             raise DownloadFailed("the output is on a host that is not allowed", Code.OUTPUT_REFUSED)
         self.client.begin(self.budget_s)
         with ExitStack() as opened:

@@ -88,6 +88,12 @@ _OLD_MOVIES = frozenset({b"moov", b"mdat", b"wide"})
 """The first box of a movie from before `ftyp`."""
 
 
+_DOC_TYPE = re.compile(rb"\x42\x82.{1,8}webm", re.DOTALL)
+"""What an EBML header says that the file is: elements come in any order, sizes in 1 to 8 bytes."""
+START = 4096
+"""Bytes of a file that are enough to tell its type."""
+
+
 def sniff(head: bytes) -> Media | None:
     """The type by magic bytes; None for everything that has none of those, text included."""
     for magic, media in _MAGIC:
@@ -96,7 +102,7 @@ def sniff(head: bytes) -> Media | None:
     if head.startswith(b"RIFF"):
         return _RIFF.get(head[8:12])
     if head.startswith(b"\x1aE\xdf\xa3"):
-        return WEBM if b"webm" in head[:64] else None
+        return WEBM if _DOC_TYPE.search(head, 0, START) else None
     if head[4:8] == b"ftyp":
         return _iso_media(head)
     if head[4:8] in _OLD_MOVIES and head[0] < 9:
@@ -129,8 +135,6 @@ def _starts_mp3(head: bytes) -> bool:
     return head[1] >= 0xE0 and version != 1 and layer == 1 and 0 < bitrate < 15 and rate != 3
 
 
-START = 4096
-"""Bytes of a file that are enough to tell its type."""
 _SAID = {**{media.type: media.extension for media in BY_EXTENSION.values()}, "image/jpg": "jpg"}
 _EXTENSION = re.compile(r"[a-z0-9]{1,16}")
 

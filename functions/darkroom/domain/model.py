@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from darkroom.domain import strict_json
 from darkroom.domain.errors import InvalidInput
+from darkroom.domain.places import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -41,6 +42,15 @@ _LONGEST_CHOICES = 1000
 
 # What Replicate can fetch or decode; anything else would only fail after it has been paid for.
 _URI = re.compile(r"https?://[^\s/?#]\S*\Z|\s*+data:[^,]{0,999},", re.IGNORECASE)
+
+
+_CATALOGUE_PLACES = {
+    (True, "array"): ("/*",),
+    (True, "string"): ("",),
+    (False, "array"): ("!/*",),
+    (False, "string"): ("!",),
+}
+"""Of an output of files, or of texts, as a list or alone."""
 
 
 class InvalidModel(ValueError):
@@ -74,6 +84,8 @@ class Model:
     deadline_seconds: int | None = None
     makes_files: bool = True
     """Its output is files: in the catalogue, that of every task but `text`."""
+    output_places: tuple[str, ...] = ()
+    """Where its output has files and where it has text, as `Place.patterns` says it."""
 
     @classmethod
     def from_dict(cls, data: object) -> Model:
@@ -97,6 +109,7 @@ class Model:
             **{
                 **data,
                 "makes_files": data["task"] != "text",
+                "output_places": _CATALOGUE_PLACES[data["task"] != "text", data["output"]],
                 "version": version,
                 "known_versions": tuple(data.get("known_versions", ())),
                 "typical_seconds": float(data["typical_seconds"]),
@@ -236,18 +249,18 @@ def input_schema_of(openapi_schema: object) -> dict[str, Any]:
 
 def output_shape_of(openapi_schema: object) -> Literal["array", "string"]:
     """`array` where the version's output is a list; everything else counts as `string`."""
-    schemas = _component_schemas(openapi_schema)
-    output = _resolve(
-        {"$ref": "#/components/schemas/Output"}, schemas, iter(range(_MAX_SCHEMA_NODES)), 0
-    )
-    return "array" if "array" in _types(_dict(output)) else "string"
+    return "array" if "array" in _types(_dict(_output(openapi_schema))) else "string"
 
 
 def makes_files(openapi_schema: object) -> bool:
     """True where the version's output is declared as URIs, alone, in a list, or in an object."""
+    return _has_uri(_output(openapi_schema))
+
+
+def _output(openapi_schema: object) -> object:
     schemas = _component_schemas(openapi_schema)
     steps = iter(range(_MAX_SCHEMA_NODES))
-    return _has_uri(_resolve({"$ref": "#/components/schemas/Output"}, schemas, steps, 0))
+    return _resolve({"$ref": "#/components/schemas/Output"}, schemas, steps, 0)
 
 
 def _has_uri(schema: object) -> bool:
@@ -255,9 +268,15 @@ def _has_uri(schema: object) -> bool:
     known = _dict(schema)
     if known.get("format") == "uri":
         return True
-    inner = [known.get("items"), *_dict(known.get("properties")).values()]
+    inner = [known.get("items"), known.get("additionalProperties")]
+    inner += _dict(known.get("properties")).values()
     inner += [each for name in ("anyOf", "allOf", "oneOf") for each in _list(known.get(name))]
     return any(_has_uri(each) for each in inner if each is not None)
+
+
+def output_places_of(openapi_schema: object) -> tuple[str, ...]:
+    """Where the version's output has files and where it has text, as `Place.patterns` says it."""
+    return Place([_output(openapi_schema)]).patterns()
 
 
 def choices(schema: Mapping[str, Any]) -> dict[str, frozenset[str]]:

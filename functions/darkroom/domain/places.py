@@ -15,10 +15,13 @@ MOST_PATTERNS = 100
 """Places of an output that are told apart; what is beyond counts as not described."""
 DEEPEST = 8
 """Levels of a value in which files are looked for."""
-ANY = "*"
-"""Stands in a pattern for any key or index."""
+ITEM, VALUE = "*", "{}"
+"""Stand in a pattern for any item of a list, and for any value of an object that has no name."""
 NO_FILE = "!"
 """Begins the pattern of a place that holds text."""
+
+_UNNAMED = "\0"
+"""A key that no object has."""
 
 
 class Place:
@@ -50,31 +53,30 @@ class Place:
         return found
 
     def patterns(self) -> tuple[str, ...]:
-        """The places below this one as JSON pointers, `*` for any step, `!` before those of text.
+        """This place and those below it, as JSON pointers with `*` and `{}`, and with `!` before
+        those of text.
 
         They say of a value what the schema says, where the schema itself cannot be kept.
         """
         found: list[str] = []
-        for path, place in self._walk("", 0):
+        for path, place in _walk(self, "", 0):
             if len(found) == MOST_PATTERNS:
                 break
             if place.holds_files is not None:
                 found.append(path if place.holds_files else NO_FILE + path)
         return tuple(found)
 
-    def _walk(self, path: str, depth: int) -> Iterator[tuple[str, Place]]:
-        yield path, self
+    def steps(self) -> Iterator[tuple[str, Place]]:
+        """The places right below this one, each with its step of a pattern."""
         names: dict[str, None] = {}
         for schema in self._alternatives:
             names |= dict.fromkeys(_mapping(schema.get("properties")))
-        steps = [(name, _escape(name)) for name in names]
-        # The steps that are named come first: they say more than `*` does.
-        for key, step in (*steps, ("", ANY), (None, ANY)) if depth < DEEPEST else ():
-            if key == "" and key in names:
-                continue
+        named = [(name, _escape(name)) for name in names if name not in {ITEM, VALUE}]
+        # What is named comes first: it says more than `{}` does.
+        for key, step in (*named, (_UNNAMED, VALUE), (None, ITEM)):
             place = self.inside(key)
             if place is not NOWHERE:
-                yield from place._walk(f"{path}/{step}", depth + 1)
+                yield step, place
 
     def _within(self, key: str | None) -> Iterator[object]:
         for schema in self._alternatives:
@@ -83,6 +85,13 @@ class Place:
                 continue
             properties = _mapping(schema.get("properties"))
             yield properties[key] if key in properties else schema.get("additionalProperties")
+
+
+def _walk(place: Place, path: str, depth: int) -> Iterator[tuple[str, Place]]:
+    yield path, place
+    if depth < DEEPEST:
+        for step, inner in place.steps():
+            yield from _walk(inner, f"{path}/{step}", depth + 1)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -107,8 +116,8 @@ def _kinds(schema: Mapping[str, Any]) -> frozenset[str]:
     if schema.get("format") == "uri":
         return frozenset({_FILE})
     every = [_kinds(branch) for branch in _branches(schema, "allOf")]
-    for name in ("anyOf", "oneOf"):
-        every.append(_NOTHING.union(*map(_kinds, _branches(schema, name))))
+    either = ("anyOf", "oneOf")
+    every += [_NOTHING.union(*map(_kinds, _branches(schema, name))) for name in either]
     said = [kinds for kinds in every if kinds]
     if frozenset({_FILE}) in said:
         # All of these hold at once, and a file is the narrower word.
@@ -122,6 +131,23 @@ def _kinds(schema: Mapping[str, Any]) -> frozenset[str]:
 
 def _escape(part: str) -> str:
     return part.replace("~", "~0").replace("/", "~1")
+
+
+def said_by(patterns: Iterable[str], path: tuple[str | int, ...]) -> bool | None:
+    """What the patterns say of the text at this path, an integer for an index: whether it is a
+    file, or None."""
+    for pattern in patterns:
+        holds_file = not pattern.startswith(NO_FILE)
+        steps = pattern.removeprefix(NO_FILE).split("/")[1:]
+        if len(steps) == len(path) and all(map(_fits, steps, path)):
+            return holds_file
+    return None
+
+
+def _fits(step: str, key: str | int) -> bool:
+    if isinstance(key, int):
+        return step == ITEM
+    return step in {VALUE, _escape(key)}
 
 
 NOWHERE = Place(())

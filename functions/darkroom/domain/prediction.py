@@ -129,6 +129,9 @@ class Prediction:
     """The model's typical duration, which times the first poll."""
     makes_files: bool = False
     """The model's output is files: it has succeeded only with one. Until the end."""
+    output_places: tuple[str, ...] = ()
+    """Where the model's output schema has files and where it has text, as `Place.patterns` says it.
+    Until the end."""
     fingerprint: str = ""
     """Hash of what the client asked for: a repeated request has the same."""
     cache_key: str | None = None

@@ -149,6 +149,7 @@ class Submit:
             deadline=now + int(limit * 1000),
             typical_ms=int(model.typical_seconds * 1000),
             makes_files=model.makes_files,
+            output_places=model.output_places,
             fingerprint=fingerprint,
             cache_key=result_key,
             expires_at=now // 1000 + self.retention_days * 86_400,

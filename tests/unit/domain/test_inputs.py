@@ -147,7 +147,7 @@ def test_f24_what_the_schema_calls_a_uri_is_a_file(text: str, schema: dict[str, 
 def test_f24_where_the_schema_does_not_say_what_is_plain_is_a_file(
     schema: object,
     text: str,
-    is_file: bool,  # noqa: FBT001
+    is_file: bool,
 ) -> None:
     assert bool(found({"x": text}, schema)) is is_file
 
@@ -249,7 +249,7 @@ def test_f25_a_url_is_known_by_its_host_and_path(url: str, base: str, path: str 
         ("https://[a/", False),
     ],
 )
-def test_f18_an_output_is_a_tenants_own_by_its_key(url: str, ours: bool) -> None:  # noqa: FBT001
+def test_f18_an_output_is_a_tenants_own_by_its_key(url: str, ours: bool) -> None:
     assert names_output_of(url, "acme") is ours
 
 

@@ -431,7 +431,7 @@ class TestSeed:
         *((None, False), (0, False), (0.0, False), (-0.0, False), (-1, False)),
     ],
 )
-def test_f7_a_seed_that_may_mean_random_fixes_nothing(seed: object, fixes: bool) -> None:  # noqa: FBT001
+def test_f7_a_seed_that_may_mean_random_fixes_nothing(seed: object, fixes: bool) -> None:
     assert fixes_the_result(seed) is fixes
 
 

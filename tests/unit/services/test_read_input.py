@@ -132,7 +132,9 @@ def test_an_upload_that_is_deleted_while_it_is_read_is_an_unknown_one() -> None:
 # What is a file
 
 
-@pytest.mark.parametrize("prompt", ["data:city,night", "data:,x", "data:image/png;base64,AAAA", "?"])
+@pytest.mark.parametrize(
+    "prompt", ["data:city,night", "data:,x", "data:image/png;base64,AAAA", "?"]
+)
 def test_f24_a_prompt_that_begins_like_a_file_is_a_prompt(prompt: str) -> None:
     world = World()
     if prompt == "?":
@@ -278,7 +280,8 @@ def test_f18_an_output_that_is_gone_is_an_unknown_file() -> None:
 
 
 @pytest.mark.parametrize(
-    "form", ["https://elsewhere.test/{}", "https://outputs.test/x/{}", "see https://outputs.test/{}"]
+    "form",
+    ["https://elsewhere.test/{}", "https://outputs.test/x/{}", "see https://outputs.test/{}"],
 )
 def test_f18_the_key_alone_on_another_host_says_nothing(form: str) -> None:
     world = World()
