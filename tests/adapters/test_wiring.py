@@ -245,7 +245,7 @@ def test_a_file_is_uploaded_and_named_in_an_input(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("ours", [True, False])
-def test_f18_an_output_is_named_in_an_input_by_its_url(stack: Stack, ours: bool) -> None:  # noqa: FBT001
+def test_f18_an_output_is_named_in_an_input_by_its_url(stack: Stack, ours: bool) -> None:
     key = f"{'acme' if ours else 'other'}/2027/01/{'a' * 26}/0.png"
     stack.aws.s3.put_object(Bucket="outputs", Key=key, Body=PNG)
     url = f"https://outputs.s3.eu-west-1.amazonaws.com/{key}?X-Amz-Signature=expired"

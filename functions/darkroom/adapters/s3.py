@@ -147,7 +147,7 @@ def _status(error: ClientError) -> int:
     return int(error.response["ResponseMetadata"]["HTTPStatusCode"])
 
 
-def _none_if_absent(error: ClientError) -> None:
+def _pass_over_absent(error: ClientError) -> None:
     """Without the right to list, S3 says 403 for an object that is not there."""
     if _status(error) not in {403, 404}:
         raise error
@@ -157,7 +157,8 @@ def _head(client: Any, bucket: str, key: str) -> Any:
     try:
         return client.head_object(Bucket=bucket, Key=key)
     except ClientError as error:
-        return _none_if_absent(error)
+        _pass_over_absent(error)
+        return None
 
 
 def _described(found: dict[str, Any]) -> dict[str, Any]:
@@ -232,7 +233,8 @@ class S3Uploads:
                 # It is empty, and no range is within it.
                 head = self.head(key)
                 return head and {**head, "start": b""}
-            return _none_if_absent(error)
+            _pass_over_absent(error)
+            return None
         size = int(found["ContentRange"].rpartition("/")[2])
         return _described({**found, "ContentLength": size}) | {"start": found["Body"].read()}
 
@@ -241,7 +243,7 @@ class S3Uploads:
         try:
             self.client.copy_object(**where, CopySource={"Bucket": self.bucket, "Key": source})
         except ClientError as error:
-            _none_if_absent(error)
+            _pass_over_absent(error)
             return False
         return True
 

@@ -149,10 +149,10 @@ def _find(
     if len(path) == DEEPEST or not isinstance(value, list | dict):
         return
     items = enumerate(value) if isinstance(value, list) else value.items()
-    for key, inner in items:
+    for step, inner in items:
         if isinstance(inner, str | list | dict):
-            there = place.inside(None if isinstance(key, int) else key)
-            yield from _find(inner, (*path, str(key)), there, key_of)
+            there = place.inside(None if isinstance(step, int) else step)
+            yield from _find(inner, (*path, str(step)), there, key_of)
 
 
 def path_below(url: str, base: str) -> str | None:

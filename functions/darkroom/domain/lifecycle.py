@@ -362,7 +362,7 @@ def _succeeded_upstream(record: Prediction, news: Heard, now: int, timings: Timi
             "The provider deleted the output before it could be copied.",
             Code.OUTPUT_EXPIRED,
         )
-    named = file_texts(record.output, record.output_places)
+    named = file_texts(record.output, record.places)
     if said.output_refused or sum(text.declared for text in named) > MAX_OUTPUTS:
         return _ended(
             record, State.FAILED, now, "The output is larger than is stored.", Code.OUTPUT_REFUSED
@@ -395,7 +395,7 @@ def _shows_nothing(record: Prediction, said: Snapshot) -> bool:
     """True for a success that shows no output, or no file where the model makes files."""
     if not record.makes_files:
         return said.output is None
-    return not file_texts(said.output, record.output_places)
+    return not file_texts(said.output, record.places)
 
 
 def _out_of_time(record: Prediction, now: int, timings: Timings) -> Prediction | None:
@@ -596,7 +596,7 @@ def _storing(
         case Stored():
             texts = news.texts
             if texts is None:
-                texts = tuple(file_texts(record.output, record.output_places))
+                texts = tuple(file_texts(record.output, record.places))
             output = kept(record.output, texts)
             return replace(record, state=State.SUCCEEDED, files=news.files, output=output)
         case StoreFailed():

@@ -44,13 +44,7 @@ _LONGEST_CHOICES = 1000
 _URI = re.compile(r"https?://[^\s/?#]\S*\Z|\s*+data:[^,]{0,999},", re.IGNORECASE)
 
 
-_CATALOGUE_PLACES = {
-    (True, "array"): ("/*",),
-    (True, "string"): ("",),
-    (False, "array"): ("!/*",),
-    (False, "string"): ("!",),
-}
-"""Of an output of files, or of texts, as a list or alone."""
+_TEXTS = ("!", "!/*")
 
 
 class InvalidModel(ValueError):
@@ -85,7 +79,7 @@ class Model:
     makes_files: bool = True
     """Its output is files: in the catalogue, that of every task but `text`."""
     output_places: tuple[str, ...] = ()
-    """Where its output has files and where it has text, as `Place.patterns` says it."""
+    """Where its output has files and where it has text, as `Prediction.output_places`."""
 
     @classmethod
     def from_dict(cls, data: object) -> Model:
@@ -109,7 +103,7 @@ class Model:
             **{
                 **data,
                 "makes_files": data["task"] != "text",
-                "output_places": _CATALOGUE_PLACES[data["task"] != "text", data["output"]],
+                "output_places": _TEXTS if data["task"] == "text" else (),
                 "version": version,
                 "known_versions": tuple(data.get("known_versions", ())),
                 "typical_seconds": float(data["typical_seconds"]),
@@ -275,8 +269,9 @@ def _has_uri(schema: object) -> bool:
 
 
 def output_places_of(openapi_schema: object) -> tuple[str, ...]:
-    """Where the version's output has files and where it has text, as `Place.patterns` says it."""
-    return Place([_output(openapi_schema)]).patterns()
+    """Where the version's output has files and where it has text, as `Prediction.output_places`."""
+    patterns = Place([_output(openapi_schema)]).patterns()
+    return () if patterns in {("",), ("/*",)} else patterns
 
 
 def choices(schema: Mapping[str, Any]) -> dict[str, frozenset[str]]:

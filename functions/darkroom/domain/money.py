@@ -159,7 +159,7 @@ def _files(record: Prediction) -> int:
     """How many files it has made, as far as is known."""
     if record.state is State.SUCCEEDED:
         return places_in(record.output)
-    return len(file_texts(record.output, record.output_places))
+    return len(file_texts(record.output, record.places))
 
 
 def _megapixels(record: Prediction) -> float | None:

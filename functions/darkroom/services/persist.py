@@ -78,7 +78,7 @@ class _Run:
         self._fetcher, self._outputs = persist.fetcher, persist.outputs
         self._record, self._remaining_ms = record, remaining_ms
         self._least_ms = int(persist.changes.timings.output_budget_s * 1000) + RESERVE_MS
-        named = file_texts(record.output, record.output_places)
+        named = file_texts(record.output, record.places)
         # Of a text that may name a file, its host tells: another's is a text like any other.
         self._texts = [text for text in named if text.declared or self._fetcher.serves(text.url)]
         self._urls = [text.url for text in self._texts]
