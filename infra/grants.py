@@ -96,7 +96,7 @@ def grants(
         allow_put(controls, "PID#*", "SCHEMA#*", "IDEM#*"),
         allow_keys("dynamodb:UpdateItem", controls, "SPEND#*", "USAGE#*", "RATE#*"),
         allow("s3:PutObject GetObject", uploads),
-        # A cached result is copied from record to record.
+        # A cached result is copied from record to record, and an output may be an input.
         allow("s3:PutObject GetObject", outputs),
         allow(read_secret, token, link_key),
     ]
@@ -150,7 +150,8 @@ def grants(
             allow("dynamodb:GetItem PutItem", predictions),
             allow_put(controls, "PID#*"),
             allow_months(controls),
-            allow("s3:GetObject", uploads),
+            # An output may be the input of a later prediction, which the provider reads at S3.
+            allow("s3:GetObject", uploads, outputs),
             allow(read_secret, token, link_key),
             _consume(dispatch),
         ],

@@ -16,8 +16,9 @@ import httpx
 from botocore.exceptions import ClientError
 from darkroom.adapters.items import from_item, read_prediction
 from darkroom.domain.errors import UnreadableRecord
+from darkroom.domain.outputs import places_in
 from darkroom.domain.prediction import Code, State
-from darkroom.domain.snapshot import FINAL, file_urls
+from darkroom.domain.snapshot import FINAL
 
 from ops.books import Books, rows
 from ops.queues import OWES_NOTHING, failure_queues
@@ -184,8 +185,9 @@ class _Audit:
         late = self._late(record)
         if late:
             report.add("unfinished", record.id, late)
-        if record.state is State.SUCCEEDED and len(record.files) != len(file_urls(record.output)):
-            text = f"{len(record.files)} files for {len(file_urls(record.output))} outputs"
+        places = places_in(record.output)
+        if record.state is State.SUCCEEDED and len(record.files) != places:
+            text = f"{len(record.files)} files for {places} outputs"
             report.add("files", record.id, text)
         bound = (record.provider_id,) if record.provider_id else ()
         for provider_id in (*bound, *record.extra_provider_ids):

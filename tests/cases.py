@@ -372,6 +372,10 @@ REPORTED: dict[str, tuple[str, str]] = {
             "the rest is cut."
         ),
     ),
+    "field-F7": (
+        "tests/unit/services/test_reuse.py::test_f7_a_seed_that_may_mean_random_finds_no_result",
+        ("0 is never drawn and finds no cached result; a negative seed is drawn anew everywhere."),
+    ),
     "field-F10": (
         "tests/unit/handlers/test_outputs.py::test_a_picture_with_more_behind_its_end_mark_is_stored_whole",
         ("Bytes behind the end mark are stored with the picture."),
@@ -382,6 +386,10 @@ REPORTED: dict[str, tuple[str, str]] = {
             "An SVG, a PDF, an unknown binary: failed at once, output_refused, the type's name in "
             "the error."
         ),
+    ),
+    "field-F12": (
+        "tests/unit/services/test_persist.py::test_f12_text_beside_a_file_stays_text",
+        ("A schema's `uri`, else a delivery host's URL, is a file; all other text stays text."),
     ),
     "field-F13": (
         "tests/unit/domain/test_lifecycle.py::test_a_success_without_a_file_is_asked_for_once_more",
@@ -410,6 +418,10 @@ REPORTED: dict[str, tuple[str, str]] = {
             "its end."
         ),
     ),
+    "field-F18": (
+        "tests/unit/services/test_read_input.py::test_f18_an_output_is_an_input_by_its_key",
+        ("An output's URL, in each signer's form, refers to the stored object of its own tenant."),
+    ),
     "field-F19": (
         "tests/unit/services/test_deliver.py::test_one_job_that_is_gone_silences_no_other",
         (
@@ -420,6 +432,22 @@ REPORTED: dict[str, tuple[str, str]] = {
     "field-F21": (
         "tests/adapters/test_download.py::test_the_catalogues_largest_output_is_below_the_bound",
         ("208 MB are taken by default."),
+    ),
+    "field-F22": (
+        "tests/unit/services/test_read_input.py::test_f22_the_path_of_an_uploads_url_ends_in_what_it_is",
+        ("A record has its own copy of an upload, under a key that ends in the extension."),
+    ),
+    "field-F23": (
+        "tests/unit/domain/test_inputs.py::test_f23_a_data_uri_decodes_as_for_urllib",
+        ("Held against `urllib` itself; the provider gets them without white space."),
+    ),
+    "field-F24": (
+        "tests/unit/domain/test_inputs.py::test_f24_what_the_schema_calls_text_is_text",
+        ("Only a schema's `uri` is a file; where none speaks, only what is plainly one."),
+    ),
+    "field-F25": (
+        "tests/unit/services/test_read_input.py::test_f23_f25_schemes_have_no_case_and_base64_may_have_line_breaks",
+        ("Schemes and hosts have no case, in inputs, references, callbacks and outputs."),
     ),
     "field-F28": (
         "tests/unit/handlers/test_files.py::test_a_name_is_kept_as_far_as_metadata_may_hold_it",
@@ -622,16 +650,9 @@ REPORTED: dict[str, tuple[str, str]] = {
 
 OPEN: dict[str, str] = {
     "field-F6": ("Counts beyond `num_outputs` come with the catalogue of more models."),
-    "field-F7": "not yet taken up",
     "field-F8": "not yet taken up",
     "field-F9": "not yet taken up",
-    "field-F12": "not yet taken up",
-    "field-F18": "not yet taken up",
     "field-F20": "not yet taken up",
-    "field-F22": "not yet taken up",
-    "field-F23": "not yet taken up",
-    "field-F24": "not yet taken up",
-    "field-F25": "not yet taken up",
     "field-F26": "not yet taken up",
     "field-F27": "not yet taken up",
     "field-F29": "not yet taken up",

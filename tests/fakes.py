@@ -16,11 +16,12 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from darkroom.adapters.deliveries import delivery_shard, share_due
 from darkroom.adapters.dynamodb import TRIES
 from darkroom.adapters.items import RELAY, expired, prediction_item, read_due, read_prediction
-from darkroom.domain import repeats
+from darkroom.domain import media, repeats
 from darkroom.domain.errors import (
     AlreadyExists,
     Conflict,
@@ -32,6 +33,7 @@ from darkroom.domain.errors import (
     Unavailable,
     UnreadableRecord,
 )
+from darkroom.domain.inputs import is_output, path_below
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
 from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, Limits, day_row, usage_row
 from darkroom.domain.receivers import Receivers
@@ -607,6 +609,9 @@ class FakeOutputs:
         self.objects[key] = self.objects[source]
         return hashlib.sha256(self.objects[key][1]).hexdigest()
 
+    def digest(self, key: str) -> str | None:
+        return hashlib.sha256(self.objects[key][1]).hexdigest() if key in self.objects else None
+
     def keys(self, prefix: str) -> list[str]:
         return sorted(key for key in self.objects if key.startswith(prefix))
 
@@ -637,6 +642,16 @@ class FakeUploads:
 
     def head(self, key: str) -> dict[str, Any] | None:
         return deepcopy(self.objects[key][1]) if key in self.objects else None
+
+    def begin(self, key: str) -> dict[str, Any] | None:
+        head = self.head(key)
+        return head and {**head, "start": self.objects[key][0][: media.START]}
+
+    def copy(self, source: str, key: str) -> bool:
+        if source in self.objects:
+            data, head = self.objects[source]
+            self.objects[key] = data, {**head, "created_at": self.clock()}
+        return source in self.objects
 
     def delete(self, key: str) -> None:
         self.objects.pop(key, None)
@@ -675,7 +690,12 @@ class FakeSigner:
         return f"https://outputs.test/{key}?signed"
 
     def upload_url(self, key: str) -> str:
-        return f"https://uploads.test/{key}?signed"
+        host = "outputs" if is_output(key) else "uploads"
+        return f"https://{host}.test/{key}?signed"
+
+    def output_key(self, url: str) -> str | None:
+        key = path_below(url, "https://outputs.test/")
+        return key if key is not None and is_output(key) else None
 
 
 @dataclass
@@ -762,6 +782,9 @@ class FakeFetcher:
 
     pages: dict[str, bytes | FakeDownload | DownloadFailed] = field(default_factory=dict)
     fetched: list[str] = field(default_factory=list)
+
+    def serves(self, url: str) -> bool:
+        return urlsplit(url).hostname == "replicate.delivery"
 
     @contextmanager
     def open(self, url: str) -> Iterator[FakeDownload]:

@@ -108,7 +108,7 @@ class World:
             changes=self.changes,
             create=create,
             find_model=FindModel(load_catalogue, self.controls, self.provider, self.open_models),
-            read_input=ReadInput(self.uploads, PUBLIC_URL),
+            read_input=ReadInput(self.uploads, self.outputs, signer, PUBLIC_URL),
             random=Random(7),  # noqa: S311 - the same seeds in every run
             retention_days=90,
             public_url=PUBLIC_URL,

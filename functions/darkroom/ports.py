@@ -423,6 +423,10 @@ class OutputStore(Protocol):
         Returns the copy's SHA-256 in hex where the store tells it. Raises where the source is gone.
         """
 
+    def digest(self, key: str) -> str | None:
+        """What tells an object's bytes from others: the SHA-256 in hex where it is kept, else what
+        the store has. None where there is no such object."""
+
 
 class UploadStore(Protocol):
     def put(self, key: str, content_type: str, data: bytes, metadata: dict[str, str]) -> None:
@@ -430,6 +434,12 @@ class UploadStore(Protocol):
 
     def head(self, key: str) -> dict[str, Any] | None:
         """`content_type`, `bytes`, `created_at`, `etag` and `metadata` of an upload, or None."""
+
+    def begin(self, key: str) -> dict[str, Any] | None:
+        """The same, and the first bytes of the upload, `media.START` at most, as `start`."""
+
+    def copy(self, source: str, key: str) -> bool:
+        """Copy an upload with its type and metadata; False where there is none."""
 
     def delete(self, key: str) -> None:
         """Delete; idempotent."""
@@ -462,7 +472,11 @@ class Signer(Protocol):
         """A URL that a client may GET."""
 
     def upload_url(self, key: str) -> str:
-        """A URL from which the provider may GET an input."""
+        """A URL from which the provider may GET an input: an upload, or an earlier output."""
+
+    def output_key(self, url: str) -> str | None:
+        """The key of the output that a URL of `output_url` is for, however it is signed and whether
+        or not it is still good; None for every other URL."""
 
 
 class Download(Protocol):
@@ -481,6 +495,9 @@ class Download(Protocol):
 
 
 class Fetcher(Protocol):
+    def serves(self, url: str) -> bool:
+        """Whether it is on a host that outputs are fetched from. No I/O."""
+
     def open(self, url: str) -> AbstractContextManager[Download]:
         """GET from an allowed host, following nothing. Raises DownloadFailed."""
 

@@ -38,7 +38,7 @@ class InputFetcher:
         return dict(zip(wanted, found, strict=True))
 
     async def _get(self, name: str, url: str) -> bytes:
-        if url.startswith("data:"):
+        if url[:5].lower() == "data:":
             return _decode(name, url)
         if url.startswith(self._own_files):
             file = self._files.get(url.removeprefix(self._own_files))

@@ -69,6 +69,11 @@ class Model:
         return f"{self.owner}/{self.name}"
 
     @property
+    def draws_at_zero(self) -> bool:
+        """A seed of 0 counts as none: its code asks whether the seed is true."""
+        return self.owner == "black-forest-labs"
+
+    @property
     def shown_version(self) -> str | None:
         """What predictions say instead of the version they ran; None: they say the version."""
         return HIDDEN if self.official else None

@@ -210,12 +210,18 @@ class Predictions:
             await self._write(prediction, prediction.stream, prompt, values, seconds)
             return
         sources = await self._inputs.fetch(values, model.file_inputs())
-        # JSON Schema lets 1.0 pass for an integer.
-        seed = int(values.get("seed", self._random.randrange(1 << 31)))
+        seed = self._seed(model, values)
         await self._show_progress(prediction, seed, values, seconds)
         if "NSFW" in prompt:
             raise ModelError(NSFW)
         await self._draw(prediction, values, sources, seed)
+
+    def _seed(self, model: Model, values: dict[str, Any]) -> int:
+        """The given one, unless it means "draw one": a negative one to all models, 0 to some."""
+        # JSON Schema lets 1.0 pass for an integer.
+        given = int(values["seed"]) if values.get("seed") is not None else -1
+        drawn = given < 0 or (given == 0 and model.draws_at_zero)
+        return self._random.randrange(1, 1 << 31) if drawn else given
 
     async def _show_progress(
         self, prediction: Prediction, seed: int, values: dict[str, Any], seconds: float

@@ -124,9 +124,9 @@ def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
 
 def _url(value: Any) -> Any:
     """A file that came inside the input, as the URL that it was uploaded to."""
-    if not isinstance(value, str) or not value.startswith("data:"):
+    if not isinstance(value, str) or value[:5].lower() != "data:":
         return value
-    media_type, _, _ = value.removeprefix("data:").replace(",", ";", 1).partition(";")
+    media_type, _, _ = value[5:].replace(",", ";", 1).partition(";")
     kind = media_type.rpartition("/")[2]
     digest = hashlib.sha256(value.encode("utf-8", "replace")).hexdigest()
     return f"{FILES_HOST}/{digest[:40]}/file.{kind if kind.isalnum() else 'bin'}"

@@ -121,6 +121,30 @@ def test_the_key_is_asked_for_only_where_an_output_is_shown() -> None:
     assert signed.asked == 0
 
 
+def test_f18_an_output_that_is_an_input_is_shown_as_an_output() -> None:
+    signed = Signed()
+    clock = FakeClock(NOON * 1000)
+    signer = CdnSigner("d111.cloudfront.net", signed._key, FakeSigner(), clock)
+    assert signer.upload_url(KEY) == signer.output_url(KEY) == signed.url()
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        (f"https://d111.cloudfront.net/{KEY}?Expires=1&Signature=x&Key-Pair-Id=K", KEY),
+        (f"HTTPS://D111.CloudFront.net:443/{KEY}", KEY),
+        (f"https://d111.cloudfront.net/{KEY}".replace("/acme/", "/%61cme/"), KEY),
+        (f"https://outputs.test/{KEY}?signed", KEY),
+        (f"https://d222.cloudfront.net/{KEY}", None),
+        (f"http://d111.cloudfront.net/{KEY}", None),
+        ("https://d111.cloudfront.net/acme/inputs/x/0.png", None),
+    ],
+)
+def test_f18_an_output_is_known_on_the_cdn_and_in_its_bucket(url: str, key: str | None) -> None:
+    signer = CdnSigner("d111.cloudfront.net", Signed()._key, FakeSigner(), FakeClock())
+    assert signer.output_key(url) == key
+
+
 NOT_OURS = {
     "nothing": "CANARY",
     "half": pem(PRIVATE)[:90],

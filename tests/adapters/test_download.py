@@ -10,7 +10,13 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.adapters.download import Callbacks, OutputFetcher, callback_guard, output_guard
+from darkroom.adapters.download import (
+    Callbacks,
+    OutputFetcher,
+    allowed,
+    callback_guard,
+    output_guard,
+)
 from darkroom.adapters.http import Client
 from darkroom.domain.errors import DownloadFailed
 from darkroom.domain.prediction import Code
@@ -310,6 +316,22 @@ def test_a_callback_is_posted_once_and_its_status_told(status: int, location: st
     assert request.endswith(b'\r\n\r\n{"x": 1}')
     assert b"webhook-id: x" in request
     assert b"authorization" not in request.lower()
+
+
+def test_f25_a_callbacks_scheme_has_no_case() -> None:
+    with serving(answer(200, times=2)) as server:
+        url = server.url.replace("http", "HTTP")
+        assert callbacks().post(url, HEADERS, b"{}").status == 200
+        # Let through by its scheme, and stopped by its address.
+        with pytest.raises(DownloadFailed, match="no answer"):
+            callbacks().post(url.replace("HTTP", "HTTPS"), HEADERS, b"{}")
+
+
+def test_f25_an_outputs_scheme_and_host_have_no_case() -> None:
+    hosts = ("*.replicate.delivery", "http://localhost:9")
+    assert allowed("HTTPS://X.Replicate.DELIVERY/0.png", hosts)
+    assert allowed("HTTP://LOCALHOST:9/0.png", hosts)
+    assert not allowed("HTTP://LOCALHOST:8/0.png", hosts)
 
 
 def test_the_answers_body_is_not_read() -> None:

@@ -28,7 +28,7 @@ from ops.callbacks import RotationRefusedError, rotate
 from tests.fakes import FakeBus, FakeQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from darkroom.ports import Controls, DeliveryStore, OutputStore, UploadStore
 
@@ -477,6 +477,46 @@ def test_an_upload_is_described_and_deleted(uploads: UploadStore) -> None:
     assert uploads.head("acme/files/1") is None
 
 
+@pytest.mark.parametrize("size", [0, 1, 4096, 5000])
+def test_an_upload_is_described_with_how_it_begins(uploads: UploadStore, size: int) -> None:
+    assert uploads.begin("acme/files/1") is None
+    data = bytes(range(250)) * 20
+    uploads.put("acme/files/1", "image/png", data[:size], {"name": "a"})
+    head = uploads.head("acme/files/1")
+    assert head is not None
+    assert uploads.begin("acme/files/1") == {**head, "start": data[:size][:4096]}
+
+
+def test_an_upload_is_copied_with_all_that_is_known_of_it(uploads: UploadStore) -> None:
+    assert not uploads.copy("acme/files/1", "acme/inputs/1/0.png")
+    assert uploads.head("acme/inputs/1/0.png") is None
+    uploads.put("acme/files/1", "image/png", b"data", {"name": "a"})
+    assert uploads.copy("acme/files/1", "acme/inputs/1/0.png")
+    source = uploads.begin("acme/files/1")
+    uploads.delete("acme/files/1")
+    copy = uploads.begin("acme/inputs/1/0.png")
+    assert source
+    assert copy
+    assert {**copy, "created_at": 0} == {**source, "created_at": 0}
+
+
+@pytest.mark.parametrize(
+    ("call", "read"),
+    [
+        ("get_object", lambda uploads: uploads.begin("k")),
+        ("copy_object", lambda uploads: uploads.copy("k", "l")),
+        ("head_object", lambda uploads: uploads.head("k")),
+    ],
+)
+def test_an_outage_while_an_upload_is_read_is_raised(
+    aws: Aws, call: str, read: Callable[[UploadStore], object]
+) -> None:
+    with Stubber(aws.s3) as s3:
+        s3.add_client_error(call, http_status_code=503)
+        with pytest.raises(ClientError):
+            read(S3Uploads(aws.s3, "uploads"))
+
+
 def test_metadata_beyond_ascii_is_an_error(uploads: UploadStore) -> None:
     with pytest.raises((ParamValidationError, ValueError)):
         uploads.put("acme/files/1", "image/png", b"data", {"name": "käse.png"})
@@ -520,6 +560,76 @@ def test_urls_are_signed_for_one_object_and_an_hour(aws: Aws) -> None:
     assert output.partition("?")[0].endswith("/acme/2027/01/x/0.png")
     assert "uploads" in signer.upload_url("k").partition("?")[0]
     client.cache_clear()
+
+
+MADE = "acme/2027/01/0123456789abcdefghijklmnop/0.png"
+
+
+def test_f18_an_output_is_signed_for_the_provider_as_an_input(aws: Aws) -> None:
+    from darkroom.adapters.aws import client
+
+    client.cache_clear()
+    signer = S3Signer(client("s3"), "outputs", "uploads")
+    url = signer.upload_url(MADE)
+    assert url.partition("?")[0] == signer.output_url(MADE).partition("?")[0]
+    assert "X-Amz-Expires=7200&" in url
+    client.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("url", "ours"),
+    [
+        (f"https://outputs.s3.amazonaws.com/{MADE}?X-Amz-Signature=1", True),
+        (f"https://outputs.s3.eu-central-1.amazonaws.com/{MADE}", True),
+        (f"https://outputs.s3-eu-west-1.amazonaws.com/{MADE}", True),
+        (f"HTTPS://Outputs.S3.dualstack.eu-central-1.AmazonAWS.com:443/{MADE}", True),
+        (f"https://outputs.s3.cn-north-1.amazonaws.com.cn/{MADE}", True),
+        (f"https://s3.eu-central-1.amazonaws.com/outputs/{MADE}?X-Amz-Signature=1", True),
+        (f"https://s3.amazonaws.com/outputs/{MADE}", True),
+        (f"http://outputs.s3.amazonaws.com/{MADE}", False),
+        (f"https://uploads.s3.amazonaws.com/{MADE}", False),
+        (f"https://s3.amazonaws.com/uploads/{MADE}", False),
+        (f"https://outputs.s3.amazonaws.com.evil.test/{MADE}", False),
+        (f"https://outputs.s3.evil.test/{MADE}", False),
+        (f"https://outputs.s3.amazonaws.com/x/{MADE}", False),
+        ("https://outputs.s3.amazonaws.com/acme/inputs/1/0.png", False),
+        (f"ftp://outputs.s3.amazonaws.com/{MADE}", False),
+    ],
+)
+def test_f18_an_output_is_known_at_each_of_its_buckets_addresses(
+    aws: Aws,
+    url: str,
+    ours: bool,
+) -> None:
+    from darkroom.adapters.aws import client
+
+    client.cache_clear()
+    signer = S3Signer(client("s3"), "outputs", "uploads")
+    assert signer.output_key(url) == (MADE if ours else None)
+    client.cache_clear()
+
+
+def test_f18_an_output_is_known_where_urls_are_made_for_another_host(aws: Aws) -> None:
+    from darkroom.adapters.aws import client
+
+    signer = S3Signer(client("s3", "http://127.0.0.1:9"), "outputs", "uploads")
+    assert signer.output_key(signer.output_url(MADE)) == MADE
+    assert signer.output_key(signer.output_url(MADE).replace(":9", ":8")) is None
+    client.cache_clear()
+
+
+def test_f18_an_output_is_told_by_its_hash(outputs: OutputStore) -> None:
+    assert outputs.digest("k") is None
+    outputs.write_once("k", "image/png", pieces(b"data"))
+    assert outputs.digest("k") == hashlib.sha256(b"data").hexdigest()
+
+
+def test_f18_a_large_output_is_told_by_what_s3_has(aws: Aws) -> None:
+    store = S3Outputs(aws.s3, "outputs")
+    store.write_once("k", "image/png", pieces(bytes(PART + 4)))
+    digest = store.digest("k")
+    assert digest
+    assert digest.endswith("-2")
 
 
 def test_urls_may_be_made_for_another_host(aws: Aws) -> None:

@@ -238,10 +238,24 @@ def test_a_file_is_uploaded_and_named_in_an_input(stack: Stack) -> None:
     file = json.loads(stack.call("files", event)["body"])
     image = {"prompt": "x", "image": file["urls"]["get"]}
     body = {"version": "stability-ai/sdxl", "input": image}
+    status, made = stack.request("submit", "POST", "/v1/predictions", body)
+    assert status == 201
+    ((_, sent),) = stack.sent("/v1/predictions")
+    assert f"/acme/inputs/{made['id']}/0.png?" in json.loads(sent)["input"]["image"]
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_f18_an_output_is_named_in_an_input_by_its_url(stack: Stack, ours: bool) -> None:
+    key = f"{'acme' if ours else 'other'}/2027/01/{'a' * 26}/0.png"
+    stack.aws.s3.put_object(Bucket="outputs", Key=key, Body=PNG)
+    url = f"https://outputs.s3.eu-west-1.amazonaws.com/{key}?X-Amz-Signature=expired"
+    body = {"version": "stability-ai/sdxl", "input": {"prompt": "x", "image": url}}
     status, _ = stack.request("submit", "POST", "/v1/predictions", body)
     assert status == 201
     ((_, sent),) = stack.sent("/v1/predictions")
-    assert f"/acme/files/{file['id']}?" in json.loads(sent)["input"]["image"]
+    image = json.loads(sent)["input"]["image"]
+    assert (image == url) is not ours
+    assert image.partition("?")[0] == url.partition("?")[0]
 
 
 def test_requests_by_event_are_taken_and_refused(stack: Stack) -> None:

@@ -356,3 +356,11 @@ def test_webhook_secret(client: Client, emulator: Emulator) -> None:
     body = client.get("/v1/webhooks/default/secret").json()
     assert body == {"key": emulator.options.webhook_secret}
     assert body["key"].startswith("whsec_")
+
+
+def test_a_uri_with_white_space_is_none(client: Client) -> None:
+    image = "data:image/png;base64,AA\nAA"
+    body = {"version": SDXL, "input": {"prompt": "a fox", "image": image}}
+    answer = client.post("/v1/predictions", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "- input.image: Does not match format 'uri'\n"

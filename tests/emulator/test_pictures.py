@@ -92,6 +92,21 @@ def test_a_seed_repeats_a_picture(client: Client) -> None:
     assert len({first, second, *pixels(seed=5), *pixels(seed=4, prompt="else")}) == 4
 
 
+@pytest.mark.parametrize(("version", "seed", "drawn"), [(SCHNELL, 0, True), (SDXL, 0, False)])
+def test_a_seed_of_zero_is_none_to_some_models(
+    client: Client,
+    version: str,
+    seed: int,
+    drawn: bool,
+) -> None:
+    body = client.create(version, wait=True, seed=seed)
+    assert (f"Using seed: {seed}\n" in body["logs"]) is not drawn
+
+
+def test_a_negative_seed_is_none_to_all(client: Client) -> None:
+    assert "Using seed: -" not in client.create(SDXL, wait=True, seed=-1)["logs"]
+
+
 def test_quality_counts(client: Client) -> None:
     def size(quality: int) -> int:
         values = {"seed": 1, "output_format": "jpg", "output_quality": quality}

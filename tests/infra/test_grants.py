@@ -93,6 +93,7 @@ GRANTS = {
         "Controls PID#*": "dynamodb:PutItem",
         "Controls SPEND#* USAGE#*": "dynamodb:UpdateItem",
         "Uploads/*": "s3:GetObject",
+        "Outputs/*": "s3:GetObject",
         "ReplicateToken": SECRET,
         "LinkKey": SECRET,
         "DispatchLogs": LOGS,

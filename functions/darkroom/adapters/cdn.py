@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from darkroom.adapters.s3 import URL_LIFE_S
 from darkroom.domain.errors import Unavailable
+from darkroom.domain.inputs import is_output, path_below
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +44,14 @@ class CdnSigner:
         )
 
     def upload_url(self, key: str) -> str:
-        return self.inputs.upload_url(key)
+        return self.output_url(key) if is_output(key) else self.inputs.upload_url(key)
+
+    def output_key(self, url: str) -> str | None:
+        """Of a URL that S3 signed as well: the CDN may be newer than the URL."""
+        key = path_below(url, f"https://{self.domain}/")
+        if key is None:
+            return self.inputs.output_key(url)
+        return key if is_output(key) else None
 
 
 def canned_policy(url: str, expires: int) -> bytes:

@@ -54,10 +54,14 @@ class OutputFetcher:
     most: int
     budget_s: float
 
+    def serves(self, url: str) -> bool:
+        """Whether it is on one of the hosts."""
+        return allowed(url, self.hosts)
+
     @contextmanager
     def open(self, url: str) -> Iterator[HttpDownload]:
         """GET it. Raises DownloadFailed; with a code where no retry can help."""
-        if not allowed(url, self.hosts):
+        if not self.serves(url):
             raise DownloadFailed("the output is on a host that is not allowed", Code.OUTPUT_REFUSED)
         self.client.begin(self.budget_s)
         with ExitStack() as opened:
@@ -98,7 +102,7 @@ def allowed(url: str, hosts: tuple[str, ...]) -> bool:
     odd = any(c <= " " or c == "\\" or c > "~" for c in url)
     if odd or parts.username is not None or parts.password is not None or not parts.hostname:
         return False
-    if f"{parts.scheme}://{parts.netloc}" in hosts:
+    if f"{parts.scheme}://{parts.netloc.lower()}" in hosts:
         return True
     if parts.scheme != "https" or port not in {None, 443}:
         return False
@@ -133,7 +137,7 @@ class Callbacks:
 
     def post(self, url: str, headers: dict[str, str], body: bytes) -> CallbackAnswer:
         """The answer, its body unread. Raises DownloadFailed where there was none."""
-        if not (url.startswith("https://") or (self.local and is_loopback(url))):
+        if not (url[:8].lower() == "https://" or (self.local and is_loopback(url))):
             raise DownloadFailed("the callback's URL is not https")
         self.client.begin(CALLBACK_BUDGET_S)
         try:

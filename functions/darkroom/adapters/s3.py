@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from darkroom.domain import media
+from darkroom.domain.inputs import is_output, path_below
 from darkroom.ports import Form, StoredObject
 
 if TYPE_CHECKING:
@@ -71,6 +74,10 @@ class S3Outputs:
         )
         checksum = copied["CopyObjectResult"].get("ChecksumSHA256")
         return base64.b64decode(checksum).hex() if checksum else None
+
+    def digest(self, key: str) -> str | None:
+        found = _head(self.client, self.bucket, key)
+        return found and str(found.get("Metadata", {}).get("sha256", found["ETag"].strip('"')))
 
     def _multipart(
         self, key: str, content_type: str, first: bytes, chunks: Iterator[bytes], whole: Any
@@ -136,9 +143,52 @@ class S3Outputs:
         return StoredObject(size, whole.hexdigest(), earlier=True)
 
 
+def _status(error: ClientError) -> int:
+    return int(error.response["ResponseMetadata"]["HTTPStatusCode"])
+
+
+def _pass_over_absent(error: ClientError) -> None:
+    """Without the right to list, S3 says 403 for an object that is not there."""
+    if _status(error) not in {403, 404}:
+        raise error
+
+
+def _head(client: Any, bucket: str, key: str) -> Any:
+    try:
+        return client.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        _pass_over_absent(error)
+        return None
+
+
+def _described(found: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "content_type": found["ContentType"],
+        "bytes": found["ContentLength"],
+        "created_at": int(found["LastModified"].timestamp() * 1000),
+        "etag": found["ETag"].strip('"'),
+        "metadata": found.get("Metadata", {}),
+    }
+
+
 def _keys(client: Any, **wanted: Any) -> list[str]:
     found = client.list_objects_v2(**wanted)
     return [each["Key"] for each in found.get("Contents", [])]
+
+
+_HOST = re.compile(r"https://([a-z0-9.-]+)(?::443)?/", re.IGNORECASE)
+_S3 = r"s3(?:[.-][a-z0-9-]+){0,3}\.amazonaws\.com(?:\.cn)?"
+"""S3's hosts: global, regional, dual-stack, accelerated."""
+
+
+def _addresses(url: str, bucket: str) -> Iterator[str]:
+    """Where the bucket is on the URL's host, if that is S3's: in its name, or first in its path."""
+    found = _HOST.match(url)
+    host = found[1].lower() if found else ""
+    if re.fullmatch(rf"{re.escape(bucket)}\.{_S3}", host):
+        yield f"https://{host}/"
+    if re.fullmatch(_S3, host):
+        yield f"https://{host}/{bucket}/"
 
 
 def _part(chunks: Iterator[bytes]) -> bytes:
@@ -171,20 +221,31 @@ class S3Uploads:
         )
 
     def head(self, key: str) -> dict[str, Any] | None:
+        found = _head(self.client, self.bucket, key)
+        return found and _described(found)
+
+    def begin(self, key: str) -> dict[str, Any] | None:
+        where = {"Bucket": self.bucket, "Key": key}
         try:
-            found = self.client.head_object(Bucket=self.bucket, Key=key)
+            found = self.client.get_object(**where, Range=f"bytes=0-{media.START - 1}")
         except ClientError as error:
-            # Without the right to list, S3 says 403 for an object that is not there.
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] in {403, 404}:
-                return None
-            raise
-        return {
-            "content_type": found["ContentType"],
-            "bytes": found["ContentLength"],
-            "created_at": int(found["LastModified"].timestamp() * 1000),
-            "etag": found["ETag"].strip('"'),
-            "metadata": found.get("Metadata", {}),
-        }
+            if _status(error) == 416:
+                # It is empty, and no range is within it.
+                head = self.head(key)
+                return head and {**head, "start": b""}
+            _pass_over_absent(error)
+            return None
+        size = int(found["ContentRange"].rpartition("/")[2])
+        return _described({**found, "ContentLength": size}) | {"start": found["Body"].read()}
+
+    def copy(self, source: str, key: str) -> bool:
+        where = {"Bucket": self.bucket, "Key": key}
+        try:
+            self.client.copy_object(**where, CopySource={"Bucket": self.bucket, "Key": source})
+        except ClientError as error:
+            _pass_over_absent(error)
+            return False
+        return True
 
     def delete(self, key: str) -> None:
         self.client.delete_object(Bucket=self.bucket, Key=key)
@@ -235,7 +296,16 @@ class S3Signer:
         return self._url(self.outputs, key, URL_LIFE_S)
 
     def upload_url(self, key: str) -> str:
-        return self._url(self.uploads, key, PROVIDER_URL_LIFE_S)
+        return self._url(self.outputs if is_output(key) else self.uploads, key, PROVIDER_URL_LIFE_S)
+
+    def output_key(self, url: str) -> str | None:
+        """Of any of the bucket's addresses: S3 takes a URL at each of them."""
+        here = self._url(self.outputs, "k", URL_LIFE_S).partition("?")[0].removesuffix("k")
+        for base in (here, *_addresses(url, self.outputs)):
+            key = path_below(url, base)
+            if key is not None:
+                return key if is_output(key) else None
+        return None
 
     def _url(self, bucket: str, key: str, seconds: int) -> str:
         return str(

@@ -24,10 +24,11 @@ _CHARSETS = frozenset({"utf-8", "iso-8859-1"})
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part: its field's name, its file name if it has one, and its bytes."""
+    """One part: its field's name, its file name and type if it says them, and its bytes."""
 
     field: str
     filename: str | None
+    content_type: str | None
     data: bytes
 
 
@@ -59,18 +60,21 @@ def _part(piece: bytes) -> Part | None:
         if len(piece) > MOST_HEAD:
             raise BadRequest(f"The head of a part is above {MOST_HEAD} bytes.")
         return None
-    given = _disposition(piece[:end].decode("utf-8", "replace"))
+    headers = _headers(piece[:end].decode("utf-8", "replace"))
+    given = _parameters(headers.get("content-disposition", ""))
     field = given.get("name")
-    return None if field is None else Part(field, _filename(given), piece[end + 4 :])
+    if field is None:
+        return None
+    return Part(field, _filename(given), headers.get("content-type"), piece[end + 4 :])
 
 
-def _disposition(head: str) -> dict[str, str]:
-    """The parameters of a part's Content-Disposition."""
+def _headers(head: str) -> dict[str, str]:
+    """A part's headers, by lower-case names; the first of a name counts."""
+    found: dict[str, str] = {}
     for line in _FOLD.sub(" ", head).split("\r\n"):
         name, _, value = line.partition(":")
-        if name.strip().lower() == "content-disposition":
-            return _parameters(value)
-    return {}
+        found.setdefault(name.strip().lower(), value)
+    return found
 
 
 def _parameters(value: str) -> dict[str, str]:

@@ -1,24 +1,35 @@
-"""Files inside an input: data URIs, and references to files uploaded to us."""
+"""Files inside an input: data URIs, and references to files that are stored with us.
+
+Which texts are files is the model's schema's word: a prompt may begin with `data:` and stays a
+prompt. Where the schema does not say, a text is a file that can hardly be meant otherwise.
+"""
 
 from __future__ import annotations
 
-import base64
+import binascii
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from darkroom.domain import link
 from darkroom.domain.errors import InvalidInput
+from darkroom.domain.places import DEEPEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-# Possessive: else each of a million parameters would take memory until the last is read.
-_DATA_URI = re.compile(r"data:[A-Za-z0-9.+/-]*+(?:;[A-Za-z0-9=._+-]++)*+,")
-_LIKE_DATA_URI = re.compile(r"data:[^\s,]*,")
-"""A prompt may begin with `data:` as well; a space before the comma makes it plain text."""
-_DEEPEST = 8
+    from darkroom.domain.places import Place
+
+_DATA_URI = re.compile(r"\s*+data:([^,]*+),", re.IGNORECASE)
+_PLAIN_DATA_URI = re.compile(
+    r"data:(?:[\w.+-]++/[\w.+-]++)?(?:;[^,]*+)?,", re.IGNORECASE | re.ASCII
+)
+"""What is taken for one where no schema says so: with a media type or none, but no word."""
+_BASE64 = ";base64"
+_URL = re.compile(r"https?://[!-~]{1,4000}", re.IGNORECASE)
+_OUTPUT_KEY = re.compile(r"[^/]+/[0-9]{4}/[0-9]{2}/[0-9a-z]{26}/[A-Za-z0-9._-]{1,100}")
+_PORTS = {"http": 80, "https": 443}
 _PIECE = 65_536
 
 
@@ -45,24 +56,55 @@ class DataURI(_Leaf):
     text: str
 
     def data(self) -> bytes:
-        """The bytes. Raises InvalidInput where the URI does not decode."""
+        """The bytes, as `urllib` reads them: so do models. Raises InvalidInput.
+
+        Whatever stands between the type and the comma is passed over, and so is what is no base64
+        among base64, such as line breaks.
+        """
+        head, body = self._parts()
+        if not head.endswith(_BASE64):
+            return _unquoted(body)
+        try:
+            found = binascii.a2b_base64(_unquoted(body) if "%" in body else body.encode())
+        except ValueError:
+            found = b""
+        if not found and body:
+            raise InvalidInput(f"- {self.field}: Invalid base64 in the data URI\n")
+        return found
+
+    @property
+    def media_type(self) -> str:
+        """As it is declared, in lower case and without parameters; empty where it is not."""
+        return self._parts()[0].partition(";")[0].strip().lower()
+
+    @property
+    def name(self) -> str:
+        """What its parameter `name` says, if there is one."""
+        parameters = (part.partition("=") for part in self._parts()[0].split(";")[1:])
+        return next((unquote(v).strip('"') for name, _, v in parameters if name == "name"), "")
+
+    def compact(self) -> str:
+        """The same file without white space around it or in its base64.
+
+        `urllib` does not mind that; whoever checks that a URI is one does.
+        """
+        head, body = self._parts()
+        return f"data:{head},{''.join(body.split()) if head.endswith(_BASE64) else body}"
+
+    def _parts(self) -> tuple[str, str]:
+        """What stands before the comma and what behind it. Raises InvalidInput without one."""
         match = _DATA_URI.match(self.text)
         if match is None:
             raise InvalidInput(f"- {self.field}: Invalid data URI\n")
-        body = self.text[match.end() :]
-        if not match[0].endswith(";base64,"):
-            return _unquoted(body)
-        try:
-            return base64.b64decode(body, validate=True)
-        except ValueError:
-            raise InvalidInput(f"- {self.field}: Invalid base64 in the data URI\n") from None
+        return match[1], self.text[match.end() :].rstrip()
 
 
 @dataclass(frozen=True, slots=True)
-class FileReference(_Leaf):
-    """`/v1/files/{id}` on our own host."""
+class StoredFile(_Leaf):
+    """A URL of ours."""
 
-    file_id: str
+    key: str
+    """Under which the file is stored, if it exists."""
 
 
 def _unquoted(text: str) -> bytes:
@@ -81,27 +123,80 @@ def _unquoted(text: str) -> bytes:
     return bytes(found)
 
 
-def find_files(value: Any, public_url: str) -> Iterator[DataURI | FileReference]:
+def find_files(
+    value: Any, place: Place, key_of: Callable[[str], str | None]
+) -> Iterator[DataURI | StoredFile]:
     """Every file in an input, in reading order, at most eight levels deep.
 
-    The input may be changed only when the last was read.
+    `place` is what the schema says of the input, `key_of` tells the URLs of stored files from
+    others. The input may be changed only when the last was read.
     """
-    return _find(value, (), f"{public_url}/v1/files/")
+    return _find(value, (), place, key_of)
 
 
-def _find(value: Any, path: tuple[str, ...], prefix: str) -> Iterator[DataURI | FileReference]:
+def _find(
+    value: Any, path: tuple[str, ...], place: Place, key_of: Callable[[str], str | None]
+) -> Iterator[DataURI | StoredFile]:
     if isinstance(value, str):
-        if _LIKE_DATA_URI.match(value):
-            yield DataURI(path, value)
-        elif value.startswith(prefix) and link.is_id(value[len(prefix) :]):
-            yield FileReference(path, value[len(prefix) :])
+        if place.holds_files is False:
+            return
+        if _DATA_URI.match(value):
+            if place.holds_files or _PLAIN_DATA_URI.match(value):
+                yield DataURI(path, value)
+        elif _URL.fullmatch(value) and (key := key_of(value)):
+            yield StoredFile(path, key)
         return
-    if len(path) == _DEEPEST or not isinstance(value, list | dict):
+    if len(path) == DEEPEST or not isinstance(value, list | dict):
         return
     items = enumerate(value) if isinstance(value, list) else value.items()
-    for key, inner in items:
+    for step, inner in items:
         if isinstance(inner, str | list | dict):
-            yield from _find(inner, (*path, str(key)), prefix)
+            there = place.inside(None if isinstance(step, int) else step)
+            yield from _find(inner, (*path, str(step)), there, key_of)
+
+
+def path_below(url: str, base: str) -> str | None:
+    """The path, decoded, of a URL that begins as `base` does; None for every other URL.
+
+    Scheme and host have no case, a scheme's own port may be left out, and what is signed or asked
+    for in the query does not count.
+    """
+    try:
+        ours, given = urlsplit(base), urlsplit(url)
+        if _origin(ours) != _origin(given):
+            return None
+    except ValueError:
+        return None
+    start, path = unquote(ours.path), unquote(given.path)
+    return path[len(start) :] if path.startswith(start) else None
+
+
+def _origin(parts: Any) -> tuple[str, str | None, str | None, int | None]:
+    port = parts.port or _PORTS.get(parts.scheme)
+    return parts.scheme, parts.username, parts.hostname, port
+
+
+def upload_key(url: str, public_url: str, tenant: str) -> str | None:
+    """The key of the upload that `/v1/files/{id}` on our own host names."""
+    id_ = path_below(url, f"{public_url}/v1/files/")
+    return f"{tenant}/files/{id_}" if link.is_id(id_) else None
+
+
+def names_output_of(url: str, tenant: str) -> bool:
+    """Whether the URL's path ends as the key of an output of this tenant's does.
+
+    Another tenant's is a URL like any other: it is not even looked up.
+    """
+    try:
+        parts = unquote(urlsplit(url).path).rsplit("/", 5)
+    except ValueError:
+        return False
+    return parts[1:2] == [tenant] and is_output("/".join(parts[1:]))
+
+
+def is_output(key: str) -> bool:
+    """Whether a file of an input is the output of an earlier prediction, and no upload."""
+    return _OUTPUT_KEY.fullmatch(key) is not None
 
 
 def escape(part: str) -> str:

@@ -11,22 +11,22 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from darkroom.domain.money import cost_of
+from darkroom.domain.outputs import file_texts, kept
 from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, State
 from darkroom.domain.snapshot import (
     BadSnapshot,
     Snapshot,
-    file_urls,
     milliseconds,
     read_snapshot,
     within,
     without_link_tokens,
-    without_urls,
 )
 from darkroom.domain.snapshot import rfc3339 as _rfc3339
 
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from darkroom.domain.outputs import FileText
     from darkroom.domain.timings import Timings
 else:
     # Only the type checker reads these.
@@ -131,6 +131,8 @@ class Stored:
     """Every output is in our bucket."""
 
     files: tuple[File, ...]
+    texts: tuple[FileText, ...] | None = None
+    """Those of the output that named them; None: all that may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,7 @@ def _over(before: Prediction, record: Prediction, now: int) -> Prediction:
         price=None,
         create=replace(record.create, started_at=0, until=0, not_before=0),
         makes_files=False,
+        output_places=(),
         missing_since=0,
         asked_again=False,
         next_poll_at=0,
@@ -374,7 +377,8 @@ def _succeeded_upstream(record: Prediction, news: Heard, now: int, timings: Timi
             "The provider deleted the output before it could be copied.",
             Code.OUTPUT_EXPIRED,
         )
-    if said.output_refused or len(file_urls(record.output)) > MAX_OUTPUTS:
+    named = file_texts(record.output, record.places)
+    if said.output_refused or sum(text.declared for text in named) > MAX_OUTPUTS:
         return _ended(
             record, State.FAILED, now, "The output is larger than is stored.", Code.OUTPUT_REFUSED
         )
@@ -390,7 +394,7 @@ def _succeeded_upstream(record: Prediction, news: Heard, now: int, timings: Timi
                 next_poll_at=record.next_poll_at if record.asked_again else soon,
                 completed_at=None,
             )
-        if record.makes_files and not file_urls(record.output):
+        if record.makes_files and not named:
             error = "The provider says that it succeeded, but shows no file."
             return _ended(record, State.FAILED, now, error, Code.OUTPUT_MISSING)
     return replace(
@@ -404,7 +408,9 @@ def _succeeded_upstream(record: Prediction, news: Heard, now: int, timings: Timi
 
 def _shows_nothing(record: Prediction, said: Snapshot) -> bool:
     """True for a success that shows no output, or no file where the model makes files."""
-    return not file_urls(said.output) if record.makes_files else said.output is None
+    if not record.makes_files:
+        return said.output is None
+    return not file_texts(said.output, record.places)
 
 
 def _out_of_time(record: Prediction, now: int, timings: Timings) -> Prediction | None:
@@ -603,8 +609,11 @@ def _storing(
         return None
     match news:
         case Stored():
-            places = without_urls(record.output)
-            return replace(record, state=State.SUCCEEDED, files=news.files, output=places)
+            texts = news.texts
+            if texts is None:
+                texts = tuple(file_texts(record.output, record.places))
+            output = kept(record.output, texts)
+            return replace(record, state=State.SUCCEEDED, files=news.files, output=output)
         case StoreFailed():
             return _not_stored(record, now, news.reason, news.code)
         case _:

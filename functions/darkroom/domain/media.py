@@ -88,6 +88,12 @@ _OLD_MOVIES = frozenset({b"moov", b"mdat", b"wide"})
 """The first box of a movie from before `ftyp`."""
 
 
+_DOC_TYPE = re.compile(rb"\x42\x82.{1,8}webm", re.DOTALL)
+"""What an EBML header says that the file is: elements come in any order, sizes in 1 to 8 bytes."""
+START = 4096
+"""Bytes of a file that are enough to tell its type."""
+
+
 def sniff(head: bytes) -> Media | None:
     """The type by magic bytes; None for everything that has none of those, text included."""
     for magic, media in _MAGIC:
@@ -96,7 +102,7 @@ def sniff(head: bytes) -> Media | None:
     if head.startswith(b"RIFF"):
         return _RIFF.get(head[8:12])
     if head.startswith(b"\x1aE\xdf\xa3"):
-        return WEBM if b"webm" in head[:64] else None
+        return WEBM if _DOC_TYPE.search(head, 0, START) else None
     if head[4:8] == b"ftyp":
         return _iso_media(head)
     if head[4:8] in _OLD_MOVIES and head[0] < 9:
@@ -127,6 +133,30 @@ def _starts_mp3(head: bytes) -> bool:
     version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
     bitrate, rate = head[2] >> 4, head[2] >> 2 & 3
     return head[1] >= 0xE0 and version != 1 and layer == 1 and 0 < bitrate < 15 and rate != 3
+
+
+_SAID = {**{media.type: media.extension for media in BY_EXTENSION.values()}, "image/jpg": "jpg"}
+_EXTENSION = re.compile(r"[a-z0-9]{1,16}")
+
+
+def extension(start: bytes, declared: str | None, name: str) -> str:
+    """What a model may go by, with its dot: of the file's bytes, else of the declared type, else of
+    its name; empty where none of them has one."""
+    sniffed, said = sniff(start), essence(declared)
+    found = sniffed.extension if sniffed else _SAID.get(said) or _registered(said)
+    if not found:
+        found = name.rpartition(".")[2].lower() if "." in name else ""
+    return f".{found}" if _EXTENSION.fullmatch(found) else ""
+
+
+def _registered(type_: str) -> str:
+    """The usual extension of any other type; none of one that says nothing."""
+    if not type_ or type_ == "application/octet-stream":
+        return ""
+    # Here, since it takes a few milliseconds to load. Its own table, and no file of the system's.
+    from mimetypes import MimeTypes
+
+    return (MimeTypes().guess_extension(type_, strict=False) or "").removeprefix(".")
 
 
 _TEXT_EXTENSIONS = {
@@ -160,17 +190,17 @@ def text(head: bytes, url: str, content_type: str | None) -> Media | None:
     extension = path.rpartition("/")[2].rpartition(".")[2].lower()
     if extension in _BINARY_EXTENSIONS:
         return None
-    media = _TEXT_EXTENSIONS.get(extension) or _TEXT_TYPES.get(_essence(content_type))
+    media = _TEXT_EXTENSIONS.get(extension) or _TEXT_TYPES.get(essence(content_type))
     start = _start(head)
     if start.startswith((b"<", *_UTF16_BOMS)) or _binary(head):
         return None
     return None if media is JSON and not start.startswith(_JSON_STARTS) else media
 
 
-def _essence(content_type: str | None) -> str:
-    """A type without its parameters, if it looks like one."""
+def essence(content_type: str | None) -> str:
+    """A type without its parameters, in lower case; empty where it does not look like one."""
     said = (content_type or "").partition(";")[0].strip().lower()
-    return said if re.fullmatch(r"[a-z]+/[a-z0-9.+-]{1,60}", said) else ""
+    return said if re.fullmatch(r"[a-z]+/[a-z0-9.+_-]{1,80}", said) else ""
 
 
 def _start(head: bytes) -> bytes:
@@ -215,7 +245,7 @@ def refused(head: bytes, content_type: str | None) -> str | None:
     if _start(head).startswith(b"<") or not _binary(head):
         return None
     named = (name for magic, name in _REFUSED if head.startswith(magic))
-    return next(named, None) or _essence(content_type) or "unknown"
+    return next(named, None) or essence(content_type) or "unknown"
 
 
 def _root_element(head: bytes) -> bytes:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from darkroom.domain import strict_json
 from darkroom.domain.errors import InvalidInput
+from darkroom.domain.places import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -40,7 +41,10 @@ _LONGEST_NAME = 100
 _LONGEST_CHOICES = 1000
 
 # What Replicate can fetch or decode; anything else would only fail after it has been paid for.
-_URI = re.compile(r"https?://[^\s/?#]\S*\Z|data:[^\s,]{0,255},")
+_URI = re.compile(r"https?://[^\s/?#]\S*\Z|\s*+data:[^,]{0,999},", re.IGNORECASE)
+
+
+_TEXTS = ("!", "!/*")
 
 
 class InvalidModel(ValueError):
@@ -74,6 +78,8 @@ class Model:
     deadline_seconds: int | None = None
     makes_files: bool = True
     """Its output is files: in the catalogue, that of every task but `text`."""
+    output_places: tuple[str, ...] = ()
+    """Where its output has files and where it has text, as `Prediction.output_places`."""
 
     @classmethod
     def from_dict(cls, data: object) -> Model:
@@ -97,6 +103,7 @@ class Model:
             **{
                 **data,
                 "makes_files": data["task"] != "text",
+                "output_places": _TEXTS if data["task"] == "text" else (),
                 "version": version,
                 "known_versions": tuple(data.get("known_versions", ())),
                 "typical_seconds": float(data["typical_seconds"]),
@@ -189,16 +196,34 @@ def problem_detail(fields: list[InvalidField]) -> str:
 def draw_seed(schema: Mapping[str, Any], value: dict[str, Any], random: Random) -> dict[str, Any]:
     """The input with a seed, drawn where the model takes an integer one and none was given.
 
-    Seeds stay within 0 to 2**31 - 1 and the schema's own range.
+    A negative one says "draw one", whatever the schema's range is. A seed of ours lies between 1
+    and 2**31 - 1, and in that range: some models draw one of their own for 0.
     """
     seed = _dict(_dict(schema.get("properties")).get("seed"))
     branches = [seed, *map(_dict, _list(seed.get("anyOf")))]
-    if value.get("seed") is not None or not any("integer" in _types(b) for b in branches):
+    if not any("integer" in _types(b) for b in branches):
         return value
+    given = value.get("seed")
+    if given is None:
+        # A null that the schema does not know is refused, like any wrong value.
+        null = {"seed": None}
+        wanted = "seed" not in value or not validate_input({"properties": {"seed": seed}}, null)
+    else:
+        wanted = _is_a(given, "integer") and given < 0
     low, high = _number(seed.get("minimum")), _number(seed.get("maximum"))
-    first = 0 if low is None else max(0, math.ceil(low))
+    first = 1 if low is None else max(1, math.ceil(low))
     last = _MAX_SEED if high is None else min(_MAX_SEED, math.floor(high))
-    return {**value, "seed": random.randint(first, last)} if first <= last else value
+    if not wanted or first > last:
+        return value
+    return {**value, "seed": random.randint(first, last)}
+
+
+def fixes_the_result(seed: object) -> bool:
+    """Whether a request with this seed asks for the same result each time.
+
+    Not where a model may draw one for it: for a negative seed all do, for 0 some.
+    """
+    return seed is not None and not (_is_a(seed, "number") and cast("float", seed) <= 0)
 
 
 def input_schema_of(openapi_schema: object) -> dict[str, Any]:
@@ -218,18 +243,18 @@ def input_schema_of(openapi_schema: object) -> dict[str, Any]:
 
 def output_shape_of(openapi_schema: object) -> Literal["array", "string"]:
     """`array` where the version's output is a list; everything else counts as `string`."""
-    schemas = _component_schemas(openapi_schema)
-    output = _resolve(
-        {"$ref": "#/components/schemas/Output"}, schemas, iter(range(_MAX_SCHEMA_NODES)), 0
-    )
-    return "array" if "array" in _types(_dict(output)) else "string"
+    return "array" if "array" in _types(_dict(_output(openapi_schema))) else "string"
 
 
 def makes_files(openapi_schema: object) -> bool:
     """True where the version's output is declared as URIs, alone, in a list, or in an object."""
+    return _has_uri(_output(openapi_schema))
+
+
+def _output(openapi_schema: object) -> object:
     schemas = _component_schemas(openapi_schema)
     steps = iter(range(_MAX_SCHEMA_NODES))
-    return _has_uri(_resolve({"$ref": "#/components/schemas/Output"}, schemas, steps, 0))
+    return _resolve({"$ref": "#/components/schemas/Output"}, schemas, steps, 0)
 
 
 def _has_uri(schema: object) -> bool:
@@ -237,9 +262,16 @@ def _has_uri(schema: object) -> bool:
     known = _dict(schema)
     if known.get("format") == "uri":
         return True
-    inner = [known.get("items"), *_dict(known.get("properties")).values()]
+    inner = [known.get("items"), known.get("additionalProperties")]
+    inner += _dict(known.get("properties")).values()
     inner += [each for name in ("anyOf", "allOf", "oneOf") for each in _list(known.get(name))]
     return any(_has_uri(each) for each in inner if each is not None)
+
+
+def output_places_of(openapi_schema: object) -> tuple[str, ...]:
+    """Where the version's output has files and where it has text, as `Prediction.output_places`."""
+    patterns = Place([_output(openapi_schema)]).patterns()
+    return () if patterns in {("",), ("/*",)} else patterns
 
 
 def choices(schema: Mapping[str, Any]) -> dict[str, frozenset[str]]:

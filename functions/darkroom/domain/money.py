@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from darkroom.domain.outputs import file_texts, places_in
 from darkroom.domain.prediction import Code, CreateState, Price, State
-from darkroom.domain.snapshot import file_urls, milliseconds, within
+from darkroom.domain.snapshot import milliseconds, within
 
 if TYPE_CHECKING:
     from darkroom.domain.model import Model
@@ -145,13 +146,20 @@ def _units(record: Prediction, unit: str, *, ran: bool, now: int) -> float | Non
         return _seconds(record, ran=ran, now=now)
     if record.finished_at is None and record.code not in _MADE:
         # It failed or was stopped: what it had made by then counts.
-        return float(len(file_urls(record.output)) * (unit != "prediction"))
+        return float(_files(record) * (unit != "prediction"))
     if unit == "prediction":
         return 1.0
     if unit == "image":
         # A success that shows no picture has made some all the same.
-        return float(len(file_urls(record.output))) or None
+        return float(_files(record)) or None
     return _megapixels(record)
+
+
+def _files(record: Prediction) -> int:
+    """How many files it has made, as far as is known."""
+    if record.state is State.SUCCEEDED:
+        return places_in(record.output)
+    return len(file_texts(record.output, record.places))
 
 
 def _megapixels(record: Prediction) -> float | None:

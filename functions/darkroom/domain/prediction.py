@@ -129,6 +129,9 @@ class Prediction:
     """The model's typical duration, which times the first poll."""
     makes_files: bool = False
     """The model's output is files: it has succeeded only with one. Until the end."""
+    output_places: tuple[str, ...] = ()
+    """Where the model's output schema has files and where it has text, as `Place.patterns` says it:
+    empty where that is one file or a list of them. Until the end."""
     fingerprint: str = ""
     """Hash of what the client asked for: a repeated request has the same."""
     cache_key: str | None = None
@@ -196,3 +199,11 @@ class Prediction:
     """Terminal only: nobody knows what ran, and `cost` is the most that was reserved."""
     counted: bool = False
     """Terminal only: the prediction stands in its tenant's usage."""
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """What is said of the places in its output; nothing where nothing is known."""
+        return self.output_places or (_FILES if self.makes_files else ())
+
+
+_FILES = ("", "/*")

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from darkroom.domain import lenient_json, strict_json
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from darkroom.domain import lenient_json, outputs, strict_json
 
 FINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
 STATUSES = FINAL | {"starting", "processing"}
@@ -98,7 +93,7 @@ def read_snapshot(body: object) -> Snapshot:
     if not isinstance(status, str) or not status:
         raise BadSnapshot("status")
     output = body.get("output")
-    output_json = None if output is None else _said(output, OUTPUT_KEPT)
+    output_json = None if output is None else _output(output)
     logs = _text(body, "logs") or ""
     urls = body.get("urls")
     return Snapshot(
@@ -161,56 +156,6 @@ def rfc3339(at: int) -> str:
     return f"{whole:%Y-%m-%dT%H:%M:%S}.{at % 1000:03d}Z"
 
 
-def file_urls(output: str | None) -> list[str]:
-    """Every URL in an output, in reading order: those are its files."""
-    return [] if output is None else _collect(json.loads(output), 0)
-
-
-def with_urls(output: str | None, urls: Iterable[str]) -> Any:
-    """The output with its n-th URL replaced by the n-th of `urls`, in its own shape."""
-    return None if output is None else _replace(json.loads(output), iter(urls), 0)
-
-
-def without_urls(output: str | None) -> str | None:
-    """The output with only the places of its URLs kept, for `with_urls` to fill.
-
-    For when the files are stored: a provider's URL ends within the hour, and a `data:` one may
-    be as long as the file.
-    """
-    return None if output is None else _canonical(with_urls(output, repeat(_PLACE)))
-
-
-_PLACE = "data:"
-_DEEPEST = 8
-_URL = re.compile(
-    r"https?://[^\s/?#]+\S*|data:(?:[\w.+-]+/[\w.+-]+)?(?:;[^\s,;]+)*,\S*", re.IGNORECASE
-)
-
-
-def _is_url(value: str) -> bool:
-    """True for a URL and nothing else: text that merely begins like one is no file."""
-    return value == _PLACE or _URL.fullmatch(value) is not None
-
-
-def _collect(value: Any, depth: int) -> list[str]:
-    if isinstance(value, str):
-        return [value] if _is_url(value) else []
-    if depth == _DEEPEST or not isinstance(value, list | dict):
-        return []
-    inner = value if isinstance(value, list) else value.values()
-    return [url for item in inner for url in _collect(item, depth + 1)]
-
-
-def _replace(value: Any, urls: Any, depth: int) -> Any:
-    if isinstance(value, str):
-        return next(urls, None) if _is_url(value) else value
-    if depth == _DEEPEST or not isinstance(value, list | dict):
-        return value
-    if isinstance(value, list):
-        return [_replace(item, urls, depth + 1) for item in value]
-    return {key: _replace(item, urls, depth + 1) for key, item in value.items()}
-
-
 def _canonical(value: object, most: int | None = None) -> str | None:
     """Canonical JSON, or None where it is above `most` bytes, or holds what JSON cannot say."""
     try:
@@ -225,6 +170,16 @@ def _said(value: object, most: int | None = None) -> str | None:
     """The canonical JSON of what the provider said, to be kept."""
     text = _canonical(value, most)
     return None if text is None else without_link_tokens(text)
+
+
+def _output(value: object) -> str | None:
+    """The output as JSON; where it is too large, its URLs are kept all the same: they were paid
+    for, and what stands beside them may be anything."""
+    whole = _said(value, OUTPUT_KEPT)
+    if whole is not None:
+        return whole
+    urls = outputs.urls_alone(value)
+    return None if urls is None else _said(urls, OUTPUT_KEPT)
 
 
 def _metrics(value: object) -> str | None:
@@ -277,5 +232,5 @@ def _error(value: object) -> str | None:
 
 
 def _https(value: object) -> str | None:
-    fits = isinstance(value, str) and value.startswith(("https://", "http://"))
+    fits = isinstance(value, str) and value[:8].lower().startswith(("https://", "http://"))
     return _writable(str(value)) if fits and len(str(value)) <= 2_000 else None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from darkroom.domain import outputs
 from darkroom.domain.inputs import put_back
 from darkroom.domain.money import usd
 from darkroom.domain.prediction import Prediction, State
-from darkroom.domain.snapshot import rfc3339, with_urls
+from darkroom.domain.snapshot import rfc3339
 
 STATUS = {
     State.ACCEPTED: "starting",
@@ -44,7 +45,7 @@ def body(
         "model": record.model,
         "version": record.version or "hidden",
         "input": _input(record, upload_urls),
-        "output": with_urls(record.output, output_urls) if _stored(record) else None,
+        "output": outputs.shown(record.output, output_urls) if _stored(record) else None,
         "logs": record.logs,
         "error": record.error,
         "status": STATUS[record.state],

@@ -24,7 +24,8 @@ def _files(request: Request) -> Response:
         case "POST /v1/files":
             part = file_part(request.header("content-type"), request.body)
             count("FileUploaded")
-            return answer(201, files.create(tenant, _name(part.filename), part.data))
+            name = _name(part.filename)
+            return answer(201, files.create(tenant, name, part.data, part.content_type))
         case "POST /v1/uploads":
             filename, content_type = read_upload(request)
             count("UploadBegun")

@@ -160,6 +160,7 @@ class WebhookSettings(Common):
 
 class DispatchSettings(_Provider, Common):
     controls_table: str
+    outputs_bucket: str
     uploads_bucket: str
     public_url: str
     link_key_secret: str

@@ -87,6 +87,8 @@ def submit() -> tuple[Authenticate, ReadCreate, Submit, Shown]:
 
 
 def _submit(s: settings_.SubmitSettings, signer: S3Signer) -> Submit:
+    from darkroom.adapters.aws import OnFirstUse
+    from darkroom.adapters.s3 import S3Outputs
     from darkroom.catalog import Catalogue
     from darkroom.services.find_model import FindModel
     from darkroom.services.read_input import ReadInput
@@ -101,7 +103,12 @@ def _submit(s: settings_.SubmitSettings, signer: S3Signer) -> Submit:
         changes=changes,
         create=_create(changes, provider, signer, secrets, s.public_url),
         find_model=FindModel(lru_cache(Catalogue.load), controls, provider, s.open_models),
-        read_input=ReadInput(_uploads(s.uploads_bucket), s.public_url),
+        read_input=ReadInput(
+            _uploads(s.uploads_bucket),
+            S3Outputs(OnFirstUse("s3"), s.outputs_bucket),
+            _shown(s, signer, s.public_url).signer,
+            s.public_url,
+        ),
         random=random.SystemRandom(),
         retention_days=s.retention_days,
         public_url=s.public_url,
@@ -239,7 +246,7 @@ def dispatch() -> Dispatch:
     changes = _changes(s, s.controls_table, dedicated=s.dedicated_account)
     secrets = _secrets(token_name=s.replicate_token_secret, link_name=s.link_key_secret)
     provider = _provider(s.replicate_url, secrets)
-    signer = _signer("", s.uploads_bucket, s.s3_endpoint)
+    signer = _signer(s.outputs_bucket, s.uploads_bucket, s.s3_endpoint)
     create = _create(changes, provider, signer, secrets, s.public_url)
     return Dispatch(changes, create, provider)
 

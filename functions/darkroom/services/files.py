@@ -57,8 +57,12 @@ class Files:
         else:
             self.limits.admit_read(tenant)
 
-    def create(self, tenant: str, name: str, data: bytes) -> dict[str, Any]:
+    def create(
+        self, tenant: str, name: str, data: bytes, declared: str | None = None
+    ) -> dict[str, Any]:
         """Store a file under a new id. Its type is what its bytes are, not what was said.
+
+        What was said is kept for its extension, where the bytes do not tell one.
 
         Raises TooLarge.
         """
@@ -69,6 +73,7 @@ class Files:
         content_type = sniffed.type if sniffed else "application/octet-stream"
         metadata = {
             "name": _encoded(name),
+            "declared": media.essence(declared),
             "sha256": hashlib.sha256(data).hexdigest(),
             # Replicate's File carries an MD5; it protects nothing here.
             "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),

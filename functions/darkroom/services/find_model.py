@@ -12,6 +12,7 @@ from darkroom.domain.model import (
     Model,
     input_schema_of,
     makes_files,
+    output_places_of,
     output_shape_of,
 )
 
@@ -80,4 +81,5 @@ class FindModel:
             output=output_shape_of(schema),
             typical_seconds=OPEN_MODEL_TYPICAL_S,
             makes_files=makes_files(schema),
+            output_places=output_places_of(schema),
         )

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from darkroom.domain import media
 from darkroom.domain.errors import DownloadFailed
-from darkroom.domain.lifecycle import Stored, StoreDelayed, StoreFailed
+from darkroom.domain.lifecycle import MAX_OUTPUTS, Stored, StoreDelayed, StoreFailed
+from darkroom.domain.outputs import file_texts
 from darkroom.domain.prediction import Code, File, State
-from darkroom.domain.snapshot import file_urls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from darkroom.services.changes import Changes
     from darkroom.services.run_times import RunTimes
 
+_REFUSED = Code.OUTPUT_REFUSED
 HEAD = 64 * 1024
 """Bytes that are looked at to tell what a file is."""
 RESERVE_MS = 10_000
@@ -77,12 +78,17 @@ class _Run:
         self._fetcher, self._outputs = persist.fetcher, persist.outputs
         self._record, self._remaining_ms = record, remaining_ms
         self._least_ms = int(persist.changes.timings.output_budget_s * 1000) + RESERVE_MS
-        self._urls = file_urls(record.output)
+        named = file_texts(record.output, record.places)
+        # Of a text that may name a file, its host tells: another's is a text like any other.
+        self._texts = [text for text in named if text.declared or self._fetcher.serves(text.url)]
+        self._urls = [text.url for text in self._texts]
         self._files = {_number(file.key): file for file in record.files}
         self._found: dict[int, str] = {}
         """Keys of files in the bucket that the record does not know: a run ended before it told."""
         self._failed: list[DownloadFailed] = []
-        self._missing = deque(n for n in range(len(self._urls)) if n not in self._files)
+        self._failed += self._unfit()
+        missing = [n for n in range(len(self._urls)) if n not in self._files]
+        self._missing = deque(() if self._failed else missing)
         if self._missing and not _is_first(record, persist.changes.clock()):
             self._look()
             # Another run may be under way: this one begins where that one ends.
@@ -107,9 +113,17 @@ class _Run:
                 return StoreFailed(Code(failed.code), str(failed))
         files = tuple(file for _, file in sorted(self._files.items()))
         if len(files) == len(self._urls):
-            return Stored(files)
+            return Stored(files, tuple(self._texts))
         reason = str(self._failed[0]) if self._failed else "there was no time for all files"
         return StoreDelayed(reason, files)
+
+    def _unfit(self) -> list[DownloadFailed]:
+        """What is wrong with the output as a whole."""
+        if self._record.makes_files and not self._urls:
+            return [DownloadFailed("the output is on a host that is not allowed", _REFUSED)]
+        if len(self._urls) > MAX_OUTPUTS:
+            return [DownloadFailed("The output is larger than is stored.", _REFUSED)]
+        return []
 
     def _lane(self) -> None:
         """Copy one file after another. The first is begun however little time there is."""
@@ -208,7 +222,7 @@ def _kind(head: bytes, url: str, download: Download) -> Media:
     name = media.refused(head, download.content_type)
     if name is None:
         raise DownloadFailed("the output is a page or a message in the place of a file")
-    raise DownloadFailed(f"the output is of a type that is not stored: {name}", Code.OUTPUT_REFUSED)
+    raise DownloadFailed(f"the output is of a type that is not stored: {name}", _REFUSED)
 
 
 def _not_as_announced() -> DownloadFailed:
@@ -262,4 +276,4 @@ def _utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
             yield chunk
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        raise DownloadFailed("the output is text, but not in UTF-8", Code.OUTPUT_REFUSED) from None
+        raise DownloadFailed("the output is text, but not in UTF-8", _REFUSED) from None

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from darkroom.domain import media, strict_json
 from darkroom.domain.errors import TooLarge
-from darkroom.domain.inputs import DataURI, FileReference, find_files, move_out
+from darkroom.domain.inputs import (
+    DataURI,
+    find_files,
+    is_output,
+    move_out,
+    names_output_of,
+    put_back,
+    upload_key,
+)
 from darkroom.domain.model import InvalidField, invalid
+from darkroom.domain.places import Place
 
 if TYPE_CHECKING:
-    from darkroom.ports import UploadStore
+    from collections.abc import Mapping
+
+    from darkroom.domain.errors import InvalidInput
+    from darkroom.domain.inputs import StoredFile
+    from darkroom.ports import OutputStore, Signer, UploadStore
 
 INPUT_KEPT = 256_000
 """Bytes of input that a record holds; data URIs beyond it move to the uploads bucket."""
@@ -24,67 +38,114 @@ MAX_FILES = 100
 OPAQUE = "application/octet-stream"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class InputRead:
     """An input as its record will hold it."""
 
-    kept: str
-    uploads: dict[str, str]
-    new: dict[str, bytes]
+    kept: str = ""
+    uploads: dict[str, str] = field(default_factory=dict)
+    new: dict[str, bytes] = field(default_factory=dict)
     """Data URIs that do not fit into the record, by their keys in the uploads bucket."""
-    contents: dict[str, str]
-    """SHA-256 of every file that was moved out: a client uploads it anew when it tries again."""
+    copies: dict[str, StoredFile] = field(default_factory=dict)
+    """Uploads that the input names, by the keys of the record's own copies."""
+    contents: dict[str, str] = field(default_factory=dict)
+    """What tells the bytes of every file that was moved out: a client uploads it anew, or signs its
+    URL anew, when it tries again."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadInput:
-    """One call for each file that the input names."""
+    """One call for each file that the input names, and one more to copy an upload."""
 
     uploads: UploadStore
+    outputs: OutputStore
+    signer: Signer
     public_url: str
 
-    def __call__(self, id_: str, tenant: str, given: dict[str, Any]) -> InputRead:
+    def __call__(
+        self, id_: str, tenant: str, given: dict[str, Any], schema: Mapping[str, Any]
+    ) -> InputRead:
         """Writes nothing. Raises InvalidInput for an unknown file, or TooLarge."""
         inline = len(strict_json.canonical(given).encode()) <= INPUT_KEPT
         value = _copied(given)
-        found = list(islice(find_files(value, self.public_url), MAX_FILES + 1))
+
+        def key_of(url: str) -> str | None:
+            key = upload_key(url, self.public_url, tenant)
+            # The signer is asked last: it may need a client for the answer.
+            return key or (self.signer.output_key(url) if names_output_of(url, tenant) else None)
+
+        files = find_files(value, Place([schema]), key_of)
+        found = list(islice(files, MAX_FILES + 1))
         if len(found) > MAX_FILES:
             raise TooLarge(f"The input has more than {MAX_FILES} files.")
-        uploads: dict[str, str] = {}
-        new: dict[str, bytes] = {}
-        contents: dict[str, str] = {}
+        read = InputRead()
         pointers = 0
         for number, file in enumerate(found):
+            pointer = file.pointer
             if inline and isinstance(file, DataURI):
                 file.data()  # Stays where it is, if it is one.
+                put_back(value, pointer, file.compact())
                 continue
-            pointer = file.pointer
             pointers += len(pointer)
             if pointers > INPUT_KEPT:
                 raise _too_large()
-            if isinstance(file, FileReference):
-                key = f"{tenant}/files/{file.file_id}"
-                uploaded = self.uploads.head(key)
-                if uploaded is None:
-                    raise invalid([InvalidField("file", file.field, "File not found")])
-                contents[pointer] = uploaded["metadata"].get("sha256", uploaded["etag"])
-            else:
-                data = file.data()
-                key = f"{tenant}/inputs/{id_}/{number}"
-                new[key] = data
-                contents[pointer] = hashlib.sha256(data).hexdigest()
+            place = f"{tenant}/inputs/{id_}/{number}"
+            read.uploads[pointer] = (
+                self._moved(file, pointer, place, read)
+                if isinstance(file, DataURI)
+                else self._named(file, pointer, place, read)
+            )
             move_out(value, pointer)
-            uploads[pointer] = key
-        kept = strict_json.canonical(value)
-        if len(kept.encode()) + len(strict_json.canonical(uploads).encode()) > INPUT_KEPT:
+        read.kept = strict_json.canonical(value)
+        if len(read.kept.encode()) + len(strict_json.canonical(read.uploads).encode()) > INPUT_KEPT:
             raise _too_large()
-        return InputRead(kept, uploads, new, contents)
+        return read
+
+    def _moved(self, file: DataURI, pointer: str, place: str, read: InputRead) -> str:
+        """The key of a file that was written into the input."""
+        data = file.data()
+        key = place + media.extension(data[: media.START], file.media_type, file.name)
+        read.new[key] = data
+        read.contents[pointer] = hashlib.sha256(data).hexdigest()
+        return key
+
+    def _named(self, file: StoredFile, pointer: str, place: str, read: InputRead) -> str:
+        """The key of a file that is stored with us.
+
+        An output has an extension. A model goes by it, so an upload is copied to a key with one.
+        """
+        if is_output(file.key):
+            digest = self.outputs.digest(file.key)
+            if digest is None:
+                raise _unknown(file)
+            read.contents[pointer] = digest
+            return file.key
+        uploaded = self.uploads.begin(file.key)
+        if uploaded is None:
+            raise _unknown(file)
+        metadata = uploaded["metadata"]
+        declared = metadata.get("declared", uploaded["content_type"])
+        name = unquote(metadata.get("name", ""))
+        key = place + media.extension(uploaded["start"], declared, name)
+        read.copies[key] = file
+        read.contents[pointer] = metadata.get("sha256", uploaded["etag"])
+        return key
 
     def write_files(self, read: InputRead) -> None:
-        """Put the files that were moved out. Without a record they are swept away in a week."""
+        """Put the files that were moved out. Without a record they are swept away in a week.
+
+        Raises InvalidInput where an upload is gone by now.
+        """
         for key, data in read.new.items():
-            sniffed = media.sniff(data[:4096])
+            sniffed = media.sniff(data[: media.START])
             self.uploads.put(key, sniffed.type if sniffed else OPAQUE, data, {})
+        for key, file in read.copies.items():
+            if not self.uploads.copy(file.key, key):
+                raise _unknown(file)
+
+
+def _unknown(file: StoredFile) -> InvalidInput:
+    return invalid([InvalidField("file", file.field, "File not found")])
 
 
 def _copied(value: Any) -> Any:

@@ -18,7 +18,7 @@ from darkroom.domain.errors import (
     Unavailable,
 )
 from darkroom.domain.lifecycle import due, first_attempt
-from darkroom.domain.model import draw_seed, invalid, validate_input
+from darkroom.domain.model import draw_seed, fixes_the_result, invalid, validate_input
 from darkroom.domain.money import month_row, price_of, reservation
 from darkroom.domain.prediction import Prediction
 from darkroom.ports import IdempotencyKey
@@ -115,14 +115,14 @@ class Submit:
         model, version, warning = self.find_model(request.reference)
         if strict_json.has_nul(request.input):
             raise InvalidInput("- input: Must not contain NUL characters\n")
-        problems = validate_input(model.input_schema, request.input)
+        given = draw_seed(model.input_schema, request.input, self.random)
+        problems = validate_input(model.input_schema, given)
         if problems:
             raise invalid(problems)
         expected = self.run_times.expected(model) if self.run_times else {}
         now = self.changes.clock()
         id_ = link.new_id()
-        given = draw_seed(model.input_schema, request.input, self.random)
-        read = self.read_input(id_, request.tenant, given)
+        read = self.read_input(id_, request.tenant, given, model.input_schema)
         fingerprint = _fingerprint(request, read)
         result_key = self._result_key(request, model, version, read)
         try:
@@ -149,6 +149,7 @@ class Submit:
             deadline=now + int(limit * 1000),
             typical_ms=int(model.typical_seconds * 1000),
             makes_files=model.makes_files,
+            output_places=model.output_places,
             fingerprint=fingerprint,
             cache_key=result_key,
             expires_at=now // 1000 + self.retention_days * 86_400,
@@ -204,7 +205,7 @@ class Submit:
         """
         properties = model.input_schema.get("properties")
         takes_seed = isinstance(properties, dict) and "seed" in properties
-        seeded = takes_seed and request.input.get("seed") is not None
+        seeded = takes_seed and fixes_the_result(request.input.get("seed"))
         if self.reuse is None or result_key is None or request.cache == "bypass":
             return None
         if not seeded and request.cache != "reuse":
@@ -252,7 +253,8 @@ class Submit:
 def _asked(request: NewPrediction, read: InputRead) -> dict[str, Any]:
     """The input as the client gave it, without a seed that we drew."""
     asked: dict[str, Any] = json.loads(read.kept)
-    if request.input.get("seed") is None:
+    given = request.input.get("seed")
+    if given is None or asked.get("seed") != given:
         asked.pop("seed", None)
     return asked
 

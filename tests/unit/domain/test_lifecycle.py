@@ -41,6 +41,7 @@ from darkroom.domain.lifecycle import (
     last_clock,
     urgency,
 )
+from darkroom.domain.outputs import file_texts
 from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, Price, State
 from darkroom.domain.timings import Timings
 
@@ -144,8 +145,23 @@ def test_a_longer_log_keeps_its_true_length() -> None:
 
 def test_too_many_outputs_are_refused() -> None:
     many = "[" + ",".join(['"https://x.test/0"'] * (MAX_OUTPUTS + 1)) + "]"
-    record = after(accepted(), Heard(snapshot("succeeded", output=many)))
+    told = Heard(snapshot("succeeded", output=many))
+    record = after(accepted(output_places=("!/note", "/*")), told)
     assert (record.state, record.code) == (State.FAILED, Code.OUTPUT_REFUSED)
+    assert record.output_places == ()
+    # What may all be text is for who fetches it to tell.
+    assert after(accepted(), told).state is State.STORING
+
+
+def test_f12_text_beside_the_files_is_kept() -> None:
+    output = '{"image":"https://replicate.delivery/a.png","source":"https://example.com/license"}'
+    storing = replace(STORING, output=output)
+    image, source = file_texts(output, ())
+    assert after(storing, Stored((FILE,), (image,))).output == output.replace(image.url, "data:")
+    assert after(storing, Stored((), ())).output == output
+    assert after(storing, Stored((FILE, FILE), (image, source))).output == (
+        '{"image":"data:","source":"data:"}'
+    )
 
 
 def test_an_output_that_no_record_could_keep_is_refused() -> None:

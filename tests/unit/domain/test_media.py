@@ -13,6 +13,8 @@ import pytest
 from darkroom.domain import media
 from PIL import Image
 
+from local.replicate import kinds
+
 FORMATS: list[tuple[str, media.Media, dict[str, Any]]] = [
     ("PNG", media.PNG, {}),
     ("PNG", media.PNG, {"compress_level": 0}),
@@ -181,7 +183,12 @@ def test_a_long_box_before_the_size_is_passed_over() -> None:
         pytest.param(b"\0\0\0\x08ftyp", None, id="no-brand"),
         pytest.param(b"Use ftypisom", None, id="words-with-a-brand"),
         pytest.param(b"\x1aE\xdf\xa3\x9fB\x86\x81\1B\x82\x84webm", media.WEBM, id="webm"),
-        pytest.param(b"\x1aE\xdf\xa3\x9fB\x82\x88matroska", None, id="matroska"),
+        pytest.param(
+            b"\x1aE\xdf\xa3\1" + bytes(80) + b"B\x82\1\0\0\0\0\0\0\4webm",
+            media.WEBM,
+            id="webm-wide",
+        ),
+        pytest.param(b"\x1aE\xdf\xa3\x9fB\x82\x88matroskawebm", None, id="matroska"),
         pytest.param(b"RIFF\x24\0\0\0WAVEfmt ", media.WAV, id="wave"),
         pytest.param(b"RIFF\x24\0\0\0AVI LIST", None, id="avi"),
         pytest.param(b"fLaC\0\0\0\x22", media.FLAC, id="flac"),
@@ -459,3 +466,41 @@ def test_endless_declarations_are_passed_over_in_time() -> None:
     assert media.refused(b"<!>" * 21_000, None) is None
     assert media.refused(b"<!---->" * 9000 + b"<svg>", None) == "SVG"
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "type_"),
+    [
+        ("heic", "image/heic"),
+        ("mov", "video/quicktime"),
+        ("webm", "video/webm"),
+        ("svg", None),
+        ("html", None),
+    ],
+)
+def test_what_the_emulator_makes_is_known(kind: str, type_: str | None) -> None:
+    data = kinds.convert(kind, kinds.File(b"x" * 100, "png", "image/png")).data
+    found = media.sniff(data)
+    assert (found.type if found else None) == type_
+
+
+@pytest.mark.parametrize(
+    ("start", "declared", "name", "expected"),
+    [
+        (b"\xff\xd8\xff", "image/png", "a.png", ".jpg"),
+        (b"", "image/jpg", "", ".jpg"),
+        (b"", "IMAGE/JPEG ; q=1", "a.bin", ".jpg"),
+        (b"", "image/bmp", "", ".bmp"),
+        (b"", "application/octet-stream", "a.TIFF", ".tiff"),
+        (b"", "no type", "a.b.c", ".c"),
+        (b"", "x/of-nobody", "noextension", ""),
+        (b"", None, ".", ""),
+        (b"", None, "a.b c", ""),
+        (b"", None, "a." + "x" * 17, ""),
+        (b"", "", "", ""),
+    ],
+)
+def test_f22_an_extension_is_sniffed_else_declared_else_the_names(
+    start: bytes, declared: str | None, name: str, expected: str
+) -> None:
+    assert media.extension(start, declared, name) == expected

@@ -14,6 +14,7 @@ from darkroom.domain.model import (
     InvalidModel,
     Model,
     draw_seed,
+    fixes_the_result,
     input_schema_of,
     makes_files,
     output_shape_of,
@@ -60,6 +61,11 @@ def one(schema: dict[str, Any], value: object) -> list[tuple[str, str, str]]:
         {"image": "http://example.com/a.png?x=1"},
         {"image": "data:application/octet-stream;base64,AAAA"},
         {"image": "data:,"},
+        {"image": "HTTPS://example.com/a.png"},
+        {"image": "Http://EXAMPLE.com/a.png"},
+        {"image": "DATA:image/png;base64,AAAA"},
+        {"image": "data:image/png;name=my%20photo.png;base64,AAAA"},
+        {"image": 'data:image/png;name="my photo.png";base64,AA\r\nAA\n'},
         {"num_outputs": 1},
         {"num_outputs": 4.0},
         {"guidance": 1.5},
@@ -352,9 +358,19 @@ class TestSeed:
         assert given == {"prompt": "a fox"}
         assert len({draw_seed(SEEDED, given, RANDOM)["seed"] for _ in range(20)}) > 10
 
-    @pytest.mark.parametrize("seed", [0, 7, -1])
-    def test_given_is_kept(self, seed: int) -> None:
+    @pytest.mark.parametrize("seed", [0, 7, 7.0, "7", True, -1.5])
+    def test_given_is_kept(self, seed: object) -> None:
         assert draw_seed(SEEDED, {"seed": seed}, RANDOM) == {"seed": seed}
+
+    @pytest.mark.parametrize("seed", [-1, -1.0, -(2**70)])
+    @pytest.mark.parametrize("least", [{}, {"minimum": -1}, {"minimum": 0}])
+    def test_f7_a_negative_one_says_draw_one(self, seed: float, least: dict[str, int]) -> None:
+        schema = {"properties": {"seed": {"type": "integer", **least}}}
+        assert 0 < draw_seed(schema, {"seed": seed}, RANDOM)["seed"] < 2**31
+
+    def test_f7_a_negative_one_is_the_models_affair_where_none_can_be_drawn(self) -> None:
+        schema = {"properties": {"seed": {"type": "integer", "minimum": -1, "maximum": 0}}}
+        assert draw_seed(schema, {"seed": -1}, RANDOM) == {"seed": -1}
 
     @pytest.mark.parametrize(
         "schema",
@@ -387,13 +403,36 @@ class TestSeed:
         drawn = {draw_seed(schema, {}, RANDOM)["seed"] for _ in range(100)}
         assert drawn == {3, 4, 5}
 
-    def test_is_never_negative(self) -> None:
-        schema = {"properties": {"seed": {"type": "integer", "minimum": -5, "maximum": 0}}}
-        assert {draw_seed(schema, {}, RANDOM)["seed"] for _ in range(100)} == {0}
+    def test_f7_is_never_zero_or_negative(self) -> None:
+        schema = {"properties": {"seed": {"type": "integer", "minimum": -5, "maximum": 2}}}
+        assert {draw_seed(schema, {}, RANDOM)["seed"] for _ in range(100)} == {1, 2}
 
-    def test_null_counts_as_none_given(self) -> None:
-        schema = {"properties": {"seed": {"type": ["integer", "null"]}}}
+    @pytest.mark.parametrize(
+        "seed",
+        [
+            {"type": ["integer", "null"]},
+            {"type": "integer", "nullable": True},
+            {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+        ],
+    )
+    def test_null_counts_as_none_given(self, seed: dict[str, Any]) -> None:
+        schema = {"properties": {"seed": seed}}
         assert isinstance(draw_seed(schema, {"seed": None}, RANDOM)["seed"], int)
+
+    def test_null_is_a_wrong_value_where_the_schema_does_not_know_it(self) -> None:
+        assert draw_seed(SEEDED, {"seed": None}, RANDOM) == {"seed": None}
+        assert one({"type": "integer"}, None)
+
+
+@pytest.mark.parametrize(
+    ("seed", "fixes"),
+    [
+        *((7, True), (1, True), (2**40, True), ("a", True), (True, True)),
+        *((None, False), (0, False), (0.0, False), (-0.0, False), (-1, False)),
+    ],
+)
+def test_f7_a_seed_that_may_mean_random_fixes_nothing(seed: object, fixes: bool) -> None:
+    assert fixes_the_result(seed) is fixes
 
 
 def openapi(**schemas: object) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def test_a_finished_prediction() -> None:
         state=State.SUCCEEDED,
         version="f" * 64,
         provider_id=PID,
-        output='["https://replicate.delivery/0"]',
+        output='["data:"]',
         files=(FILE,),
         metrics='{"predict_time":1.5}',
         started_at="s",

@@ -93,7 +93,8 @@ def test_a_file_can_be_an_input(app: App) -> None:
     answer = app.submit({"version": "stability-ai/sdxl", "input": given})
     assert answer.status == 201
     (create,) = app.world.provider.creates
-    assert create["input_"]["image"] == f"https://uploads.test/acme/files/{file['id']}?signed"
+    key = f"acme/inputs/{answer.json['id']}/0.png"
+    assert create["input_"]["image"] == f"https://uploads.test/{key}?signed"
 
 
 def test_a_deleted_file_is_gone(app: App) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.domain.errors import DownloadFailed
+from darkroom.domain.lifecycle import MAX_OUTPUTS
 from darkroom.domain.prediction import Code, State
 
 from tests.fakes import ContendedPredictions, Crash, FakeDownload, FakePredictions
@@ -79,6 +80,92 @@ def test_the_output_keeps_its_shape_on_our_own_host(output: Any, shown: Any) -> 
     assert body["status"] == "succeeded"
     prefix = f"acme/2027/01/{record.id}/"
     assert json.dumps(body["output"]) == json.dumps(shown).replace("{}", prefix)
+
+
+LICENSE = "https://example.com/license"
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"source": LICENSE},
+        {"meta": {"source": LICENSE, "more": ["HTTP://example.com/a.png"]}},
+        {"text": "data:city,night", "data": "data:image/png;base64,AAAA"},
+        {"links": [f"{LICENSE}/{n}" for n in range(MAX_OUTPUTS + 1)]},
+        {"prompt": f"see {HOST}/a", "n": [1, None, True]},
+    ],
+)
+def test_f12_text_beside_a_file_stays_text(beside: dict[str, Any]) -> None:
+    world = World()
+    world.fetcher.pages[f"{HOST}/a"] = PNG
+    record = storing(world, output={"image": f"{HOST}/a", **beside})
+    world.settle()
+    after = world.record(record.id)
+    assert after.state is State.SUCCEEDED
+    assert (len(after.files), after.cost) == (1, 3000)
+    image = f"https://outputs.test/acme/2027/01/{record.id}/0.png?signed"
+    assert world.shown(after)["output"] == {"image": image, **beside}
+    assert world.fetcher.fetched == [f"{HOST}/a"]
+
+
+def test_f12_what_stands_beside_a_file_may_be_of_any_size() -> None:
+    world = World()
+    world.fetcher.pages[f"{HOST}/a"] = PNG
+    record = storing(world, output={"image": f"{HOST}/a", "embedding": [0.123456] * 20_000})
+    world.settle()
+    image = f"https://outputs.test/acme/2027/01/{record.id}/0.png?signed"
+    assert world.shown(world.record(record.id))["output"] == {"image": image}
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        [LICENSE],
+        [f"{HOST}/a", LICENSE],
+        ["data:image/png;base64,AAAA"],
+        {"image": LICENSE},
+        {"images": [f"{HOST}/{n}" for n in range(MAX_OUTPUTS + 1)]},
+    ],
+    ids=["elsewhere", "one elsewhere", "inside", "nothing but elsewhere", "too many"],
+)
+def test_f12_files_that_cannot_be_fetched_are_refused(output: Any) -> None:
+    world = World()
+    world.fetcher.pages[f"{HOST}/a"] = PNG
+    refused = DownloadFailed("elsewhere", Code.OUTPUT_REFUSED)
+    world.fetcher.pages |= {LICENSE: refused, "data:image/png;base64,AAAA": refused}
+    record = storing(world, output=output)
+    world.settle()
+    after = world.record(record.id)
+    assert (after.state, after.code) == (State.FAILED, Code.OUTPUT_REFUSED)
+
+
+OPEN = f"somebody/some-model:{'a' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("schema", "files"),
+    [
+        (None, 2),
+        ({"type": "object"}, 2),
+        ({"properties": {"image": {"format": "uri"}}}, 2),
+        ({"properties": {"image": {"format": "uri"}, "note": {"type": "string"}}}, 1),
+        ({"additionalProperties": {"type": "string"}}, 0),
+    ],
+)
+def test_f12_the_schema_of_an_open_model_says_what_is_a_file(schema: object, files: int) -> None:
+    world = World(open_models=True)
+    world.provider.schemas[OPEN] = {"components": {"schemas": {"Input": {}, "Output": schema}}}
+    world.fetcher.pages |= {f"{HOST}/a": PNG, f"{HOST}/b": PNG}
+    record = world.accept({"text": "x"}, reference=OPEN)
+    given = {"image": f"{HOST}/a", "note": f"{HOST}/b", "source": LICENSE}
+    world.provider.finish(str(record.provider_id), output=given)
+    world.webhook(record.id, str(record.provider_id))
+    world.settle()
+    after = world.record(record.id)
+    assert (after.state, len(after.files)) == (State.SUCCEEDED, files)
+    shown = world.shown(after)["output"]
+    assert shown["source"] == LICENSE
+    assert sum("outputs.test" in url for url in shown.values()) == files
 
 
 def test_success_is_never_visible_before_every_object_exists() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -180,7 +181,30 @@ def test_files_count_by_their_contents() -> None:
     assert other.cached_from is None
     # The copy names the file of its own request.
     assert same.uploads.keys() == {"/image"}
-    assert same.uploads["/image"] == list(world.uploads.objects)[1]
+    assert same.uploads["/image"] == f"acme/inputs/{same.id}/0.png"
+    assert same.uploads["/image"] in world.uploads.objects
+
+
+@pytest.mark.parametrize("seed", [0, 0.0, -1, -7])
+def test_f7_a_seed_that_may_mean_random_finds_no_result(seed: float) -> None:
+    world = World()
+    asked = {"prompt": "a corgi", "seed": seed}
+    made(world, asked)
+    assert not hit(world, input_=asked)
+    assert hit(world, input_=asked, cache="reuse")
+
+
+def test_f7_a_negative_seed_is_drawn_and_counts_as_none() -> None:
+    world = World()
+    first = ask(world, {"prompt": "a corgi", "seed": -1}, idempotency_key="k").record
+    drawn = json.loads(first.input)["seed"]
+    assert 0 < drawn < 2**31
+    assert world.provider.creates[0]["input_"]["seed"] == drawn
+    again = ask(world, {"prompt": "a corgi", "seed": -1}, idempotency_key="k")
+    assert again.replayed
+    assert again.record.id == first.id
+    unseeded = ask(world, {"prompt": "a corgi"}).record
+    assert unseeded.cache_key == first.cache_key
 
 
 def test_a_replay_comes_before_the_cache() -> None:

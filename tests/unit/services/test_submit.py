@@ -43,7 +43,10 @@ REFUSED: dict[str, tuple[dict[str, Any], type[DarkroomError]]] = {
     "unknown version": ({"reference": f"{SCHNELL}:{'0' * 64}"}, InvalidInput),
     "open version where models are closed": ({"reference": OPEN}, InvalidInput),
     "no reference": ({"reference": ""}, InvalidInput),
-    "bad data URI": ({"input_": {"prompt": "p", "image": "data:@,x"}}, InvalidInput),
+    "bad data URI": (
+        {"input_": {"prompt": "p", "image": "data:@"}, "reference": SDXL},
+        InvalidInput,
+    ),
     "bad base64": ({"input_": {"prompt": "p", "image": "data:;base64,!"}}, InvalidInput),
     "bad base64 after a large file": (
         {"input_": {"prompt": "p", "a": LARGE, "b": "data:;base64,!"}},
@@ -186,7 +189,8 @@ def test_a_large_file_moves_to_the_uploads_and_is_signed_for_each_create() -> No
     world.provider.answers = ["refuse", None]
     given = {"prompt": "p", "a": {"b/c~": [LARGE, "x"]}, "picture": PICTURE}
     record = world.accept(given)
-    keys = {"/a/b~1c~0/0": f"acme/inputs/{record.id}/0", "/picture": f"acme/inputs/{record.id}/1"}
+    here = f"acme/inputs/{record.id}"
+    keys = {"/a/b~1c~0/0": f"{here}/0", "/picture": f"{here}/1.png"}
     assert record.uploads == keys
     assert world.uploads.objects[keys["/a/b~1c~0/0"]][0] == b"x" * 300_000
     heads = {pointer: world.uploads.head(key) for pointer, key in keys.items()}
@@ -203,14 +207,16 @@ def test_a_large_file_moves_to_the_uploads_and_is_signed_for_each_create() -> No
     assert world.shown(record)["input"] == world.provider.creates[0]["input_"]
 
 
-def test_a_file_by_reference_is_signed_and_never_copied() -> None:
+def test_a_file_by_reference_is_copied_for_its_record_and_signed() -> None:
     world = World()
     file = world.files.create("acme", "picture", PNG)
     record = world.accept({"prompt": "p", "image": file["urls"]["get"]})
-    key = f"acme/files/{file['id']}"
+    key = f"acme/inputs/{record.id}/0.png"
     assert record.uploads == {"/image": key}
-    assert list(world.uploads.objects) == [key]
+    assert list(world.uploads.objects) == [f"acme/files/{file['id']}", key]
     assert world.provider.creates[0]["input_"]["image"] == f"https://uploads.test/{key}?signed"
+    world.files.delete("acme", file["id"])
+    assert world.uploads.objects[key][0] == PNG
 
 
 def test_a_hundred_files_in_a_large_input_are_taken() -> None:
