@@ -90,9 +90,11 @@ def http(
 
 
 def _route(method: str, path: str) -> tuple[str, dict[str, str]]:
-    for route in ROUTES:
+    # A route that matches in full comes before one whose last variable takes all that is left.
+    for route in sorted(ROUTES, key=lambda key: ("+}" in key, -len(key))):
         wanted, template = route.split(" ")
         pattern = re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", template)
+        pattern = re.sub(r"{(\w+)\+}", r"(?P<\1>.*)", pattern)
         match = re.fullmatch(pattern, path, re.DOTALL)
         if wanted == method and match:
             return route, match.groupdict()

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Response = dict[str, Any]
+UNKNOWN = "$default"
+"""The route of a request that none is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,8 @@ def read_request(event: dict[str, Any]) -> Request:
     method, path = routes.canonical(_method(event), path)
     key = event.get("routeKey") or "$default"
     parameters = event.get("pathParameters") or {}
-    if key == "$default":
-        key, parameters = routes.find(method, path) or (key, parameters)
+    if routes.is_open(key):
+        key, parameters = routes.find(method, path) or (UNKNOWN, {})
     else:
         key = routes.canonical_key(key)
     return Request(
@@ -170,6 +172,8 @@ def respond(event: dict[str, Any], route: Callable[[Request], Response]) -> Resp
 
     try:
         request = read_request(event)
+        if request.route == UNKNOWN:
+            raise routes.unserved(request.method, request.path)  # noqa: TRY301 - as below
         response = route(request)
         logger.info("answered", route=request.route, status=response["statusCode"])
     except errors.DarkroomError as error:

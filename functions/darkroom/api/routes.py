@@ -47,6 +47,7 @@ DEFAULT = "Read"
 """Serves what no route of the gateway's does, and with it the rarer spellings of its own routes."""
 
 _BASE = "/{base}"
+_REST = "/{rest+}"
 _BASE_PATH = re.compile(r"/[^/]+(/v1(?:/.*)?)", re.DOTALL)
 
 _LEFT_OUT = re.compile(
@@ -60,21 +61,17 @@ def aliases(function: str) -> tuple[str, ...]:
     """The gateway's route keys of a function: its routes, each in all its spellings.
 
     A client whose base URL ends in /v1 and that adds /v1 of its own calls /v1/v1/…; one behind a
-    stage or a proxy may call /prod/v1/…. Some end a path with a slash. HEAD asks for a GET's
-    headers. What `$default` brings to its function anyway needs no route key.
+    stage or a proxy may call /prod/v1/…. Some end a path with a slash, which no route key may: a
+    variable that takes all that is left takes nothing as well. HEAD asks for a GET's headers. What
+    `$default` brings to its function anyway needs no route key.
     """
     rare = function != DEFAULT
     keys: list[str] = []
     for route in ROUTES[function]:
         method, path = route.split(" ")
         methods = (method, "HEAD") if method == "GET" and rare else (method,)
-        ends = ("", "/") if rare else ("",)
-        keys += [
-            f"{spelt} {base}{path}{end}"
-            for spelt in methods
-            for base in ("", _BASE)
-            for end in ends
-        ]
+        ends = ("", _REST) if rare else ("",)
+        keys += [f"{m} {base}{path}{end}" for m in methods for base in ("", _BASE) for end in ends]
     return tuple(keys)
 
 
@@ -87,8 +84,13 @@ def canonical(method: str, path: str) -> tuple[str, str]:
     return "GET" if method == "HEAD" else method, path
 
 
+def is_open(key: str) -> bool:
+    """Whether a route key of the gateway's does not say which route a request is for."""
+    return key == "$default" or key.endswith(_REST)
+
+
 def canonical_key(key: str) -> str:
-    """The route that a route key of the gateway's is a spelling of."""
+    """The route that a route key is a spelling of."""
     method, _, template = key.partition(" ")
     method, path = canonical(method, template)
     return f"{method} {path}"

@@ -6,7 +6,7 @@ import json
 from itertools import product
 
 import pytest
-from darkroom.api.http import page, problem, read_request
+from darkroom.api.http import UNKNOWN, page, problem, read_request, respond
 from darkroom.api.routes import DEFAULT, ROUTES, aliases, unserved
 from darkroom.domain import errors
 
@@ -30,6 +30,18 @@ def test_field_f31_a_route_is_the_same_in_all_its_spellings(function: str, route
         assert (request.route, request.method, request.path) == (route, method, path)
         named = {name.strip("{}") for name in template.split("/") if name.startswith("{")}
         assert request.parameters == {**request.parameters, **{name: name for name in named}}
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/predictions/a/b/c", "/v1/predictions/a/b/c/", "/v1/uploads/x"]
+)
+def test_what_lies_below_a_route_is_not_that_route(path: str) -> None:
+    """The gateway brings it to the route's function all the same."""
+    event = events.http("POST", path)
+    assert event["routeKey"].endswith("/{rest+}")
+    assert read_request(event).route == UNKNOWN
+    answer = respond(event, lambda _: {"statusCode": 201, "headers": {}, "body": ""})
+    assert answer["statusCode"] == 404
 
 
 def test_a_function_has_no_two_equal_route_keys() -> None:
