@@ -25,7 +25,7 @@ setup: .venv/.done  ## the environment only; every other target makes it when ne
 demo: .venv/.done  ## one prediction per catalogue model on the embedded cloud, outputs in .darkroom/demo/
 	@$(PY) -m local demo
 
-run: .venv/.done  ## the embedded cloud on http://127.0.0.1:8787 until Ctrl-C (PORT=, KEEP=1)
+run: .venv/.done  ## the embedded cloud on http://127.0.0.1:8787 until Ctrl-C (PORT=, KEEP=1, ORIGINS=)
 	@PORT=$(PORT) $(PY) -m local run
 
 test: lint types unit adapters emulator infra e2e clients proof-slice  ## lint, types and all tests

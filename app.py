@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +30,15 @@ def build(
     outdir: str | None = None,
     context: Mapping[str, Any] | None = None,
 ) -> cdk.App:
-    """The app, not yet synthesised. Without `config` the context value `stage` names the stage."""
+    """The app, not yet synthesised. Without `config` the context value `stage` names the stage, and
+    `cors_origins` (with commas) the origins whose browsers may call it, where it names none."""
     # Only the CDK command line reads cdk.json: here, `python app.py` gets the same flags.
     app = cdk.App(outdir=outdir, context={**flags(), **(context or {})})
-    config = config or StageConfig.named(app.node.try_get_context("stage") or "dev")
+    if config is None:
+        config = StageConfig.named(app.node.try_get_context("stage") or "dev")
+        origins = str(app.node.try_get_context("cors_origins") or "").split(",")
+        named = tuple(filter(None, origins))
+        config = replace(config, cors_origins=config.cors_origins or named)
     add_checks(app)
     Darkroom(app, "Darkroom", config=config)
     return app

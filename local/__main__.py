@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -18,6 +19,9 @@ from local.processes import StartError, state_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|\*")
 
 
 class Stopped(BaseException):
@@ -39,6 +43,11 @@ def main(arguments: list[str] | None = None) -> int:
         default=os.environ.get("TLS", "") not in {"", "0"},
         help="serve https; its certificate authority is written to .darkroom/ca.pem",
     )
+    run_command.add_argument(
+        "--origins",
+        default=os.environ.get("ORIGINS", ""),
+        help="origins whose browsers may call it, with commas between: http://localhost:5173",
+    )
     commands.add_parser("demo", help="one prediction per catalogue model, then stop")
     chaos_command = commands.add_parser("chaos", help="many predictions under faults, then audit")
     chaos_command.add_argument("--predictions", type=int, default=300)
@@ -56,7 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
             return demo()
         if given.command == "chaos":
             return chaos(predictions=given.predictions, seed=given.seed)
-        return run(port=given.port, keep=given.keep, tls=given.tls)
+        origins = _origins(given.origins)
+        return run(port=given.port, keep=given.keep, tls=given.tls, origins=origins)
     except StartError as error:
         print(error, file=sys.stderr)
         return 1
@@ -65,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0 if given.command == "run" else 130
 
 
-def run(*, port: int, keep: bool, tls: bool) -> int:
+def run(*, port: int, keep: bool, tls: bool, origins: tuple[str, ...] = ()) -> int:
     """Serve until a signal. Returns 1 when a part of the cloud ended by itself."""
     replicate = _real_replicate()
     with (
@@ -76,6 +86,7 @@ def run(*, port: int, keep: bool, tls: bool) -> int:
             local_callbacks=os.environ.get("DARKROOM_LOCAL_CALLBACKS") == "1",
             replicate=replicate,
             tls=tls,
+            origins=origins,
             say=_say,
         ) as cloud,
         _announced(cloud, emulated=replicate is None),
@@ -127,6 +138,14 @@ def _real_replicate() -> tuple[str, str] | None:
         raise StartError("DARKROOM_PUBLIC_URL must begin with https://: Replicate calls it back.")
     _say(f"Using the real Replicate, which costs money; it calls back to {public_url}.")
     return token, public_url
+
+
+def _origins(given: str) -> tuple[str, ...]:
+    origins = tuple(origin.strip() for origin in given.split(",") if origin.strip())
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise StartError(f"{origin!r} is no origin: http://localhost:5173 is one.")
+    return origins
 
 
 def _port_from_environment() -> int:

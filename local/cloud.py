@@ -71,6 +71,7 @@ class EmbeddedCloud:
         local_callbacks: bool = False,
         replicate: tuple[str, str] | None = None,
         tls: bool = False,
+        origins: tuple[str, ...] = (),
         say: Callable[[str], None] = _silent,
     ) -> None:
         """`port` 0 takes a free one. `time_scale` 1 gives the models' typical times, 0 none.
@@ -78,7 +79,8 @@ class EmbeddedCloud:
         `replicate` is (API token, public URL of this front): with it no provider is emulated and
         predictions are made, and paid for, on Replicate. With `keep` the tables, buckets, queues
         and keys of the last start with `keep` come back; the emulated provider forgets even so.
-        With `tls` the front serves https, by an authority of its own: `ca_file`.
+        With `tls` the front serves https, by an authority of its own: `ca_file`. Pages of the
+        `origins` may call it from a browser.
         """
         self._port = port
         self._time_scale = time_scale
@@ -88,6 +90,7 @@ class EmbeddedCloud:
         self._local_callbacks = local_callbacks
         self._real = replicate
         self._tls = tls
+        self._origins = origins
         self._verify: ssl.SSLContext | bool = True
         self._say = say
         self._running = contextlib.ExitStack()
@@ -140,7 +143,9 @@ class EmbeddedCloud:
         server_tls = self._make_certificates()
         self.base_url = f"{'https' if server_tls else 'http'}://127.0.0.1:{port}"
         self._kept = self._read_kept()
-        assembly = synthesise(cache=ROOT / ".darkroom" / "synth", say=self._say)
+        assembly = synthesise(
+            cache=ROOT / ".darkroom" / "synth", say=self._say, origins=self._origins
+        )
 
         aws = self._start_aws(started)
         provider = self._start_replicate(started)
@@ -162,6 +167,7 @@ class EmbeddedCloud:
             outputs_bucket=self.outputs["OutputsBucket"],
             uploads_bucket=self.outputs["UploadsBucket"],
             host=urlsplit(parameters["S3Endpoint"]).netloc,
+            cors=self._cors_rules(),
             port=port,
             sweep=self.sweep,
             secret_key=SECRET_KEY,
@@ -183,6 +189,14 @@ class EmbeddedCloud:
         served = issue(self.ca_file, self._state_dir / "server.pem")
         self._verify = trusting(self.ca_file)
         return served
+
+    def _cors_rules(self) -> dict[str, list[dict[str, Any]]]:
+        """Of each bucket that has any."""
+        if not self._origins:
+            return {}
+        s3 = self.client("s3")
+        buckets = (self.outputs[name] for name in ("OutputsBucket", "UploadsBucket"))
+        return {bucket: s3.get_bucket_cors(Bucket=bucket)["CORSRules"] for bucket in buckets}
 
     def _start_aws(self, started: contextlib.ExitStack) -> Child:
         port = self._kept.get("aws_port") or free_port()  # queue URLs hold it

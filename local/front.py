@@ -12,6 +12,7 @@ import json
 import logging
 import re
 import threading
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -28,7 +29,7 @@ from local.post_policy import Form, PolicyError
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
     from starlette.types import Receive, Scope, Send
@@ -73,8 +74,10 @@ class Front:
         port: int,
         sweep: Callable[[], dict[str, Any]],
         secret_key: str = "",
+        cors: Mapping[str, Sequence[Mapping[str, Any]]] = MappingProxyType({}),
     ) -> None:
-        """`host` is the host and port for which file URLs are signed, by this `secret_key`."""
+        """`host` is the host and port for which file URLs are signed, by this `secret_key`. `cors`
+        are the buckets' CORS rules, as S3 has them."""
         self._aws = aws_endpoint
         # By path, not by Host: the embedded AWS keeps paths of its own on every host, /health and
         # /_ministack/reset among them, and this way none of them can be reached from outside.
@@ -85,6 +88,7 @@ class Front:
         self._port = str(port).encode()
         self._sweep = sweep
         self._secret_key = secret_key
+        self._cors = cors
         self._client: httpx.AsyncClient  # lives as long as the server, in its event loop
 
     def app(self) -> Starlette:
@@ -151,7 +155,7 @@ class Front:
             (b"x-forwarded-proto", request.scope["scheme"].encode()),
             (b"x-forwarded-port", self._port),
         ]
-        target = self._api + _target(request)
+        target = self._api + _target(request, in_full=False)
         answer = await self._send(request.method, target, headers, body, INTEGRATION_TIMEOUT_S)
         await answer.aread()
         kind = answer.headers.get("content-type", "")
@@ -162,6 +166,10 @@ class Front:
 
     async def _file(self, request: Request, bucket: bytes) -> Response:
         posted = request.method == "POST" and bucket == self._uploads
+        allowed = self._allowed(request, bucket)
+        if request.method == "OPTIONS":
+            # A browser asks without a signature whether it may send one.
+            return Response(status_code=200 if allowed else 403, headers=allowed)
         if not posted and not (request.method in {"GET", "HEAD"} and _is_presigned(request)):
             return Response(_ACCESS_DENIED, 403, media_type="application/xml")
         headers = [
@@ -175,7 +183,33 @@ class Front:
         except PolicyError:
             return Response(_ACCESS_DENIED, 403, media_type="application/xml")
         answer = await self._send(request.method, _target(request), headers, body, 120.0)
-        return _with_headers(StreamingResponse(_chunks(answer), answer.status_code), answer)
+        response = _with_headers(StreamingResponse(_chunks(answer), answer.status_code), answer)
+        # The embedded S3 lets every origin read what it answers.
+        response.raw_headers = [
+            (name, value)
+            for name, value in response.raw_headers
+            if not name.startswith(b"access-control-")
+        ]
+        response.headers.update(allowed)
+        return response
+
+    def _allowed(self, request: Request, bucket: bytes) -> dict[str, str]:
+        """The CORS headers of an answer: those of the bucket's first rule for origin and method."""
+        origin = request.headers.get("origin", "")
+        asked = request.headers.get("access-control-request-method", "")
+        method = asked if request.method == "OPTIONS" else request.method
+        for rule in self._cors.get(bucket.decode(), ()):
+            if method in rule["AllowedMethods"] and {origin, "*"} & {*rule["AllowedOrigins"]}:
+                wanted = request.headers.get("access-control-request-headers", "")
+                return {
+                    "access-control-allow-origin": origin,
+                    "access-control-allow-methods": ", ".join(rule["AllowedMethods"]),
+                    "access-control-expose-headers": ", ".join(rule.get("ExposeHeaders", ())),
+                    "access-control-max-age": str(rule.get("MaxAgeSeconds", 0)),
+                    "vary": "Origin",
+                    **({"access-control-allow-headers": wanted} if wanted else {}),
+                }
+        return {}
 
     async def _signed_form(self, request: Request) -> AsyncIterator[bytes]:
         """The body of a presigned POST. Raises PolicyError where its policy is not signed."""
@@ -282,8 +316,15 @@ async def _read(request: Request) -> bytes | None:
     return bytes(kept) if received <= MAX_BODY else None
 
 
-def _target(request: Request) -> bytes:
+def _target(request: Request, *, in_full: bool = True) -> bytes:
+    """Path and query as they came, if need be without a slash at the path's end.
+
+    An HTTP API takes such a path to a route that ends in `{…+}`; to the embedded one that variable
+    is never empty.
+    """
     path, query = request.scope["raw_path"], request.scope["query_string"]
+    if not in_full and len(path) > 1 and path.endswith(b"/") and not path.endswith(b"//"):
+        path = path[:-1]
     return bytes(path + b"?" + query if query else path)
 
 

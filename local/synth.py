@@ -24,16 +24,19 @@ _SOURCES = ("app.py", "cdk.json", "requirements.txt", "infra", "functions", "loc
 _READ = {".py", ".json", ".txt"}
 
 
-def synthesise(*, cache: Path, say: Callable[[str], None]) -> Path:
-    """The cloud assembly of the local stage. Raises StartError with what the CDK app printed."""
-    ready = cache / _key()
+def synthesise(*, cache: Path, say: Callable[[str], None], origins: tuple[str, ...] = ()) -> Path:
+    """The cloud assembly of the local stage. Raises StartError with what the CDK app printed.
+
+    Browsers of these origins may call it.
+    """
+    ready = cache / _key(origins)
     if not (ready / "manifest.json").exists():
         say("Making the CloudFormation templates (once per change, about ten seconds) …")
         started = time.monotonic()
         cache.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix="draft-", dir=cache))
         try:
-            _run_app(draft)
+            _run_app(draft, origins)
             if not ready.exists():  # another start may have been faster
                 draft.rename(ready)
         finally:
@@ -44,8 +47,12 @@ def synthesise(*, cache: Path, say: Callable[[str], None]) -> Path:
     return ready
 
 
-def _run_app(outdir: Path) -> None:
-    context = {"stage": "local", "aws:cdk:bundling-stacks": []}
+def _run_app(outdir: Path, origins: tuple[str, ...]) -> None:
+    context = {
+        "stage": "local",
+        "cors_origins": ",".join(origins),
+        "aws:cdk:bundling-stacks": [],
+    }
     app = Child(
         [sys.executable, "app.py"],
         env={**os.environ, "CDK_OUTDIR": str(outdir), "CDK_CONTEXT_JSON": json.dumps(context)},
@@ -59,8 +66,8 @@ def _run_app(outdir: Path) -> None:
         raise StartError(f"The CDK app failed. The end of {app.log}:\n{app.tail(30)}")
 
 
-def _key() -> str:
-    digest = hashlib.sha256(f"{sys.version_info[:2]}".encode())
+def _key(origins: tuple[str, ...]) -> str:
+    digest = hashlib.sha256(f"{sys.version_info[:2]}{origins}".encode())
     for path in _source_files():
         digest.update(f"\0{path.relative_to(ROOT)}\0".encode())
         digest.update(path.read_bytes())

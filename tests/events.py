@@ -17,7 +17,7 @@ TIME = 1_800_000_000_000
 """When the gateway got a request, unless a test says otherwise: where FakeClock starts."""
 
 ROUTES = (
-    *(alias for served in routes.ROUTES.values() for route in served for alias in aliases(route)),
+    *(key for function in routes.ROUTES for key in aliases(function)),
     "POST /hooks/replicate/{id}",
 )
 """The routes of the HTTP API; whatever matches none of them is `$default`."""
@@ -90,9 +90,11 @@ def http(
 
 
 def _route(method: str, path: str) -> tuple[str, dict[str, str]]:
-    for route in ROUTES:
+    # A route that matches in full comes before one whose last variable takes all that is left.
+    for route in sorted(ROUTES, key=lambda key: ("+}" in key, -len(key))):
         wanted, template = route.split(" ")
         pattern = re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", template)
+        pattern = re.sub(r"{(\w+)\+}", r"(?P<\1>.*)", pattern)
         match = re.fullmatch(pattern, path, re.DOTALL)
         if wanted == method and match:
             return route, match.groupdict()

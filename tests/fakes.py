@@ -39,6 +39,7 @@ from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, Limits, day_row, usa
 from darkroom.domain.receivers import Receivers
 from darkroom.domain.snapshot import read_snapshot, rfc3339
 from darkroom.ports import (
+    ALWAYS,
     ApiKey,
     CallbackAnswer,
     Delivery,
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
     from darkroom.domain.money import Entry
     from darkroom.domain.prediction import Prediction
     from darkroom.domain.snapshot import Snapshot
-    from darkroom.ports import IdempotencyKey
+    from darkroom.ports import IdempotencyKey, Span
 
 START = 1_800_000_000_000
 LARGEST_ITEM = 400 * 1024
@@ -327,16 +328,24 @@ class FakePredictions:
         created = {id_: int(item["created_at"]["N"]) for id_, item in self._indexed()}
         return [id_ for id_ in page.ids if created[id_] >= since]
 
-    def list_ids(self, tenant: str, after: tuple[int, str] | None, limit: int) -> Page:
+    def list_ids(
+        self, tenant: str, after: tuple[int, str] | None, limit: int, span: Span = ALWAYS
+    ) -> Page:
+        if span.first > span.last:
+            raise ValueError("BETWEEN: the upper bound is below the lower one")
+        if after is not None and not span.first <= after[0] <= span.last:
+            raise ValueError("the starting key is outside the query's boundaries")
         rows = sorted(
             (
                 (int(item["created_at"]["N"]), id_)
                 for id_, item in self._indexed()
                 if item["tenant"] == {"S": tenant}
             ),
-            reverse=True,
+            reverse=not span.oldest_first,
         )
-        rows = [row for row in rows if after is None or row < after]
+        rows = [row for row in rows if span.first <= row[0] <= span.last]
+        if after is not None:
+            rows = [row for row in rows if (row > after if span.oldest_first else row < after)]
         page = rows[:limit]
         more = page[-1] if len(rows) >= limit and page else None
         return Page([id_ for _, id_ in page], more)

@@ -40,10 +40,22 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Ids newest first, and where the next page begins."""
+    """Ids in order, and where the next page begins."""
 
     ids: list[str]
     next: tuple[int, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The times of creation that a list is of, both included, and the end that it begins at."""
+
+    first: int = 0
+    last: int = 10**14 - 1
+    oldest_first: bool = False
+
+
+ALWAYS = Span()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +153,14 @@ class PredictionStore(Protocol):
     def recent_ids(self, tenant: str, since: int, limit: int) -> list[str]:
         """A tenant's ids created since, newest first; eventually consistent."""
 
-    def list_ids(self, tenant: str, after: tuple[int, str] | None, limit: int) -> Page:
-        """A tenant's ids, newest first, from `after` on; eventually consistent."""
+    def list_ids(
+        self, tenant: str, after: tuple[int, str] | None, limit: int, span: Span = ALWAYS
+    ) -> Page:
+        """A tenant's ids, newest first unless the span says otherwise, from `after` on; eventually
+        consistent.
+
+        Fails where the span is empty, or `after` is not within it.
+        """
 
 
 @dataclass(frozen=True, slots=True)

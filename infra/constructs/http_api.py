@@ -14,7 +14,6 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_route53_targets as targets
 from constructs import Construct
-from darkroom.api.routes import aliases
 
 from ..nag import acknowledge
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from ..config import Domain
 
 DEFAULT_ROUTE = "$default"
-"""Serves what no other route does: unknown paths, HEAD, methods that a path does not have."""
+"""Serves what no other route does: unknown paths, methods that a path does not have."""
 
 ACCESS_LOG = {
     # The route, never the path: paths hold ids, and the webhook's query string holds its token.
@@ -39,6 +38,22 @@ ACCESS_LOG = {
 }
 
 
+_STAINLESS = (
+    "arch",
+    "async",
+    "custom-poll-interval",
+    "helper-method",
+    "lang",
+    "os",
+    "package-version",
+    "poll-helper",
+    "raw-response",
+    "read-timeout",
+    "retry-count",
+    "runtime",
+    "runtime-version",
+    "timeout",
+)
 ASKED_WITH = (
     "authorization",
     "cancel-after",
@@ -46,9 +61,11 @@ ASKED_WITH = (
     "darkroom-cache",
     "idempotency-key",
     "prefer",
-    "x-stainless-retry-count",
+    "user-agent",
+    *(f"x-stainless-{name}" for name in _STAINLESS),
 )
-"""Headers that a browser may send from another origin: those that the functions read."""
+"""Headers that a browser may send from another origin: those that the functions read, and those
+that generated clients add to every request."""
 ANSWERED_WITH = ("allow", "idempotent-replayed", "location", "retry-after", "warning")
 """Headers that a script may read of an answer: those that the functions set."""
 
@@ -123,16 +140,13 @@ class HttpApi(Construct):
     def add_routes(
         self, functions: Mapping[str, tuple[lambda_.IFunction, tuple[str, ...]]]
     ) -> None:
-        """Function's id to the function and its route keys: `METHOD /path`, or `$default`.
-
-        Each route below /v1 is also served below a base path.
-        """
+        """Function's id to the function and its route keys: `METHOD /path`, or `$default`."""
         for name, (function, routes) in functions.items():
             # One permission for all its routes: a function's own policy ends at 20 kB.
             integration = integrations.HttpLambdaIntegration(
                 name, function, scope_permission_to_route=False
             )
-            for route in _with_aliases(routes):
+            for route in routes:
                 apigw.HttpRoute(
                     self,
                     f"Route {route}",
@@ -157,13 +171,6 @@ class HttpApi(Construct):
         )
 
 
-def _with_aliases(routes: tuple[str, ...]) -> list[str]:
-    """Replicate does not call back through a base path: the webhook has its one address."""
-    return [
-        alias for route in routes for alias in (aliases(route) if " /v1/" in route else (route,))
-    ]
-
-
 def _route_key(route: str) -> apigw.HttpRouteKey:
     if route == DEFAULT_ROUTE:
         return apigw.HttpRouteKey.DEFAULT
@@ -176,6 +183,7 @@ def _cors(origins: tuple[str, ...]) -> apigw.CorsPreflightOptions:
         allow_origins=list(origins),
         allow_methods=[
             apigw.CorsHttpMethod.GET,
+            apigw.CorsHttpMethod.HEAD,
             apigw.CorsHttpMethod.POST,
             apigw.CorsHttpMethod.DELETE,
         ],

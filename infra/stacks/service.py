@@ -12,7 +12,7 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
 from darkroom.adapters.items import RELAY
-from darkroom.api.routes import ROUTES
+from darkroom.api.routes import aliases
 from darkroom.runtime import settings
 from darkroom.services.intake import MOST_RECEIVES
 
@@ -53,28 +53,28 @@ SHAPES: Mapping[str, Shape] = {
         settings.SubmitSettings,
         384,
         15,
-        ROUTES["Submit"],
+        aliases("Submit"),
     ),
     "Intake": Shape(settings.IntakeSettings, 512, 60),
     "Read": Shape(
         settings.ReadSettings,
         512,
         10,
-        (*ROUTES["Read"], DEFAULT_ROUTE),
+        (*aliases("Read"), DEFAULT_ROUTE),
     ),
-    "Cancel": Shape(settings.CancelSettings, 512, 15, ROUTES["Cancel"]),
+    "Cancel": Shape(settings.CancelSettings, 512, 15, aliases("Cancel")),
     "Files": Shape(
         settings.FilesSettings,
         512,
         30,
-        ROUTES["Files"],
+        aliases("Files"),
     ),
     "Webhook": Shape(settings.WebhookSettings, 512, 10, ("POST /hooks/replicate/{id}",)),
     "Dispatch": Shape(settings.DispatchSettings, 512, 60),
     "Relay": Shape(settings.RelaySettings, 256, 60),
     "Persist": Shape(settings.PersistSettings, 512, 120),
     "Deliver": Shape(settings.DeliverSettings, 512, 60),
-    "Deliveries": Shape(settings.DeliveriesSettings, 512, 10, ROUTES["Deliveries"]),
+    "Deliveries": Shape(settings.DeliveriesSettings, 512, 10, aliases("Deliveries")),
     "Sweep": Shape(settings.SweepSettings, 512, 55),
 }
 SLOW_PART = 5

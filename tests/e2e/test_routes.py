@@ -43,7 +43,8 @@ def test_every_way_in_is_served_below_a_base_path(
         ("POST", "/v1/models", 405),
         ("DELETE", f"/v1/models/{MODEL}", 405),
         ("GET", f"/v1/models/{MODEL}/readme", 404),
-        ("GET", "/v1/predictions/", 404),
+        ("GET", "/v1/predictions//", 404),
+        ("POST", "/v1/predictions/a/b/c", 404),
         ("GET", "/v1/a%0Ab", 404),
         ("GET", "/%00", 404),
         ("PUT", "/somewhere", 404),
@@ -57,6 +58,21 @@ def test_a_path_that_is_not_served_is_answered_with_a_problem_and_no_token(
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["status"] == status
     assert answer.json()["detail"]
+
+
+def test_field_f31_and_f33_other_spellings_of_a_request(api: httpx.Client) -> None:
+    body = {"version": MODEL, "input": {"prompt": "a lighthouse"}}
+    made = api.post("/v1/predictions/", json=body)
+    assert made.status_code == 201, made.text
+    id_ = made.json()["id"]
+    assert api.get(f"/v1/predictions/{id_}/").json()["id"] == id_
+    assert api.post(f"/v1/v1/predictions/{id_}/cancel/").status_code == 200
+    for path in ("/v1/predictions", f"/v1/predictions/{id_}", "/v1/files/", "/v1/models"):
+        got, head = api.get(path), api.head(path)
+        assert (head.status_code, head.content) == (got.status_code, b"") == (200, b"")
+        assert head.headers["content-type"] == got.headers["content-type"]
+        assert head.headers["cache-control"] == got.headers["cache-control"] == "no-store"
+    assert api.head(f"/v1/predictions/{'0' * 26}/deliveries").status_code == 404
 
 
 def test_a_model_that_streams_shows_the_providers_own_stream(

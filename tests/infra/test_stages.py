@@ -224,6 +224,7 @@ def test_aws_l3_browsers_may_send_what_is_read_and_read_what_is_set(
     assert read >= {"authorization", "cancel-after", "darkroom-cache"}
     # Browsers encode no body by themselves.
     assert read - {"content-encoding"} <= set(cors["AllowHeaders"])
+    assert {"GET", "HEAD", "POST", "DELETE"} == set(cors["AllowMethods"])
     edge = [FUNCTIONS / "darkroom" / part for part in ("api", "handlers")]
     answered = {name for folder in edge for name in headers_of(folder, ANSWERED_WITH)}
     assert answered >= {"location", "warning", "idempotent-replayed", "retry-after"}
@@ -242,6 +243,19 @@ def test_aws_l3_browsers_may_send_what_is_read_and_read_what_is_set(
     assert all(rule["AllowedOrigins"] == origins for rs in rules.values() for rule in rs)
     plain = prod.stateful.properties("S3::Bucket").values()
     assert not any("CorsConfiguration" in bucket for bucket in plain)
+
+
+def test_field_f27_browsers_may_send_what_generated_clients_add(
+    synth: Callable[[StageConfig], Synth],
+) -> None:
+    """Replicate's and OpenAI's own, in a browser: a preflight that names one more is refused."""
+    done = synth(replace(StageConfig.prod(), cors_origins=("https://app.example.com",)))
+    (api,) = done.service.properties("ApiGatewayV2::Api").values()
+    sent = {"authorization", "cancel-after", "content-type", "prefer", "user-agent"}
+    about = ("arch", "lang", "os", "package-version", "runtime", "runtime-version")
+    each = ("retry-count", "timeout", "read-timeout", "async", "helper-method", "poll-helper")
+    sent |= {f"x-stainless-{name}" for name in (*about, *each)}
+    assert sent <= set(api["CorsConfiguration"]["AllowHeaders"])
 
 
 def test_aws_m5_a_small_account_keeps_room_for_its_api(

@@ -46,14 +46,14 @@ from darkroom.domain.errors import (
     UnreadableRecord,
 )
 from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, day_row
-from darkroom.ports import Due, IdempotencyKey, Page
+from darkroom.ports import ALWAYS, Due, IdempotencyKey, Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from darkroom.domain.money import Entry
     from darkroom.domain.prediction import Prediction
-    from darkroom.ports import DueRecord
+    from darkroom.ports import DueRecord, Span
 
 _MADE = tuple(f"made{number}" for number in range(repeats.KEPT))
 """Attributes of a row of equal requests: its predictions, the latest first."""
@@ -475,13 +475,19 @@ class DynamoPredictions:
         )
         return [item["id"]["S"] for item in answer["Items"]]
 
-    def list_ids(self, tenant: str, after: tuple[int, str] | None, limit: int) -> Page:
+    def list_ids(
+        self, tenant: str, after: tuple[int, str] | None, limit: int, span: Span = ALWAYS
+    ) -> Page:
         query: dict[str, Any] = {
             "TableName": self.table,
             "IndexName": "tenant",
-            "KeyConditionExpression": "tenant = :tenant",
-            "ExpressionAttributeValues": {":tenant": {"S": tenant}},
-            "ScanIndexForward": False,
+            "KeyConditionExpression": "tenant = :tenant AND created_at BETWEEN :first AND :last",
+            "ExpressionAttributeValues": {
+                ":tenant": {"S": tenant},
+                ":first": {"N": str(span.first)},
+                ":last": {"N": str(span.last)},
+            },
+            "ScanIndexForward": span.oldest_first,
             "Limit": limit,
         }
         if after is not None:

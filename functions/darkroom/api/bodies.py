@@ -30,10 +30,11 @@ _INPUT = {"type": "object"}
 _EVENTS = {
     "type": ["array", "null"],
     "items": {"type": "string", "enum": ["start", "output", "logs", "completed"]},
+    "description": "All four where it is left out, or empty",
 }
 
 CREATE = _body(
-    "What a client may send. `webhook_completed` and `stream` are tolerated and dropped.",
+    "What a client may send. `stream` is tolerated and dropped.",
     ["input"],
     {
         "version": _text(
@@ -43,7 +44,9 @@ CREATE = _body(
         "input": _INPUT,
         "webhook": _text(LONGEST_URL),
         "webhook_events_filter": _EVENTS,
-        "webhook_completed": {},
+        "webhook_completed": _text(
+            LONGEST_URL, "Without a `webhook`: a webhook with the filter `completed`"
+        ),
         "stream": {},
     },
 )

@@ -55,11 +55,11 @@ class Failed(Told):
 
 
 class Canceled(Told):
-    """By a client, or by the deadline: then `darkroom.code` is `deadline_exceeded`."""
+    """By a client, or by the deadline: then `darkroom.code` is `deadline_exceeded`, and there is an
+    `error`."""
 
     status: Literal["canceled"]
     completed_at: Time
-    error: str
 
 
 class InvalidField(BaseModel):

@@ -7,20 +7,22 @@ import binascii
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from darkroom.api import routes
 from darkroom.domain import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 Response = dict[str, Any]
+UNKNOWN = "$default"
+"""The route of a request that none is for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, without its base path. Header names are as they came: see `header`."""
+    """One request in its canonical spelling. Header names are as they came: see `header`."""
 
     route: str
     method: str
@@ -43,23 +45,33 @@ class Request:
 def read_request(event: dict[str, Any]) -> Request:
     """Read the event. Raises BadRequest where a body said to be base64 is not.
 
-    Here alone base paths are taken off: /v1/v1/… and /prod/v1/… are /v1/… to all that follows.
+    Here alone spellings are done away with: /v1/v1/…, /prod/v1/… and a slash at the end are
+    /v1/… to all that follows, and HEAD is GET.
     """
     context = event.get("requestContext") or {}
-    http = context.get("http") or {}
-    route, path = routes.canonical(
-        event.get("routeKey") or "$default", event.get("rawPath") or event.get("path") or "/"
-    )
+    path = event.get("rawPath") or event.get("path") or "/"
+    method, path = routes.canonical(_method(event), path)
+    key = event.get("routeKey") or "$default"
+    parameters = event.get("pathParameters") or {}
+    if routes.is_open(key):
+        key, parameters = routes.find(method, path) or (UNKNOWN, {})
+    else:
+        key = routes.canonical_key(key)
     return Request(
-        route=route,
-        method=http.get("method") or event.get("httpMethod") or "GET",
+        route=key,
+        method=method,
         path=path,
-        parameters=event.get("pathParameters") or {},
+        parameters=parameters,
         query=event.get("queryStringParameters") or {},
         headers=_headers(event),
         body=_body(event),
         received_at=context.get("timeEpoch"),
     )
+
+
+def _method(event: dict[str, Any]) -> str:
+    http = (event.get("requestContext") or {}).get("http") or {}
+    return str(http.get("method") or event.get("httpMethod") or "GET")
 
 
 def _headers(event: dict[str, Any]) -> dict[str, object]:
@@ -90,13 +102,20 @@ def answer(status: int, body: object, headers: dict[str, str] | None = None) -> 
 
 
 def page(
-    here: str, results: list[dict[str, Any]], cursor: str | None, limit: str | None = None
+    here: str,
+    results: list[dict[str, Any]],
+    cursor: str | None,
+    previous: str | None = None,
+    asked: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A page of Replicate's. `here` is the list's own URL: clients follow `next` as it stands."""
-    following = f"{here}?cursor={quote(cursor, safe='')}" if cursor else None
-    if following and limit:
-        following += f"&limit={limit}"
-    return {"next": following, "previous": None, "results": results}
+    """A page of Replicate's. `here` is the list's own URL, `asked` what both links ask for besides
+    their cursors: clients follow them as they stand."""
+
+    def link(to: str | None) -> str | None:
+        query = urlencode({"cursor": to, **(asked or {})}, quote_via=quote, safe="")
+        return f"{here}?{query}" if to else None
+
+    return {"next": link(cursor), "previous": link(previous), "results": results}
 
 
 _STATUS: dict[type[Exception], tuple[int, str]] = {
@@ -153,6 +172,8 @@ def respond(event: dict[str, Any], route: Callable[[Request], Response]) -> Resp
 
     try:
         request = read_request(event)
+        if request.route == UNKNOWN:
+            raise routes.unserved(request.method, request.path)  # noqa: TRY301 - as below
         response = route(request)
         logger.info("answered", route=request.route, status=response["statusCode"])
     except errors.DarkroomError as error:
@@ -168,4 +189,8 @@ def respond(event: dict[str, Any], route: Callable[[Request], Response]) -> Resp
     except Exception:  # noqa: BLE001 - the edge: nothing of it may reach the client
         logger.exception("failed", route=event.get("routeKey"))
         response = problem(RuntimeError())
+    # An answer is what holds at this moment, and for who holds this token.
+    response["headers"]["cache-control"] = "no-store"
+    if _method(event) == "HEAD":
+        response["body"] = ""
     return response

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from darkroom.api.media_types import media_type, parameters
 from darkroom.domain.errors import BadRequest, UnsupportedMedia
 
 MOST_PARTS = 20
@@ -14,17 +15,13 @@ MOST_HEAD = 4096
 LONGEST_BOUNDARY = 200
 
 _FOLD = re.compile(r"\r\n[ \t]++")
-# Possessive, and nothing is looked at twice: the header comes from outside. A quoted value that
-# lacks its end is read up to the next semicolon.
-_PARAMETER = re.compile(r';\s*+([^\s=;"]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^;]*+))', re.DOTALL)
-_ESCAPED = re.compile(r'\\(["\\])')
 _CHARSETS = frozenset({"utf-8", "iso-8859-1"})
 """Those of RFC 5987."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part: its field's name, its file name and type if it says them, and its bytes."""
+    """One part: its field's name, its file name and media type if it has them, and its bytes."""
 
     field: str
     filename: str | None
@@ -32,18 +29,39 @@ class Part:
     data: bytes
 
 
-def file_part(content_type: str | None, body: bytes) -> Part:
-    """The part named `content`. Raises UnsupportedMedia or BadRequest."""
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A file as a client sends it: a field of its own counts before what the file's part says."""
+
+    filename: str | None
+    content_type: str | None
+    metadata: bytes | None
+    """As it came: it is to be a JSON object."""
+    data: bytes
+
+
+def read_form(content_type: str | None, body: bytes) -> Form:
+    """The form around the file in the field `content`. Raises UnsupportedMedia or BadRequest."""
     # A boundary is ASCII; in a lone surrogate there is none.
     text = content_type if content_type and content_type.isascii() else ""
-    media_type = text.partition(";")[0].strip().lower()
-    boundary = _parameters(text).get("boundary", "")
-    if media_type != "multipart/form-data" or not 0 < len(boundary) <= LONGEST_BOUNDARY:
+    boundary = parameters(text).get("boundary", "")
+    if media_type(text) != "multipart/form-data" or not 0 < len(boundary) <= LONGEST_BOUNDARY:
         raise UnsupportedMedia("Send the file as multipart/form-data, in the field `content`.")
+    first: dict[str, Part] = {}
     for part in _parts(body, boundary):
-        if part.field == "content":
-            return part
-    raise BadRequest("The form has no file in the field `content`.")
+        first.setdefault(part.field, part)
+    if (file := first.get("content")) is None:
+        raise BadRequest("The form has no file in the field `content`.")
+    return Form(
+        filename=_text(first.get("filename")) or file.filename,
+        content_type=media_type(_text(first.get("type"))) or file.content_type,
+        metadata=first["metadata"].data if "metadata" in first else None,
+        data=file.data,
+    )
+
+
+def _text(part: Part | None) -> str | None:
+    return part.data[:MOST_HEAD].decode("utf-8", "replace") if part is not None else None
 
 
 def _parts(body: bytes, boundary: str) -> list[Part]:
@@ -60,28 +78,19 @@ def _part(piece: bytes) -> Part | None:
         if len(piece) > MOST_HEAD:
             raise BadRequest(f"The head of a part is above {MOST_HEAD} bytes.")
         return None
-    headers = _headers(piece[:end].decode("utf-8", "replace"))
-    given = _parameters(headers.get("content-disposition", ""))
+    head = _head(piece[:end].decode("utf-8", "replace"))
+    given = parameters(head.get("content-disposition"))
     field = given.get("name")
-    if field is None:
-        return None
-    return Part(field, _filename(given), headers.get("content-type"), piece[end + 4 :])
+    kind = media_type(head.get("content-type"))
+    return None if field is None else Part(field, _filename(given), kind, piece[end + 4 :])
 
 
-def _headers(head: str) -> dict[str, str]:
-    """A part's headers, by lower-case names; the first of a name counts."""
+def _head(text: str) -> dict[str, str]:
+    """A part's header by lower-case names; the first of a name counts."""
     found: dict[str, str] = {}
-    for line in _FOLD.sub(" ", head).split("\r\n"):
+    for line in _FOLD.sub(" ", text).split("\r\n"):
         name, _, value = line.partition(":")
         found.setdefault(name.strip().lower(), value)
-    return found
-
-
-def _parameters(value: str) -> dict[str, str]:
-    """What follows a header's first semicolon, by lower-case names; the first of a name counts."""
-    found: dict[str, str] = {}
-    for name, quoted, plain in _PARAMETER.findall(value):
-        found.setdefault(name.lower(), _ESCAPED.sub(r"\1", quoted) or plain.strip())
     return found
 
 

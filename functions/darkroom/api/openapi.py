@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import models_json_schema
 
-from darkroom.api import bodies, schemas
+from darkroom.api import bodies, queries, schemas
 from darkroom.api.routes import MODEL, ROUTES
+from darkroom.services.files import MOST_SAID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +24,10 @@ Replicate's HTTP API in front of Replicate: its official clients work with this 
 Darkroom token. A prediction that was accepted is never lost, and `succeeded` means that its files
 are in the deployment's own bucket. What Darkroom adds is under `darkroom`, or a route of its own.
 
-Every path is also served below one more path segment, `/v1/v1/…` or `/prod/v1/…`. A path or method
-that is not described here is answered with 404 or 405 and a problem that says why."""
+Every path is also served below one more path segment, `/v1/v1/…` or `/prod/v1/…`, and with a slash
+at its end; HEAD wherever there is GET. A path or method that is not described here is answered with
+404 or 405 and a problem that says why, a name in a list's query that it does not have with 400. No
+answer may be kept (`Cache-Control: no-store`)."""
 
 _REF = "#/components/schemas/{model}"
 _JSON = "application/json"
@@ -41,9 +44,6 @@ class Operation:
     answer: type[BaseModel] | None
     problems: tuple[int, ...] = ()
     body: str | None = None
-    cursor: bool = False
-    limit: bool = False
-    days: bool = False
     creates: bool = False
 
 
@@ -73,8 +73,6 @@ OPERATIONS: dict[str, Operation] = {
         200,
         schemas.Page[schemas.Prediction],
         (400,),
-        cursor=True,
-        limit=True,
     ),
     "GET /v1/predictions/{id}": Operation(
         "predictions.get", "One prediction", 200, schemas.Prediction, (404,)
@@ -91,7 +89,7 @@ OPERATIONS: dict[str, Operation] = {
         "What became of a prediction's callbacks",
         200,
         schemas.Page[schemas.Delivery],
-        (404,),
+        (400, 404),
     ),
     "POST /v1/predictions/{id}/deliveries/{event}/redeliver": Operation(
         "predictions.deliveries.redeliver",
@@ -106,7 +104,6 @@ OPERATIONS: dict[str, Operation] = {
         200,
         schemas.Page[schemas.Model],
         (400,),
-        cursor=True,
     ),
     f"GET {MODEL}": Operation("models.get", "One model", 200, schemas.Model, (404,)),
     f"GET {MODEL}/versions": Operation(
@@ -114,14 +111,14 @@ OPERATIONS: dict[str, Operation] = {
         "A model's versions; none of one that is run by its name",
         200,
         schemas.Page[schemas.ModelVersion],
-        (404,),
+        (400, 404),
     ),
     f"GET {MODEL}/versions/{{id}}": Operation(
         "models.versions.get", "One version", 200, schemas.ModelVersion, (404,)
     ),
     "GET /v1/account": Operation("account.get", "Whose token this is", 200, schemas.Account),
     "GET /v1/usage": Operation(
-        "usage.get", "Predictions and cost by day and model", 200, schemas.Usage, (400,), days=True
+        "usage.get", "Predictions and cost by day and model", 200, schemas.Usage, (400,)
     ),
     "GET /v1/webhooks/default/secret": Operation(
         "webhooks.default.secret.get",
@@ -140,11 +137,10 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "GET /v1/files": Operation(
         "files.list",
-        "The tenant's files, in no order, 25 a page",
+        "The tenant's files, newest first, 25 a page",
         200,
         schemas.Page[schemas.File],
         (400,),
-        cursor=True,
     ),
     "GET /v1/files/{id}": Operation(
         "files.get", "What is known of a file", 200, schemas.File, (404,)
@@ -169,6 +165,28 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "owner": {"type": "string"},
     "name": {"type": "string"},
     "event": {"type": "string", "description": "As the list of deliveries shows it"},
+}
+
+_TIME = {"type": "string", "format": "date-time"}
+_DAY = {"type": "string", "format": "date"}
+_QUERIES: dict[str, dict[str, Any]] = {
+    "cursor": {"type": "string", "description": "From `next` or `previous` of another page"},
+    "limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 100},
+    "created_after": {**_TIME, "description": "Created at this time or later"},
+    "created_before": {**_TIME, "description": "Created earlier than this"},
+    "source": {
+        "type": "string",
+        "enum": list(queries.SOURCES),
+        "description": "All here are made by the API: `web` has none",
+    },
+    "sort_by": {
+        "type": "string",
+        "enum": list(queries.SORTS),
+        "description": "All models have the same times: either order is one of names",
+    },
+    "sort_direction": {"type": "string", "enum": list(queries.DIRECTIONS), "default": "asc"},
+    "from": {**_DAY, "description": "First day, 30 days ago by default (UTC)"},
+    "to": {**_DAY, "description": "Last day, today by default (UTC)"},
 }
 
 _CREATE_HEADERS: dict[str, dict[str, Any]] = {
@@ -197,7 +215,7 @@ def document() -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for route in (route for routes in ROUTES.values() for route in routes):
         method, path = route.split(" ")
-        paths.setdefault(path, {})[method.lower()] = _operation(path, OPERATIONS[route])
+        paths.setdefault(path, {})[method.lower()] = _operation(route, OPERATIONS[route])
     return {
         "openapi": "3.1.0",
         "info": {"title": "Darkroom", "version": "v1", "description": DESCRIPTION},
@@ -217,11 +235,11 @@ def document() -> dict[str, Any]:
     }
 
 
-def _operation(path: str, operation: Operation) -> dict[str, Any]:
+def _operation(route: str, operation: Operation) -> dict[str, Any]:
     answers = {str(operation.status): _answer(operation)}
     for status in sorted({*_EVERYWHERE, *operation.problems}):
         answers[str(status)] = _problem(status)
-    parameters = list(_parameters(path, operation))
+    parameters = list(_parameters(route, operation))
     body = {"requestBody": _body(operation.body)} if operation.body else {}
     return {
         "operationId": operation.id,
@@ -233,30 +251,29 @@ def _operation(path: str, operation: Operation) -> dict[str, Any]:
     }
 
 
-def _parameters(path: str, operation: Operation) -> Iterator[dict[str, Any]]:
-    for segment in path.split("/"):
+def _parameters(route: str, operation: Operation) -> Iterator[dict[str, Any]]:
+    for segment in route.split("/"):
         if segment.startswith("{"):
             name = segment.strip("{}")
             yield {"name": name, "in": "path", "required": True, "schema": _PARAMETERS[name]}
-    if operation.cursor:
-        cursor = {"type": "string", "description": "From `next` of the page before"}
-        yield {"name": "cursor", "in": "query", "schema": cursor}
-    if operation.days:
-        for name, what in (("from", "First day, 30 days ago"), ("to", "Last day, today")):
-            day = {"type": "string", "format": "date", "description": f"{what} by default (UTC)"}
-            yield {"name": name, "in": "query", "schema": day}
-    if operation.limit:
-        limit = {"type": "integer", "minimum": 1, "maximum": 100, "default": 100}
-        yield {"name": "limit", "in": "query", "schema": limit}
+    for name in queries.NAMES.get(route, ()):
+        yield {"name": name, "in": "query", "schema": _QUERIES[name]}
     if operation.creates:
         for name, schema in _CREATE_HEADERS.items():
             yield {"name": name, "in": "header", "schema": schema}
 
 
+_FORM: dict[str, dict[str, Any]] = {
+    "content": {"type": "string", "format": "binary"},
+    "filename": {"type": "string", "description": "In place of the name of `content`"},
+    "type": {"type": "string", "description": "In place of the media type of `content`"},
+    "metadata": {"type": "object", "description": f"At most {MOST_SAID} bytes as JSON in ASCII"},
+}
+
+
 def _body(name: str) -> dict[str, Any]:
     if name == "multipart/form-data":
-        file = {"type": "string", "format": "binary"}
-        form = {"type": "object", "properties": {"content": file}, "required": ["content"]}
+        form = {"type": "object", "properties": _FORM, "required": ["content"]}
         return {"required": True, "content": {name: {"schema": form}}}
     schema = {"$ref": _REF.format(model=name)}
     return {"required": name != "NewUpload", "content": {_JSON: {"schema": schema}}}

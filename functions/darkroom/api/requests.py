@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from darkroom.api import bodies
 from darkroom.api.bodies import LONGEST_KEY
+from darkroom.api.media_types import media_type, parameters
 from darkroom.domain import strict_json
 from darkroom.domain.callbacks import EVENTS
 from darkroom.domain.errors import BadRequest, InvalidInput, TooLarge, UnsupportedMedia
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 SHORTEST_TOKEN = 20
 """Below this a token would be found in a text by chance."""
 LONGEST_CANCEL_AFTER_S = 24 * 3600
+LARGEST_METADATA = 4000
+"""Bytes of a file's metadata that are looked at."""
 MOST_TOKENS = INPUT_KEPT
 """No input that is kept has more than two tokens in three bytes, besides those around a few files.
 The rest is left for the fields beside it."""
@@ -31,7 +34,8 @@ The rest is left for the fields beside it."""
 # The last label of a name begins with a letter, so that no spelling of an address is one.
 _HOST = re.compile(r"(?=.{4,253}\Z)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z][a-z0-9-]{1,62}")
 _PRIVATE = (".localhost", ".internal", ".local", ".home.arpa")
-_CONTENT_TYPE = re.compile(r"application/json\s*(;\s*charset=\"?utf-8\"?\s*)?", re.IGNORECASE)
+_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", ""})
+"""JSON is UTF-8, whatever else is said; who says another has encoded it so."""
 _CANCEL_AFTER = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
 
 
@@ -42,6 +46,19 @@ def read_upload(request: Request) -> tuple[str | None, str]:
     """
     body = _checked(bodies.UPLOAD, _json_body(request)) if request.body else {}
     return body.get("filename"), body.get("content_type", "application/octet-stream")
+
+
+def read_metadata(text: bytes | None) -> dict[str, Any]:
+    """What a form says of its file in the field `metadata`. Raises BadRequest."""
+    if not text:
+        return {}
+    try:
+        said = strict_json.loads(text) if len(text) <= LARGEST_METADATA else None
+    except strict_json.NotStrictJSON:
+        said = None
+    if not isinstance(said, dict):
+        raise BadRequest(f"metadata is a JSON object of at most {LARGEST_METADATA} bytes.")
+    return said
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +93,17 @@ class ReadCreate:
         )
 
     def _callback(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Where and of what the client is told; without a URL the filter says nothing."""
-        url = _callback_url(body.get("webhook"), local=self.local_callbacks)
-        events = body.get("webhook_events_filter")
-        chosen = EVENTS if events is None else tuple(dict.fromkeys(events))
+        """Where and of what the client is told; without a URL the filter says nothing.
+
+        `webhook_completed` is the older name of a webhook that is called at the end alone. An empty
+        filter is none: a webhook that is never called helps nobody.
+        """
+        url = _callback_url("webhook", body.get("webhook"), local=self.local_callbacks)
+        chosen = tuple(dict.fromkeys(body.get("webhook_events_filter") or EVENTS))
+        if url is None:
+            at_end = body.get("webhook_completed")
+            url = _callback_url("webhook_completed", at_end, local=self.local_callbacks)
+            chosen = ("completed",)
         return {"webhook": url, "webhook_events": chosen} if url else {}
 
     def event(self, detail: object, tenant: str, event_id: str) -> NewPrediction:
@@ -164,7 +188,9 @@ def _reference(request: Request, body: dict[str, Any]) -> str | None:
 
 
 def _json_body(request: Request) -> dict[str, Any]:
-    if not _CONTENT_TYPE.fullmatch(request.header("content-type") or ""):
+    content_type = request.header("content-type")
+    charset = parameters(content_type).get("charset", "").lower()
+    if media_type(content_type) != "application/json" or charset not in _CHARSETS:
         raise UnsupportedMedia("Send the body as application/json, in UTF-8.")
     if request.header("content-encoding") not in {None, "identity"}:
         raise UnsupportedMedia("Send the body without a content encoding.")
@@ -186,7 +212,7 @@ def _checked(schema: dict[str, Any], body: object) -> dict[str, Any]:
     return body
 
 
-def _callback_url(url: str | None, *, local: bool) -> str | None:
+def _callback_url(field: str, url: str | None, *, local: bool) -> str | None:
     """Syntax only: where the name leads is checked each time that it is called."""
     if url is None:
         return None
@@ -194,7 +220,7 @@ def _callback_url(url: str | None, *, local: bool) -> str | None:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        _refuse([_bad_webhook()])
+        _refuse([_bad_webhook(field)])
     odd = any(c <= " " or c == "\\" or c > "~" for c in url)
     plain = not odd and parts.username is None and parts.password is None and bool(parts.hostname)
     name = (parts.hostname or "").lower()
@@ -202,13 +228,13 @@ def _callback_url(url: str | None, *, local: bool) -> str | None:
     https = parts.scheme == "https" and port in {None, 443} and public
     loopback = local and parts.scheme == "http" and parts.hostname == "127.0.0.1"
     if not plain or not (https or loopback):
-        _refuse([_bad_webhook()])
+        _refuse([_bad_webhook(field)])
     return url
 
 
-def _bad_webhook() -> InvalidField:
+def _bad_webhook(field: str) -> InvalidField:
     return InvalidField(
-        "format", "webhook", "webhook must be an https URL of a public host name, on port 443"
+        "format", field, f"{field} must be an https URL of a public host name, on port 443"
     )
 
 

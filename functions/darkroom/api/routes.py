@@ -41,9 +41,13 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
         "POST /v1/uploads",
     ),
 }
-"""Function's name to its routes. Each is also served below a base path: see `aliases`."""
+"""Function's name to its routes. Each has other spellings: see `aliases`."""
+
+DEFAULT = "Read"
+"""Serves what no route of the gateway's does, and with it the rarer spellings of its own routes."""
 
 _BASE = "/{base}"
+_REST = "/{rest+}"
 _BASE_PATH = re.compile(r"/[^/]+(/v1(?:/.*)?)", re.DOTALL)
 
 _LEFT_OUT = re.compile(
@@ -53,25 +57,57 @@ _LEFT_OUT = re.compile(
 )
 
 
-def aliases(route: str) -> tuple[str, ...]:
-    """The route itself, and below one more path segment.
+def aliases(function: str) -> tuple[str, ...]:
+    """The gateway's route keys of a function: its routes, each in all its spellings.
 
     A client whose base URL ends in /v1 and that adds /v1 of its own calls /v1/v1/…; one behind a
-    stage or a proxy may call /prod/v1/….
+    stage or a proxy may call /prod/v1/…. Some end a path with a slash, which no route key may: a
+    variable that takes all that is left takes nothing as well. HEAD asks for a GET's headers. What
+    `$default` brings to its function anyway needs no route key.
     """
-    method, path = route.split(" ")
-    return route, f"{method} {_BASE}{path}"
+    rare = function != DEFAULT
+    keys: list[str] = []
+    for route in ROUTES[function]:
+        method, path = route.split(" ")
+        methods = (method, "HEAD") if method == "GET" and rare else (method,)
+        ends = ("", _REST) if rare else ("",)
+        keys += [f"{m} {base}{path}{end}" for m in methods for base in ("", _BASE) for end in ends]
+    return tuple(keys)
 
 
-def canonical(route: str, path: str) -> tuple[str, str]:
-    """Route key and path without their base path, if they have one."""
+def canonical(method: str, path: str) -> tuple[str, str]:
+    """Method and path without what only their spelling adds."""
     match = _BASE_PATH.fullmatch(path)
-    return route.replace(f" {_BASE}/", " /", 1), match[1] if match else path
+    path = match[1] if match else path
+    if len(path) > 1 and path.endswith("/") and not path.endswith("//"):
+        path = path[:-1]
+    return "GET" if method == "HEAD" else method, path
+
+
+def is_open(key: str) -> bool:
+    """Whether a route key of the gateway's does not say which route a request is for."""
+    return key == "$default" or key.endswith(_REST)
+
+
+def canonical_key(key: str) -> str:
+    """The route that a route key is a spelling of."""
+    method, _, template = key.partition(" ")
+    method, path = canonical(method, template)
+    return f"{method} {path}"
+
+
+def find(method: str, path: str) -> tuple[str, dict[str, str]] | None:
+    """The route of a canonical method and path, and what the path names in it."""
+    for each, template in _all():
+        if each == method and (named := _match(template, path)) is not None:
+            return f"{method} {template}", named
+    return None
 
 
 def methods_on(path: str) -> list[str]:
-    """The methods that are served on a path, sorted; none where nothing is."""
-    return sorted({method for method, template in _all() if _matches(template, path)})
+    """The methods that are served on a canonical path, sorted; none where nothing is."""
+    served = {method for method, template in _all() if _match(template, path) is not None}
+    return sorted(served | {"HEAD"} if "GET" in served else served)
 
 
 def unserved(method: str, path: str) -> errors.DarkroomError:
@@ -95,8 +131,11 @@ def _all() -> Iterator[tuple[str, str]]:
             yield method, path
 
 
-def _matches(template: str, path: str) -> bool:
+def _match(template: str, path: str) -> dict[str, str] | None:
     wanted, given = template.split("/"), path.split("/")
-    return len(wanted) == len(given) and all(
-        a == b or (a.startswith("{") and b) for a, b in zip(wanted, given, strict=True)
-    )
+    if len(wanted) != len(given):
+        return None
+    pairs = [(a, b) for a, b in zip(wanted, given, strict=True) if a != b]
+    if not all(a.startswith("{") and b for a, b in pairs):
+        return None
+    return {a.strip("{}"): b for a, b in pairs}

@@ -76,11 +76,11 @@ class Prediction(BaseModel):
     input: dict[str, Any]
     output: Any = Field(description="Null until every file of it is stored")
     logs: str
-    error: str | None
+    error: str | None = Field(description="Why it failed, or missed its deadline")
     status: Literal["starting", "processing", "succeeded", "failed", "canceled"]
     created_at: Time
-    started_at: Time | None
-    completed_at: Time | None
+    started_at: Time = Absent
+    completed_at: Time = Absent
     deadline: Time
     data_removed: bool
     source: Literal["api"]
@@ -239,5 +239,5 @@ class Page(BaseModel, Generic[Item]):
     """One page of a list."""
 
     next: Url | None = Field(description="The next page, absolute; null on the last")
-    previous: None
+    previous: Url | None = Field(description="The page before, absolute; null on the first")
     results: list[Item]

@@ -34,11 +34,11 @@ FROZEN_KEPT = 60_000
 GONE = 410
 """The client wants this callback no more."""
 
-_EVENT = re.compile(r"start|completed|(output|logs)-[0-9]{6,12}")
+_EVENT = re.compile(r"start|output|completed|(output|logs)-[0-9]{6,12}")
 
 
 def is_event(text: str) -> bool:
-    """Whether this could be the name of a delivery: `start`, `completed`, `logs-000007`."""
+    """Whether this could be a delivery's name: `start`, `output`, `completed`, `logs-000007`."""
     return _EVENT.fullmatch(text) is not None
 
 

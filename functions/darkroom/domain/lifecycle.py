@@ -452,12 +452,12 @@ def _outcome_unknown(record: Prediction, now: int) -> Prediction:
 
 
 def _stopped(record: Prediction, state: State, now: int, *, by_deadline: bool) -> Prediction:
-    error = "The prediction was canceled."
-    if by_deadline:
-        point = "started" if state is State.ABORTED else "was done"
-        error = f"The deadline passed before it {point}."
-    code = Code.DEADLINE_EXCEEDED if by_deadline else Code.CANCELED
-    return _ended(record, state, now, error, code)
+    if not by_deadline:
+        # What was asked for is no error.
+        return _ended(record, state, now, None, Code.CANCELED)
+    point = "started" if state is State.ABORTED else "was done"
+    error = f"The deadline passed before it {point}."
+    return _ended(record, state, now, error, Code.DEADLINE_EXCEEDED)
 
 
 # Creates
@@ -730,7 +730,8 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """Call the client's webhook: `start`, `completed`, or a growth: `output-…`, `logs-…`."""
+    """Call the client's webhook: `start`, `completed`, a growth (`output-…`, `logs-…`), or `output`
+    for the whole of it."""
 
     event: str
 
@@ -803,9 +804,17 @@ def _announcements(old: Prediction | None, new: Prediction) -> list[Effect]:
             caused.append(Deliver(f"{event}-{new.revision:06d}"))
     if new.state.terminal and (old is None or not old.state.terminal):
         caused.append(Publish(new.state.value))
-        if new.webhook and "completed" in new.webhook_events:
-            caused.append(Deliver("completed"))
+        if new.webhook:
+            caused += [Deliver(event) for event in _told_at_end(new)]
     return caused
+
+
+def _told_at_end(record: Prediction) -> list[str]:
+    """Files show in no output before all are stored: who waits for outputs alone gets them then."""
+    if "completed" in record.webhook_events:
+        return ["completed"]
+    whole = record.state is State.SUCCEEDED and record.output is not None
+    return ["output"] if whole and "output" in record.webhook_events else []
 
 
 def may_cause(record: Prediction) -> bool:

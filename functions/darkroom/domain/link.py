@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LENGTH = 26
+_TIME = 9
+"""Characters of a time: they last for 3,000 years."""
 _ID = re.compile(r"[0-9a-z]{26}")
 _PURPOSE = b"darkroom webhook link v1\0"  # keeps these MACs apart from any other use of the key
 _TOKEN_BYTES = 24
@@ -28,6 +30,19 @@ def new_id(random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> str:
         number, digit = divmod(number, len(_ALPHABET))
         characters.append(_ALPHABET[digit])
     return "".join(characters)
+
+
+def newest_first_id(now: int, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> str:
+    """As `new_id`, but ids made later sort before: 87 random bits behind the time in milliseconds.
+
+    For what must be listed by its key alone, and belongs to a tenant whatever its id.
+    """
+    left = len(_ALPHABET) ** _TIME - 1 - now
+    time = []
+    for _ in range(_TIME):
+        left, digit = divmod(left, len(_ALPHABET))
+        time.append(_ALPHABET[digit])
+    return "".join(reversed(time)) + new_id(random_bytes)[_TIME:]
 
 
 def is_id(text: object) -> bool:

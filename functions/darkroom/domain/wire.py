@@ -50,8 +50,6 @@ def body(
         "error": record.error,
         "status": STATUS[record.state],
         "created_at": rfc3339(record.created_at),
-        "started_at": record.started_at,
-        "completed_at": record.completed_at if record.state.terminal else None,
         "deadline": rfc3339(record.deadline),
         "data_removed": False,
         "source": "api",
@@ -59,6 +57,11 @@ def body(
         "urls": urls,
         "darkroom": details(record),
     }
+    # Replicate leaves a time out until it is known.
+    if record.started_at:
+        shown["started_at"] = record.started_at
+    if record.completed_at and record.state.terminal:
+        shown["completed_at"] = record.completed_at
     if record.webhook:
         shown["webhook"] = record.webhook
     return shown

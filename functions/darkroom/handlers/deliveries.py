@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from darkroom.api import queries
 from darkroom.api.http import Request, Response, answer, page, respond
 from darkroom.runtime import wiring
 from darkroom.runtime.observability import count, invocation, logger
@@ -17,7 +18,9 @@ def _deliveries(request: Request) -> Response:
     authenticate, deliveries = wiring.deliveries()
     token = request.header("authorization")
     if request.method == "GET":
-        rows = deliveries.history(authenticate(token, "read"), request.parameters["id"])
+        tenant = authenticate(token, "read")
+        queries.asked(request)
+        rows = deliveries.history(tenant, request.parameters["id"])
         return answer(200, page("", [shown(row) for row in rows], None))
     tenant = authenticate(token, "submit")
     row = deliveries.redeliver(tenant, request.parameters["id"], request.parameters["event"])

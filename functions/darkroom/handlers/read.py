@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from darkroom.api import queries
 from darkroom.api.http import Request, Response, answer, page, respond
 from darkroom.api.routes import ROUTES, unserved
 from darkroom.runtime import wiring
@@ -12,14 +13,12 @@ from darkroom.runtime.observability import invocation, logger
 if TYPE_CHECKING:
     from darkroom.runtime.wiring import Reads
 
-_SECRET = "GET /v1/webhooks/default/secret"  # noqa: S105
-
 
 def _read(request: Request) -> Response:
     if request.route not in ROUTES["Read"]:
         raise unserved(request.method, request.path)
     # Whoever has the secret can forge callbacks: the right to read predictions is not enough.
-    scope = "submit" if request.route == _SECRET else "read"
+    scope = "submit" if request.route.endswith("/secret") else "read"
     reads = wiring.read()
     reads.limits.admit_read(tenant := reads.authenticate(request.header("authorization"), scope))
     return answer(200, _shown(reads, tenant, request))
@@ -28,19 +27,20 @@ def _read(request: Request) -> Response:
 def _shown(reads: Reads, tenant: str, request: Request) -> dict[str, Any]:
     here, given = reads.public_url, request.parameters
     cursor, limit = request.query.get("cursor"), request.query.get("limit")
-    model = f"{given.get('owner')}/{given.get('name')}"
+    model, asked = f"{given.get('owner')}/{given.get('name')}", queries.asked(request)
     match request.route:
         case "GET /v1/predictions":
-            listed = reads.read.page(tenant, cursor, limit, reads.shown)
+            listed = reads.read.page(tenant, cursor, limit, reads.shown, queries.wanted(asked))
             for left_out in listed.unreadable:
                 logger.error("unreadable", prediction=left_out.id, reason=left_out.reason)
-            return page(f"{here}/v1/predictions", listed.results, listed.next_cursor, limit)
+            return page(f"{here}/v1/predictions", listed.results, *listed.cursors, asked)
         case "GET /v1/predictions/{id}":
             record = reads.read.get(tenant, given["id"])
             logger.append_keys(prediction=record.id)
             return reads.shown(record)
         case "GET /v1/models":
-            return page(f"{here}/v1/models", *reads.models.page(cursor))
+            found = reads.models.page(cursor, descending=queries.descending(asked))
+            return page(f"{here}/v1/models", *found, asked)
         case "GET /v1/models/{owner}/{name}":
             return reads.models.get(model)
         case "GET /v1/models/{owner}/{name}/versions":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import callbacks
 from darkroom.domain.callbacks import KEPT_MS
-from darkroom.domain.errors import InvalidInput, NotFound, TooManyRequests, Unavailable
+from darkroom.domain.errors import InvalidInput, NotFound, TooManyRequests
 from darkroom.domain.snapshot import rfc3339
 from darkroom.services.receivers import change
 
@@ -21,6 +21,8 @@ LISTED = 100
 """Rows in a history, at most: of outputs and logs the latest."""
 MOST_ATTEMPTS, WITHIN_MS = 5, 60_000
 """No callback that was attempted so often within this time is sent again before it is over."""
+TRIES = 3
+"""To write a row that others write too; then the client is asked to come again."""
 ASKED_EVERY_US, ASKED_AT_ONCE = 200_000, 100
 """How often a tenant may ask for redeliveries, of whatever callbacks: what is sent goes to a third
 party, who never asked for it."""
@@ -63,11 +65,20 @@ class Deliveries:
             raise NotFound("Not found")
         if callbacks.superseded(record, event):
             raise InvalidInput("The prediction is over: only its `completed` is still delivered.")
+        self._enable(record.tenant, record.webhook)
+        for _ in range(TRIES):
+            if (done := self._again(row, tenant)) is not None:
+                return done
+            # An attempt has ended at this moment, or another redelivery was faster.
+            row = self.deliveries.get(row.prediction, event) or row
+        raise TooManyRequests(1)
+
+    def _again(self, row: Delivery, tenant: str) -> Delivery | None:
+        """The row as it is to be attempted; None where it has become another one."""
         now = self.clock()
         recent = [each.at for each in row.history if now - each.at < WITHIN_MS]
         if len(recent) >= MOST_ATTEMPTS:
             raise TooManyRequests(-(-(recent[-MOST_ATTEMPTS] + WITHIN_MS - now) // 1000))
-        self._enable(record.tenant, record.webhook)
         if row.state == "pending" and row.next_at <= now + self._claim_ms:
             return row
         again = replace(
@@ -79,8 +90,8 @@ class Deliveries:
             expires_at=(now + KEPT_MS) // 1000,
         )
         if not self.deliveries.write(again, seen=row):
-            raise Unavailable("An attempt of this callback has just ended; try again.")
-        self.queue.send({"prediction": row.prediction, "event": event}, group=tenant)
+            return None
+        self.queue.send({"prediction": row.prediction, "event": row.event}, group=tenant)
         return again
 
     @property
@@ -96,7 +107,7 @@ class Deliveries:
     def _enable(self, tenant: str, url: str) -> None:
         seen = self.controls.receivers(tenant)
         if change(self.controls, tenant, seen, lambda each: each.enable(url)) is None:
-            raise Unavailable("Many attempts at this endpoint have just ended; try again.")
+            raise TooManyRequests(1)
 
 
 def shown(row: Delivery) -> dict[str, Any]:

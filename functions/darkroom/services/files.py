@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import string
 from dataclasses import dataclass
@@ -28,7 +29,18 @@ MOST = 100_000_000
 
 FORM_LIFE_S = 3600
 
+LONGEST_NAME = 255
+"""Bytes of a file's name, as on Replicate."""
+
+LONGEST_EXTENSION = 10
+
 PAGE = 25
+
+ANY = "application/octet-stream"
+"""Says nothing of a file."""
+
+SAID, MOST_SAID = "said", 1000
+"""The object's metadata that holds the client's own, and its most bytes there."""
 
 TOO_LARGE = (
     "Files above 4.5 MB do not pass through the API: ask POST /v1/uploads for a form and post the "
@@ -58,22 +70,27 @@ class Files:
             self.limits.admit_read(tenant)
 
     def create(
-        self, tenant: str, name: str, data: bytes, declared: str | None = None
+        self,
+        tenant: str,
+        name: str,
+        data: bytes,
+        content_type: str | None = None,
+        said: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Store a file under a new id. Its type is what its bytes are, not what was said.
+        """Store a file under a new id, with what the client says of it as `metadata`. Its type is
+        what was said, or else what its bytes are: it is served as an attachment in any case.
 
-        What was said is kept for its extension, where the bytes do not tell one.
-
-        Raises TooLarge.
+        Raises TooLarge, or BadRequest for metadata that is too long.
         """
         if len(data) > MOST_DIRECT:
             raise TooLarge(TOO_LARGE)
-        id_ = link.new_id()
-        sniffed = media.sniff(data[:4096])
-        content_type = sniffed.type if sniffed else "application/octet-stream"
+        id_ = link.newest_first_id(self.clock())
+        if content_type in {None, ANY}:
+            sniffed = media.sniff(data[:4096])
+            content_type = sniffed.type if sniffed else ANY
         metadata = {
             "name": _encoded(name),
-            "declared": media.essence(declared),
+            **_kept(said or {}),
             "sha256": hashlib.sha256(data).hexdigest(),
             # Replicate's File carries an MD5; it protects nothing here.
             "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),
@@ -90,7 +107,7 @@ class Files:
         if not _TYPE.fullmatch(content_type) or "svg" in content_type:
             field = ("enum", "content_type", "content_type must be an image, audio or video type")
             raise InvalidInput(f"- {field[1]}: {field[2]}\n", [field])
-        id_ = link.new_id()
+        id_ = link.newest_first_id(self.clock())
         metadata = {"name": _encoded(name)}
         form = self.forms.form(_key(tenant, id_), content_type, metadata, MOST, FORM_LIFE_S)
         return {
@@ -110,7 +127,7 @@ class Files:
         return self._shown(id_, found)
 
     def page(self, tenant: str, after: str | None) -> tuple[list[dict[str, Any]], str | None]:
-        """Up to 25 files in the order of their ids, and the next page's `after`.
+        """Up to 25 files, newest first as their ids are, and the next page's `after`.
 
         Each costs a call to the bucket. Raises BadRequest for an `after` that is no file's id.
         """
@@ -140,16 +157,41 @@ class Files:
             "size": found["bytes"],
             "etag": md5,
             "checksums": {"sha256": kept.get("sha256", ""), "md5": md5},
-            "metadata": {},
+            "metadata": json.loads(unquote(kept.get(SAID, "{}"))),
             "created_at": rfc3339(found["created_at"]),
             "expires_at": rfc3339(found["created_at"] + KEPT_MS),
             "urls": {"get": f"{self.public_url}/v1/files/{id_}"},
         }
 
 
-def _encoded(name: str) -> str:
+def file_name(given: str | None) -> str:
+    """The name that is kept: without what does not print, short; a cut keeps its extension."""
+    kept = "".join(c for c in given or "" if c.isprintable()).strip()
+    stem, dot, extension = kept.rpartition(".")
+    if len(extension) <= LONGEST_EXTENSION:
+        end = dot + extension
+        kept = _cut(stem, LONGEST_NAME - len(end.encode())) + end
+    return _cut(kept, LONGEST_NAME) or "file"
+
+
+def _cut(text: str, most: int) -> str:
+    """The beginning of a text, in at most so many bytes of UTF-8."""
+    return text.encode()[:most].decode("utf-8", "ignore")
+
+
+def _kept(said: dict[str, Any]) -> dict[str, str]:
+    """The client's metadata among the object's own."""
+    if not said:
+        return {}
+    text = _encoded(json.dumps(said, separators=(",", ":")))
+    if len(text) > MOST_SAID:
+        raise BadRequest(f"metadata may have {MOST_SAID} bytes, as JSON in ASCII.")
+    return {SAID: text}
+
+
+def _encoded(text: str) -> str:
     """S3's metadata is ASCII, and 2 kB in all."""
-    return quote(name, safe=_PLAIN)
+    return quote(text, safe=_PLAIN)
 
 
 def _key(tenant: str, id_: str) -> str:

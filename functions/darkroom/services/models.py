@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from darkroom.services.run_times import RunTimes
 
 PAGE = 25
-LONGEST_NAME = 200
+BEFORE = "<"
+"""In a cursor: the page that ends before this name. No name begins so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +31,29 @@ class Models:
     run_times: RunTimes
     open_models: bool
 
-    def page(self, after: str | None) -> tuple[list[dict[str, Any]], str | None]:
-        """Up to 25 models by name, from the one after `after` on; and the next page's `after`.
+    def page(
+        self, cursor: str | None, *, descending: bool = False
+    ) -> tuple[list[dict[str, Any]], str | None, str | None]:
+        """Up to 25 models by name, from the cursor on; and the cursors of the next page and the
+        previous one: the name that a page begins behind, with `<` before it where it ends there.
 
         Raises BadRequest for what is no model's name.
         """
-        if after is not None and (len(after) > LONGEST_NAME or not MODEL_NAME.fullmatch(after)):
+        behind = (cursor or "").removeprefix(BEFORE)
+        if cursor is not None and not MODEL_NAME.fullmatch(behind):
             raise BadRequest("The cursor is not one of ours.")
         catalogue = self.catalogue()
-        names = [name for name in catalogue.names() if after is None or name > after]
-        shown = [self._body(catalogue.model(name)) for name in names[:PAGE]]
-        return shown, names[PAGE - 1] if len(names) > PAGE else None
+        names = sorted(catalogue.names(), reverse=descending)
+        earlier = [n for n in names if (n > behind if descending else n < behind)] if behind else []
+        if cursor is not None and cursor.startswith(BEFORE):
+            start, end = max(0, len(earlier) - PAGE), len(earlier)
+        else:
+            start = len(earlier) + (behind in names)
+            end = start + PAGE
+        shown = names[start:end]
+        following = shown[-1] if shown and end < len(names) else None
+        previous = BEFORE + shown[0] if shown and start else None
+        return [self._body(catalogue.model(name)) for name in shown], following, previous
 
     def get(self, name: str) -> dict[str, Any]:
         """A model by `owner/name`, or by an alias of the stage's. Raises NotFound."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import link
 from darkroom.domain.errors import BadRequest, NotFound, UnreadableRecord
+from darkroom.ports import Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,14 +28,55 @@ _NOT_SHOWN = (json.JSONDecodeError, LookupError, TypeError)
 """What a damaged text in a record raises where it is shown; an outage raises something else."""
 
 
+SOURCE = "api"
+"""How every prediction here was created: the others that Replicate knows are its website's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which predictions a list is to hold; None leaves a choice open."""
+
+    created_after: int | None = None
+    """Inclusive, in milliseconds since the epoch."""
+    created_before: int | None = None
+    """Exclusive."""
+    source: str | None = None
+
+    @property
+    def nothing(self) -> bool:
+        """No prediction can be wanted."""
+        return self.source not in {None, SOURCE} or self.first >= self.end
+
+    @property
+    def first(self) -> int:
+        """The earliest time wanted."""
+        return max(0, self.created_after or 0)
+
+    @property
+    def end(self) -> int:
+        """The earliest time after those wanted."""
+        return LATEST if self.created_before is None else min(self.created_before, LATEST)
+
+
+EVERYTHING = Wanted()
+LATEST = 10**14
+"""No record is created so late."""
+
+
 @dataclass(slots=True)
 class Listed:
-    """What a page shows, newest first, and the cursor of the next page."""
+    """What a page shows, newest first, and the cursors of the pages beside it."""
 
     results: list[dict[str, Any]] = field(default_factory=list)
     next_cursor: str | None = None
+    previous_cursor: str | None = None
     unreadable: list[UnreadableRecord] = field(default_factory=list)
     """Records that are left out, since they cannot be read or shown."""
+
+    @property
+    def cursors(self) -> tuple[str | None, str | None]:
+        """Of the next page and of the previous one."""
+        return self.next_cursor, self.previous_cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,31 +103,37 @@ class Read:
         cursor: str | None,
         limit: str | None,
         show: Callable[[Prediction], dict[str, Any]],
+        wanted: Wanted = EVERYTHING,
     ) -> Listed:
         """Up to a hundred records or up to `limit`, but no more than are 2.5 MB once shown.
 
         Raises BadRequest for a cursor that we did not make, or a limit that is not from 1 to 100.
         """
         most = PAGE if limit is None else _limit(limit)
-        after = _open_cursor(cursor, tenant) if cursor else None
-        page = self.store.list_ids(tenant, after, most)
-        listed, size, following = Listed(), 0, page.next
-        shown_last: tuple[int, str] | None = None
-        for record in self._read(page.ids, listed.unreadable):
+        place = _open_cursor(cursor, tenant) if cursor else None
+        listed = Listed()
+        if (span := _span(wanted, place)) is None:
+            return listed
+        # Against the order one more is looked for: nothing is before the first page.
+        more = int(span.oldest_first)
+        page = self.store.list_ids(tenant, _after(place, span), most + more, span)
+        following = page.next if not more or len(page.ids) > most else None
+        size, shown = 0, list[tuple[int, str]]()
+        for record in self._read(page.ids[:most], listed.unreadable):
             try:
-                shown = show(record)
+                body = show(record)
             except _NOT_SHOWN as error:
                 reason = f"not shown: {type(error).__name__}"
                 listed.unreadable.append(UnreadableRecord(record.id, tenant, reason))
                 continue
             # In ASCII: Lambda hands other characters on in up to three times as many bytes.
-            size += len(json.dumps(shown))
-            if shown_last and size > PAGE_BYTES:
-                following = shown_last
+            size += len(json.dumps(body))
+            if shown and size > PAGE_BYTES:
+                following = shown[-1]
                 break
-            listed.results.append(shown)
-            shown_last = record.created_at, record.id
-        listed.next_cursor = _cursor(following, tenant) if following else None
+            listed.results.append(body)
+            shown.append((record.created_at, record.id))
+        _link(listed, place, shown, following, tenant)
         return listed
 
     def _read(self, ids: list[str], unreadable: list[UnreadableRecord]) -> Iterator[Prediction]:
@@ -99,21 +147,67 @@ def _limit(text: str) -> int:
     raise BadRequest(f"limit is a whole number from 1 to {PAGE}.")
 
 
-def _cursor(after: tuple[int, str], tenant: str) -> str:
-    text = json.dumps([after[0], after[1], tenant], separators=(",", ":"))
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a page begins: behind a record, in the order of the list or against it."""
+
+    at: int
+    id: str
+    back: bool = False
+
+
+def _span(wanted: Wanted, place: _Place | None) -> Span | None:
+    """The time to ask the index for; None where nothing can be found: it refuses an empty one."""
+    span = Span(wanted.first, wanted.end - 1, oldest_first=place is not None and place.back)
+    if wanted.nothing:
+        return None
+    if place is None:
+        return span
+    over = place.at > span.last if place.back else place.at < span.first
+    return None if over else span
+
+
+def _after(place: _Place | None, span: Span) -> tuple[int, str] | None:
+    """The record to go on behind: the index refuses one that is not within the time."""
+    within = place is not None and span.first <= place.at <= span.last
+    return (place.at, place.id) if place is not None and within else None
+
+
+def _link(
+    listed: Listed,
+    place: _Place | None,
+    shown: list[tuple[int, str]],
+    following: tuple[int, str] | None,
+    tenant: str,
+) -> None:
+    """Set the cursors, and the order of what was read against it."""
+    if place is None or not place.back:
+        listed.next_cursor = _cursor(following, tenant) if following else None
+        if place is not None and shown:
+            listed.previous_cursor = _cursor(shown[0], tenant, back=True)
+        return
+    listed.results.reverse()
+    if shown:
+        listed.previous_cursor = _cursor(shown[-1], tenant, back=True) if following else None
+        listed.next_cursor = _cursor(shown[0], tenant)
+
+
+def _cursor(after: tuple[int, str], tenant: str, *, back: bool = False) -> str:
+    parts = [after[0], after[1], tenant, *(["back"] if back else [])]
+    text = json.dumps(parts, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _open_cursor(cursor: str, tenant: str) -> tuple[int, str]:
+def _open_cursor(cursor: str, tenant: str) -> _Place:
     """A cursor only says where to go on: the query itself is always for the caller's tenant."""
     try:
         if len(cursor) > 400:
             raise BadRequest("The cursor is not one of ours.")
         padded = cursor + "=" * (-len(cursor) % 4)
-        at, id_, owner = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        at, id_, owner, *back = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, TypeError, RecursionError):
         raise BadRequest("The cursor is not one of ours.") from None
-    ours = type(at) is int and 0 < at < 10**14 and isinstance(id_, str) and link.is_id(id_)
-    if not ours or owner != tenant:
+    ours = type(at) is int and 0 < at < LATEST and isinstance(id_, str) and link.is_id(id_)
+    if not ours or owner != tenant or back not in ([], ["back"]):
         raise BadRequest("The cursor is not one of ours.")
-    return at, id_
+    return _Place(at, id_, back=bool(back))

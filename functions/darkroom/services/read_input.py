@@ -124,9 +124,8 @@ class ReadInput:
         if uploaded is None:
             raise _unknown(file)
         metadata = uploaded["metadata"]
-        declared = metadata.get("declared", uploaded["content_type"])
         name = unquote(metadata.get("name", ""))
-        key = place + media.extension(uploaded["start"], declared, name)
+        key = place + media.extension(uploaded["start"], uploaded["content_type"], name)
         read.copies[key] = file
         read.contents[pointer] = metadata.get("sha256", uploaded["etag"])
         return key

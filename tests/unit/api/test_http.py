@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 
 import pytest
-from darkroom.api.http import page, problem, read_request
-from darkroom.api.routes import ROUTES, aliases, unserved
+from darkroom.api.http import UNKNOWN, page, problem, read_request, respond
+from darkroom.api.routes import DEFAULT, ROUTES, aliases, unserved
 from darkroom.domain import errors
 
 from tests import events
@@ -14,15 +15,40 @@ from tests import events
 SERVED = [route for routes in ROUTES.values() for route in routes]
 
 
-@pytest.mark.parametrize("route", SERVED)
-def test_a_route_is_the_same_below_any_base_path(route: str) -> None:
+@pytest.mark.parametrize(
+    ("function", "route"), [(name, route) for name in ROUTES for route in ROUTES[name]]
+)
+def test_field_f31_a_route_is_the_same_in_all_its_spellings(function: str, route: str) -> None:
+    """What the gateway does not route to its function comes to the one that has `$default`."""
     method, template = route.split(" ")
     path = template.replace("{", "").replace("}", "")
-    for base in ("", "/v1", "/prod"):
-        event = events.http(method, base + path)
-        assert event["routeKey"] in aliases(route)
+    methods = (method, "HEAD") if method == "GET" else (method,)
+    for spelt, base, end in product(methods, ("", "/v1", "/prod"), ("", "/")):
+        event = events.http(spelt, base + path + end)
+        assert event["routeKey"] in (*aliases(function), *(["$default"] * (function == DEFAULT)))
         request = read_request(event)
-        assert (request.route, request.path) == (route, path)
+        assert (request.route, request.method, request.path) == (route, method, path)
+        named = {name.strip("{}") for name in template.split("/") if name.startswith("{")}
+        assert request.parameters == {**request.parameters, **{name: name for name in named}}
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/predictions/a/b/c", "/v1/predictions/a/b/c/", "/v1/uploads/x"]
+)
+def test_what_lies_below_a_route_is_not_that_route(path: str) -> None:
+    """The gateway brings it to the route's function all the same."""
+    event = events.http("POST", path)
+    assert event["routeKey"].endswith("/{rest+}")
+    assert read_request(event).route == UNKNOWN
+    answer = respond(event, lambda _: {"statusCode": 201, "headers": {}, "body": ""})
+    assert answer["statusCode"] == 404
+
+
+def test_a_function_has_no_two_equal_route_keys() -> None:
+    keys = [key for function in ROUTES for key in aliases(function)]
+    assert len(keys) == len(set(keys))
+    # HTTP APIs have 300 at most, and other parts of the deployment have some too.
+    assert len(keys) < 150
 
 
 @pytest.mark.parametrize(
@@ -41,7 +67,7 @@ def test_no_route_is_called_unserved(route: str) -> None:
     assert method in refused.allowed
 
 
-@pytest.mark.parametrize("path", ["/v1/predictions/", "/v1/models//x", "/v1/models/a/b/", "/v1/x"])
+@pytest.mark.parametrize("path", ["/v1/predictions//", "/v1/models//x", "/v1/models/a//", "/v1/x"])
 def test_an_empty_segment_is_no_name(path: str) -> None:
     assert isinstance(unserved("GET", path), errors.NotFound)
 
@@ -66,3 +92,10 @@ def test_the_next_page_keeps_a_cursor_whole() -> None:
         "previous": None,
         "results": [{}],
     }
+
+
+def test_the_pages_beside_are_asked_for_alike() -> None:
+    found = page("https://x/l", [], "n", "p", {"after": "2026-01-01T00:00:00+01:00", "limit": "2"})
+    asked = "after=2026-01-01T00%3A00%3A00%2B01%3A00&limit=2"
+    assert found["next"] == f"https://x/l?cursor=n&{asked}"
+    assert found["previous"] == f"https://x/l?cursor=p&{asked}"

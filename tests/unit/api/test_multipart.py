@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from darkroom.api.multipart import file_part
+from darkroom.api.multipart import read_form
 from darkroom.domain.errors import BadRequest, UnsupportedMedia
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,13 +25,13 @@ def test_every_byte_of_a_file_arrives(data: bytes) -> None:
     )
     if b"\r\n--bound" in b"\r\n" + data:
         return
-    part = file_part(FORM, body)
+    part = read_form(FORM, body)
     assert (part.data, part.filename) == (data, "x.png")
 
 
 def test_a_preamble_and_an_epilogue_are_not_part_of_it() -> None:
     body = b"preamble\r\n" + form((b"Content-Disposition: form-data; name=content", b"x"))
-    assert file_part(FORM, body + b"epilogue").data == b"x"
+    assert read_form(FORM, body + b"epilogue").data == b"x"
 
 
 @pytest.mark.parametrize(
@@ -53,14 +53,66 @@ def test_a_preamble_and_an_epilogue_are_not_part_of_it() -> None:
 )
 def test_the_name_of_a_file(given: bytes, name: str | None) -> None:
     head = b'X: y\r\ncontent-disposition: form-data; name="content"; ' + given
-    assert file_part(FORM, form((head, b"x"))).filename == name
+    assert read_form(FORM, form((head, b"x"))).filename == name
+
+
+NAMED = b'Content-Disposition: form-data; name="content"; filename=a.txt\r\nContent-Type: '
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "found"),
+    [
+        (b"text/plain", None, "text/plain"),
+        (b"Text/Plain; charset=utf-8", None, "text/plain"),
+        (b"application/octet-stream", b"application/zip", "application/zip"),
+        (b"text/plain", b"application/zip", "application/zip"),
+        (b"text/plain", b"", "text/plain"),
+        (b"text/plain", b"no type", "text/plain"),
+        (b"text/plain", b"a/b\r\nx: y", "text/plain"),
+        (b"\xff/\xff", None, None),
+        (b"a/" + b"b" * 200, None, None),
+        (b"", None, None),
+    ],
+)
+def test_the_type_of_a_file_is_the_forms_own_before_the_parts(
+    kind: bytes, field: bytes | None, found: str | None
+) -> None:
+    parts = [(NAMED + kind, b"x")]
+    if field is not None:
+        parts.append((b"Content-Disposition: form-data; name=type", field))
+    assert read_form(FORM, form(*parts)).content_type == found
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        (b"named.txt", "named.txt"),
+        ("图片.png".encode(), "图片.png"),
+        (b"", "a.txt"),
+        (None, "a.txt"),
+    ],
+)
+def test_the_name_of_a_file_is_the_forms_own_before_the_parts(
+    field: bytes | None, name: str
+) -> None:
+    parts = [(NAMED + b"text/plain", b"x")]
+    if field is not None:
+        parts.insert(0, (b"Content-Disposition: form-data; name=filename", field))
+    assert read_form(FORM, form(*parts)).filename == name
+
+
+def test_the_first_field_of_a_name_counts() -> None:
+    head = b"Content-Disposition: form-data; name=metadata"
+    body = form((head, b"{}"), (head, b"[]"), (NAMED, b"x"), (NAMED, b"y"))
+    found = read_form(FORM, body)
+    assert (found.metadata, found.data) == (b"{}", b"x")
 
 
 def test_a_head_has_its_limit() -> None:
     head = b'Content-Disposition: form-data; name="content"\r\nX: '
-    assert file_part(FORM, form((head + b"y" * 3900, b"x"))).data == b"x"
+    assert read_form(FORM, form((head + b"y" * 3900, b"x"))).data == b"x"
     with pytest.raises(BadRequest, match="4096"):
-        file_part(FORM, form((head + b"y" * 4100, b"x")))
+        read_form(FORM, form((head + b"y" * 4100, b"x")))
 
 
 @settings(max_examples=300)
@@ -82,10 +134,10 @@ def test_a_head_has_its_limit() -> None:
 )
 def test_whatever_is_sent_is_read_or_refused(content_type: str | None, body: bytes) -> None:
     with suppress(BadRequest, UnsupportedMedia):
-        assert file_part(content_type, body).field == "content"
+        assert isinstance(read_form(content_type, body).data, bytes)
 
 
 @pytest.mark.parametrize("boundary", ["bound", '"bound"', "bound; charset=utf-8"])
 def test_spellings_of_the_boundary(boundary: str) -> None:
     body = form((b"Content-Disposition: form-data; name=content", b"x"))
-    assert file_part(f"Multipart/Form-Data; boundary={boundary}", body).data == b"x"
+    assert read_form(f"Multipart/Form-Data; boundary={boundary}", body).data == b"x"

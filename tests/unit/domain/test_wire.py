@@ -33,8 +33,6 @@ def test_a_new_prediction() -> None:
         "error": None,
         "status": "starting",
         "created_at": "2027-01-15T08:00:00.000Z",
-        "started_at": None,
-        "completed_at": None,
         "deadline": "2027-01-15T08:30:00.000Z",
         "data_removed": False,
         "source": "api",
@@ -103,7 +101,16 @@ def test_a_finished_prediction() -> None:
 def test_the_providers_own_urls_are_never_shown(state: State) -> None:
     found = shown(state=state, output='["https://replicate.delivery/0"]', completed_at="c")
     assert "replicate.delivery" not in str(found)
-    assert (found["completed_at"] is not None) is state.terminal
+    assert ("completed_at" in found) is state.terminal
+
+
+@pytest.mark.parametrize("started_at", [None, "2027-01-15T08:00:01Z"])
+def test_oracles_f6_a_time_is_left_out_until_it_is_known(started_at: str | None) -> None:
+    """As on Replicate, whose document has both times as texts that may be absent."""
+    found = shown(state=State.PROCESSING, started_at=started_at)
+    assert found.get("started_at", None) == started_at
+    assert None not in (found.get("started_at", ""), found.get("completed_at", ""))
+    assert "completed_at" not in found
 
 
 def test_a_failure_says_why() -> None:

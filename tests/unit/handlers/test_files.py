@@ -62,15 +62,16 @@ def test_the_type_is_what_the_bytes_are_and_not_what_was_said(app: App) -> None:
 @pytest.mark.parametrize(
     ("given", "kept"),
     [
-        ("a" * 500, "a" * 100),
-        ("a" * 500 + ".jpeg", "a" * 95 + ".jpeg"),
-        ("a" * 10 + "." + "b" * 500, "a" * 10 + "." + "b" * 89),
+        ("a" * 500, "a" * 255),
+        ("a" * 500 + ".jpeg", "a" * 250 + ".jpeg"),
+        ("a" * 10 + "." + "b" * 500, "a" * 10 + "." + "b" * 244),
         ("\x01\x7f", "file"),
         ("\u202egnp.exe", "gnp.exe"),
         (" a.png ", "a.png"),
         ("Käse.png", "Käse.png"),
         ("图片.png", "图片.png"),
-        ("🐕" * 200 + ".png", "🐕" * 96 + ".png"),
+        ("🐕" * 200 + ".png", "🐕" * 62 + ".png"),
+        ("ünïcode 日本.png", "ünïcode 日本.png"),
         ("50%.png", "50%.png"),
         ("a%20b.png", "a%20b.png"),
     ],
@@ -79,6 +80,46 @@ def test_a_name_is_kept_as_far_as_metadata_may_hold_it(app: App, given: str, kep
     made = upload(app, form(filename=given)).json
     assert made["name"] == kept
     assert on_file(app, "GET", made["id"]).json == made
+
+
+def test_oracles_f5_what_the_client_says_of_a_file_is_kept(app: App) -> None:
+    """The field `filename`, `type` and `metadata`, as Replicate's own clients send them."""
+
+    def field(name: str, text: str, more: str = "") -> bytes:
+        head = f'Content-Disposition: form-data; name="{name}"{more}'
+        return f"--bound\r\n{head}\r\n\r\n{text}\r\n".encode()
+
+    said = {"customer_reference_id": 123, "note": "50 % ünï"}
+    body = (
+        field("metadata", json.dumps(said), '; filename="blob"')
+        + field("filename", "named 日本.txt")
+        + field("type", "text/plain")
+        + form()
+    )
+    made = upload(app, body).json
+    assert made["name"] == "named 日本.txt"
+    assert made["content_type"] == "text/plain"
+    assert made["metadata"] == said
+    assert on_file(app, "GET", made["id"]).json == made
+
+
+@pytest.mark.parametrize(
+    "said", ["[]", "{", '{"a":1,"a":2}', json.dumps({"a": "x" * 1000}), "\xff"]
+)
+def test_metadata_that_is_none_or_too_long_is_refused(app: App, said: str) -> None:
+    head = b'--bound\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n'
+    answer = upload(app, head + said.encode("latin-1") + b"\r\n" + form())
+    assert is_problem(answer, 400)
+    assert "metadata" in answer.json["detail"]
+    assert not app.world.uploads.objects
+
+
+def test_the_longest_name_and_metadata_fit_beside_each_other(app: App) -> None:
+    head = b'--bound\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n'
+    said = {"a": "x" * (1000 - len('{"a":""}'))}
+    body = head + json.dumps(said, separators=(",", ":")).encode() + b"\r\n"
+    made = upload(app, body + form(filename="\u0800" * 85)).json
+    assert (made["name"], made["metadata"]) == ("\u0800" * 85, said)
 
 
 def test_the_name_of_a_form_is_kept_likewise(app: App) -> None:
@@ -173,8 +214,11 @@ def listed(app: App, cursor: str | None = None, token: str = ACME) -> Answer:
     return app.http("files", events.http("GET", "/v1/files", None, headers, query))
 
 
-def test_a_tenants_files_come_in_pages(app: App) -> None:
-    made = {file["id"]: file for file in (upload(app, form()).json for _ in range(26))}
+def test_oracles_f2_a_tenants_files_come_newest_first_in_pages(app: App) -> None:
+    made = []
+    for _ in range(26):
+        made.append(upload(app, form()).json)
+        app.world.clock.advance(0.001)
     upload(app, form(filename="theirs.png"), token=OTHER)
     first = listed(app, token=READER).json
     assert len(first["results"]) == 25
@@ -182,7 +226,17 @@ def test_a_tenants_files_come_in_pages(app: App) -> None:
     assert first["next"].startswith(f"{PUBLIC_URL}/v1/files?cursor=")
     second = listed(app, first["next"].partition("cursor=")[2]).json
     assert second["next"] is None
-    assert {file["id"]: file for file in first["results"] + second["results"]} == made
+    assert first["results"] + second["results"] == made[::-1]
+
+
+def test_a_form_is_listed_by_when_it_was_given_out(app: App) -> None:
+    older = upload(app, form()).json["id"]
+    app.world.clock.advance(0.001)
+    begun = begin(app).json
+    app.world.clock.advance(0.001)
+    newer = upload(app, form()).json["id"]
+    assert app.world.forms.post(begun["fields"]["key"], PNG) == 204
+    assert [file["id"] for file in listed(app).json["results"]] == [newer, begun["id"], older]
 
 
 @pytest.mark.parametrize("cursor", ["x", "../" * 8 + "ab", "0" * 27])

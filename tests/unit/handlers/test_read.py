@@ -14,7 +14,7 @@ from darkroom.services.limits import READS_AT_ONCE
 from tests import events, versions
 from tests.unit.handlers.conftest import ACME, OTHER, READER
 from tests.unit.handlers.test_submit import is_problem
-from tests.world import PUBLIC_URL
+from tests.world import PUBLIC_URL, SCHNELL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,7 @@ def test_before_the_files_are_stored_none_of_the_providers_urls_shows(app: App) 
     answer = app.get(f"/v1/predictions/{record.id}")
     assert answer.json["status"] == "processing"
     assert answer.json["output"] is None
-    assert answer.json["completed_at"] is None
+    assert "completed_at" not in answer.json
 
 
 def test_a22_another_tenants_prediction_is_an_unknown_one_in_body_and_cost(app: App) -> None:
@@ -155,6 +155,140 @@ def test_a_record_that_cannot_be_read_is_a_503_and_an_error_in_the_log(
     assert [(line["level"], line["prediction"]) for line in told] == [("ERROR", bad.id)] * 3
 
 
+def follow(app: App, link: str) -> Any:
+    query = dict(parse_qsl(urlsplit(link).query))
+    return app.get(urlsplit(link).path, query=query).json
+
+
+def test_field_f26_a_list_of_a_time_goes_on_within_it(app: App) -> None:
+    """The links carry the filters: whoever follows them stays within the time."""
+    ids = []
+    for _ in range(6):
+        ids.append(app.world.accept().id)
+        app.world.clock.advance(1)
+    query = {
+        "created_after": "2027-01-15T08:00:01Z",
+        "created_before": "2027-01-15T09:00:05+01:00",
+        "limit": "3",
+    }
+    first = app.get("/v1/predictions", query=query).json
+    assert [found["id"] for found in first["results"]] == ids[4:1:-1]
+    assert first["previous"] is None
+    second = follow(app, first["next"])
+    assert [found["id"] for found in second["results"]] == ids[1:2]
+    assert second["next"] is None
+    assert follow(app, second["previous"])["results"] == first["results"]
+
+
+def test_oracles_f1_the_website_made_none(app: App) -> None:
+    app.world.accept()
+    assert len(app.get("/v1/predictions", query={"source": "api"}).json["results"]) == 1
+    empty = {"next": None, "previous": None, "results": []}
+    assert app.get("/v1/predictions", query={"source": "web"}).json == empty
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "2027-01-15",
+        "2027-01-15T08:00:00",
+        "2027-01-15T08:00:00.000Z",
+        "2027-01-15T08:00:00.000000000+00:00",
+        "2027-01-15T08:00:00 00:00",
+        "2027-01-15 08:00:00Z",
+        "20270115T080000Z",
+        "0001-01-01T00:00:00+23:59",
+    ],
+)
+def test_a_time_may_be_spelt_as_iso_8601_spells_it(app: App, time: str) -> None:
+    record = app.world.accept()
+    (found,) = app.get("/v1/predictions", query={"created_after": time}).json["results"]
+    assert found["id"] == record.id
+
+
+def test_a_time_is_exact(app: App) -> None:
+    app.world.accept()
+    for after, number in (("08:00:00.0000001Z", 1), ("08:00:00.000001Z", 0)):
+        query = {"created_after": f"2027-01-15T{after}"}
+        assert len(app.get("/v1/predictions", query=query).json["results"]) == number
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"created_after": "yesterday"},
+        {"created_after": ""},
+        {"created_before": "2027-13-01T00:00:00Z"},
+        {"created_before": "1800000000"},
+        {"created_before": "2027-01-15T08:00:00Z,2027-01-15T08:00:00Z"},
+        {"created_before": "２０２７-01-15"},
+        {"created_before": "9" * 5000},
+        {"source": "cron"},
+        {"source": ""},
+    ],
+)
+def test_a_filter_that_says_nothing_is_refused(app: App, query: dict[str, str]) -> None:
+    answer = app.get("/v1/predictions", query=query)
+    assert is_problem(answer, 400)
+    assert next(iter(query)) in answer.json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("function", "path"),
+    [
+        ("read", "/v1/predictions"),
+        ("read", "/v1/models"),
+        ("read", f"/v1/models/{SCHNELL}/versions"),
+        ("read", "/v1/usage"),
+        ("files", "/v1/files"),
+        ("deliveries", f"/v1/predictions/{UNKNOWN}/deliveries"),
+    ],
+)
+def test_field_f26_a_name_that_a_list_does_not_have_is_named(
+    app: App, function: str, path: str
+) -> None:
+    for name, shown in (("created_aftr", "created_aftr"), ("\x1b" * 500, "?" * 60)):
+        headers = {"authorization": f"Bearer {ACME}"}
+        answer = app.http(function, events.http("GET", path, None, headers, {name: "1"}))
+        assert is_problem(answer, 400)
+        assert f"parameter {shown}:" in answer.json["detail"]
+        assert len(answer.text) < 400
+
+
+@pytest.mark.parametrize("path", ["/v1/predictions", "/v1/models", "/v1/account", "/", "/v1/x"])
+def test_field_f33_head_is_get_without_its_body(app: App, path: str) -> None:
+    headers = {"authorization": f"Bearer {ACME}"}
+    got, head = (
+        app.http("read", events.http(method, path, None, headers)) for method in ("GET", "HEAD")
+    )
+    assert (head.status, head.headers, head.text) == (got.status, got.headers, "")
+
+
+@pytest.mark.parametrize(
+    ("function", "path"),
+    [("files", "/v1/files"), ("deliveries", "/v1/predictions/{id}/deliveries")],
+)
+def test_field_f33_head_comes_to_the_function_that_has_the_get(
+    app: App, function: str, path: str
+) -> None:
+    event = events.http(
+        "HEAD",
+        path.format(id=app.world.accept().id),
+        None,
+        {"authorization": f"Bearer {READER}"},
+    )
+    assert event["routeKey"] == f"HEAD {path}"
+    answer = app.http(function, event)
+    assert (answer.status, answer.text) == (200, "")
+
+
+@pytest.mark.parametrize(("token", "status"), [(ACME, 200), (None, 401), (OTHER, 404)])
+def test_field_f33_no_answer_may_be_kept(app: App, token: str | None, status: int) -> None:
+    answer = app.get(f"/v1/predictions/{app.world.accept().id}", token)
+    assert answer.status == status
+    assert answer.headers["cache-control"] == "no-store"
+
+
 def test_an_empty_list(app: App) -> None:
     assert app.get("/v1/predictions").json == {"next": None, "previous": None, "results": []}
 
@@ -202,13 +336,12 @@ def test_without_a_token_nothing_is_read(app: App, path: str) -> None:
     [
         ("PUT", "/v1/predictions", 405),
         ("DELETE", f"/v1/predictions/{UNKNOWN}", 405),
-        ("HEAD", "/v1/predictions", 405),
         ("OPTIONS", "/v1/predictions", 405),
         ("TRACE", "/v1/predictions", 405),
         ("GET", f"/v1/predictions/{UNKNOWN}/cancel", 405),
         ("GET", "/v1/models/a/b/predictions", 405),
         ("PATCH", "/v1/files", 405),
-        ("GET", "/v1/predictions/", 404),
+        ("GET", "/v1/predictions//", 404),
         ("GET", "//v1/predictions", 404),
         ("GET", "/v1/predictions/a/b", 404),
         ("GET", "/", 404),

@@ -93,6 +93,28 @@ def test_a_page_of_models_begins_after_its_cursor(app: App) -> None:
     assert [f"{m['owner']}/{m['name']}" for m in found] == list(MODELS[6:])
 
 
+def names(page: Any) -> list[str]:
+    return [f"{model['owner']}/{model['name']}" for model in page["results"]]
+
+
+@pytest.mark.parametrize("by", ["model_created_at", "latest_version_created_at"])
+def test_oracles_f8_a_list_of_models_is_turned_round(app: App, by: str) -> None:
+    query = {"sort_by": by, "sort_direction": "desc"}
+    assert names(app.get("/v1/models", query=query).json) == list(MODELS[::-1])
+    query |= {"cursor": MODELS[5]}
+    found = app.get("/v1/models", query=query).json
+    assert names(found) == list(MODELS[4::-1])
+    assert found["previous"].endswith(f"&sort_by={by}&sort_direction=desc")
+    assert names(app.get("/v1/models", query={"sort_direction": "asc"}).json) == list(MODELS)
+
+
+@pytest.mark.parametrize("query", [{"sort_by": "name"}, {"sort_direction": "up"}])
+def test_an_order_that_is_none_is_refused(app: App, query: dict[str, str]) -> None:
+    answer = app.get("/v1/models", query=query)
+    assert is_problem(answer, 400)
+    assert next(iter(query)) in answer.json["detail"]
+
+
 def test_a_model_and_a_create_say_what_to_expect(app: App) -> None:
     typical = load_catalogue().model(SCHNELL).typical_seconds
     expected = {"expected_seconds": typical, "cold": False}
@@ -162,9 +184,9 @@ def test_a_stages_own_prefix_is_in_the_path_and_not_in_the_route(app: App, stage
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/v1/predictions", "GET, POST"),
-        ("QUERY", "/v1/models", "GET"),
-        ("POST", "/prod/v1/files/x", "DELETE, GET"),
+        ("PUT", "/v1/predictions", "GET, HEAD, POST"),
+        ("QUERY", "/v1/models", "GET, HEAD"),
+        ("POST", "/prod/v1/files/x", "DELETE, GET, HEAD"),
     ],
 )
 def test_a_refused_method_names_those_that_are_served(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.domain import keys
+from darkroom.domain.callbacks import EVENTS
 from darkroom.domain.lifecycle import Answered
 from darkroom.ports import ApiKey
 
@@ -83,10 +84,44 @@ def test_a_filter_that_repeats_itself_is_kept_once(app: App) -> None:
     assert app.world.record(answer.json["id"]).webhook_events == ("completed", "start")
 
 
-def test_deprecated_and_unsupported_names_of_old_clients_are_dropped(app: App) -> None:
-    answer = app.submit({**GOOD, "stream": True, "webhook_completed": "https://old.example/"})
+def test_a_deprecated_name_of_old_clients_is_dropped(app: App) -> None:
+    assert app.submit({**GOOD, "stream": True}).status == 201
+
+
+OLD, NEW = "https://old.example/", "https://new.example/"
+
+
+@pytest.mark.parametrize(
+    ("body", "webhook", "events"),
+    [
+        ({"webhook_completed": OLD}, OLD, ("completed",)),
+        ({"webhook_completed": OLD, "webhook_events_filter": ["start"]}, OLD, ("completed",)),
+        ({"webhook_completed": OLD, "webhook": None}, OLD, ("completed",)),
+        ({"webhook_completed": OLD, "webhook": NEW}, NEW, EVENTS),
+        ({"webhook_completed": None, "webhook": NEW}, NEW, EVENTS),
+        ({"webhook_completed": None}, None, ("completed",)),
+    ],
+)
+def test_field_f29_the_older_name_of_a_webhook(
+    app: App, body: dict[str, Any], webhook: str | None, events: tuple[str, ...]
+) -> None:
+    answer = app.submit({**GOOD, **body})
     assert answer.status == 201
-    assert app.world.record(answer.json["id"]).webhook is None
+    record = app.world.record(answer.json["id"])
+    assert (record.webhook, record.webhook_events) == (webhook, events)
+
+
+@pytest.mark.parametrize("url", ["http://old.example/", "https://10.0.0.1/", 5])
+def test_the_older_name_of_a_webhook_is_checked_like_the_newer(app: App, url: object) -> None:
+    answer = app.submit({**GOOD, "webhook_completed": url})
+    assert is_problem(answer, 422)
+    assert answer.json["invalid_fields"][0]["field"] == "webhook_completed"
+    assert app.untouched
+
+
+def test_field_f9_an_empty_filter_is_none(app: App) -> None:
+    body = {**GOOD, "webhook": NEW, "webhook_events_filter": []}
+    assert app.world.record(app.submit(body).json["id"]).webhook_events == EVENTS
 
 
 @pytest.mark.parametrize(
@@ -135,6 +170,9 @@ def test_prefer_wait_is_answered_without_waiting(app: App) -> None:
         "application/json; charset=utf-8",
         "application/json;charset=UTF-8",
         'application/json; charset="utf-8"',
+        "application/json;",
+        "application/json ; ",
+        "Application/JSON; odata=verbose",
         "Application/JSON",
     ],
 )

@@ -35,12 +35,14 @@ def bound(world: World, state: str = "submitted") -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("state", ["submitted", "processing"])
-def test_a_running_prediction_is_cancelled_upstream(state: str) -> None:
+def test_oracles_f7_a_running_prediction_is_cancelled_upstream_and_that_is_no_error(
+    state: str,
+) -> None:
     world = World()
     id_, provider_id = bound(world, state)
     record = world.cancel("acme", id_)
     assert (record.state, record.code) == (State.CANCELED, Code.CANCELED)
-    assert record.error == "The prediction was canceled."
+    assert record.error is None
     assert world.provider.cancels == [provider_id]
     world.settle()
     assert world.provider.cancels == [provider_id]

@@ -572,7 +572,52 @@ def test_who_asked_for_the_start_alone_gets_it_however_late() -> None:
     world.settle()
     ((_, _, body),) = world.callbacks.posts
     assert json.loads(body)["status"] == "processing"
-    assert json.loads(body)["completed_at"] is None
+    assert "completed_at" not in json.loads(body)
+
+
+def shown_at_end(events: tuple[str, ...], status: str = "succeeded") -> list[tuple[str, Any]]:
+    """What a client is told of a picture that grows while it is made: each event and its output."""
+    world = World()
+    record = world.accept(webhook=HOOK, webhook_events=events)
+    provider_id = str(record.provider_id)
+    world.provider.upstream[provider_id] |= {
+        "status": "processing",
+        "output": ["https://replicate.delivery/a.png"],
+    }
+    world.webhook(record.id, provider_id)
+    world.settle()
+    if status == "succeeded":
+        world.succeed(provider_id)
+    else:
+        world.provider.finish(provider_id, status)
+    world.webhook(record.id, provider_id)
+    world.settle()
+    return [
+        (headers["webhook-id"].partition("_")[2], json.loads(body)["output"])
+        for _, headers, body in world.callbacks.posts
+    ]
+
+
+def test_field_f8_who_asks_for_outputs_alone_gets_the_stored_files() -> None:
+    *_, (event, output) = shown_at_end(("output",))
+    assert event == "output"
+    assert [url.partition("/acme/")[0] for url in output] == ["https://outputs.test"]
+    *_, (event, output) = shown_at_end(("start", "output", "logs"))
+    assert (event, len(output)) == ("output", 1)
+
+
+def test_field_f8_with_the_end_the_outputs_come_once() -> None:
+    told = shown_at_end(("output", "completed"))
+    assert [event for event, output in told if output] == ["completed"]
+
+
+@pytest.mark.parametrize("events", [("start",), ("logs",)])
+def test_who_does_not_ask_for_outputs_gets_none(events: tuple[str, ...]) -> None:
+    assert not any(output for _, output in shown_at_end(events))
+
+
+def test_without_an_output_there_is_none_to_tell_of() -> None:
+    assert "output" not in [event for event, _ in shown_at_end(("output",), "failed")]
 
 
 def test_nothing_is_sent_that_is_not_owed() -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.domain.callbacks import EVENTS
-from darkroom.domain.errors import InvalidInput, NotFound, TooManyRequests, Unavailable
+from darkroom.domain.errors import InvalidInput, NotFound, TooManyRequests
 from darkroom.domain.receivers import REFUSALS, Endpoint, Receivers, host
 from darkroom.services.deliver import Outcome
 from darkroom.services.deliveries import ASKED_AT_ONCE, MOST_ATTEMPTS, shown
 
 from tests.unit.services.test_deliver import HOOK, ended, row
 from tests.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_a_history_tells_of_every_attempt() -> None:
@@ -134,8 +138,9 @@ def test_an_endpoint_about_which_all_write_at_once_is_to_be_asked_for_again() ->
     id_ = ended(world)
     world.controls.receiving["acme"] = Receivers(endpoints={host(HOOK): Endpoint(1, disabled_at=1)})
     world.controls.put_receivers = lambda *_: False  # type: ignore[method-assign]
-    with pytest.raises(Unavailable):
+    with pytest.raises(TooManyRequests) as caught:
         world.delivered.redeliver("acme", id_, "completed")
+    assert caught.value.retry_after == 1
 
 
 @pytest.mark.parametrize("event", ["start", "done", "completed\x00", "logs-000001"])
@@ -176,23 +181,50 @@ def test_after_the_end_only_the_end_is_sent_again() -> None:
     assert row(world, record.id, "start").state == "delivered"
 
 
-def test_a_redelivery_that_meets_another_is_to_be_asked_for_again() -> None:
+def beaten(world: World, rival: Callable[[], object], times: int = 1) -> None:
+    """Lets the rival act just before each of the next writes of a row."""
+    write = world.deliveries.write
+
+    def late(*args: Any, **more: Any) -> bool:
+        nonlocal times
+        times -= 1
+        if times >= 0:
+            rival()
+        return write(*args, **more)
+
+    world.deliveries.write = late  # type: ignore[method-assign]
+
+
+def test_oracles_f4_a_redelivery_that_meets_another_is_that_one() -> None:
     world = World()
     id_ = ended(world)
     world.settle()
-    write = world.deliveries.write
-
-    def beaten(*args: Any, **more: Any) -> bool:
-        world.deliveries.write = write  # type: ignore[method-assign]
-        world.delivered.redeliver("acme", id_, "completed")
-        return write(*args, **more)
-
-    world.deliveries.write = beaten  # type: ignore[method-assign]
-    with pytest.raises(Unavailable):
-        world.delivered.redeliver("acme", id_, "completed")
+    beaten(world, lambda: world.delivered.redeliver("acme", id_, "completed"))
+    assert world.delivered.redeliver("acme", id_, "completed") == row(world, id_)
     world.settle()
     assert row(world, id_).state == "delivered"
     assert len(world.callbacks.posts) == 2
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_oracles_f4_a_redelivery_that_attempts_outrun_is_to_be_asked_for_again(gone: bool) -> None:
+    world = World()
+    id_ = ended(world)
+    world.settle()
+
+    def attempted() -> None:
+        key = (id_, "completed")
+        seen = world.deliveries.rows[key]
+        if gone:
+            world.deliveries.rows.clear()
+        else:
+            world.deliveries.rows[key] = replace(seen, attempts=seen.attempts + 1)
+
+    beaten(world, attempted, times=1 if gone else 9)
+    with pytest.raises(TooManyRequests) as caught:
+        world.delivered.redeliver("acme", id_, "completed")
+    assert caught.value.retry_after == 1
+    assert len(world.deliver_queue) == 0
 
 
 # Storms

@@ -50,7 +50,7 @@ def test_models_come_in_pages_of_25(tmp_path: Path) -> None:
     names: list[str] = []
     after: str | None = None
     for expected in (25, 25, 1):
-        page, after = models.page(after)
+        page, after, _ = models.page(after)
         assert len(page) == expected
         names += [model["name"] for model in page]
     assert names == [f"m{number:02d}" for number in range(51)]
@@ -60,10 +60,37 @@ def test_models_come_in_pages_of_25(tmp_path: Path) -> None:
 def test_a_page_that_is_just_full_is_the_last(tmp_path: Path) -> None:
     models = stage(tmp_path, *(entry(f"team/m{number:02d}") for number in range(PAGE)))
     assert models.page(None)[1] is None
-    assert models.page("team/m24") == ([], None)
+    assert models.page("team/m24") == ([], None, None)
 
 
-@pytest.mark.parametrize("after", ["", "team", "team/m\n", "a/" + "b" * 199])
+@pytest.mark.parametrize("descending", [False, True])
+def test_oracles_f8_models_are_listed_from_either_end(tmp_path: Path, *, descending: bool) -> None:
+    """There and back: each page leads to the ones beside it."""
+    models = stage(tmp_path, *(entry(f"team/m{number:02d}") for number in range(60)))
+    names = sorted((f"m{number:02d}" for number in range(60)), reverse=descending)
+    pages = [names[:25], names[25:50], names[50:]]
+    cursor, before = None, None
+    for expected in pages:
+        shown, cursor, before = models.page(cursor, descending=descending)
+        assert [model["name"] for model in shown] == expected
+    assert cursor is None
+    for expected in (pages[1], pages[0]):
+        shown, cursor, before = models.page(before, descending=descending)
+        assert [model["name"] for model in shown] == expected
+        again, *_ = models.page(cursor, descending=descending)
+        assert [model["name"] for model in again] == pages[pages.index(expected) + 1]
+    assert before is None
+
+
+def test_a_page_before_a_model_that_has_gone_begins_where_it_was(tmp_path: Path) -> None:
+    models = stage(tmp_path, *(entry(f"team/m{number:02d}") for number in range(3)))
+    shown, following, previous = models.page("<team/m01x")
+    assert [model["name"] for model in shown] == ["m00", "m01"]
+    assert (following, previous) == ("team/m01", None)
+    assert models.page("<team/m00") == ([], None, None)
+
+
+@pytest.mark.parametrize("after", ["", "team", "team/m\n", "a/" + "b" * 199, "<", "<<a/b"])
 def test_a_page_begins_only_after_a_models_name(after: str) -> None:
     with pytest.raises(BadRequest):
         World().models.page(after)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from darkroom.adapters.items import prediction_item
 from darkroom.domain.errors import BadRequest, NotFound, Unavailable, UnreadableRecord
-from darkroom.services.read import PAGE, PAGE_BYTES, READ_AT_ONCE, Listed
+from darkroom.services.read import PAGE, PAGE_BYTES, READ_AT_ONCE, Listed, Wanted, _cursor
 
 from tests import versions
-from tests.fakes import FakePredictions
+from tests.fakes import START, FakePredictions
 from tests.records import accepted
 from tests.world import World
 
@@ -76,6 +76,122 @@ def test_pages_go_on_where_the_last_one_ended() -> None:
     assert len(second.results) == 5
     assert second.next_cursor is None
     assert len({shown["id"] for shown in first.results + second.results}) == PAGE + 5
+
+
+# There and back
+
+
+def numbered(number: int) -> World:
+    """A world with so many records of acme's, made a second apart, the oldest at START."""
+    world = World()
+    for each in range(number):
+        created = START + 1000 * each
+        world.store.insert(replace(accepted(), id=f"{each:026d}", created_at=created))
+    return world
+
+
+def ids(listed: Listed) -> list[int]:
+    return [int(shown["id"]) for shown in listed.results]
+
+
+def some(world: World, cursor: str | None = None, **wanted: Any) -> Listed:
+    return world.read.page("acme", cursor, "3", world.shown, Wanted(**wanted))
+
+
+def test_oracles_f9_each_page_leads_back_to_the_one_before() -> None:
+    world = numbered(8)
+    first = some(world)
+    second = some(world, first.next_cursor)
+    third = some(world, second.next_cursor)
+    assert [ids(first), ids(second), ids(third)] == [[7, 6, 5], [4, 3, 2], [1, 0]]
+    assert first.previous_cursor is None
+    back = some(world, third.previous_cursor)
+    assert ids(back) == [4, 3, 2]
+    assert ids(some(world, back.next_cursor)) == [1, 0]
+    start = some(world, back.previous_cursor)
+    assert ids(start) == [7, 6, 5]
+    assert start.previous_cursor is None
+    assert ids(some(world, start.next_cursor)) == [4, 3, 2]
+
+
+def test_what_was_made_since_comes_before_the_first_page() -> None:
+    world = numbered(4)
+    second = some(world, some(world).next_cursor)
+    world.store.insert(replace(accepted(), id=f"{9:026d}", created_at=START + 9000))
+    back = some(world, second.previous_cursor)
+    assert ids(back) == [3, 2, 1]
+    new = some(world, back.previous_cursor)
+    assert (ids(new), new.previous_cursor) == ([9], None)
+
+
+def test_before_the_first_there_is_an_empty_page() -> None:
+    world = numbered(1)
+    cursor = some(numbered(2), some(numbered(2)).next_cursor).previous_cursor
+    assert cursor is None
+    listed = some(world, _cursor((START, f"{0:026d}"), "acme", back=True))
+    assert (listed.results, listed.cursors) == ([], (None, None))
+
+
+def test_a_page_by_size_leads_back_without_a_gap() -> None:
+    world = filled(60)
+    for number in range(60):
+        record = replace(world.record(f"{number:026d}"), created_at=START + number)
+        world.store.items[record.id] = prediction_item(record)
+    found = pages(world)
+    assert [len(page.results) for page in found] == [24, 24, 12]
+    back = world.read.page("acme", found[-1].previous_cursor, None, world.shown)
+    assert back.results == found[1].results
+    start = world.read.page("acme", back.previous_cursor, None, world.shown)
+    assert start.results == found[0].results
+
+
+# A time, a source
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({}, [5, 4, 3, 2, 1, 0]),
+        ({"created_after": START + 4000}, [5, 4]),
+        ({"created_after": START + 4001}, [5]),
+        ({"created_before": START + 1000}, [0]),
+        ({"created_before": START + 1001}, [1, 0]),
+        ({"created_after": START + 1000, "created_before": START + 3000}, [2, 1]),
+        ({"created_after": START + 2000, "created_before": START + 2000}, []),
+        ({"created_after": START + 3000, "created_before": START + 2000}, []),
+        ({"created_after": -(10**15)}, [5, 4, 3, 2, 1, 0]),
+        ({"created_before": -1}, []),
+        ({"created_after": 10**15}, []),
+        ({"created_before": 10**15}, [5, 4, 3, 2, 1, 0]),
+        ({"source": "api"}, [5, 4, 3, 2, 1, 0]),
+        ({"source": "web"}, []),
+    ],
+)
+def test_oracles_f1_a_list_is_of_what_is_asked_for(
+    wanted: dict[str, Any], found: list[int]
+) -> None:
+    world = numbered(6)
+    seen, cursor = [], None
+    while True:
+        listed = some(world, cursor, **wanted)
+        seen += ids(listed)
+        cursor = listed.next_cursor
+        if cursor is None:
+            break
+    assert seen == found
+
+
+@pytest.mark.parametrize(
+    ("at", "back", "found"),
+    [(9, False, [4, 3, 2]), (0, False, []), (9, True, []), (0, True, [3, 2, 1])],
+)
+def test_a_cursor_from_outside_the_time_begins_at_its_end(
+    at: int, back: bool, found: list[int]
+) -> None:
+    """Whoever follows `next` never sends one; the index would refuse it."""
+    cursor = _cursor((START + 1000 * at, f"{at:026d}"), "acme", back=back)
+    window = {"created_after": START + 1000, "created_before": START + 5000}
+    assert ids(some(numbered(8), cursor, **window)) == found
 
 
 # Pages by size
@@ -247,7 +363,9 @@ BAD = {
     "not UTF-8": base64.urlsafe_b64encode(b"\xff\xfe").decode(),
     "a number": cursor(7),
     "too short": cursor([1, ID]),
-    "too long": cursor([1, ID, "acme", 4]),
+    "too long": cursor([1, ID, "acme", "back", 4]),
+    "another direction": cursor([1, ID, "acme", "forth"]),
+    "a direction as number": cursor([1, ID, "acme", 1]),
     "an object": cursor({"a": 1, "b": 2, "c": 3}),
     "time as text": cursor(["1", ID, "acme"]),
     "time as truth": cursor([True, ID, "acme"]),

@@ -1,0 +1,87 @@
+"""The query of each list: which names it has, and what they say."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from darkroom.domain.errors import BadRequest
+from darkroom.services.read import Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from darkroom.api.http import Request
+
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "GET /v1/predictions": ("cursor", "limit", "created_after", "created_before", "source"),
+    "GET /v1/predictions/{id}/deliveries": (),
+    "GET /v1/models": ("cursor", "sort_by", "sort_direction"),
+    "GET /v1/models/{owner}/{name}/versions": (),
+    "GET /v1/files": ("cursor",),
+    "GET /v1/usage": ("from", "to"),
+}
+"""By route. A name that a list does not have is refused: what it asks for would be ignored."""
+SOURCES = ("api", "web")
+SORTS = ("model_created_at", "latest_version_created_at")
+DIRECTIONS = ("asc", "desc")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_TIME = 40
+_SHOWN = 60
+
+
+def asked(request: Request) -> dict[str, str]:
+    """All of the query but the cursor: what the links to other pages ask for as well.
+
+    Raises BadRequest for a name that the request's list does not have.
+    """
+    if request.route in NAMES:
+        names = NAMES[request.route]
+        for name in request.query:
+            if name not in names:
+                known = f"it has {', '.join(names)}" if names else "it has none"
+                raise BadRequest(f"This list has no query parameter {_shown(name)}: {known}.")
+    return {name: text for name, text in request.query.items() if name != "cursor"}
+
+
+def wanted(query: Mapping[str, str]) -> Wanted:
+    """Which predictions a list is to hold. Raises BadRequest."""
+    return Wanted(
+        created_after=_time(query, "created_after"),
+        created_before=_time(query, "created_before"),
+        source=_one_of(query, "source", SOURCES),
+    )
+
+
+def descending(query: Mapping[str, str]) -> bool:
+    """Whether a list of models begins at its end. All were created at one time, as far as is known,
+    so that either order is one of names. Raises BadRequest."""
+    _one_of(query, "sort_by", SORTS)
+    return _one_of(query, "sort_direction", DIRECTIONS) == "desc"
+
+
+def _time(query: Mapping[str, str], name: str) -> int | None:
+    """Milliseconds since the epoch, rounded up: records are at whole ones."""
+    text = query.get(name)
+    if text is None:
+        return None
+    # A plus sign that was not encoded has become a space.
+    spelt = text[:11] + text[11:].replace(" ", "+")
+    try:
+        at = datetime.fromisoformat(spelt if len(text) <= _LONGEST_TIME else "")
+    except ValueError:
+        raise BadRequest(f"{name} is a time in ISO 8601, as 2026-01-31T12:00:00Z.") from None
+    return -((_EPOCH - (at if at.tzinfo else at.replace(tzinfo=UTC))) // timedelta(milliseconds=1))
+
+
+def _one_of(query: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str | None:
+    text = query.get(name)
+    if text is not None and text not in choices:
+        raise BadRequest(f"{name} is {' or '.join(choices)}.")
+    return text
+
+
+def _shown(name: str) -> str:
+    """The name as far as it can be shown in a text."""
+    return "".join(c if c.isprintable() else "?" for c in name[:_SHOWN])
