@@ -175,6 +175,19 @@ def test_a_small_data_uri_is_passed_on_as_it_is(
 
 def test_a_hosted_url_is_passed_on_as_it_is(
     api: httpx.Client,
+    picture: bytes,
+    finished: Callable[..., dict[str, Any]],
+    upstream: Callable[[], list[dict[str, Any]]],
+) -> None:
+    uri = f"data:;base64,{base64.b64encode(picture).decode()}"
+    shown, _ = run(api, finished, uri)
+    hosted = shown["input"]["image"]
+    _, provider_id = run(api, finished, hosted)
+    assert sent(upstream, provider_id) == hosted
+
+
+def test_f18_an_output_is_an_input_however_its_url_is_signed(
+    api: httpx.Client,
     finished: Callable[..., dict[str, Any]],
     upstream: Callable[[], list[dict[str, Any]]],
 ) -> None:
@@ -182,6 +195,36 @@ def test_a_hosted_url_is_passed_on_as_it_is(
         "/v1/predictions",
         json={"version": "black-forest-labs/flux-schnell", "input": {"prompt": "x"}},
     )
-    url = finished(made.json()["id"])["output"][0]
-    _, provider_id = run(api, finished, url)
-    assert sent(upstream, provider_id) == url
+    url, _, signature = finished(made.json()["id"])["output"][0].partition("?")
+    assert signature
+    shown, provider_id = run(api, finished, f"{url}?X-Amz-Signature=over")
+    fetched = sent(upstream, provider_id)
+    assert fetched.partition("?")[0] == url
+    assert "X-Amz-Expires=7200" in fetched
+    back = httpx.get(shown["input"]["image"], trust_env=False)
+    assert back.content == httpx.get(f"{url}?{signature}", trust_env=False).content
+
+
+def test_f22_an_uploads_url_ends_in_its_extension(
+    api: httpx.Client,
+    picture: bytes,
+    finished: Callable[..., dict[str, Any]],
+    upstream: Callable[[], list[dict[str, Any]]],
+) -> None:
+    content = ("photo.jpeg", picture, "image/jpeg")
+    file = api.post("/v1/files", files={"content": content}).json()
+    _, provider_id = run(api, finished, file["urls"]["get"])
+    assert sent(upstream, provider_id).partition("?")[0].endswith(".png")
+
+
+def test_f12_text_beside_an_output_stays_text(
+    api: httpx.Client,
+    set_faults: Callable[..., None],
+    finished: Callable[..., dict[str, Any]],
+) -> None:
+    set_faults(output_kind="mapping")
+    made = api.post("/v1/predictions", json={"version": SDXL, "input": {"prompt": "x"}})
+    shown = finished(made.json()["id"])
+    assert (shown["status"], shown["darkroom"]["code"]) == ("succeeded", None)
+    assert shown["output"]["meta"] == {"source": "https://example.com/license"}
+    assert httpx.get(shown["output"]["image"], trust_env=False).status_code == 200

@@ -162,6 +162,9 @@ class OutputHost:
     def __init__(self, upstream: Upstream) -> None:
         self.upstream = upstream
 
+    def serves(self, url: str) -> bool:
+        return url.startswith("https://replicate.delivery/")
+
     @contextmanager
     def open(self, url: str, fault: str = "") -> Iterator[FakeDownload]:
         data = self.upstream.file(url)

@@ -31,6 +31,9 @@ class OutputHost:
     cloud: Any = None
     opened: int = 0
 
+    def serves(self, url: str) -> bool:
+        return urlsplit(url).hostname == "replicate.delivery"
+
     @contextmanager
     def open(self, url: str) -> Iterator[FakeDownload]:
         """One download."""
