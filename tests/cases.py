@@ -645,32 +645,110 @@ REPORTED: dict[str, tuple[str, str]] = {
             "run; errors of region and credentials say how to give them."
         ),
     ),
+    "field-F8": (
+        "tests/unit/services/test_deliver.py::test_field_f8_who_asks_for_outputs_alone_gets_the_stored_files",
+        (
+            "A last `output` with the stored URLs for who asks for outputs and not for the end; "
+            "with both, `completed` has them."
+        ),
+    ),
+    "field-F9": (
+        "tests/unit/handlers/test_submit.py::test_field_f9_an_empty_filter_is_none",
+        ("As if absent: all four events."),
+    ),
+    "field-F26": (
+        "tests/unit/handlers/test_read.py::test_field_f26_a_list_of_a_time_goes_on_within_it",
+        (
+            "Honoured, carried by `next` and `previous`; a time that is none and a name that a "
+            "list does not have are a 400 that names it."
+        ),
+    ),
+    "field-F27": (
+        "tests/e2e/test_browsers.py::test_field_f27_a_page_of_the_origin_can_use_the_api",
+        (
+            "`user-agent`, `cancel-after` and all `x-stainless-*` may be sent, what the functions "
+            "set is exposed; `make run ORIGINS=` tries a page, whose origin the buckets know too."
+        ),
+    ),
+    "field-F29": (
+        "tests/unit/handlers/test_submit.py::test_field_f29_the_older_name_of_a_webhook",
+        ("`webhook` with the filter `completed`; ignored beside a `webhook`."),
+    ),
+    "field-F30": (
+        "tests/unit/handlers/test_submit.py::test_field_f30_the_media_type_decides",
+        ("The media type decides; only a charset that is not UTF-8 is refused."),
+    ),
+    "field-F31": (
+        "tests/unit/api/test_http.py::test_field_f31_a_route_is_the_same_in_all_its_spellings",
+        (
+            "Taken, by a route with a variable for what is left: the gateway takes no route key "
+            "that ends in a slash."
+        ),
+    ),
+    "field-F33": (
+        "tests/unit/handlers/test_read.py::test_field_f33_head_is_get_without_its_body",
+        ("`Cache-Control: no-store` on every answer of the functions; HEAD wherever there is GET."),
+    ),
+    "oracles-F1": (
+        "tests/unit/services/test_read.py::test_oracles_f1_a_list_is_of_what_is_asked_for",
+        ("As field-F26; `source=web` has none."),
+    ),
+    "oracles-F2": (
+        "tests/unit/handlers/test_files.py::test_oracles_f2_a_tenants_files_come_newest_first_in_pages",
+        (
+            "A file's id begins with the time that is left, so that the bucket's own order is "
+            "newest first."
+        ),
+    ),
+    "oracles-F3": (
+        "tests/ops/test_pages.py::test_a_page_says_what_was_missed",
+        ("compatibility.md names AI SDK 5 and 6, and a `fetch` that waits."),
+    ),
+    "oracles-F4": (
+        "tests/unit/services/test_deliveries.py::test_oracles_f4_a_redelivery_that_meets_another_is_that_one",
+        (
+            "202 for the attempt that is about to be made; 429 with `Retry-After` where attempts "
+            "are faster three times."
+        ),
+    ),
+    "oracles-F5": (
+        "tests/unit/handlers/test_files.py::test_oracles_f5_what_the_client_says_of_a_file_is_kept",
+        (
+            "Name of up to 255 bytes, declared type and metadata (1,000 bytes) are kept, from the "
+            "form's own fields before the part's."
+        ),
+    ),
+    "oracles-F6": (
+        "tests/unit/domain/test_wire.py::test_oracles_f6_a_time_is_left_out_until_it_is_known",
+        ("Both are left out until they are known."),
+    ),
+    "oracles-F7": (
+        "tests/unit/services/test_cancel.py::test_oracles_f7_a_running_prediction_is_cancelled_upstream_and_that_is_no_error",
+        ("`error` is null after a cancel; a deadline keeps its text."),
+    ),
+    "oracles-F8": (
+        "tests/unit/services/test_models.py::test_oracles_f8_models_are_listed_from_either_end",
+        ("Checked; the direction turns the order, which is one of names as all times are equal."),
+    ),
+    "oracles-F9": (
+        "tests/unit/services/test_read.py::test_oracles_f9_each_page_leads_back_to_the_one_before",
+        (
+            "`previous` on every later page of predictions and models. Of files it is null: their "
+            "bucket is read forwards only."
+        ),
+    ),
+    "oracles-N1": (
+        "tests/ops/test_pages.py::test_a_page_says_what_was_missed",
+        ("compatibility.md says it, and how to do without."),
+    ),
 }
 """What was found from outside: the test that holds it, and the answer that it has now."""
 
 OPEN: dict[str, str] = {
     "field-F6": ("Counts beyond `num_outputs` come with the catalogue of more models."),
-    "field-F8": "not yet taken up",
-    "field-F9": "not yet taken up",
     "field-F20": "not yet taken up",
-    "field-F26": "not yet taken up",
-    "field-F27": "not yet taken up",
-    "field-F29": "not yet taken up",
-    "field-F30": "not yet taken up",
-    "field-F31": "not yet taken up",
-    "field-F33": "not yet taken up",
     "field-F34": "not yet taken up",
     "aws-M2": "not yet taken up",
-    "oracles-F1": "not yet taken up",
-    "oracles-F2": "not yet taken up",
-    "oracles-F3": "not yet taken up",
-    "oracles-F4": "not yet taken up",
-    "oracles-F5": "not yet taken up",
-    "oracles-F6": "not yet taken up",
-    "oracles-F7": "not yet taken up",
-    "oracles-F8": "not yet taken up",
-    "oracles-F9": "not yet taken up",
-    "oracles-N1": "not yet taken up",
     "newcomer-bug-1": "not yet taken up",
     "newcomer-bug-2": "not yet taken up",
     "newcomer-bug-3": "not yet taken up",

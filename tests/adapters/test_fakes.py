@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from darkroom.ports import Due
+import pytest
+from darkroom.ports import Due, Span
 
 from tests.adapters.test_predictions import T, following, name, record
 from tests.fakes import START, FakeClock, FakeControls, FakePredictions
@@ -35,6 +36,15 @@ def test_what_the_ttl_removed_stays_in_a_lagging_index() -> None:
     store.lagging = True
     assert store.list_ids("acme", None, 10).ids == [name(1)]
     assert store.get_many([name(1), name(2)]) == [record(2)]
+
+
+def test_a_list_refuses_what_dynamodb_refuses() -> None:
+    """moto takes both: an empty time, and a starting key that is not within it."""
+    store = FakePredictions()
+    with pytest.raises(ValueError, match="BETWEEN"):
+        store.list_ids("acme", None, 10, Span(T, T - 1))
+    with pytest.raises(ValueError, match="boundaries"):
+        store.list_ids("acme", (T + 9, name(9)), 10, Span(T, T + 1))
 
 
 def test_a_result_counts_until_its_time() -> None:

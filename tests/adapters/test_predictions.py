@@ -19,7 +19,7 @@ from darkroom.domain.errors import (
 )
 from darkroom.domain.money import OPEN_MODELS_A_DAY, Entry
 from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, Price, State
-from darkroom.ports import Due, IdempotencyKey
+from darkroom.ports import Due, IdempotencyKey, Span
 
 from tests.fakes import ItemTooLarge, Month
 
@@ -579,6 +579,27 @@ def test_a_list_goes_on_behind_a_record_that_is_gone(store: PredictionStore) -> 
         store.insert(record(number, created_at=T + number))
     page = store.list_ids("acme", (T + 3, name(3)), 10)
     assert page.ids == [name(2), name(1)]
+
+
+@pytest.mark.parametrize(
+    ("span", "found"),
+    [
+        (Span(T + 1, T + 3), [3, 2, 1]),
+        (Span(T + 1, T + 3, oldest_first=True), [1, 2, 3]),
+        (Span(T + 2, T + 2), [2]),
+        (Span(T + 9, T + 10), []),
+        (Span(0, T), [0]),
+    ],
+)
+def test_a_list_of_a_time_begins_at_either_end(
+    store: PredictionStore, span: Span, found: list[int]
+) -> None:
+    for number in range(5):
+        store.insert(record(number, created_at=T + number))
+    assert store.list_ids("acme", None, 10, span).ids == [name(number) for number in found]
+    after = (T + found[0], name(found[0])) if found else None
+    rest = store.list_ids("acme", after, 10, span).ids
+    assert rest == [name(number) for number in found[1:]]
 
 
 def test_a_tenant_without_records(store: PredictionStore) -> None:

@@ -40,6 +40,8 @@ SAID = {
     "aws-L9-memory": ("observability.md", "Max Memory Used"),
     "aws-L9-govcloud": ("deploy.md", "GovCloud"),
     "aws-L10": ("operations.md", "10 public keys and 10 key groups"),
+    "oracles-F3": ("compatibility.md", "Vercel's AI SDK 5 and 6"),
+    "oracles-N1": ("compatibility.md", "Darkroom-Cache: bypass"),
     "newcomer-friction-7": ("../README.md", "No licence has been chosen"),
     "newcomer-friction-8": ("deploy.md", "cors_origins"),
     "newcomer-friction-10": ("deploy.md", "alarm_emails"),

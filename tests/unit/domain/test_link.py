@@ -25,6 +25,14 @@ def test_new_ids_have_the_form_and_differ() -> None:
     assert len(set(ids)) == 500
 
 
+def test_ids_of_what_is_listed_by_key_begin_with_the_newest() -> None:
+    times = [0, 1, AT, AT + 1, AT + 36**4, 36**9 - 1]
+    ids = [link.newest_first_id(at) for at in times]
+    assert ids == sorted(ids, reverse=True)
+    assert all(link.is_id(one) for one in ids)
+    assert len({link.newest_first_id(AT) for _ in range(500)}) == 500
+
+
 def test_every_character_is_as_likely_at_every_place() -> None:
     ids = [link.new_id() for _ in range(3600)]
     for place in range(26):

@@ -176,7 +176,7 @@ def test_prefer_wait_is_answered_without_waiting(app: App) -> None:
         "Application/JSON",
     ],
 )
-def test_content_types_that_say_json_in_utf_8(app: App, content_type: str) -> None:
+def test_field_f30_the_media_type_decides(app: App, content_type: str) -> None:
     assert app.submit(GOOD, headers={"content-type": content_type}).status == 201
 
 

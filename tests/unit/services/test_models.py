@@ -69,7 +69,8 @@ def test_oracles_f8_models_are_listed_from_either_end(tmp_path: Path, *, descend
     models = stage(tmp_path, *(entry(f"team/m{number:02d}") for number in range(60)))
     names = sorted((f"m{number:02d}" for number in range(60)), reverse=descending)
     pages = [names[:25], names[25:50], names[50:]]
-    cursor, before = None, None
+    cursor: str | None = None
+    before: str | None = None
     for expected in pages:
         shown, cursor, before = models.page(cursor, descending=descending)
         assert [model["name"] for model in shown] == expected

@@ -171,7 +171,8 @@ def test_oracles_f1_a_list_is_of_what_is_asked_for(
     wanted: dict[str, Any], found: list[int]
 ) -> None:
     world = numbered(6)
-    seen, cursor = [], None
+    seen: list[int] = []
+    cursor: str | None = None
     while True:
         listed = some(world, cursor, **wanted)
         seen += ids(listed)
