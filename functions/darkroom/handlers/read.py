@@ -11,6 +11,7 @@ from darkroom.runtime import wiring
 from darkroom.runtime.observability import invocation, logger
 
 if TYPE_CHECKING:
+    from darkroom.domain.prediction import Prediction
     from darkroom.runtime.wiring import Reads
 
 
@@ -37,6 +38,7 @@ def _shown(reads: Reads, tenant: str, request: Request) -> dict[str, Any]:
         case "GET /v1/predictions/{id}":
             record = reads.read.get(tenant, given["id"])
             logger.append_keys(prediction=record.id)
+            _look(reads, record)
             return reads.shown(record)
         case "GET /v1/models":
             found = reads.models.page(cursor, descending=queries.descending(asked))
@@ -52,6 +54,13 @@ def _shown(reads: Reads, tenant: str, request: Request) -> dict[str, Any]:
         case "GET /v1/usage":
             return reads.usage(tenant, request.query.get("from"), request.query.get("to"))
     return {"key": reads.callback_secret(tenant)}
+
+
+def _look(reads: Reads, record: Prediction) -> None:
+    try:
+        reads.ask_for_look(record)
+    except Exception:  # what is recorded is shown all the same
+        logger.exception("a look was not asked for")
 
 
 @invocation
