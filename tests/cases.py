@@ -645,6 +645,13 @@ REPORTED: dict[str, tuple[str, str]] = {
             "run; errors of region and credentials say how to give them."
         ),
     ),
+    "field-F34": (
+        "tests/e2e/test_progress.py::test_field_f34_logs_grow_while_somebody_polls",
+        (
+            "A GET of a running prediction asks dispatch for a look at the provider, at most every "
+            "5 s; all looks share 300 calls a minute. No webhook is needed for progress."
+        ),
+    ),
 }
 """What was found from outside: the test that holds it, and the answer that it has now."""
 
@@ -659,7 +666,6 @@ OPEN: dict[str, str] = {
     "field-F30": "not yet taken up",
     "field-F31": "not yet taken up",
     "field-F33": "not yet taken up",
-    "field-F34": "not yet taken up",
     "aws-M2": "not yet taken up",
     "oracles-F1": "not yet taken up",
     "oracles-F2": "not yet taken up",

@@ -59,7 +59,7 @@ def _shown(reads: Reads, tenant: str, request: Request) -> dict[str, Any]:
 def _look(reads: Reads, record: Prediction) -> None:
     try:
         reads.ask_for_look(record)
-    except Exception:  # what is recorded is shown all the same
+    except Exception:  # noqa: BLE001 - what is recorded is shown all the same
         logger.exception("a look was not asked for")
 
 
