@@ -220,6 +220,19 @@ def _missed(aws: Account) -> str:
     return id_
 
 
+def _watched(aws: Account) -> str:
+    """A client polls a prediction that runs for a while: one look at the provider."""
+    id_ = _submit(aws)
+    aws.settle()
+    _said(aws, "processing", logs="50%")
+    aws.later(6)
+    _read(aws, id_)
+    aws.settle()
+    _run(aws, id_)
+    _read(aws, id_)
+    return id_
+
+
 def _callback(aws: Account) -> str:
     """The client names a webhook for the end, and takes it at once."""
     wanted: dict[str, Any] = {
@@ -255,6 +268,7 @@ PATHS: dict[str, Callable[[Account], str]] = {
     "stainless": _stainless,
     "refused": _refused,
     "missed_webhook": _missed,
+    "watched": _watched,
     "callback": _callback,
     "failed": _failed,
     "cached": _cached,

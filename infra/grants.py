@@ -48,6 +48,14 @@ def allow_rate(table: str) -> iam.PolicyStatement:
     return allow_keys("dynamodb:UpdateItem", table, "RATE#*")
 
 
+def allow_watch(table: str) -> iam.PolicyStatement:
+    """Noting in a record that a client polls it, and nothing else."""
+    statement = allow("dynamodb:UpdateItem", table)
+    written = ["id", "revision", "watched_until", "relay"]
+    statement.add_condition("ForAllValues:StringEquals", {"dynamodb:Attributes": written})
+    return statement
+
+
 def allow_list(bucket: str, *prefixes: str) -> iam.PolicyStatement:
     """Listing a bucket's keys, with one of these prefixes only."""
     statement = allow("s3:ListBucket", bucket)
@@ -117,6 +125,9 @@ def grants(
         ],
         "Read": [
             allow("dynamodb:GetItem BatchGetItem", predictions),
+            # Noting that a client polls, and asking for a look at the provider.
+            allow_watch(predictions),
+            allow("sqs:SendMessage", dispatch.queue_arn),
             allow_keys("dynamodb:BatchGetItem", controls, "USAGE#*"),
             allow("dynamodb:Query", _index(stateful.predictions, "tenant")),
             allow("dynamodb:GetItem", controls),
@@ -149,6 +160,8 @@ def grants(
         "Dispatch": [
             allow("dynamodb:GetItem PutItem", predictions),
             allow_put(controls, "PID#*"),
+            # What clients that poll may make of calls to the provider, all together.
+            allow_rate(controls),
             allow_months(controls),
             # An output may be the input of a later prediction, which the provider reads at S3.
             allow("s3:GetObject", uploads, outputs),

@@ -741,17 +741,26 @@ REPORTED: dict[str, tuple[str, str]] = {
         "tests/ops/test_pages.py::test_a_page_says_what_was_missed",
         ("compatibility.md says it, and how to do without."),
     ),
+    "field-F34": (
+        "tests/e2e/test_progress.py::test_field_f34_logs_grow_while_somebody_polls",
+        (
+            "A GET of a running prediction asks dispatch for a look at the provider, at most every "
+            "5 s; all looks share 300 calls a minute. No webhook is needed for progress."
+        ),
+    ),
+    "newcomer-bug-3": (
+        "tests/e2e/test_progress.py::test_field_f34_logs_grow_while_somebody_polls",
+        ("As field-F34."),
+    ),
 }
 """What was found from outside: the test that holds it, and the answer that it has now."""
 
 OPEN: dict[str, str] = {
     "field-F6": ("Counts beyond `num_outputs` come with the catalogue of more models."),
     "field-F20": "not yet taken up",
-    "field-F34": "not yet taken up",
     "aws-M2": "not yet taken up",
     "newcomer-bug-1": "not yet taken up",
     "newcomer-bug-2": "not yet taken up",
-    "newcomer-bug-3": "not yet taken up",
     "newcomer-bug-11": "not yet taken up",
     "newcomer-bug-13": "not yet taken up",
     "newcomer-bug-14": "not yet taken up",

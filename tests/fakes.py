@@ -294,6 +294,16 @@ class FakePredictions:
         self._write(key.id, {**item, "due_at": {"N": str(until)}})
         return self._read(key.id)
 
+    def watch(self, record: Prediction, until: int) -> bool:
+        item = self.items.get(record.id)
+        if item is None or item["revision"] != {"N": str(record.revision)} or self._write_fails():
+            return False
+        noted = int(item.get("watched_until", {"N": "0"})["N"])
+        if noted >= until:
+            return False
+        self._write(record.id, {**item, "watched_until": {"N": str(until)}, RELAY: {"BOOL": False}})
+        return True
+
     def mark_effects_done(self, record: Prediction) -> None:
         item = self.items.get(record.id)
         met = self._write_fails() if record.counted else self._transaction_fails()

@@ -24,6 +24,7 @@ from darkroom.services.files import Files
 from darkroom.services.find_model import FindModel
 from darkroom.services.intake import NotTaken
 from darkroom.services.limits import TenantLimits
+from darkroom.services.look import AskForLook, Look
 from darkroom.services.models import Models
 from darkroom.services.owed import EnqueueOwed
 from darkroom.services.persist import Persist
@@ -136,6 +137,8 @@ class World:
         self.cancel = Cancel(self.changes, self.provider, self.read, self.limits)
         self.receive = Receive(self.changes, self.secrets)
         self.dispatch = Dispatch(self.changes, create, self.provider)
+        self.ask_for_look = AskForLook(self.store, self.dispatch_queue, self.clock)
+        self.look = Look(self.changes, self.provider, self.controls)
         carry_out = CarryOut(
             persist=self.persist_queue,
             dispatch=self.dispatch_queue,
@@ -240,6 +243,8 @@ class World:
         for message in self.dispatch_queue.take():
             if message["action"] == "create":
                 self.dispatch.create_upstream(message["id"])
+            elif message["action"] == "look":
+                self.look(message["id"])
             else:
                 self.dispatch.cancel_upstream(message["id"], message["provider_id"])
         for message in (*self.deliver_queue.take(), *self.tasks_queue.take()):

@@ -144,6 +144,12 @@ class PredictionStore(Protocol):
         UnreadableRecord after the write: the record comes again, and is in nobody's way till then.
         """
 
+    def watch(self, record: Prediction, until: int) -> bool:
+        """Note in the record that a client polls it; False where it is not as it was read.
+
+        The revision stays, and the relay is told nothing.
+        """
+
     def mark_effects_done(self, record: Prediction) -> None:
         """Take a terminal record out of `due`, one revision on, if its revision is still the
         stored one. Unless it is counted, what it cost goes into its tenant's usage in the same

@@ -84,6 +84,8 @@ FULL = record(
     finished_at=T + 1000,
     polls=4,
     makes_files=True,
+    output_places=("/image",),
+    watched_until=T + 5000,
     missing_since=T + 10,
     asked_again=True,
     cost_assumed=True,
@@ -342,6 +344,19 @@ def test_a_claim_makes_no_record_that_was_not_due_due_again(store: PredictionSto
     store.insert(record(due_at=None))
     assert store.claim(Due(name(1), T + 5000), T + 60_000) is None
     assert store.due(T + 10**9, 10) == []
+
+
+def test_field_f34_that_a_client_polls_is_noted_once(store: PredictionStore) -> None:
+    store.insert(record())
+    assert store.watch(record(), T + 5000)
+    assert store.get(name(1)) == record(watched_until=T + 5000)
+    assert not store.watch(record(), T + 5000), "somebody else noted it"
+    assert store.watch(record(), T + 9000)
+    assert not store.watch(record(revision=2), T + 20_000), "it is not as it was read"
+    assert not store.watch(replace(record(), id=name(404)), T + 5000)
+    assert store.get(name(404)) is None
+    # News that read the record earlier is written all the same.
+    store.commit(following(record(), logs="news"))
 
 
 def test_effects_done_takes_the_record_out_of_due(store: PredictionStore) -> None:

@@ -45,7 +45,8 @@ class OnFirstUse:
     """
 
     def __init__(self, service: str, endpoint: str | None = None) -> None:
-        self._which = service, endpoint
+        # As everybody else asks for it: a client is kept by what it was asked for with.
+        self._which = (service, endpoint) if endpoint else (service,)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(client(*self._which), name)

@@ -397,6 +397,26 @@ class DynamoPredictions:
             raise
         return read_prediction(answer["Attributes"])
 
+    def watch(self, record: Prediction, until: int) -> bool:
+        try:
+            self.client.update_item(
+                TableName=self.table,
+                Key=_id(record.id),
+                UpdateExpression="SET watched_until = :until, relay = :no",
+                ConditionExpression="revision = :read AND "
+                "(attribute_not_exists(watched_until) OR watched_until < :until)",
+                ExpressionAttributeValues={
+                    ":until": attribute(until),
+                    ":no": {"BOOL": False},
+                    ":read": attribute(record.revision),
+                },
+            )
+        except ClientError as error:
+            if lost_race(error):
+                return False
+            raise
+        return True
+
     def mark_effects_done(self, record: Prediction) -> None:
         mark = {
             "TableName": self.table,

@@ -205,6 +205,7 @@ def _over(before: Prediction, record: Prediction, now: int) -> Prediction:
         next_cancel_at=0,
         next_store_at=0,
         log_size=0,
+        watched_until=0,
     )
 
 
@@ -273,7 +274,8 @@ def _heard(record: Prediction, news: Heard, now: int, timings: Timings) -> Predi
         )
     told = _merged(replace(bound, missing_since=0), said)
     moved = _moved(told, news, now, timings)
-    if not news.polled and (moved == record or _too_soon(record, moved, now)):
+    rests = moved == record or (not news.whole and _too_soon(record, moved, now))
+    if not news.polled and rests:
         return None
     if news.polled and not moved.state.terminal and moved.state is not State.STORING:
         asked = _asked(moved, now, timings)

@@ -171,6 +171,9 @@ class Prediction:
     """As the provider wrote it (RFC 3339)."""
     completed_at: str | None = None
     """As the provider wrote it, or our own time where it never came to that."""
+    watched_until: int = 0
+    """Somebody polls it: the provider is looked at for that, and not again before. Until the end.
+    """
     finished_at: int | None = None
     """`completed_at` of a success in milliseconds: outputs live an hour from here."""
     polls: int = 0

@@ -1,4 +1,4 @@
-"""Messages of the dispatch queue: create upstream again, or cancel upstream."""
+"""Messages of the dispatch queue: create upstream again, cancel upstream, or look for news."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from darkroom.runtime.observability import count, invocation, logger
 
 
 def _one(message: dict[str, str]) -> None:
-    dispatch = wiring.dispatch()
     match message:
         case {"action": "create", "id": id_}:
-            sent = dispatch.create_upstream(id_)
+            sent = wiring.dispatch().create_upstream(id_)
             count("CreateRepeated", int(sent))
             logger.info("dispatch", prediction=id_, sent=sent)
         case {"action": "cancel", "id": id_, "provider_id": provider_id}:
-            dispatch.cancel_upstream(id_, provider_id)
+            wiring.dispatch().cancel_upstream(id_, provider_id)
             logger.info("cancel upstream", prediction=id_)
+        case {"action": "look", "id": id_}:
+            count("Looked", int(wiring.look()(id_)))
         case _:
             raise BadMessage("an action that dispatch does not know")
 

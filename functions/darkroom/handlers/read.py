@@ -8,7 +8,7 @@ from darkroom.api import queries
 from darkroom.api.http import Request, Response, answer, page, respond
 from darkroom.api.routes import ROUTES, unserved
 from darkroom.runtime import wiring
-from darkroom.runtime.observability import invocation, logger
+from darkroom.runtime.observability import best_effort, invocation, logger
 
 if TYPE_CHECKING:
     from darkroom.runtime.wiring import Reads
@@ -37,6 +37,8 @@ def _shown(reads: Reads, tenant: str, request: Request) -> dict[str, Any]:
         case "GET /v1/predictions/{id}":
             record = reads.read.get(tenant, given["id"])
             logger.append_keys(prediction=record.id)
+            with best_effort("a look was not asked for"):
+                reads.ask_for_look(record)
             return reads.shown(record)
         case "GET /v1/models":
             found = reads.models.page(cursor, descending=queries.descending(asked))

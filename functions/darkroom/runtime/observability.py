@@ -6,6 +6,7 @@ the stage: no tenant, id or model, which would show customers and cost by the co
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
@@ -16,7 +17,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 Answer = TypeVar("Answer")
 _SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "darkroom")
@@ -106,6 +107,15 @@ def _write_end() -> None:
         metrics.clear_metrics()
     else:
         _lines.write_kept()
+
+
+@contextlib.contextmanager
+def best_effort(what: str) -> Iterator[None]:
+    """Log what is raised inside, and go on: for what the answer can do without."""
+    try:
+        yield
+    except Exception:
+        logger.exception(what)
 
 
 def count(name: str, value: int = 1) -> None:

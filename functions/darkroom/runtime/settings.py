@@ -137,6 +137,7 @@ class IntakeSettings(SubmitSettings):
 
 class ReadSettings(Showing, _Http):
     callback_key_secret: str
+    dispatch_queue: str
     open_models: bool = False
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from darkroom.services.files import Files
     from darkroom.services.intake import NotTaken
     from darkroom.services.limits import TenantLimits
+    from darkroom.services.look import AskForLook, Look
     from darkroom.services.models import Models
     from darkroom.services.persist import Persist
     from darkroom.services.read import Read
@@ -153,6 +154,7 @@ class Reads(NamedTuple):
 
     authenticate: Authenticate
     read: Read
+    ask_for_look: AskForLook
     models: Models
     shown: Shown
     usage: Usage
@@ -165,7 +167,10 @@ class Reads(NamedTuple):
 @_once
 def read() -> Reads:
     """What the read function needs."""
+    from darkroom.adapters.aws import OnFirstUse
+    from darkroom.adapters.queues import SqsQueue
     from darkroom.catalog import Catalogue
+    from darkroom.services.look import AskForLook
     from darkroom.services.models import Models
     from darkroom.services.read import Read
     from darkroom.services.run_times import RunTimes
@@ -173,10 +178,12 @@ def read() -> Reads:
 
     s = settings_.ReadSettings.from_env()
     controls = _controls(s.controls_table)
+    store = _changes(s, s.controls_table).store
     signer = _signer(s.outputs_bucket, s.uploads_bucket, s.s3_endpoint)
     return Reads(
         authenticate=_authenticate(s.controls_table),
-        read=Read(_changes(s, s.controls_table).store),
+        read=Read(store),
+        ask_for_look=AskForLook(store, SqsQueue(OnFirstUse("sqs"), s.dispatch_queue), now),
         models=Models(lru_cache(Catalogue.load), controls, RunTimes(controls, now), s.open_models),
         shown=_shown(s, signer, s.public_url),
         usage=Usage(controls, now),
@@ -249,6 +256,16 @@ def dispatch() -> Dispatch:
     signer = _signer(s.outputs_bucket, s.uploads_bucket, s.s3_endpoint)
     create = _create(changes, provider, signer, secrets, s.public_url)
     return Dispatch(changes, create, provider)
+
+
+@_once
+def look() -> Look:
+    """What the dispatch function needs to look at the provider for a client that polls."""
+    from darkroom.services.look import Look
+
+    s = settings_.DispatchSettings.from_env()
+    made = dispatch()
+    return Look(made.changes, made.provider, _controls(s.controls_table))
 
 
 @_once

@@ -180,6 +180,7 @@ def wired(monkeypatch: pytest.MonkeyPatch) -> App:
         "read": wiring.Reads(
             authenticate=world.authenticate,
             read=world.read,
+            ask_for_look=world.ask_for_look,
             models=world.models,
             shown=world.shown,
             usage=world.usage,
@@ -191,6 +192,7 @@ def wired(monkeypatch: pytest.MonkeyPatch) -> App:
         "files": (world.authenticate, world.files),
         "webhook": world.receive,
         "dispatch": world.dispatch,
+        "look": world.look,
         "relay": world.relay,
         "persist": world.persist,
         "deliver": world.deliver,

@@ -39,6 +39,34 @@ def test_a_finished_prediction_shows_urls_of_our_own_files(app: App) -> None:
     assert (file["width"], file["height"], file["content_type"]) == (2, 3, "image/png")
 
 
+def test_field_f34_a_poll_of_a_running_prediction_asks_for_a_look(app: App) -> None:
+    record = app.world.accept()
+    app.world.provider.upstream[str(record.provider_id)].update(status="processing", logs="40%")
+    app.world.run_stream()
+    app.world.clock.advance(6)
+    app.world.dispatch_queue.take()
+    assert app.get(f"/v1/predictions/{record.id}").json["logs"] == ""
+    (message, _) = app.world.dispatch_queue.messages[0]
+    assert message == {"action": "look", "id": record.id}
+    answer = app.call("dispatch", events.sqs(message))
+    assert answer == {"batchItemFailures": []}
+    assert app.get(f"/v1/predictions/{record.id}").json["logs"] == "40%"
+
+
+def test_a_look_that_cannot_be_asked_for_costs_the_client_nothing(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = app.world.accept()
+    app.world.clock.advance(6)
+
+    def down(*_: Any, **__: Any) -> None:
+        raise OSError("SQS is down")
+
+    monkeypatch.setattr(app.world.dispatch_queue, "send", down)
+    assert app.get(f"/v1/predictions/{record.id}").status == 200
+    assert "a look was not asked for" in app.logs.getvalue()
+
+
 def test_before_the_files_are_stored_none_of_the_providers_urls_shows(app: App) -> None:
     record = app.world.accept()
     app.world.succeed(str(record.provider_id))

@@ -1,0 +1,32 @@
+"""Progress of a prediction whose client gave no webhook and only polls."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx
+
+
+def test_field_f34_logs_grow_while_somebody_polls(
+    api: httpx.Client, set_faults: Callable[..., None]
+) -> None:
+    """Some seconds behind the provider's own, which Replicate's clients read progress from."""
+    set_faults(time_scale=4)
+    body = {"input": {"prompt": "a lighthouse"}}
+    made = api.post("/v1/models/black-forest-labs/flux-dev/predictions", json=body)
+    shown: dict[str, Any] = made.json()
+    seen: set[str] = set()
+    while shown["status"] in {"starting", "processing"}:
+        if shown["status"] == "processing":
+            seen.add(shown["logs"])
+        # As Replicate's clients poll.
+        time.sleep(0.5)
+        shown = api.get(f"/v1/predictions/{shown['id']}").json()
+    assert shown["status"] == "succeeded"
+    partial = seen - {"", shown["logs"]}
+    assert partial, "nothing was seen before the end"
+    assert all(shown["logs"].startswith(logs) for logs in partial)
