@@ -50,7 +50,8 @@ def _shown(reads: Reads, tenant: str, request: Request) -> dict[str, Any]:
         case "GET /v1/account":
             return {"type": "organization", "username": tenant, "name": tenant}
         case "GET /v1/usage":
-            return reads.usage(tenant, request.query.get("from"), request.query.get("to"))
+            first, last = request.query.get("from"), request.query.get("to")
+            return reads.usage(tenant, first, last, queries.tag(request.query))
     return {"key": reads.callback_secret(tenant)}
 
 
