@@ -689,7 +689,7 @@ def test_a_list_of_a_tag_goes_on_over_its_own_pages(store: PredictionStore) -> N
         seen: list[str] = []
         after: tuple[int, str] | None = None
         while True:
-            page = store.list_ids("acme", after, 2, given)
+            page = store.list_ids("acme", after, 2, name=given)
             assert len(page.ids) <= 2
             seen += page.ids
             after = page.next
@@ -706,7 +706,7 @@ def test_rows_of_lists_are_written_with_their_record_or_not_at_all(store: Predic
         store.insert(record(2, tags=("x",)), key)
     with pytest.raises(AlreadyExists):
         store.insert(record(1, tags=("x",), input='{"a":1}'))
-    assert store.list_ids("acme", None, 10, correlation.tag_list("x")).ids == [name(1)]
+    assert store.list_ids("acme", None, 10, name=correlation.tag_list("x")).ids == [name(1)]
     assert [each.id for each in store.get_many([name(1), name(2)])] == [name(1)]
 
 
@@ -715,4 +715,4 @@ def test_a_full_month_writes_no_row_of_a_list(store: PredictionStore) -> None:
     store.insert(record(1, tags=("x",)), entry=full)
     with pytest.raises(LimitReached):
         store.insert(record(2, tags=("x",)), entry=full)
-    assert store.list_ids("acme", None, 10, correlation.tag_list("x")).ids == [name(1)]
+    assert store.list_ids("acme", None, 10, name=correlation.tag_list("x")).ids == [name(1)]
