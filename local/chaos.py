@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
-from darkroom.adapters.items import from_item, read_prediction
+from darkroom.adapters.items import from_item, is_record, read_prediction
 from darkroom.domain.wire import STATUS
 from PIL import Image
 
@@ -518,6 +518,7 @@ class Run:
             read_prediction(item)
             for page in pages.paginate(TableName=name, ConsistentRead=True)
             for item in page["Items"]
+            if is_record(item)
         ]
         return {record.id: record for record in found}
 

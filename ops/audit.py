@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from botocore.exceptions import ClientError
-from darkroom.adapters.items import from_item, read_prediction
+from darkroom.adapters.items import from_item, is_record, read_prediction
 from darkroom.domain.errors import UnreadableRecord
 from darkroom.domain.outputs import places_in
 from darkroom.domain.prediction import Code, State
@@ -173,7 +173,8 @@ class _Audit:
         """One that cannot be read is a difference, and the others are looked at all the same."""
         for item in page:
             try:
-                yield read_prediction(item)
+                if is_record(item):
+                    yield read_prediction(item)
             except UnreadableRecord as unreadable:
                 self._report.add("unreadable", unreadable.id, unreadable.reason)
 

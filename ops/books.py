@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters.items import from_item
-from darkroom.domain.money import OTHER, committed, day_row
+from darkroom.domain.money import OTHER, committed, day_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from darkroom.domain.prediction import Prediction
 
-PREFIXES = ("SPEND#", "USAGE#")
+PREFIXES = ("SPEND#", "USAGE#", "TAGGED#")
 Rows = dict[str, dict[str, int]]
 
 
@@ -39,9 +39,10 @@ class Books:
             row["spent"] += record.cost or 0
             row["in_flight"] += not record.state.terminal
         if record.counted:
-            row = self._sums[day_row(record.tenant, record.created_at)]
-            row[f"n:{record.model}"] += 1
-            row[f"c:{record.model}"] += record.cost or 0
+            for name in day_rows(record):
+                row = self._sums[name]
+                row[f"n:{record.model}"] += 1
+                row[f"c:{record.model}"] += record.cost or 0
 
     def differences(self, after: Rows, now_s: float) -> Iterator[tuple[str, str]]:
         """Row and text for each difference. Older rows than the oldest kept records are left out,
@@ -57,7 +58,7 @@ class Books:
                     yield name, text
 
     def _whole(self, name: str, now_s: float) -> bool:
-        period = name.rpartition("#")[2]
+        period = name.split("#")[2]
         begins = datetime.fromisoformat(f"{period}-01"[:10]).replace(tzinfo=UTC).timestamp()
         return bool(begins + self._kept_s > now_s)
 

@@ -28,7 +28,7 @@ MONTH = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
 
 
 class UsageRefusedError(Exception):
-    """Not a month. The text is for the operator."""
+    """Not a month, or a tag of nobody's. The text is for the operator."""
 
 
 @dataclass(slots=True)
@@ -52,17 +52,18 @@ def usage(
     table: str,
     month: str,
     tenant: str | None = None,
+    tag: str | None = None,
     *,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Usage]:
     """By tenant. Of all tenants it reads the whole table: fit for an operator's visit."""
     if tenant:
-        rows = _of_tenant(dynamodb, table, month, tenant, sleep)
+        rows = _of_tenant(dynamodb, table, month, tenant, tag, sleep)
     else:
         rows = _all(dynamodb, table, month)
     found: defaultdict[str, Usage] = defaultdict(Usage)
     for row in rows:
-        kind, whose, when = row.pop("pk").split("#")
+        kind, whose, when = row.pop("pk").split("#")[:3]
         if kind == "SPEND":
             names = ("committed", "spent", "in_flight")
             found[whose].ledger = {name: row.get(name, 0) for name in names}
@@ -79,12 +80,18 @@ def _models(row: dict[str, Any]) -> dict[str, tuple[int, int]]:
 
 
 def _of_tenant(
-    dynamodb: Any, table: str, month: str, tenant: str, sleep: Callable[[float], None]
+    dynamodb: Any,
+    table: str,
+    month: str,
+    tenant: str,
+    tag: str | None,
+    sleep: Callable[[float], None],
 ) -> Iterator[dict[str, Any]]:
     year, number = map(int, month.split("-"))
     days = range(1, monthrange(year, number)[1] + 1)
-    names = [f"SPEND#{tenant}#{month}"]
-    names += [usage_row(tenant, f"{month}-{day:02}") for day in days]
+    names = [usage_row(tenant, f"{month}-{day:02}", tag) for day in days]
+    if tag is None:
+        names.append(f"SPEND#{tenant}#{month}")
     keys = [to_item({"pk": name}) for name in names]
     pause_s = PAUSE_S
     while keys:
@@ -122,6 +129,7 @@ def add_parser(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
         "usage", parents=parents, help="predictions and cost by day and model"
     )
     parser.add_argument("--tenant", help="default: all")
+    parser.add_argument("--tag", help="what has the tag alone; needs --tenant")
     parser.add_argument("--month", metavar="YYYY-MM", help="in UTC (default: this one)")
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(run=command)
@@ -134,8 +142,10 @@ def command(deployment: Deployment, given: argparse.Namespace) -> int:
         raise UsageRefusedError(f"A month is like 2026-11, and not {month!r}.")
     if given.tenant:
         check_tenant(given.tenant)
+    elif given.tag:
+        raise UsageRefusedError("A tag is one tenant's: name it by --tenant.")
     dynamodb, table = deployment.client("dynamodb"), deployment.outputs["ControlsTable"]
-    found = usage(dynamodb, table, month, given.tenant)
+    found = usage(dynamodb, table, month, given.tenant, given.tag)
     if given.json:
         print(json.dumps({"month": month, "tenants": list(_documents(found))}, indent=2))
         return 0

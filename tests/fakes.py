@@ -20,7 +20,16 @@ from urllib.parse import urlsplit
 
 from darkroom.adapters.deliveries import delivery_shard, share_due
 from darkroom.adapters.dynamodb import TRIES
-from darkroom.adapters.items import RELAY, expired, prediction_item, read_due, read_prediction
+from darkroom.adapters.items import (
+    RELAY,
+    expired,
+    list_items,
+    list_of,
+    prediction_item,
+    prediction_of,
+    read_due,
+    read_prediction,
+)
 from darkroom.domain import media, repeats
 from darkroom.domain.errors import (
     AlreadyExists,
@@ -35,7 +44,7 @@ from darkroom.domain.errors import (
 )
 from darkroom.domain.inputs import is_output, path_below
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
-from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, Limits, day_row, usage_row
+from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, Limits, day_rows, usage_row
 from darkroom.domain.receivers import Receivers
 from darkroom.domain.snapshot import read_snapshot, rfc3339
 from darkroom.ports import (
@@ -121,6 +130,8 @@ class FakePredictions:
     days: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
     opened: dict[str, set[str]] = field(default_factory=dict)
     """The names of open models in each of `days`."""
+    listed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The rows of lists, by their keys: they never change, and the relay is told of none."""
     clock: Callable[[], int] = field(default_factory=FakeClock)
     before: dict[str, dict[str, Any] | None] = field(default_factory=dict)
     """Each item as it was one write ago, None where it was not there."""
@@ -139,7 +150,8 @@ class FakePredictions:
         key: IdempotencyKey | repeats.Entry | None = None,
         entry: Entry | None = None,
     ) -> None:
-        if (key or entry) and self._transaction_fails():
+        rows = list(list_items(record))
+        if (key or entry or rows) and self._transaction_fails():
             raise Unavailable("Too many requests of the same kind at this moment; try again.")
         if isinstance(key, repeats.Entry):
             self._check_equals(key, record)
@@ -151,6 +163,7 @@ class FakePredictions:
             return
         month = self._month(entry)
         self._write(record.id, prediction_item(record))
+        self.listed |= {row["id"]["S"]: row for row in rows}
         if entry:
             self.months[entry.row] = month
         if isinstance(key, repeats.Entry):
@@ -220,6 +233,8 @@ class FakePredictions:
         """Do what DynamoDB's TTL does some time after a record's end of retention."""
         for id_ in [id_ for id_ in self.items if not self._lives(id_)]:
             self.before[id_] = self.items.pop(id_)
+        now_s = self.clock() / 1000
+        self.listed = {id_: row for id_, row in self.listed.items() if not expired(row, now_s)}
 
     def _lives(self, id_: str) -> bool:
         return id_ in self.items and not expired(self.items[id_], self.clock() / 1000)
@@ -322,16 +337,22 @@ class FakePredictions:
         self._write(record.id, {**kept, **marked})
 
     def _count(self, record: Prediction) -> None:
-        day = day_row(record.tenant, record.created_at)
-        row, name = self.days.setdefault(day, {}), record.model
+        days, name = day_rows(record), record.model
         if record.cost is None:
-            opened = self.opened.setdefault(day, set())
-            if name not in row and len(opened) >= OPEN_MODELS_A_DAY:
+            full = any(
+                name not in self.days.get(day, {})
+                and len(self.opened.get(day, ())) >= OPEN_MODELS_A_DAY
+                for day in days
+            )
+            if full:
                 name = OTHER
             else:
-                opened.add(name)
-        number, cost = row.get(name, (0, 0))
-        row[name] = (number + 1, cost + (record.cost or 0))
+                for day in days:
+                    self.opened.setdefault(day, set()).add(name)
+        for day in days:
+            row = self.days.setdefault(day, {})
+            number, cost = row.get(name, (0, 0))
+            row[name] = (number + 1, cost + (record.cost or 0))
 
     def recent_ids(self, tenant: str, since: int, limit: int) -> list[str]:
         page = self.list_ids(tenant, None, limit)
@@ -339,7 +360,12 @@ class FakePredictions:
         return [id_ for id_ in page.ids if created[id_] >= since]
 
     def list_ids(
-        self, tenant: str, after: tuple[int, str] | None, limit: int, span: Span = ALWAYS
+        self,
+        tenant: str,
+        after: tuple[int, str] | None,
+        limit: int,
+        span: Span = ALWAYS,
+        name: str | None = None,
     ) -> Page:
         if span.first > span.last:
             raise ValueError("BETWEEN: the upper bound is below the lower one")
@@ -347,9 +373,9 @@ class FakePredictions:
             raise ValueError("the starting key is outside the query's boundaries")
         rows = sorted(
             (
-                (int(item["created_at"]["N"]), id_)
-                for id_, item in self._indexed()
-                if item["tenant"] == {"S": tenant}
+                (int(item["created_at"]["N"]), prediction_of(id_))
+                for id_, item in [*self._indexed(), *self._indexed_lists()]
+                if item["tenant"] == {"S": list_of(tenant, name)}
             ),
             reverse=not span.oldest_first,
         )
@@ -364,6 +390,9 @@ class FakePredictions:
         """What the indexes show."""
         shown = self.before if self.lagging else self.items
         return [(id_, item) for id_, item in shown.items() if item]
+
+    def _indexed_lists(self) -> Iterable[tuple[str, dict[str, Any]]]:
+        return [] if self.lagging else self.listed.items()
 
     def _read(self, id_: str) -> Prediction:
         return read_prediction(deepcopy(self.items[id_]))
@@ -495,8 +524,10 @@ class FakeControls:
         self.buckets[tenant] = tat + interval_us
         return 0
 
-    def usage(self, tenant: str, days: Iterable[str]) -> dict[str, dict[str, tuple[int, int]]]:
-        rows = {day: self.days.get(usage_row(tenant, day)) for day in days}
+    def usage(
+        self, tenant: str, days: Iterable[str], tag: str | None = None
+    ) -> dict[str, dict[str, tuple[int, int]]]:
+        rows = {day: self.days.get(usage_row(tenant, day, tag)) for day in days}
         return {day: dict(row) for day, row in rows.items() if row is not None}
 
     def _lives(self, key: str) -> bool:

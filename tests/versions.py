@@ -156,6 +156,7 @@ def _full(id_: str, state: State, code: Code | None) -> Prediction:
     }
     samples |= {
         "uploads": {"/image": "acme/inputs/7/0", "/a~1b": "acme/files/ü"},
+        "metadata": {"order": "99", "größe": ""},
         "webhook": "https://client.example/?a=b",
         "webhook_events": ("start", "completed"),
         "fingerprint": "0f" * 16,
@@ -205,13 +206,17 @@ _EVERY_TYPE: Item = {
 _UNKNOWN = {f"newer_{kind.lower()}": {kind: value} for kind, value in _EVERY_TYPE.items()}
 
 
+_TEXTS = {"uploads", "metadata"}
+"""Maps whose names are no release's: every value is a text."""
+
+
 def _more(item: Item) -> Item:
     return {**item, **_UNKNOWN}
 
 
 def _more_nested(item: Item) -> Item:
     """A name more of every type in all that is nested, to every depth."""
-    return {name: _nested(typed) if name != "uploads" else typed for name, typed in item.items()}
+    return {name: typed if name in _TEXTS else _nested(typed) for name, typed in item.items()}
 
 
 def _nested(typed: Item) -> Item:
@@ -295,6 +300,9 @@ DAMAGED: dict[str, Callable[[Item], Item]] = {
     "file without key": changed(files={"L": [{"M": {"bytes": {"N": "1"}}}]}),
     "uploads as list": changed(uploads={"L": []}),
     "upload as number": changed(uploads={"M": {"/x": {"N": "1"}}}),
+    "metadata as text": changed(metadata={"S": "x"}),
+    "metadata of numbers": changed(metadata={"M": {"order": {"N": "99"}}}),
+    "tags as text": changed(tags={"S": "x"}),
     "events as text": changed(webhook_events={"S": "start"}),
     "price as number": changed(price={"N": "1"}),
     "text that is not deflated": changed(logs={"B": b"\xff\xfe\xfd"}),

@@ -77,8 +77,9 @@ class PredictionStore(Protocol):
         key: IdempotencyKey | repeats.Entry | None = None,
         entry: Entry | None = None,
     ) -> None:
-        """Put a new record; a key, or an entry among equal requests without one, and an entry in
-        the tenant's month go into one transaction with it: all or nothing.
+        """Put a new record; a key, or an entry among equal requests without one, an entry in the
+        tenant's month, and the record's rows in lists go into one transaction with it: all or
+        nothing.
 
         Raises AlreadyExists, IdempotencyKeyUsed where the key is taken or the entry's condition
         does not hold, or LimitReached where the month has no room.
@@ -152,18 +153,23 @@ class PredictionStore(Protocol):
 
     def mark_effects_done(self, record: Prediction) -> None:
         """Take a terminal record out of `due`, one revision on, if its revision is still the
-        stored one. Unless it is counted, what it cost goes into its tenant's usage in the same
-        transaction.
+        stored one. Unless it is counted, what it cost goes into its tenant's usage, and its tags',
+        in the same transaction.
         """
 
     def recent_ids(self, tenant: str, since: int, limit: int) -> list[str]:
         """A tenant's ids created since, newest first; eventually consistent."""
 
     def list_ids(
-        self, tenant: str, after: tuple[int, str] | None, limit: int, span: Span = ALWAYS
+        self,
+        tenant: str,
+        after: tuple[int, str] | None,
+        limit: int,
+        span: Span = ALWAYS,
+        name: str | None = None,
     ) -> Page:
         """A tenant's ids, newest first unless the span says otherwise, from `after` on; eventually
-        consistent.
+        consistent. With the `name` of a list (`correlation.lists`) those alone that are in it.
 
         Fails where the span is empty, or `after` is not within it.
         """
@@ -293,8 +299,12 @@ class Controls(Protocol):
     def take(self, tenant: str, now_us: int, interval_us: int, burst: int) -> int:
         """Take one request out of the tenant's token bucket; 0, or microseconds to wait."""
 
-    def usage(self, tenant: str, days: Iterable[str]) -> dict[str, dict[str, tuple[int, int]]]:
-        """Predictions and micro-USD by model, by day (`yyyy-mm-dd`, at most 100 of them)."""
+    def usage(
+        self, tenant: str, days: Iterable[str], tag: str | None = None
+    ) -> dict[str, dict[str, tuple[int, int]]]:
+        """Predictions and micro-USD by model, by day (`yyyy-mm-dd`, at most 100 of them); with a
+        tag, of those that have it.
+        """
 
     def cached_result(self, key: str) -> str | None:
         """The id of the prediction that last ended with this result, if one is noted."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from aws_cdk import CfnResource
+from aws_cdk import ArnFormat, CfnResource, RemovalPolicy, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
 from constructs import Construct
 from darkroom.domain.events import REQUESTED, SOURCE
 
 from ..config import EventSource
+from ..nag import acknowledge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,11 +28,31 @@ class EventsIn(Construct):
     events of a source, so, speaks for its tenant.
     """
 
-    def __init__(self, scope: Construct, id_: str, *, bus: events.EventBus, intake: TaskQueue):
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        bus: events.EventBus,
+        intake: TaskQueue,
+        log_retention: logs.RetentionDays,
+    ) -> None:
         super().__init__(scope, id_)
         self._bus = bus
         self._intake = intake
         self._sources: dict[str, EventSource] = {}
+        # Below the prefix that the console gives such groups, too.
+        self.unmatched = f"/aws/events/{Stack.of(self).stack_name}/unmatched"
+        """The log group with a line for each event on the bus that no rule of ours takes: its
+        metric IncomingLogEvents counts them."""
+        self._group = logs.LogGroup(
+            self,
+            "UnmatchedLog",
+            log_group_name=self.unmatched,
+            retention=log_retention,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        self._unmatched = self._log_unmatched()
 
     def only_ours(self, roles: Sequence[iam.IRole]) -> None:
         """Nobody but these roles puts events that look like Darkroom's own."""
@@ -42,6 +64,7 @@ class EventsIn(Construct):
         if known.tenant != given.tenant:
             raise ValueError(f"{given.source} stands for {known.tenant} already")
         name = "".join(word.title() for word in given.source.replace("-", ".").split("."))
+        self._unmatched.event_pattern = self._nobodys()
         events.Rule(
             self,
             name,
@@ -77,6 +100,66 @@ class EventsIn(Construct):
         given = EventSource(source=f"requests.{tenant}", tenant=tenant)
         self.add(given)
         return given.source
+
+    def _log_unmatched(self) -> events.CfnRule:
+        """A misspelled source or detail-type would vanish without a word. What the event says is
+        not written down: only where it came from and what it called itself."""
+        logs.CfnResourcePolicy(
+            self,
+            "UnmatchedLogPolicy",
+            policy_name=f"{Stack.of(self).stack_name}-unmatched-events",
+            policy_document=Stack.of(self).to_json_string(
+                {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        {
+                            "Effect": "Allow",
+                            "Principal": {
+                                "Service": ["events.amazonaws.com", "delivery.logs.amazonaws.com"]
+                            },
+                            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+                            "Resource": self._group.log_group_arn,
+                        }
+                    ],
+                }
+            ),
+        )
+        paths = {"source": "$.source", "type": "$.detail-type", "id": "$.id", "time": "$.time"}
+        line = "source <source>, detail-type <type>, id <id>"
+        rule = events.CfnRule(
+            self,
+            "Unmatched",
+            event_bus_name=self._bus.event_bus_name,
+            description="Events that no rule of Darkroom's takes, for the log group of them",
+            event_pattern=self._nobodys(),
+            targets=[
+                events.CfnRule.TargetProperty(
+                    id="Log",
+                    arn=Stack.of(self).format_arn(
+                        service="logs",
+                        resource="log-group",
+                        resource_name=self._group.log_group_name,
+                        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+                    ),
+                    input_transformer=events.CfnRule.InputTransformerProperty(
+                        input_paths_map=paths,
+                        input_template=f'{{"timestamp":<time>,"message":"{line}"}}',
+                    ),
+                )
+            ],
+        )
+        reason = "What it counts is lost already, and a line of a log is no work for anybody."
+        acknowledge(rule, {"Serverless::Serverless-EventBusDLQ": reason})
+        return rule
+
+    def _nobodys(self) -> dict[str, Any]:
+        """The pattern of what is neither Darkroom's own nor a request of a source of ours."""
+        known = sorted(self._sources)
+        stranger = {"source": [{"anything-but": [SOURCE, *known]}]}
+        if not known:
+            return stranger
+        misnamed = {"source": known, "detail-type": [{"anything-but": [REQUESTED]}]}
+        return {"$or": [stranger, misnamed]}
 
     def _allow(self, name: str, given: EventSource) -> None:
         """For principals of another account; one's own need no more than their own policy."""

@@ -364,12 +364,20 @@ class ObservabilityStack(DarkroomStack):
         refused = self._many("Refused4xx", "Refused402", "Refused429", "Refused5xx")
         refused.append(api.metric_client_error(statistic=SUM, label="API 4xx, all routes"))
         refused.append(api.metric_server_error(statistic=SUM, label="API 5xx, all routes"))
+        unmatched = cloudwatch.Metric(
+            namespace="AWS/Logs",
+            metric_name="IncomingLogEvents",
+            dimensions_map={"LogGroupName": self._service.unmatched},
+            statistic=SUM,
+            period=FIVE,
+            label="Events that no rule takes",
+        )
         creates = self._many("CreateUnbound", "CreateRepeated", "CreateParked", "DoubleCreate")
         latency = submit.metric_duration(statistic="p99", label="submit p99, ms")
         accepted = self._many("Accepted", "Reused", "Replayed", "RequestAccepted")
         return [
             _graph("Accepted", accepted, [api.metric_count(label="API requests")]),
-            _graph("Refused", refused),
+            _graph("Refused", refused, [unmatched]),
             _graph("Creates", creates, [latency]),
         ]
 

@@ -150,7 +150,15 @@ class ServiceStack(DarkroomStack):
         return self._events_in.admit(tenant)
 
     def _take_events(self) -> None:
-        self._events_in = EventsIn(self, "EventsIn", bus=self.bus, intake=self.intake)
+        self._events_in = EventsIn(
+            self,
+            "EventsIn",
+            bus=self.bus,
+            intake=self.intake,
+            log_retention=self._config.log_retention,
+        )
+        self.unmatched = self._events_in.unmatched
+        """The log group of events that no rule of ours takes."""
         tells = "Relay", "Sweep", "Intake", "Deliver"
         self._events_in.only_ours([self.functions[name].role for name in tells])
         for given in self._config.event_sources:
@@ -375,6 +383,7 @@ class ServiceStack(DarkroomStack):
             "ApiUrl": self.api.url,
             "EventBus": self.bus.event_bus_name,
             "IntakeQueue": self.intake.queue.queue_url,
+            "UnmatchedEvents": self._events_in.unmatched,
             "IntakeDlq": self.intake.dlq.queue_url,
             "DispatchQueue": self.dispatch.queue.queue_url,
             "PersistQueue": self.persist.queue.queue_url,

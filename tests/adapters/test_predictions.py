@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 from darkroom.adapters.predictions import DynamoPredictions
+from darkroom.domain import correlation
 from darkroom.domain.errors import (
     AlreadyExists,
     Conflict,
@@ -65,6 +66,10 @@ FULL = record(
     uploads={"/image": "acme/inputs/7/0", "/a~1b/0": "acme/files/ü"},
     webhook="https://client.example/?a=b",
     webhook_events=("start", "completed"),
+    metadata={"order": "99", "größe\0": ""},
+    tags=("spring", "shop/42"),
+    end_user="ü 7",
+    request_id="order-99",
     fingerprint="0" * 64,
     revision=9,
     state=State.SUCCEEDED,
@@ -534,6 +539,31 @@ def test_names_of_open_models_cannot_fill_a_day(books: Books) -> None:
     assert len(seen) == OPEN_MODELS_A_DAY + 3
 
 
+def test_an_end_is_counted_for_each_of_its_tags(books: Books) -> None:
+    plain = record(1, state=State.SUCCEEDED, cost=1, tags=("ü", "a#b"))
+    books.store.insert(plain)
+    for _ in range(2):
+        books.store.mark_effects_done(plain)
+    begun = record(2, tags=("ü",))
+    books.store.insert(begun, entry=enter())
+    ended = following(begun, state=State.SUCCEEDED, cost=2, counted=True)
+    books.store.commit(ended, entry=enter(0, 2, -1))
+    assert books.controls.usage("acme", [DAY], "ü") == {DAY: {"owner/name": (2, 3)}}
+    assert books.controls.usage("acme", [DAY], "a#b") == {DAY: {"owner/name": (1, 1)}}
+    assert books.controls.usage("acme", [DAY], "a") == {}
+    assert books.controls.usage("acme", [DAY]) == {DAY: {"owner/name": (2, 3)}}
+
+
+def test_an_open_model_that_a_day_has_no_room_for_is_another_in_its_tags_too(books: Books) -> None:
+    for number in range(OPEN_MODELS_A_DAY + 1):
+        last = number == OPEN_MODELS_A_DAY
+        ended = record(number, model=f"open/m{number}", tags=("x",) if last else ())
+        books.store.insert(ended)
+        books.store.mark_effects_done(ended)
+    assert books.controls.usage("acme", [DAY], "x") == {DAY: {"other": (1, 0)}}
+    assert books.controls.usage("acme", [DAY])[DAY]["other"] == (1, 0)
+
+
 def test_an_end_with_its_settlement_is_counted_likewise(books: Books) -> None:
     for number in range(OPEN_MODELS_A_DAY + 1):
         begun = record(number, model=f"open/m{number}")
@@ -650,7 +680,7 @@ def real(aws: Aws) -> DynamoPredictions:
 def test_a9_input_numbers_never_become_dynamodb_numbers(aws: Aws, real: DynamoPredictions) -> None:
     """boto3 and DynamoDB each refuse some of what JSON allows, and moto refuses less."""
     real.insert(FULL)
-    (item,) = aws.dynamodb.scan(TableName="predictions")["Items"]
+    item = aws.dynamodb.get_item(TableName="predictions", Key={"id": {"S": FULL.id}})["Item"]
     assert all(set(item[n]) <= {"S", "B"} for n in ("input", "metrics", "output"))
 
 
@@ -678,3 +708,47 @@ def test_an_outage_is_raised_and_not_taken_for_a_conflict(aws: Aws) -> None:
         with pytest.raises(ClientError) as outage:
             call()
         assert outage.value.response["Error"]["Code"] == "ResourceNotFoundException"
+
+
+def test_a_list_of_a_tag_goes_on_over_its_own_pages(store: PredictionStore) -> None:
+    for number in range(7):
+        tags = ("x", "ü 1") if number % 2 else ()
+        store.insert(record(number, created_at=T + number, tags=tags, end_user="ann"))
+    store.insert(record(50, tenant="other", tags=("x",), end_user="ann"))
+    for given, ids in (
+        (correlation.tag_list("x"), [5, 3, 1]),
+        (correlation.tag_list("ü 1"), [5, 3, 1]),
+        (correlation.tag_list("ann"), []),
+        (correlation.end_user_list("ann"), [6, 5, 4, 3, 2, 1, 0]),
+        (None, [6, 5, 4, 3, 2, 1, 0]),
+    ):
+        seen: list[str] = []
+        after: tuple[int, str] | None = None
+        while True:
+            page = store.list_ids("acme", after, 2, name=given)
+            assert len(page.ids) <= 2
+            seen += page.ids
+            after = page.next
+            if after is None:
+                break
+        assert seen == [name(number) for number in ids]
+
+
+def test_rows_of_lists_are_written_with_their_record_or_not_at_all(store: PredictionStore) -> None:
+    key = IdempotencyKey("IDEM#one", T // 1000 + 60)
+    store.insert(record(1, tags=("x",)), key)
+    store.insert(record(1, tags=("x",)), key)
+    with pytest.raises(IdempotencyKeyUsed):
+        store.insert(record(2, tags=("x",)), key)
+    with pytest.raises(AlreadyExists):
+        store.insert(record(1, tags=("x",), input='{"a":1}'))
+    assert store.list_ids("acme", None, 10, name=correlation.tag_list("x")).ids == [name(1)]
+    assert [each.id for each in store.get_many([name(1), name(2)])] == [name(1)]
+
+
+def test_a_full_month_writes_no_row_of_a_list(store: PredictionStore) -> None:
+    full = Entry("SPEND#acme#2027-01", 10, 0, 1, 15)
+    store.insert(record(1, tags=("x",)), entry=full)
+    with pytest.raises(LimitReached):
+        store.insert(record(2, tags=("x",)), entry=full)
+    assert store.list_ids("acme", None, 10, name=correlation.tag_list("x")).ids == [name(1)]

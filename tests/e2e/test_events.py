@@ -128,15 +128,25 @@ def test_the_same_id_makes_one_prediction(
     cloud: EmbeddedCloud, api: httpx.Client, inbox: Inbox, finished: Callable[..., Any]
 ) -> None:
     prompt = f"once {uuid.uuid4()}"
+    said = {"tags": [prompt], "metadata": {"order": "99"}, "end_user": "ann"}
     for _ in range(3):
-        put(cloud, {"model": SCHNELL, "input": {"prompt": prompt}, "id": prompt})
+        put(cloud, {"model": SCHNELL, "input": {"prompt": prompt}, "id": prompt, **said})
     ended = inbox.find(
         lambda m: (
             m["body"]["detail-type"] == "Prediction Succeeded"
             and m["body"]["detail"]["input"]["prompt"] == prompt
         )
     )
-    finished(ended["body"]["detail"]["id"])
+    check(ended["body"])
+    shown = finished(ended["body"]["detail"]["id"])
+    said["request_id"] = prompt
+    for told in (ended["body"]["detail"], shown):
+        assert {name: told[name] for name in said} == said
+    for query in ({"tag": prompt}, {"tag": prompt, "end_user": "ann", "status": "succeeded"}):
+        (one,) = api.get("/v1/predictions", params=query).json()["results"]
+        assert one["id"] == shown["id"]
+    usage = until(lambda: api.get("/v1/usage", params={"tag": prompt}).json()["results"])
+    assert [row["predictions"] for row in usage] == [1]
     listed = api.get("/v1/predictions").json()["results"]
     assert [p["input"].get("prompt") for p in listed].count(prompt) == 1
 

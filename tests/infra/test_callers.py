@@ -76,7 +76,7 @@ def test_the_schedule_may_call_the_sweep(prod: Synth) -> None:
         (id_, target["Arn"]["Fn::GetAtt"][0])
         for id_, rule in prod.service.resources("Events::Rule")
         for target in rule["Properties"]["Targets"]
-        if target["Arn"]["Fn::GetAtt"][0].startswith("Sweep")
+        if target["Arn"].get("Fn::GetAtt", [""])[0].startswith("Sweep")
     ]
     assert len(rules) == 1
     for rule, function in rules:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.infra.synthesis import Synth
 
 SHOP = "arn:aws:iam::111122223333:role/shop"
+UNMATCHED = "EventsInUnmatched"
 OURS = {"Relay", "Sweep", "Intake", "Deliver"}
 
 
@@ -35,7 +36,7 @@ def shops(synth: Callable[[StageConfig], Synth]) -> Synth:
 
 def rules(synth: Synth) -> dict[str, dict[str, Any]]:
     found = synth.service.properties("Events::Rule")
-    return {name: rule for name, rule in found.items() if "EventPattern" in rule}
+    return {name: r for name, r in found.items() if "EventPattern" in r and name != UNMATCHED}
 
 
 def policies(synth: Synth) -> dict[str, Any]:
@@ -62,6 +63,62 @@ def test_a_rule_writes_its_tenant_into_the_message(shops: Synth) -> None:
         assert template.endswith(',"id":<id>,"detail":<detail>}')
         tenants[source] = template.partition(",")[0]
     assert tenants == {"shop.example": '{"tenant":"acme"', "batch-jobs": '{"tenant":"other"'}
+
+
+def matches(pattern: dict[str, Any], event: dict[str, str]) -> bool:
+    """As EventBridge does, as far as these patterns go."""
+    if "$or" in pattern:
+        return any(matches(each, event) for each in pattern["$or"])
+    return all(
+        any(
+            event[name] not in one["anything-but"] if isinstance(one, dict) else event[name] == one
+            for one in wanted
+        )
+        for name, wanted in pattern.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "type_", "lost"),
+    [
+        ("shop.example", "Prediction Requested", False),
+        ("batch-jobs", "Prediction Requested", False),
+        ("darkroom", "Prediction Succeeded", False),
+        ("shop.exmaple", "Prediction Requested", True),
+        ("shop.example", "Prediction requested", True),
+        ("somebody.else", "Anything", True),
+    ],
+)
+def test_newcomer_friction_11_what_no_rule_takes_is_counted(
+    shops: Synth, prod: Synth, source: str, type_: str, lost: bool
+) -> None:
+    event = {"source": source, "detail-type": type_}
+    rule = shops.service.properties("Events::Rule")[UNMATCHED]
+    taken = [name for name, r in rules(shops).items() if matches(r["EventPattern"], event)]
+    assert matches(rule["EventPattern"], event) is lost
+    assert bool(taken) is (not lost and source != "darkroom")
+    nobody = prod.service.properties("Events::Rule")[UNMATCHED]["EventPattern"]
+    assert matches(nobody, event) is (source != "darkroom")
+
+
+def test_what_is_logged_of_such_an_event_is_its_name_and_no_word_of_it(shops: Synth) -> None:
+    rule = shops.service.properties("Events::Rule")[UNMATCHED]
+    assert shops.shown(rule["EventBusName"]) == "Events"
+    (target,) = rule["Targets"]
+    assert set(target["InputTransformer"]["InputPathsMap"].values()) == {
+        "$.source",
+        "$.detail-type",
+        "$.id",
+        "$.time",
+    }
+    group = shops.service.properties("Logs::LogGroup")["EventsInUnmatchedLog"]
+    assert group["LogGroupName"] == "/aws/events/Darkroom-prod-Service/unmatched"
+    assert group["RetentionInDays"]
+    assert "EventsInUnmatchedLog" in json.dumps(target["Arn"])
+    (policy,) = shops.service.properties("Logs::ResourcePolicy").values()
+    document = json.dumps(policy["PolicyDocument"])
+    assert "EventsInUnmatchedLog" in document
+    assert "events.amazonaws.com" in document
 
 
 def test_only_the_rules_may_send_to_the_intake_queue(shops: Synth) -> None:

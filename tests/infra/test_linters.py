@@ -37,6 +37,7 @@ ACCEPTED = {
         r"\w+Function",
         "it wants names, ours are found: test_every_log_group_belongs_to_something_and_ends",
     ),
+    "ES4000": (r"EventsInUnmatched", "A line of a log is no work that could be lost"),
     "W3005": (r"\w+Function", "CDK states the dependency that the ARN implies already"),
 }
 """Rule to the logical ids (without hash) it may find, and why."""

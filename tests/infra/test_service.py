@@ -107,7 +107,7 @@ def test_every_log_group_belongs_to_something_and_ends(prod: Synth) -> None:
         for f in prod.service.properties("Lambda::Function").values()
     }
     assert used == {f"{name}Logs" for name in SIZES}
-    assert set(groups) == used | {"HttpApiAccessLines"}
+    assert set(groups) == used | {"HttpApiAccessLines", "EventsInUnmatchedLog"}
     assert {group["RetentionInDays"] for group in groups.values()} == {90}
 
 
@@ -301,6 +301,7 @@ def test_outputs_have_their_stable_names(prod: Synth) -> None:
         "ApiId": "HttpApi",
         "ApiUrl": "HttpApi.ApiEndpoint",
         "EventBus": "Events",
+        "UnmatchedEvents": "/aws/events/Darkroom-prod-Service/unmatched",
         **{f"{name}Queue": f"{name}TasksQueue" for name in WORK_QUEUES},
         **{f"{name}Dlq": f"{name}TasksDlq" for name in WORK_QUEUES},
         "RelayFailures": "RelayFailures",

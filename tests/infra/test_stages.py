@@ -53,6 +53,8 @@ LOCAL_DIFFERENCES = {
     "S3Key",
     # The local application that asks by events, and its state machine.
     "EventsInLocalAppA2E13F6B",
+    "$or",
+    "source",
     "TASKS",
 }
 MISSING = object()

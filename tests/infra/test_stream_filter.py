@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from darkroom.adapters.items import prediction_item
+from darkroom.adapters.items import is_record, list_items, prediction_item
 from darkroom.domain.lifecycle import (
     CancelRequested,
     Heard,
@@ -136,3 +136,10 @@ def test_a_removal_is_not() -> None:
     lived = follow(accepted(), *PLAIN)[-1]
     assert lived.state is State.SUCCEEDED
     assert not relayed(prediction_item(lived), None)
+
+
+def test_a_row_of_a_list_is_nobodys_change() -> None:
+    for row in list_items(accepted(tags=("spring",), end_user="ann")):
+        assert not relayed(None, row)
+        assert not is_record(row)
+    assert is_record(prediction_item(accepted()))

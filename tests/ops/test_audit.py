@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.adapters.items import prediction_item
+from darkroom.adapters.items import list_items, prediction_item
 from darkroom.domain.prediction import State
 
 from ops.audit import Difference, audit
@@ -55,9 +55,10 @@ def damaged(item: dict[str, Any], name: str) -> dict[str, Any]:
 )
 def test_a_record_that_cannot_be_read_is_one_difference(whole: Deployment, name: str) -> None:
     dynamodb = whole.client("dynamodb")
-    good = prediction_item(accepted(id="a" * 26, state=State.CANCELED))
+    record = accepted(id="a" * 26, state=State.CANCELED, tags=("spring",))
+    good, (row,) = prediction_item(record), list_items(record)
     bad = damaged(prediction_item(accepted(id="b" * 26)), name)
-    for item in (good, bad):
+    for item in (good, row, bad):
         dynamodb.put_item(TableName="PredictionsTable", Item=item)
     report = audit(whole)
     assert [(d.kind, d.id) for d in report.differences] == [("unreadable", "b" * 26)]

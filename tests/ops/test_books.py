@@ -14,6 +14,7 @@ from tests.fakes import START
 from tests.records import accepted
 
 MONTH, DAY = "SPEND#acme#2027-01", "USAGE#acme#2027-01-15"
+TAGGED = "TAGGED#acme#2027-01-15#a#b"
 RECORDS = (
     accepted(id="a" * 26, price=Price("image", 3000, 12_000), ledger=MONTH),
     accepted(
@@ -24,11 +25,12 @@ RECORDS = (
         cost=3000,
         counted=True,
     ),
-    accepted(id="c" * 26, state=State.FAILED, counted=True),
+    accepted(id="c" * 26, state=State.FAILED, counted=True, tags=("a#b",)),
 )
 RIGHT = {
     MONTH: {"committed": 15_000, "spent": 3000, "in_flight": 1},
     DAY: {"n:owner/name": 2, "c:owner/name": 3000},
+    TAGGED: {"n:owner/name": 1, "c:owner/name": 0},
 }
 NOW_S = START / 1000
 
@@ -54,6 +56,7 @@ def test_rows_that_are_the_sum_of_their_predictions() -> None:
         (MONTH, "in_flight", "in_flight is 2, its predictions come to 1"),
         (DAY, "n:owner/name", "n:owner/name is 3, its predictions come to 2"),
         (DAY, "c:owner/name", "c:owner/name is 3001, its predictions come to 3000"),
+        (TAGGED, "n:owner/name", "n:owner/name is 2, its predictions come to 1"),
     ],
 )
 def test_each_sum_is_compared(row: str, what: str, text: str) -> None:
@@ -62,7 +65,7 @@ def test_each_sum_is_compared(row: str, what: str, text: str) -> None:
 
 
 def test_a_row_that_is_missing_or_nobodys() -> None:
-    assert len(differences({}, {}, *RECORDS)) == 5
+    assert len(differences({}, {}, *RECORDS)) == 6
     lone = {"SPEND#other#2027-01": {"committed": 1, "spent": 0, "in_flight": 0}}
     found = differences({**RIGHT, **lone}, {**RIGHT, **lone}, *RECORDS)
     assert [row for row, _ in found] == ["SPEND#other#2027-01"]
@@ -88,9 +91,9 @@ def test_a_row_whose_records_may_be_gone_is_left_out() -> None:
     old = {MONTH: {"committed": 1, "spent": 1, "in_flight": 0}}
     begins = datetime(2027, 1, 1, tzinfo=UTC).timestamp()
     kept_s = 90 * 86_400
-    assert len(differences(old, old, RECORDS[2], now_s=begins + kept_s - 1)) == 3
-    (only,) = {row for row, _ in differences(old, old, RECORDS[2], now_s=begins + kept_s)}
-    assert only == DAY
+    assert len(differences(old, old, RECORDS[2], now_s=begins + kept_s - 1)) == 4
+    left = {row for row, _ in differences(old, old, RECORDS[2], now_s=begins + kept_s)}
+    assert left == {DAY, TAGGED}
 
 
 def test_rows_are_read_from_the_controls_table() -> None:

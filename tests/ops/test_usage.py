@@ -26,6 +26,7 @@ def run(controls: tuple[Any, str], capsys: pytest.CaptureFixture[str]) -> Callab
         {"pk": "USAGE#acme#2026-11-02", f"n:{MODEL}": 2, f"c:{MODEL}": 6_000},
         {"pk": "USAGE#acme#2026-11-01", f"n:{MODEL}": 1, f"c:{MODEL}": 3_000, "n:a/b": 1},
         {"pk": "USAGE#acme#2026-10-31", f"n:{MODEL}": 100, f"c:{MODEL}": 300_000},
+        {"pk": "TAGGED#acme#2026-11-02#a#b", f"n:{MODEL}": 1, f"c:{MODEL}": 3_000},
         {"pk": "SPEND#acme#2026-11", "committed": 12_000, "spent": 9_000, "in_flight": 1},
         {"pk": "SPEND#acme#2026-10", "committed": 1, "spent": 1, "in_flight": 0},
         {"pk": "USAGE#other#2026-11-30", f"n:{MODEL}": 5, f"c:{MODEL}": 15_000},
@@ -38,6 +39,13 @@ def run(controls: tuple[Any, str], capsys: pytest.CaptureFixture[str]) -> Callab
         return capsys.readouterr().out
 
     return command
+
+
+def test_what_has_a_tag_alone(run: Callable[..., str]) -> None:
+    shown = run("--tenant", "acme", "--tag", "a#b", "--month", "2026-11", "--json")
+    (acme,) = json.loads(shown)["tenants"]
+    assert (acme["predictions"], acme["micro_usd"], "ledger" in acme) == (1, 3_000, False)
+    run("--tag", "a#b", code=1)
 
 
 ACME = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from darkroom.domain.money import day_row
+from darkroom.domain.money import day_rows
 from darkroom.domain.prediction import Code, State
 
 from tests.fakes import Month
@@ -31,9 +31,10 @@ def balanced(cloud: Cloud) -> None:
             months[record.ledger] = _with(so_far, record)
         if record.counted:
             check(record.state.terminal, "I14 counted before its end")
-            day = days.setdefault(day_row(record.tenant, record.created_at), {})
-            number, cost = day.get(record.model, (0, 0))
-            day[record.model] = number + 1, cost + (record.cost or 0)
+            for row in day_rows(record):
+                day = days.setdefault(row, {})
+                number, cost = day.get(record.model, (0, 0))
+                day[record.model] = number + 1, cost + (record.cost or 0)
     stored = cloud.store.months
     cap = cloud.config.limits.monthly_cap
     for row in months.keys() | stored.keys():

@@ -119,8 +119,10 @@ class DynamoControls:
             return max(1, held)
         return 0
 
-    def usage(self, tenant: str, days: Iterable[str]) -> dict[str, dict[str, tuple[int, int]]]:
-        by_row = {usage_row(tenant, day): day for day in days}
+    def usage(
+        self, tenant: str, days: Iterable[str], tag: str | None = None
+    ) -> dict[str, dict[str, tuple[int, int]]]:
+        by_row = {usage_row(tenant, day, tag): day for day in days}
         keys = [{"pk": {"S": row}} for row in by_row]
         found: dict[str, dict[str, tuple[int, int]]] = {}
         for item in batch_get(self.client, self.table, keys, {}, self.sleep):

@@ -21,13 +21,14 @@ from dataclasses import MISSING, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from darkroom.domain.correlation import lists
 from darkroom.domain.errors import UnreadableRecord
 from darkroom.domain.lifecycle import may_cause, urgency
 from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, Price, State
 from darkroom.ports import Attempt, DueRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from dataclasses import Field
 
     from darkroom.ports import Due
@@ -122,6 +123,43 @@ def prediction_item(record: Prediction) -> dict[str, Any]:
         values |= {"code": NEWER_CODES[record.code], _NEWER_CODE: record.code}
     values[RELAY] = may_cause(record)
     return to_item(values)
+
+
+def list_items(record: Prediction) -> Iterator[dict[str, Any]]:
+    """A row for each list that the prediction is in beside its tenant's own.
+
+    They lie in the table of the records, so that its `tenant` index lists them, and mean nothing to
+    anybody else. They never change, and go when the record does.
+    """
+    for name in lists(record):
+        row = {
+            "id": list_row(record.id, name),
+            "tenant": list_of(record.tenant, name),
+            "created_at": record.created_at,
+            "expires_at": record.expires_at,
+            RELAY: False,
+        }
+        yield to_item(row)
+
+
+def list_of(tenant: str, name: str | None) -> str:
+    """The `tenant` index's partition of a list; None: of all that the tenant has."""
+    return tenant if name is None else f"{tenant}#{name}"
+
+
+def list_row(id_: str, name: str | None) -> str:
+    """The key of a prediction's row in a list; None: of the record itself."""
+    return id_ if name is None else f"{id_}#{name}"
+
+
+def prediction_of(key: str) -> str:
+    """The id of the prediction to which an item of the table belongs."""
+    return key.partition("#")[0]
+
+
+def is_record(item: dict[str, Any]) -> bool:
+    """False for a row of a list."""
+    return "#" not in _shown(item, "id")
 
 
 def _parts(value: Prediction | Create | File | Price) -> dict[str, Any]:

@@ -29,8 +29,12 @@ from darkroom.adapters.items import (
     attribute,
     expired,
     from_item,
+    list_items,
+    list_of,
+    list_row,
     plain,
     prediction_item,
+    prediction_of,
     read_due,
     read_prediction,
     to_item,
@@ -45,7 +49,7 @@ from darkroom.domain.errors import (
     Unavailable,
     UnreadableRecord,
 )
-from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, day_row
+from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, day_rows
 from darkroom.ports import ALWAYS, Due, IdempotencyKey, Page
 
 if TYPE_CHECKING:
@@ -93,6 +97,8 @@ class DynamoPredictions:
             writes["key"] = {"Update": self._among_equals(key)}
         if entry is not None:
             writes["entry"] = {"Update": self._entry(record, entry)}
+        for number, row in enumerate(list_items(record)):
+            writes[f"list {number}"] = {"Put": {"TableName": self.table, "Item": row}}
         lost = self._write(writes)
         if not lost:
             return
@@ -439,7 +445,7 @@ class DynamoPredictions:
     def _write_counted(
         self, writes: dict[str, dict[str, Any]], record: Prediction
     ) -> dict[str, dict[str, Any]]:
-        """`_write`, with the prediction counted in its tenant's day of usage.
+        """`_write`, with the prediction counted in its tenant's day of usage, and in its tags'.
 
         Under `OTHER` where the day names too many open models; and a day that takes nothing more
         does without it: usage holds up no end.
@@ -452,18 +458,17 @@ class DynamoPredictions:
                 if not too_large(error):
                     raise
                 continue
-            uncounted = lost.get("usage", {}).get("Code") == CONDITION_FAILED
+            uncounted = any(lost.get(row, {}).get("Code") == CONDITION_FAILED for row in counted)
             if not uncounted or any(lost[name].get("Code") == CONDITION_FAILED for name in writes):
                 break
         return lost
 
     def _count(self, record: Prediction, name: str) -> dict[str, dict[str, Any]]:
-        """The write `usage`. A model without a price is in no catalogue, and its name is noted in
+        """The writes of usage. A model without a price is in no catalogue, and its name is noted in
         the set `open`, so that the row knows how many there are. By the end a record has let go of
         its price: only what has none has no cost either."""
         update: dict[str, Any] = {
             "TableName": self.controls,
-            "Key": {"pk": {"S": day_row(record.tenant, record.created_at)}},
             "UpdateExpression": "SET expires_at = :kept ADD #number :one, #cost :cost",
             "ExpressionAttributeNames": {"#number": f"n:{name}", "#cost": f"c:{name}"},
             "ExpressionAttributeValues": {
@@ -482,7 +487,7 @@ class DynamoPredictions:
                 ":name": {"SS": [name]},
                 ":most": attribute(OPEN_MODELS_A_DAY),
             }
-        return {"usage": {"Update": update}}
+        return {row: {"Update": {**update, "Key": {"pk": {"S": row}}}} for row in day_rows(record)}
 
     def recent_ids(self, tenant: str, since: int, limit: int) -> list[str]:
         answer = self.client.query(
@@ -496,14 +501,20 @@ class DynamoPredictions:
         return [item["id"]["S"] for item in answer["Items"]]
 
     def list_ids(
-        self, tenant: str, after: tuple[int, str] | None, limit: int, span: Span = ALWAYS
+        self,
+        tenant: str,
+        after: tuple[int, str] | None,
+        limit: int,
+        span: Span = ALWAYS,
+        name: str | None = None,
     ) -> Page:
+        partition = list_of(tenant, name)
         query: dict[str, Any] = {
             "TableName": self.table,
             "IndexName": "tenant",
             "KeyConditionExpression": "tenant = :tenant AND created_at BETWEEN :first AND :last",
             "ExpressionAttributeValues": {
-                ":tenant": {"S": tenant},
+                ":tenant": {"S": partition},
                 ":first": {"N": str(span.first)},
                 ":last": {"N": str(span.last)},
             },
@@ -512,11 +523,12 @@ class DynamoPredictions:
         }
         if after is not None:
             at, id_ = after
-            query["ExclusiveStartKey"] = to_item({"tenant": tenant, "created_at": at, "id": id_})
+            key = {"tenant": partition, "created_at": at, "id": list_row(id_, name)}
+            query["ExclusiveStartKey"] = to_item(key)
         answer = self.client.query(**query)
         last = answer.get("LastEvaluatedKey")
-        more = (int(plain(last["created_at"])), str(plain(last["id"]))) if last else None
-        return Page([item["id"]["S"] for item in answer["Items"]], more)
+        more = (int(plain(last["created_at"])), prediction_of(plain(last["id"]))) if last else None
+        return Page([prediction_of(item["id"]["S"]) for item in answer["Items"]], more)
 
 
 def _repeats(row: dict[str, Any]) -> repeats.Repeats:

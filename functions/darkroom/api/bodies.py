@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from darkroom.domain.correlation import (
+    LONGEST_END_USER,
+    LONGEST_TAG,
+    METADATA_KEPT,
+    MOST_TAGS,
+)
 from darkroom.domain.events import LONGEST_TASK_TOKEN
 
 LONGEST_REFERENCE = 300
@@ -32,6 +38,25 @@ _EVENTS = {
     "items": {"type": "string", "enum": ["start", "output", "logs", "completed"]},
     "description": "All four where it is left out, or empty",
 }
+_SAID = {
+    "metadata": {
+        "type": ["object", "null"],
+        "additionalProperties": {"type": "string"},
+        "description": f"The client's own texts, at most {METADATA_KEPT} bytes as JSON: shown "
+        "with the prediction, never to the provider",
+    },
+    "tags": {
+        "type": ["array", "null"],
+        "items": {"type": "string", "minLength": 1, "maxLength": LONGEST_TAG},
+        "maxItems": MOST_TAGS,
+        "description": "What the list and the usage can be asked for by",
+    },
+    "end_user": {
+        **_text(LONGEST_END_USER, "Whom it is made for, by any name: the list can be asked by it"),
+        "minLength": 1,
+    },
+}
+"""What a client says of a prediction for itself."""
 
 CREATE = _body(
     "What a client may send. `stream` is tolerated and dropped.",
@@ -44,6 +69,7 @@ CREATE = _body(
         "input": _INPUT,
         "webhook": _text(LONGEST_URL),
         "webhook_events_filter": _EVENTS,
+        **_SAID,
         "webhook_completed": _text(
             LONGEST_URL, "Without a `webhook`: a webhook with the filter `completed`"
         ),
@@ -59,10 +85,12 @@ REQUESTED = _body(
         "input": _INPUT,
         "webhook": _text(LONGEST_URL),
         "webhook_events_filter": _EVENTS,
+        **_SAID,
         "cancel_after": _text(30, "30s, 5m or 2h30m"),
         "id": _text(
             LONGEST_KEY,
-            "The same request sent twice has the same; by default the event's own id",
+            "The same request sent twice has the same, and what follows names it as `request_id`; "
+            "by default the event's own id",
         ),
         "taskToken": {
             **_text(LONGEST_TASK_TOKEN, "The Step Functions task that waits for the end"),

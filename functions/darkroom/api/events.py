@@ -10,13 +10,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from darkroom.api import bodies
-from darkroom.api.schemas import Id, PredictionDetails, Time  # noqa: TC001 - read by pydantic
+from darkroom.api.schemas import Id, PredictionDetails, Said, Time
 from darkroom.domain import events
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-class Told(BaseModel):
+class Told(Said):
     """What became of a prediction. More fields may come: ignore those that you do not know."""
 
     event_id: str = Field(description="The same in every repetition of the event")
@@ -72,7 +72,9 @@ class Rejected(BaseModel):
     """A request that came as an event and made no prediction."""
 
     event_id: str = Field(description="The same in every repetition of the event")
-    request_id: str = Field(description="The id of the request's event, or of its message")
+    request_id: str = Field(
+        description="`id` in the request's detail, else the id of its event, or of its message"
+    )
     tenant: str | None = Field(description="Null where the message could not be read so far")
     status: int = Field(description="What HTTP would have answered: 400, 402, 413, 422, …")
     title: str
@@ -80,7 +82,7 @@ class Rejected(BaseModel):
     invalid_fields: list[InvalidField] = Field(max_length=50)
 
 
-class CallbackDisabled(BaseModel):
+class CallbackDisabled(Said):
     """Nothing more is sent to a prediction's webhook, until a redelivery is asked for or 30 days
     have passed."""
 

@@ -34,7 +34,7 @@ class Message:
 
 def read_message(body: str, message_id: str) -> Message:
     """Read a message's body. Raises nothing."""
-    nameless = Envelope(message_id)
+    nameless = Envelope(message_id, message_id)
     try:
         value = strict_json.loads(body.encode("utf-8", "surrogatepass"))
     except strict_json.NotStrictJSON as error:
@@ -42,13 +42,15 @@ def read_message(body: str, message_id: str) -> Message:
     if not isinstance(value, dict):
         return Message(nameless, problem="The message is not a JSON object.")
     detail = value.get("detail")
-    token = detail.get("taskToken") if isinstance(detail, dict) else None
+    told = detail if isinstance(detail, dict) else {}
     tenant = value.get("tenant")
     known = isinstance(tenant, str) and TENANT.fullmatch(tenant) is not None
+    id_ = _text(value.get("id"), LONGEST_ID) or message_id
     envelope = Envelope(
-        id=_text(value.get("id"), LONGEST_ID) or message_id,
+        id=id_,
+        request_id=_text(told.get("id"), LONGEST_ID) or id_,
         tenant=tenant if known else None,
-        task_token=_text(token, LONGEST_TASK_TOKEN),
+        task_token=_text(told.get("taskToken"), LONGEST_TASK_TOKEN),
     )
     unknown = value.keys() - {"tenant", "id", "detail"}
     problem = "The message holds more than tenant, id and detail." if unknown else None
@@ -57,4 +59,4 @@ def read_message(body: str, message_id: str) -> Message:
 
 def _text(value: object, most: int) -> str | None:
     plain = isinstance(value, str) and value.isascii() and value.isprintable()
-    return str(value) if plain and 0 < len(str(value)) <= most else None
+    return str(value) if plain and str(value).strip() and len(str(value)) <= most else None

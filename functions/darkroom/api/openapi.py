@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from darkroom.api import bodies, queries, schemas
 from darkroom.api.routes import MODEL, ROUTES
+from darkroom.domain.correlation import LONGEST_END_USER, LONGEST_TAG
 from darkroom.services.files import MOST_SAID
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "GET /v1/predictions": Operation(
         "predictions.list",
-        "The tenant's predictions, newest first, 100 a page",
+        "The tenant's predictions, newest first, 100 a page; a page may be short, or empty",
         200,
         schemas.Page[schemas.Prediction],
         (400,),
@@ -179,6 +180,19 @@ _QUERIES: dict[str, dict[str, Any]] = {
         "enum": list(queries.SOURCES),
         "description": "All here are made by the API: `web` has none",
     },
+    "tag": {
+        "type": "string",
+        "pattern": f"^[^,]{{1,{LONGEST_TAG}}}$",
+        "description": "What has the tag",
+    },
+    "end_user": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": LONGEST_END_USER,
+        "description": "What was made for the end user",
+    },
+    "model": {"type": "string", "description": "What the model made, `owner/name`"},
+    "status": {"type": "string", "enum": list(queries.STATUSES)},
     "sort_by": {
         "type": "string",
         "enum": list(queries.SORTS),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from darkroom.domain import correlation
 from darkroom.domain.errors import BadRequest
+from darkroom.domain.wire import STATUS
 from darkroom.services.read import Wanted
 
 if TYPE_CHECKING:
@@ -14,15 +16,19 @@ if TYPE_CHECKING:
     from darkroom.api.http import Request
 
 NAMES: Mapping[str, tuple[str, ...]] = {
-    "GET /v1/predictions": ("cursor", "limit", "created_after", "created_before", "source"),
+    "GET /v1/predictions": (
+        *("cursor", "limit", "created_after", "created_before", "source"),
+        *("tag", "end_user", "model", "status"),
+    ),
     "GET /v1/predictions/{id}/deliveries": (),
     "GET /v1/models": ("cursor", "sort_by", "sort_direction"),
     "GET /v1/models/{owner}/{name}/versions": (),
     "GET /v1/files": ("cursor",),
-    "GET /v1/usage": ("from", "to"),
+    "GET /v1/usage": ("from", "to", "tag"),
 }
 """By route. A name that a list does not have is refused: what it asks for would be ignored."""
 SOURCES = ("api", "web")
+STATUSES = tuple(dict.fromkeys(STATUS.values()))
 SORTS = ("model_created_at", "latest_version_created_at")
 DIRECTIONS = ("asc", "desc")
 
@@ -51,7 +57,26 @@ def wanted(query: Mapping[str, str]) -> Wanted:
         created_after=_time(query, "created_after"),
         created_before=_time(query, "created_before"),
         source=_one_of(query, "source", SOURCES),
+        tag=tag(query),
+        end_user=_end_user(query),
+        model=query.get("model"),
+        status=_one_of(query, "status", STATUSES),
     )
+
+
+def tag(query: Mapping[str, str]) -> str | None:
+    """The tag that is asked for. Raises BadRequest for what no create takes."""
+    text = query.get("tag")
+    if text is not None and not correlation.is_tag(text):
+        raise BadRequest("tag is one tag, as a create takes it.")
+    return text
+
+
+def _end_user(query: Mapping[str, str]) -> str | None:
+    text = query.get("end_user")
+    if text is not None and not correlation.is_end_user(text):
+        raise BadRequest("end_user is an end user, as a create takes it.")
+    return text
 
 
 def descending(query: Mapping[str, str]) -> bool:

@@ -13,6 +13,7 @@ from darkroom.api.bodies import LONGEST_KEY
 from darkroom.api.media_types import media_type, parameters
 from darkroom.domain import strict_json
 from darkroom.domain.callbacks import EVENTS
+from darkroom.domain.correlation import METADATA_KEPT, MOST_TAGS, is_end_user, is_tag
 from darkroom.domain.errors import BadRequest, InvalidInput, TooLarge, UnsupportedMedia
 from darkroom.domain.model import InvalidField, additional, invalid, validate_body
 from darkroom.services.create import SHORTEST_CANCEL_AFTER_S
@@ -21,6 +22,7 @@ from darkroom.services.submit import NewPrediction
 
 if TYPE_CHECKING:
     from darkroom.api.http import Request
+    from darkroom.services.intake import Envelope
 
 SHORTEST_TOKEN = 20
 """Below this a token would be found in a text by chance."""
@@ -36,6 +38,7 @@ _HOST = re.compile(r"(?=.{4,253}\Z)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-
 _PRIVATE = (".localhost", ".internal", ".local", ".home.arpa")
 _CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", ""})
 """JSON is UTF-8, whatever else is said; who says another has encoded it so."""
+_NAME = "Must be printable, without a space at either end"
 _CANCEL_AFTER = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
 
 
@@ -84,6 +87,7 @@ class ReadCreate:
             reference=reference or body.get("version") or "",
             input=body["input"],
             **self._callback(body),
+            **_said(body),
             cancel_after_s=_cancel_after(request.header("cancel-after")),
             received_at=request.received_at,
             idempotency_key=_idempotency_key(request.header("idempotency-key")),
@@ -106,7 +110,7 @@ class ReadCreate:
             chosen = ("completed",)
         return {"webhook": url, "webhook_events": chosen} if url else {}
 
-    def event(self, detail: object, tenant: str, event_id: str) -> NewPrediction:
+    def event(self, detail: object, tenant: str, envelope: Envelope) -> NewPrediction:
         """The detail of a `Prediction Requested` event as a NewPrediction.
 
         Raises BadRequest or InvalidInput, as for a request.
@@ -122,9 +126,11 @@ class ReadCreate:
             reference=model or version or "",
             input=body["input"],
             **self._callback(body),
+            **_said(body),
             cancel_after_s=_cancel_after(body.get("cancel_after")),
-            idempotency_key=f"event:{_event_key(body.get('id'), token, event_id)}",
+            idempotency_key=f"event:{_event_key(body.get('id'), token, envelope.id)}",
             task_token=token,
+            request_id=envelope.request_id,
         )
 
 
@@ -137,6 +143,32 @@ def _event_key(id_: str | None, token: str | None, event_id: str) -> str:
     if token is not None:
         return hashlib.sha256(token.encode()).hexdigest()
     return event_id
+
+
+def _said(body: dict[str, Any]) -> dict[str, Any]:
+    """What the client says of the prediction for itself; of equal tags one counts."""
+    metadata, tags = body.get("metadata") or {}, body.get("tags") or []
+    end_user = body.get("end_user")
+    problems = [
+        InvalidField("format", f"tags.{number}", f"{_NAME}, and without a comma")
+        for number, tag in enumerate(tags[: MOST_TAGS + 1])
+        if not is_tag(tag)
+    ]
+    if len(tags) > MOST_TAGS:
+        problems.append(InvalidField("array_lte", "tags", f"At most {MOST_TAGS} tags"))
+    if end_user is not None and not is_end_user(end_user):
+        problems.append(InvalidField("format", "end_user", _NAME))
+    if not all(isinstance(value, str) for value in metadata.values()):
+        problems.append(InvalidField("invalid_type", "metadata", "Every value must be a string"))
+    elif "" in metadata or strict_json.has_nul(metadata):
+        text = "Keys must not be empty, and nothing may contain NUL characters"
+        problems.append(InvalidField("format", "metadata", text))
+    elif len(strict_json.canonical(metadata).encode()) > METADATA_KEPT:
+        text = f"At most {METADATA_KEPT} bytes as JSON"
+        problems.append(InvalidField("object_lte", "metadata", text))
+    if problems:
+        _refuse(problems)
+    return {"metadata": metadata, "tags": tuple(dict.fromkeys(tags)), "end_user": end_user}
 
 
 def _refuse_own_token(request: Request) -> None:

@@ -67,7 +67,19 @@ class PredictionUrls(BaseModel):
     stream: Url = Absent
 
 
-class Prediction(BaseModel):
+class Said(BaseModel):
+    """What the client said of a prediction for itself. What it did not say is left out."""
+
+    metadata: dict[str, str] = Field(default_factory=dict)
+    tags: list[str] = Field(default_factory=list)
+    end_user: str = Absent
+    request_id: str = Field(
+        default_factory=str,
+        description="Of a request that came as an event: `id` in its detail, else its own id",
+    )
+
+
+class Prediction(Said):
     """A prediction, as on Replicate. Output URLs are made anew for each answer."""
 
     id: Id
@@ -201,6 +213,7 @@ class Usage(BaseModel):
 
     from_: str = Field(alias="from")
     to: str
+    tag: str = Field(default_factory=str, description="Where the request names one")
     predictions: int
     cost: float = Field(description="US dollars")
     results: list[DayOfUsage]

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from darkroom.domain import wire
+from darkroom.domain import correlation, wire
 from darkroom.domain.prediction import State
 from darkroom.domain.snapshot import rfc3339
 
@@ -57,6 +57,7 @@ def detail(record: Prediction, event: str) -> dict[str, Any]:
         "created_at": rfc3339(record.created_at),
         "completed_at": record.completed_at if record.state.terminal else None,
         **_input(record),
+        **correlation.shown(record),
         "darkroom": wire.details(record),
     }
 
@@ -71,6 +72,7 @@ def callback_disabled(record: Prediction, event: str, status: int | None) -> dic
         "host": urlsplit(record.webhook or "").hostname,
         "callback": event,
         "status": status,
+        **correlation.shown(record),
     }
 
 

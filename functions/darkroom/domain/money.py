@@ -214,14 +214,16 @@ def month_row(tenant: str, at_ms: int) -> str:
     return f"SPEND#{tenant}#{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m}"
 
 
-def day_row(tenant: str, at_ms: int) -> str:
-    """The Controls row of a tenant's day of usage."""
-    return usage_row(tenant, f"{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m-%d}")
+def day_rows(record: Prediction) -> list[str]:
+    """The Controls rows in which the end of a prediction is counted: its tenant's day of usage, and
+    that day's row of each of its tags."""
+    day = f"{datetime.fromtimestamp(record.created_at // 1000, UTC):%Y-%m-%d}"
+    return [usage_row(record.tenant, day, tag) for tag in (None, *record.tags)]
 
 
-def usage_row(tenant: str, day: str) -> str:
-    """The same, of a day as `yyyy-mm-dd`."""
-    return f"USAGE#{tenant}#{day}"
+def usage_row(tenant: str, day: str, tag: str | None = None) -> str:
+    """The row of a tenant's usage on a day (`yyyy-mm-dd`), or of what has the tag."""
+    return f"USAGE#{tenant}#{day}" if tag is None else f"TAGGED#{tenant}#{day}#{tag}"
 
 
 def usd(micro: int | None) -> float | None:

@@ -146,6 +146,13 @@ class Prediction:
     """The row of the tenant's month that holds the reservation; None where nothing is reserved."""
     task_token: str | None = field(default=None, repr=False)
     """The Step Functions task that waits for this one. A secret: shown and logged nowhere."""
+    metadata: dict[str, str] = field(default_factory=dict)
+    """The client's own, like what follows: shown to it, never to the provider."""
+    tags: tuple[str, ...] = ()
+    end_user: str | None = None
+    """Whom the tenant made the prediction for, by whatever name it has for them."""
+    request_id: str | None = None
+    """Of a request that came as an event: the id by which its sender knows it."""
 
     revision: int = 1
     updated_at: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from darkroom.domain import outputs
+from darkroom.domain import correlation, outputs
 from darkroom.domain.inputs import put_back
 from darkroom.domain.money import usd
 from darkroom.domain.prediction import Prediction, State
@@ -55,6 +55,7 @@ def body(
         "source": "api",
         "metrics": json.loads(record.metrics) if record.metrics else {},
         "urls": urls,
+        **correlation.shown(record),
         "darkroom": details(record),
     }
     # Replicate leaves a time out until it is known.

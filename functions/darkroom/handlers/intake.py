@@ -34,7 +34,7 @@ def _take(record: dict[str, Any]) -> bool:
     request = message.envelope.id
     try:
         detail, tenant = message.requested()
-        accepted = submit(read_create.event(detail, tenant, request))
+        accepted = submit(read_create.event(detail, tenant, message.envelope))
     except Exception as error:  # noqa: BLE001 - as over HTTP, whatever it is has an answer
         receives = int(record["attributes"]["ApproximateReceiveCount"])
         receipt = Receipt(record["body"], record["receiptHandle"], receives)

@@ -52,7 +52,7 @@ def _shown(reads: Reads, tenant: str, request: Request) -> dict[str, Any]:
         case "GET /v1/account":
             return {"type": "organization", "username": tenant, "name": tenant}
         case "GET /v1/usage":
-            return reads.usage(tenant, request.query.get("from"), request.query.get("to"))
+            return reads.usage(tenant, asked.get("from"), asked.get("to"), queries.tag(asked))
     return {"key": reads.callback_secret(tenant)}
 
 

@@ -27,6 +27,8 @@ class Envelope:
 
     id: str
     """The event's id, or the message's own."""
+    request_id: str
+    """The id in the detail, by which the sender knows its request; without one, `id`."""
     tenant: str | None = None
     task_token: str | None = None
 
@@ -77,7 +79,7 @@ class NotTaken:
         title, detail = str(problem["title"]), str(problem["detail"])[:2000]
         told = {
             "event_id": f"{envelope.id}:rejected",
-            "request_id": envelope.id,
+            "request_id": envelope.request_id,
             "tenant": envelope.tenant,
             "status": problem["status"],
             "title": title,
@@ -85,7 +87,9 @@ class NotTaken:
             "invalid_fields": problem.get("invalid_fields", [])[:FIELDS_TOLD],
         }
         if envelope.task_token:
-            cause = json.dumps({"request_id": envelope.id, "title": title, "detail": detail})
+            cause = json.dumps(
+                {"request_id": envelope.request_id, "title": title, "detail": detail}
+            )
             self.tasks.fail(envelope.task_token, "Darkroom.request_rejected", cause)
         self.bus.publish(events.REJECTED, told)
         self.dead.park(body, f"{title}: {detail}")

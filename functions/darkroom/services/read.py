@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from darkroom.domain import link
+from darkroom.domain import correlation, link, wire
 from darkroom.domain.errors import BadRequest, NotFound, UnreadableRecord
 from darkroom.ports import Span
 
@@ -24,6 +24,8 @@ PAGE_BYTES = 2_500_000
 to hand it on."""
 READ_AT_ONCE = 25
 """Records in memory at a time: one may hold a megabyte."""
+MOST_SIFTED = 300
+"""Keys that one page reads to find what no list alone has: it ends there, however few it found."""
 _NOT_SHOWN = (json.JSONDecodeError, LookupError, TypeError)
 """What a damaged text in a record raises where it is shown; an outage raises something else."""
 
@@ -41,6 +43,32 @@ class Wanted:
     created_before: int | None = None
     """Exclusive."""
     source: str | None = None
+    tag: str | None = None
+    end_user: str | None = None
+    model: str | None = None
+    status: str | None = None
+    """In the words of the wire."""
+
+    @property
+    def name(self) -> str | None:
+        """The shortest list that has them all; None: the tenant's own."""
+        if self.tag is not None:
+            return correlation.tag_list(self.tag)
+        return None if self.end_user is None else correlation.end_user_list(self.end_user)
+
+    @property
+    def sifts(self) -> bool:
+        """Whether that list may have others."""
+        both = self.tag is not None and self.end_user is not None
+        return both or self.model is not None or self.status is not None
+
+    def __contains__(self, record: Prediction) -> bool:
+        """Whether a record of that list is wanted."""
+        return (
+            self.end_user in {None, record.end_user}
+            and self.model in {None, record.model}
+            and self.status in {None, wire.STATUS[record.state]}
+        )
 
     @property
     def nothing(self) -> bool:
@@ -105,7 +133,8 @@ class Read:
         show: Callable[[Prediction], dict[str, Any]],
         wanted: Wanted = EVERYTHING,
     ) -> Listed:
-        """Up to a hundred records or up to `limit`, but no more than are 2.5 MB once shown.
+        """Up to a hundred records or up to `limit`, but no more than are 2.5 MB once shown, or are
+        found among 300: where records are sifted, a page may be empty and still have a next one.
 
         Raises BadRequest for a cursor that we did not make, or a limit that is not from 1 to 100.
         """
@@ -115,24 +144,40 @@ class Read:
         if (span := _span(wanted, place)) is None:
             return listed
         # Against the order one more is looked for: nothing is before the first page.
-        more = int(span.oldest_first)
-        page = self.store.list_ids(tenant, _after(place, span), most + more, span)
-        following = page.next if not more or len(page.ids) > most else None
+        more = int(span.oldest_first and not wanted.sifts)
+        left = MOST_SIFTED if wanted.sifts else most
+        following = _after(place, span)
         size, shown = 0, list[tuple[int, str]]()
-        for record in self._read(page.ids[:most], listed.unreadable):
-            try:
-                body = show(record)
-            except _NOT_SHOWN as error:
-                reason = f"not shown: {type(error).__name__}"
-                listed.unreadable.append(UnreadableRecord(record.id, tenant, reason))
-                continue
-            # In ASCII: Lambda hands other characters on in up to three times as many bytes.
-            size += len(json.dumps(body))
-            if shown and size > PAGE_BYTES:
-                following = shown[-1]
+        while left:
+            keys = min(left, PAGE)
+            page = self.store.list_ids(tenant, following, keys + more, span, wanted.name)
+            ids = page.ids[:keys]
+            following = page.next if not more or len(page.ids) > keys else None
+            left = left - keys if following else 0
+            for record in self._read(ids, listed.unreadable):
+                if record not in wanted:
+                    continue
+                try:
+                    body = show(record)
+                except _NOT_SHOWN as error:
+                    reason = f"not shown: {type(error).__name__}"
+                    listed.unreadable.append(UnreadableRecord(record.id, tenant, reason))
+                    continue
+                # In ASCII: Lambda hands other characters on in up to three times as many bytes.
+                size += len(json.dumps(body))
+                full = bool(shown) and size > PAGE_BYTES
+                if not full:
+                    listed.results.append(body)
+                    shown.append((record.created_at, record.id))
+                    full = len(shown) == most and record.id != ids[-1]
+                if full:
+                    left, following = 0, shown[-1]
+                    break
+            if len(shown) == most:
                 break
-            listed.results.append(body)
-            shown.append((record.created_at, record.id))
+        if more and following:
+            # Not behind the one that was looked for, and is not shown.
+            following = shown[-1] if shown else None
         _link(listed, place, shown, following, tenant)
         return listed
 
@@ -187,8 +232,9 @@ def _link(
             listed.previous_cursor = _cursor(shown[0], tenant, back=True)
         return
     listed.results.reverse()
+    if following:
+        listed.previous_cursor = _cursor(following, tenant, back=True)
     if shown:
-        listed.previous_cursor = _cursor(shown[-1], tenant, back=True) if following else None
         listed.next_cursor = _cursor(shown[0], tenant)
 
 

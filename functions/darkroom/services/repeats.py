@@ -98,5 +98,6 @@ def _row(request: NewPrediction, fingerprint: str | None = None) -> str:
             "events": sorted(request.webhook_events),
             "cache": request.cache,
             "cancel_after": request.cancel_after_s,
+            **request.said,
         }
     return f"REPEAT#{strict_json.digest(same)}"

@@ -65,8 +65,24 @@ class NewPrediction:
     """The API key's window: an equal request within so many seconds is answered as a repetition."""
     task_token: str | None = field(default=None, repr=False)
     """The Step Functions task that waits for the end."""
+    metadata: dict[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    end_user: str | None = None
+    request_id: str | None = None
+    """Of an event: the id by which its sender knows it."""
     cache: Literal["reuse", "bypass"] | None = None
     """Take a stored result without a seed as well, or never; None: with the client's seed only."""
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What the client says for itself, as far as it says anything: requests that differ in it
+        are different ones."""
+        given = {
+            "metadata": self.metadata,
+            "tags": sorted(self.tags),
+            "end_user": self.end_user,
+        }
+        return {name: value for name, value in given.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +172,10 @@ class Submit:
             price=price_of(model, given, max(limit, SHORTEST_CANCEL_AFTER_S)),
             ledger=month_row(request.tenant, now) if allowed.ledger else None,
             task_token=request.task_token,
+            metadata=request.metadata,
+            tags=request.tags,
+            end_user=request.end_user,
+            request_id=request.request_id,
             updated_at=now,
             create=first_attempt(started, budget, timings),
         )
@@ -267,6 +287,7 @@ def _fingerprint(request: NewPrediction, read: InputRead) -> str:
         "files": read.contents,
         "webhook": request.webhook,
         "events": sorted(request.webhook_events),
+        **request.said,
     }
     if request.task_token is not None:
         # Another task must not be taken for a repetition: it would wait for ever.

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from darkroom.domain import events
+from darkroom.domain import correlation, events
 from darkroom.domain.prediction import State
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class TellTask:
             return self.tasks.succeed(token, _compact(self._result(record)))
         code = record.code.value if record.code else record.state.value
         cause = {"id": record.id, "code": code, "error": record.error}
+        cause |= correlation.shown(record)
         return self.tasks.fail(token, f"Darkroom.{code}", _compact(cause))
 
     def _result(self, record: Prediction) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a tenant has run and spent, by day and model."""
+"""What a tenant has run and spent, by day and model: all of it, or what has a tag."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class Usage:
     controls: Controls
     clock: Clock
 
-    def __call__(self, tenant: str, first: str | None, last: str | None) -> dict[str, Any]:
+    def __call__(
+        self, tenant: str, first: str | None, last: str | None, tag: str | None = None
+    ) -> dict[str, Any]:
         """Usage from `first` to `last` (`yyyy-mm-dd`), both included. Raises BadRequest."""
         today = datetime.fromtimestamp(self.clock() // 1000, UTC).date()
         end = _day(last, "to") if last is not None else today
@@ -39,7 +41,7 @@ class Usage:
         if not 1 <= length <= MOST_DAYS:
             raise BadRequest(f"`from` to `to` are 1 to {MOST_DAYS} days.")
         days = [(start + timedelta(days=number)).isoformat() for number in range(length)]
-        found = self.controls.usage(tenant, days)
+        found = self.controls.usage(tenant, days, tag)
         results = [
             {"day": day, "model": model, "predictions": number, "cost": usd(cost)}
             for day in days
@@ -49,6 +51,7 @@ class Usage:
         return {
             "from": days[0],
             "to": days[-1],
+            **({"tag": tag} if tag is not None else {}),
             "predictions": sum(number for number, _ in rows),
             "cost": usd(sum(cost for _, cost in rows)),
             "results": results,

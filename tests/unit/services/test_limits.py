@@ -317,6 +317,22 @@ def test_usage_by_day_and_model(world: World) -> None:
     assert world.usage("acme", "2027-01-14", "2027-01-14")["predictions"] == 0
 
 
+def test_usage_of_a_tag(world: World) -> None:
+    limit(world, monthly_cap=10**9)
+    finish(world, world.accept(tags=("spring", "blue")))
+    limit(world)
+    world.clock.advance(30)
+    finish(world, world.accept(tags=("spring",)))
+    finish(world, world.accept())
+    assert world.usage("acme", None, None)["predictions"] == 3
+    spring = world.usage("acme", None, None, "spring")
+    assert (spring["tag"], spring["predictions"], spring["cost"]) == ("spring", 2, 0.006)
+    assert world.usage("acme", None, None, "blue")["predictions"] == 1
+    assert world.usage("acme", None, None, "green")["results"] == []
+    assert world.usage("other", None, None, "spring")["results"] == []
+    assert "tag" not in world.usage("acme", None, None)
+
+
 def test_the_sweep_counts_what_the_stream_lost(world: World) -> None:
     record = world.accept()
     provider_id = world.record(record.id).provider_id or ""
