@@ -27,7 +27,8 @@ KEPT_ITEMS = 10_000
 """Items that a process remembers, with what was read from them; some 10 kB each."""
 PASSED_BY = {"BOOL": False}
 """What the stream mapping's filter leaves out, by the item's mark."""
-_FIELDS = attrgetter(*(f.name for f in fields(Prediction) if f.name != "uploads"))
+_MAPS = "uploads", "metadata"
+_FIELDS = attrgetter(*(f.name for f in fields(Prediction) if f.name not in _MAPS))
 
 
 class Predictions(FakePredictions):
@@ -121,7 +122,8 @@ class Predictions(FakePredictions):
 
     def item_of(self, record: Prediction) -> dict[str, Any]:
         """The record as an item, made once per record."""
-        key = _FIELDS(record), *record.uploads.items()
+        maps = (tuple(getattr(record, name).items()) for name in _MAPS)
+        key = _FIELDS(record), *maps
         item = self._made.get(key)
         if item is None:
             item = self._made[key] = self._one(prediction_item(record))
