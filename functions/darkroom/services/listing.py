@@ -28,7 +28,7 @@ LIST_FROM = 10
 """From so many polls on the list is read: a hundred records a call."""
 WORTH = 5
 """Polls that a page must answer to be worth its call."""
-CREDIT = 15
+CREDIT = 60
 """By so much, together, pages may fall short of that: then the rest is asked for one by one."""
 POLL_SKEW_MS = 5_000
 """The provider's time of creation may be so much later than ours: a create takes up to three."""
@@ -230,9 +230,12 @@ class Listing:
         self.unreadable += not page.complete
         return page
 
-    def _take(self, page: Listed) -> int:
-        """Keep what is asked for; how much of it the page has."""
-        taken = 0
+    def _take(self, page: Listed) -> float:
+        """Keep what is asked for; how many questions the page answers.
+
+        To find a create of unknown outcome is worth a page: it cannot be asked for.
+        """
+        taken: float = 0
         for snapshot in page.snapshots:
             size = len(snapshot.logs) + len(snapshot.output or "")
             named = evidence.named_record(snapshot.webhook)
@@ -247,7 +250,7 @@ class Listing:
             else:
                 continue
             self._kept += size
-            taken += 1
+            taken += 1 if snapshot.provider_id in self._polled else WORTH
         return taken
 
     def _open(self) -> dict[str, int]:

@@ -196,7 +196,7 @@ def test_pages_that_answer_little_are_read_no_further() -> None:
     read = reader(source, polled=polls(due))
     for each in due:
         read.listed(each.provider_id)
-    assert len(source.asked) <= 6
+    assert len(source.asked) <= 1 + listing.CREDIT / (listing.WORTH - 1)
 
 
 def test_a_clock_that_is_ahead_is_looked_for_once() -> None:
