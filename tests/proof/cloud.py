@@ -49,6 +49,8 @@ class Cloud:
         self.gate = gate or Gate()
         self.clock = FakeClock()
         self.store = Predictions()
+        self.store.clock = self.clock
+        self.store.clock = self.clock
         self.deliveries = FakeDeliveries()
         self.controls = FakeControls(days=self.store.days)
         for tenant, token in TOKENS.items():

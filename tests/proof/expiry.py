@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from darkroom.domain.prediction import Code, State
 
-from tests.proof.gate import Violation
+from tests.proof.gate import Violation, check
 from tests.proof.heal import heal
 from tests.proof.shows import FINAL
 from tests.proof.steps import QUEUES, World
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
 
     from tests.proof.config import Config
+    from tests.proof.doubles import Queue
 
 MINUTE_MS = 60_000
 OUTAGE_MINUTES = 45
@@ -80,6 +81,47 @@ def gone(minutes: int, config: Config) -> Prediction:
     if not (kept if minutes < 60 else expired):
         raise Violation(f"I5 after {minutes} minutes: {record.state} {record.code}")
     return record
+
+
+def removed(config: Config) -> World:
+    """A prediction ends and TTL removes it; then all that was sent because of it comes once more.
+
+    Raises Violation where that makes anything, or is not taken.
+    """
+    world = World(config)
+    cloud = world.cloud
+    sent = [_recorded(queue) for queue in cloud.queues.values()]
+    with installed(cloud):
+        for name in ("submit.1", "go.0", "ok.0"):
+            world.step(Step(name))
+        heal(world)
+        objects = set(cloud.outputs.objects)
+        cloud.advance(1000 * max(record.expires_at for record in cloud.records()))
+        cloud.store.remove_expired()
+        check(not cloud.records(), "a record is there after its time")
+        for queue, messages in zip(cloud.queues.values(), sent, strict=True):
+            for message in tuple(messages):
+                queue.send(message)
+        _drain(world)
+        world.step(Step("sweep"))
+    left = any(queue.messages or queue.dead for queue in cloud.queues.values())
+    check(not left, "I13 what speaks of a record that is gone is not taken")
+    check(not cloud.records(), "I1 a record that is gone came back")
+    check(set(cloud.outputs.objects) == objects, "I6 something was stored for nobody")
+    return world
+
+
+def _recorded(queue: Queue) -> list[dict[str, str]]:
+    """What is sent to the queue from now on."""
+    sent: list[dict[str, str]] = []
+    send = queue.send
+
+    def note(message: dict[str, str], delay_s: int = 0, *, group: str = "") -> None:
+        sent.append(message)
+        send(message, delay_s, group=group)
+
+    queue.send = note  # type: ignore[method-assign]
+    return sent
 
 
 def _drain(world: World) -> None:

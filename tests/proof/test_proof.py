@@ -9,6 +9,7 @@ import pytest
 
 from tests.proof import schedules
 from tests.proof.config import Config
+from tests.proof.expiry import removed
 from tests.proof.explore import Explorer
 from tests.proof.gate import Violation
 from tests.proof.mutations import MUTANTS
@@ -82,3 +83,22 @@ def test_a_lost_record_is_a_violation() -> None:
         world.cloud.store.items.clear()
         with pytest.raises(Violation, match="I1"):
             settled_down(world.invariants)
+
+
+def test_what_is_removed_at_the_end_of_its_time_stays_gone() -> None:
+    world = removed(Config(echo="exact"))
+    assert world.cloud.outputs.objects
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "hook.0~conflict@store.commit/hook.0",
+        "jump.135/sweep~conflict@store.claim",
+        "hook.0/hook.0/relay.0/relay.0/run.p.0/relay.0~conflict@store.mark_effects_done",
+    ],
+)
+def test_a_write_may_meet_others_transactions(way: str) -> None:
+    said: list[str] = []
+    assert schedules.replay(f"echo=exact/submit.0/go.0/ok.0/{way}", said.append) is None
+    assert any(line.endswith(" conflict") for line in said)

@@ -32,7 +32,7 @@ def scaled(scale: int) -> list[Edit]:
         limit("listing", "LIST_FROM", "10"),
         Edit("services.listing", "", "WORTH = 5", f"WORTH = {5 / scale}"),
         # Chance is larger in fewer.
-        Edit("services.listing", "", "CREDIT = 15", f"CREDIT = {15 / scale**0.5}"),
+        Edit("services.listing", "", "CREDIT = 60", f"CREDIT = {60 / scale**0.5}"),
         limit("listing", "MOST_OTHERS", "20_000"),
         limit("listing", "MOST_KEPT", "12_000_000"),
         limit("owed", "LIMIT", "500"),

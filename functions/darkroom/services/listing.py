@@ -28,7 +28,7 @@ LIST_FROM = 10
 """From so many polls on the list is read: a hundred records a call."""
 WORTH = 5
 """Polls that a page must answer to be worth its call."""
-CREDIT = 15
+CREDIT = 60
 """By so much, together, pages may fall short of that: then the rest is asked for one by one."""
 POLL_SKEW_MS = 5_000
 """The provider's time of creation may be so much later than ours: a create takes up to three."""
@@ -36,6 +36,10 @@ LATER_STILL_MS = 500
 """By so much more than of those that were seen, that of the next ones may be later."""
 FRESH_MS = 190_000
 """Until then no search can show that a create made nothing: it is looked for where it should be."""
+AROUND = 20
+"""Creates of unknown outcome for each of which the time of its own creation is read, in a tick."""
+AROUND_MS = 900_000
+"""For so long after its creation: further back than a reading of all since then may reach."""
 SHORTEST_WINDOW_MS = 1_000
 MOST_OTHERS = 20_000
 """Predictions without a webhook that are kept as evidence."""
@@ -112,6 +116,7 @@ class Listing:
         self._linked: dict[str, dict[str, Snapshot]] = defaultdict(dict)
         self._kept = 0
         self._latest_ms = 0
+        self._around = AROUND
         self._least_ms = 0
         self._reading: Reading | None = None
         self._failed: ProviderUnavailable | None = None
@@ -132,6 +137,21 @@ class Listing:
         if record_id not in self._linked:
             self._read_recent()
         return next(iter(self._linked.get(record_id, {}).values()), None)
+
+    def around(self, record_id: str) -> list[Snapshot]:
+        """The predictions with the record's webhook from the time of its own creation.
+
+        For one that a reading of all since then did not reach. It finds what is there, and says
+        nothing of what is not.
+        """
+        at, now = self._unknown[record_id], self._clock()
+        if record_id not in self._linked and at > now - AROUND_MS and self._around:
+            self._around -= 1
+            self._least_ms = 0
+            with suppress(ProviderUnavailable):
+                for page in self._pages(at - POLL_SKEW_MS, at + POLL_SKEW_MS, Reading(now)):
+                    self._take(page)
+        return list(self._linked.get(record_id, {}).values())
 
     def of_unknown(self) -> Reading:
         """All that was created since the oldest create of unknown outcome.
@@ -210,9 +230,12 @@ class Listing:
         self.unreadable += not page.complete
         return page
 
-    def _take(self, page: Listed) -> int:
-        """Keep what is asked for; how much of it the page has."""
-        taken = 0
+    def _take(self, page: Listed) -> float:
+        """Keep what is asked for; how many questions the page answers.
+
+        To find a create of unknown outcome is worth a page: it cannot be asked for.
+        """
+        taken: float = 0
         for snapshot in page.snapshots:
             size = len(snapshot.logs) + len(snapshot.output or "")
             named = evidence.named_record(snapshot.webhook)
@@ -227,7 +250,7 @@ class Listing:
             else:
                 continue
             self._kept += size
-            taken += 1
+            taken += 1 if snapshot.provider_id in self._polled else WORTH
         return taken
 
     def _open(self) -> dict[str, int]:

@@ -246,12 +246,14 @@ class Sweep:
             # The clock of giving up runs on, whether the list can be read or not.
             self.changes.apply(record, Looked(silent=False, begun_at=now))
             return
-        self._settle(record, reading)
+        self._settle(record, reading, look)
 
-    def _settle(self, record: Prediction, reading: Reading) -> None:
+    def _settle(self, record: Prediction, reading: Reading, look: _Look) -> None:
         """Bind an unknown create by evidence, or write down what the search showed."""
         ours = reading.linked.get(record.id, [])
         ours = ours + [s for s in reading.others if evidence.holds_our_id(s, record)]
+        if not ours and not reading.complete(record.created_at):
+            ours = look.list.around(record.id)
         for snapshot in ours:
             # The first is bound; a second one, of an earlier attempt, is recorded as an extra.
             record = self._bind(record, snapshot)

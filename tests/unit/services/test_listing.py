@@ -196,7 +196,7 @@ def test_pages_that_answer_little_are_read_no_further() -> None:
     read = reader(source, polled=polls(due))
     for each in due:
         read.listed(each.provider_id)
-    assert len(source.asked) <= 6
+    assert len(source.asked) <= 1 + listing.CREDIT / (listing.WORTH - 1)
 
 
 def test_a_clock_that_is_ahead_is_looked_for_once() -> None:
@@ -290,6 +290,43 @@ def test_few_creates_and_older_ones_are_left_to_the_whole_reading() -> None:
     assert source.asked == []
     assert len(read.of_unknown().linked) == 12
     assert read.linked(ids[0]) is not None
+
+
+def far_back(at: int, ids: list[str], **asked: Any) -> tuple[Listings, Listing]:
+    """Creates of a time that the reading of all since then does not reach."""
+    items = [hooked(n, at + 300 + n, id_) for n, id_ in enumerate(ids)][::-1]
+    later = [item(1000 + n, at + 60_000 + 100 * n) for n in reversed(range(400))]
+    source = Listings([*later, *items])
+    read = hurried(source, 40, unknown=dict.fromkeys(ids, at), **asked)
+    assert not read.of_unknown().complete(at)
+    return source, read
+
+
+def test_what_a_reading_does_not_reach_is_looked_for_where_it_should_be() -> None:
+    at = START + 700_000
+    source, read = far_back(at, ["a" * 26, "b" * 26])
+    pages = len(source.asked)
+    assert [s.provider_id for s in read.around("a" * 26)] == ["p0"]
+    # What was created together is seen together.
+    assert [s.provider_id for s in read.around("b" * 26)] == ["p1"]
+    assert len(source.asked) == pages + 1
+
+
+def test_what_is_looked_for_by_itself_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "AROUND", 0)
+    source, read = far_back(START + 700_000, ["a" * 26])
+    pages = len(source.asked)
+    assert read.around("a" * 26) == []
+    monkeypatch.setattr(listing, "AROUND", 20)
+    old, read = far_back(START, ["a" * 26])
+    assert read.around("a" * 26) == []
+    assert [len(source.asked), len(old.asked)] == [pages, pages]
+
+
+def test_nothing_is_shown_where_the_list_fails() -> None:
+    source, read = far_back(START + 700_000, ["a" * 26])
+    source.fails_at = len(source.asked)
+    assert read.around("a" * 26) == []
 
 
 # Time
