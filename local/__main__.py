@@ -41,7 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
         "--tls",
         action="store_true",
         default=os.environ.get("TLS", "") not in {"", "0"},
-        help="serve https; its certificate authority is written to .darkroom/ca.pem",
+        help="serve https; what to trust is written to .darkroom/ca.pem, and with the public "
+        "authorities to .darkroom/ca-bundle.pem",
     )
     run_command.add_argument(
         "--origins",
@@ -89,7 +90,7 @@ def run(*, port: int, keep: bool, tls: bool, origins: tuple[str, ...] = ()) -> i
             origins=origins,
             say=_say,
         ) as cloud,
-        _announced(cloud, emulated=replicate is None),
+        _announced(cloud, emulated=replicate is None, keep=keep),
     ):
         while True:
             time.sleep(0.5)
@@ -100,7 +101,7 @@ def run(*, port: int, keep: bool, tls: bool, origins: tuple[str, ...] = ()) -> i
 
 
 @contextlib.contextmanager
-def _announced(cloud: EmbeddedCloud, *, emulated: bool) -> Iterator[None]:
+def _announced(cloud: EmbeddedCloud, *, emulated: bool, keep: bool) -> Iterator[None]:
     """Write local.json, whole or not at all, and take it away again if it is still ours."""
     found = {
         "base_url": cloud.base_url,
@@ -118,8 +119,11 @@ def _announced(cloud: EmbeddedCloud, *, emulated: bool) -> Iterator[None]:
     draft.replace(announcement)
     try:
         print(f"\n  base URL   {cloud.base_url}\n  API token  {cloud.token}", flush=True)
+        if not keep:
+            print("             (another one at each start; KEEP=1 keeps token and predictions)")
         if cloud.ca_file:
-            print(f"  trust      SSL_CERT_FILE={cloud.ca_file}, NODE_EXTRA_CA_CERTS for Node")
+            print(f"  trust      SSL_CERT_FILE={cloud.bundle_file} (with the public roots)")
+            print(f"             NODE_EXTRA_CA_CERTS={cloud.ca_file} for Node")
         print(flush=True)
         print("Ready. Ctrl-C stops it.", flush=True)
         yield

@@ -6,15 +6,13 @@ import datetime as dt
 import ipaddress
 import os
 import ssl
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+import certifi
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LIFE = dt.timedelta(days=30)
 _SKEW = dt.timedelta(hours=1)
@@ -67,6 +65,23 @@ def issue(ca_file: Path, server_file: Path) -> ssl.SSLContext:
     ca_file.parent.mkdir(parents=True, exist_ok=True)
     ca_file.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
     return _context(server, key, server_file)
+
+
+def write_bundle(ca_file: Path, bundle_file: Path) -> None:
+    """Write this authority's certificate and the public ones into one file.
+
+    SSL_CERT_FILE takes the place of all roots that a program knows, so it has to hold them too:
+    those of this shell's own SSL_CERT_FILE, else the ones that httpx and requests come with.
+    """
+    usual = Path(os.environ.get("SSL_CERT_FILE", ""))
+    # A file of an earlier start, from a shell that has it set already, would grow with each.
+    taken = usual if usual.is_file() and not _same(usual, bundle_file, ca_file) else None
+    roots = (taken or Path(certifi.where())).read_bytes()
+    bundle_file.write_bytes(ca_file.read_bytes().rstrip() + b"\n" + roots)
+
+
+def _same(file: Path, *others: Path) -> bool:
+    return any(other.exists() and file.samefile(other) for other in others)
 
 
 def trusting(ca_file: Path) -> ssl.SSLContext:

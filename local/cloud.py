@@ -60,6 +60,8 @@ class EmbeddedCloud:
     """The outputs of both stacks, by name."""
     ca_file: Path | None = None
     """What a client of an https front has to trust; a new one on every start."""
+    bundle_file: Path | None = None
+    """The same with the public authorities, for programs that call others as well."""
 
     def __init__(
         self,
@@ -183,11 +185,13 @@ class EmbeddedCloud:
     def _make_certificates(self) -> ssl.SSLContext | None:
         if not self._tls:
             return None
-        from local.certificates import issue, trusting
+        from local.certificates import issue, trusting, write_bundle
 
         self.ca_file = self._state_dir / "ca.pem"
+        self.bundle_file = self._state_dir / "ca-bundle.pem"
         served = issue(self.ca_file, self._state_dir / "server.pem")
         self._verify = trusting(self.ca_file)
+        write_bundle(self.ca_file, self.bundle_file)
         return served
 
     def _cors_rules(self) -> dict[str, list[dict[str, Any]]]:

@@ -111,4 +111,5 @@ def build(*, outdir: str | None = None, context: dict[str, Any] | None = None) -
 
 
 if __name__ == "__main__":
-    build().synth()
+    assembly = build().synth()
+    print(f"The templates are in {assembly.directory}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import binascii
 import io
+import warnings
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 100_000_000
 MAX_PIXELS = 40_000_000
 TIMEOUT_S = 60.0
+_TOO_MANY_PIXELS = "(E1001) The model ran out of memory: {} has too many pixels."
 
 
 class ModelError(Exception):
@@ -81,10 +83,13 @@ def _decode(name: str, uri: str) -> bytes:
 def open_picture(name: str, data: bytes) -> Image.Image:
     """Decode a picture of any format and media type. Raises ModelError."""
     try:
-        picture = Image.open(io.BytesIO(data))
+        with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
+            picture = Image.open(io.BytesIO(data))
         if picture.width * picture.height > MAX_PIXELS:
-            raise ModelError(f"(E1001) The model ran out of memory: {name} has too many pixels.")
+            raise ModelError(_TOO_MANY_PIXELS.format(name))
         picture.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except Image.DecompressionBombError:
+        raise ModelError(_TOO_MANY_PIXELS.format(name)) from None
+    except (OSError, SyntaxError, ValueError):
         raise ModelError(f"Could not read {name}: cannot identify image file.") from None
     return picture

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import colorsys
 import math
+import unicodedata
 from random import Random
 
 from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageOps
 
 RGB = tuple[int, int, int]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _OVERSAMPLE = 2
+_SPELLED = {"ß": "ss", "æ": "ae", "ø": "o", "œ": "oe", "ł": "l", "\u2013": "-", "\u2014": "-"}
 _GLOW = [round(255 * max(0.0, 1 - v / 180) ** 2) for v in range(256)]
 
 
@@ -184,7 +187,7 @@ def _caption(picture: Image.Image, prompt: str, note: str) -> None:
     letter = max(11, min(width, height) // 34)
     font, small = ImageFont.load_default(letter), ImageFont.load_default(letter * 0.7)
     margin = letter
-    lines = _wrap(" ".join(prompt.split()), font, width - 2 * margin)
+    lines = _wrap(legible(" ".join(prompt[:400].split()), font), font, width - 2 * margin)
     depth = round(letter * (1.3 * len(lines) + 3.2))
     foot = (0, height - depth, width, height)
     ramp = Image.linear_gradient("L").point(lambda v: v * 200 // 255).resize((width, depth))
@@ -197,9 +200,23 @@ def _caption(picture: Image.Image, prompt: str, note: str) -> None:
         draw.text((margin, y), line, font=font, fill=(255, 255, 255))
 
 
-def _wrap(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
+def legible(text: str, font: Font) -> str:
+    """The text in letters that the font has: without accents, and `?` for other scripts."""
+    box = bytes(font.getmask("\uffff"))  # what stands for every letter that it lacks
+
+    def letter(wanted: str) -> str:
+        if wanted == " " or bytes(font.getmask(wanted)) != box:
+            return wanted
+        plain = unicodedata.normalize("NFKD", _SPELLED.get(wanted, wanted))
+        return plain.encode("ascii", "ignore").decode() or "?"
+
+    shown = {wanted: letter(wanted) for wanted in set(text)}
+    return "".join(shown[wanted] for wanted in text)
+
+
+def _wrap(text: str, font: Font, width: int) -> list[str]:
     lines = [""]
-    for word in text[:400].split():
+    for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
         if lines[-1] and font.getlength(longer) > width:
             lines.append(word)

@@ -151,8 +151,17 @@ def test_an_origin_is_let_through_as_a_whole_only() -> None:
     assert not guard("localhost", "127.0.0.1", 9000)
 
 
-def test_loopback_callbacks_only_where_the_stage_says_so_and_by_their_literal_name() -> None:
-    assert callback_guard(local=True)("127.0.0.1", "127.0.0.1", 8080)
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [("127.0.0.1", "127.0.0.1"), ("localhost", "127.0.0.1"), ("localhost", "::1")],
+)
+def test_loopback_callbacks_only_where_the_stage_says_so_and_by_their_names(
+    host: str, address: str
+) -> None:
+    assert callback_guard(local=True)(host, address, 8080)
+    assert not callback_guard(local=True)(host, "10.0.0.1", 8080)
+    assert not callback_guard(local=False)(host, address, 8080)
+    assert not callback_guard(local=True)("127.0.0.1.evil.example", address, 8080)
     assert not callback_guard(local=True)("evil.example", "127.0.0.1", 8080)
     assert not callback_guard(local=True)("127.0.0.1", "10.0.0.1", 8080)
     assert not callback_guard(local=False)("127.0.0.1", "127.0.0.1", 8080)
@@ -165,7 +174,10 @@ def test_loopback_callbacks_only_where_the_stage_says_so_and_by_their_literal_na
         ("https://127.0.0.1:9000/x", False),
         ("http://127.0.0.1@evil.example/", False),
         ("http://user@127.0.0.1/", False),
-        ("http://localhost/", False),
+        ("http://localhost/", True),
+        ("http://LOCALHOST:9000/", True),
+        ("http://localhost.evil.example/", False),
+        ("https://localhost/", False),
         ("http://127.1/", False),
         ("http://[::1]/", False),
         ("http://[", False),

@@ -334,6 +334,15 @@ def test_f25_an_outputs_scheme_and_host_have_no_case() -> None:
     assert not allowed("HTTP://LOCALHOST:8/0.png", hosts)
 
 
+def test_newcomer_friction_4_localhost_is_this_machine() -> None:
+    with serving(answer(200, b"")) as server:
+        url = server.url.replace("127.0.0.1", "localhost")
+        assert callbacks().post(f"{url}/hook", HEADERS, b"{}").status == 200
+        with pytest.raises(DownloadFailed):
+            callbacks(local=False).post(f"{url}/hook", HEADERS, b"{}")
+    assert len(server.requests) == 1
+
+
 def test_the_answers_body_is_not_read() -> None:
     endless = drip(b"x" * 1000, start=http(200, b"", {"content-length": "9999"}))
     with serving(endless) as server, within(BUDGET):

@@ -157,6 +157,7 @@ def test_a_run_from_start_to_end(started: Callable[..., Started]) -> None:
     code, out, err = run.end(signal.SIGTERM)
     assert code == 0, err
     assert found["token"] in out
+    assert "another one at each start; KEEP=1 keeps" in out
     assert not (run.folder / "state" / "local.json").exists()
     assert_nothing_left(run, found)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from local.certificates import issue, trusting
+from local.certificates import issue, trusting, write_bundle
 from local.front import Front, FrontServer
 from local.processes import listen
 from tests.e2e.test_local_command import Started, refuses
@@ -49,6 +49,26 @@ def test_whoever_trusts_the_authority_trusts_this_server(tmp_path: Path, host: s
     assert "PRIVATE" not in ca.read_text()
 
 
+def test_newcomer_friction_9_the_bundle_trusts_the_public_authorities_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SSL_CERT_FILE takes the place of all roots, and is kept from one start to the next."""
+    ca, bundle = tmp_path / "ca.pem", tmp_path / "ca-bundle.pem"
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    for _ in range(2):
+        issue(ca, tmp_path / "server.pem")
+        write_bundle(ca, bundle)
+        authorities = ssl.create_default_context(cafile=bundle).get_ca_certs()
+        assert str(authorities).count("Darkroom local CA") == 2  # its subject and its issuer
+        assert len(authorities) > 100
+        monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    # A company's own roots are what this shell trusts.
+    issue(tmp_path / "company.pem", tmp_path / "server.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "company.pem"))
+    write_bundle(ca, bundle)
+    assert len(ssl.create_default_context(cafile=bundle).get_ca_certs()) == 2
+
+
 def test_a_server_file_left_by_a_crash_is_replaced(tmp_path: Path) -> None:
     left = tmp_path / "server.pem"
     left.write_text("left")
@@ -73,5 +93,5 @@ def test_a_run_with_tls_announces_https(tmp_path: Path) -> None:
     finally:
         code, out, err = run.end(signal.SIGTERM)
     assert code == 0, err
-    assert "SSL_CERT_FILE" in out
+    assert f"SSL_CERT_FILE={tmp_path / 'state' / 'ca-bundle.pem'}" in out
     assert refuses(found["base_url"])

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 import io
+import struct
+import zlib
 from typing import Any
 
 import pytest
-from PIL import Image, ImageChops, ImageDraw, ImageStat
+from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageStat
 
+from local.replicate.inputs import ModelError, open_picture
+from local.replicate.painting import legible, paint
 from tests.emulator.conftest import SCHNELL, Client
 
 DEV = "black-forest-labs/flux-dev"
@@ -52,6 +56,33 @@ def difference(one: Image.Image, other: Image.Image) -> float:
     """Mean distance of two pictures, 0 to 255."""
     delta = ImageChops.difference(one.convert("RGB"), other.convert("RGB"))
     return sum(ImageStat.Stat(delta).mean) / 3
+
+
+@pytest.mark.parametrize("side", [9_000, 20_000])
+def test_newcomer_bug_15_a_picture_that_is_too_large_is_called_so(side: int) -> None:
+    """Whatever Pillow thinks of a picture of so many pixels."""
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
+    data = b"\x89PNG\r\n\x1a\n"
+    for kind, body in chunks:
+        data += struct.pack(">I", len(body)) + kind + body
+        data += struct.pack(">I", zlib.crc32(kind + body))
+    with pytest.raises(ModelError, match=r"^\(E1001\) .*image has too many pixels"):
+        open_picture("image", data)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "shown"),
+    [
+        ("Größe, Äpfel, déjà vu — naïve", "Grosse, Apfel, deja vu - naive"),
+        ("a fox 🦊 漢字", "a fox ? ??"),
+        ("“quoted” … 50 %", "“quoted” … 50 %"),
+    ],
+)
+def test_newcomer_bug_15_a_caption_is_in_letters_that_the_font_has(prompt: str, shown: str) -> None:
+    size = (256, 256)
+    assert paint(prompt, 1, 0, size).tobytes() != paint("another", 1, 0, size).tobytes()
+    assert legible(prompt, ImageFont.load_default(20)) == shown
 
 
 @pytest.mark.parametrize(

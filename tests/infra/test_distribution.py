@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2]
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+"""The one place where it is written."""
 EXAMPLE = ROOT / "examples" / "product_photos"
 CONFIG = StageConfig(
     name="photos",
@@ -102,7 +104,7 @@ def _uv(*arguments: str | Path) -> None:
 def test_the_wheel_holds_both_packages_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
-    assert tops == {"darkroom", "darkroom_cdk", "darkroom_cdk-0.1.0.dist-info"}
+    assert tops == {"darkroom", "darkroom_cdk", f"darkroom_cdk-{VERSION}.dist-info"}
     assert not [name for name in names if name.endswith((".pyc", ".toml"))]
     sources = {
         path.relative_to(ROOT / folder).as_posix()
@@ -142,6 +144,24 @@ def test_an_app_with_other_flags_gets_the_same_darkroom(
     for ours in (here.stateful, here.service):
         theirs = Template(elsewhere / ours.path.name)
         assert theirs.body["Resources"] == ours.body["Resources"]
+
+
+def test_newcomer_friction_16_the_example_says_where_its_templates_are(
+    elsewhere: Path, tmp_path: Path
+) -> None:
+    shell = {
+        **os.environ,
+        "PYTHONPATH": str(elsewhere.parent / "site"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "CDK_OUTDIR": str(tmp_path / "out"),
+        "CDK_CONTEXT_JSON": json.dumps({"aws:cdk:bundling-stacks": []}),
+    }
+    command = [sys.executable, str(EXAMPLE / "app.py")]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=shell, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == f"The templates are in {tmp_path / 'out'}"
+    assert (tmp_path / "out" / "ProductPhotos.template.json").exists()
 
 
 def test_the_linters_find_nothing_of_darkrooms(elsewhere: Path) -> None:

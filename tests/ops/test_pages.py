@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,21 @@ def test_newcomer_bug_12_the_pages_commands_need_no_pythonpath(module: str) -> N
     command = [sys.executable, "-m", module, "--help"]
     done = subprocess.run(command, cwd=ROOT, env=shell, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_newcomer_bug_13_pages_and_changelog_name_the_version_that_is_built() -> None:
+    """It is written in pyproject.toml alone; a wheel of another version is another to pip."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    wheel = tomllib.loads((ROOT / "infra" / "pyproject.toml").read_text())
+    assert "version" in wheel["project"]["dynamic"]
+    assert wheel["tool"]["hatch"]["version"]["path"] == "../pyproject.toml"
+    page = (ROOT / "docs" / "construct.md").read_text()
+    assert set(re.findall(r"darkroom_cdk-(.+?)-py3", page)) == {version}
+    upgrade = page.partition("## Upgrade")[2]
+    assert upgrade.index("make wheel") < upgrade.index("pip install --upgrade dist/")
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == "Unreleased"
+    assert re.fullmatch(rf"{re.escape(version)} - \d{{4}}-\d\d-\d\d", headings[1])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

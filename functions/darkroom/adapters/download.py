@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from darkroom.adapters.http import NETWORK_ERRORS, Client, Guard, header, public
+from darkroom.domain.callbacks import LOOPBACK
 from darkroom.domain.errors import DownloadFailed
 from darkroom.domain.prediction import Code
 from darkroom.ports import CallbackAnswer
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import httpcore
 
 CALLBACK_BUDGET_S = 15.0
+_LOOPBACK_ADDRESSES = frozenset({"127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +123,10 @@ def output_guard(hosts: tuple[str, ...]) -> Guard:
 
 
 def callback_guard(*, local: bool) -> Guard:
-    """Public addresses; loopback only where the stage says so."""
+    """Public addresses; this machine's only where the stage says so, and by its own names."""
     return lambda host, address, port: (
-        (local and host == address == "127.0.0.1") or public(host, address, port)
+        (local and host.lower() in LOOPBACK and address in _LOOPBACK_ADDRESSES)
+        or public(host, address, port)
     )
 
 
@@ -133,7 +136,7 @@ class Callbacks:
 
     client: Client
     local: bool = False
-    """Let `http://127.0.0.1` through: for the embedded cloud, never in a deployed stack."""
+    """Let this machine's URLs through: for the embedded cloud, never in a deployed stack."""
 
     def post(self, url: str, headers: dict[str, str], body: bytes) -> CallbackAnswer:
         """The answer, its body unread. Raises DownloadFailed where there was none."""
@@ -160,9 +163,9 @@ def _retry_after_s(text: str) -> float | None:
 
 
 def is_loopback(url: str) -> bool:
-    """True for `http://127.0.0.1:PORT/…`, to the letter."""
+    """True for `http://127.0.0.1:PORT/…` and `http://localhost:PORT/…`."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return False
-    return parts.scheme == "http" and parts.hostname == "127.0.0.1" and parts.username is None
+    return parts.scheme == "http" and parts.hostname in LOOPBACK and parts.username is None

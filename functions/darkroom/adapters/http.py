@@ -146,7 +146,7 @@ class _Exchange(threading.local):
     wrote = False
 
 
-_HEADERS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "darkroom/0.1"}
+_HEADERS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "darkroom"}
 
 
 def header(response: httpcore.Response, name: str) -> str | None:

@@ -12,7 +12,7 @@ from darkroom.api import bodies
 from darkroom.api.bodies import LONGEST_KEY
 from darkroom.api.media_types import media_type, parameters
 from darkroom.domain import strict_json
-from darkroom.domain.callbacks import EVENTS
+from darkroom.domain.callbacks import EVENTS, LOOPBACK
 from darkroom.domain.correlation import METADATA_KEPT, MOST_TAGS, is_end_user, is_tag
 from darkroom.domain.errors import BadRequest, InvalidInput, TooLarge, UnsupportedMedia
 from darkroom.domain.model import InvalidField, additional, invalid, validate_body
@@ -66,9 +66,10 @@ def read_metadata(text: bytes | None) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class ReadCreate:
-    """Reads a create request. `local_callbacks` lets a callback go to this machine."""
+    """Reads a create request."""
 
-    local_callbacks: bool = False
+    local_callbacks: bool | None = None
+    """Whether a callback may go to this machine; None: this is not the embedded cloud."""
     tasks: bool = False
     """Events may name a Step Functions task that waits."""
 
@@ -244,7 +245,7 @@ def _checked(schema: dict[str, Any], body: object) -> dict[str, Any]:
     return body
 
 
-def _callback_url(field: str, url: str | None, *, local: bool) -> str | None:
+def _callback_url(field: str, url: str | None, *, local: bool | None) -> str | None:
     """Syntax only: where the name leads is checked each time that it is called."""
     if url is None:
         return None
@@ -252,22 +253,24 @@ def _callback_url(field: str, url: str | None, *, local: bool) -> str | None:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        _refuse([_bad_webhook(field)])
+        _refuse([_bad_webhook(field, local=local)])
     odd = any(c <= " " or c == "\\" or c > "~" for c in url)
     plain = not odd and parts.username is None and parts.password is None and bool(parts.hostname)
     name = (parts.hostname or "").lower()
     public = _HOST.fullmatch(name) is not None and not name.endswith(_PRIVATE)
     https = parts.scheme == "https" and port in {None, 443} and public
-    loopback = local and parts.scheme == "http" and parts.hostname == "127.0.0.1"
+    loopback = local and parts.scheme == "http" and parts.hostname in LOOPBACK
     if not plain or not (https or loopback):
-        _refuse([_bad_webhook(field)])
+        _refuse([_bad_webhook(field, local=local)])
     return url
 
 
-def _bad_webhook(field: str) -> InvalidField:
-    return InvalidField(
-        "format", field, f"{field} must be an https URL of a public host name, on port 443"
-    )
+def _bad_webhook(field: str, *, local: bool | None) -> InvalidField:
+    wanted = f"{field} must be an https URL of a public host name, on port 443"
+    if local is not None:
+        start = "" if local else " where it was started with DARKROOM_LOCAL_CALLBACKS=1"
+        wanted += f"; the embedded cloud also calls http://127.0.0.1:PORT and localhost{start}"
+    return InvalidField("format", field, wanted)
 
 
 def _cancel_after(text: str | None) -> int | None:

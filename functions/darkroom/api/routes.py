@@ -121,6 +121,11 @@ def unserved(method: str, path: str) -> errors.DarkroomError:
             "Darkroom serves Replicate's predictions, models, files and webhook secret; "
             "this part of Replicate's API it leaves out on purpose."
         )
+    if methods_on(f"/v1{path}"):
+        return errors.NotFound(
+            "Not found. The API is under /v1: the base URL of JavaScript's client and of Python's "
+            "2.x ends in /v1."
+        )
     return errors.NotFound("Not found")
 
 

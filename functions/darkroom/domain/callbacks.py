@@ -31,6 +31,8 @@ KEPT_MS = 30 * 86_400_000
 """Life of a callback's row, from its event or from when it was asked for again."""
 FROZEN_KEPT = 60_000
 """Bytes of a frozen event, at most."""
+LOOPBACK = frozenset({"127.0.0.1", "localhost"})
+"""This machine, as a callback's URL may name it where the embedded cloud calls it."""
 GONE = 410
 """The client wants this callback no more."""
 

@@ -73,7 +73,7 @@ class Settings:
 
 
 def _parse(kind: str, text: str) -> Any:
-    if kind == "bool":
+    if kind.startswith("bool"):
         if text not in {"true", "false"}:
             raise ValueError(f"expected true or false, not {text!r}")
         return text == "true"
@@ -123,7 +123,8 @@ class SubmitSettings(_Provider, Showing, _Http):
     link_key_secret: str
     open_models: bool = False
     retention_days: int = 90
-    local_callbacks: bool = False
+    local_callbacks: bool | None = None
+    """Callbacks to this machine; None where there is no such switch, as in every deployed stage."""
     result_cache: bool = False
 
 

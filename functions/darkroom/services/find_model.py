@@ -46,10 +46,16 @@ class FindModel:
             opened = self._open_model(reference)
             if opened is not None:
                 return opened, opened.version, None
-        raise InvalidInput(
+        raise InvalidInput(self._unknown(), title="Invalid version or not permitted")
+
+    def _unknown(self) -> str:
+        """Replicate's own sentence, then what is different here."""
+        pinned = ", or any other as owner/name:version" if self.open_models else ""
+        return (
             "The specified version does not exist "
-            "(or perhaps you don't have permission to use it?)",
-            title="Invalid version or not permitted",
+            "(or perhaps you don't have permission to use it?) "
+            f"Darkroom runs the models of its catalogue{pinned}: GET /v1/models lists them, and "
+            "docs/models.md says how the operator adds one."
         )
 
     def _open_model(self, reference: str) -> Model | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,13 +16,16 @@ from darkroom.catalog import Catalogue
 from darkroom.domain.model import InvalidModel, draw_seed, validate_input
 
 PACKAGED = Path(darkroom.catalog.__file__).parent
+FILE = "tests/unit/domain/test_catalog.py"
+THIS_TEST = "test_newcomer_bug_11_a_model_that_is_added_makes_no_test_fail"
 INPAINTING = "stability-ai/stable-diffusion-inpainting"
 INPAINTING_VERSION = "95b7223104132402a9ae91cc677285bc5eb997834bd2349fa486f53910fd68b3"
 INPAINTING_DAMAGED = "95b7223104132402a9ae91cc677285bc5eb997f76ab45f93e1cbd4b4e08d6e29"
 SDXL_VERSION = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"
 PICTURE = "https://example.com/fox.png"
 
-# The least input, the shape of the output, and the names of all properties in their order.
+# Of models whose schema is held to the letter: the least input, the shape of the output, and the
+# names of all properties in their order. A model that is added needs no line here.
 MODELS: dict[str, tuple[dict[str, Any], str, str]] = {
     "black-forest-labs/flux-schnell": (
         {"prompt": "a fox"},
@@ -89,8 +93,58 @@ def catalogue() -> Catalogue:
     return Catalogue.load()
 
 
-def test_the_packaged_models(catalogue: Catalogue) -> None:
-    assert catalogue.names() == tuple(sorted(MODELS))
+def least_of(schema: dict[str, Any]) -> dict[str, Any]:
+    """A value for each property that has to be given."""
+    samples = {"string": "a fox", "integer": 1, "number": 1, "boolean": True}
+    least: dict[str, Any] = {}
+    for name in schema.get("required", []):
+        given = schema["properties"][name]
+        uri = PICTURE if given.get("format") == "uri" else samples[given["type"]]
+        choices = given.get("enum", [given.get("minimum", uri)])
+        least[name] = given.get("default", choices[0])
+    return least
+
+
+@pytest.mark.parametrize("name", Catalogue.load().names())
+def test_newcomer_bug_11_every_packaged_model_can_be_run_and_shown(
+    catalogue: Catalogue, name: str
+) -> None:
+    found = catalogue.resolve(name)
+    assert found is not None
+    schema = found.model.input_schema
+    properties: dict[str, dict[str, Any]] = schema["properties"]
+    assert sorted(each["x-order"] for each in properties.values()) == list(range(len(properties)))
+    for each in properties.values():
+        assert each["title"]
+        assert each["description"]
+    least = least_of(schema)
+    assert validate_input(schema, least) == []
+    defaults = {key: p["default"] for key, p in properties.items() if "default" in p}
+    assert validate_input(schema, {**least, **defaults}) == []
+    drawn = draw_seed(schema, least, SystemRandom())
+    assert ("seed" in drawn) is ("seed" in properties)
+
+
+def test_newcomer_bug_11_a_model_that_is_added_makes_no_test_fail(tmp_path: Path) -> None:
+    """All tests that go through the catalogue, over a package that has one model more."""
+    root = Path(__file__).parents[3]
+    package = tmp_path / "functions" / "darkroom"
+    shutil.copytree(PACKAGED.parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    prompt = {"type": "string", "title": "Prompt", "description": "What to show", "x-order": 0}
+    new = entry(
+        model="google/imagen-4",
+        description="Pictures from texts",
+        input_schema={"type": "object", "required": ["prompt"], "properties": {"prompt": prompt}},
+    )
+    write(package / "catalog", "google--imagen-4.json", new)
+    tests = ["domain/test_catalog.py", "domain/test_cog.py", "domain/test_money.py"]
+    tests += ["services/test_run_times.py", "handlers/test_read_models.py"]
+    command = [sys.executable, "-m", "pytest", *(f"tests/unit/{each}" for each in tests)]
+    command += ["-vv", "-k", "model", "--deselect", f"{FILE}::{THIS_TEST}"]
+    command += ["-o", f"pythonpath=. {tmp_path / 'functions'}", "-p", "no:schemathesis"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "[google/imagen-4] PASSED" in done.stdout
 
 
 @pytest.mark.parametrize("name", MODELS)
