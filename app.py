@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+OWN_STAGES = ROOT / "stages.py"
+"""A file of the operator's: docs/settings.md."""
+
+
+def stage(name: str, own: Path = OWN_STAGES) -> StageConfig:
+    """The stage of this name, of `own` first. Raises UnknownStageError."""
+    given: dict[str, StageConfig] = runpy.run_path(str(own))["STAGES"] if own.exists() else {}
+    if name == "local" or name not in given:
+        # The embedded cloud is the same for everybody.
+        try:
+            return StageConfig.named(name)
+        except UnknownStageError as error:
+            raise UnknownStageError(", ".join([str(error), *given])) from None
+    if given[name].name != name:
+        raise UnknownStageError(f"{own.name}: {name!r} has the name {given[name].name!r}")
+    return given[name]
+
+
 def build(
     config: StageConfig | None = None,
     *,
@@ -35,7 +54,7 @@ def build(
     # Only the CDK command line reads cdk.json: here, `python app.py` gets the same flags.
     app = cdk.App(outdir=outdir, context={**flags(), **(context or {})})
     if config is None:
-        config = StageConfig.named(app.node.try_get_context("stage") or "dev")
+        config = stage(app.node.try_get_context("stage") or "dev")
         origins = str(app.node.try_get_context("cors_origins") or "").split(",")
         named = tuple(filter(None, origins))
         config = replace(config, cors_origins=config.cors_origins or named)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters.items import DUE_SHARDS
 
+from app import stage
 from bench.report import Result
 from infra.config import RELAYS_PER_SHARD, StageConfig
 from infra.stacks.service import SHAPES
@@ -220,7 +221,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--parallel", type=int, default=RELAYS_PER_SHARD, help="relays per shard (%(default)s)"
     )
     given = parser.parse_args(arguments)
-    of = deployment(StageConfig.named(given.stage), given.tenants, given.parallel)
+    of = deployment(stage(given.stage), given.tenants, given.parallel)
     found = parts(load_counts(), of)
     print(f"{'part':36}{'predictions/s':>14}" + "".join(f"{f'{s}x: used':>14}" for s in SCALES))
     for part in sorted(found, key=lambda part: part.predictions_per_s):

@@ -101,10 +101,11 @@ def _give_key(deployment: Deployment, stage: str, given: argparse.Namespace) -> 
 
 
 def _wants_key(deployment: Deployment, stage: str, *, new: bool) -> bool:
-    from infra.config import StageConfig, UnknownStageError  # starts the CDK: some seconds
+    import app  # starts the CDK: some seconds
+    from infra.config import UnknownStageError
 
     try:
-        return StageConfig.named(stage).cdn
+        return app.stage(stage).cdn
     except UnknownStageError as error:
         # An app of one's own names its stages itself, and says so once.
         if new or deployment.outputs or deployment.secret(cdn_key.secret_name(stage)):
