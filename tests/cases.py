@@ -766,6 +766,74 @@ REPORTED: dict[str, tuple[str, str]] = {
         "tests/e2e/test_progress.py::test_field_f34_logs_grow_while_somebody_polls",
         ("As field-F34."),
     ),
+    "newcomer-bug-11": (
+        "tests/unit/domain/test_catalog.py::test_newcomer_bug_11_a_model_that_is_added_makes_no_test_fail",
+        (
+            "No test has a list of the models; a copy of the package with one more passes all "
+            "of theirs."
+        ),
+    ),
+    "newcomer-bug-13": (
+        "tests/ops/test_pages.py::test_newcomer_bug_13_pages_and_changelog_name_the_version_that_is_built",
+        (
+            "The version is written in pyproject.toml alone, 0.2.0, with a section of the "
+            "changelog; the upgrade names `make wheel` and `pip install --upgrade`."
+        ),
+    ),
+    "newcomer-bug-15": (
+        "tests/emulator/test_pictures.py::test_newcomer_bug_15_a_picture_that_is_too_large_is_called_so",
+        (
+            "Captions are in letters that the font has, too many pixels are called so, "
+            "`urls.web` and EXIF are spoken of, counts in pages are held by tests."
+        ),
+    ),
+    "newcomer-friction-1": (
+        "tests/unit/api/test_newcomers.py::test_newcomer_friction_1_a_model_that_is_not_there_names_the_catalogue",
+        (
+            "The 422 names GET /v1/models and docs/models.md, whose script writes a catalogue "
+            "file from Replicate's description."
+        ),
+    ),
+    "newcomer-friction-3": (
+        "tests/e2e/test_guides.py::test_newcomer_friction_3_guide_a_lambda_asks_and_another_takes_the_result",
+        ("docs/guides/lambda-without-waiting.md, whose two functions the test runs."),
+    ),
+    "newcomer-friction-4": (
+        "tests/unit/api/test_newcomers.py::test_newcomer_friction_4_a_callback_to_this_machine_names_the_switch",
+        (
+            "The embedded cloud's 422 names the switch, callbacks.md begins with it, and "
+            "`localhost` works."
+        ),
+    ),
+    "newcomer-friction-6": (
+        "tests/infra/test_settings_page.py::test_newcomer_friction_6_stages_of_ones_own_come_first",
+        (
+            "Stages of one's own are in `stages.py`, which no version brings; "
+            "docs/settings.md has every setting with its default."
+        ),
+    ),
+    "newcomer-friction-9": (
+        "tests/e2e/test_secure.py::test_newcomer_friction_9_the_bundle_trusts_the_public_authorities_too",
+        ("`make run TLS=1` writes and names a bundle that has the public authorities too."),
+    ),
+    "newcomer-friction-14": (
+        "tests/infra/test_settings_page.py::test_newcomer_friction_14_every_variable_is_on_the_page",
+        (
+            "docs/settings.md has every variable that make, local and ops read; a test says "
+            "when one is missing."
+        ),
+    ),
+    "newcomer-friction-15": (
+        "tests/ops/test_pages.py::test_a_page_says_what_was_missed",
+        ("callbacks.md says that there is no order, and what a progress bar does about it."),
+    ),
+    "newcomer-friction-16": (
+        "tests/unit/api/test_newcomers.py::test_newcomer_friction_16_a_base_url_without_v1_is_told_so",
+        (
+            "The 404 says that the API is under /v1; the example prints where its templates "
+            "are; `make run` says that KEEP=1 keeps the token."
+        ),
+    ),
 }
 """What was found from outside: the test that holds it, and the answer that it has now."""
 
@@ -775,18 +843,7 @@ OPEN: dict[str, str] = {
     "aws-M2": "not yet taken up",
     "newcomer-bug-1": "not yet taken up",
     "newcomer-bug-2": "not yet taken up",
-    "newcomer-bug-11": "not yet taken up",
-    "newcomer-bug-13": "not yet taken up",
     "newcomer-bug-14": "not yet taken up",
-    "newcomer-bug-15": "not yet taken up",
-    "newcomer-friction-1": "not yet taken up",
-    "newcomer-friction-3": "not yet taken up",
-    "newcomer-friction-4": "not yet taken up",
-    "newcomer-friction-5": "not yet taken up",
-    "newcomer-friction-6": "not yet taken up",
-    "newcomer-friction-9": "not yet taken up",
-    "newcomer-friction-14": "not yet taken up",
-    "newcomer-friction-15": "not yet taken up",
-    "newcomer-friction-16": "not yet taken up",
+    "newcomer-friction-5": "There is a console in an issue of its own.",
 }
 """What is not done, and why."""

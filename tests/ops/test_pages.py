@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.stacks.service import SHAPES
 from ops.__main__ import _parser
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +47,11 @@ SAID = {
     "newcomer-friction-7": ("../README.md", "No licence has been chosen"),
     "newcomer-friction-8": ("deploy.md", "cors_origins"),
     "newcomer-friction-10": ("deploy.md", "alarm_emails"),
+    "newcomer-bug-15": ("compatibility.md", "**`urls.web`** is the address of the prediction"),
+    "newcomer-friction-4": ("callbacks.md", "`DARKROOM_LOCAL_CALLBACKS=1 make run`"),
     "newcomer-friction-14": ("deploy.md", "`CDK_FLAGS` are passed"),
+    "newcomer-friction-15": ("callbacks.md", "**In no order.**"),
+    "newcomer-friction-16": ("../README.md", "`KEEP=1 make run` keeps it"),
 }
 """What a page has to say, by the case that missed it."""
 
@@ -55,6 +60,44 @@ SAID = {
 def test_a_page_says_what_was_missed(case: str) -> None:
     page, text = SAID[case]
     assert text in (ROOT / "docs" / page).read_text()
+
+
+def test_newcomer_friction_4_the_switch_is_in_the_first_lines_of_the_page() -> None:
+    begin = (ROOT / "docs" / "callbacks.md").read_text().partition("\n| event |")[0]
+    assert "DARKROOM_LOCAL_CALLBACKS=1" in begin
+
+
+LONG = {
+    "cache.md",
+    "compatibility.md",
+    "cost.md",
+    "events.md",
+    "limits.md",
+    "observability.md",
+    "operations.md",
+    "reliability.md",
+    "restoring.md",
+    "runbook.md",
+    "scale.md",
+    "security.md",
+}
+"""Pages whose lines are as long as their paragraphs, in docs and docs/adr."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_lines_of_a_page_end_at_100_columns(page: Path) -> None:
+    """Without tables, which cannot, and blocks of code."""
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    wide = [line for line in text.splitlines() if len(line) > 100 and not line.startswith("|")]
+    if page.parent.name == "adr" or (page.parent.name == "docs" and page.name in LONG):
+        return
+    assert wide == []
+
+
+def test_newcomer_bug_15_doctors_sample_counts_the_functions_that_there_are() -> None:
+    sample = re.search(r"functions: (\d+) are ready", (ROOT / "docs" / "operations.md").read_text())
+    assert sample
+    assert int(sample[1]) == len(SHAPES)
 
 
 def planned(*arguments: str) -> str:
