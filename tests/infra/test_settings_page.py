@@ -13,6 +13,7 @@ import pytest
 
 import app
 from infra.config import CdnDomain, Domain, EventSource, StageConfig, UnknownStageError
+from infra.constructs.http_api import ANSWERED_WITH, ASKED_WITH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,6 +86,12 @@ def test_every_row_says_something() -> None:
     for row in ROWS:
         assert len(row) == 3, row
         assert len(row[2]) > 5, row
+
+
+def test_the_page_on_cors_names_what_is_allowed() -> None:
+    page = (ROOT / "docs" / "cors.md").read_text().lower()
+    for header in (*ASKED_WITH, *ANSWERED_WITH):
+        assert f"`{header}`" in page or header.startswith("x-stainless") or header == "user-agent"
 
 
 # A file of one's own
