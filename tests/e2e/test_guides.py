@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import importlib
 import importlib.util
 import io
@@ -66,10 +67,23 @@ class FastAPI(Starlette):
 
 
 @pytest.fixture
-def folder(cloud: EmbeddedCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where a reader would have saved the guides' files, with the environment that they name."""
+def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where a reader would have saved the guides' files."""
     for page in (*GUIDES.glob("*.md"), DOCS / "models.md"):
         cut_out(page, tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    if importlib.util.find_spec("fastapi") is None:
+        module: Any = types.ModuleType("fastapi")
+        module.FastAPI, module.Request, module.Response = FastAPI, Request, Response
+        monkeypatch.setitem(sys.modules, "fastapi", module)
+    yield tmp_path
+    for path in tmp_path.glob("*.py"):
+        sys.modules.pop(path.stem, None)
+
+
+@pytest.fixture
+def folder(saved: Path, cloud: EmbeddedCloud, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same, with the environment that they name."""
     key = httpx.get(
         f"{cloud.base_url}/v1/webhooks/default/secret",
         headers={"Authorization": f"Bearer {cloud.token}"},
@@ -87,14 +101,7 @@ def folder(cloud: EmbeddedCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv(name, value)
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    if importlib.util.find_spec("fastapi") is None:
-        module: Any = types.ModuleType("fastapi")
-        module.FastAPI, module.Request, module.Response = FastAPI, Request, Response
-        monkeypatch.setitem(sys.modules, "fastapi", module)
-    yield tmp_path
-    for path in tmp_path.glob("*.py"):
-        sys.modules.pop(path.stem, None)
+    return saved
 
 
 @contextmanager
@@ -154,9 +161,7 @@ def test_guide_the_receiver_takes_what_darkroom_sends_and_nothing_else(
         assert len(receiver.seen) == 1
 
 
-def test_guide_the_signature_is_checked_as_standard_webhooks_has_it(folder: Path) -> None:
-    import datetime as dt
-
+def test_guide_the_signature_is_checked_as_standard_webhooks_has_it(saved: Path) -> None:
     verify = importlib.import_module("verify").verify
     secret = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     now = dt.datetime.now(dt.UTC)
