@@ -269,6 +269,7 @@ def test_guide_a_page_shows_a_picture_and_holds_no_key(
         for missing in ("1", "-1", "x", "٣"):
             assert browser.get(f"/pictures/{made['id']}/{missing}").status_code == 404
         assert "<script" not in browser.get("/pictures/%22%3E%3Cscript%3E").text
+    gallery.darkroom.close()
 
 
 # batch-from-csv.md
@@ -304,6 +305,7 @@ def test_guide_a_photo_is_changed_and_enlarged(folder: Path) -> None:
     Image.linear_gradient("L").convert("RGB").save(folder / "photo.jpg")
     enlarge = importlib.import_module("enlarge")
     enlarge.main(str(folder / "photo.jpg"), "the same house in winter", str(folder / "winter.png"))
+    enlarge.darkroom.close()
     with Image.open(folder / "winter.png") as picture:
         assert picture.width >= 2 * 256
 
