@@ -29,6 +29,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from local.replicate.server import running
 from tests.e2e.test_callbacks import receiving
 from tests.e2e.waiting import until
 
@@ -44,8 +45,8 @@ BLOCK = re.compile(r"^( *)```python\n\1# (\w+\.py)\n(.*?)^\1```", re.DOTALL | re
 
 def cut_out(page: Path, folder: Path) -> None:
     """Write each block of code that begins with a file's name to that file."""
-    for indent, name, code in BLOCK.findall(page.read_text()):
-        (folder / name).write_text(textwrap.dedent(indent + code) if indent else code)
+    for _, name, code in BLOCK.findall(page.read_text()):
+        (folder / name).write_text(textwrap.dedent(code))
 
 
 class FastAPI(Starlette):
@@ -315,13 +316,14 @@ def test_guide_a_photo_is_changed_and_enlarged(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["black-forest-labs/flux-dev", "nightmareai/real-esrgan"])
 def test_newcomer_friction_1_a_catalogue_file_is_made_from_replicates_description(
-    folder: Path, cloud: EmbeddedCloud, monkeypatch: pytest.MonkeyPatch, name: str
+    saved: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setenv("REPLICATE_BASE_URL", cloud.replicate_url)
-    monkeypatch.setenv("REPLICATE_API_TOKEN", cloud.replicate_token)
-    models = folder / "models"
+    models = saved / "models"
     models.mkdir()
-    path = importlib.import_module("describe").main(name, str(models))
+    with running(token="r8_guide") as emulator:
+        monkeypatch.setenv("REPLICATE_BASE_URL", emulator.url)
+        monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_guide")
+        path = importlib.import_module("describe").main(name, str(models))
     assert Path(path).name == f"{name.replace('/', '--')}.json"
     made, ours = Catalogue.load(models).model(name), Catalogue.load().model(name)
     assert (made.version, made.official, made.output) == (ours.version, ours.official, ours.output)
