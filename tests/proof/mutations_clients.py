@@ -53,7 +53,7 @@ CLIENT_MUTANTS: dict[str, Mutant] = {
     "a callback promised again, and not written down": Mutant(
         Edit(
             "services.deliveries",
-            "Deliveries.redeliver",
+            "Deliveries._again",
             "not self.deliveries.write(again, seen=row)",
             "row != self.deliveries.get(row.prediction, row.event)",
         ),
@@ -78,7 +78,7 @@ CLIENT_MUTANTS: dict[str, Mutant] = {
         Edit(
             "api.requests",
             "ReadCreate.event",
-            """f"event:{_event_key(body.get('id'), token, event_id)}" """,
+            """f"event:{_event_key(body.get('id'), token, envelope.id)}" """,
             "None",
         ),
     ),
