@@ -11,7 +11,7 @@ from typing import Any
 from darkroom import ports, services
 from darkroom.runtime import wiring
 
-from tests.proof.gate import phases
+from tests.proof.gate import PURE, phases
 
 PORTS = {
     "store": ports.PredictionStore,
@@ -52,7 +52,6 @@ UNREACHED: dict[tuple[str, str], str] = {
     ("submit", "controls.note_run_time"): "run times are noted by persist",
     ("submit", "controls.cache_result"): "results are noted by relay",
     ("submit", "fetcher.open"): "of persist it needs the names of files alone",
-    ("submit", "fetcher.serves"): "as above",
     ("submit", "outputs.digest"): "asked for an output that is an input: read as an upload is",
     ("submit", "outputs.write_once"): "of persist, as above",
     ("submit", "outputs.keys"): "as above",
@@ -60,7 +59,6 @@ UNREACHED: dict[tuple[str, str], str] = {
     ("intake", "controls.note_run_time"): "as for submit",
     ("intake", "controls.cache_result"): "as for submit",
     ("intake", "fetcher.open"): "as for submit",
-    ("intake", "fetcher.serves"): "as for submit",
     ("intake", "outputs.digest"): "as for submit",
     ("intake", "outputs.write_once"): "as for submit",
     ("intake", "outputs.keys"): "as for submit",
@@ -74,7 +72,6 @@ UNREACHED: dict[tuple[str, str], str] = {
     ("deliveries", "store.in_flight"): "as above",
     ("submit", "provider.token_works"): "a first attempt is not asked about: nobody waits for that",
     ("intake", "provider.token_works"): "as for submit",
-    ("persist", "fetcher.serves"): "no I/O; of a list of files no host has to tell which are some",
     ("deliver", "store.commit"): "wired for its store alone; it writes no record",
     ("relay", "store.commit"): "as above",
     ("relay", "controls.cached_result"): "results are looked up by submit",
@@ -82,7 +79,6 @@ UNREACHED: dict[tuple[str, str], str] = {
     ("relay", "controls.run_times"): "of persist, which reuse loads for the names of files",
     ("relay", "controls.note_run_time"): "as above",
     ("relay", "fetcher.open"): "as above",
-    ("relay", "fetcher.serves"): "as above",
     ("relay", "outputs.write_once"): "as above",
     ("relay", "outputs.keys"): "as above",
     ("relay", "outputs.get"): "as above",
@@ -161,7 +157,7 @@ def _sites(service: str) -> frozenset[str]:
             method = node.func.attr
             if port in PORTS and method in _methods(PORTS[port]):
                 found.add(f"{CALLED.get(port, port)}.{method}")
-    return frozenset(found)
+    return frozenset(found) - PURE
 
 
 def _methods(port: Any) -> set[str]:
