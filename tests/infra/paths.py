@@ -424,6 +424,24 @@ def unknown_creates(aws: Account) -> None:
     _lose(aws)
 
 
+def contended(aws: Account) -> None:
+    """Another transaction has the record at the moment of the sweep's write: it is read again."""
+    submit(aws)
+    aws.settle()
+    said(aws, "failed")
+    aws.later(300)
+    heard = aws_.client("dynamodb").meta.events
+
+    def busy(**_: Any) -> tuple[Any, dict[str, Any]]:
+        heard.unregister("before-call.dynamodb.PutItem", busy)
+        error = {"Code": "TransactionConflictException", "Message": ""}
+        answer = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 400}}
+        return SimpleNamespace(status_code=400), answer
+
+    heard.register("before-call.dynamodb.PutItem", busy)
+    aws.call("sweep", {})
+
+
 def looked_alike(aws: Account) -> None:
     """In an account of its own, what equals an unknown create may be another's."""
     finish(aws, submit(aws))
@@ -503,6 +521,7 @@ RARE: tuple[Callable[[Account], object], ...] = (
     ends_under_a_limit,
     swept,
     unknown_creates,
+    contended,
     looked_alike,
     large_outputs,
     callbacks,

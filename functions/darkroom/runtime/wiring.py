@@ -142,7 +142,8 @@ def intake() -> Takes:
         bus=EventBridgeBus(client("events"), s.event_bus),
         dead=SqsDeadLetters(sqs, s.intake_dlq),
         queue=SqsQueue(sqs, s.intake_queue),
-        tasks=_tasks(),
+        # Where no state machine may be answered, what names a task is refused like any request.
+        tasks=_tasks() if s.tasks else None,
         random=random.random,
     )
     reader = ReadCreate(local_callbacks=s.local_callbacks, tasks=s.tasks)
