@@ -13,7 +13,6 @@ import os
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-
 from uuid import uuid4
 
 from darkroom.adapters import aws as aws_
@@ -29,7 +28,9 @@ if TYPE_CHECKING:
 
 IMAGE_MODEL = "black-forest-labs/flux-dev"
 OPEN_MODEL = "someone/their-model:" + "a" * 64
-BOUND = b"--b\r\nContent-Disposition: form-data; name=content; filename=a.png\r\n\r\n%b\r\n--b--\r\n"
+BOUND = (
+    b"--b\r\nContent-Disposition: form-data; name=content; filename=a.png\r\n\r\n%b\r\n--b--\r\n"
+)
 RESOURCES = ("_TABLE", "_BUCKET", "_SECRET", "_QUEUE", "_DLQ", "EVENT_BUS")
 """How the variables end that name a resource."""
 LARGE_FILE = "data:image/png;base64," + base64.b64encode(PICTURE + bytes(300_000)).decode()
@@ -169,7 +170,7 @@ def _of_s3(operation: str, params: dict[str, Any]) -> Iterator[Action]:
     bucket = params["Bucket"]
     if operation == "ListObjectsV2":
         keys = {"s3:prefix": params["Prefix"], "s3:max-keys": str(params.get("MaxKeys", 1000))}
-        yield "ListBucket", bucket, "", [(name, value) for name, value in keys.items()]
+        yield "ListBucket", bucket, "", list(keys.items())
         return
     if operation not in _OF_OBJECTS:
         raise ValueError(f"no rule for {operation}")
@@ -229,9 +230,7 @@ def files(aws: Account) -> None:
     _ask(aws, "files", "POST /v1/uploads", form)
     aws.call(
         "files",
-        events.http(
-            "DELETE", f"/v1/files/{id_}", None, {"authorization": f"Bearer {aws.token}"}
-        ),
+        events.http("DELETE", f"/v1/files/{id_}", None, {"authorization": f"Bearer {aws.token}"}),
     )
 
 
@@ -455,7 +454,10 @@ def looked_alike(aws: Account) -> None:
 
 def large_outputs(aws: Account) -> None:
     """Several parts; a file that is stored already; an earlier run's, found in the bucket."""
-    small, aws.outside.picture = aws.outside.picture, PICTURE[:-12] + bytes(9_000_000) + PICTURE[-12:]
+    small, aws.outside.picture = (
+        aws.outside.picture,
+        PICTURE[:-12] + bytes(9_000_000) + PICTURE[-12:],
+    )
     try:
         id_ = submit(aws)
         aws.settle()
@@ -552,13 +554,13 @@ def everything_asked(environment: Mapping[str, str]) -> set[Asked]:
 
 @contextlib.contextmanager
 def _listening(recorder: Recorder) -> Iterator[None]:
-    aws_._session.cache_clear()  # noqa: SLF001 - the one place that all clients come from
-    session: Any = aws_._session()  # noqa: SLF001
+    aws_._session.cache_clear()
+    session: Any = aws_._session()
     session.register("provide-client-params", recorder.on_call)
     session.register("before-sign.s3", recorder.on_signing)
     session.register("before-call.stepfunctions", _taken)
     yield
-    aws_._session.cache_clear()  # noqa: SLF001
+    aws_._session.cache_clear()
 
 
 def _taken(**_: Any) -> tuple[Any, dict[str, Any]]:
@@ -569,11 +571,15 @@ def _taken(**_: Any) -> tuple[Any, dict[str, Any]]:
 def _forget_rows(aws: Account, prefix: str) -> None:
     """Rows of Controls that begin so, but API keys; predictions and callbacks, for no prefix."""
     dynamodb = aws.clients["dynamodb"]
-    tables = {"controls": ("pk",)} if prefix else {
-        "controls": ("pk",),
-        "predictions": ("id",),
-        "deliveries": ("prediction", "event"),
-    }
+    tables = (
+        {"controls": ("pk",)}
+        if prefix
+        else {
+            "controls": ("pk",),
+            "predictions": ("id",),
+            "deliveries": ("prediction", "event"),
+        }
+    )
     for table, key in tables.items():
         for item in dynamodb.scan(TableName=table)["Items"]:
             first = item[key[0]]["S"]
