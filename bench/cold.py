@@ -121,8 +121,8 @@ def _environment(path: Iterable[Path]) -> dict[str, str]:
 
 
 def packages() -> Path:
-    """A folder of what the asset and the runtime hold, and nothing else of this environment: httpcore, for
-    one, imports whatever optional package it finds."""
+    """A folder of what the asset and the runtime hold, and nothing else of this environment:
+    httpcore, for one, imports whatever optional package it finds."""
     folder = BUILD / "packages"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
