@@ -223,14 +223,14 @@ def _missed(aws: Account) -> str:
 
 def _watched(aws: Account) -> str:
     """A client polls a prediction that runs for a while: one look at the provider."""
-    id_ = _submit(aws)
+    id_ = submit(aws)
     aws.settle()
-    _said(aws, "processing", logs="50%")
+    said(aws, "processing", logs="50%")
     aws.later(6)
-    _read(aws, id_)
+    show(aws, id_)
     aws.settle()
-    _run(aws, id_)
-    _read(aws, id_)
+    finish(aws, id_)
+    show(aws, id_)
     return id_
 
 

@@ -54,10 +54,22 @@ def by_rules(deployed: Deployed) -> Iterator[Request]:
         for target in rule["Targets"]:
             if ":function:" in target["Arn"]:
                 yield invoked(target["Arn"].rpartition(":")[2], SCHEDULE, source)
+            elif ":log-group:" in target["Arn"]:
+                for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
+                    yield from _logged(action, f"{target['Arn']}:log-stream:2027")
             else:
                 yield _sent(target["Arn"], source)
             if "DeadLetterConfig" in target:
                 yield _sent(target["DeadLetterConfig"]["Arn"], source)
+
+
+def _logged(action: str, stream: str) -> Iterator[Request]:
+    """CloudWatch Logs takes an event from EventBridge, or from the service that delivers for it.
+
+    Neither is documented to say for which rule it writes.
+    """
+    for by in (SCHEDULE, "delivery.logs.amazonaws.com"):
+        yield Request(by, action, stream)
 
 
 def _sent(queue: str, rule: str) -> Request:

@@ -6,6 +6,7 @@ CloudFormation's reference says of its type.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -156,6 +157,8 @@ class Deployed:
             for statement in properties["PolicyDocument"]["Statement"]
         ]
         found += [p["Statement"] for _, p in self.of_type("Events::EventBusPolicy")]
+        for _, properties in self.of_type("Logs::ResourcePolicy"):
+            found += json.loads(properties["PolicyDocument"])["Statement"]
         return found + [_permission(p) for _, p in self.of_type("Lambda::Permission")]
 
     @cached_property

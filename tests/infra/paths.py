@@ -10,6 +10,7 @@ import base64
 import contextlib
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -143,9 +144,28 @@ def _of_dynamodb(operation: str, params: dict[str, Any]) -> Iterator[Action]:
             yield operation, name, below, [("dynamodb:LeadingKeys", [str(leading)])]
         case "GetItem" | "PutItem" | "UpdateItem" | "DeleteItem" | "ConditionCheckItem":
             item = params.get("Key") or params["Item"]
-            yield _on_items(operation, params["TableName"], [item])
+            action, table, below, context = _on_items(operation, params["TableName"], [item])
+            yield action, table, below, [*context, ("dynamodb:Attributes", _named(params))]
         case _:
             raise ValueError(f"no rule for {operation}")
+
+
+_WORDS = re.compile(
+    r"(?:SET|REMOVE|ADD|DELETE|AND|OR|NOT|IN|BETWEEN|size|contains|begins_with|if_not_exists|"
+    r"list_append|attribute_(?:not_)?exists|attribute_type)\b"
+)
+"""What a name in an expression may be beside an attribute."""
+
+
+def _named(params: dict[str, Any]) -> list[str]:
+    """The attributes that a call on one item names: all that it writes, asks for or compares."""
+    found = set(params.get("Key") or params["Item"])
+    names = params.get("ExpressionAttributeNames", {})
+    for part in ("UpdateExpression", "ConditionExpression", "ProjectionExpression"):
+        for word in re.findall(r"(?<![:\w.])[A-Za-z_#]\w*", params.get(part, "")):
+            if not _WORDS.fullmatch(word):
+                found.add(names.get(word, word))
+    return sorted(found)
 
 
 def _on_items(operation: str, table: str, items: list[dict[str, Any]]) -> Action:
@@ -245,6 +265,21 @@ def inputs(aws: Account) -> None:
     _ask(aws, "submit", "POST /v1/predictions", body)
     _intake(aws, body["input"], model=IMAGE_MODEL)
     _intake(aws, {"prompt": "x", "image": _upload(aws)}, model=IMAGE_MODEL)
+
+
+def outputs_as_inputs(aws: Account) -> None:
+    """A picture that was made here is what the next one starts from, however it is asked for."""
+    first = submit(aws)
+    finish(aws, first)
+    url = _ask(aws, "read", f"GET /v1/predictions/{first}")["output"][0]
+    given = {"prompt": "x", "image": url}
+    for statuses in ([], [429]):
+        aws.outside.create_statuses = list(statuses)
+        aws.outside.provider_id = uuid4().hex[:26]
+        _ask(aws, "submit", "POST /v1/predictions", {"version": IMAGE_MODEL, "input": given})
+        aws.later(3)
+        aws.settle()
+    _intake(aws, given, model=IMAGE_MODEL)
 
 
 def open_model(aws: Account) -> None:
@@ -516,6 +551,7 @@ def callbacks(aws: Account) -> None:
 RARE: tuple[Callable[[Account], object], ...] = (
     files,
     inputs,
+    outputs_as_inputs,
     open_model,
     requests_by_event,
     reads,

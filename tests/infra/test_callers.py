@@ -88,7 +88,7 @@ def test_rules_reach_their_targets_and_where_they_put_what_fails(deployed: Deplo
     calls = list(by_rules(deployed))
     assert any(":function:Sweep" in each.resource for each in calls)
     assert [each for each in calls if not admitted(deployed, each)] == []
-    for each in calls:
+    for each in (each for each in calls if "aws:SourceArn" in each.context):
         another = replace(each, context={**each.context, "aws:SourceArn": ANOTHER_RULE})
         assert not admitted(deployed, another)
 
