@@ -53,6 +53,8 @@ GRANTS = {
     },
     "Read": {
         "Predictions": "dynamodb:BatchGetItem dynamodb:GetItem",
+        "Predictions id revision watched_until relay": "dynamodb:UpdateItem",
+        "DispatchTasksQueue": "sqs:SendMessage",
         "Predictions/index/tenant": "dynamodb:Query",
         "Controls": "dynamodb:GetItem",
         "Controls USAGE#*": "dynamodb:BatchGetItem",
@@ -88,6 +90,7 @@ GRANTS = {
     "Dispatch": {
         "DispatchTasksQueue": CONSUME,
         "Predictions": "dynamodb:GetItem dynamodb:PutItem",
+        "Controls RATE#*": "dynamodb:UpdateItem",
         "Controls SPEND#* USAGE#*": "dynamodb:UpdateItem",
         "Uploads/*": "s3:GetObject",
         "Outputs/*": "s3:GetObject",
@@ -159,6 +162,7 @@ GRANTS = {
 
 NARROWED = {
     ("ForAllValues:StringLike", "dynamodb:LeadingKeys"),
+    ("ForAllValues:StringEquals", "dynamodb:Attributes"),
     ("StringLike", "s3:prefix"),
 }
 
