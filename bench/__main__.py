@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 MODULES = (
-    *("cold", "asset", "warm", "verify"),
+    *("cold", "first", "asset", "warm", "verify"),
     *("persist", "memory", "growth", "io", "cost", "durable"),
 )
 

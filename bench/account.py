@@ -40,6 +40,8 @@ PROVIDER_ID = "p" * 26
 QUEUES = ("dispatch", "persist", "deliver", "tasks")
 CONSUMERS = {"tasks": "deliver"}
 """The functions of queues that are not named after theirs."""
+_OTHER_QUEUES = {"intake": "INTAKE_QUEUE", "intake-dlq": "INTAKE_DLQ"}
+"""Queues that nothing here hands on from, by the variables that name them."""
 _WEBHOOK_KEY = b"w" * 32
 _REGION = "eu-west-1"
 
@@ -74,8 +76,14 @@ class _Outside(http.server.BaseHTTPRequestHandler):
         self._take()
         if self.path.startswith("/output"):
             self._send(200, self.server.picture, "image/png")
-        else:
-            self._send(200, json.dumps(self.server.said).encode())
+            return
+        answer = self.server.said
+        id_ = self.path.partition("?")[0].removeprefix("/v1/predictions").strip("/")
+        if not id_:
+            answer = {"results": [answer] if answer else [], "next": None}
+        elif answer.get("status"):
+            answer = {**answer, "id": id_}
+        self._send(200, json.dumps(answer).encode())
 
     def do_POST(self) -> None:
         length = int(self.headers.get("content-length", 0))
@@ -83,8 +91,10 @@ class _Outside(http.server.BaseHTTPRequestHandler):
         if self.path == "/v1/predictions":
             status = self.server.create_statuses.pop(0) if self.server.create_statuses else 201
             self._send(status, json.dumps(self.server.answer_to_create(status)).encode())
+        elif self.path.endswith("/cancel"):
+            self._send(200, json.dumps(self.server.said).encode())
         else:
-            self._send(200, b"{}")
+            self._send(self.server.callback_status, b"{}")
 
     def _take(self, body: bytes = b"") -> None:
         self.server.requests.append((self.command, self.path, body))
@@ -109,17 +119,20 @@ class Outside(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Outside)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.requests: list[tuple[str, str, bytes]] = []
+        self.provider_id = PROVIDER_ID
+        """Of what is created next, and of what is said."""
         self.create_statuses: list[int] = []
         """Answers to the next creates; 201 when none is left."""
         self.said: dict[str, Any] = {}
-        """What a GET of the prediction answers."""
+        """What a GET of the prediction answers, and a cancel."""
         self.picture = b""
+        self.callback_status = 200
 
     def answer_to_create(self, status: int) -> dict[str, Any]:
         """A prediction, or why there is none."""
         if status != 201:
             return {"detail": "Request was throttled.", "status": status, "retry_after": 1}
-        return {"id": PROVIDER_ID, "status": "starting", "logs": ""}
+        return {"id": self.provider_id, "status": "starting", "logs": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +260,11 @@ class Account:
 
 
 @contextlib.contextmanager
-def account() -> Iterator[Account]:
-    """A new, empty account, its environment and Replicate beside it, for as long as it lasts."""
+def account(**environment: str) -> Iterator[Account]:
+    """A new, empty account, its environment and Replicate beside it, for as long as it lasts.
+
+    `environment` is what a stage has beside the names of resources.
+    """
     dummy = {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -269,7 +285,9 @@ def account() -> Iterator[Account]:
         make: Any = boto3.client
         clients = {name: make(name, region_name=_REGION) for name in names}
         queues = _make(clients)
-        lasting.enter_context(mock.patch.dict(os.environ, _environment(outside.url, queues)))
+        lasting.enter_context(
+            mock.patch.dict(os.environ, {**_environment(outside.url, queues), **environment})
+        )
         new_process()
         lasting.callback(new_process)
         lasting.enter_context(_closing())
@@ -332,7 +350,10 @@ def _make(clients: dict[str, Any]) -> dict[str, str]:
         "callback": "c" * 64,
     }.items():
         clients["secretsmanager"].create_secret(Name=name, SecretString=value)
-    return {name: clients["sqs"].create_queue(QueueName=name)["QueueUrl"] for name in QUEUES}
+    return {
+        name: clients["sqs"].create_queue(QueueName=name)["QueueUrl"]
+        for name in (*QUEUES, *_OTHER_QUEUES)
+    }
 
 
 def _schema(key: dict[str, str]) -> list[dict[str, str]]:
@@ -357,7 +378,7 @@ def _environment(outside: str, queues: dict[str, str]) -> dict[str, str]:
         "OUTPUT_HOSTS": outside,
         "LOCAL_CALLBACKS": "true",
         "RESULT_CACHE": "true",
-        **{f"{name.upper()}_QUEUE": url for name, url in queues.items()},
+        **{_OTHER_QUEUES.get(name, f"{name.upper()}_QUEUE"): url for name, url in queues.items()},
     }
 
 

@@ -45,7 +45,7 @@ class Case:
 
 def run(progress: Callable[[str], None]) -> list[Result]:
     """Every function, and the peers where their packages can be had."""
-    ours = (_packages(), ROOT / "functions")
+    ours = (packages(), ROOT / "functions")
     cases = {"floor": Case(FLOOR, ours)}
     for function in functions():
         code = f"import darkroom.handlers.{function} as f; f.wiring.{function}()"
@@ -105,6 +105,8 @@ def _environment(path: Iterable[Path]) -> dict[str, str]:
     }
     return {
         **required,
+        # As every stage is deployed.
+        "RESULT_CACHE": "true",
         "PATH": os.defpath,
         "PYTHONPATH": os.pathsep.join(map(str, path)),
         "PYTHONPYCACHEPREFIX": str(BUILD / "bytecode"),
@@ -118,9 +120,9 @@ def _environment(path: Iterable[Path]) -> dict[str, str]:
     }
 
 
-def _packages() -> Path:
-    """What the asset and the runtime hold, and nothing else of this environment: httpcore, for
-    one, imports whatever optional package it finds."""
+def packages() -> Path:
+    """A folder of what the asset and the runtime hold, and nothing else of this environment:
+    httpcore, for one, imports whatever optional package it finds."""
     folder = BUILD / "packages"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -122,7 +122,7 @@ class Counted:
 # What happens on each path
 
 
-def _submit(aws: Account, headers: dict[str, str] | None = None, **extra: Any) -> str:
+def submit(aws: Account, headers: dict[str, str] | None = None, **extra: Any) -> str:
     body = {"version": MODEL, "input": INPUT, **extra}
     status, made = aws.request("submit", "POST", "/v1/predictions", body, headers)
     if status != 201:
@@ -130,14 +130,15 @@ def _submit(aws: Account, headers: dict[str, str] | None = None, **extra: Any) -
     return str(made["id"])
 
 
-def _said(aws: Account, status: str, **more: Any) -> dict[str, Any]:
+def said(aws: Account, status: str, **more: Any) -> dict[str, Any]:
     """Replicate's prediction, as its webhooks and its API show it."""
     now = rfc3339(aws.now())
     ended = {"completed_at": now, "logs": LOGS} if status != "processing" else {}
-    outputs = [f"{aws.outside.url}/output/{PROVIDER_ID}/out-0.png"]
+    id_ = aws.outside.provider_id
+    outputs = [f"{aws.outside.url}/output/{id_}/out-0.png"]
     done = {"output": outputs, "metrics": {"predict_time": 0.8, "image_count": 1}}
     aws.outside.said = {
-        "id": PROVIDER_ID,
+        "id": id_,
         "status": status,
         "model": MODEL,
         "version": "hidden",
@@ -152,25 +153,25 @@ def _said(aws: Account, status: str, **more: Any) -> dict[str, Any]:
     return aws.outside.said
 
 
-def _run(aws: Account, id_: str, last: str = "succeeded", **more: Any) -> None:
+def finish(aws: Account, id_: str, last: str = "succeeded", **more: Any) -> None:
     """Both webhooks, and all that follows from them."""
     aws.settle()
-    aws.webhook(id_, _said(aws, "processing"))
+    aws.webhook(id_, said(aws, "processing"))
     aws.settle()
-    aws.webhook(id_, _said(aws, last, **more))
+    aws.webhook(id_, said(aws, last, **more))
     aws.settle()
 
 
-def _read(aws: Account, id_: str) -> None:
+def show(aws: Account, id_: str) -> None:
     status, shown = aws.request("read", "GET", f"/v1/predictions/{id_}")
     if status != 200:
         raise RuntimeError(f"the read was answered {status}: {shown}")
 
 
 def _plain(aws: Account) -> str:
-    id_ = _submit(aws)
-    _run(aws, id_)
-    _read(aws, id_)
+    id_ = submit(aws)
+    finish(aws, id_)
+    show(aws, id_)
     return id_
 
 
@@ -183,53 +184,53 @@ def _limits(aws: Account) -> str:
 
 
 def _keyed(aws: Account) -> str:
-    id_ = _submit(aws, {"idempotency-key": uuid4().hex})
-    _run(aws, id_)
-    _read(aws, id_)
+    id_ = submit(aws, {"idempotency-key": uuid4().hex})
+    finish(aws, id_)
+    show(aws, id_)
     return id_
 
 
 def _stainless(aws: Account) -> str:
     """A first try of a client that says how often it has tried: Replicate's Python client 2.x."""
-    id_ = _submit(aws, {"x-stainless-retry-count": "0"})
-    _run(aws, id_)
-    _read(aws, id_)
+    id_ = submit(aws, {"x-stainless-retry-count": "0"})
+    finish(aws, id_)
+    show(aws, id_)
     return id_
 
 
 def _refused(aws: Account) -> str:
     """Replicate answers 429 once; dispatch creates it from its queue."""
     aws.outside.create_statuses = [429]
-    id_ = _submit(aws)
+    id_ = submit(aws)
     # As SQS does with its delay: the message comes when the pause is over.
     aws.later(3)
-    _run(aws, id_)
-    _read(aws, id_)
+    finish(aws, id_)
+    show(aws, id_)
     return id_
 
 
 def _missed(aws: Account) -> str:
     """No webhook comes; the sweep polls, and finds it done."""
-    id_ = _submit(aws)
+    id_ = submit(aws)
     aws.settle()
     aws.later(120)
-    _said(aws, "succeeded")
+    said(aws, "succeeded")
     aws.call("sweep", {})
     aws.settle()
-    _read(aws, id_)
+    show(aws, id_)
     return id_
 
 
 def _watched(aws: Account) -> str:
     """A client polls a prediction that runs for a while: one look at the provider."""
-    id_ = _submit(aws)
+    id_ = submit(aws)
     aws.settle()
-    _said(aws, "processing", logs="50%")
+    said(aws, "processing", logs="50%")
     aws.later(6)
-    _read(aws, id_)
+    show(aws, id_)
     aws.settle()
-    _run(aws, id_)
-    _read(aws, id_)
+    finish(aws, id_)
+    show(aws, id_)
     return id_
 
 
@@ -239,25 +240,25 @@ def _callback(aws: Account) -> str:
         "webhook": f"{aws.outside.url}/callback",
         "webhook_events_filter": ["completed"],
     }
-    id_ = _submit(aws, None, **wanted)
-    _run(aws, id_)
+    id_ = submit(aws, None, **wanted)
+    finish(aws, id_)
     return id_
 
 
 def _failed(aws: Account) -> str:
-    id_ = _submit(aws)
-    _run(aws, id_, "failed", error="CUDA out of memory")
-    _read(aws, id_)
+    id_ = submit(aws)
+    finish(aws, id_, "failed", error="CUDA out of memory")
+    show(aws, id_)
     return id_
 
 
 def _cached(aws: Account) -> str:
     """The second of two equal requests that allow a stored result."""
-    _run(aws, _submit(aws, {"darkroom-cache": "bypass"}))
+    finish(aws, submit(aws, {"darkroom-cache": "bypass"}))
     aws.forget()
-    id_ = _submit(aws, {"darkroom-cache": "reuse"})
+    id_ = submit(aws, {"darkroom-cache": "reuse"})
     aws.settle()
-    _read(aws, id_)
+    show(aws, id_)
     return id_
 
 

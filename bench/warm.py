@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import statistics
@@ -138,42 +139,40 @@ class _Recorder:
         return bare
 
 
-def _measure(found: Path) -> None:
+EVENTS = ("submit", "webhook", "read")
+"""The functions that are called, by their handlers' names."""
+
+
+def _prepared() -> dict[str, dict[str, Any]]:
+    """An event of each function, about one prediction that the stub then has."""
     from darkroom.adapters.aws import client
+    from darkroom.handlers import submit
 
     from ops.keys import put_key
     from tests import events
 
     put_key(client("dynamodb"), "controls", TOKEN, tenant="bench")
-    recorder = _Recorder()
-    context = events.Context()
     headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
     body = json.dumps({"input": {"prompt": "a lighthouse in the fog", "seed": 7}})
-
     create = events.http("POST", f"/v1/models/{MODEL}/predictions", body, headers)
-
-    def submit() -> Any:
-        from darkroom.handlers import submit
-
-        # A create's budget counts from here.
-        create["requestContext"]["timeEpoch"] = time.time_ns() // 1_000_000
-        return submit.handler(create, context)
-
-    accepted = submit()
+    # A create's budget counts from here.
+    create["requestContext"]["timeEpoch"] = time.time_ns() // 1_000_000
+    accepted = submit.handler(create, events.Context())
     if accepted["statusCode"] != 201:
         raise RuntimeError(accepted["body"])
     id_ = json.loads(accepted["body"])["id"]
-
     show = events.http("GET", f"/v1/predictions/{id_}", None, headers)
+    return {"submit": create, "webhook": _webhook(id_), "read": show}
 
-    def read() -> Any:
-        from darkroom.handlers import read
 
-        return read.handler(show, context)
+def _measure(found: Path) -> None:
+    from tests import events
 
-    webhook = _webhook(id_, context)
+    prepared = _prepared()
+    recorder = _Recorder()
     times = {}
-    for name, invoke in {"submit": submit, "webhook": webhook, "read": read}.items():
+    for name in EVENTS:
+        invoke = _invocation(name, prepared[name], events.Context())
         answer = invoke()
         if answer["statusCode"] >= 300:
             raise RuntimeError(f"{name}: {answer['body']}")
@@ -190,11 +189,20 @@ def _measure(found: Path) -> None:
     found.write_text(json.dumps(times))
 
 
-def _webhook(id_: str, context: Any) -> Callable[[], Any]:
+def _invocation(name: str, event: dict[str, Any], context: Any) -> Callable[[], Any]:
+    handler = importlib.import_module(f"darkroom.handlers.{name}").handler
+
+    def invoke() -> Any:
+        event["requestContext"]["timeEpoch"] = time.time_ns() // 1_000_000
+        return handler(event, context)
+
+    return invoke
+
+
+def _webhook(id_: str) -> dict[str, Any]:
     """Replicate's `start` of the prediction, signed once: it is valid for five minutes."""
     from darkroom.adapters.aws import client
     from darkroom.domain import link, signature
-    from darkroom.handlers import webhook
 
     from tests import events
 
@@ -220,9 +228,11 @@ def _webhook(id_: str, context: Any) -> Callable[[], Any]:
         "webhook-timestamp": str(at),
         "webhook-signature": signature.sign("msg_1", at, body.encode(), key=key),
     }
-    event = events.http("POST", f"/hooks/replicate/{id_}", body, headers, {"t": token})
-    return lambda: webhook.handler(event, context)
+    return events.http("POST", f"/hooks/replicate/{id_}", body, headers, {"t": token})
 
 
 if __name__ == "__main__":
-    _measure(Path(sys.argv[1]))
+    if sys.argv[1] == "--events":
+        Path(sys.argv[2]).write_text(json.dumps(_prepared()))
+    else:
+        _measure(Path(sys.argv[1]))

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from .constructs.queues import TaskQueue
     from .stacks.stateful import StatefulStack
 
+OWNERS = "PID#*"
+"""Rows of which record owns a provider's id."""
+
 
 def allow(actions: str, *resources: str) -> iam.PolicyStatement:
     """`allow("s3:GetObject PutObject", arn)`: one service, its actions, their resources."""
@@ -75,6 +78,8 @@ def grants(
     intake: TaskQueue,
     state_machines: Sequence[str],
     cdn: bool,
+    dedicated_account: bool,
+    open_models: bool,
 ) -> Mapping[str, Sequence[iam.PolicyStatement]]:
     """Function's name to its statements.
 
@@ -97,11 +102,17 @@ def grants(
         if cdn
         else allow("s3:GetObject", outputs)
     )
-    work_queues = dispatch.queue_arn, persist.queue_arn, deliver.queue_arn, tasks.queue_arn
+    work_queues = [dispatch.queue_arn, persist.queue_arn, deliver.queue_arn]
+    if state_machines:
+        work_queues.append(tasks.queue_arn)
+    # In an account that is shared, nobody owns a provider's id.
+    claim = [allow_put(controls, OWNERS)] if dedicated_account else []
+    see_owners = [allow_keys("dynamodb:GetItem", controls, OWNERS)] if dedicated_account else []
     submit = [
         allow("dynamodb:GetItem PutItem", predictions),
         allow("dynamodb:GetItem", controls),
-        allow_put(controls, "PID#*", "SCHEMA#*", "IDEM#*"),
+        allow_put(controls, "IDEM#*", *(["SCHEMA#*"] if open_models else [])),
+        *claim,
         allow_keys("dynamodb:UpdateItem", controls, "SPEND#*", "USAGE#*", "RATE#*"),
         allow("s3:PutObject GetObject", uploads),
         # A cached result is copied from record to record, and an output may be an input.
@@ -113,7 +124,8 @@ def grants(
             *submit,
             # A client may repeat itself without a key: its equal requests share a row.
             allow_keys("dynamodb:UpdateItem", controls, "REPEAT#*"),
-            show_outputs,
+            # Without a CDN the right to copy outputs is the right to show them.
+            *([show_outputs] if cdn else []),
         ],
         "Intake": [
             *submit,
@@ -152,14 +164,14 @@ def grants(
         ],
         "Webhook": [
             allow("dynamodb:GetItem PutItem", predictions),
-            allow("dynamodb:GetItem", controls),
-            allow_put(controls, "PID#*"),
+            *see_owners,
+            *claim,
             allow_months(controls),
             allow(read_secret, webhook_secret, link_key),
         ],
         "Dispatch": [
             allow("dynamodb:GetItem PutItem", predictions),
-            allow_put(controls, "PID#*"),
+            *claim,
             # What clients that poll may make of calls to the provider, all together.
             allow_rate(controls),
             allow_months(controls),
@@ -211,8 +223,8 @@ def grants(
         "Sweep": [
             allow("dynamodb:GetItem BatchGetItem PutItem UpdateItem", predictions),
             allow("dynamodb:Query", _index(stateful.predictions, "due")),
-            allow("dynamodb:GetItem", controls),
-            allow_put(controls, "PID#*"),
+            *see_owners,
+            *claim,
             allow_months(controls),
             allow("dynamodb:PutItem UpdateItem", deliveries),
             allow("dynamodb:Query", _index(stateful.deliveries, "due")),

@@ -213,6 +213,8 @@ class ServiceStack(DarkroomStack):
                 for name in config.state_machines
             ],
             cdn=self._cdn is not None,
+            dedicated_account=config.dedicated_account,
+            open_models=config.open_models,
         )
         environment = self._environment()
         reserved = {"Webhook": config.concurrency.webhook}

@@ -167,6 +167,22 @@ def test_values_are_cached(made: Callable[..., ManagedSecrets]) -> None:
     assert len(secrets.client.reads) == 1
 
 
+def test_aws_m2_what_was_read_ahead_is_not_read_again(made: Callable[..., ManagedSecrets]) -> None:
+    secrets = made("t" * 40)
+    secrets.read_ahead()
+    assert secrets.replicate_token() == "t" * 40
+    assert secrets.client.reads == ["s"]
+
+
+def test_aws_m2_what_could_not_be_read_ahead_is_read_when_it_is_wanted(
+    made: Callable[..., ManagedSecrets], aws: Aws
+) -> None:
+    secrets = made()
+    secrets.read_ahead()
+    aws.secretsmanager.create_secret(Name="s", SecretString="t" * 40)
+    assert secrets.replicate_token() == "t" * 40
+
+
 def test_a_refresh_reads_again_at_most_every_30_seconds(
     made: Callable[..., ManagedSecrets], aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,7 @@
-"""Every caller of a function is let in by its permissions, which no emulator evaluates."""
+"""Whatever calls a function or uses a resource is let in by its policy.
+
+No emulator evaluates policies: an oracle of IAM's decisions does.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.config import Domain, StageConfig
-from tests.infra.callers import GATEWAY, admitted, arn_like, calls, route_arn
+from tests.infra.callers import (
+    GATEWAY,
+    SCHEDULE,
+    admitted,
+    by_routes,
+    by_rules,
+    invoked,
+    on_buckets,
+    route_arn,
+)
+from tests.infra.deployed import ACCOUNT, ARNS, Deployed, request
+from tests.support.iam import Decision, Request, arn_like, decide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +31,13 @@ if TYPE_CHECKING:
 
 API = "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3"
 DOMAIN = Domain(name="img.example.com", certificate_arn="arn:aws:acm:eu-west-1:1:certificate/x")
+ANOTHER_RULE = ARNS["Events::Rule"].format("Another")
+STAGES = ["local", "dev", "prod"]
+
+
+@pytest.fixture
+def deployed(stage: str, request: pytest.FixtureRequest) -> Deployed:
+    return Deployed(request.getfixturevalue(stage))
 
 
 @pytest.mark.parametrize(
@@ -29,55 +50,105 @@ DOMAIN = Domain(name="img.example.com", certificate_arn="arn:aws:acm:eu-west-1:1
         (f"{API}/*/$default", route_arn("a1b2c3", "$default", "$default"), True),
         (f"{API}/*/$default", route_arn("a1b2c3", "$default", "GET /v1/files"), False),
         (f"{API}/*/*", route_arn("a1b2c3", "prod", "$default"), True),
-        # AWS's own examples of ArnLike.
-        ("arn:aws:sns:*:123456789012:My*", "arn:aws:sns:eu-west-1:123456789012:MyTopic", True),
-        ("arn:aws:sns:*:MyTopic", "arn:aws:sns:eu-west-1:123456789012:MyTopic", False),
-        ("arn:aws:s3:::bucket/?/x", "arn:aws:s3:::bucket/a/x", True),
-        ("arn:aws:s3:::bucket/?/x", "arn:aws:s3:::bucket/ab/x", False),
     ],
 )
-def test_arn_like_is_iams(pattern: str, arn: str, matches: bool) -> None:
+def test_the_patterns_of_routes(pattern: str, arn: str, matches: bool) -> None:
     assert arn_like(pattern, arn) is matches
 
 
-def refused(synth: Synth) -> list[str]:
-    found = list(calls(synth.service))
-    assert "$default" in {route for route, _, _ in found}
-    return [
-        route
-        for route, function, arn in found
-        if not admitted(synth.service, function, GATEWAY, arn)
-    ]
+def refused(deployed: Deployed) -> list[str]:
+    found = list(by_routes(deployed))
+    assert "$default" in {route for route, _ in found}
+    return [route for route, each in found if not admitted(deployed, each)]
 
 
-@pytest.mark.parametrize("stage", ["local", "dev", "prod"])
-def test_aws_h1_every_route_may_call_its_function(
-    stage: str, request: pytest.FixtureRequest
-) -> None:
+@pytest.mark.parametrize("stage", STAGES)
+def test_aws_h1_every_route_may_call_its_function(deployed: Deployed) -> None:
     """The default route too: unknown paths, HEAD and wrong methods are answered by a function."""
-    assert refused(request.getfixturevalue(stage)) == []
+    assert refused(deployed) == []
 
 
 def test_aws_h1_also_with_a_domain(synth: Callable[[StageConfig], Synth]) -> None:
-    assert refused(synth(replace(StageConfig.prod(), domain=DOMAIN))) == []
+    assert refused(Deployed(synth(replace(StageConfig.prod(), domain=DOMAIN)))) == []
 
 
-def test_a_function_without_routes_lets_the_gateway_in_nowhere(prod: Synth) -> None:
-    served = {function for _, function, _ in calls(prod.service)}
-    arns = [arn for _, _, arn in calls(prod.service)]
-    others = {id_ for id_, _ in prod.service.resources("Lambda::Function")} - served
-    assert others
-    for function in others:
-        assert not any(admitted(prod.service, function, GATEWAY, arn) for arn in arns)
+@pytest.mark.parametrize("stage", ["prod"])
+def test_a_function_without_routes_lets_the_gateway_in_nowhere(deployed: Deployed) -> None:
+    calls = [each for _, each in by_routes(deployed)]
+    served = {each.resource for each in calls}
+    others = {ARNS["Lambda::Function"].format(f"{name}Function") for name in deployed.functions}
+    assert others - served
+    for each in calls:
+        for function in others - served:
+            assert not admitted(deployed, replace(each, resource=function))
 
 
-def test_the_schedule_may_call_the_sweep(prod: Synth) -> None:
-    rules = [
-        (id_, target["Arn"]["Fn::GetAtt"][0])
-        for id_, rule in prod.service.resources("Events::Rule")
-        for target in rule["Properties"]["Targets"]
-        if target["Arn"].get("Fn::GetAtt", [""])[0].startswith("Sweep")
-    ]
-    assert len(rules) == 1
-    for rule, function in rules:
-        assert admitted(prod.service, function, "events.amazonaws.com", rule)
+@pytest.mark.parametrize("stage", STAGES)
+def test_rules_reach_their_targets_and_where_they_put_what_fails(deployed: Deployed) -> None:
+    calls = list(by_rules(deployed))
+    assert any(":function:Sweep" in each.resource for each in calls)
+    assert [each for each in calls if not admitted(deployed, each)] == []
+    for each in (each for each in calls if "aws:SourceArn" in each.context):
+        another = replace(each, context={**each.context, "aws:SourceArn": ANOTHER_RULE})
+        assert not admitted(deployed, another)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_cdn_reads_outputs_and_s3_writes_its_log(deployed: Deployed) -> None:
+    assert [each for each in on_buckets(deployed) if not admitted(deployed, each)] == []
+
+
+@pytest.mark.parametrize("stage", ["local", "prod"])
+def test_without_any_one_statement_of_a_resource_somebody_is_refused(deployed: Deployed) -> None:
+    callers = [each for _, each in by_routes(deployed)]
+    callers += [*by_rules(deployed), *on_buckets(deployed)]
+    allowing = [s for s in deployed.of_resources if s["Effect"] == "Allow"]
+    for number, statement in enumerate(allowing):
+        others = allowing[:number] + allowing[number + 1 :]
+        assert any(decide(each, resource=others) is not Decision.ALLOWED for each in callers), (
+            statement
+        )
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("unsafe", [{"aws:SecureTransport": "false"}, {"s3:TlsVersion": "1.1"}])
+def test_nobody_comes_to_buckets_and_queues_without_tls(
+    deployed: Deployed, unsafe: dict[str, str]
+) -> None:
+    places = {name: arn for name, arn in deployed.addresses.items() if ":s3:" in arn}
+    if "aws:SecureTransport" in unsafe:
+        places |= {name: arn for name, arn in deployed.addresses.items() if ":sqs:" in arn}
+    for arn in places.values():
+        action = "s3:GetObject" if ":s3:" in arn else "sqs:SendMessage"
+        below = f"{arn}/x" if ":s3:" in arn else arn
+        each = request(deployed, "Submit", action, below, **unsafe)
+        everything = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
+        assert decide(each, everything, deployed.of_resources) is Decision.DENIED
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_only_darkrooms_own_functions_tell_of_predictions(deployed: Deployed) -> None:
+    bus = next(arn for arn in deployed.addresses.values() if ":event-bus/" in arn)
+    everything = [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
+    told = {"events:source": ["shop", "darkroom"]}
+    may = {
+        function
+        for function in deployed.functions
+        if decide(
+            request(deployed, function, "events:PutEvents", bus, **told),
+            everything,
+            deployed.of_resources,
+        )
+        is Decision.ALLOWED
+    }
+    assert may == {"Relay", "Sweep", "Intake", "Deliver"}
+    outside = Request(f"arn:aws:iam::{ACCOUNT}:role/Admin", "events:PutEvents", bus, told)
+    assert decide(outside, everything, deployed.of_resources) is Decision.DENIED
+
+
+@pytest.mark.parametrize("stage", ["prod"])
+def test_a_service_does_nothing_for_resources_that_are_not_ours(deployed: Deployed) -> None:
+    for by in (GATEWAY, SCHEDULE):
+        for function in deployed.functions:
+            for source in (f"{API}/$default/GET/v1/files", f"{API}/$default/$default"):
+                assert not admitted(deployed, invoked(f"{function}Function", by, source))

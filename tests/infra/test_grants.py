@@ -28,7 +28,7 @@ GRANTS = {
         "Predictions": "dynamodb:GetItem dynamodb:PutItem",
         "Controls": "dynamodb:GetItem",
         "Controls REPEAT#*": "dynamodb:UpdateItem",
-        "Controls PID#* SCHEMA#* IDEM#*": "dynamodb:PutItem",
+        "Controls IDEM#*": "dynamodb:PutItem",
         "Controls SPEND#* USAGE#* RATE#*": "dynamodb:UpdateItem",
         "Uploads/*": "s3:GetObject s3:PutObject",
         "Outputs/*": "s3:GetObject s3:PutObject",
@@ -40,7 +40,7 @@ GRANTS = {
     "Intake": {
         "Predictions": "dynamodb:GetItem dynamodb:PutItem",
         "Controls": "dynamodb:GetItem",
-        "Controls PID#* SCHEMA#* IDEM#*": "dynamodb:PutItem",
+        "Controls IDEM#*": "dynamodb:PutItem",
         "Controls SPEND#* USAGE#* RATE#*": "dynamodb:UpdateItem",
         "Uploads/*": "s3:GetObject s3:PutObject",
         "Outputs/*": "s3:GetObject s3:PutObject",
@@ -53,6 +53,8 @@ GRANTS = {
     },
     "Read": {
         "Predictions": "dynamodb:BatchGetItem dynamodb:GetItem",
+        "Predictions id revision watched_until relay": "dynamodb:UpdateItem",
+        "DispatchTasksQueue": "sqs:SendMessage",
         "Predictions/index/tenant": "dynamodb:Query",
         "Controls": "dynamodb:GetItem",
         "Controls USAGE#*": "dynamodb:BatchGetItem",
@@ -80,8 +82,6 @@ GRANTS = {
     },
     "Webhook": {
         "Predictions": "dynamodb:GetItem dynamodb:PutItem",
-        "Controls": "dynamodb:GetItem",
-        "Controls PID#*": "dynamodb:PutItem",
         "Controls SPEND#* USAGE#*": "dynamodb:UpdateItem",
         "ReplicateWebhook": SECRET,
         "LinkKey": SECRET,
@@ -90,7 +90,7 @@ GRANTS = {
     "Dispatch": {
         "DispatchTasksQueue": CONSUME,
         "Predictions": "dynamodb:GetItem dynamodb:PutItem",
-        "Controls PID#*": "dynamodb:PutItem",
+        "Controls RATE#*": "dynamodb:UpdateItem",
         "Controls SPEND#* USAGE#*": "dynamodb:UpdateItem",
         "Uploads/*": "s3:GetObject",
         "Outputs/*": "s3:GetObject",
@@ -108,7 +108,6 @@ GRANTS = {
         "DispatchTasksQueue": "sqs:SendMessage",
         "PersistTasksQueue": "sqs:SendMessage",
         "DeliverTasksQueue": "sqs:SendMessage",
-        "TasksTasksQueue": "sqs:SendMessage",
         "RelayFailures": "sqs:SendMessage",
         "Events": "events:PutEvents",
         "RelayLogs": LOGS,
@@ -148,15 +147,12 @@ GRANTS = {
         "Predictions": "dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem "
         "dynamodb:UpdateItem",
         "Predictions/index/due": "dynamodb:Query",
-        "Controls": "dynamodb:GetItem",
-        "Controls PID#*": "dynamodb:PutItem",
         "Controls SPEND#* USAGE#*": "dynamodb:UpdateItem",
         "Deliveries": "dynamodb:PutItem dynamodb:UpdateItem",
         "Deliveries/index/due": "dynamodb:Query",
         "DispatchTasksQueue": "sqs:SendMessage",
         "PersistTasksQueue": "sqs:SendMessage",
         "DeliverTasksQueue": "sqs:SendMessage",
-        "TasksTasksQueue": "sqs:SendMessage",
         "Events": "events:PutEvents",
         "ReplicateToken": SECRET,
         "SweepLogs": LOGS,
@@ -166,6 +162,7 @@ GRANTS = {
 
 NARROWED = {
     ("ForAllValues:StringLike", "dynamodb:LeadingKeys"),
+    ("ForAllValues:StringEquals", "dynamodb:Attributes"),
     ("StringLike", "s3:prefix"),
 }
 
@@ -198,16 +195,39 @@ def test_a_function_holds_exactly_these_actions(prod: Synth, function: str) -> N
     assert held(prod, roles[f"{function}Role"]) == GRANTS[function]
 
 
-def test_without_a_cdn_who_shows_outputs_may_read_them(
+def test_what_a_stage_switches_is_granted_then_and_to_whom_it_concerns(
     synth: Callable[[StageConfig], Synth],
 ) -> None:
-    """S3 lets a presigned URL do what its signer may."""
-    done = synth(replace(StageConfig.prod(), cdn=False))
+    """Without a CDN, S3 lets a presigned URL do what its signer may."""
+    done = synth(
+        replace(
+            StageConfig.prod(),
+            cdn=False,
+            dedicated_account=True,
+            open_models=True,
+            state_machines=("pictures",),
+        )
+    )
+    machine = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:stateMachine:pictures"
+    answers = "states:SendTaskFailure states:SendTaskHeartbeat states:SendTaskSuccess"
+    keys = {"Submit": "IDEM#* SCHEMA#*", "Intake": "IDEM#* SCHEMA#*"}
     roles = done.service.properties("IAM::Role")
     for function, grants in GRANTS.items():
         expected = dict(grants)
         if expected.pop(CDN_KEY, None):
             expected.setdefault("Outputs/*", "s3:GetObject")
+        if function in keys:
+            expected[f"Controls {keys[function]}"] = expected.pop("Controls IDEM#*")
+        if function in {"Submit", "Intake", "Dispatch"}:
+            expected["Controls PID#*"] = "dynamodb:PutItem"
+        if function in {"Webhook", "Sweep"}:
+            expected["Controls PID#*"] = "dynamodb:GetItem dynamodb:PutItem"
+        if function in {"Relay", "Sweep"}:
+            expected["TasksTasksQueue"] = "sqs:SendMessage"
+        if function == "Deliver":
+            expected[machine] = answers
+        if function == "Intake":
+            expected[machine] = "states:SendTaskFailure"
         assert held(done, roles[f"{function}Role"]) == expected
 
 

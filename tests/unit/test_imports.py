@@ -46,6 +46,7 @@ WATCHED = (
 CODE = """
 import gc, json, sys
 import darkroom.handlers.{function} as handler
+print(handler.wiring.{function}.cache_info().currsize)
 handler.wiring.{function}()
 from botocore.client import BaseClient
 gc.unfreeze()
@@ -70,13 +71,33 @@ def test_a_cold_start_loads_what_the_table_says_and_no_more(function: str) -> No
     assert clients == services
 
 
+@pytest.mark.parametrize("function", LOADED)
+def test_aws_m2_on_lambda_all_is_made_before_the_first_event(function: str) -> None:
+    """Secrets are asked for besides; where there are none, each is tried again when wanted."""
+    on_lambda = {"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "AWS_EC2_METADATA_DISABLED": "true"}
+    assert ready(function) == "0"
+    assert ready(function, **on_lambda) == "1"
+
+
 def cold_start(function: str) -> tuple[set[str], set[str]]:
     """Top-level modules and AWS services of a fresh process that is ready for its first event."""
+    modules, clients = json.loads(_started(function)[1])
+    return set(modules), set(clients)
+
+
+def ready(function: str, **environment: str) -> str:
+    """How often the handler's module, once imported, has made what it needs."""
+    return _started(function, **environment)[0]
+
+
+def _started(function: str, **environment: str) -> list[str]:
     required = getattr(settings, f"{function.title()}Settings").required()
-    environment = {
+    environment |= {
         **{name.upper(): "https://x.test" if name.endswith("_url") else "x" for name in required},
         "PYTHONPATH": str(FUNCTIONS),
         "AWS_DEFAULT_REGION": "eu-west-1",
+        # As every stage is deployed.
+        "RESULT_CACHE": "true",
     }
     ran = subprocess.run(
         [sys.executable, "-W", "error", "-c", CODE.format(function=function)],
@@ -86,5 +107,4 @@ def cold_start(function: str) -> tuple[set[str], set[str]]:
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    modules, clients = json.loads(ran.stdout)
-    return set(modules), set(clients)
+    return ran.stdout.splitlines()

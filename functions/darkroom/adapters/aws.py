@@ -7,6 +7,7 @@ a function uses.
 from __future__ import annotations
 
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 from botocore.config import Config
@@ -17,6 +18,7 @@ _CONFIG = Config(
     read_timeout=5,
     retries={"mode": "standard", "max_attempts": 3},
 )
+_FIRST_USE = Lock()
 
 
 @lru_cache
@@ -49,4 +51,7 @@ class OnFirstUse:
         self._which = (service, endpoint) if endpoint else (service,)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(client(*self._which), name)
+        # Several threads may come first; a session makes one client at a time.
+        with _FIRST_USE:
+            made = client(*self._which)
+        return getattr(made, name)

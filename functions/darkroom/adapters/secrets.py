@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from dataclasses import dataclass, field
@@ -31,6 +32,13 @@ class ManagedSecrets:
     _refreshed_at: float = field(default=-REFRESH_S, init=False)
     _cached: dict[str, tuple[float, str]] = field(default_factory=dict, init=False)
     """By name: when it was read, and the value."""
+
+    def read_ahead(self) -> None:
+        """Read all that may be read. What cannot be read now is tried again when it is wanted."""
+        names = (self.token_name, self.webhook_name, self.link_name, self.callback_name)
+        for name in filter(None, (*names, self.cdn_name)):
+            with contextlib.suppress(Unavailable):
+                self._read(name)
 
     def replicate_token(self) -> str:
         token = self._read(self.token_name).strip()

@@ -23,3 +23,6 @@ def _cancel(request: Request) -> Response:
 def handler(event: dict[str, Any], _context: Any) -> Response:
     """Record the wish to stop a prediction, and tell the provider."""
     return respond(event, _cancel)
+
+
+wiring.at_init(wiring.cancel)

@@ -44,3 +44,6 @@ def _count(outcome: Outcome) -> None:
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """At least once, with a `webhook-id` that a repetition shares."""
     return run_messages(event, _one, frozenset({"prediction", "event"}))
+
+
+wiring.at_init(wiring.deliver, wiring.tell_task)

@@ -33,3 +33,6 @@ def _deliveries(request: Request) -> Response:
 def handler(event: dict[str, Any], _context: Any) -> Response:
     """Show what became of callbacks, or send one again."""
     return respond(event, _deliveries)
+
+
+wiring.at_init(wiring.deliveries)

@@ -28,3 +28,6 @@ def _one(message: dict[str, str]) -> None:
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """At least once; the record decides whether anything is left to do."""
     return run_messages(event, _one, frozenset({"action", "id"}))
+
+
+wiring.at_init(wiring.dispatch)

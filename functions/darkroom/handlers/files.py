@@ -47,3 +47,6 @@ def _files(request: Request) -> Response:
 def handler(event: dict[str, Any], _context: Any) -> Response:
     """Keep small files that later inputs name."""
     return respond(event, _files)
+
+
+wiring.at_init(wiring.files)

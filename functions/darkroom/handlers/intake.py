@@ -53,3 +53,6 @@ def _take(record: dict[str, Any]) -> bool:
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """At least once; an event's id makes one prediction. What is put off comes again by itself."""
     return run_each(event["Records"], _one, lambda record: record["messageId"])
+
+
+wiring.at_init(wiring.intake)

@@ -28,3 +28,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """At least once; what is stored already is not stored again."""
     one = partial(_one, remaining_ms=context.get_remaining_time_in_millis)
     return run_messages(event, one, frozenset({"id"}))
+
+
+wiring.at_init(wiring.persist)

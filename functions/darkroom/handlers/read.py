@@ -60,3 +60,6 @@ def _shown(reads: Reads, tenant: str, request: Request) -> dict[str, Any]:
 def handler(event: dict[str, Any], _context: Any) -> Response:
     """Show what is recorded; asks no provider."""
     return respond(event, _read)
+
+
+wiring.at_init(wiring.read)

@@ -40,3 +40,6 @@ def _one(record: dict[str, Any]) -> None:
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """At least once and in order per prediction; failed records are reported, not raised."""
     return run_each(event["Records"], _one, lambda record: record["dynamodb"]["SequenceNumber"])
+
+
+wiring.at_init(wiring.relay)

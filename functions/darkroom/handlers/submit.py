@@ -44,3 +44,6 @@ def handler(event: dict[str, Any], _context: Any) -> Response:
     if status in {402, 429}:
         count(f"Refused{status}")
     return response
+
+
+wiring.at_init(wiring.submit)

@@ -34,3 +34,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         # The others are done: now the invocation fails, for the alarm on its errors.
         raise error
     return {"done": dict(tick.done), "left": tick.left}
+
+
+wiring.at_init(wiring.sweep)

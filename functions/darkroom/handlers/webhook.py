@@ -41,3 +41,6 @@ def _receive(request: Request) -> Response:
 def handler(event: dict[str, Any], _context: Any) -> Response:
     """Acknowledge only what is written down: a 5xx makes Replicate send it again."""
     return respond(event, _receive)
+
+
+wiring.at_init(wiring.webhook)

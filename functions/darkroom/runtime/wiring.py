@@ -7,6 +7,7 @@ loads only its own.
 from __future__ import annotations
 
 import gc
+import os
 import random
 import time
 from functools import lru_cache, wraps
@@ -54,6 +55,9 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
+INITIALIZATION = "AWS_LAMBDA_INITIALIZATION_TYPE"
+"""Lambda sets it, to how it initializes the function; nobody else does."""
+
 T = TypeVar("T")
 
 
@@ -73,6 +77,18 @@ def _once(make: Callable[[], T]) -> Callable[[], T]:
             gc.enable()
 
     return made
+
+
+def at_init(*makers: Callable[[], object]) -> None:
+    """Make what a handler needs before its first event, where Lambda loads it.
+
+    Lambda gives the initialization a whole processor whatever the function's memory, and an
+    invocation a share that goes by it: the same work takes several times as long there. Anywhere
+    else the first call makes it, and nothing is read from the environment at import.
+    """
+    if INITIALIZATION in os.environ:
+        for make in makers:
+            make()
 
 
 @_once
@@ -142,7 +158,8 @@ def intake() -> Takes:
         bus=EventBridgeBus(client("events"), s.event_bus),
         dead=SqsDeadLetters(sqs, s.intake_dlq),
         queue=SqsQueue(sqs, s.intake_queue),
-        tasks=_tasks(),
+        # Where no state machine may be answered, what names a task is refused like any request.
+        tasks=_tasks() if s.tasks else None,
         random=random.random,
     )
     reader = ReadCreate(local_callbacks=s.local_callbacks, tasks=s.tasks)
@@ -185,7 +202,7 @@ def read() -> Reads:
         read=Read(store),
         ask_for_look=AskForLook(store, SqsQueue(OnFirstUse("sqs"), s.dispatch_queue), now),
         models=Models(lru_cache(Catalogue.load), controls, RunTimes(controls, now), s.open_models),
-        shown=_shown(s, signer, s.public_url),
+        shown=_shown(s, signer, s.public_url, often=True),
         usage=Usage(controls, now),
         limits=_limits(s.controls_table),
         callback_secret=_callback_secret(s.callback_key_secret, controls),
@@ -446,15 +463,19 @@ def _signer(outputs: str, uploads: str, endpoint: str) -> S3Signer:
     return S3Signer(OnFirstUse("s3", endpoint or None), outputs, uploads)
 
 
-def _shown(s: settings_.Showing, inputs: S3Signer, public_url: str) -> Shown:
+def _shown(
+    s: settings_.Showing, inputs: S3Signer, public_url: str, *, often: bool = False
+) -> Shown:
     from darkroom.services.shown import Shown
 
     if not s.cdn_domain:
         return Shown(inputs, public_url)
     from darkroom.adapters.cdn import CdnSigner
 
-    # A function that shows no file makes no client for the key.
+    # A function that shows no file makes no client for the key; one that often does is ready.
     secrets = lru_cache(lambda: _secrets(cdn_name=s.cdn_key_secret))
+    if often:
+        at_init(secrets)
     signer = CdnSigner(s.cdn_domain, lambda: secrets().cdn_key(), inputs, now)
     return Shown(signer, public_url)
 
@@ -463,7 +484,9 @@ def _secrets(**names: str) -> ManagedSecrets:
     from darkroom.adapters.aws import client
     from darkroom.adapters.secrets import ManagedSecrets
 
-    return ManagedSecrets(client("secretsmanager"), **names)
+    made = ManagedSecrets(client("secretsmanager"), **names)
+    at_init(made.read_ahead)
+    return made
 
 
 def _provider(url: str, secrets: ManagedSecrets) -> Replicate:
@@ -486,11 +509,11 @@ def _create(
 
 
 def _reuse(s: settings_.SubmitSettings, store: PredictionStore) -> Reuse:
-    from darkroom.adapters.aws import client
+    from darkroom.adapters.aws import OnFirstUse
     from darkroom.adapters.s3 import S3Outputs
     from darkroom.services.reuse import Reuse
 
-    outputs = S3Outputs(client("s3"), s.outputs_bucket)
+    outputs = S3Outputs(OnFirstUse("s3"), s.outputs_bucket)
     return Reuse(_controls(s.controls_table), store, outputs)
 
 

@@ -50,7 +50,8 @@ class NotTaken:
     bus: EventBus
     dead: DeadLetters
     queue: Redelivery
-    tasks: Tasks
+    tasks: Tasks | None
+    """None: this deployment answers no task, and may not."""
     random: Callable[[], float]
 
     def __call__(self, receipt: Receipt, envelope: Envelope, problem: dict[str, Any]) -> bool:
@@ -86,7 +87,7 @@ class NotTaken:
             "detail": detail,
             "invalid_fields": problem.get("invalid_fields", [])[:FIELDS_TOLD],
         }
-        if envelope.task_token:
+        if envelope.task_token and self.tasks:
             cause = json.dumps(
                 {"request_id": envelope.request_id, "title": title, "detail": detail}
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -255,6 +256,16 @@ def test_a_task_is_told_of_a_rejection(app: App) -> None:
     ((token, error, cause),) = app.world.tasks.answers
     assert (token, error) == ("token-1", "Darkroom.request_rejected")
     assert "prompt" in json.loads(cause)["detail"]
+
+
+def test_a_deployment_that_answers_no_task_refuses_what_names_one(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds no right to tell Step Functions anything: to try would bring the message back."""
+    monkeypatch.setattr(app.world, "not_taken", replace(app.world.not_taken, tasks=None))
+    assert intake(app, message({"model": SCHNELL, "input": {}, "taskToken": "token-1"})) == []
+    assert told(app)["status"] == 422
+    assert len(app.world.rejected.parked) == 1
 
 
 def test_a_token_is_one_request_by_events_of_any_id(app: App) -> None:

@@ -1,0 +1,619 @@
+"""Everything that the functions ask of AWS on the bench's paths, and on those that are rare.
+
+Each path is driven on the bench's account; what a client sends there, signed URLs and forms
+included, becomes the requests that IAM decides on.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from darkroom.adapters import aws as aws_
+
+from bench.account import TENANT, Account, account
+from bench.io import INPUT, LIMITS, MODEL, PATHS, PICTURE, finish, said, show
+from bench.io import submit as submit_one
+from ops.cdn_key import new_private_key
+from tests import events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+IMAGE_MODEL = "black-forest-labs/flux-dev"
+OPEN_MODEL = "someone/their-model:" + "a" * 64
+BOUND = (
+    b"--b\r\nContent-Disposition: form-data; name=content; filename=a.png\r\n\r\n%b\r\n--b--\r\n"
+)
+RESOURCES = ("_TABLE", "_BUCKET", "_SECRET", "_QUEUE", "_DLQ", "EVENT_BUS")
+"""How the variables end that name a resource."""
+LARGE_FILE = "data:image/png;base64," + base64.b64encode(PICTURE + bytes(300_000)).decode()
+TOKEN = "AQCEAAAAKgAAAAMAAAAAAAAAAQ" * 4
+NEXT_DAY_S = 86_400
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One action that a function needs, on what a variable of its environment names."""
+
+    function: str
+    action: str
+    variable: str
+    below: str = ""
+    """What is added to the resource's ARN: an index, or an object's key."""
+    context: tuple[tuple[str, tuple[str, ...] | str], ...] = ()
+
+
+@dataclass
+class Recorder:
+    """Listens to every client that a function makes."""
+
+    account: Account | None = None
+    asked: set[Asked] = field(default_factory=set)
+
+    def note(self, service: str, operation: str, params: dict[str, Any]) -> None:
+        """One call, of the function that runs."""
+        if self.account is None:
+            return
+        function = self.account.meter.source.title()
+        for action, name, below, context in _actions(service, operation, params):
+            prefix = {"stepfunctions": "states"}.get(service, service)
+            held = tuple(sorted((k, tuple(v) if isinstance(v, list) else v) for k, v in context))
+            variable = _variable(name) if name else ""
+            self.asked.add(Asked(function, f"{prefix}:{action}", variable, below, held))
+
+    def on_call(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+        """Also a URL that is signed: S3 lets it do what its signer may."""
+        if model.name != "CreateBucket":  # which a form's address is made by
+            self.note(model.service_model.service_name, model.name, params)
+
+    def on_signing(self, request: Any, **_: Any) -> None:
+        """A form, which no call stands for."""
+        form = request.context.get("s3-presign-post-fields")
+        if form:
+            conditions = request.context["s3-presign-post-policy"]["conditions"]
+            bucket = next(c["bucket"] for c in conditions if isinstance(c, dict) and "bucket" in c)
+            self.note("s3", "PutObject", {"Bucket": bucket, "Key": form["key"]})
+
+
+def _variable(name: str) -> str:
+    (variable,) = (
+        variable
+        for variable, value in os.environ.items()
+        if value == name and variable.endswith(RESOURCES)
+    )
+    return variable
+
+
+Action = tuple[str, str, str, "list[tuple[str, str | list[str]]]"]
+
+
+def _actions(service: str, operation: str, params: dict[str, Any]) -> Iterator[Action]:
+    """IAM's actions of a call, each with what it acts on: AWS lists them by service."""
+    match service:
+        case "dynamodb":
+            yield from _of_dynamodb(operation, params)
+        case "s3":
+            yield from _of_s3(operation, params)
+        case "events":
+            for entry in params["Entries"]:
+                told = [("events:source", [entry["Source"]])]
+                yield operation, entry["EventBusName"], "", list(told)
+        case "sqs":
+            yield operation, params["QueueUrl"], "", []
+        case "secretsmanager":
+            yield operation, params["SecretId"], "", []
+        case "stepfunctions":
+            yield operation, "", "", []
+        case _:
+            raise ValueError(f"no rule for {service}")
+
+
+_IN_TRANSACTION = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+}
+_PARTITION_KEYS = {"predictions": "id", "controls": "pk", "deliveries": "prediction"}
+
+
+def _of_dynamodb(operation: str, params: dict[str, Any]) -> Iterator[Action]:
+    match operation:
+        case "TransactWriteItems":
+            for action in params["TransactItems"]:
+                for kind, write in action.items():
+                    yield from _of_dynamodb(_IN_TRANSACTION[kind], write)
+        case "BatchGetItem":
+            for table, wanted in params["RequestItems"].items():
+                yield _on_items(operation, table, wanted["Keys"])
+        case "Query":
+            name, index = params["TableName"], params.get("IndexName")
+            values = params["ExpressionAttributeValues"]
+            # The partition comes first in each of our conditions.
+            first = params["KeyConditionExpression"].split()[2]
+            (leading,) = values[first].values()
+            below = f"/index/{index}" if index else ""
+            yield operation, name, below, [("dynamodb:LeadingKeys", [str(leading)])]
+        case "GetItem" | "PutItem" | "UpdateItem" | "DeleteItem" | "ConditionCheckItem":
+            item = params.get("Key") or params["Item"]
+            action, table, below, context = _on_items(operation, params["TableName"], [item])
+            yield action, table, below, [*context, ("dynamodb:Attributes", _named(params))]
+        case _:
+            raise ValueError(f"no rule for {operation}")
+
+
+_WORDS = re.compile(
+    r"(?:SET|REMOVE|ADD|DELETE|AND|OR|NOT|IN|BETWEEN|size|contains|begins_with|if_not_exists|"
+    r"list_append|attribute_(?:not_)?exists|attribute_type)\b"
+)
+"""What a name in an expression may be beside an attribute."""
+
+
+def _named(params: dict[str, Any]) -> list[str]:
+    """The attributes that a call on one item names: all that it writes, asks for or compares."""
+    found = set(params.get("Key") or params["Item"])
+    names = params.get("ExpressionAttributeNames", {})
+    for part in ("UpdateExpression", "ConditionExpression", "ProjectionExpression"):
+        for word in re.findall(r"(?<![:\w.])[A-Za-z_#]\w*", params.get(part, "")):
+            if not _WORDS.fullmatch(word):
+                found.add(names.get(word, word))
+    return sorted(found)
+
+
+def _on_items(operation: str, table: str, items: list[dict[str, Any]]) -> Action:
+    leading = sorted(item[_PARTITION_KEYS[table]]["S"] for item in items)
+    return operation, table, "", [("dynamodb:LeadingKeys", leading)]
+
+
+_OF_OBJECTS = {
+    "GetObject": "GetObject",
+    "HeadObject": "GetObject",
+    "PutObject": "PutObject",
+    "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+    "AbortMultipartUpload": "AbortMultipartUpload",
+    "DeleteObject": "DeleteObject",
+    "CopyObject": "PutObject",
+}
+
+
+def _of_s3(operation: str, params: dict[str, Any]) -> Iterator[Action]:
+    bucket = params["Bucket"]
+    if operation == "ListObjectsV2":
+        keys = {"s3:prefix": params["Prefix"], "s3:max-keys": str(params.get("MaxKeys", 1000))}
+        yield "ListBucket", bucket, "", list(keys.items())
+        return
+    if operation not in _OF_OBJECTS:
+        raise ValueError(f"no rule for {operation}")
+    yield _OF_OBJECTS[operation], bucket, f"/{params['Key']}", []
+    if operation == "CopyObject":
+        # The source has no tags, for which another right would be needed.
+        source = params["CopySource"]
+        yield "GetObject", source["Bucket"], f"/{source['Key']}", []
+
+
+# Rare paths: what each does, for which functions
+
+
+def submit(aws: Account, **extra: Any) -> str:
+    """One that Replicate will know by an id of its own."""
+    aws.outside.provider_id = uuid4().hex[:26]
+    return submit_one(aws, **extra)
+
+
+def _ask(aws: Account, function: str, route: str, body: Any = None) -> Any:
+    """One request, which is served."""
+    method, path = route.split(" ")
+    status, answer = aws.request(function, method, path, body)
+    if status >= 300:
+        raise RuntimeError(f"{route} was answered {status}: {answer}")
+    return answer
+
+
+def _upload(aws: Account) -> str:
+    """A small file of the tenant; its URL, as an input names it."""
+    headers = {
+        "authorization": f"Bearer {aws.token}",
+        "content-type": "multipart/form-data; boundary=b",
+    }
+    made = aws.call("files", events.http("POST", "/v1/files", BOUND % PICTURE, headers))
+    return str(json.loads(made["body"])["urls"]["get"])
+
+
+def _from_file(aws: Account, **extra: Any) -> str:
+    """A prediction whose input is a file of the tenant's."""
+    aws.outside.provider_id = uuid4().hex[:26]
+    body = {"version": IMAGE_MODEL, "input": {"prompt": "x", "image": _upload(aws)}, **extra}
+    return str(_ask(aws, "submit", "POST /v1/predictions", body)["id"])
+
+
+def _callback(aws: Account) -> dict[str, Any]:
+    return {"webhook": f"{aws.outside.url}/callback", "webhook_events_filter": ["completed"]}
+
+
+def files(aws: Account) -> None:
+    """All routes of files."""
+    aws.put_limits(**LIMITS)
+    id_ = _upload(aws).rpartition("/")[2]
+    _ask(aws, "files", "GET /v1/files")
+    _ask(aws, "files", f"GET /v1/files/{id_}")
+    form = {"filename": "a.png", "content_type": "image/png"}
+    _ask(aws, "files", "POST /v1/uploads", form)
+    aws.call(
+        "files",
+        events.http("DELETE", f"/v1/files/{id_}", None, {"authorization": f"Bearer {aws.token}"}),
+    )
+
+
+def inputs(aws: Account) -> None:
+    """A file of the tenant, and one too large for the record; shown, and handed to Replicate."""
+    aws.outside.create_statuses = [429]
+    id_ = _from_file(aws, **_callback(aws))
+    aws.later(3)
+    finish(aws, id_)
+    show(aws, id_)
+    body = {"version": IMAGE_MODEL, "input": {"prompt": "x", "image": LARGE_FILE}}
+    _ask(aws, "submit", "POST /v1/predictions", body)
+    _intake(aws, body["input"], model=IMAGE_MODEL)
+    _intake(aws, {"prompt": "x", "image": _upload(aws)}, model=IMAGE_MODEL)
+
+
+def outputs_as_inputs(aws: Account) -> None:
+    """A picture that was made here is what the next one starts from, however it is asked for."""
+    first = submit(aws)
+    finish(aws, first)
+    url = _ask(aws, "read", f"GET /v1/predictions/{first}")["output"][0]
+    given = {"prompt": "x", "image": url}
+    for statuses in ([], [429]):
+        aws.outside.create_statuses = list(statuses)
+        aws.outside.provider_id = uuid4().hex[:26]
+        _ask(aws, "submit", "POST /v1/predictions", {"version": IMAGE_MODEL, "input": given})
+        aws.later(3)
+        aws.settle()
+    _intake(aws, given, model=IMAGE_MODEL)
+
+
+def open_model(aws: Account) -> None:
+    """A pinned version that no catalogue has, where the stage lets it through."""
+    schema = {"components": {"schemas": {"Input": {"type": "object"}, "Output": {}}}}
+    aws.outside.said = {"id": "a" * 64, "openapi_schema": schema}
+    body = {"version": OPEN_MODEL, "input": {"prompt": "x"}}
+    aws.request("submit", "POST", "/v1/predictions", body)
+    aws.later(1)
+    _intake(aws, {"prompt": "x"}, version=OPEN_MODEL)
+
+
+def _intake(aws: Account, given: dict[str, Any], token: str | None = None, **model: str) -> None:
+    detail = {"input": given, **(model or {"model": MODEL})}
+    detail |= {"taskToken": token} if token else {}
+    _requested(aws, detail)
+
+
+def _requested(aws: Account, detail: dict[str, Any]) -> None:
+    aws.outside.provider_id = uuid4().hex[:26]
+    body = {"tenant": TENANT, "id": uuid4().hex, "detail": detail}
+    aws.call("intake", events.sqs(body))
+
+
+def requests_by_event(aws: Account) -> None:
+    """Taken, with limits and without; answered from the cache; put off; refused."""
+    seeded = {**INPUT, "seed": 7}
+    finish(aws, submit(aws, input=seeded))
+    _intake(aws, seeded)
+    aws.settle()
+    _intake(aws, INPUT)
+    aws.later(300)
+    aws.put_limits(**LIMITS)
+    _intake(aws, INPUT)
+    aws.later(300)
+    aws.put_limits(**{**LIMITS, "in_flight": 0})
+    _intake(aws, INPUT)
+    _requested(aws, {"no": "input"})
+    # Who asked by a task is told by the task, where this deployment answers any.
+    _requested(aws, {"no": "input", "taskToken": TOKEN})
+
+
+def tasks(aws: Account) -> None:
+    """A task hears that it runs, and how it ended; one whose effects were lost, by the sweep."""
+    for last in ("succeeded", "failed"):
+        _intake(aws, INPUT, TOKEN + last)
+        finish(aws, _newest(aws), last)
+    _intake(aws, INPUT, TOKEN + "lost")
+    aws.settle()
+    aws.webhook(_newest(aws), said(aws, "failed"))
+    _lose(aws)
+    aws.later(300)
+    aws.call("sweep", {})
+
+
+def _newest(aws: Account) -> str:
+    created = [body for _, path, body in aws.outside.requests if path == "/v1/predictions"]
+    return str(json.loads(created[-1])["webhook"]).partition("?")[0].rpartition("/")[2]
+
+
+def _lose(aws: Account) -> None:
+    """Whatever the stream and the queues hold."""
+    aws.meter.stream.clear()
+    aws.meter.messages.clear()
+
+
+def reads(aws: Account) -> None:
+    """The list, the usage, and the secret of callbacks."""
+    finish(aws, submit(aws))
+    for path in ("predictions", "usage", "webhooks/default/secret", "models", "account"):
+        _ask(aws, "read", f"GET /v1/{path}")
+
+
+def cancels(aws: Account) -> None:
+    """One that runs, one that was never sent, one that is over; with limits."""
+    aws.put_limits(**LIMITS)
+    running = _from_file(aws)
+    aws.settle()
+    said(aws, "canceled")
+    _cancel(aws, running)
+    aws.settle()
+    aws.outside.create_statuses = [429]
+    _cancel(aws, submit(aws))
+    over = submit(aws)
+    finish(aws, over)
+    _cancel(aws, over)
+    # Nobody told Replicate: the relay has it told, by dispatch.
+    unanswered = submit(aws)
+    aws.outside.said = {}
+    _cancel(aws, unanswered)
+    said(aws, "canceled")
+    aws.settle()
+
+
+def _cancel(aws: Account, id_: str) -> None:
+    _ask(aws, "cancel", f"POST /v1/predictions/{id_}/cancel")
+
+
+def ends_under_a_limit(aws: Account) -> None:
+    """Each function that may write a prediction's end settles it in the tenant's month."""
+    aws.put_limits(**LIMITS)
+    finish(aws, submit(aws), "failed")
+    # By dispatch: Replicate refuses for good what it put off before.
+    aws.outside.create_statuses = [429, 422]
+    submit(aws)
+    aws.later(3)
+    aws.settle()
+    # By submit itself, and by intake.
+    aws.outside.create_statuses = [422]
+    submit(aws)
+    aws.outside.create_statuses = [422]
+    _intake(aws, INPUT)
+    # By the sweep: nothing was heard until the last clock.
+    submit(aws)
+    aws.settle()
+    aws.outside.said = {}
+    aws.later(2 * NEXT_DAY_S)
+    aws.call("sweep", {})
+
+
+def swept(aws: Account) -> None:
+    """What each lost message and lost change is made up for by."""
+    # The stream's own change of a create that was put off.
+    aws.outside.create_statuses = [429]
+    submit(aws, **_callback(aws))
+    _lose(aws)
+    aws.later(300)
+    aws.call("sweep", {})
+    aws.settle()
+    # A copy, and then the effects of the end.
+    aws.outside.requests.clear()
+    id_ = submit(aws, **_callback(aws))
+    aws.settle()
+    aws.webhook(id_, said(aws, "succeeded"))
+    _lose(aws)
+    aws.later(300)
+    aws.call("sweep", {})
+    _only(aws, "persist")
+    _lose(aws)
+    aws.later(300)
+    aws.call("sweep", {})
+    # The callback's message.
+    _lose(aws)
+    aws.later(300)
+    aws.call("sweep", {})
+
+
+def _only(aws: Account, queue: str) -> None:
+    """Hand on the messages of one queue."""
+    while aws.meter.messages[queue]:
+        aws.call(queue, events.sqs(aws.meter.messages[queue].pop(0)))
+
+
+def unknown_creates(aws: Account) -> None:
+    """Replicate answered none: the sweep looks for it in the list, and finds it."""
+    aws.outside.create_statuses = [500]
+    id_ = submit(aws)
+    created = json.loads(aws.outside.requests[-1][2])
+    _lose(aws)
+    aws.later(120)
+    said(aws, "processing", webhook=created["webhook"], input=created["input"])
+    aws.call("sweep", {})
+    aws.settle()
+    # And by dispatch, whose create is the second attempt.
+    finish(aws, id_)
+    aws.outside.create_statuses = [500]
+    submit(aws)
+    aws.later(120)
+    aws.outside.said = {}
+    aws.call("sweep", {})
+    # A webhook of a prediction that nobody has bound yet.
+    aws.outside.create_statuses = [500]
+    unbound = submit(aws)
+    _forget_rows(aws, "PID#")
+    aws.webhook(unbound, said(aws, "processing"))
+    _lose(aws)
+
+
+def contended(aws: Account) -> None:
+    """Another transaction has the record at the moment of the sweep's write: it is read again."""
+    submit(aws)
+    aws.settle()
+    said(aws, "failed")
+    aws.later(300)
+    heard = aws_.client("dynamodb").meta.events
+
+    def busy(**_: Any) -> tuple[Any, dict[str, Any]]:
+        heard.unregister("before-call.dynamodb.PutItem", busy)
+        error = {"Code": "TransactionConflictException", "Message": ""}
+        answer = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 400}}
+        return SimpleNamespace(status_code=400), answer
+
+    heard.register("before-call.dynamodb.PutItem", busy)
+    aws.call("sweep", {})
+
+
+def looked_alike(aws: Account) -> None:
+    """In an account of its own, what equals an unknown create may be another's."""
+    finish(aws, submit(aws))
+    aws.outside.create_statuses = [500]
+    submit(aws)
+    created = json.loads(aws.outside.requests[-1][2])
+    aws.later(120)
+    said(aws, "processing", input=created["input"])
+    aws.call("sweep", {})
+
+
+def large_outputs(aws: Account) -> None:
+    """Several parts; a file that is stored already; an earlier run's, found in the bucket."""
+    small, aws.outside.picture = (
+        aws.outside.picture,
+        PICTURE[:-12] + bytes(9_000_000) + PICTURE[-12:],
+    )
+    try:
+        id_ = submit(aws)
+        aws.settle()
+        aws.webhook(id_, said(aws, "succeeded"))
+        aws.settle()
+        # The same again, by a process that died before it wrote the record.
+        other = submit(aws)
+        aws.settle()
+        aws.webhook(other, said(aws, "succeeded"))
+        taken = aws.clients["s3"].list_objects_v2(Bucket="outputs")["Contents"]
+        (key,) = (each["Key"] for each in taken if id_ in each["Key"])
+        aws.clients["s3"].copy_object(
+            Bucket="outputs",
+            Key=key.replace(id_, other),
+            CopySource={"Bucket": "outputs", "Key": key},
+        )
+        _only_relay(aws)
+        _only(aws, "persist")
+    finally:
+        aws.outside.picture = small
+    # A later run first looks for what an earlier one stored.
+    late = submit(aws)
+    aws.settle()
+    aws.webhook(late, said(aws, "succeeded"))
+    aws.later(60)
+    aws.settle()
+
+
+def _only_relay(aws: Account) -> None:
+    while aws.meter.stream:
+        aws.call("relay", events.stream(aws.meter.stream.pop(0)))
+
+
+def callbacks(aws: Account) -> None:
+    """An endpoint that fails, until it is called no more; and a redelivery, with limits."""
+    aws.put_limits(**LIMITS)
+    aws.outside.callback_status = 410
+    try:
+        for _ in range(3):
+            id_ = submit(aws, **_callback(aws))
+            finish(aws, id_)
+        aws.outside.callback_status = 500
+        aws.later(600)
+        _ask(aws, "deliveries", f"GET /v1/predictions/{id_}/deliveries")
+        _ask(aws, "deliveries", f"POST /v1/predictions/{id_}/deliveries/completed/redeliver")
+        body = aws.meter.messages["deliver"].pop()
+        aws.call("deliver", events.sqs(body))
+    finally:
+        aws.outside.callback_status = 200
+
+
+RARE: tuple[Callable[[Account], object], ...] = (
+    files,
+    inputs,
+    outputs_as_inputs,
+    open_model,
+    requests_by_event,
+    reads,
+    cancels,
+    ends_under_a_limit,
+    swept,
+    unknown_creates,
+    contended,
+    looked_alike,
+    large_outputs,
+    callbacks,
+)
+
+
+def everything_asked(environment: Mapping[str, str]) -> set[Asked]:
+    """All that all paths ask for, on a stage with these settings."""
+    recorder = Recorder()
+    paths = (*PATHS.values(), *RARE, *([tasks] if environment["TASKS"] == "true" else []))
+    with _listening(recorder), account(**environment) as aws:
+        aws.outside.picture = PICTURE
+        if "CDN_KEY_SECRET" in environment:
+            key = {"key_id": "K1", "private_key": new_private_key()}
+            aws.clients["secretsmanager"].create_secret(
+                Name=environment["CDN_KEY_SECRET"], SecretString=json.dumps(key)
+            )
+        recorder.account = aws
+        for path in paths:
+            path(aws)
+            _lose(aws)
+            _forget_rows(aws, "")
+            aws.outside.requests.clear()
+            aws.outside.create_statuses.clear()
+            aws.later(300)
+    return recorder.asked
+
+
+@contextlib.contextmanager
+def _listening(recorder: Recorder) -> Iterator[None]:
+    aws_._session.cache_clear()
+    session: Any = aws_._session()
+    session.register("provide-client-params", recorder.on_call)
+    session.register("before-sign.s3", recorder.on_signing)
+    session.register("before-call.stepfunctions", _taken)
+    yield
+    aws_._session.cache_clear()
+
+
+def _taken(**_: Any) -> tuple[Any, dict[str, Any]]:
+    """Step Functions' answer to all that tasks are told: the emulation knows no such call."""
+    return SimpleNamespace(status_code=200), {}
+
+
+def _forget_rows(aws: Account, prefix: str) -> None:
+    """Rows of Controls that begin so, but API keys; predictions and callbacks, for no prefix."""
+    dynamodb = aws.clients["dynamodb"]
+    tables = (
+        {"controls": ("pk",)}
+        if prefix
+        else {
+            "controls": ("pk",),
+            "predictions": ("id",),
+            "deliveries": ("prediction", "event"),
+        }
+    )
+    for table, key in tables.items():
+        for item in dynamodb.scan(TableName=table)["Items"]:
+            first = item[key[0]]["S"]
+            if first.startswith(prefix) and not first.startswith("KEY#"):
+                dynamodb.delete_item(TableName=table, Key={name: item[name] for name in key})

@@ -1,0 +1,1 @@
+"""What tests of several kinds share: oracles that have no code in common with the product."""
