@@ -149,5 +149,5 @@ def test_what_is_no_announcement_announces_nothing(
 ) -> None:
     monkeypatch.setenv("DARKROOM_STATE_DIR", str(tmp_path))
     (tmp_path / "local.json").write_text(told)
-    with pytest.raises(NotFoundError, match="^The embedded cloud is not running: start it with"):
+    with pytest.raises(NotFoundError, match=r"^The embedded cloud is not running: start it with"):
         emulator()
