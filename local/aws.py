@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from ministack import app
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 WORKERS = 4
 """At most so many of one function."""
 PATIENCE_S = 1.0
-"""About what the start of a worker takes: no other is started for a shorter wait."""
+"""Or what the last start of a worker took: no other is started for a shorter wait."""
 
 
 def bound_workers(turns: Turns, *, starts: int) -> None:
@@ -38,8 +39,20 @@ def bound_workers(turns: Turns, *, starts: int) -> None:
         config = func.get("config") or func
         if foreign(config):  # it comes back, in the scope of its function
             return execute(func, event)
-        with turns.turn(key(config)):
+        with turns.turn(key(config), lambda: start_another(func, config)):
             return execute(func, event)
+
+    def start_another(func: dict[str, Any], config: dict[str, Any]) -> None:
+        worker, _ = lambda_runtime.acquire_worker(
+            config["FunctionName"],
+            config,
+            func["code_zip"],
+            qualifier=config.get("Version", "$LATEST"),
+        )
+        try:
+            lambda_runtime.ensure_spawned(worker)
+        finally:
+            lambda_runtime.release_worker(worker)
 
     def batches_in_turn(esm: Any, func: Any, config: Any, queue: Any = None) -> int:
         # What waits in the queue keeps its visibility and makes fuller batches.
@@ -48,7 +61,9 @@ def bound_workers(turns: Turns, *, starts: int) -> None:
     class Worker(lambda_runtime.Worker):  # type: ignore[misc]  # ministack has no types
         def _spawn(self) -> None:
             with starting:
+                began = time.monotonic()
                 super()._spawn()
+                turns.patience_s = max(PATIENCE_S, time.monotonic() - began)
 
     lambda_svc._execute_function = in_turn  # noqa: SLF001
     lambda_svc._sqs_esm_concurrency = batches_in_turn  # noqa: SLF001

@@ -39,13 +39,12 @@ MAX_BODY = 10_000_000
 """Bytes. The HTTP API's limit is 10 MB."""
 MAX_HEADERS = 10_240
 """Bytes of all header names and values together, as on the HTTP API."""
-INTEGRATION_TIMEOUT_S = 30.0
-"""The HTTP API waits no longer for a function. Waiting for a turn does not count."""
 CALLS_AT_ONCE = 8
 HOOKS_AT_ONCE = 4
 """Apart from the calls: the provider gives up sooner than a client does."""
 PATIENCE_S = 120.0
-"""What waits for its turn gets a 503 after that; clients wait for an answer half as long."""
+"""What waits for its turn, or for a function's, gets a 503 after that: clients wait half as long.
+The HTTP API's 30 seconds are above the time-out of every function that it calls."""
 RETRY_AFTER_S = 2
 
 _DRAINED = 64_000_000
@@ -170,7 +169,7 @@ class Front:
         ]
         target = self._api + _target(request, in_full=False)
         async with self._turn(request):
-            answer = await self._send(request.method, target, headers, body, INTEGRATION_TIMEOUT_S)
+            answer = await self._send(request.method, target, headers, body, PATIENCE_S)
             await answer.aread()
         kind = answer.headers.get("content-type", "")
         if answer.status_code == 502 and not kind.startswith("application/problem+json"):

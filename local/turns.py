@@ -4,42 +4,48 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @dataclass
 class _Lane:
     places: int = 1
     taken: int = 0
-    grown_at: float = 0.0
+    opening: bool = False
     line: deque[threading.Event] = field(default_factory=deque)
 
 
 class Turns:
     """A lane for each key, with a line in order of arrival. Nobody is ever sent away.
 
-    A lane begins with one place. It gets another, up to `most`, whenever the first in its line has
+    A lane begins with one place. It gets another, up to `most`, when the first in its line has
     waited for `patience_s`: where turns are short, a place that costs something to open is worth
     less than the wait for one that is there. Lanes know nothing of each other, so that whoever has
     a turn may wait for the work of another lane.
     """
 
+    patience_s: float
+    """May change at any time, with what it costs to open a place."""
+
     def __init__(self, *, most: int, patience_s: float) -> None:
+        self.patience_s = patience_s
         self._most = most
-        self._patience_s = patience_s
         self._lanes: defaultdict[str, _Lane] = defaultdict(_Lane)
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def turn(self, key: str) -> Iterator[None]:
-        """Wait for a place in the lane of `key`, and keep it inside the `with`."""
-        lane = self._enter(key)
+    def turn(self, key: str, open_place: Callable[[], object]) -> Iterator[None]:
+        """Wait for a place in the lane of `key`, and keep it inside the `with`.
+
+        `open_place` makes another one ready, aside: who waits for it takes what is free sooner. A
+        place that it raises for is not opened.
+        """
+        lane = self._enter(key, open_place)
         try:
             yield
         finally:
@@ -55,7 +61,7 @@ class Turns:
         with self._lock:
             return len(self._lanes[key].line)
 
-    def _enter(self, key: str) -> _Lane:
+    def _enter(self, key: str, open_place: Callable[[], object]) -> _Lane:
         called = threading.Event()
         with self._lock:
             lane = self._lanes[key]
@@ -63,21 +69,27 @@ class Turns:
                 lane.taken += 1
                 return lane
             lane.line.append(called)
-        while not called.wait(self._patience_s):
+        while not called.wait(self.patience_s):
             with self._lock:
-                if lane.line and lane.line[0] is called and self._grows(lane):
-                    lane.line.popleft()
-                    lane.taken += 1
-                    return lane
+                first = bool(lane.line) and lane.line[0] is called
+                grows = first and not lane.opening and lane.places < self._most
+                lane.opening = lane.opening or grows
+            if grows:
+                threading.Thread(target=self._open, args=(lane, open_place), daemon=True).start()
         return lane
 
-    def _grows(self, lane: _Lane) -> bool:
-        elapsed = time.monotonic() - lane.grown_at
-        if lane.places == self._most or elapsed < self._patience_s:
-            return False
-        lane.places += 1
-        lane.grown_at = time.monotonic()
-        return True
+    def _open(self, lane: _Lane, open_place: Callable[[], object]) -> None:
+        opened = False
+        with contextlib.suppress(Exception):  # whoever gets the next turn meets it too
+            open_place()
+            opened = True
+        with self._lock:
+            lane.opening = False
+            if opened:
+                lane.places += 1
+                lane.taken += 1
+        if opened:
+            self._leave(lane)
 
     def _leave(self, lane: _Lane) -> None:
         with self._lock:

@@ -92,7 +92,7 @@ def handler(event, context):
 HOLD_TIMEOUT_S = 3
 
 
-def test_newcomer_bug_2_invocations_beyond_the_bound_wait_and_lose_no_time(
+def test_newcomer_bug_2_invocations_beyond_the_bound_lose_no_time(
     cloud: EmbeddedCloud,
 ) -> None:
     packed = io.BytesIO()

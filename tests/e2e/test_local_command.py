@@ -207,7 +207,7 @@ def test_newcomer_bug_14_two_clouds_of_one_checkout(started: Callable[..., Start
     assert httpx.get(told["base_url"], trust_env=False).status_code == 200
 
 
-def test_newcomer_bug_1_a_kept_cloud_relays_at_once_after_a_restart(tmp_path: Path) -> None:
+def test_newcomer_bug_1_a_kept_cloud_relays_at_once(tmp_path: Path) -> None:
     for start in range(2):
         with (
             EmbeddedCloud(time_scale=0, state_dir=tmp_path, keep=True) as cloud,

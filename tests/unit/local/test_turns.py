@@ -27,6 +27,7 @@ class Crowd:
     pool: ThreadPoolExecutor
     began: list[int] = field(default_factory=list)
     most: int = 0
+    open_place: Callable[[], object] = dict
     _inside: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
@@ -42,7 +43,7 @@ class Crowd:
         self._go.release(count)
 
     def _come(self, number: int) -> None:
-        with self.turns.turn("a"):
+        with self.turns.turn("a", self.open_place):
             with self._lock:
                 self._inside += 1
                 self.most = max(self.most, self._inside)
@@ -89,17 +90,47 @@ def test_newcomer_bug_2_a_lane_grows_while_its_first_waits_and_has_an_end(most: 
     assert come.most == most
 
 
+def test_newcomer_bug_2_a_place_is_opened_aside_and_one_at_a_time() -> None:
+    opened, ready = threading.Semaphore(0), threading.Event()
+    with crowd(Turns(most=4, patience_s=0.01)) as come:
+        come.open_place = lambda: [opened.release(), ready.wait()]
+        come.send(*range(4))
+        opened.acquire()
+        come.let_go(1)
+        until(lambda: len(come.began) == 2)  # it did not wait for the new place
+        assert not opened.acquire(blocking=False)
+        ready.set()
+    assert sorted(come.began) == [0, 1, 2, 3]
+
+
+def test_a_place_that_cannot_be_opened_is_none_and_the_line_goes_on() -> None:
+    failed = threading.Semaphore(0)
+
+    def fail() -> None:
+        failed.release()
+        raise OSError
+
+    with crowd(Turns(most=4, patience_s=0.01)) as come:
+        come.open_place = fail
+        come.send(*range(4))
+        for _ in range(3):  # again and again, as what is broken may be mended
+            failed.acquire()
+        assert come.began == [0]
+    assert come.began == [0, 1, 2, 3]
+    assert come.most == 1
+
+
 def test_whoever_has_a_turn_may_wait_for_another_lane() -> None:
     turns = Turns(most=1, patience_s=FOREVER)
-    with turns.turn("a"), turns.turn("b"):
+    with turns.turn("a", dict), turns.turn("b", dict):
         assert turns.waiting("a") == turns.waiting("b") == 0
 
 
 def test_a_failure_gives_its_place_back() -> None:
     turns = Turns(most=1, patience_s=FOREVER)
-    with pytest.raises(ZeroDivisionError), turns.turn("a"):
+    with pytest.raises(ZeroDivisionError), turns.turn("a", dict):
         raise ZeroDivisionError
-    with turns.turn("a"):
+    with turns.turn("a", dict):
         pass
 
 
