@@ -50,7 +50,7 @@ class Started:
     def announced(self, name: str = "local.json") -> dict[str, Any]:
         """The announcement, once it is there."""
         path = self.folder / "state" / name
-        until(path.exists, 60, self.process)
+        until(path.exists, 120, self.process)
         found: dict[str, Any] = json.loads(path.read_text())
         return found
 
@@ -190,21 +190,36 @@ def test_an_interrupted_start_leaves_nothing(started: Callable[..., Started]) ->
 def test_newcomer_bug_14_two_clouds_of_one_checkout(started: Callable[..., Started]) -> None:
     first = started("--port", "0")
     told = first.announced()
-    ports = {"first": urlsplit(told["base_url"]).port or 0, "second": free_port()}
-    second = started("--port", str(ports["second"]))
-    beside = second.announced(f"local-{ports['second']}.json")
+    port = free_port()
+    second = started("--port", str(port))
+    beside = second.announced(f"local-{port}.json")
+    assert beside["base_url"] == f"http://127.0.0.1:{port}"
     assert first.announced() == told
-    assert beside["base_url"] == f"http://127.0.0.1:{ports['second']}"
-    logs = first.folder / "state" / f"local-{ports['second']}" / "logs"
-    assert {path.name for path in logs.iterdir()} >= {"aws.log", "front.log", "replicate.log"}
-    for port, token in ((ports["first"], told["token"]), (ports["second"], beside["token"])):
-        listed = first.ops("keys", "list", "--local-port", str(port))
-        assert token[-4:] in listed.stdout
-    assert f"--local-port {ports['second']}" in first.ops("keys", "list", "--local").stderr
+    state = first.folder / "state"
+    logs = {path.name for path in (state / f"local-{port}" / "logs").iterdir()}
+    assert logs >= {"aws.log", "front.log", "replicate.log"}
+    create = ("keys", "create", "--tenant", "alice")
+    found = first.ops(*create, "--local")
+    assert f"--local-port {port}" in found.stderr
+    named = first.ops(*create, "--local-port", str(port))
+    for made, own, other in ((found, told, beside), (named, beside, told)):
+        token = made.stdout.splitlines()[-1]
+        assert [lets_in(cloud, token) for cloud in (own, other)] == [True, False]
     second.end(signal.SIGTERM)
-    assert [path.name for path in (first.folder / "state").glob("local*.json")] == ["local.json"]
+    assert [path.name for path in state.glob("local*.json")] == ["local.json"]
     assert first.announced() == told
-    assert httpx.get(told["base_url"], trust_env=False).status_code == 200
+    assert lets_in(told, told["token"])
+
+
+def lets_in(cloud: dict[str, Any], token: str) -> bool:
+    answer = httpx.get(
+        f"{cloud['base_url']}/v1/predictions",
+        headers={"Authorization": f"Bearer {token}"},
+        trust_env=False,
+        timeout=60,
+    )
+    assert answer.status_code in {200, 401}, answer.text
+    return answer.status_code == 200
 
 
 def test_newcomer_bug_1_a_kept_cloud_relays_at_once(tmp_path: Path) -> None:
