@@ -59,6 +59,9 @@ def test_what_only_has_the_name_is_passed_by(tmp_path: Path) -> None:
 
 
 def test_make_says_that_a_python_is_missing() -> None:
+    code, out, err = run("make", "--no-print-directory", "runtime", "RUNTIME=9.9")
+    assert (code, out) == (0, "Nothing was tested on Python 9.9, which is what Lambda runs.\n")
+    assert err.startswith("No Python 9.9 here")
     code, _, err = run("make", "unit", "PYTHON=9.9")
     assert code == 2
     assert "No Python 9.9 here" in err
@@ -67,7 +70,7 @@ def test_make_says_that_a_python_is_missing() -> None:
 def test_make_test_runs_a_slice_on_lambdas_python_and_with_it_all_but_e2e() -> None:
     assert f"\nRUNTIME := {PYTHON}\n" in (ROOT / "Makefile").read_text()
     everything = planned()
-    assert {"tests/e2e", "tests/e2e/clients"} <= set(everything)
+    assert {"tests/e2e", "tests/e2e/clients", "tests/unit"} <= set(everything)
     on_it = planned(f"PYTHON={PYTHON}")
     assert on_it
     assert set(on_it) == {path for path in everything if not path.startswith("tests/e2e")}
