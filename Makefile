@@ -54,10 +54,10 @@ runtime:  ## the rules and their properties on the Python that Lambda runs, wher
 	  else echo "Nothing was tested on Python $(RUNTIME), which is what Lambda runs."; fi
 
 # What takes longest of the unit and property tests is left to `make test PYTHON=3.13`.
+LONG := tests/property/test_hostile_requests.py tests/property/test_lifecycle.py tests/property/test_services.py
 runtime-slice: $(VENV)/.done
-	@echo "on $$($(PY) --version): what each function loads, domain, properties (not services, handlers)"
-	$(PY) -m pytest -x -n 2 tests/unit/test_imports.py tests/unit/domain tests/property \
-	  --ignore tests/property/test_hostile_requests.py --ignore tests/property/test_services.py
+	@echo "on $$($(PY) --version): what each function loads, domain, properties but for the longest"
+	$(PY) -m pytest -x -n 2 $(addprefix --ignore ,$(LONG)) tests/unit/test_imports.py tests/unit/domain tests/property
 
 adapters: $(VENV)/.done  ## over moto and over the fakes, and the operator's commands; calls and capacity units counted
 	$(PY) -m pytest tests/adapters tests/ops tests/bench -n 2
