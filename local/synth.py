@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local.processes import ROOT, Child, StartError, state_dir
+from local.processes import ROOT, Child, StartError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +24,9 @@ _SOURCES = ("app.py", "cdk.json", "requirements.txt", "infra", "functions", "loc
 _READ = {".py", ".json", ".txt"}
 
 
-def synthesise(*, cache: Path, say: Callable[[str], None], origins: tuple[str, ...] = ()) -> Path:
+def synthesise(
+    *, cache: Path, logs: Path, say: Callable[[str], None], origins: tuple[str, ...] = ()
+) -> Path:
     """The cloud assembly of the local stage. Raises StartError with what the CDK app printed.
 
     Browsers of these origins may call it.
@@ -36,7 +38,7 @@ def synthesise(*, cache: Path, say: Callable[[str], None], origins: tuple[str, .
         cache.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix="draft-", dir=cache))
         try:
-            _run_app(draft, origins)
+            _run_app(draft, logs, origins)
             if not ready.exists():  # another start may have been faster
                 draft.rename(ready)
         finally:
@@ -47,7 +49,7 @@ def synthesise(*, cache: Path, say: Callable[[str], None], origins: tuple[str, .
     return ready
 
 
-def _run_app(outdir: Path, origins: tuple[str, ...]) -> None:
+def _run_app(outdir: Path, logs: Path, origins: tuple[str, ...]) -> None:
     context = {
         "stage": "local",
         "cors_origins": ",".join(origins),
@@ -56,7 +58,7 @@ def _run_app(outdir: Path, origins: tuple[str, ...]) -> None:
     app = Child(
         [sys.executable, "app.py"],
         env={**os.environ, "CDK_OUTDIR": str(outdir), "CDK_CONTEXT_JSON": json.dumps(context)},
-        log=state_dir() / "logs" / "synth.log",
+        log=logs / "synth.log",
     )
     try:
         code = app.wait()

@@ -52,11 +52,14 @@ REFUSALS = (
 def main(arguments: list[str] | None = None) -> int:
     """Return the exit code; what went wrong is one line on stderr."""
     given = _parser().parse_args(arguments)
+    if getattr(given, "local_port", None):
+        given.local = True
     try:
         if hasattr(given, "run_offline"):
             return int(given.run_offline(given))
         deployment = find(
             local=given.local,
+            port=given.local_port,
             stage=given.stage,
             table=getattr(given, "table", None),
             stacks=not getattr(given, "keys_only", False),
@@ -85,6 +88,9 @@ def _remedy(error: Exception) -> str:
 def _parser() -> argparse.ArgumentParser:
     where = argparse.ArgumentParser(add_help=False)
     where.add_argument("--local", action="store_true", help="the embedded cloud of `make run`")
+    where.add_argument(
+        "--local-port", type=int, metavar="PORT", help="of several of them, the one on PORT"
+    )
     by_default = os.environ.get("STAGE") or "dev"
     where.add_argument(
         "--stage", default=by_default, help="the deployed stage (default: $STAGE, else dev)"

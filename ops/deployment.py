@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -18,6 +21,7 @@ OPTIONAL_STACKS = ("Cdn", "Observability")
 """What a stage may be without."""
 REGION_VARIABLES = ("AWS_REGION", "AMAZON_REGION")
 """Read by the CDK command line before AWS_DEFAULT_REGION, and by boto3 not at all."""
+_NOT_RUNNING = "The embedded cloud is not running: start it with `make run`"
 
 
 class NotFoundError(Exception):
@@ -75,12 +79,20 @@ def fields(text: str | None) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def find(*, local: bool, stage: str, table: str | None = None, stacks: bool = True) -> Deployment:
+def find(
+    *,
+    local: bool,
+    stage: str,
+    port: int | None = None,
+    table: str | None = None,
+    stacks: bool = True,
+) -> Deployment:
     """Raises NotFoundError. `table` is the Controls table's name and spares reading the stacks.
 
-    With `stacks` false they need not be there yet, and `outputs` may be empty.
+    `port` is that of the local one to find, if it is not the first that was started. With `stacks`
+    false they need not be there yet, and `outputs` may be empty.
     """
-    found = _announced() if local else Deployment(_session(), None, {})
+    found = _announced(port) if local else Deployment(_session(), None, {})
     if not stacks:
         return found if found.outputs else replace(found, outputs=_outputs_if_any(found, stage))
     if table:
@@ -115,19 +127,54 @@ def embedded(endpoint: str, emulator: str | None) -> Deployment:
     return replace(found, outputs=_outputs(found, "local"))
 
 
-def _announced() -> Deployment:
-    state_dir = Path(os.environ.get("DARKROOM_STATE_DIR") or ROOT / ".darkroom")
-    try:
-        announced = json.loads((state_dir / "local.json").read_text())
-        endpoint, emulator = announced["aws_endpoint"], announced["replicate_url"]
-    except (OSError, ValueError, KeyError):
-        raise NotFoundError(
-            "The embedded cloud is not running: start it with `make run`."
-        ) from None
+def _announced(port: int | None) -> Deployment:
+    running = _running()
+    chosen = next((one for one in running if port in {None, one.port}), None)
+    if chosen is None or (port is None and chosen.beside):
+        missing = f"No embedded cloud is running on port {port}" if port else _NOT_RUNNING
+        raise NotFoundError(f"{missing}.{_others(running)}")
+    if port is None and len(running) > 1:
+        print(f"The embedded cloud on {chosen.port}.{_others(running[1:])}", file=sys.stderr)
+    told = chosen.told
     # With the real provider no token is announced: it is the developer's secret.
-    found = embedded(endpoint, emulator if announced.get("replicate_token") else None)
-    tls = str(announced.get("base_url", "")).startswith("https:")
-    return replace(found, authority=state_dir / "ca.pem" if tls else None)
+    emulator = told["replicate_url"] if told.get("replicate_token") else None
+    found = embedded(told["aws_endpoint"], emulator)
+    return replace(found, authority=Path(told["ca_file"]) if told.get("ca_file") else None)
+
+
+@dataclass(frozen=True)
+class _Announcement:
+    told: dict[str, Any]
+    port: int | None
+    beside: bool
+
+
+def _running() -> list[_Announcement]:
+    """Every embedded cloud of this checkout that is alive, the first one first."""
+    folder = Path(os.environ.get("DARKROOM_STATE_DIR") or ROOT / ".darkroom")
+    found = []
+    for path in (folder / "local.json", *sorted(folder.glob("local-*.json"))):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            told = json.loads(path.read_text())
+            if told["aws_endpoint"] and told["replicate_url"] and _is_alive(told.get("pid")):
+                port = urlsplit(told.get("base_url", "")).port
+                found.append(_Announcement(told, port, beside=path.name != "local.json"))
+    return found
+
+
+def _is_alive(process: int | None) -> bool:
+    try:
+        os.kill(process or os.getpid(), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _others(running: list[_Announcement]) -> str:
+    named = " or ".join(f"--local-port {one.port}" for one in running)
+    return f" Also running: {named}" if named else ""
 
 
 def _outputs_if_any(deployment: Deployment, stage: str) -> dict[str, str]:

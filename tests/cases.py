@@ -584,6 +584,17 @@ REPORTED: dict[str, tuple[str, str]] = {
         "tests/ops/test_pages.py::test_a_page_says_what_was_missed",
         ("operations.md names CloudFront's quotas of keys and key groups."),
     ),
+    "newcomer-bug-1": (
+        "tests/e2e/test_local_command.py::test_newcomer_bug_1_a_kept_cloud_relays_at_once",
+        ("The streams of a kept cloud are read from where they begin anew."),
+    ),
+    "newcomer-bug-2": (
+        "tests/e2e/test_cloud.py::test_newcomer_bug_2_invocations_beyond_the_bound_lose_no_time",
+        (
+            "A function of the embedded cloud has at most four workers, calls wait at the front "
+            "port, and time runs from the real start; at worst a 503 says when to come again."
+        ),
+    ),
     "newcomer-bug-4": (
         "tests/ops/test_deployment.py::test_aws_h2_the_first_step_of_a_deployment_makes_the_key_where_the_stacks_will_be",
         ("As aws-H2: the documented first deployment makes its key in AWS_REGION."),
@@ -621,6 +632,13 @@ REPORTED: dict[str, tuple[str, str]] = {
     "newcomer-bug-12": (
         "tests/ops/test_pages.py::test_newcomer_bug_12_the_pages_commands_need_no_pythonpath",
         ("The bench's commands find the functions by themselves."),
+    ),
+    "newcomer-bug-14": (
+        "tests/e2e/test_local_command.py::test_newcomer_bug_14_two_clouds_of_one_checkout",
+        (
+            "The first has .darkroom/local.json, one beside it .darkroom/local-PORT.json and a "
+            "folder of its own; `ops --local` finds the first and names the others."
+        ),
     ),
     "newcomer-friction-2": (
         "tests/unit/handlers/test_correlation.py::test_newcomer_friction_2_what_follows_names_it",
@@ -847,9 +865,6 @@ REPORTED: dict[str, tuple[str, str]] = {
 OPEN: dict[str, str] = {
     "field-F6": ("Counts beyond `num_outputs` come with the catalogue of more models."),
     "field-F20": "not yet taken up",
-    "newcomer-bug-1": "not yet taken up",
-    "newcomer-bug-2": "not yet taken up",
-    "newcomer-bug-14": "not yet taken up",
     "newcomer-friction-5": "There is a console in an issue of its own.",
 }
 """What is not done, and why."""

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
+import zipfile
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import httpx
 from PIL import Image
+
+from local.aws import WORKERS
+from local.chaos import workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,3 +81,58 @@ def test_a_sweep_on_request_answers_when_it_is_done(anyone: httpx.Client) -> Non
     answer = anyone.post("/_local/sweep")
     assert answer.status_code == 200
     assert answer.json()["ok"] is True
+
+
+HOLD = """
+import os, time
+def handler(event, context):
+    time.sleep(0.3)
+    return [os.getpid(), context.get_remaining_time_in_millis()]
+"""
+HOLD_TIMEOUT_S = 2
+
+
+def test_newcomer_bug_2_invocations_beyond_the_bound_lose_no_time(
+    cloud: EmbeddedCloud,
+) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("hold.py", HOLD)
+    functions = cloud.client("lambda")
+    functions.create_function(
+        FunctionName="hold",
+        Runtime="python3.13",
+        Role="arn:aws:iam::000000000000:role/hold",
+        Handler="hold.handler",
+        Code={"ZipFile": packed.getvalue()},
+        Timeout=HOLD_TIMEOUT_S,
+    )
+
+    def invoke(_: int) -> list[int]:
+        answer = functions.invoke(FunctionName="hold", Payload=b"{}")
+        assert "FunctionError" not in answer, answer["Payload"].read()
+        held: list[int] = json.loads(answer["Payload"].read())
+        return held
+
+    burst = 20  # of one worker's six seconds, which is more than the time-out
+    with ThreadPoolExecutor(burst) as pool:
+        processes, left = zip(*pool.map(invoke, range(burst)), strict=True)
+    assert len(set(processes)) <= WORKERS
+    assert min(left) > 0
+
+
+def test_newcomer_bug_2_a_burst_of_clients_succeeds_as_a_whole(
+    cloud: EmbeddedCloud, api: httpx.Client, finished: Callable[..., dict[str, Any]]
+) -> None:
+    def run(number: int) -> str:
+        created = api.post(
+            "/v1/models/black-forest-labs/flux-schnell/predictions",
+            json={"input": {"prompt": f"one of many: {number}"}},
+        )
+        assert created.status_code == 201, created.text
+        return str(finished(created.json()["id"])["status"])
+
+    with ThreadPoolExecutor(12) as pool:
+        assert Counter(pool.map(run, range(12))) == {"succeeded": 12}
+    counted = Counter(worker.function for worker in workers())
+    assert max(counted.values(), default=0) <= WORKERS, counted

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -14,12 +17,16 @@ from botocore.config import Config
 
 from local.front import MAX_BODY, Front, FrontServer
 from local.processes import listen
+from tests.adapters.servers import read_request, serving
+from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import socket
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from local.cloud import EmbeddedCloud
+    from tests.adapters.servers import Server
 
 KEY = "local/2026/01/front/0.txt"
 
@@ -152,11 +159,13 @@ def test_w17_too_many_headers_are_refused(api: httpx.Client) -> None:
 
 
 ECHO = """
-import json
+import json, time
 def handler(event, context):
     print("called")
     if event["rawPath"] == "/raise":
         raise ValueError("a detail that nobody may see")
+    if event["rawPath"] == "/sleep":
+        time.sleep(60)
     return {"statusCode": 200, "body": json.dumps(event)}
 """
 
@@ -173,6 +182,7 @@ def echo(cloud: EmbeddedCloud, tmp_path_factory: pytest.TempPathFactory) -> Iter
         Role="arn:aws:iam::000000000000:role/echo",
         Handler="echo.handler",
         Code={"ZipFile": packed.getvalue()},
+        Timeout=3,
     )
     gateway = cloud.client("apigatewayv2")
     api_id = gateway.create_api(Name="echo", ProtocolType="HTTP")["ApiId"]
@@ -253,6 +263,97 @@ def test_an_embedded_aws_that_is_gone_is_a_503(tmp_path: Path) -> None:
         assert (answer.status_code, answer.json()["status"]) == (503, 503)
         assert client.post("/_local/sweep").json() == {"ok": False, "error": "gone"}
     server.stop()
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[Callable[..., tuple[httpx.Client, Server]]]:
+    """A front that lets one call at a time through to an AWS which answers nothing before `go`."""
+    with contextlib.ExitStack() as ends:
+
+        def hold(go: threading.Event, **how: Any) -> tuple[httpx.Client, Server]:
+            def when_told(connection: socket.socket, server: Server) -> None:
+                read_request(connection, server)
+                go.wait()
+                connection.sendall(OK)
+
+            upstream = ends.enter_context(serving(when_told))
+            listener = listen(0)
+            front = Front(
+                aws_endpoint=upstream.url,
+                api_id="x",
+                outputs_bucket="outputs",
+                uploads_bucket="uploads",
+                host="unused",
+                port=0,
+                sweep=dict,
+                calls_at_once=1,
+                **how,
+            )
+            base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            server = FrontServer(front, listener, log=tmp_path / "front.log")
+            ends.callback(server.stop)
+            # However the test ends, nothing may wait for an answer that never comes.
+            ends.callback(go.set)
+            server.start()
+            client = httpx.Client(base_url=base_url, trust_env=False, timeout=60)
+            return ends.enter_context(client), upstream
+
+        yield hold
+
+
+def test_newcomer_bug_2_calls_wait_their_turn_and_hooks_in_a_line_of_their_own(
+    held: Callable[..., tuple[httpx.Client, Server]],
+) -> None:
+    client, upstream = held(go := threading.Event())
+    with ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(client.get, "/v1/predictions") for _ in range(3)]
+        until(lambda: upstream.requests)
+        hook = pool.submit(client.post, "/hooks/replicate/x")
+        until(lambda: len(upstream.requests) == 2)
+        assert sum(b"/hooks/" in request for request in upstream.requests) == 1
+        go.set()
+        assert [call.result().status_code for call in [*calls, hook]] == [200] * 4
+    assert len(upstream.requests) == 4
+
+
+def test_newcomer_bug_2_whoever_waits_in_vain_is_told_when_to_come_again(
+    held: Callable[..., tuple[httpx.Client, Server]],
+) -> None:
+    client, upstream = held(go := threading.Event(), patience_s=0.01)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(client.get, "/v1/predictions")
+        until(lambda: upstream.requests)
+        assert_busy(client.get("/v1/predictions"))
+        go.set()
+        assert first.result().status_code == 200
+
+
+def test_newcomer_bug_2_whoever_has_gone_meanwhile_is_not_served(
+    held: Callable[..., tuple[httpx.Client, Server]],
+) -> None:
+    client, upstream = held(go := threading.Event())
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(client.get, "/v1/predictions")
+        until(lambda: upstream.requests)
+        with pytest.raises(httpx.ReadTimeout):
+            client.post("/v1/predictions", timeout=httpx.Timeout(60, read=0.2))
+        last = pool.submit(client.get, "/v1/files")
+        go.set()
+        assert [first.result().status_code, last.result().status_code] == [200, 200]
+    assert not any(request.startswith(b"POST") for request in upstream.requests)
+
+
+def test_newcomer_bug_2_a_function_out_of_time_is_no_bare_500(echo: httpx.Client) -> None:
+    assert_busy(echo.get("/sleep"))
+
+
+def assert_busy(answer: httpx.Response) -> None:
+    assert (answer.status_code, answer.json()["status"]) == (503, 503)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["retry-after"] == "2"
+
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}"
 
 
 def _fails() -> dict[str, Any]:

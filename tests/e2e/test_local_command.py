@@ -18,7 +18,9 @@ import httpx
 import pytest
 from darkroom.catalog import Catalogue
 
+from local.cloud import EmbeddedCloud
 from local.processes import ROOT, StartError, free_port, listen
+from tests.e2e.test_metrics import Logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,12 +47,22 @@ class Started:
             text=True,
         )
 
-    def announced(self) -> dict[str, Any]:
-        """local.json, once it is there."""
-        path = self.folder / "state" / "local.json"
-        until(path.exists, 60, self.process)
+    def announced(self, name: str = "local.json") -> dict[str, Any]:
+        """The announcement, once it is there."""
+        path = self.folder / "state" / name
+        until(path.exists, 120, self.process)
         found: dict[str, Any] = json.loads(path.read_text())
         return found
+
+    def ops(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "ops", *command],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
 
     def end(self, number: signal.Signals) -> tuple[int, str, str]:
         self.process.send_signal(number)
@@ -120,6 +132,7 @@ def test_a_run_from_start_to_end(started: Callable[..., Started]) -> None:
         "replicate_url",
         "replicate_token",
         "aws_endpoint",
+        "ca_file",
         "pid",
     }
     assert found["base_url"] == f"http://127.0.0.1:{port}"
@@ -138,14 +151,7 @@ def test_a_run_from_start_to_end(started: Callable[..., Started]) -> None:
     assert second.stderr.startswith(f"Port {port} is taken")
     assert len(second.stderr.splitlines()) == 1
 
-    made = subprocess.run(
-        [sys.executable, "-m", "ops", "keys", "create", "--tenant", "alice", "--local"],
-        cwd=ROOT,
-        env=run.environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    made = run.ops("keys", "create", "--tenant", "alice", "--local")
     token = made.stdout.splitlines()[-1]
     answer = httpx.get(
         f"{found['base_url']}/v1/predictions",
@@ -180,6 +186,63 @@ def test_an_interrupted_start_leaves_nothing(started: Callable[..., Started]) ->
     until(lambda: not run.processes(), 30)
     assert not (run.folder / "state" / "local.json").exists()
     assert list((run.folder / "tmp").iterdir()) == []
+
+
+def test_newcomer_bug_14_two_clouds_of_one_checkout(started: Callable[..., Started]) -> None:
+    first = started("--port", "0")
+    told = first.announced()
+    port = free_port()
+    second = started("--port", str(port))
+    beside = second.announced(f"local-{port}.json")
+    assert beside["base_url"] == f"http://127.0.0.1:{port}"
+    assert first.announced() == told
+    state = first.folder / "state"
+    logs = {path.name for path in (state / f"local-{port}" / "logs").iterdir()}
+    assert logs >= {"aws.log", "front.log", "replicate.log"}
+    create = ("keys", "create", "--tenant", "alice")
+    found = first.ops(*create, "--local")
+    assert f"--local-port {port}" in found.stderr
+    named = first.ops(*create, "--local-port", str(port))
+    for made, own, other in ((found, told, beside), (named, beside, told)):
+        token = made.stdout.splitlines()[-1]
+        assert [lets_in(cloud, token) for cloud in (own, other)] == [True, False]
+    second.end(signal.SIGTERM)
+    assert [path.name for path in state.glob("local*.json")] == ["local.json"]
+    assert first.announced() == told
+    assert lets_in(told, told["token"])
+
+
+def lets_in(cloud: dict[str, Any], token: str) -> bool:
+    answer = httpx.get(
+        f"{cloud['base_url']}/v1/predictions",
+        headers={"Authorization": f"Bearer {token}"},
+        trust_env=False,
+        timeout=60,
+    )
+    assert answer.status_code in {200, 401}, answer.text
+    return answer.status_code == 200
+
+
+def test_newcomer_bug_1_a_kept_cloud_relays_at_once(tmp_path: Path) -> None:
+    for start in range(2):
+        with (
+            EmbeddedCloud(time_scale=0, state_dir=tmp_path, keep=True) as cloud,
+            httpx.Client(
+                base_url=cloud.base_url,
+                headers={"Authorization": f"Bearer {cloud.token}"},
+                trust_env=False,
+                timeout=60,
+            ) as api,
+        ):
+            logs = Logs(cloud)
+            created = api.post(
+                "/v1/models/black-forest-labs/flux-schnell/predictions",
+                json={"input": {"prompt": f"start {start}"}},
+            ).json()
+            path = f"/v1/predictions/{created['id']}"
+            until(lambda: api.get(path).json()["status"] == "succeeded", 90)  # noqa: B023
+            relayed = [line.get("prediction") for line in logs.lines("Relay")]
+            assert created["id"] in relayed, f"start {start}: only the sweep has found it"
 
 
 def test_a_taken_port_is_said_in_one_line() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SETUP = (ROOT / "Makefile").read_text().partition("\n.venv/.done:")[2].partition("\n\n")[0]
+SETUP = (ROOT / "Makefile").read_text().partition("\n$(VENV)/.done:")[2].partition("\n\n")[0]
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def packages() -> dict[str, dict[str, Any]]:
 
 def test_adversarial_l7_uv_is_installed_by_hash() -> None:
     """By the command of `make setup` itself, from the one place that names uv's version."""
-    (line,) = re.findall(r"@(sed .+) > \.venv/uv\.txt\n", SETUP)
+    (line,) = re.findall(r"@(sed .+) > \$\(VENV\)/uv\.txt\n", SETUP)
     made = subprocess.run(
         ["bash", "-c", line.replace("$$", "$")],
         cwd=ROOT,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import boto3
@@ -11,11 +14,14 @@ from moto import mock_aws
 
 from ops import cdn_key
 from ops.__main__ import main
-from ops.deployment import find
+from ops.deployment import NotFoundError, find
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.ops.stacks import Stacks
+
+Announce = Callable[..., None]
 REGIONS = ("AWS_REGION", "AMAZON_REGION", "AWS_DEFAULT_REGION")
 
 
@@ -79,3 +85,69 @@ def test_without_credentials_it_says_how_to_give_them(
         shell.delenv(name)
     assert main(["keys", "list"]) == 1
     assert "export AWS_PROFILE=" in capsys.readouterr().err
+
+
+# Embedded clouds of one checkout
+
+
+@pytest.fixture
+def announce(stacks: Stacks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Announce:
+    """Writes an announcement as `make run` does."""
+    stacks.outputs = {"Darkroom-local-Service": {"ControlsTable": "controls"}}
+    monkeypatch.setenv("DARKROOM_STATE_DIR", str(tmp_path))
+
+    def write(name: str, port: int, pid: int | None = None) -> None:
+        told = {
+            "base_url": f"http://127.0.0.1:{port}",
+            "aws_endpoint": stacks.url,
+            "replicate_url": f"http://127.0.0.1:{port}/replicate",
+            "replicate_token": "r8_x",
+            "pid": pid or os.getpid(),
+        }
+        (tmp_path / name).write_text(json.dumps(told))
+
+    return write
+
+
+def emulator(port: int | None = None) -> str | None:
+    """Tells which one was found."""
+    return find(local=True, port=port, stage="dev").emulator
+
+
+def test_newcomer_bug_14_the_first_is_found_and_the_others_are_named(
+    announce: Announce, capsys: pytest.CaptureFixture[str]
+) -> None:
+    announce("local.json", 9000)
+    assert emulator() == emulator(9000) == "http://127.0.0.1:9000/replicate"
+    assert capsys.readouterr().err == ""
+    announce("local-8787.json", 8787)
+    announce("local-8788.json", 8788)
+    assert emulator() == "http://127.0.0.1:9000/replicate"
+    assert capsys.readouterr().err == (
+        "The embedded cloud on 9000. Also running: --local-port 8787 or --local-port 8788\n"
+    )
+    assert emulator(8788) == "http://127.0.0.1:8788/replicate"
+    assert capsys.readouterr().err == ""
+
+
+def test_newcomer_bug_14_without_the_first_nothing_is_guessed(
+    announce: Announce, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    announce("local.json", 9000, pid=ended.pid)
+    announce("local-8787.json", 8787)
+    for arguments in (["keys", "list", "--local"], ["keys", "list", "--local-port", "9000"]):
+        assert main(arguments) == 1
+        assert "running" in (said := capsys.readouterr().err)
+        assert said.endswith(". Also running: --local-port 8787\n")
+
+
+@pytest.mark.parametrize("told", ["", "[]", "{}", '{"aws_endpoint": "x"}'])
+def test_what_is_no_announcement_announces_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    monkeypatch.setenv("DARKROOM_STATE_DIR", str(tmp_path))
+    (tmp_path / "local.json").write_text(told)
+    with pytest.raises(NotFoundError, match=r"^The embedded cloud is not running: start it with"):
+        emulator()

@@ -231,6 +231,7 @@ def test_newcomer_bug_7_ops_trusts_the_embedded_clouds_own_authority(
     with serving(unauthorized, tls=context) as server:
         url = server.url.replace("http:", "https:") if tls else server.url
         announced = {"base_url": url, "aws_endpoint": stacks.url, "replicate_url": url}
+        announced["ca_file"] = str(tmp_path / "ca.pem") if tls else ""
         (tmp_path / "local.json").write_text(json.dumps(announced))
         with http(find(local=True, stage="prod")) as client:
             assert client.get(url).status_code == 401
