@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from darkroom.api.multipart import file_part
+from darkroom.api.multipart import read_form
 from darkroom.domain.errors import BadRequest
 from darkroom.domain.model import validate_input
 
@@ -46,7 +46,7 @@ def run() -> dict[str, Any]:
 def _upload(head: bytes) -> None:
     form = b"--b\r\nContent-Disposition: form-data; name" + head + b"\r\n\r\nx\r\n--b--\r\n"
     with suppress(BadRequest):
-        file_part("multipart/form-data; boundary=b", form)
+        read_form("multipart/form-data; boundary=b", form)
 
 
 def _check() -> None:
