@@ -50,6 +50,8 @@ LOCAL_DIFFERENCES = {
     "Action",
     "Resource",
     "Statement",
+    "Condition",
+    "dynamodb:LeadingKeys",
     "S3Key",
     # The local application that asks by events, and its state machine.
     "EventsInLocalAppA2E13F6B",
