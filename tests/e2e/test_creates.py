@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from local.cloud import EmbeddedCloud
 
 SCHNELL = "black-forest-labs/flux-schnell"
+DEV = "black-forest-labs/flux-dev"
 
 
-def submit(api: httpx.Client, prompt: str, **input_: Any) -> dict[str, Any]:
+def submit(
+    api: httpx.Client, prompt: str, *, model: str = SCHNELL, **input_: Any
+) -> dict[str, Any]:
     answer = api.post(
         "/v1/predictions",
-        json={"version": SCHNELL, "input": {"prompt": prompt, **input_}},
+        json={"version": model, "input": {"prompt": prompt, **input_}},
         # What is equal here is to be created all the same.
         headers={"Darkroom-Cache": "bypass"},
     )
@@ -41,10 +44,12 @@ def test_unknown_creates_hold_nobody_and_are_repeated_once(
     submit(api, "warm")
     set_faults(create_hang_s=60)
     began = time.monotonic()
-    hanging = submit(api, "hanging")
+    # Of another model than what other tests create upstream by themselves: a prediction that is
+    # nobody's, of the last minute and a half, could be what was created.
+    hanging = submit(api, "hanging", model=DEV)
     assert time.monotonic() - began <= 3.5
     set_faults(create_500=1)
-    failing = submit(api, "failing")
+    failing = submit(api, "failing", model=DEV)
     for accepted, prompt in ((hanging, "hanging"), (failing, "failing")):
         assert accepted["status"] == "starting"
         assert created(upstream, prompt) == []
