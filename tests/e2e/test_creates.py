@@ -129,7 +129,8 @@ def test_an_ambiguous_create_is_found_though_every_webhook_is_lost(
     prompt = f"ambiguous and silent, echo {echo_webhook}"
     faults = {"webhook_drop": 1, "echo_webhook": echo_webhook}
     set_faults(create_accept_then_drop=1, **faults)
-    accepted = submit(api, prompt)
+    # Nothing but its input says whose it is: as above, no other test's prediction may be like it.
+    accepted = submit(api, prompt, model=DEV)
     set_faults(**faults)
     shown = finished(accepted["id"])
     assert shown["status"] == "succeeded"
