@@ -46,12 +46,16 @@ class Page:
     next: tuple[int, str] | None
 
 
+LATEST = 10**14
+"""No record is created so late."""
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """The times of creation that a list is of, both included, and the end that it begins at."""
 
     first: int = 0
-    last: int = 10**14 - 1
+    last: int = LATEST - 1
     oldest_first: bool = False
 
 

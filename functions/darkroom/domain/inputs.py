@@ -14,7 +14,7 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from darkroom.domain import link
 from darkroom.domain.errors import InvalidInput
-from darkroom.domain.places import DEEPEST
+from darkroom.domain.places import DEEPEST, escape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -197,11 +197,6 @@ def names_output_of(url: str, tenant: str) -> bool:
 def is_output(key: str) -> bool:
     """Whether a file of an input is the output of an earlier prediction, and no upload."""
     return _OUTPUT_KEY.fullmatch(key) is not None
-
-
-def escape(part: str) -> str:
-    """One step of a JSON pointer (RFC 6901)."""
-    return part.replace("~", "~0").replace("/", "~1")
 
 
 def steps(pointer: str) -> list[str]:

@@ -92,6 +92,8 @@ _DOC_TYPE = re.compile(rb"\x42\x82.{1,8}webm", re.DOTALL)
 """What an EBML header says that the file is: elements come in any order, sizes in 1 to 8 bytes."""
 START = 4096
 """Bytes of a file that are enough to tell its type."""
+OPAQUE = "application/octet-stream"
+"""Says nothing of a file."""
 
 
 def sniff(head: bytes) -> Media | None:
@@ -139,6 +141,12 @@ _SAID = {**{media.type: media.extension for media in BY_EXTENSION.values()}, "im
 _EXTENSION = re.compile(r"[a-z0-9]{1,16}")
 
 
+def type_of(data: bytes) -> str:
+    """The media type that a file's bytes tell, or the one that says nothing."""
+    sniffed = sniff(data[:START])
+    return sniffed.type if sniffed else OPAQUE
+
+
 def extension(start: bytes, declared: str | None, name: str) -> str:
     """What a model may go by, with its dot: of the file's bytes, else of the declared type, else of
     its name; empty where none of them has one."""
@@ -151,7 +159,7 @@ def extension(start: bytes, declared: str | None, name: str) -> str:
 
 def _registered(type_: str) -> str:
     """The usual extension of any other type; none of one that says nothing."""
-    if not type_ or type_ == "application/octet-stream":
+    if type_ in {"", OPAQUE}:
         return ""
     # Here, since it takes a few milliseconds to load. Its own table, and no file of the system's.
     from mimetypes import MimeTypes

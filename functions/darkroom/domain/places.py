@@ -71,7 +71,7 @@ class Place:
         names: dict[str, None] = {}
         for schema in self._alternatives:
             names |= dict.fromkeys(_mapping(schema.get("properties")))
-        named = [(name, _escape(name)) for name in names if name not in {ITEM, VALUE}]
+        named = [(name, escape(name)) for name in names if name not in {ITEM, VALUE}]
         # What is named comes first: it says more than `{}` does.
         for key, step in (*named, (_UNNAMED, VALUE), (None, ITEM)):
             place = self.inside(key)
@@ -129,7 +129,8 @@ def _kinds(schema: Mapping[str, Any]) -> frozenset[str]:
     return frozenset({_TEXT}) if "string" in types else _NOTHING
 
 
-def _escape(part: str) -> str:
+def escape(part: str) -> str:
+    """One step of a JSON pointer (RFC 6901)."""
     return part.replace("~", "~0").replace("/", "~1")
 
 
@@ -147,7 +148,7 @@ def said_by(patterns: Iterable[str], path: tuple[str | int, ...]) -> bool | None
 def _fits(step: str, key: str | int) -> bool:
     if isinstance(key, int):
         return step == ITEM
-    return step in {VALUE, _escape(key)}
+    return step in {VALUE, escape(key)}
 
 
 NOWHERE = Place(())

@@ -36,9 +36,6 @@ LONGEST_EXTENSION = 10
 
 PAGE = 25
 
-ANY = "application/octet-stream"
-"""Says nothing of a file."""
-
 SAID, MOST_SAID = "said", 1000
 """The object's metadata that holds the client's own, and its most bytes there."""
 
@@ -85,9 +82,8 @@ class Files:
         if len(data) > MOST_DIRECT:
             raise TooLarge(TOO_LARGE)
         id_ = link.newest_first_id(self.clock())
-        if content_type in {None, ANY}:
-            sniffed = media.sniff(data[:4096])
-            content_type = sniffed.type if sniffed else ANY
+        if content_type in {None, media.OPAQUE}:
+            content_type = media.type_of(data)
         metadata = {
             "name": _encoded(name),
             **_kept(said or {}),

@@ -70,14 +70,11 @@ class Look:
             return False
         try:
             snapshot = self.provider.get(str(record.provider_id))
-        except ProviderUnavailable:
-            return False
-        if snapshot is not None:
-            try:
+            if snapshot is not None:
                 self.changes.apply(record, Heard(snapshot, whole=True))
-            except Conflict:
-                # Other news came, several times over.
-                return False
+        except (ProviderUnavailable, Conflict):
+            # No answer, or other news came, several times over.
+            return False
         return snapshot is not None
 
 

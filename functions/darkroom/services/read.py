@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import correlation, link, wire
 from darkroom.domain.errors import BadRequest, NotFound, UnreadableRecord
-from darkroom.ports import Span
+from darkroom.ports import LATEST, Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,8 +87,6 @@ class Wanted:
 
 
 EVERYTHING = Wanted()
-LATEST = 10**14
-"""No record is created so late."""
 
 
 @dataclass(slots=True)

@@ -35,8 +35,6 @@ INPUT_KEPT = 256_000
 MAX_FILES = 100
 """Files in one input, at most: each costs a call to the uploads bucket."""
 
-OPAQUE = "application/octet-stream"
-
 
 @dataclass(slots=True)
 class InputRead:
@@ -136,8 +134,7 @@ class ReadInput:
         Raises InvalidInput where an upload is gone by now.
         """
         for key, data in read.new.items():
-            sniffed = media.sniff(data[: media.START])
-            self.uploads.put(key, sniffed.type if sniffed else OPAQUE, data, {})
+            self.uploads.put(key, media.type_of(data), data, {})
         for key, file in read.copies.items():
             if not self.uploads.copy(file.key, key):
                 raise _unknown(file)

@@ -10,7 +10,6 @@ import pytest
 from darkroom.domain.errors import InvalidInput
 from darkroom.domain.inputs import (
     DataURI,
-    escape,
     find_files,
     move_out,
     names_output_of,
@@ -19,7 +18,7 @@ from darkroom.domain.inputs import (
     steps,
     upload_key,
 )
-from darkroom.domain.places import Place
+from darkroom.domain.places import Place, escape
 from hypothesis import given
 from hypothesis import strategies as st
 
