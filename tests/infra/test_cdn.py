@@ -14,6 +14,7 @@ import pytest
 
 from infra.config import OPTIONAL_STACKS, CdnDomain, StageConfig
 from ops import cdn_key
+from tests.support.make import planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,10 +130,9 @@ def test_aws_m3_a_place_without_such_a_key_can_be_evaluated(prod: Synth, given: 
 
 
 def test_make_deploy_passes_the_public_key(prod: Synth) -> None:
-    command = ["make", "--dry-run", "deploy", "STAGE=prod"]
-    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert "ops setup --keys-only --parameter --stage prod" in planned
-    (stack,) = re.findall(r'\$\{given:\+--parameters "(\S+):\$given"\}', planned)
+    commands = planned("deploy", "STAGE=prod")
+    assert "ops setup --keys-only --parameter --stage prod" in commands
+    (stack,) = re.findall(r'\$\{given:\+--parameters "(\S+):\$given"\}', commands)
     assert stack == prod.cdn.path.name.removesuffix(".template.json")
 
 

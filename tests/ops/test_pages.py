@@ -14,6 +14,7 @@ import pytest
 
 from infra.stacks.service import SHAPES
 from ops.__main__ import _parser
+from tests.support.make import planned
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
@@ -85,15 +86,6 @@ def test_newcomer_bug_15_doctors_sample_counts_the_functions_that_there_are() ->
     sample = re.search(r"functions: (\d+) are ready", (ROOT / "docs" / "operations.md").read_text())
     assert sample
     assert int(sample[1]) == len(SHAPES)
-
-
-def planned(*arguments: str) -> str:
-    """What `make` would run. The make that runs this test hands nothing down to it."""
-    shell = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    command = ["make", "--no-print-directory", "--dry-run", *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, env=shell, capture_output=True, text=True, check=True
-    ).stdout
 
 
 def test_what_the_pages_pass_to_cdk_arrives() -> None:

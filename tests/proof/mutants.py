@@ -60,6 +60,11 @@ class _Finder(MetaPathFinder):
 
 def install(name: str) -> None:
     """Make every later import of the product see the mutant. Only for a process of its own."""
+    apply((MUTANTS | CROWD_MUTANTS)[name].edits)
+
+
+def apply(edits: Sequence[Edit]) -> None:
+    """Make every later import of the product see the edits. Only for a process of its own."""
     if any(module.startswith("darkroom") for module in sys.modules):
         raise SystemExit("mutant: the product is imported already")
-    sys.meta_path.insert(0, _Finder((MUTANTS | CROWD_MUTANTS)[name].edits))
+    sys.meta_path.insert(0, _Finder(edits))

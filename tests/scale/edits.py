@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING
-
-from tests.proof import mutants
 from tests.proof.edit import Edit
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 def scaled(scale: int) -> list[Edit]:
@@ -39,10 +32,3 @@ def scaled(scale: int) -> list[Edit]:
         limit("owed", "TENANT_FIRST", "50"),
         Edit("services.listing", "Listing._page", f"{ask})", f"{ask}, counted={1 / scale})"),
     ]
-
-
-def install(edits: Iterable[Edit]) -> None:
-    """Make every later import of the product see them. Only for a process of its own."""
-    if any(module.startswith("darkroom") for module in sys.modules):
-        raise SystemExit("the product is imported already")
-    sys.meta_path.insert(0, mutants._Finder(list(edits)))

@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import replace
 
+from tests.proof import mutants
 from tests.scale import edits
 from tests.scale.mutations import MUTANTS
 from tests.scale.scenarios import SCENARIOS
@@ -16,7 +17,7 @@ def main() -> None:
     short = "--short" in sys.argv
     number, scale, *names = (each for each in sys.argv[1:] if each != "--short")
     faults = [edit for name in names for edit in MUTANTS[name].edits]
-    edits.install([*faults, *edits.scaled(int(scale))])
+    mutants.apply([*faults, *edits.scaled(int(scale))])
     scenario = SCENARIOS[int(number)]
     if short and scenario.short:
         scenario = replace(scenario, minutes=scenario.short)

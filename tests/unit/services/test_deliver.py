@@ -47,6 +47,20 @@ def verified(world: World, monkeypatch: pytest.MonkeyPatch, secret: str) -> Any:
     return webhooks.Webhook(secret).verify(body, headers)
 
 
+def meanwhile(world: World, id_: str) -> list[Outcome]:
+    """Let the next attempt meet one of another callback, made before the client answers; what came
+    of that one."""
+    post, seen = world.callbacks.post, list[Outcome]()
+
+    def met(*args: Any) -> CallbackAnswer:
+        world.callbacks.post = post  # type: ignore[method-assign]
+        seen.append(world.deliver(id_, "completed"))
+        return post(*args)
+
+    world.callbacks.post = met  # type: ignore[method-assign]
+    return seen
+
+
 # What is sent
 
 
@@ -403,15 +417,7 @@ def test_a_slow_one_gets_one_attempt_at_a_time_and_others_are_not_made_to_wait()
     first, second, third = (ended(world) for _ in range(3))
     slow_by(world, SLOW_MS / 1000)
     world.deliver(first, "completed")
-    post = world.callbacks.post
-    seen: list[Outcome] = []
-
-    def meanwhile(*args: Any) -> CallbackAnswer:
-        world.callbacks.post = post  # type: ignore[method-assign]
-        seen.append(world.deliver(third, "completed"))
-        return post(*args)
-
-    world.callbacks.post = meanwhile  # type: ignore[method-assign]
+    seen = meanwhile(world, third)
     assert world.deliver(second, "completed") is Outcome.TAKEN
     assert seen == [Outcome.PUT_OFF]
     assert row(world, third).attempts == 0
@@ -427,15 +433,7 @@ def test_a_stage_with_more_consumers_lets_a_slow_one_have_more() -> None:
     first, second, third = (ended(world) for _ in range(3))
     slow_by(world, SLOW_MS / 1000)
     world.deliver(first, "completed")
-    post = world.callbacks.post
-    seen: list[Outcome] = []
-
-    def meanwhile(*args: Any) -> CallbackAnswer:
-        world.callbacks.post = post  # type: ignore[method-assign]
-        seen.append(world.deliver(third, "completed"))
-        return post(*args)
-
-    world.callbacks.post = meanwhile  # type: ignore[method-assign]
+    seen = meanwhile(world, third)
     world.deliver(second, "completed")
     assert seen == [Outcome.TAKEN]
 
@@ -466,15 +464,8 @@ def test_a_place_that_a_crash_left_taken_is_free_when_its_claim_ends() -> None:
 def test_who_writes_of_an_endpoint_at_the_same_time_loses_nothing() -> None:
     world = World()
     first, second = ended(world), ended(world)
-    post = world.callbacks.post
-
-    def meanwhile(*args: Any) -> CallbackAnswer:
-        world.callbacks.post = post  # type: ignore[method-assign]
-        world.deliver(second, "completed")
-        return post(*args)
-
     world.callbacks.status = 500
-    world.callbacks.post = meanwhile  # type: ignore[method-assign]
+    meanwhile(world, second)
     world.deliver(first, "completed")
     assert world.controls.receivers("acme").endpoints[host(HOOK)].failures == 2
 
