@@ -429,6 +429,13 @@ REPORTED: dict[str, tuple[str, str]] = {
             "between, disable that URL, which an event and a metric tell"
         ),
     ),
+    "field-F20": (
+        "tests/unit/services/test_creates.py::test_field_f20_a_cold_model_may_boot_for_twenty_minutes_and_run_for_twelve",
+        (
+            "Without a client's wish, or the model's, a prediction has a day, and no Cancel-After "
+            "is sent; what is billed by the second is reserved for Replicate's longest run."
+        ),
+    ),
     "field-F21": (
         "tests/adapters/test_download.py::test_the_catalogues_largest_output_is_below_the_bound",
         ("208 MB are taken by default."),
@@ -864,7 +871,6 @@ REPORTED: dict[str, tuple[str, str]] = {
 
 OPEN: dict[str, str] = {
     "field-F6": ("Counts beyond `num_outputs` come with the catalogue of more models."),
-    "field-F20": "not yet taken up",
     "newcomer-friction-5": "There is a console in an issue of its own.",
 }
 """What is not done, and why."""

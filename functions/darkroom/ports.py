@@ -222,7 +222,7 @@ class Provider(Protocol):
         input_: dict[str, Any],
         webhook: str,
         events: Iterable[str],
-        cancel_after_s: int,
+        cancel_after_s: int | None,
         budget_s: float,
     ) -> Answered | NotSent | NoAnswer:
         """POST once, never twice, within `budget_s` of wall-clock time. Raises nothing."""

@@ -10,9 +10,10 @@ from darkroom.domain.timings import Timings
 
 TENANT, OTHER = "acme", "globex"
 TOKENS = {TENANT: "dk_proof", OTHER: "dk_other"}
-TIMINGS = Timings(unknown_poll_s=240.0)
-"""Production's, but for fewer looks at the list: each of them costs the proof a tick."""
-SLOW = Timings(unknown_poll_s=600.0, poll_max_s=1800.0, claim_s=600.0)
+TIMINGS = Timings(unknown_poll_s=240.0, default_deadline_s=1800.0)
+"""Production's, but for fewer looks at the list, each of which costs the proof a tick, and for a
+deadline of the stage's own, so that a deadline passes in a schedule."""
+SLOW = Timings(unknown_poll_s=600.0, poll_max_s=1800.0, claim_s=600.0, default_deadline_s=1800.0)
 """For runs that may take hours, and for what ends by the last clock alone."""
 AMPLE = Limits(monthly_cap=1_000_000_000, in_flight=50)
 TIGHT = Limits(monthly_cap=10_000, in_flight=2, rate_interval_us=500_000, rate_burst=3)

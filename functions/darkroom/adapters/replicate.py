@@ -45,7 +45,7 @@ class Replicate:
         input_: dict[str, Any],
         webhook: str,
         events: Iterable[str],
-        cancel_after_s: int,
+        cancel_after_s: int | None,
         budget_s: float,
     ) -> Answered | NotSent | NoAnswer:
         body: dict[str, Any] = {
@@ -54,7 +54,7 @@ class Replicate:
             "webhook": webhook,
             "webhook_events_filter": list(events),
         }
-        headers = {"cancel-after": f"{cancel_after_s}s"}
+        headers = {} if cancel_after_s is None else {"cancel-after": f"{cancel_after_s}s"}
         try:
             status, answer, retry_after = self._exchange(
                 "POST", f"{self.url}/v1/predictions", budget_s, body, headers

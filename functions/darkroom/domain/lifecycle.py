@@ -443,9 +443,14 @@ class Clocked(Protocol):
 
 def last_clock(record: Clocked, timings: Timings) -> int:
     """When the record ends at the latest: on our own clock, and on nothing that was said to us."""
-    by = min(record.deadline, record.created_at + int(timings.longest_life_s * 1000))
+    by = min(record.deadline, longest_life(record, timings))
     started = by if record.finished_at is None else max(by, record.finished_at)
     return started + int((timings.output_life_s + timings.store_grace_s) * 1000)
+
+
+def longest_life(record: Clocked, timings: Timings) -> int:
+    """Beyond this a deadline says nothing: a prediction is over then, whoever asked for what."""
+    return record.created_at + int(timings.longest_life_s * 1000)
 
 
 def _outcome_unknown(record: Prediction, now: int) -> Prediction:

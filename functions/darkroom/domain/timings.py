@@ -54,8 +54,12 @@ class Timings:
     longest_life_s: float = 86_400.0
     """A prediction is over so long after its creation, whatever its deadline: with the provider's
     own hour added, this is the last clock of every record."""
-    default_deadline_s: float = 1800.0
-    """Deadline of a prediction whose client and model set none: Replicate's own limit on a run."""
+    default_deadline_s: float = 86_400.0
+    """Deadline of a prediction whose client and model set none. It counts the queue and the boot
+    of a cold model too, and so stands far beyond Replicate's own limit on a run."""
+    run_limit_s: float = 1800.0
+    """Replicate ends a run after this long. What is billed by the second is reserved for so long
+    where client and model set no limit."""
     callback_scale: float = 1.0
     """Shortens every pause between two attempts of a callback by this factor."""
     callback_claim_s: float = 60.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from darkroom.domain import link
 from darkroom.domain.errors import Conflict
 from darkroom.domain.inputs import put_back
-from darkroom.domain.lifecycle import FORBIDDEN, Answered, classify
+from darkroom.domain.lifecycle import FORBIDDEN, Answered, classify, longest_life
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,14 +44,13 @@ class Create:
         """
         changes = self.changes
         token = link.token(record.id, record.created_at, key=self.secrets.link_keys()[0])
-        left = record.deadline - changes.clock()
         answer = self.provider.create(
             model=record.model,
             version=record.version,
             input_=upstream_input(record, self.signer),
             webhook=link.webhook_url(self.public_url, record.id, token),
             events=sorted(OUR_EVENTS | set(record.webhook_events if record.webhook else ())),
-            cancel_after_s=max(SHORTEST_CANCEL_AFTER_S, -(-left // 1000)),
+            cancel_after_s=self._cancel_after_s(record),
             budget_s=budget_s,
         )
         attempt = record.create.attempt
@@ -63,6 +62,17 @@ class Create:
             return changes.apply(record, news).record
         except Conflict as lost:
             return lost.current or record
+
+    def _cancel_after_s(self, record: Prediction) -> int | None:
+        """What is left until the deadline, where one was asked for.
+
+        Counted from its creation upstream, as Replicate does: the time in its queue and the boot
+        of a cold model are in it.
+        """
+        if record.deadline >= longest_life(record, self.changes.timings):
+            return None
+        left = record.deadline - self.changes.clock()
+        return max(SHORTEST_CANCEL_AFTER_S, -(-left // 1000))
 
 
 def upstream_input(record: Prediction, signer: Signer) -> dict[str, Any]:

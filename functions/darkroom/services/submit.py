@@ -151,7 +151,7 @@ class Submit:
         started = self.changes.clock()
         budget = self._budget_s(request, started)
         timings = self.changes.timings
-        limit = request.cancel_after_s or model.deadline_seconds or timings.default_deadline_s
+        limit = request.cancel_after_s or model.deadline_seconds
         record = Prediction(
             id=id_,
             tenant=request.tenant,
@@ -162,14 +162,16 @@ class Submit:
             uploads=read.uploads,
             webhook=request.webhook,
             webhook_events=request.webhook_events,
-            deadline=now + int(limit * 1000),
+            deadline=now + int((limit or timings.default_deadline_s) * 1000),
             typical_ms=int(model.typical_seconds * 1000),
             makes_files=model.makes_files,
             output_places=model.output_places,
             fingerprint=fingerprint,
             cache_key=result_key,
             expires_at=now // 1000 + self.retention_days * 86_400,
-            price=price_of(model, given, max(limit, SHORTEST_CANCEL_AFTER_S)),
+            price=price_of(
+                model, given, max(limit or timings.run_limit_s, SHORTEST_CANCEL_AFTER_S)
+            ),
             ledger=month_row(request.tenant, now) if allowed.ledger else None,
             task_token=request.task_token,
             metadata=request.metadata,

@@ -11,6 +11,7 @@ import pytest
 from darkroom.domain.lifecycle import Answered, NoAnswer
 from darkroom.domain.prediction import Code, CreateState, State
 from darkroom.services.receive import Received
+from darkroom.services.submit import NewPrediction
 
 from tests.fakes import START, ContendedPredictions, Crash, FakePredictions
 from tests.world import World
@@ -116,8 +117,40 @@ def test_what_the_create_says() -> None:
     assert request["input_"] == json.loads(record.input)
     assert request["events"] == ["completed", "output", "start"]
     assert request["webhook"].startswith(f"https://darkroom.test/hooks/replicate/{record.id}?t=")
-    assert request["cancel_after_s"] == 1800
+    assert request["cancel_after_s"] is None
     assert request["budget_s"] == 3.0
+
+
+def test_field_f20_no_deadline_is_sent_that_nobody_asked_for() -> None:
+    world = World()
+    for seconds, sent in ((None, None), (60, 60), (86_399, 86_399), (86_400, None)):
+        world.accept(cancel_after_s=seconds)
+        assert world.provider.creates[-1]["cancel_after_s"] == sent
+
+
+def test_field_f20_a_cold_model_may_boot_for_twenty_minutes_and_run_for_twelve() -> None:
+    world = World()
+    record = world.accept()
+    for _ in range(32):
+        world.sweep(60)
+        world.settle()
+    assert world.record(record.id).cancel_requested_at is None
+    world.succeed(str(world.record(record.id).provider_id))
+    world.sweep(300)
+    world.settle()
+    assert world.record(record.id).state is State.SUCCEEDED
+
+
+def test_field_f20_what_is_billed_by_the_second_is_reserved_for_the_longest_run() -> None:
+    world = World()
+    prices = [
+        world.submit(
+            NewPrediction("acme", "stability-ai/sdxl", {"prompt": "a cat"}, cancel_after_s=seconds)
+        ).record.price
+        for seconds in (None, 1800, 60)
+    ]
+    unasked, half_an_hour, minute = (price.most for price in prices if price)
+    assert unasked == half_an_hour > minute
 
 
 def test_only_our_own_events_are_asked_for_where_the_client_has_no_webhook() -> None:
