@@ -98,6 +98,8 @@ class Templates:
     """What costs by the month, by kind: secrets, metrics of alarms, dashboards."""
     queues: int = 0
     """Those that Lambda polls."""
+    sweeps: int = 0
+    """Those that start every minute."""
     has_cdn_key: bool = False
     """There is a secret that no template makes."""
 
@@ -136,6 +138,8 @@ class Templates:
                 self.monthly["secret"] += 1
             case "AWS::Lambda::EventSourceMapping" if "StartingPosition" not in properties:
                 self.queues += 1
+            case "AWS::Events::Rule" if "ScheduleExpression" in properties:
+                self.sweeps += len(properties["Targets"])
             case "AWS::CloudWatch::Alarm":
                 # Each metric that it watches is paid for.
                 watched = [m for m in properties.get("Metrics", []) if "MetricStat" in m]
@@ -210,7 +214,7 @@ class Model:
 
     def monthly(self) -> list[Line]:
         """What is paid whether anybody uses it or not; dollars per month."""
-        ticks = 60 * 24 * 30
+        ticks = 60 * 24 * 30 * self.templates.sweeps
         tick = self.counted["tick"]
         price = self.prices["million"]
         gb_s = self._gb_seconds("sweep", "tick") * ticks

@@ -58,6 +58,11 @@ DURATIONS: dict[str, Any] = {
 }
 
 
+def every_minute(targets: int) -> dict[str, Any]:
+    properties = {"ScheduleExpression": "rate(1 minute)", "Targets": [{}] * targets}
+    return {"Type": "AWS::Events::Rule", "Properties": properties}
+
+
 def template(**more: Any) -> dict[str, Any]:
     def function(name: str, memory: int, **logging: str) -> dict[str, Any]:
         properties = {
@@ -73,6 +78,7 @@ def template(**more: Any) -> dict[str, Any]:
             "B": function("relay", 1024, SystemLogLevel="WARN"),
             "C": function("sweep", 1024),
             "D": {"Type": "AWS::SecretsManager::Secret"},
+            "F": every_minute(1),
             "E": {
                 "Type": "AWS::ApiGatewayV2::Stage",
                 "Properties": {"AccessLogSettings": {"Format": "x" * 40}},
@@ -140,6 +146,14 @@ def test_what_is_paid_by_the_month(model: Model) -> None:
     monthly = {line.name: line.dollars for line in model.monthly()}
     assert monthly["secret"] == 0.4
     assert monthly["sweep, requests"] == pytest.approx(0.0216)
+
+
+def test_each_sweep_of_a_minute_is_paid(tmp_path: Path) -> None:
+    eight = template(F=every_minute(5), G=every_minute(3), H={"Type": "AWS::Events::Rule"})
+    (tmp_path / "a.template.json").write_text(json.dumps(eight))
+    model = Model(Templates.read(tmp_path), COUNTED, DURATIONS, PRICES)
+    monthly = {line.name: line.dollars for line in model.monthly()}
+    assert monthly["sweep, requests"] == pytest.approx(8 * 0.0216)
 
 
 def test_aws_l5_a_month_counts_all_that_is_paid_without_use(tmp_path: Path) -> None:
