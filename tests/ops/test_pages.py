@@ -69,7 +69,7 @@ def test_newcomer_friction_4_the_switch_is_in_the_first_lines_of_the_page() -> N
 
 
 LONG = {"compatibility.md", "operations.md", "scale.md"}
-"""Pages of docs whose lines are as long as their paragraphs, beside those of docs/adr."""
+"""Pages of docs whose lines are as long as their paragraphs."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -77,7 +77,7 @@ def test_lines_of_a_page_end_at_100_columns(page: Path) -> None:
     """Without tables, which cannot, and blocks of code."""
     text = re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
     wide = [line for line in text.splitlines() if len(line) > 100 and not line.startswith("|")]
-    if page.parent.name == "adr" or (page.parent.name == "docs" and page.name in LONG):
+    if page.name in LONG:
         return
     assert wide == []
 
