@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.e2e.test_creates import submit
-from tests.e2e.waiting import until
+from tests.e2e.waiting import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,14 +52,18 @@ def test_an_expired_output_is_failed_and_says_so(
     cloud: EmbeddedCloud,
     api: httpx.Client,
     set_faults: Callable[..., None],
+    upstream: Callable[[], list[dict[str, Any]]],
     finished: Callable[..., dict[str, Any]],
 ) -> None:
     set_faults(webhook_drop=1, output_404=1)
     accepted = submit(api, "expired")
+
+    def over() -> list[dict[str, Any]]:
+        made = [up for up in upstream() if up["input"].get("prompt") == "expired"]
+        return [up for up in made if up["status"] == "succeeded"]
+
     # The provider deletes before we ask for the first time.
-    while not httpx.get(f"{cloud.replicate_url}/_emulator/predictions", trust_env=False).json():
-        time.sleep(0.05)
-    time.sleep(0.5)
+    until(over)
     httpx.post(f"{cloud.replicate_url}/_emulator/expire", trust_env=False)
     shown = finished(accepted["id"])
     assert (shown["status"], shown["darkroom"]["code"]) == ("failed", "output_expired")
@@ -75,12 +79,13 @@ def test_succeeded_is_never_seen_before_the_bytes_are_stored(
 
     def watch(id_: str) -> None:
         with httpx.Client(trust_env=False) as http:
-            deadline = time.monotonic() + 40
+            deadline = time.monotonic() + PATIENCE_S
             while time.monotonic() < deadline:
                 shown = api.get(f"/v1/predictions/{id_}").json()
                 if shown["status"] in {"starting", "processing"}:
                     if shown["output"] is not None:
                         broken.append(f"{id_} shows output while {shown['status']}")
+                    time.sleep(0.05)
                     continue
                 if shown["status"] != "succeeded":
                     broken.append(f"{id_} ended {shown['status']}")
