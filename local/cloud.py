@@ -192,7 +192,7 @@ class EmbeddedCloud:
 
         self.ca_file = self._state_dir / "ca.pem"
         self.bundle_file = self._state_dir / "ca-bundle.pem"
-        served = issue(self.ca_file, self._state_dir / "server.pem")
+        served = issue(self.ca_file)
         self._verify = trusting(self.ca_file)
         write_bundle(self.ca_file, self.bundle_file)
         return served

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import ssl
-import stat
 from typing import TYPE_CHECKING
 
 import httpx
@@ -33,14 +32,14 @@ def test_whoever_trusts_the_authority_trusts_this_server(tmp_path: Path, host: s
     )
     listener = listen(0)
     url = f"https://{host}:{listener.getsockname()[1]}"
-    tls = issue(ca, tmp_path / "server.pem")
+    tls = issue(ca)
     server = FrontServer(front, listener, log=tmp_path / "front.log", tls=tls)
     server.start()
     try:
         assert httpx.get(url, verify=trusting(ca), trust_env=False).status_code == 200
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
             httpx.get(url, trust_env=False)
-        issue(tmp_path / "other.pem", tmp_path / "server.pem")
+        issue(tmp_path / "other.pem")
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
             httpx.get(url, verify=trusting(tmp_path / "other.pem"), trust_env=False)
     finally:
@@ -56,25 +55,17 @@ def test_newcomer_friction_9_the_bundle_trusts_the_public_authorities_too(
     ca, bundle = tmp_path / "ca.pem", tmp_path / "ca-bundle.pem"
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     for _ in range(2):
-        issue(ca, tmp_path / "server.pem")
+        issue(ca)
         write_bundle(ca, bundle)
         authorities = ssl.create_default_context(cafile=bundle).get_ca_certs()
         assert str(authorities).count("Darkroom local CA") == 2  # its subject and its issuer
         assert len(authorities) > 100
         monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
     # A company's own roots are what this shell trusts.
-    issue(tmp_path / "company.pem", tmp_path / "server.pem")
+    issue(tmp_path / "company.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "company.pem"))
     write_bundle(ca, bundle)
     assert len(ssl.create_default_context(cafile=bundle).get_ca_certs()) == 2
-
-
-def test_a_server_file_left_by_a_crash_is_replaced(tmp_path: Path) -> None:
-    left = tmp_path / "server.pem"
-    left.write_text("left")
-    left.chmod(stat.S_IRUSR)
-    assert isinstance(issue(tmp_path / "ca.pem", left), ssl.SSLContext)
-    assert not left.exists()
 
 
 def test_a_run_with_tls_announces_https(tmp_path: Path) -> None:

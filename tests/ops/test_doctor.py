@@ -226,7 +226,7 @@ def test_newcomer_bug_7_ops_trusts_the_embedded_clouds_own_authority(
     stacks: Stacks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool
 ) -> None:
     stacks.outputs = {"Darkroom-local-Service": {"ApiUrl": "x"}}
-    context = issue(tmp_path / "ca.pem", tmp_path / "server.pem") if tls else None
+    context = issue(tmp_path / "ca.pem") if tls else None
     monkeypatch.setenv("DARKROOM_STATE_DIR", str(tmp_path))
     with serving(unauthorized, tls=context) as server:
         url = server.url.replace("http:", "https:") if tls else server.url

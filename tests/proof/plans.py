@@ -109,7 +109,6 @@ AFTER = {CACHE: "stored", POOR: "unknown, comes late"}
 """Where it takes long to get to: a result that is cached, a create that comes late."""
 MAIN = (PLAIN,)
 BOUNDS: tuple[tuple[int, int, int, tuple[Config, ...]], ...] = (
-    (3, 2, 2, FIVE),
     (5, 3, 1, MAIN),
     (4, 2, 2, MAIN),
     (2, 2, 2, (*ODDITIES, *ALL, POOR, CACHE, BLIND)),
@@ -164,6 +163,8 @@ def full_jobs(seed: int, seconds: float) -> Iterator[Job]:
     One job is one configuration: a state that was reached before is known to it alone.
     """
     yield from slice_jobs(seed)
+    # First what every run has to see to its end.
+    yield from (Job(config, depth=3, faults=2, predictions=2) for config in FIVE)
     yield Job(PLAIN, lives=(STEADY,))
     for config, name in AFTER.items():
         yield Job(config, lives=(name,), depth=4, faults=2, predictions=2)
