@@ -149,9 +149,12 @@ def _explore(jobs: Iterator[Job], until: float, summary: Summary, *, quiet: bool
             if not running:
                 return
             ended, running = wait(running, timeout=1, return_when=FIRST_COMPLETED)
-            for future in ended:
-                summary.add(future.result())
             now = time.monotonic()
+            for future in ended:
+                done = future.result()
+                summary.add(done)
+                if not quiet and done.complete and done.job.depth:
+                    say(f"{now - began:6.0f} s  complete: {done.job.config}: {done.job.label}")
             if not quiet and now - told > TELL_EVERY_S:
                 told = now
                 found = summary.found
