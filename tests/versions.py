@@ -46,8 +46,10 @@ def last_release() -> list[Item]:
 
 
 def unpack_last_release(where: Path) -> bool:
-    """Put the last release's package there; False where git has no such commit."""
-    git = ["git", "-C", str(_ROOT), "archive", LAST_RELEASE, "functions/darkroom"]
+    """Put the last release's package and doubles there; False where git has no such commit."""
+    doubles = [f"tests/{name}.py" for name in ("__init__", "fakes", "records", "world")]
+    paths = ["functions/darkroom", *doubles]
+    git = ["git", "-C", str(_ROOT), "archive", LAST_RELEASE, *paths]
     archive = subprocess.run(git, check=False, capture_output=True)
     if archive.returncode == 0:
         with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:

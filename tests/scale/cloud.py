@@ -174,6 +174,7 @@ class Cloud:
     concurrency: int = CONCURRENCY
     unanswered: Callable[[int], bool] = lambda _number: False
     files: int = 1
+    talks: bool = False
 
     def __post_init__(self) -> None:
         self.clock = CrowdClock(self.timeline.clock.now)
@@ -183,6 +184,8 @@ class Cloud:
         self.webhooks_lost = self.traced = False
         self.told: dict[str, int] = {}
         """When the task of an ended prediction was answered first, by the prediction."""
+        self.looks = Calls()
+        """The provider's answers to looks for clients that poll."""
         self.relayed = 0
         """Changes that the stream's filter let through."""
         self._ids = Random(11)  # noqa: S311 - the same ids in every run
@@ -193,6 +196,7 @@ class Cloud:
             self.run_ms,
             self._announce,
             self.files,
+            self.talks,
             unanswered=self.unanswered,
         )
         self._world = World(store=self.store)
@@ -219,7 +223,10 @@ class Cloud:
             if hasattr(world, name)
         }
         one = self._ports(each=1)
-        for name in ("submit", "receive", "relay", "persist", "dispatch", "deliver", "tell_task"):
+        for name in (
+            *("submit", "cancel", "read", "ask_for_look", "look", "receive", "relay"),
+            *("persist", "dispatch", "deliver", "tell_task"),
+        ):
             setattr(self, name, _rewired(getattr(world, name), one))
         self.sweep: Sweep = _rewired(world.sweep_service, self._ports(each=self.scale))
         self.tasks, self.bus, self.controls = world.tasks, world.bus, world.controls
@@ -298,6 +305,9 @@ class Cloud:
     def _dispatch(self, message: dict[str, str]) -> None:
         if message["action"] == "create":
             self.dispatch.create_upstream(message["id"])
+        elif message["action"] == "look":
+            if self.look(message["id"]):
+                self.looks.note("get", self.clock(), self.scale)
         else:
             self.dispatch.cancel_upstream(message["id"], message["provider_id"])
 

@@ -19,12 +19,16 @@ from tests.simulated import Timeline
 from tests.world import SCHNELL
 
 if TYPE_CHECKING:
+    from darkroom.domain.prediction import Prediction
+
     from tests.scale.scenarios import Scenario
 
 SMALL, LARGE, LARGE_ONES = 4_000, 250_000, 50
 CLOSE = 3
 """Of so many one is large, where they lie close together: a page of the list is just readable."""
 FIRST_TENANT = "t0"
+WATCHED_MS = 720_000
+"""What is watched runs so long."""
 TELL_S = 10.0
 """Seconds of real time between two words of progress."""
 
@@ -46,6 +50,7 @@ class Crowd:
             self.callbacks,
             unanswered=self._unanswered,
             files=scenario.files,
+            talks=bool(scenario.watchers),
         )
         self.outputs.cloud = self.callbacks.cloud = self.cloud
         self.cloud.traced = scenario.traced
@@ -63,6 +68,8 @@ class Crowd:
 
     def _run_ms(self, number: int) -> int:
         """Most run for seconds, a few for minutes."""
+        if self.scenario.watchers:
+            return WATCHED_MS
         draw = Random(number).random()  # noqa: S311
         if not self.scenario.long_runs or draw < 0.85:
             return 1_000 + int(5_000 * draw)
@@ -72,7 +79,7 @@ class Crowd:
         every = self.scenario.unanswered_every
         return every > 0 and number % every == 0
 
-    def _create(self, tenant: str) -> None:
+    def _create(self, tenant: str) -> Prediction | None:
         self.submitted += 1
         number, scenario = self.submitted, self.scenario
         prompt = self._prompt(number)
@@ -89,13 +96,18 @@ class Crowd:
             task_token=task,
         )
         try:
-            self.cloud.at_once(partial(self.cloud.submit, wanted))
+            made: list[Prediction] = []
+            self.cloud.at_once(lambda: made.append(self.cloud.submit(wanted).record))
+            return made[0]
         except Exception as error:  # noqa: BLE001 - told in the figures
             self.refused += 1
             self.cloud.errors[f"submit {type(error).__name__}"] += 1
+            return None
 
     def _prompt(self, number: int) -> str:
         """Some are large; of those, every other one is larger in Python than in the table."""
+        if self.scenario.watchers:
+            return self._texts[number % len(self._texts)][:SMALL]
         large = max(1, LARGE_ONES // self.scale)
         every = CLOSE if self.scenario.traced else max(1, int(self._wanted() / large))
         if number % every or number // every > large:
@@ -223,8 +235,11 @@ class Crowd:
 
 def run(scenario: Scenario, scale: int) -> dict[str, Any]:
     """Run it at a scale, in this process; what it came to."""
+    from tests.scale.watchers import Watchers
+
+    crowd = Watchers if scenario.watchers else Crowd
     with Timeline() as timeline:
-        return Crowd(scenario, scale, timeline).run()
+        return crowd(scenario, scale, timeline).run()
 
 
 def say(text: str) -> None:

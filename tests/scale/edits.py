@@ -17,6 +17,10 @@ def scaled(scale: int) -> list[Edit]:
         number = max(least, int(whole.replace("_", "")) // scale)
         return Edit(f"services.{module}", "", f"{name} = {whole}", f"{name} = {number}")
 
+    def longer(module: str, name: str, whole: str) -> Edit:
+        text = f"{name} = {whole}"
+        return Edit(f"services.{module}", "", text, f"{text} * {scale}")
+
     ask = "self._patience.ask(lambda: self._provider.page(after, before, cursor)"
     return [
         limit("sweep", "LIMIT", "2_000"),
@@ -28,6 +32,10 @@ def scaled(scale: int) -> list[Edit]:
         Edit("services.listing", "", "CREDIT = 60", f"CREDIT = {60 / scale**0.5}"),
         limit("listing", "MOST_OTHERS", "20_000"),
         limit("listing", "MOST_KEPT", "12_000_000"),
+        limit("look", "LOOKS_AT_ONCE", "50"),
+        limit("look", "SHARE_AT_ONCE", "3"),
+        longer("look", "LOOK_INTERVAL_US", "240_000"),
+        longer("look", "SHARE_INTERVAL_US", "5_000_000"),
         limit("owed", "LIMIT", "500"),
         limit("owed", "TENANT_FIRST", "50"),
         Edit("services.listing", "Listing._page", f"{ask})", f"{ask}, counted={1 / scale})"),

@@ -21,6 +21,7 @@ class Mutant(NamedTuple):
 
 DEAD = "a dead endpoint of one tenant"
 FAIR = "one tenant has 5,000 due, 499 one each"
+WATCH = "500 watch their logs grow"
 MUTANTS: Mapping[str, Mutant] = {
     "no share of a tenant": Mutant(
         FAIR,
@@ -125,6 +126,35 @@ MUTANTS: Mapping[str, Mutant] = {
         (Edit("adapters.items", "prediction_item", "may_cause(record)", "True"),),
     ),
     "tasks behind callbacks": Mutant(DEAD, 50, CROWD_MUTANTS["tasks behind callbacks"].edits),
+    "looks without a bound": Mutant(
+        WATCH,
+        25,
+        (Edit("services.look", "Look.__call__", "self._admitted(record.tenant, now)", "True"),),
+    ),
+    "every GET writes": Mutant(
+        WATCH,
+        25,
+        (
+            Edit(
+                "services.look",
+                "AskForLook.__call__",
+                "now < max(record.watched_until, record.updated_at + LOOK_MS)",
+                "False",
+            ),
+        ),
+    ),
+    "no share of looks": Mutant(
+        WATCH,
+        10,
+        (
+            Edit(
+                "services.look",
+                "Look._admitted",
+                "taken(share, SHARE_INTERVAL_US, SHARE_AT_ONCE)",
+                "False",
+            ),
+        ),
+    ),
     "no bound of a form's head, and the standard library's parser": Mutant(
         "hostile uploads and schemas",
         1,

@@ -42,18 +42,30 @@ class Run:
     webhook: str
     model: str
     files: int = 1
+    talks: bool = False
+    """It logs a character each second."""
     canceled_at: int | None = None
+
+    @property
+    def started_at(self) -> int:
+        """When it begins to run."""
+        return self.created_at + WAITS_MS
 
     @property
     def done_at(self) -> int:
         """When it ends, unless it is canceled before."""
-        return self.created_at + WAITS_MS + self.run_ms
+        return self.started_at + self.run_ms
+
+    @property
+    def ended_at(self) -> int:
+        """When it ends, or ended."""
+        return self.canceled_at if self.canceled_at is not None else self.done_at
 
     def body(self, now: int) -> bytes:
         """The prediction as GET, list and webhook show it."""
-        ended = self.canceled_at if self.canceled_at is not None else self.done_at
+        ended = self.ended_at
         over = now >= ended
-        status = "starting" if now < self.created_at + WAITS_MS else "processing"
+        status = "starting" if now < self.started_at else "processing"
         shown: dict[str, Any] = {
             "id": self.id,
             "model": self.model,
@@ -61,13 +73,13 @@ class Run:
             "webhook": self.webhook,
             "created_at": rfc3339(self.created_at),
             "output": None,
-            "logs": "",
+            "logs": "#" * ((min(now, ended) - self.started_at) // 1000) if self.talks else "",
             "error": None,
         }
         if over:
             status = "succeeded" if self.canceled_at is None else "canceled"
             shown["completed_at"] = rfc3339(ended)
-            shown["started_at"] = rfc3339(self.created_at + WAITS_MS)
+            shown["started_at"] = rfc3339(self.started_at)
             shown["metrics"] = {"predict_time": self.run_ms / 1000}
         gone = over and now >= ended + OUTPUT_LIFE_MS
         if status == "succeeded" and not gone:
@@ -91,6 +103,7 @@ class Upstream:
     """How long the n-th prediction runs."""
     on_created: Callable[[Run], None]
     files: int = 1
+    talks: bool = False
     runs: dict[str, Run] = field(default_factory=dict)
     silent: bool = False
     """Whoever asks waits until its own time-out."""
@@ -114,6 +127,7 @@ class Upstream:
             asked["webhook"],
             asked["version"],
             self.files,
+            self.talks,
         )
         self.runs[id_] = run
         bisect.insort(self._order, (run.created_at, id_))

@@ -41,6 +41,8 @@ COLUMNS = (
     ("mean_tick_s", "tick, s"),
     ("longest_tick_s", "longest, s"),
     ("swept_a_minute", "swept/min"),
+    ("looks_a_minute", "looks/min"),
+    ("logs_age_s", "logs, s"),
     ("lost", "lost"),
 )
 

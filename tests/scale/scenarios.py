@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 READS = 1_500
 """GETs and list pages a minute that are left beside creates and cancels."""
+LOOKS = 300
+"""Calls a minute for all clients that poll: a tenth of what the provider allows."""
 MEMORY_MB = 64
 AGE_S = 180
 """Nothing due is older, at 10 creates a second."""
@@ -49,6 +51,8 @@ class Scenario:
     long_runs: bool = True
     hostile: bool = False
     """No crowd: single requests that are made to take long."""
+    watchers: int = 0
+    """Clients that poll, each a prediction of its own, whose logs grow."""
     traced: bool = False
     """Trace the memory of each tick, with large records close together."""
     tail: float = 70.0
@@ -68,6 +72,20 @@ OUTAGE = Scenario(
     "",
     rate=10,
     goals=(*NOTHING_LOST, Goal("reads_a_minute", READS), Goal("failed_in_ticks", 0)),
+)
+WATCHED = Scenario(
+    "",
+    rate=10,
+    unanswered_every=0,
+    callbacks=0.0,
+    goals=(
+        *NOTHING_LOST,
+        Goal("unseen_ends", 0),
+        Goal("looks_a_minute", LOOKS),
+        Goal("writes_too_early", 0),
+        Goal("dispatch_wait_s", 1),
+        Goal("cancel_s", 1),
+    ),
 )
 SCENARIOS = (
     replace(
@@ -158,6 +176,22 @@ SCENARIOS = (
         traced=True,
         slice=1,
         goals=(*NOTHING_LOST, Goal("peak_mb", MEMORY_MB)),
+    ),
+    replace(
+        WATCHED,
+        name="20 watch their logs grow",
+        watchers=20,
+        tenants=1,
+        slice=1,
+        goals=(*WATCHED.goals, Goal("logs_age_s", 7)),
+    ),
+    replace(
+        WATCHED,
+        name="500 watch their logs grow",
+        watchers=500,
+        tenants=10,
+        slice=10,
+        goals=(*WATCHED.goals, Goal("logs_age_s", 255), Goal("logs_age_lone_s", 8)),
     ),
     Scenario(
         "hostile uploads and schemas",

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 KEPT = 20_000
 """Records whose items were written or read last are not read again: some 10 kB each."""
+WATCH_MS = 5_000
+"""Polls of one prediction may write once in so long."""
 SMALL = 64 * 1024
 """Items whose texts are shorter are not measured: that would be most of a run's time."""
 
@@ -104,6 +106,10 @@ class CrowdPredictions(FakePredictions):
         assert self.clock is not None
         self.ages = Ages(self.clock)
         self.records = Records(KEPT)
+        self.watched: dict[str, int] = {}
+        """When it was last noted of a prediction that somebody polls it."""
+        self.watched_early = 0
+        """Writes for polls that came before `WATCH_MS` were over."""
         self._shards: list[list[tuple[int, str]]] = [[] for _ in range(DUE_SHARDS)]
 
     def insert(
@@ -130,6 +136,17 @@ class CrowdPredictions(FakePredictions):
         record = self.records.note(claimed, replace(self.records.of(item), due_at=until))
         self._write(key.id, claimed)
         return record
+
+    def watch(self, record: Prediction, until: int) -> bool:
+        now, item = self.ages.clock(), self.items[record.id]
+        if now - self.watched.get(record.id, 0) < WATCH_MS:
+            self.watched_early += 1
+        if not super().watch(record, until):
+            return False
+        self.watched[record.id] = now
+        written = self.items[record.id]
+        self.records.note(written, replace(self.records.of(item), watched_until=until))
+        return True
 
     def mark_effects_done(self, record: Prediction) -> None:
         super().mark_effects_done(record)

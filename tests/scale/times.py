@@ -30,6 +30,7 @@ STORE = {
     "due": Cost(16 * QUERY, shared=True),
     "look": Cost(BATCH, shared=True),
     "claim": Cost(WRITE + PROCESSOR),
+    "watch": Cost(WRITE),
     "mark_effects_done": Cost(TRANSACTION),
     "recent_ids": Cost(QUERY),
     "list_ids": Cost(QUERY),

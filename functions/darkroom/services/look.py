@@ -19,9 +19,16 @@ LATE_MS = 10_000
 """A message that comes so much later is of a client that has its answer by now, or went away."""
 LOOKS = "*looks"
 """The rate bucket of all looks; no tenant is named so."""
-LOOK_INTERVAL_US = 200_000
-LOOKS_AT_ONCE = 25
-"""All looks together are 300 calls a minute, a tenth of what the provider allows."""
+LOOK_INTERVAL_US = 240_000
+LOOKS_AT_ONCE = 50
+"""In no minute are all looks together more than 300, a tenth of what the provider allows: these at
+once, and 250 by and by."""
+FOR_ALL = LOOKS_AT_ONCE // 2
+"""What is left below it is kept for tenants' shares: one that polls thousands leaves the others
+theirs."""
+SHARE_INTERVAL_US = 5_000_000
+SHARE_AT_ONCE = 3
+"""A tenant's share: 12 looks a minute, which is what one prediction takes."""
 
 _RUNNING = frozenset({State.SUBMITTED, State.PROCESSING})
 
@@ -66,7 +73,7 @@ class Look:
         now = self.changes.clock()
         if record is None or not _shows_more(record) or now > record.watched_until + LATE_MS:
             return False
-        if self.controls.take(LOOKS, now * 1000, LOOK_INTERVAL_US, LOOKS_AT_ONCE):
+        if not self._admitted(record.tenant, now):
             return False
         try:
             snapshot = self.provider.get(str(record.provider_id))
@@ -76,6 +83,22 @@ class Look:
             # No answer, or other news came, several times over.
             return False
         return snapshot is not None
+
+    def _admitted(self, tenant: str, now: int) -> bool:
+        """Take one of all looks; where they are short, only out of the tenant's share.
+
+        Whose share is spent has what the others leave, by chance; the sweep's own polls bound that.
+        """
+
+        def taken(bucket: str, interval_us: int, most: int) -> bool:
+            return not self.controls.take(bucket, now * 1000, interval_us, most)
+
+        if taken(LOOKS, LOOK_INTERVAL_US, FOR_ALL):
+            return True
+        share = f"{LOOKS} {tenant}"
+        return taken(share, SHARE_INTERVAL_US, SHARE_AT_ONCE) and taken(
+            LOOKS, LOOK_INTERVAL_US, LOOKS_AT_ONCE
+        )
 
 
 def _shows_more(record: Prediction) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from darkroom.domain.lifecycle import Heard
 from darkroom.domain.prediction import State
-from darkroom.services.look import LATE_MS, LOOK_MS, LOOKS_AT_ONCE
+from darkroom.services.look import FOR_ALL, LATE_MS, LOOK_MS, LOOKS_AT_ONCE, SHARE_AT_ONCE
 
 from tests.records import snapshot
 from tests.world import World
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
 
 
-def running(world: World, seconds: float = 10, **said: object) -> Prediction:
+def running(world: World, seconds: float = 10, tenant: str = "acme", **said: object) -> Prediction:
     """A prediction that the provider has begun, and of which nobody has heard for a while."""
-    record = world.accept()
+    record = world.accept(tenant=tenant)
     world.provider.upstream[str(record.provider_id)].update(status="processing", **said)
     world.run_stream()
     world.clock.advance(seconds)
@@ -121,14 +121,27 @@ def test_a_look_in_vain_changes_nothing(provider: str) -> None:
 
 def test_all_looks_together_are_a_tenth_of_what_the_provider_allows() -> None:
     world = World()
-    records = [running(world, 0) for _ in range(LOOKS_AT_ONCE + 5)]
+    tenants = [f"tenant-{n}" for n in range(LOOKS_AT_ONCE)]
+    records = [running(world, 0, tenant=tenant) for tenant in tenants for _ in range(2)]
     world.clock.advance(10)
-    for record in records:
-        poll(world, record.id)
-    looked = [world.look(record.id) for record in records]
-    assert looked == [True] * LOOKS_AT_ONCE + [False] * 5
-    world.clock.advance(1)
-    assert [world.look(record.id) for record in records].count(True) == 5
+    looked = 0
+    for _ in range(60):
+        for record in records:
+            world.ask_for_look(world.record(record.id))
+            looked += world.look(record.id)
+        world.clock.advance(1)
+    assert 280 <= looked <= 300
+
+
+def test_a_tenant_that_polls_much_leaves_each_other_its_share() -> None:
+    world = World()
+    many = [running(world, 0, tenant="many") for _ in range(LOOKS_AT_ONCE)]
+    one = running(world, 10, tenant="one")
+    for record in (*many, one):
+        world.ask_for_look(world.record(record.id))
+    looked = [world.look(record.id) for record in many]
+    assert looked.count(True) == FOR_ALL + SHARE_AT_ONCE
+    assert [world.look(one.id) for _ in range(4)] == [True] * SHARE_AT_ONCE + [False]
 
 
 def test_a_look_that_loses_every_race_gives_up() -> None:

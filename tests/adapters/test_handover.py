@@ -1,0 +1,78 @@
+"""An upgrade over tables with data, and a step back: one release carries on what another began."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import versions
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "tests" / "adapters" / "handover.py"
+GOOD = {
+    *("cached", "copy", "spent", "owed", "heard", "partly stored", "waits", "keyed", "unanswered"),
+    *("refused", "reserved", "patient", "said", "task", "runs", "watched", "to be stored"),
+}
+"""What succeeds, whichever release takes it over."""
+
+
+def run(where: Path, **asked: Any) -> Any:
+    """Let the release at `where` begin, or finish what another began: see `handover.py`."""
+    answer = subprocess.run(
+        [sys.executable, "-P", str(SCRIPT)],
+        input=json.dumps(asked),
+        env={**os.environ, "PYTHONPATH": f"{where}:{where / 'functions'}"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 0, answer.stderr
+    return json.loads(answer.stdout)
+
+
+@pytest.fixture(scope="module")
+def last(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The last release's package and doubles, as git has them."""
+    where = tmp_path_factory.mktemp("last")
+    if not versions.unpack_last_release(where):
+        pytest.skip(f"git has no {versions.LAST_RELEASE[:7]} here")
+    return where
+
+
+@pytest.mark.parametrize("way", ["upgrade", "step back"])
+def test_what_one_release_began_the_other_carries_to_its_end(last: Path, way: str) -> None:
+    before, after = (last, ROOT) if way == "upgrade" else (ROOT, last)
+    begun = run(before, do="begin")
+    # Both leave records in every state that is not over.
+    states = {record["state"] for record in begun["records"].values()}
+    assert states >= {"accepted", "submitted", "processing", "storing", "succeeded", "failed"}
+    told = run(after, do="finish", kept=begun["kept"], names=begun["names"])
+    records = told["records"]
+    assert records.keys() == set(begun["names"].values())
+    assert all(record["done"] for record in records.values())
+    good = {name for name, record in records.items() if record["state"] == "succeeded"}
+    assert good == GOOD
+    assert {name: records[name]["files"] for name in GOOD} == dict.fromkeys(GOOD, 1) | {
+        "partly stored": 2
+    }
+    assert records["just failed"]["code"] == records["failed"]["code"] == "provider_failed"
+    assert records["canceling"]["code"] == records["canceled"]["code"] == "canceled"
+    assert records["hangs"]["code"] == "outcome_unknown"
+    # Callbacks, tasks, keys, limits, money and results outlive the release as well.
+    assert set(told["deliveries"].values()) == {"delivered"}
+    assert {"owed completed", "heard completed", "task completed", "just failed completed"} <= set(
+        told["deliveries"]
+    )
+    assert told["tasks"] == ["token"]
+    assert told["tenant"] == "acme"
+    assert (told["limits"]["monthly_cap"], told["limits"]["in_flight"]) == (90_000_000, 9)
+    assert [(month["committed"], month["in_flight"]) for month in told["months"]] == [(0, 0)]
+    assert told["months"][0]["spent"] == 6000
+    assert told["repeated"] == "keyed"
+    assert told["copied"]

@@ -1,0 +1,108 @@
+"""Clients that poll their running predictions, of which no webhook tells."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from darkroom.domain.prediction import State
+
+from tests.scale.crowd import FIRST_TENANT, Crowd
+
+if TYPE_CHECKING:
+    from darkroom.domain.prediction import Prediction
+
+POLLS_S = 0.5, 1.0
+"""From one poll to the next, at least and at most: Replicate's clients take half a second."""
+CANCELS_EVERY, CANCELED_S = 25, 300.0
+"""Of so many one is canceled, after so long."""
+LONE = "lone"
+"""The tenant of a single watcher."""
+
+
+class Watchers(Crowd):
+    """More than half of the watchers are the first tenant's; one tenant has one."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.polls = 0
+        self.shown: dict[str, State] = {}
+        """By prediction: its state as its client saw it last."""
+        self.ages: dict[str, int] = defaultdict(int)
+        """By tenant: how old the logs that a poll showed were at most, in milliseconds."""
+        self._all_ages = 0
+        self.canceled: dict[str, int] = {}
+        """When a client asked for it, by the provider's id."""
+
+    def _arrive(self) -> None:
+        if self.submitted >= int(self._wanted()):
+            return
+        record = self._create(self._tenant(self.submitted))
+        if record:
+            self._poll_soon(record)
+            if self.submitted % CANCELS_EVERY == 0:
+                self.timeline.after(CANCELED_S, partial(self._cancel, record))
+        self.timeline.after(self.scale / self.scenario.rate, self._arrive)
+
+    def _wanted(self) -> float:
+        return self.scenario.watchers / self.scale
+
+    def _tenant(self, number: int) -> str:
+        tenants = self.scenario.tenants
+        if number == 0 and tenants > 1:
+            return LONE
+        return FIRST_TENANT if number % 5 < 3 else f"t{number % max(1, tenants - 1)}"
+
+    def _poll_soon(self, record: Prediction) -> None:
+        self.timeline.after(self.random.uniform(*POLLS_S), partial(self._poll, record))
+
+    def _poll(self, shown: Prediction) -> None:
+        """What a GET does, and what its client sees: what was recorded before."""
+        read: list[Prediction] = []
+
+        def get() -> None:
+            read.append(self.cloud.read.get(shown.tenant, shown.id))
+            self.cloud.ask_for_look(read[0])
+
+        self.cloud.at_once(get)
+        (shown,) = read
+        self.polls += 1
+        self.shown[shown.id] = shown.state
+        if shown.state.terminal:
+            return
+        run = self.cloud.upstream.runs[str(shown.provider_id)]
+        logged = min(self.cloud.clock(), run.ended_at) - run.started_at
+        age = max(0, logged - 1000 * shown.log_size)
+        self._all_ages += age
+        self.ages[shown.tenant] = max(self.ages[shown.tenant], age)
+        self._poll_soon(shown)
+
+    def _cancel(self, record: Prediction) -> None:
+        self.canceled[str(record.provider_id)] = self.cloud.clock()
+        self.cloud.at_once(partial(self.cloud.cancel, record.tenant, record.id))
+
+    def _figures(self, minutes: int, took_s: float) -> dict[str, Any]:
+        cloud, figures = self.cloud, super()._figures(minutes, took_s)
+        others = [age for tenant, age in self.ages.items() if tenant != FIRST_TENANT]
+        seen = list(self.shown.values())
+        return figures | {
+            "lost": figures["lost"] - seen.count(State.CANCELED),
+            "unseen_ends": sum(not state.terminal for state in seen),
+            "looks_a_minute": cloud.looks.most_in_a_minute(),
+            "mean_looks_a_minute": round(cloud.looks.reads().total() / minutes),
+            "logs_age_s": round(max(self.ages.values()) / 1000, 1),
+            "logs_age_others_s": round(max(others, default=0) / 1000, 1),
+            # It stands for as many as the scale says, who share what is one's.
+            "logs_age_lone_s": round(self.ages[LONE] / 1000 / self.scale, 1),
+            "mean_logs_age_s": round(self._all_ages / self.polls / 1000, 1),
+            "polls": self.polls,
+            "writes_too_early": cloud.store.watched_early,
+            "dispatch_wait_s": max(cloud.queues["dispatch_queue"].waits.values(), default=0) / 1000,
+            "cancel_s": max(map(self._cancel_ms, self.canceled), default=0) / 1000,
+        }
+
+    def _cancel_ms(self, provider_id: str) -> int:
+        """From the client's wish to the provider's end; an hour if it never came."""
+        at = self.cloud.upstream.runs[provider_id].canceled_at
+        return 3_600_000 if at is None else at - self.canceled[provider_id]
