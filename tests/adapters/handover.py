@@ -43,8 +43,8 @@ INDEXES = {
 TOKEN = "dk_" + "a" * 43
 HOOK = "https://hooks.test/here"
 QUEUES = ("persist_queue", "dispatch_queue", "deliver_queue", "tasks_queue")
-TICK_S, TICKS = 600, 12
-"""Two hours: long past any create of unknown outcome, and the last try of a callback."""
+TICK_S, TICKS = 900, 6
+"""An hour and a half: long past any create of unknown outcome, and the last try of a callback."""
 
 
 def packed(value: Any) -> Any:
@@ -279,7 +279,8 @@ def finish(world: Shared, names: dict[str, str]) -> Any:
     """Carry all to its end; what became of it."""
     for _ in range(TICKS):
         for provider_id, body in world.provider.upstream.items():
-            if body["status"] in {"starting", "processing"}:
+            canceled = body["input"]["prompt"] == "canceling"
+            if body["status"] in {"starting", "processing"} and not canceled:
                 world.succeed(provider_id)
             world.fetcher.pages.update(dict.fromkeys(body["output"] or (), PNG))
         world.sweep(TICK_S)

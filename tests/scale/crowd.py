@@ -27,8 +27,6 @@ SMALL, LARGE, LARGE_ONES = 4_000, 250_000, 50
 CLOSE = 3
 """Of so many one is large, where they lie close together: a page of the list is just readable."""
 FIRST_TENANT = "t0"
-WATCHED_MS = 720_000
-"""What is watched runs so long."""
 TELL_S = 10.0
 """Seconds of real time between two words of progress."""
 
@@ -69,7 +67,7 @@ class Crowd:
     def _run_ms(self, number: int) -> int:
         """Most run for seconds, a few for minutes."""
         if self.scenario.watchers:
-            return WATCHED_MS
+            return int(60_000 * self.scenario.minutes)
         draw = Random(number).random()  # noqa: S311
         if not self.scenario.long_runs or draw < 0.85:
             return 1_000 + int(5_000 * draw)

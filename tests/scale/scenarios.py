@@ -52,7 +52,7 @@ class Scenario:
     hostile: bool = False
     """No crowd: single requests that are made to take long."""
     watchers: int = 0
-    """Clients that poll, each a prediction of its own, whose logs grow."""
+    """Clients that poll, each a prediction of its own, which runs for `minutes` and logs."""
     traced: bool = False
     """Trace the memory of each tick, with large records close together."""
     tail: float = 70.0
@@ -76,6 +76,7 @@ OUTAGE = Scenario(
 WATCHED = Scenario(
     "",
     rate=10,
+    minutes=12,
     unanswered_every=0,
     callbacks=0.0,
     goals=(
@@ -183,6 +184,7 @@ SCENARIOS = (
         watchers=20,
         tenants=1,
         slice=1,
+        short=3,
         goals=(*WATCHED.goals, Goal("logs_age_s", 7)),
     ),
     replace(
@@ -191,6 +193,7 @@ SCENARIOS = (
         watchers=500,
         tenants=10,
         slice=10,
+        short=6,
         goals=(*WATCHED.goals, Goal("logs_age_s", 255), Goal("logs_age_lone_s", 8)),
     ),
     Scenario(

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 POLLS_S = 0.5, 1.0
 """From one poll to the next, at least and at most: Replicate's clients take half a second."""
-CANCELS_EVERY, CANCELED_S = 25, 300.0
-"""Of so many one is canceled, after so long."""
+CANCELS_EVERY, CANCELED_AFTER = 25, 5 / 12
+"""Of so many one is canceled, after such a part of its run."""
 LONE = "lone"
 """The tenant of a single watcher."""
 
@@ -42,7 +42,8 @@ class Watchers(Crowd):
         if record:
             self._poll_soon(record)
             if self.submitted % CANCELS_EVERY == 0:
-                self.timeline.after(CANCELED_S, partial(self._cancel, record))
+                runs_s = 60 * self.scenario.minutes
+                self.timeline.after(runs_s * CANCELED_AFTER, partial(self._cancel, record))
         self.timeline.after(self.scale / self.scenario.rate, self._arrive)
 
     def _wanted(self) -> float:
