@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 OWNERS = "PID#*"
 """Rows of which record owns a provider's id."""
+USAGE = ("USAGE#*", "TAGGED#*")
+"""Rows of tenants' days of usage, and of their tags'."""
 
 
 def allow(actions: str, *resources: str) -> iam.PolicyStatement:
@@ -42,8 +44,8 @@ def allow_keys(actions: str, table: str, *keys: str) -> iam.PolicyStatement:
 
 
 def allow_months(table: str) -> iam.PolicyStatement:
-    """Settling and counting a prediction in its tenant's month and day, as its end is written."""
-    return allow_keys("dynamodb:UpdateItem", table, "SPEND#*", "USAGE#*")
+    """Settling and counting a prediction in its months and days, as its end is written."""
+    return allow_keys("dynamodb:UpdateItem", table, "SPEND#*", *USAGE)
 
 
 def allow_rate(table: str) -> iam.PolicyStatement:
@@ -113,7 +115,7 @@ def grants(
         allow("dynamodb:GetItem", controls),
         allow_put(controls, "IDEM#*", *(["SCHEMA#*"] if open_models else [])),
         *claim,
-        allow_keys("dynamodb:UpdateItem", controls, "SPEND#*", "USAGE#*", "RATE#*"),
+        allow_keys("dynamodb:UpdateItem", controls, "SPEND#*", *USAGE, "RATE#*"),
         allow("s3:PutObject GetObject", uploads),
         # A cached result is copied from record to record, and an output may be an input.
         allow("s3:PutObject GetObject", outputs),
@@ -140,7 +142,7 @@ def grants(
             # Noting that a client polls, and asking for a look at the provider.
             allow_watch(predictions),
             allow("sqs:SendMessage", dispatch.queue_arn),
-            allow_keys("dynamodb:BatchGetItem", controls, "USAGE#*"),
+            allow_keys("dynamodb:BatchGetItem", controls, *USAGE),
             allow("dynamodb:Query", _index(stateful.predictions, "tenant")),
             allow("dynamodb:GetItem", controls),
             allow("s3:GetObject", uploads),
@@ -183,7 +185,7 @@ def grants(
         "Relay": [
             _read_stream(stateful.predictions),
             allow("dynamodb:UpdateItem", predictions),
-            allow_keys("dynamodb:UpdateItem", controls, "USAGE#*"),
+            allow_keys("dynamodb:UpdateItem", controls, *USAGE),
             allow_put(controls, "CACHE#*"),
             allow("dynamodb:PutItem", deliveries),
             allow("sqs:SendMessage", *work_queues, relay_failures.queue_arn),

@@ -1,4 +1,4 @@
-"""Holds tenants' months and days against the sum of their predictions."""
+"""Holds months and days against the sum of their predictions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters.items import from_item
-from darkroom.domain.money import OTHER, committed, day_rows
+from darkroom.domain.money import OTHER, committed, day_rows, months
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,8 +33,8 @@ class Books:
     def add(self, record: Prediction) -> None:
         """Enter a record."""
         self._kept_s = max(self._kept_s, record.expires_at - record.created_at // 1000)
-        if record.ledger:
-            row = self._sums[record.ledger]
+        for name in months(record):
+            row = self._sums[name]
             row["committed"] += committed(record)
             row["spent"] += record.cost or 0
             row["in_flight"] += not record.state.terminal

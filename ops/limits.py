@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 import sys
+from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters.items import attribute, from_item, to_item
-from darkroom.domain.money import MICRO
+from darkroom.domain.money import MICRO, Limits
 
 from ops import tenants
 from ops.keys import check_tenant
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from ops.deployment import Deployment
 
-NAMES = ("monthly_cap", "rate_interval_us", "rate_burst", "in_flight")
+NAMES = tuple(limit.name for limit in fields(Limits))
 """Attributes of the tenant's row; one that is not there does not limit."""
 LARGEST = Decimal(1_000_000_000)
 
@@ -73,6 +74,12 @@ def add_parsers(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     set_.add_argument("--requests-per-second", metavar="R|none", help="creates, on average")
     set_.add_argument("--burst", metavar="B", help="requests at once (default: R, rounded up)")
     set_.add_argument("--in-flight", metavar="N|none", help="predictions that are not over")
+    users = set_.add_argument_group("of each end user that a create names by end_user")
+    users.add_argument("--end-user-monthly-cap-usd", metavar="USD|none", help="as the tenant's")
+    users.add_argument("--end-user-creates-per-minute", metavar="R|none", help="on average")
+    users.add_argument(
+        "--end-user-burst", metavar="B", help="creates at once (default: R, rounded up)"
+    )
     tenants.add_new(set_)
     for parser, run in ((show, _show), (set_, _set)):
         parser.add_argument("--tenant", required=True)
@@ -106,29 +113,75 @@ def _set(deployment: Deployment, given: argparse.Namespace) -> int:
 def asked(given: argparse.Namespace, held: dict[str, int]) -> dict[str, int | None]:
     """The attributes that the command line wants changed. Raises LimitRefusedError."""
     changes: dict[str, int | None] = {}
-    if given.monthly_cap_usd is not None:
-        cap = _number("--monthly-cap-usd", given.monthly_cap_usd)
-        changes["monthly_cap"] = None if cap is None else _micro("--monthly-cap-usd", cap)
+    for option, name in _CAPS.items():
+        text = _given(given, option)
+        if text is not None:
+            cap = _number(option, text)
+            changes[name] = None if cap is None else _micro(option, cap)
     if given.in_flight is not None:
         number = _number("--in-flight", given.in_flight)
         changes["in_flight"] = None if number is None else _whole("--in-flight", number)
-    if given.requests_per_second is not None:
-        rate = _number("--requests-per-second", given.requests_per_second)
-        if rate is None:
-            changes |= {"rate_interval_us": None, "rate_burst": None}
-        else:
-            if not Decimal("0.001") <= rate <= 10_000:
-                raise LimitRefusedError("--requests-per-second is 0.001 to 10000, or none.")
-            changes["rate_interval_us"] = max(1, round(MICRO / rate))
-            if "rate_burst" not in held:
-                changes["rate_burst"] = math.ceil(rate)
-    if given.burst is not None:
-        burst = _number("--burst", given.burst)
-        limited = changes.get("rate_interval_us", held.get("rate_interval_us"))
-        if burst is None or burst < 1 or limited is None:
-            raise LimitRefusedError("--burst is 1 or more, beside --requests-per-second.")
-        changes["rate_burst"] = _whole("--burst", burst)
+    for rate in _RATES:
+        changes |= rate.asked(given, held)
     return changes
+
+
+@dataclass(frozen=True)
+class _Rate:
+    """A rate by its options and its attributes."""
+
+    option: str
+    burst_option: str
+    prefix: str
+    """Of the attributes `rate_interval_us` and `rate_burst`."""
+    seconds: int
+    """In which so many are allowed as the option says."""
+
+    def asked(self, given: argparse.Namespace, held: dict[str, int]) -> dict[str, int | None]:
+        """What the command line wants changed of it."""
+        changes: dict[str, int | None] = {}
+        interval_us, most = f"{self.prefix}rate_interval_us", f"{self.prefix}rate_burst"
+        text, burst_text = _given(given, self.option), _given(given, self.burst_option)
+        if text is not None:
+            rate = _number(self.option, text)
+            if rate is None:
+                changes |= {interval_us: None, most: None}
+            else:
+                if not Decimal("0.001") <= rate <= 10_000:
+                    raise LimitRefusedError(f"{self.option} is 0.001 to 10000, or none.")
+                changes[interval_us] = max(1, round(self.seconds * MICRO / rate))
+                if most not in held:
+                    changes[most] = math.ceil(rate)
+        if burst_text is not None:
+            burst = _number(self.burst_option, burst_text)
+            limited = changes.get(interval_us, held.get(interval_us))
+            if burst is None or burst < 1 or limited is None:
+                raise LimitRefusedError(f"{self.burst_option} is 1 or more, beside {self.option}.")
+            changes[most] = _whole(self.burst_option, burst)
+        return changes
+
+    def line(self, held: dict[str, int]) -> str:
+        """As it is shown."""
+        interval_us = held.get(f"{self.prefix}rate_interval_us")
+        if not interval_us:
+            return "no limit"
+        burst = held.get(f"{self.prefix}rate_burst", 1)
+        return f"{self.seconds * MICRO / interval_us:g}, at most {burst} at once"
+
+
+_CAPS = {
+    "--monthly-cap-usd": "monthly_cap",
+    "--end-user-monthly-cap-usd": "end_user_monthly_cap",
+}
+_RATES = (
+    _Rate("--requests-per-second", "--burst", "", 1),
+    _Rate("--end-user-creates-per-minute", "--end-user-burst", "end_user_", 60),
+)
+
+
+def _given(given: argparse.Namespace, option: str) -> str | None:
+    text: str | None = getattr(given, option.removeprefix("--").replace("-", "_"))
+    return text
 
 
 def _number(option: str, text: str) -> Decimal | None:
@@ -156,15 +209,20 @@ def _whole(option: str, number: Decimal) -> int:
 
 
 def _lines(held: dict[str, int]) -> list[str]:
-    cap, interval = held.get("monthly_cap"), held.get("rate_interval_us")
-    rate = "no limit"
-    if interval:
-        rate = f"{MICRO / interval:g}, at most {held.get('rate_burst', 1)} at once"
+    cap, users_cap = (_cap(held.get(name)) for name in _CAPS.values())
+    rate, users_rate = (rate.line(held) for rate in _RATES)
     return [
-        f"USD a month          {'no limit' if cap is None else f'{cap / MICRO:.6f}'}",
+        f"USD a month          {cap}",
         f"requests a second    {rate}",
         f"in flight            {held.get('in_flight', 'no limit')}",
+        "each end user",
+        f"  USD a month        {users_cap}",
+        f"  creates a minute   {users_rate}",
     ]
+
+
+def _cap(micro: int | None) -> str:
+    return "no limit" if micro is None else f"{micro / MICRO:.6f}"
 
 
 def _table(deployment: Deployment) -> tuple[Any, str]:

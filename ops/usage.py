@@ -63,7 +63,10 @@ def usage(
         rows = _all(dynamodb, table, month)
     found: defaultdict[str, Usage] = defaultdict(Usage)
     for row in rows:
-        kind, whose, when = row.pop("pk").split("#")[:3]
+        kind, whose, when, *of = row.pop("pk").split("#")
+        if kind == "SPEND" and of:
+            # An end user's: it is in its tenant's as well, if that has one.
+            continue
         if kind == "SPEND":
             names = ("committed", "spent", "in_flight")
             found[whose].ledger = {name: row.get(name, 0) for name in names}

@@ -63,7 +63,7 @@ from darkroom.ports import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from darkroom.domain.money import Entry
     from darkroom.domain.prediction import Prediction
@@ -105,7 +105,7 @@ def item_size(item: dict[str, Any]) -> int:
 
 @dataclass(frozen=True)
 class Month:
-    """A tenant's row `SPEND#…`."""
+    """A row `SPEND#…`, a tenant's or an end user's."""
 
     committed: int = 0
     spent: int = 0
@@ -148,10 +148,10 @@ class FakePredictions:
         self,
         record: Prediction,
         key: IdempotencyKey | repeats.Entry | None = None,
-        entry: Entry | None = None,
+        entries: Sequence[Entry] = (),
     ) -> None:
         rows = list(list_items(record))
-        if (key or entry or rows) and self._transaction_fails():
+        if (key or entries or rows) and self._transaction_fails():
             raise Unavailable("Too many requests of the same kind at this moment; try again.")
         if isinstance(key, repeats.Entry):
             self._check_equals(key, record)
@@ -161,11 +161,10 @@ class FakePredictions:
             if self._read(record.id) != record:
                 raise AlreadyExists(record.id)
             return
-        month = self._month(entry)
+        months = {entry.row: self._month(entry) for entry in entries}
         self._write(record.id, prediction_item(record))
         self.listed |= {row["id"]["S"]: row for row in rows}
-        if entry:
-            self.months[entry.row] = month
+        self.months |= months
         if isinstance(key, repeats.Entry):
             before = self.rows.get(key.row, repeats.Repeats())
             made = (key.made, *before.made)[: repeats.KEPT]
@@ -251,15 +250,13 @@ class FakePredictions:
         self.conflicts -= met
         return bool(met)
 
-    def _month(self, entry: Entry | None) -> Month:
+    def _month(self, entry: Entry) -> Month:
         """The month as the entry leaves it. Raises LimitReached."""
-        if entry is None:
-            return Month()
         now = self.months.get(entry.row)
         if now and entry.below is not None and now.committed > entry.below:
-            raise LimitReached(now.committed, now.spent, now.in_flight)
+            raise LimitReached(entry, now.committed, now.spent, now.in_flight)
         if now and entry.most_in_flight is not None and now.in_flight >= entry.most_in_flight:
-            raise LimitReached(now.committed, now.spent, now.in_flight)
+            raise LimitReached(entry, now.committed, now.spent, now.in_flight)
         now = now or Month()
         return Month(
             now.committed + entry.committed,
@@ -268,11 +265,11 @@ class FakePredictions:
         )
 
     def commit(
-        self, record: Prediction, *, claims: str | None = None, entry: Entry | None = None
+        self, record: Prediction, *, claims: str | None = None, entries: Sequence[Entry] = ()
     ) -> None:
         current = self._read(record.id) if record.id in self.items else None
         lost = current is None or current.revision != record.revision - 1
-        met = self._transaction_fails() if claims or entry else self._write_fails()
+        met = self._transaction_fails() if claims or entries else self._write_fails()
         if lost or met:
             if current == record:
                 return
@@ -282,10 +279,10 @@ class FakePredictions:
             if owner != record.id:
                 raise ProviderIdTaken(None, owner)
             self.owners[claims] = record.id
-        month = self._month(entry)
+        months = {entry.row: self._month(entry) for entry in entries}
         self._write(record.id, prediction_item(record))
-        if entry:
-            self.months[entry.row] = month
+        if entries:
+            self.months |= months
             self._count(record)
 
     def owner_of(self, provider_id: str) -> str | None:
@@ -415,11 +412,11 @@ class ContendedPredictions(FakePredictions):
     rivals: list[Callable[[], object]] = field(default_factory=list)
 
     def commit(
-        self, record: Prediction, *, claims: str | None = None, entry: Entry | None = None
+        self, record: Prediction, *, claims: str | None = None, entries: Sequence[Entry] = ()
     ) -> None:
         if self.rivals:
             self.rivals.pop(0)()
-        super().commit(record, claims=claims, entry=entry)
+        super().commit(record, claims=claims, entries=entries)
 
 
 @dataclass
@@ -516,12 +513,12 @@ class FakeControls:
     def limits(self, tenant: str) -> Limits:
         return self.tenants.get(tenant, Limits())
 
-    def take(self, tenant: str, now_us: int, interval_us: int, burst: int) -> int:
-        tat = max(self.buckets.get(tenant, 0), now_us)
+    def take(self, name: str, now_us: int, interval_us: int, burst: int) -> int:
+        tat = max(self.buckets.get(name, 0), now_us)
         last = now_us + (burst - 1) * interval_us
         if tat > last and tat != now_us:
             return tat - last
-        self.buckets[tenant] = tat + interval_us
+        self.buckets[name] = tat + interval_us
         return 0
 
     def usage(

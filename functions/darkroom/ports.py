@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from typing import Protocol
 
@@ -79,14 +79,13 @@ class PredictionStore(Protocol):
         self,
         record: Prediction,
         key: IdempotencyKey | repeats.Entry | None = None,
-        entry: Entry | None = None,
+        entries: Sequence[Entry] = (),
     ) -> None:
-        """Put a new record; a key, or an entry among equal requests without one, an entry in the
-        tenant's month, and the record's rows in lists go into one transaction with it: all or
-        nothing.
+        """Put a new record; a key, or an entry among equal requests without one, entries in months,
+        and the record's rows in lists go into one transaction with it: all or nothing.
 
         Raises AlreadyExists, IdempotencyKeyUsed where the key is taken or the entry's condition
-        does not hold, or LimitReached where the month has no room.
+        does not hold, or LimitReached for the first of `entries` whose month has no room.
         """
 
     def check_key(self, key: IdempotencyKey, now: int) -> None:
@@ -103,7 +102,7 @@ class PredictionStore(Protocol):
         """Count a first try that was refused, beside others of the last `REFUSED_S`."""
 
     def in_flight(self, row: str) -> int:
-        """Predictions of a tenant's month that are not over; eventually consistent."""
+        """Predictions of a month that are not over; eventually consistent."""
 
     def get(self, id_: str) -> Prediction | None:
         """Read one record, strongly consistent."""
@@ -118,14 +117,14 @@ class PredictionStore(Protocol):
         """
 
     def commit(
-        self, record: Prediction, *, claims: str | None = None, entry: Entry | None = None
+        self, record: Prediction, *, claims: str | None = None, entries: Sequence[Entry] = ()
     ) -> None:
         """Replace the record if its stored revision is one lower.
 
         Raises Conflict with the item that is stored instead. With `claims`, a provider's
         id, the write is one transaction with an item that gives that id one owner; raises
-        ProviderIdTaken where it has another. An `entry` in the tenant's month, and with it the
-        prediction's cost in the tenant's usage, go into the same transaction.
+        ProviderIdTaken where it has another. `entries` in months, and with them the prediction's
+        cost in the tenant's usage, go into the same transaction.
         """
 
     def owner_of(self, provider_id: str) -> str | None:
@@ -300,8 +299,9 @@ class Controls(Protocol):
     def limits(self, tenant: str) -> Limits:
         """What the tenant may do; eventually consistent."""
 
-    def take(self, tenant: str, now_us: int, interval_us: int, burst: int) -> int:
-        """Take one request out of the tenant's token bucket; 0, or microseconds to wait."""
+    def take(self, name: str, now_us: int, interval_us: int, burst: int) -> int:
+        """Take one request out of the token bucket of this name, a tenant's say; 0, or microseconds
+        to wait. A bucket that is full again is forgotten."""
 
     def usage(
         self, tenant: str, days: Iterable[str], tag: str | None = None

@@ -109,6 +109,7 @@ FULL = record(
     effects_done=True,
     price=Price("image", 3000, 12_000),
     ledger="SPEND#acme#2027-01",
+    end_user_ledger=True,
     cost=3000,
     counted=True,
     cache_key="c" * 64,
@@ -385,30 +386,65 @@ def test_effects_done_holds_for_the_same_revision_only(store: PredictionStore) -
 # Money
 
 MONTH = "SPEND#acme#2027-01"
+USERS_MONTH = f"{MONTH}#{'a' * 32}"
 DAY = "2027-01-15"
 
 
-def enter(committed: int = 0, spent: int = 0, in_flight: int = 1, **limits: int) -> Entry:
-    return Entry(MONTH, committed, spent, in_flight, **limits)
+def enter(committed: int = 0, spent: int = 0, in_flight: int = 1, **limits: int) -> list[Entry]:
+    return [Entry(MONTH, committed, spent, in_flight, **limits)]
+
+
+def enter_both(committed: int, spent: int = 0, in_flight: int = 1, **caps: int) -> list[Entry]:
+    """In the tenant's month, and in an end user's."""
+    change = committed, spent, in_flight
+    of_user = Entry(USERS_MONTH, *change, caps.get("users"), of_end_user=True)
+    return [Entry(MONTH, *change, caps.get("tenants")), of_user]
 
 
 def test_a_record_and_its_reservation_are_written_together(books: Books) -> None:
-    books.store.insert(record(1), entry=enter(700, cap=1000, most_in_flight=2))
+    books.store.insert(record(1), entries=enter(700, cap=1000, most_in_flight=2))
     assert books.month(MONTH) == Month(700, 0, 1)
     with pytest.raises(LimitReached) as full:
-        books.store.insert(record(2), entry=enter(301, cap=1000, most_in_flight=2))
+        books.store.insert(record(2), entries=enter(301, cap=1000, most_in_flight=2))
     assert (full.value.committed, full.value.spent, full.value.in_flight) == (700, 0, 1)
     assert books.store.get(name(2)) is None
-    books.store.insert(record(2), entry=enter(300, cap=1000, most_in_flight=2))
+    books.store.insert(record(2), entries=enter(300, cap=1000, most_in_flight=2))
     with pytest.raises(LimitReached):
-        books.store.insert(record(3), entry=enter(0, cap=1000, most_in_flight=2))
+        books.store.insert(record(3), entries=enter(0, cap=1000, most_in_flight=2))
     assert books.month(MONTH) == Month(1000, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("caps", "full"), [({"tenants": 1000}, MONTH), ({"users": 1000}, USERS_MONTH)]
+)
+def test_months_are_entered_together_or_not_at_all(
+    books: Books, caps: dict[str, int], full: str
+) -> None:
+    books.store.insert(record(1), entries=enter_both(700, **caps))
+    with pytest.raises(LimitReached) as refused:
+        books.store.insert(record(2), entries=enter_both(301, **caps))
+    assert refused.value.entry.row == full
+    assert (refused.value.committed, refused.value.spent) == (700, 0)
+    assert books.month(MONTH) == books.month(USERS_MONTH) == Month(700, 0, 1)
+    ended = following(record(1), state=State.FAILED, cost=3, counted=True)
+    for _ in range(2):
+        books.store.commit(ended, entries=enter_both(3 - 700, 3, -1))
+    assert books.month(MONTH) == books.month(USERS_MONTH) == Month(3, 3, 0)
+    assert books.controls.usage("acme", [DAY]) == {DAY: {"owner/name": (1, 3)}}
+
+
+def test_of_two_full_months_the_first_is_told(books: Books) -> None:
+    both = {"tenants": 10, "users": 10}
+    books.store.insert(record(1), entries=enter_both(10, **both))
+    with pytest.raises(LimitReached) as refused:
+        books.store.insert(record(2), entries=enter_both(1, **both))
+    assert not refused.value.entry.of_end_user
 
 
 def test_what_is_in_flight_in_a_month(books: Books) -> None:
     assert books.store.in_flight(MONTH) == 0
-    books.store.insert(record(1), entry=enter())
-    books.store.insert(record(2), entry=enter())
+    books.store.insert(record(1), entries=enter())
+    books.store.insert(record(2), entries=enter())
     assert books.store.in_flight(MONTH) == 2
 
 
@@ -416,7 +452,7 @@ def test_a_taken_id_or_key_reserves_nothing(books: Books) -> None:
     key = IdempotencyKey("IDEM#1", T // 1000 + 3600)
     books.store.insert(record(1, fingerprint="f"), key, enter(10))
     with pytest.raises(AlreadyExists):
-        books.store.insert(record(1, input='"other"'), entry=enter(10))
+        books.store.insert(record(1, input='"other"'), entries=enter(10))
     with pytest.raises(IdempotencyKeyUsed):
         books.store.insert(record(2), key, enter(10, cap=10))
     # A repeat whose first answer was lost.
@@ -425,17 +461,17 @@ def test_a_taken_id_or_key_reserves_nothing(books: Books) -> None:
 
 
 def test_an_end_and_its_settlement_are_written_together(books: Books) -> None:
-    books.store.insert(record(1), entry=enter(700))
-    books.store.insert(record(2), entry=enter(50))
+    books.store.insert(record(1), entries=enter(700))
+    books.store.insert(record(2), entries=enter(50))
     ended = following(record(1), state=State.FAILED, cost=3, counted=True)
     settled = enter(3 - 700, 3, -1)
-    books.store.commit(ended, entry=settled, claims="p1")
+    books.store.commit(ended, entries=settled, claims="p1")
     assert books.month(MONTH) == Month(53, 3, 1)
-    books.store.commit(ended, entry=settled, claims="p1")
+    books.store.commit(ended, entries=settled, claims="p1")
     with pytest.raises(Conflict):
-        books.store.commit(following(record(1), polls=1), entry=settled)
+        books.store.commit(following(record(1), polls=1), entries=settled)
     with pytest.raises(ProviderIdTaken):
-        books.store.commit(following(record(2)), entry=enter(-50, 0, -1), claims="p1")
+        books.store.commit(following(record(2)), entries=enter(-50, 0, -1), claims="p1")
     books.store.mark_effects_done(ended)
     assert books.month(MONTH) == Month(53, 3, 1)
     assert books.controls.usage("acme", [DAY]) == {DAY: {"owner/name": (1, 3)}}
@@ -467,7 +503,7 @@ def test_a_months_row_that_many_write_is_tried_again(books: Books, met: int) -> 
     books.store.insert(record(1), KEY, enter(700))
     books.meet(met)
     ended = following(record(1), state=State.FAILED, cost=3, counted=True)
-    books.store.commit(ended, entry=enter(3 - 700, 3, -1))
+    books.store.commit(ended, entries=enter(3 - 700, 3, -1))
     assert books.store.get(name(1)) == ended
     assert books.month(MONTH) == Month(3, 3, 0)
 
@@ -481,7 +517,7 @@ def test_a_months_row_that_too_many_write_is_given_up_and_nothing_is_written(boo
     ended = following(record(1), state=State.FAILED, cost=3)
     books.meet(6)
     with pytest.raises(Conflict) as lost:
-        books.store.commit(ended, entry=enter(3 - 700, 3, -1), claims="p1")
+        books.store.commit(ended, entries=enter(3 - 700, 3, -1), claims="p1")
     assert not isinstance(lost.value, ProviderIdTaken)
     assert lost.value.current == record(1)
     assert books.store.owner_of("p1") is None
@@ -545,9 +581,9 @@ def test_an_end_is_counted_for_each_of_its_tags(books: Books) -> None:
     for _ in range(2):
         books.store.mark_effects_done(plain)
     begun = record(2, tags=("ü",))
-    books.store.insert(begun, entry=enter())
+    books.store.insert(begun, entries=enter())
     ended = following(begun, state=State.SUCCEEDED, cost=2, counted=True)
-    books.store.commit(ended, entry=enter(0, 2, -1))
+    books.store.commit(ended, entries=enter(0, 2, -1))
     assert books.controls.usage("acme", [DAY], "ü") == {DAY: {"owner/name": (2, 3)}}
     assert books.controls.usage("acme", [DAY], "a#b") == {DAY: {"owner/name": (1, 1)}}
     assert books.controls.usage("acme", [DAY], "a") == {}
@@ -567,12 +603,12 @@ def test_an_open_model_that_a_day_has_no_room_for_is_another_in_its_tags_too(boo
 def test_an_end_with_its_settlement_is_counted_likewise(books: Books) -> None:
     for number in range(OPEN_MODELS_A_DAY + 1):
         begun = record(number, model=f"open/m{number}")
-        books.store.insert(begun, entry=enter())
-        books.store.commit(following(begun, state=State.FAILED), entry=enter(0, 0, -1))
+        books.store.insert(begun, entries=enter())
+        books.store.commit(following(begun, state=State.FAILED), entries=enter(0, 0, -1))
     assert books.controls.usage("acme", [DAY])[DAY]["other"] == (1, 0)
     assert books.month(MONTH) == Month(0, 0, 0)
     with pytest.raises(Conflict):
-        books.store.commit(following(begun, polls=1), entry=enter(0, 0, -1))
+        books.store.commit(following(begun, polls=1), entries=enter(0, 0, -1))
     assert books.controls.usage("acme", [DAY])[DAY]["other"] == (1, 0)
 
 
@@ -589,8 +625,8 @@ def test_a_day_that_takes_nothing_more_holds_up_no_end(aws: Aws) -> None:
     assert marked
     assert marked.effects_done
     begun = record(2, model="a/" + "b" * 190)
-    store.insert(begun, entry=enter())
-    store.commit(following(begun, state=State.FAILED), entry=enter(0, 0, -1))
+    store.insert(begun, entries=enter())
+    store.commit(following(begun, state=State.FAILED), entries=enter(0, 0, -1))
     after = store.get(name(2))
     assert after
     assert after.state is State.FAILED
@@ -748,7 +784,7 @@ def test_rows_of_lists_are_written_with_their_record_or_not_at_all(store: Predic
 
 def test_a_full_month_writes_no_row_of_a_list(store: PredictionStore) -> None:
     full = Entry("SPEND#acme#2027-01", 10, 0, 1, 15)
-    store.insert(record(1, tags=("x",)), entry=full)
+    store.insert(record(1, tags=("x",)), entries=[full])
     with pytest.raises(LimitReached):
-        store.insert(record(2, tags=("x",)), entry=full)
+        store.insert(record(2, tags=("x",)), entries=[full])
     assert store.list_ids("acme", None, 10, name=correlation.tag_list("x")).ids == [name(1)]

@@ -16,7 +16,7 @@ import pytest
 from botocore.exceptions import ClientError, ParamValidationError
 from botocore.stub import ANY, Stubber
 from darkroom.adapters.controls import DynamoControls
-from darkroom.adapters.items import to_item
+from darkroom.adapters.items import from_item, to_item
 from darkroom.adapters.queues import EventBridgeBus, EventNotTaken, SqsQueue
 from darkroom.adapters.s3 import PART, S3Forms, S3Outputs, S3Signer, S3Uploads
 from darkroom.domain.errors import DownloadFailed
@@ -254,15 +254,27 @@ def test_a_bucket_of_one(controls: Controls) -> None:
     assert controls.take("acme", now + 1000, 1000, 1) == 0
 
 
+def test_a_bucket_goes_once_it_is_full_again(aws: Aws) -> None:
+    """And never before: its TTL is no earlier than the time until which it is spoken for."""
+    now, interval, burst = 1_800_000_000_000_000, 90_000_000, 3
+    controls = DynamoControls(aws.dynamodb, "controls")
+    for _ in range(burst + 1):
+        controls.take("acme#a", now, interval, burst)
+        key = to_item({"pk": "RATE#acme#a"})
+        row = from_item(aws.dynamodb.get_item(TableName="controls", Key=key)["Item"])
+        assert row["tat"] <= row["expires_at"] * 1_000_000 <= now + (burst + 1) * interval
+
+
 def test_a_tenant_without_a_row_has_no_limits(controls: Controls) -> None:
     assert controls.limits("acme") == Limits()
 
 
 def test_a_tenants_limits_are_read_from_its_row(aws: Aws) -> None:
-    row = {"pk": "TENANT#acme", "secret_version": 2, "monthly_cap": 5_000_000, "in_flight": 3}
+    set_ = {"monthly_cap": 5_000_000, "in_flight": 3, "end_user_rate_interval_us": 1}
+    row = {"pk": "TENANT#acme", "secret_version": 2, **set_}
     aws.dynamodb.put_item(TableName="controls", Item=to_item(row))
     read = DynamoControls(aws.dynamodb, "controls").limits("acme")
-    assert read == Limits(monthly_cap=5_000_000, in_flight=3)
+    assert read == Limits(monthly_cap=5_000_000, in_flight=3, end_user_rate_interval_us=1)
 
 
 def test_the_latest_result_is_noted(controls: Controls) -> None:

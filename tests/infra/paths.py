@@ -19,7 +19,8 @@ from uuid import uuid4
 from darkroom.adapters import aws as aws_
 
 from bench.account import TENANT, Account, account
-from bench.io import INPUT, LIMITS, MODEL, PATHS, PICTURE, finish, said, show
+from bench.io import INPUT, MODEL, PATHS, PICTURE, finish, said, show
+from bench.io import LIMITS as BENCH_LIMITS
 from bench.io import submit as submit_one
 from ops.cdn_key import new_private_key
 from tests import events
@@ -204,10 +205,20 @@ def _of_s3(operation: str, params: dict[str, Any]) -> Iterator[Action]:
 # Rare paths: what each does, for which functions
 
 
+SAID = {"tags": ["spring"], "end_user": "user 7"}
+"""What clients say beside what they ask for: it is counted in rows of its own."""
+LIMITS = {
+    **BENCH_LIMITS,
+    "end_user_monthly_cap": 10**12,
+    "end_user_rate_interval_us": 1000,
+    "end_user_rate_burst": 100_000,
+}
+
+
 def submit(aws: Account, **extra: Any) -> str:
     """One that Replicate will know by an id of its own."""
     aws.outside.provider_id = uuid4().hex[:26]
-    return submit_one(aws, **extra)
+    return submit_one(aws, **SAID, **extra)
 
 
 def _ask(aws: Account, function: str, route: str, body: Any = None) -> Any:
@@ -293,7 +304,7 @@ def open_model(aws: Account) -> None:
 
 
 def _intake(aws: Account, given: dict[str, Any], token: str | None = None, **model: str) -> None:
-    detail = {"input": given, **(model or {"model": MODEL})}
+    detail = {"input": given, **SAID, **(model or {"model": MODEL})}
     detail |= {"taskToken": token} if token else {}
     _requested(aws, detail)
 
@@ -351,6 +362,7 @@ def reads(aws: Account) -> None:
     finish(aws, submit(aws))
     for path in ("predictions", "usage", "webhooks/default/secret", "models", "account"):
         _ask(aws, "read", f"GET /v1/{path}")
+    aws.request("read", "GET", "/v1/usage", query={"tag": "spring"})
 
 
 def cancels(aws: Account) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from darkroom.adapters.items import to_item
+from darkroom.domain.money import month_row
 from darkroom.domain.prediction import Prediction, Price, State
 
 from ops.books import Books, rows
@@ -14,6 +15,7 @@ from tests.fakes import START
 from tests.records import accepted
 
 MONTH, DAY = "SPEND#acme#2027-01", "USAGE#acme#2027-01-15"
+USERS = month_row("acme", START, "ann")
 TAGGED = "TAGGED#acme#2027-01-15#a#b"
 RECORDS = (
     accepted(id="a" * 26, price=Price("image", 3000, 12_000), ledger=MONTH),
@@ -24,11 +26,14 @@ RECORDS = (
         state=State.SUCCEEDED,
         cost=3000,
         counted=True,
+        end_user="ann",
+        end_user_ledger=True,
     ),
     accepted(id="c" * 26, state=State.FAILED, counted=True, tags=("a#b",)),
 )
 RIGHT = {
     MONTH: {"committed": 15_000, "spent": 3000, "in_flight": 1},
+    USERS: {"committed": 3000, "spent": 3000, "in_flight": 0},
     DAY: {"n:owner/name": 2, "c:owner/name": 3000},
     TAGGED: {"n:owner/name": 1, "c:owner/name": 0},
 }
@@ -54,6 +59,7 @@ def test_rows_that_are_the_sum_of_their_predictions() -> None:
         (MONTH, "committed", "committed is 15001, its predictions come to 15000"),
         (MONTH, "spent", "spent is 3001, its predictions come to 3000"),
         (MONTH, "in_flight", "in_flight is 2, its predictions come to 1"),
+        (USERS, "spent", "spent is 3001, its predictions come to 3000"),
         (DAY, "n:owner/name", "n:owner/name is 3, its predictions come to 2"),
         (DAY, "c:owner/name", "c:owner/name is 3001, its predictions come to 3000"),
         (TAGGED, "n:owner/name", "n:owner/name is 2, its predictions come to 1"),
@@ -65,7 +71,7 @@ def test_each_sum_is_compared(row: str, what: str, text: str) -> None:
 
 
 def test_a_row_that_is_missing_or_nobodys() -> None:
-    assert len(differences({}, {}, *RECORDS)) == 6
+    assert len(differences({}, {}, *RECORDS)) == 8
     lone = {"SPEND#other#2027-01": {"committed": 1, "spent": 0, "in_flight": 0}}
     found = differences({**RIGHT, **lone}, {**RIGHT, **lone}, *RECORDS)
     assert [row for row, _ in found] == ["SPEND#other#2027-01"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -54,10 +55,29 @@ def test_the_tenants_callback_secret_is_left_alone(
     assert DynamoControls(*controls).secret_version("acme").current == 2
 
 
+def test_each_end_users_are_set_and_taken_away_beside_the_tenants(
+    set_: Callable[..., Limits],
+) -> None:
+    users = ("--end-user-monthly-cap-usd", "0.5", "--end-user-creates-per-minute", "2.5")
+    most = Limits(
+        end_user_monthly_cap=500_000, end_user_rate_interval_us=24_000_000, end_user_rate_burst=3
+    )
+    assert set_(*users) == most
+    assert set_("--end-user-burst", "1", "--requests-per-second", "1") == replace(
+        most, end_user_rate_burst=1, rate_interval_us=1_000_000, rate_burst=1
+    )
+    none = ("--end-user-creates-per-minute", "none", "--requests-per-second", "none")
+    assert set_(*none) == Limits(end_user_monthly_cap=500_000)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         (),
+        ("--end-user-monthly-cap-usd", "-1"),
+        ("--end-user-creates-per-minute", "0"),
+        ("--end-user-burst", "5"),
+        ("--requests-per-second", "none", "--end-user-burst", "5"),
         ("--monthly-cap-usd", "-1"),
         ("--monthly-cap-usd", "nan"),
         ("--monthly-cap-usd", "inf"),
@@ -80,6 +100,7 @@ def test_what_is_no_limit_is_refused(
 
 def test_show(set_: Callable[..., Limits], capsys: pytest.CaptureFixture[str]) -> None:
     set_("--monthly-cap-usd", "0.1", "--requests-per-second", "2")
+    set_("--end-user-creates-per-minute", "7")
     show = ["limits", "show", "--tenant", "acme", "--table", TABLE]
     capsys.readouterr()
     assert main([*show, "--json"]) == 0
@@ -89,8 +110,13 @@ def test_show(set_: Callable[..., Limits], capsys: pytest.CaptureFixture[str]) -
         "rate_interval_us": 500_000,
         "rate_burst": 2,
         "in_flight": None,
+        "end_user_monthly_cap": None,
+        "end_user_rate_interval_us": 8_571_429,
+        "end_user_rate_burst": 7,
     }
     assert main(show) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(maxsplit=3)[3] for line in lines[:2]] == ["0.100000", "2, at most 2 at once"]
     assert lines[2].endswith("no limit")
+    assert lines[4].endswith("no limit")
+    assert lines[5].endswith(" 7, at most 7 at once")

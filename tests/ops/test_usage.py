@@ -28,6 +28,7 @@ def run(controls: tuple[Any, str], capsys: pytest.CaptureFixture[str]) -> Callab
         {"pk": "USAGE#acme#2026-10-31", f"n:{MODEL}": 100, f"c:{MODEL}": 300_000},
         {"pk": "TAGGED#acme#2026-11-02#a#b", f"n:{MODEL}": 1, f"c:{MODEL}": 3_000},
         {"pk": "SPEND#acme#2026-11", "committed": 12_000, "spent": 9_000, "in_flight": 1},
+        {"pk": f"SPEND#acme#2026-11#{'a' * 32}", "committed": 7, "spent": 7, "in_flight": 0},
         {"pk": "SPEND#acme#2026-10", "committed": 1, "spent": 1, "in_flight": 0},
         {"pk": "USAGE#other#2026-11-30", f"n:{MODEL}": 5, f"c:{MODEL}": 15_000},
         {"pk": "TENANT#acme", "monthly_cap": 1},

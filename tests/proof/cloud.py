@@ -30,6 +30,8 @@ from tests.proof.table import Predictions
 from tests.proof.upstream import Upstream
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from darkroom.domain.money import Entry
     from darkroom.domain.prediction import Prediction
 
@@ -91,7 +93,7 @@ class Cloud:
         """Events that a change in the stream must cause, though no later look would."""
         self.store.shape = lambda item: versions.written(config, self.acting, item)
         self.store.strangers = versions.due(config)
-        self.store.on_entry = self._enter
+        self.store.on_entries = self._enter
         named = {
             "store": self.store,
             "deliveries": self.deliveries,
@@ -117,9 +119,9 @@ class Cloud:
         """A metric."""
         self.tally[name] = self.tally.get(name, 0) + value
 
-    def _enter(self, entry: Entry | None) -> None:
-        """A tenant's month is about to be written; one tenant's may be broken for its ends."""
-        if entry is None or self.mended or entry.in_flight > 0:
+    def _enter(self, entries: Sequence[Entry]) -> None:
+        """Months are about to be written; one tenant's may be broken for its ends."""
+        if self.mended or all(entry.in_flight > 0 for entry in entries):
             return
         self.refusals = min(self.refusals + 1, PERSISTENCE)
         raise Outage("the month")

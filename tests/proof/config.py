@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from darkroom.domain.money import Limits
@@ -15,9 +15,19 @@ TIMINGS = Timings(unknown_poll_s=240.0, default_deadline_s=1800.0)
 deadline of the stage's own, so that a deadline passes in a schedule."""
 SLOW = Timings(unknown_poll_s=600.0, poll_max_s=1800.0, claim_s=600.0, default_deadline_s=1800.0)
 """For runs that may take hours, and for what ends by the last clock alone."""
-AMPLE = Limits(monthly_cap=1_000_000_000, in_flight=50)
-TIGHT = Limits(monthly_cap=10_000, in_flight=2, rate_interval_us=500_000, rate_burst=3)
-"""The money is enough for one prediction; the rate, for three at once."""
+END_USER = "user 7"
+"""Whom some of the tenant's predictions are made for."""
+AMPLE = Limits(monthly_cap=1_000_000_000, in_flight=50, end_user_monthly_cap=1_000_000_000)
+TIGHT = Limits(
+    monthly_cap=10_000,
+    in_flight=2,
+    rate_interval_us=500_000,
+    rate_burst=3,
+    end_user_monthly_cap=10_000,
+    end_user_rate_interval_us=500_000,
+    end_user_rate_burst=2,
+)
+"""The money is enough for one prediction; the rates, for three at once, and two of an end user."""
 
 KINDS: dict[str, tuple[str, ...]] = {
     "echo": ("none", "exact", "bare", "cased", "encoded"),
@@ -103,7 +113,9 @@ class Config:
         """The tenant's."""
         if self.free:
             return Limits()
-        return TIGHT if self.tight else AMPLE
+        limits = TIGHT if self.tight else AMPLE
+        # The last release knows no limits of end users.
+        return replace(limits, end_user_monthly_cap=None) if self.among == "last" else limits
 
     @property
     def timings(self) -> Timings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from darkroom.domain.money import day_rows
+from darkroom.domain.money import Limits, day_rows, month_row
 from darkroom.domain.prediction import Code, State
 
 from tests.fakes import Month
@@ -26,9 +26,8 @@ def balanced(cloud: Cloud) -> None:
     months: dict[str, Month] = {}
     days: dict[str, dict[str, tuple[int, int]]] = {}
     for record in cloud.records():
-        if record.ledger is not None:
-            so_far = months.get(record.ledger, Month())
-            months[record.ledger] = _with(so_far, record)
+        for row in _rows(record):
+            months[row] = _with(months.get(row, Month()), record)
         if record.counted:
             check(record.state.terminal, "I14 counted before its end")
             for row in day_rows(record):
@@ -36,13 +35,21 @@ def balanced(cloud: Cloud) -> None:
                 number, cost = day.get(record.model, (0, 0))
                 day[record.model] = number + 1, cost + (record.cost or 0)
     stored = cloud.store.months
-    cap = cloud.config.limits.monthly_cap
+    limits = cloud.config.limits
     for row in months.keys() | stored.keys():
         is_, ought = stored.get(row, Month()), months.get(row, Month())
         check(is_ == ought, f"I14 the month says {is_}, its records {ought}")
+        cap = limits.end_user_monthly_cap if row.count("#") > 2 else limits.monthly_cap
         held = cap is None or is_.committed <= cap or cloud.config.surplus
         check(held, "I14 more is reserved than the cap allows")
     check(cloud.store.days == days, f"I14 usage says {cloud.store.days}, the records {days}")
+
+
+def _rows(record: Prediction) -> list[str]:
+    """The months in which the record must stand."""
+    of_user = month_row(record.tenant, record.created_at, record.end_user)
+    held = (record.ledger, of_user if record.end_user_ledger else None)
+    return [row for row in held if row]
 
 
 def _with(month: Month, record: Prediction) -> Month:
@@ -57,11 +64,15 @@ def _with(month: Month, record: Prediction) -> Month:
 
 
 def entered(cloud: Cloud, record: Prediction) -> None:
-    """A new record stands in its tenant's month, where the tenant has one."""
-    limited = record.tenant == TENANT and cloud.config.limits.ledger
-    held = (record.ledger is not None) == (limited and record.cached_from is None)
+    """A new record stands in its tenant's month and its end user's, where those are limited."""
+    limits = cloud.config.limits if record.tenant == TENANT else Limits()
+    made = record.cached_from is None
+    held = (record.ledger is not None) == (limits.ledger and made)
     check(held, "I14 a record without its reservation")
-    capped = held and limited and cloud.config.limits.monthly_cap is not None
+    users = record.end_user is not None and limits.end_user_monthly_cap is not None
+    held = record.end_user_ledger == (users and made)
+    check(held, "I14 a record without its reservation in its end user's month")
+    capped = limits.monthly_cap is not None
     priced = record.price is not None or record.cached_from is not None
     check(priced or not capped, "I14 a model without a price runs under a cap")
 

@@ -29,10 +29,10 @@ MUTANTS: dict[str, Mutant] = {
         Edit(
             _SUBMIT,
             _ACCEPT,
-            "self.changes.store.insert(record, key, entry)",
+            "self.changes.store.insert(record, key, entries)",
             """
             try:
-                self.changes.store.insert(record, key, entry)
+                self.changes.store.insert(record, key, entries)
             except (IdempotencyKeyUsed, LimitReached):
                 raise
             except Exception:
@@ -44,8 +44,8 @@ MUTANTS: dict[str, Mutant] = {
         Edit(
             _SUBMIT,
             _ACCEPT,
-            "self.changes.store.insert(record, key, entry)",
-            "self.changes.store.insert(record, None, entry)",
+            "self.changes.store.insert(record, key, entries)",
+            "self.changes.store.insert(record, None, entries)",
         ),
     ),
     "blind repetition of an unknown create": Mutant(

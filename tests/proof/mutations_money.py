@@ -6,19 +6,22 @@ from tests.proof.edit import Edit, Mutant
 
 _MONEY = "domain.money"
 _REUSE = "services.reuse"
-_ACCEPT = ("services.submit", "Submit._accept", "self.changes.store.insert(record, key, entry)")
+_ACCEPT = ("services.submit", "Submit._accept", "self.changes.store.insert(record, key, entries)")
 
 MONEY_MUTANTS: dict[str, Mutant] = {
     "settled again after its end": Mutant(
         Edit(
             _MONEY,
             "settlement",
-            "new.ledger is None or old.state.terminal or not new.state.terminal",
-            "new.ledger is None or not new.state.terminal",
+            "old.state.terminal or not new.state.terminal",
+            "not new.state.terminal",
         ),
     ),
     "settlement forgotten": Mutant(
-        Edit("services.changes", "Changes.apply", "settlement(current, changed)", "None"),
+        Edit("services.changes", "Changes.apply", "settlement(current, changed)", "()"),
+    ),
+    "the end user's month is not settled": Mutant(
+        Edit(_MONEY, "settlement", "months(new)", "months(new)[:1]"),
     ),
     "reservation forgotten": Mutant(
         Edit(*_ACCEPT, "self.changes.store.insert(record, key)"),
@@ -28,8 +31,8 @@ MONEY_MUTANTS: dict[str, Mutant] = {
             *_ACCEPT,
             """
             self.changes.store.insert(record, key)
-            if entry:
-                self.changes.store.insert(record, None, entry)
+            if entries:
+                self.changes.store.insert(record, None, entries)
             """,
         ),
     ),
@@ -60,12 +63,6 @@ MONEY_MUTANTS: dict[str, Mutant] = {
     ),
     "unpriced models run under a cap": Mutant(
         Edit("services.limits", "check", "record.price is None", "False"),
-        Edit(
-            "services.limits",
-            "check",
-            "record.price.most > cap",
-            "record.price is not None and record.price.most > cap",
-        ),
         where="price=none",
     ),
     "more than was reserved is not charged": Mutant(

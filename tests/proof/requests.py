@@ -6,7 +6,7 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from tests.proof.config import OTHER, TENANT, TOKENS
+from tests.proof.config import END_USER, OTHER, TENANT, TOKENS
 from tests.world import PUBLIC_URL, SCHNELL
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ _CAT = {
 no float holds, a name that the model does not know."""
 _DOG = {"prompt": "a dog", "num_outputs": 2, "disable_safety_checker": True}
 """A boolean tells it from the cat, whatever else is shown of the two."""
+_SAID = {"end_user": END_USER}
 
 
 @cache
@@ -47,7 +48,7 @@ def requests(config: Config) -> dict[int, dict[str, Any]]:
 
     0 has an Idempotency-Key, so that it may be sent again. 5 is 1 of another tenant. 6 to 9 come
     as events: tasks wait for the end of 6 and 7, which is refused; 8 has files, 9 an open model.
-    10 is to be refused.
+    10 is to be refused. 0, 1 and 6 are made for an end user.
     """
     model = _model(config)
     every = ["start", "output", "logs", "completed"]
@@ -61,13 +62,15 @@ def requests(config: Config) -> dict[int, dict[str, Any]]:
     first = every if config.grows else ["start", "completed"]
     second = every if config.grows else ["completed"]
     bodies: dict[int, dict[str, Any]] = {
-        0: {"version": model, "input": _CAT, "webhook": _HOOK, "webhook_events_filter": first},
-        1: {"version": model, "input": _CAT, "webhook": _HOOK, "webhook_events_filter": second},
+        0: {"version": model, "input": _CAT, "webhook": _HOOK, "webhook_events_filter": first}
+        | _SAID,
+        1: {"version": model, "input": _CAT, "webhook": _HOOK, "webhook_events_filter": second}
+        | _SAID,
         2: {"version": model, "input": _DOG},
         3: {"version": model, "input": filled},
         4: open_model,
         5: {"version": model, "input": _CAT},
-        6: {"model": model, "input": _CAT, "taskToken": TASKS[6]},
+        6: {"model": model, "input": _CAT, "taskToken": TASKS[6]} | _SAID,
         7: {"model": model, "input": {"prompt": 7}, "taskToken": TASKS[7]},
         8: {"version": model, "input": filled},
         9: open_model,

@@ -126,7 +126,7 @@ def canonical_key(cloud: Cloud) -> bytes:
         cloud.firsts,
         sorted(cloud.controls.schemas),
         sorted(cloud.controls.results.items()),
-        [max(0, tat // 1000 - now) for tat in cloud.controls.buckets.values()],
+        sorted((name, max(0, tat // 1000 - now)) for name, tat in cloud.controls.buckets.items()),
         cloud.secrets.turn,
         sorted(cloud.tasks.answers),
         sorted(cloud.parked.bodies),

@@ -18,7 +18,7 @@ from tests.fakes import FakePredictions
 from tests.proof import versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from darkroom.domain.money import Entry
     from darkroom.ports import IdempotencyKey
@@ -44,8 +44,8 @@ class Predictions(FakePredictions):
         self.on_write: Callable[[Prediction | None, Prediction], None] = lambda _old, _new: None
         self.on_done: Callable[[], None] = lambda: None
         """Called when a write with all that belongs to its transaction is done."""
-        self.on_entry: Callable[[Entry | None], None] = lambda _entry: None
-        """Raises where the month's row cannot be written."""
+        self.on_entries: Callable[[Sequence[Entry]], None] = lambda _entries: None
+        """Raises where a month's row cannot be written."""
         self.shape: Callable[[dict[str, Any]], dict[str, Any]] = lambda item: item
         """An item as the function that writes it would have it."""
         self.strangers: list[Due] = []
@@ -96,10 +96,10 @@ class Predictions(FakePredictions):
         self,
         record: Prediction,
         key: IdempotencyKey | None = None,
-        entry: Entry | None = None,
+        entries: Sequence[Entry] = (),
     ) -> None:
-        self.on_entry(entry)
-        super().insert(record, key, entry)
+        self.on_entries(entries)
+        super().insert(record, key, entries)
         self.on_done()
 
     def commit(
@@ -107,12 +107,12 @@ class Predictions(FakePredictions):
         record: Prediction,
         *,
         claims: str | None = None,
-        entry: Entry | None = None,
+        entries: Sequence[Entry] = (),
         fault: str = "",
     ) -> None:
-        self.on_entry(entry)
+        self.on_entries(entries)
         with self._meeting(fault):
-            super().commit(record, claims=claims, entry=entry)
+            super().commit(record, claims=claims, entries=entries)
         self.on_done()
 
     def mark_effects_done(self, record: Prediction, fault: str = "") -> None:

@@ -14,7 +14,7 @@ from darkroom.ports import Due
 from tests.fakes import LARGEST_ITEM, FakePredictions, ItemTooLarge, item_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from darkroom.domain.money import Entry
     from darkroom.domain.prediction import Prediction
@@ -113,15 +113,15 @@ class CrowdPredictions(FakePredictions):
         self._shards: list[list[tuple[int, str]]] = [[] for _ in range(DUE_SHARDS)]
 
     def insert(
-        self, record: Prediction, key: IdempotencyKey | None = None, entry: Entry | None = None
+        self, record: Prediction, key: IdempotencyKey | None = None, entries: Sequence[Entry] = ()
     ) -> None:
-        super().insert(record, key, entry)
+        super().insert(record, key, entries)
         self._moved(record)
 
     def commit(
-        self, record: Prediction, *, claims: str | None = None, entry: Entry | None = None
+        self, record: Prediction, *, claims: str | None = None, entries: Sequence[Entry] = ()
     ) -> None:
-        super().commit(record, claims=claims, entry=entry)
+        super().commit(record, claims=claims, entries=entries)
         self._moved(record)
 
     def _moved(self, record: Prediction) -> None:

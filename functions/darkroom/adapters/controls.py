@@ -81,33 +81,35 @@ class DynamoControls:
         row = from_item(answer.get("Item", {}))
         return Limits(**{f.name: row[f.name] for f in fields(Limits) if f.name in row})
 
-    def take(self, tenant: str, now_us: int, interval_us: int, burst: int) -> int:
+    def take(self, name: str, now_us: int, interval_us: int, burst: int) -> int:
         # GCRA: one number, the time until which the bucket is spoken for, moved by conditional
-        # writes that any number of processes may make at once.
+        # writes that any number of processes may make at once. From that time on a row says what
+        # none would: its TTL lies no earlier.
         last = now_us + (burst - 1) * interval_us
+        kept = {":kept": (last + interval_us) // 1_000_000 + 1}
         seen = 0
         for _ in range(BUCKET_TRIES):
             fresh = "attribute_not_exists(tat) OR tat <= :now"
-            values = {":now": now_us, ":next": now_us + interval_us}
-            seen = self._move(tenant, "SET tat = :next", fresh, values)
+            values = {":now": now_us, ":next": now_us + interval_us, **kept}
+            seen = self._move(name, "SET tat = :next", fresh, values)
             if not seen:
                 return 0
             if seen > last:
                 return seen - last
-            values = {":now": now_us, ":last": last, ":interval": interval_us}
+            values = {":now": now_us, ":last": last, ":interval": interval_us, **kept}
             full = "tat > :now AND tat <= :last"
-            seen = self._move(tenant, "SET tat = tat + :interval", full, values)
+            seen = self._move(name, "SET tat = tat + :interval", full, values)
             if not seen:
                 return 0
         return max(interval_us, seen - last)
 
-    def _move(self, tenant: str, change: str, condition: str, values: dict[str, int]) -> int:
+    def _move(self, name: str, change: str, condition: str, values: dict[str, int]) -> int:
         """Change the bucket and return 0, or return what it holds where the condition fails."""
         try:
             self.client.update_item(
                 TableName=self.table,
-                Key={"pk": {"S": f"RATE#{tenant}"}},
-                UpdateExpression=change,
+                Key={"pk": {"S": f"RATE#{name}"}},
+                UpdateExpression=f"{change}, expires_at = :kept",
                 ConditionExpression=condition,
                 ExpressionAttributeValues=to_item(values),
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",

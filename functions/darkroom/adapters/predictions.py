@@ -1,7 +1,7 @@
 """The Predictions table behind its port. Every write is conditional.
 
 What must change together with a record (its idempotency key, its provider's id, its tenant's month
-and day) lies in the Controls table and goes into one transaction with it.
+and day, its end user's month) lies in the Controls table and goes into one transaction with it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, day_rows
 from darkroom.ports import ALWAYS, Due, IdempotencyKey, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from darkroom.domain.money import Entry
     from darkroom.domain.prediction import Prediction
@@ -63,7 +63,7 @@ _MADE = tuple(f"made{number}" for number in range(repeats.KEPT))
 """Attributes of a row of equal requests: its predictions, the latest first."""
 PROVIDER_ID_KEPT_S = 90 * 86_400
 MONTH_KEPT_S = 400 * 86_400
-"""A tenant's months and days of usage: last year's can still be compared."""
+"""Months, and days of usage: last year's can still be compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class DynamoPredictions:
         self,
         record: Prediction,
         key: IdempotencyKey | repeats.Entry | None = None,
-        entry: Entry | None = None,
+        entries: Sequence[Entry] = (),
     ) -> None:
         put = {
             "TableName": self.table,
@@ -95,8 +95,7 @@ class DynamoPredictions:
             writes["key"] = {"Put": self._key(record, key)}
         elif key is not None:
             writes["key"] = {"Update": self._among_equals(key)}
-        if entry is not None:
-            writes["entry"] = {"Update": self._entry(record, entry)}
+        writes |= self._entered(record, entries)
         for number, row in enumerate(list_items(record)):
             writes[f"list {number}"] = {"Put": {"TableName": self.table, "Item": row}}
         lost = self._write(writes)
@@ -114,10 +113,11 @@ class DynamoPredictions:
             if read_prediction(ours["Item"]) != record:
                 raise AlreadyExists(record.id) from None
             return
-        if lost.get("entry", {}).get("Code") == CONDITION_FAILED:
-            month = from_item(lost["entry"].get("Item", {}))
-            stands = (month.get(name, 0) for name in ("committed", "spent", "in_flight"))
-            raise LimitReached(*stands) from None
+        for entry in entries:
+            if lost[entry.row].get("Code") == CONDITION_FAILED:
+                month = from_item(lost[entry.row].get("Item", {}))
+                stands = (month.get(name, 0) for name in ("committed", "spent", "in_flight"))
+                raise LimitReached(entry, *stands) from None
         raise Unavailable("Too many requests of the same kind at this moment; try again.") from None
 
     def _key(self, record: Prediction, key: IdempotencyKey) -> dict[str, Any]:
@@ -225,6 +225,12 @@ class DynamoPredictions:
             else:
                 return
 
+    def _entered(
+        self, record: Prediction, entries: Sequence[Entry]
+    ) -> dict[str, dict[str, dict[str, Any]]]:
+        """The writes of months, by their rows."""
+        return {entry.row: {"Update": self._entry(record, entry)} for entry in entries}
+
     def _entry(self, record: Prediction, entry: Entry) -> dict[str, Any]:
         values = {
             ":committed": entry.committed,
@@ -316,7 +322,7 @@ class DynamoPredictions:
         return {item["id"]["S"]: item for item in items}
 
     def commit(
-        self, record: Prediction, *, claims: str | None = None, entry: Entry | None = None
+        self, record: Prediction, *, claims: str | None = None, entries: Sequence[Entry] = ()
     ) -> None:
         put = {
             "TableName": self.table,
@@ -328,9 +334,8 @@ class DynamoPredictions:
         writes = {"record": {"Put": put}}
         if claims:
             writes["claim"] = {"Put": self._claim(record, claims)}
-        if entry:
-            writes["entry"] = {"Update": self._entry(record, entry)}
-        lost = self._write_counted(writes, record) if entry else self._write(writes)
+        writes |= self._entered(record, entries)
+        lost = self._write_counted(writes, record) if entries else self._write(writes)
         if not lost:
             return
         ours, theirs = lost["record"], lost.get("claim", {})

@@ -52,7 +52,7 @@ _SAID = {
         "description": "What the list and the usage can be asked for by",
     },
     "end_user": {
-        **_text(LONGEST_END_USER, "Whom it is made for, by any name: the list can be asked by it"),
+        **_text(LONGEST_END_USER, "Whom it is made for, by any name: a list and limits are by it"),
         "minLength": 1,
     },
 }

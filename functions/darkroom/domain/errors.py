@@ -3,7 +3,7 @@
 DarkroomError
 ├── BadRequest            400  not HTTP or JSON as we read them
 ├── NotAuthenticated      401  no API key, or not one of ours
-├── PaymentRequired       402  what the tenant has spent of its monthly cap leaves no room
+├── PaymentRequired       402  what is spent of a monthly cap leaves no room
 ├── OutOfScope            403  the key may not do this
 ├── NotFound              404  unknown, or another tenant's
 ├── MethodNotAllowed      405
@@ -19,7 +19,7 @@ DarkroomError
 │   └── ProviderIdTaken        the provider's id already belongs to another record
 ├── AlreadyExists              an insert found its key taken
 ├── IdempotencyKeyUsed         the key has made a prediction before
-├── LimitReached               the tenant's month has no room for another prediction
+├── LimitReached               a month, the tenant's or an end user's, has no room
 ├── ProviderUnavailable        the provider gave no usable answer to a read
 │   ├── ProviderSilent         no answer at all came in time
 │   └── PageTooLarge           the answer is larger than is read
@@ -31,6 +31,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from darkroom.domain.money import Entry
     from darkroom.domain.prediction import Prediction
 
 
@@ -47,7 +48,8 @@ class NotAuthenticated(DarkroomError):
 
 
 class PaymentRequired(DarkroomError):
-    """What is spent of the tenant's monthly cap leaves no room for what the prediction may cost."""
+    """What is spent of a monthly cap, the tenant's or an end user's, leaves no room for what the
+    prediction may cost."""
 
 
 class OutOfScope(DarkroomError):
@@ -89,12 +91,11 @@ class InvalidInput(DarkroomError):
 
 
 class TooManyRequests(DarkroomError):
-    """Above a limit of the tenant's; `retry_after` are whole seconds."""
+    """Above a limit of the tenant's, or of an end user's; `retry_after` are whole seconds."""
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(
-            f"Request was throttled. Your rate limit resets in ~{retry_after}s."  # Replicate's text
-        )
+    def __init__(self, retry_after: int, whose: str = "Your") -> None:
+        # Replicate's text.
+        super().__init__(f"Request was throttled. {whose} rate limit resets in ~{retry_after}s.")
         self.retry_after = retry_after
 
 
@@ -157,10 +158,11 @@ class IdempotencyKeyUsed(DarkroomError):
 
 
 class LimitReached(DarkroomError):
-    """The tenant's month has no room for another prediction; what stands in it."""
+    """The month of `entry` has no room for another prediction; what stands in it."""
 
-    def __init__(self, committed: int, spent: int, in_flight: int) -> None:
-        super().__init__("the tenant's limit is reached")
+    def __init__(self, entry: Entry, committed: int, spent: int, in_flight: int) -> None:
+        super().__init__("a month's limit is reached")
+        self.entry = entry
         self.committed = committed
         self.spent = spent
         self.in_flight = in_flight

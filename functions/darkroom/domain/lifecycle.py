@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from darkroom.domain.money import cost_of
+from darkroom.domain.money import cost_of, months
 from darkroom.domain.outputs import file_texts, kept
 from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, State
 from darkroom.domain.snapshot import (
@@ -183,8 +183,8 @@ def advance(record: Prediction, news: News, now: int, timings: Timings) -> Predi
         return None
     changed = replace(changed, revision=record.revision + 1, updated_at=now)
     if changed.state.terminal and not record.state.terminal:
-        # With a ledger the end is settled in a transaction: it is counted in the same one.
-        changed = replace(_over(record, changed, now), counted=changed.ledger is not None)
+        # In a month the end is settled in a transaction: it is counted in the same one.
+        changed = replace(_over(record, changed, now), counted=bool(months(changed)))
     return replace(changed, due_at=_due_soon(record.due_at, due(changed, timings), timings))
 
 

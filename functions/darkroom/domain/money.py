@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from darkroom.domain import strict_json
 from darkroom.domain.outputs import file_texts, places_in
 from darkroom.domain.prediction import Code, CreateState, Price, State
 from darkroom.domain.snapshot import milliseconds, within
@@ -52,6 +53,11 @@ class Limits:
     """Between two requests, on average."""
     rate_burst: int = 1
     """Requests at once, at most."""
+    end_user_monthly_cap: int | None = None
+    """Of each end user that a create names, whoever it is."""
+    end_user_rate_interval_us: int | None = None
+    """Between two creates for one of them, on average."""
+    end_user_rate_burst: int = 1
 
     @property
     def ledger(self) -> bool:
@@ -61,7 +67,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A change of a tenant's month. It is written in one transaction with the record's own."""
+    """A change of a month, the tenant's or an end user's. It is written in one transaction with the
+    record's own."""
 
     row: str
     committed: int
@@ -71,6 +78,7 @@ class Entry:
     cap: int | None = None
     """`committed` must not pass it."""
     most_in_flight: int | None = None
+    of_end_user: bool = False
 
     @property
     def below(self) -> int | None:
@@ -186,32 +194,51 @@ def _seconds(record: Prediction, *, ran: bool, now: int) -> float | None:
     return None if ran or record.finished_at or record.code in _MADE else 0.0
 
 
-def reservation(record: Prediction, limits: Limits) -> Entry | None:
-    """What the new record does to its tenant's month; None where the tenant has no ledger."""
-    if record.ledger is None:
-        return None
+def reservation(record: Prediction, limits: Limits) -> tuple[Entry, ...]:
+    """What the new record does to its months."""
     most = committed(record)
-    return Entry(record.ledger, most, 0, 1, limits.monthly_cap, limits.in_flight)
+    return tuple(
+        Entry(row, most, 0, 1, limits.monthly_cap, limits.in_flight)
+        if row == record.ledger
+        else Entry(row, most, 0, 1, limits.end_user_monthly_cap, of_end_user=True)
+        for row in months(record)
+    )
 
 
-def settlement(old: Prediction, new: Prediction) -> Entry | None:
-    """What the end of a prediction does to its tenant's month: once, with the change itself."""
-    if new.ledger is None or old.state.terminal or not new.state.terminal:
-        return None
-    return Entry(new.ledger, committed(new) - committed(old), new.cost or 0, -1)
+def settlement(old: Prediction, new: Prediction) -> tuple[Entry, ...]:
+    """What the end of a prediction does to its months: once, with the change itself."""
+    if old.state.terminal or not new.state.terminal:
+        return ()
+    change = committed(new) - committed(old)
+    return tuple(Entry(row, change, new.cost or 0, -1) for row in months(new))
+
+
+def months(record: Prediction) -> list[str]:
+    """The Controls rows that hold a prediction's reservation, and then its cost: its tenant's month
+    and its end user's, as far as those are limited."""
+    tenants = [record.ledger] if record.ledger else []
+    if record.end_user_ledger:
+        return [*tenants, month_row(record.tenant, record.created_at, record.end_user)]
+    return tenants
 
 
 def committed(record: Prediction) -> int:
-    """What a record with a ledger stands for in its month: the most that it can come to, and from
-    its end on its cost."""
+    """What a record stands for in its months: the most that it can come to, and from its end on its
+    cost."""
     if record.state.terminal:
         return record.cost or 0
     return record.price.most if record.price else 0
 
 
-def month_row(tenant: str, at_ms: int) -> str:
-    """The Controls row of a tenant's month."""
-    return f"SPEND#{tenant}#{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m}"
+def month_row(tenant: str, at_ms: int, end_user: str | None = None) -> str:
+    """The Controls row of a tenant's month, or of one of its end users'."""
+    row = f"SPEND#{tenant}#{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m}"
+    return row if end_user is None else f"{row}#{strict_json.digest(end_user)}"
+
+
+def bucket(tenant: str, end_user: str) -> str:
+    """The name of the bucket that an end user's creates are taken from."""
+    return f"{tenant}#{strict_json.digest(end_user)}"
 
 
 def day_rows(record: Prediction) -> list[str]:

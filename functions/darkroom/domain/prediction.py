@@ -144,6 +144,8 @@ class Prediction:
     """Until the end. None: unknown, as for a model outside the catalogue."""
     ledger: str | None = None
     """The row of the tenant's month that holds the reservation; None where nothing is reserved."""
+    end_user_ledger: bool = False
+    """The end user's month holds the same reservation."""
     task_token: str | None = field(default=None, repr=False)
     """The Step Functions task that waits for this one. A secret: shown and logged nowhere."""
     metadata: dict[str, str] = field(default_factory=dict)

@@ -50,7 +50,7 @@ class Changes:
                 return Applied(current, changed=False)
             claims = newly_held(current, changed) if self.dedicated_account else None
             try:
-                self.store.commit(changed, claims=claims, entry=settlement(current, changed))
+                self.store.commit(changed, claims=claims, entries=settlement(current, changed))
             except ProviderIdTaken:
                 raise
             except Conflict as lost:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from darkroom.domain.errors import PaymentRequired, TooManyRequests
-from darkroom.domain.money import Limits, month_row, usd
+from darkroom.domain.money import Limits, bucket, month_row, reservation, usd
 
 if TYPE_CHECKING:
     from darkroom.domain.errors import LimitReached
@@ -26,6 +26,7 @@ LONGEST_MS = 2 * 86_400_000
 """
 MOST_TENANTS = 1000
 """Tenants that a process remembers."""
+END_USERS = "This end user's"
 
 
 @dataclass(slots=True)
@@ -52,16 +53,22 @@ class TenantLimits:
             known = self._known[tenant] = (now, self.controls.limits(tenant))
         return known[1]
 
-    def admit(self, tenant: str) -> Limits:
-        """Count a request that writes. Raises TooManyRequests where the bucket is empty."""
+    def admit(self, tenant: str, end_user: str | None = None) -> Limits:
+        """Count a request that writes; a create, against its end user's rate too. Raises
+        TooManyRequests where a bucket is empty."""
         limits = self.of(tenant)
-        if limits.rate_interval_us is not None:
-            wait_us = self.controls.take(
-                tenant, self.clock() * 1000, limits.rate_interval_us, limits.rate_burst
-            )
-            if wait_us:
-                raise TooManyRequests(-(-wait_us // 1_000_000))
+        if end_user is not None:
+            # Before the tenant's: an end user that is refused takes nothing from the others.
+            interval_us, burst = limits.end_user_rate_interval_us, limits.end_user_rate_burst
+            self._take(bucket(tenant, end_user), interval_us, burst, END_USERS)
+        self._take(tenant, limits.rate_interval_us, limits.rate_burst, "Your")
         return limits
+
+    def _take(self, name: str, interval_us: int | None, burst: int, whose: str) -> None:
+        if interval_us is not None:
+            wait_us = self.controls.take(name, self.clock() * 1000, interval_us, burst)
+            if wait_us:
+                raise TooManyRequests(-(-wait_us // 1_000_000), whose)
 
     def admit_read(self, tenant: str) -> None:
         """Count a read, of a tenant that has a rate. Raises TooManyRequests above the bound.
@@ -101,31 +108,35 @@ def check(record: Prediction, limits: Limits) -> None:
     if limits.in_flight == 0:
         # A month without a row would let its first prediction through.
         raise TooManyRequests(LONGEST_WAIT_S)
-    cap = limits.monthly_cap
-    if cap is None:
-        return
-    if record.price is None:
-        raise PaymentRequired(
-            "This model has no known price, and your account has a monthly cap: it cannot be run."
-        )
-    if record.price.most > cap:
-        raise _too_dear(record.price.most, cap, spent=0)
+    for entry in reservation(record, limits):
+        if entry.cap is not None and record.price is None:
+            raise PaymentRequired(
+                f"This model has no known price: with {_whose(entry)} monthly cap it cannot run."
+            )
+        if entry.cap is not None and entry.committed > entry.cap:
+            raise _too_dear(entry, spent=0)
 
 
-def refused(entry: Entry | None, reached: LimitReached, typical_ms: int) -> Exception:
-    """Why the month had no room, as the client is told it.
+def refused(reached: LimitReached, typical_ms: int) -> Exception:
+    """Why a month had no room, as the client is told it.
 
     Only what is spent stays spent. What is reserved is the most that running predictions can come
     to, and goes at their ends: until then the client waits.
     """
-    if entry and entry.below is not None and reached.spent > entry.below:
-        return _too_dear(entry.committed, entry.cap or 0, reached.spent)
+    entry = reached.entry
+    if entry.below is not None and reached.spent > entry.below:
+        return _too_dear(entry, reached.spent)
     # About when one of those that run will be over.
-    return TooManyRequests(max(1, min(LONGEST_WAIT_S, typical_ms // 1000)))
+    wait_s = max(1, min(LONGEST_WAIT_S, typical_ms // 1000))
+    return TooManyRequests(wait_s, END_USERS if entry.of_end_user else "Your")
 
 
-def _too_dear(most: int, cap: int, spent: int) -> PaymentRequired:
+def _whose(entry: Entry) -> str:
+    return "this end user's" if entry.of_end_user else "your account's"
+
+
+def _too_dear(entry: Entry, spent: int) -> PaymentRequired:
     return PaymentRequired(
-        f"This prediction may cost up to ${usd(most):.6f}. Your account's monthly cap is "
-        f"${usd(cap):.6f}, of which ${usd(spent):.6f} is spent."
+        f"This prediction may cost up to ${usd(entry.committed):.6f}, and {_whose(entry)} monthly "
+        f"cap is ${usd(entry.cap):.6f}, of which ${usd(spent):.6f} is spent."
     )

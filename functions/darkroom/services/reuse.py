@@ -127,6 +127,7 @@ class Reused:
             files=self.files,
             price=None,
             ledger=None,
+            end_user_ledger=False,
             cost=0,
             cached_from=self.source.id,
         )

@@ -127,7 +127,7 @@ class Submit:
             raise
 
     def _accept(self, request: NewPrediction) -> Accepted:
-        allowed = self.limits.admit(request.tenant)
+        allowed = self.limits.admit(request.tenant, request.end_user)
         model, version, warning = self.find_model(request.reference)
         if strict_json.has_nul(request.input):
             raise InvalidInput("- input: Must not contain NUL characters\n")
@@ -173,6 +173,7 @@ class Submit:
                 model, given, max(limit or timings.run_limit_s, SHORTEST_CANCEL_AFTER_S)
             ),
             ledger=month_row(request.tenant, now) if allowed.ledger else None,
+            end_user_ledger=bool(request.end_user) and allowed.end_user_monthly_cap is not None,
             task_token=request.task_token,
             metadata=request.metadata,
             tags=request.tags,
@@ -187,14 +188,14 @@ class Submit:
         else:
             record = reused.ended(record, now)
         record = replace(record, due_at=due(record, timings))
-        entry = reservation(record, allowed)
+        entries = reservation(record, allowed)
         self.read_input.write_files(read)
         try:
-            self.changes.store.insert(record, key, entry)
+            self.changes.store.insert(record, key, entries)
         except IdempotencyKeyUsed as used:
             return self._replay(used, fingerprint, warning, expected)
         except LimitReached as reached:
-            raise limits.refused(entry, reached, record.typical_ms) from None
+            raise limits.refused(reached, record.typical_ms) from None
         if reused is None:
             record = self._send(record, budget)
         return Accepted(record, warning, expected=expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +22,16 @@ from darkroom.domain.lifecycle import (
     advance,
 )
 from darkroom.domain.model import InvalidModel, Model
-from darkroom.domain.money import Entry, Limits, price_of, reservation, settlement, usd
+from darkroom.domain.money import (
+    Entry,
+    Limits,
+    bucket,
+    month_row,
+    price_of,
+    reservation,
+    settlement,
+    usd,
+)
 from darkroom.domain.prediction import Code, File, Prediction, Price, State
 
 from tests.fakes import START
@@ -280,26 +290,47 @@ def test_nothing_costs_before_its_end() -> None:
 
 def test_without_a_ledger_nothing_is_entered() -> None:
     record = accepted(price=IMAGE)
-    assert reservation(record, Limits()) is None
-    assert settlement(record, run(record, Rejected(1, "no"))) is None
+    assert reservation(record, Limits()) == ()
+    assert settlement(record, run(record, Rejected(1, "no"))) == ()
 
 
 def test_an_end_is_settled_once() -> None:
     record = accepted(price=IMAGE, ledger="SPEND#acme#2027-01")
-    entry = reservation(record, Limits(monthly_cap=100_000, in_flight=4))
+    (entry,) = reservation(record, Limits(monthly_cap=100_000, in_flight=4))
     assert entry == Entry("SPEND#acme#2027-01", 12_000, 0, 1, 100_000, 4)
     assert entry.below == 88_000
     ended = run(record, succeeded(2), Stored((file(),)))
-    assert settlement(record, ended) == Entry("SPEND#acme#2027-01", -6000, 6000, -1)
+    assert settlement(record, ended) == (Entry("SPEND#acme#2027-01", -6000, 6000, -1),)
     extra = advance(ended, Heard(snapshot(provider_id="q")), START, TIMINGS)
-    assert settlement(ended, extra or ended) is None
+    assert settlement(ended, extra or ended) == ()
+
+
+@pytest.mark.parametrize("ledger", [None, "SPEND#acme#2027-01"])
+def test_an_end_user_has_a_month_of_its_own(ledger: str | None) -> None:
+    record = accepted(price=IMAGE, ledger=ledger, end_user="ü 7", end_user_ledger=True)
+    *tenants, entry = reservation(record, Limits(monthly_cap=9, end_user_monthly_cap=100_000))
+    assert [other.row for other in tenants] == ([ledger] if ledger else [])
+    assert entry == Entry(month_row("acme", START, "ü 7"), 12_000, 0, 1, 100_000, of_end_user=True)
+    ended = run(record, succeeded(2), Stored((file(),)))
+    assert ended.counted
+    assert settlement(record, ended)[-1] == Entry(entry.row, -6000, 6000, -1)
+    assert len(settlement(record, ended)) == len(tenants) + 1
+
+
+def test_rows_of_end_users_say_no_names() -> None:
+    rows = {month_row(tenant, START, user) for tenant in ("acme", "acm") for user in ("a", "b#c")}
+    assert len(rows) == 4
+    for row in rows:
+        assert re.fullmatch(r"SPEND#acme?#2027-01#[0-9a-f]{32}", row)
+    assert bucket("acme", "b#c") == f"acme#{month_row('acme', START, 'b#c')[-32:]}"
 
 
 def test_a_count_alone_is_kept_for_models_without_a_price() -> None:
     record = accepted(ledger="SPEND#acme#2027-01")
-    assert reservation(record, Limits(in_flight=4)) == Entry(record.ledger or "", 0, 0, 1, None, 4)
+    row = record.ledger or ""
+    assert reservation(record, Limits(in_flight=4)) == (Entry(row, 0, 0, 1, None, 4),)
     ended = run(record, Rejected(1, "no"))
-    assert settlement(record, ended) == Entry(record.ledger or "", 0, 0, -1)
+    assert settlement(record, ended) == (Entry(row, 0, 0, -1),)
 
 
 def test_amounts_are_shown_in_dollars() -> None:

@@ -367,6 +367,26 @@ def test_a70_a_tenant_that_asks_too_often_is_told_when_to_come_again(app: App) -
     assert app.submit().status == 201
 
 
+def test_an_end_user_is_told_of_its_own_limits(app: App) -> None:
+    app.world.controls.tenants["acme"] = Limits(
+        end_user_monthly_cap=5000, end_user_rate_interval_us=60_000_000, end_user_rate_burst=3
+    )
+    ann = {**GOOD, "end_user": "ann"}
+    assert app.submit(ann).status == 201
+    waits = app.submit(ann)
+    dear = app.submit({**ann, "input": {"prompt": "x", "num_outputs": 2}})
+    fast = app.submit(ann)
+    assert is_problem(waits, 429)
+    assert is_problem(fast, 429)
+    assert is_problem(dear, 402)
+    assert (waits.json["retry_after"], fast.json["retry_after"]) == (2, 60)
+    assert fast.headers["retry-after"] == "60"
+    for answer in (waits, dear, fast):
+        assert "this end user's" in answer.json["detail"].lower()
+        assert "ann" not in answer.json["detail"].split()
+    assert app.submit({**ann, "end_user": "bob"}).status == 201
+
+
 def test_a70_a_tenant_whose_month_is_spent_is_refused_before_anything_is_done(app: App) -> None:
     app.world.controls.tenants["acme"] = Limits(monthly_cap=1)
     before = app.kept()

@@ -211,6 +211,29 @@ def test_an_event_waits_for_money_that_is_only_reserved(app: App) -> None:
     assert not app.world.rejected.parked
 
 
+def test_an_event_of_an_end_user_waits_for_its_money_and_its_rate(app: App) -> None:
+    app.world.controls.tenants["acme"] = Limits(
+        end_user_monthly_cap=5000, end_user_rate_interval_us=60_000_000, end_user_rate_burst=2
+    )
+    of_ann = {**DETAIL, "end_user": "ann"}
+    running = app.world.accept(end_user="ann")
+    assert intake(app, message(of_ann)) == ["m0"], "only reservations are in the way"
+    app.world.cancel("acme", running.id)
+    assert intake(app, message(of_ann)) == ["m0"], "its bucket is empty"
+    assert app.world.intake_queue.put_offs[-1][1] >= 60
+    assert intake(app, message({**DETAIL, "end_user": "bob"}, id="b")) == []
+    app.world.clock.advance(60)
+    assert intake(app, message(of_ann)) == []
+    assert not app.world.rejected.parked
+
+
+def test_an_event_of_an_end_user_without_money_is_refused(app: App) -> None:
+    app.world.controls.tenants["acme"] = Limits(end_user_monthly_cap=1)
+    assert intake(app, message({**DETAIL, "end_user": "ann"})) == []
+    assert told(app)["status"] == 402
+    assert "this end user's monthly cap" in told(app)["detail"]
+
+
 def test_pauses_grow_to_a_quarter_of_an_hour(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     Failing(monkeypatch, TooManyRequests(1))
     for receives in (1, 5, 9, 60):

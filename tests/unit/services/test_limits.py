@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from darkroom.domain.errors import BadRequest, PaymentRequired, TooManyRequests
 from darkroom.domain.lifecycle import Answered
-from darkroom.domain.money import Limits
+from darkroom.domain.money import Limits, month_row
 from darkroom.domain.prediction import State
 from darkroom.domain.snapshot import rfc3339
 from darkroom.services.limits import READS_A_SECOND, READS_AT_ONCE, TenantLimits
 
-from tests.fakes import FakeControls, FakePredictions, Month
+from tests.fakes import START, FakeControls, FakePredictions, Month
 from tests.world import World
 
 if TYPE_CHECKING:
@@ -292,10 +292,157 @@ def test_a_capped_tenant_cannot_run_what_has_no_price() -> None:
     limit(world, monthly_cap=10**9)
     with pytest.raises(PaymentRequired, match="no known price"):
         world.accept({}, reference=f"someone/model:{'a' * 64}")
-    limit(world, in_flight=1)
+    limit(world, end_user_monthly_cap=10**9, in_flight=1)
     world.clock.advance(30)
+    with pytest.raises(PaymentRequired, match="no known price: with this end user's"):
+        world.accept({}, reference=f"someone/model:{'a' * 64}", end_user="ann")
     world.accept({}, reference=f"someone/model:{'a' * 64}")
     assert world.store.months[MONTH] == Month(0, 0, 1)
+
+
+USERS_CAP = {"end_user_monthly_cap": 6000}
+
+
+def users_month(end_user: str, at_ms: int = START) -> str:
+    return month_row("acme", at_ms, end_user)
+
+
+def test_an_end_user_above_its_rate_waits_alone(world: World) -> None:
+    limit(
+        world,
+        end_user_rate_interval_us=6_000_000,
+        end_user_rate_burst=2,
+        rate_interval_us=1_000_000,
+        rate_burst=4,
+    )
+    world.accept(end_user="ann")
+    world.accept(end_user="ann")
+    for _ in range(5):
+        with pytest.raises(TooManyRequests, match="This end user's rate limit") as refused:
+            world.accept(end_user="ann")
+        assert refused.value.retry_after == 6
+    assert len(world.store) == len(world.provider.creates) == 2
+    world.accept(end_user="bob")
+    world.accept()
+    with pytest.raises(TooManyRequests, match="Your rate limit"):
+        world.accept()
+    world.clock.advance(6)
+    world.accept(end_user="ann")
+
+
+def test_who_is_not_limited_or_names_nobody_has_no_rows(world: World) -> None:
+    limit(world, monthly_cap=10**9, rate_interval_us=1, rate_burst=9)
+    assert not world.accept(end_user="ann").end_user_ledger
+    limit(world, **USERS_CAP, end_user_rate_interval_us=1)
+    world.clock.advance(30)
+    world.accept()
+    world.accept(tenant="other", end_user="ann")
+    assert list(world.store.months) == [MONTH]
+    assert list(world.controls.buckets) == ["acme"]
+
+
+def test_each_end_users_month_is_reserved_and_settled(world: World) -> None:
+    limit(world, **USERS_CAP)
+    record = world.accept({"prompt": "x", "num_outputs": 2}, end_user="ann")
+    assert world.store.months == {users_month("ann"): Month(6000, 0, 1)}
+    with pytest.raises(TooManyRequests, match="This end user's") as waits:
+        world.accept(end_user="ann")
+    assert waits.value.retry_after == 2
+    world.accept(end_user="bob")
+    finish(world, record, "0.png")
+    assert world.store.months[users_month("ann")] == Month(3000, 3000, 0)
+    assert world.usage("acme", None, None)["predictions"] == 1, "counted as it ended, and once"
+    world.accept(end_user="ann")
+    with pytest.raises(
+        PaymentRequired,
+        match=r"up to \$0.006000, and this end user's .* \$0.006000, of which \$0.003000 is spent",
+    ):
+        world.accept({"prompt": "x", "num_outputs": 2}, end_user="ann")
+    assert world.store.months[users_month("ann")] == Month(6000, 3000, 1)
+
+
+def test_both_months_have_room_or_nothing_is_reserved(world: World) -> None:
+    limit(world, monthly_cap=9000, **USERS_CAP)
+    world.accept({"prompt": "x", "num_outputs": 2}, end_user="ann")
+    with pytest.raises(TooManyRequests, match="This end user's"):
+        world.accept(end_user="ann")
+    with pytest.raises(TooManyRequests, match="Your"):
+        world.accept({"prompt": "x", "num_outputs": 2}, end_user="bob")
+    assert world.store.months == {
+        MONTH: Month(6000, 0, 1),
+        users_month("ann"): Month(6000, 0, 1),
+    }
+    world.accept(end_user="bob")
+    assert world.store.months[MONTH] == Month(9000, 0, 2)
+
+
+@pytest.mark.parametrize("of_tenant", [{}, {"monthly_cap": 10**9}])
+def test_an_end_user_above_the_whole_cap_writes_nothing(
+    world: World, of_tenant: dict[str, int]
+) -> None:
+    limit(world, **USERS_CAP, **of_tenant)
+    with pytest.raises(PaymentRequired, match="this end user's monthly cap"):
+        world.accept({"prompt": "x", "num_outputs": 3}, end_user="ann")
+    assert not world.store.months
+    assert not len(world.store)
+
+
+def test_a_replay_reserves_nothing_for_the_end_user(world: World) -> None:
+    limit(world, **USERS_CAP)
+    first = world.accept(idempotency_key="k", end_user="ann")
+    assert world.accept(idempotency_key="k", end_user="ann").id == first.id
+    assert world.store.months == {users_month("ann"): Month(3000, 0, 1)}
+
+
+def test_what_was_never_sent_is_let_go_for_the_end_user(world: World) -> None:
+    limit(world, monthly_cap=10**9, **USERS_CAP)
+    world.provider.answers.append(Answered(429))
+    record = world.accept(end_user="ann")
+    world.cancel("acme", record.id)
+    assert world.record(record.id).state is State.CANCELED
+    assert set(world.store.months.values()) == {Month(0, 0, 0)}
+
+
+def test_a_result_from_the_cache_costs_an_end_user_nothing(world: World) -> None:
+    limit(world, end_user_monthly_cap=3000)
+    finish(world, world.accept({"prompt": "x", "seed": 7}, end_user="ann"))
+    hit = world.accept({"prompt": "x", "seed": 7}, end_user="ann")
+    assert (hit.cached_from is not None, hit.end_user_ledger) == (True, False)
+    world.settle()
+    assert world.store.months == {users_month("ann"): Month(3000, 3000, 0)}
+
+
+def test_an_end_users_month_is_that_of_the_creation(world: World) -> None:
+    limit(world, **USERS_CAP)
+    world.clock.now = 1_801_439_995_000
+    record = world.accept({"prompt": "x", "num_outputs": 2}, end_user="ann")
+    world.clock.advance(10)
+    world.accept({"prompt": "x", "num_outputs": 2}, end_user="ann")
+    finish(world, record, "0.png")
+    assert world.store.months == {
+        users_month("ann", 1_801_439_995_000): Month(3000, 3000, 0),
+        users_month("ann", world.clock.now): Month(6000, 0, 1),
+    }
+
+
+def test_a_limit_that_is_taken_away_settles_what_was_reserved_under_it(world: World) -> None:
+    limit(world, **USERS_CAP)
+    record = world.accept(end_user="ann")
+    limit(world)
+    world.clock.advance(30)
+    world.accept(end_user="ann")
+    finish(world, record)
+    assert world.store.months == {users_month("ann"): Month(3000, 3000, 0)}
+
+
+def test_what_nobody_knows_of_costs_the_end_user_the_most(world: World) -> None:
+    limit(world, **USERS_CAP)
+    record = world.accept({"prompt": "x", "num_outputs": 2}, end_user="ann")
+    world.provider.upstream.clear()
+    for _ in range(60):
+        world.sweep(1800)
+    assert world.record(record.id).cost_assumed
+    assert world.store.months == {users_month("ann"): Month(6000, 6000, 0)}
 
 
 def test_usage_by_day_and_model(world: World) -> None:

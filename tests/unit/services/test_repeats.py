@@ -229,11 +229,11 @@ class Beside(FakePredictions):
     before_insert: Callable[[], object] | None = None
     before_answer: Callable[[], object] | None = None
 
-    def insert(self, record: Any, key: Any = None, entry: Any = None) -> None:
+    def insert(self, record: Any, key: Any = None, entries: Any = ()) -> None:
         rival, self.before_insert = self.before_insert, None
         if rival:
             rival()
-        super().insert(record, key, entry)
+        super().insert(record, key, entries)
 
     def answer_again(self, row: str, place: int, made: Made, count: int) -> bool:
         if self.before_answer:
