@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from botocore.exceptions import ClientError
 from darkroom.adapters.items import from_item, is_record, read_prediction
-from darkroom.domain.errors import UnreadableRecord
+from darkroom.domain.errors import UnreadableRecordError
 from darkroom.domain.outputs import places_in
 from darkroom.domain.prediction import Code, State
 from darkroom.domain.snapshot import FINAL
@@ -175,7 +175,7 @@ class _Audit:
             try:
                 if is_record(item):
                     yield read_prediction(item)
-            except UnreadableRecord as unreadable:
+            except UnreadableRecordError as unreadable:
                 self._report.add("unreadable", unreadable.id, unreadable.reason)
 
     def _look_at(self, record: Prediction) -> None:

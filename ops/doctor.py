@@ -12,7 +12,7 @@ import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 from darkroom.adapters.predictions import DynamoPredictions
 from darkroom.adapters.secrets import ManagedSecrets
-from darkroom.domain.errors import Unavailable
+from darkroom.domain.errors import UnavailableError
 
 from ops import capacity, cdn_key
 from ops.audit import waiting
@@ -96,7 +96,7 @@ class _Doctor:
             self._say(f"looking at: {name}")
             try:
                 look()
-            except (SetupError, Unavailable) as error:
+            except (SetupError, UnavailableError) as error:
                 self._add(FAIL, name, str(error))
             except KeyError as error:
                 text = f"the stacks do not tell {error}"
@@ -188,7 +188,7 @@ class _Doctor:
         for read in reads:
             try:
                 read()
-            except Unavailable as error:
+            except UnavailableError as error:
                 unset.append(str(error))
         for text in unset:
             self._add(FAIL, "secrets", text, "`ops setup`")

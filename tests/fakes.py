@@ -32,15 +32,15 @@ from darkroom.adapters.items import (
 )
 from darkroom.domain import media, repeats
 from darkroom.domain.errors import (
-    AlreadyExists,
-    Conflict,
-    DownloadFailed,
-    IdempotencyKeyUsed,
-    LimitReached,
-    ProviderIdTaken,
-    ProviderUnavailable,
-    Unavailable,
-    UnreadableRecord,
+    AlreadyExistsError,
+    ConflictError,
+    IdempotencyKeyUsedError,
+    LimitReachedError,
+    ProviderIdTakenError,
+    ProviderUnavailableError,
+    TransferFailedError,
+    UnavailableError,
+    UnreadableRecordError,
 )
 from darkroom.domain.inputs import is_output, path_below
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
@@ -77,7 +77,7 @@ PAGE = 100
 LARGEST_METADATA = 2048
 
 
-class ItemTooLarge(Exception):
+class ItemTooLargeError(Exception):
     """DynamoDB's ValidationException for an item over 400 KB."""
 
 
@@ -152,14 +152,14 @@ class FakePredictions:
     ) -> None:
         rows = list(list_items(record))
         if (key or entries or rows) and self._transaction_fails():
-            raise Unavailable("Too many requests of the same kind at this moment; try again.")
+            raise UnavailableError("Too many requests of the same kind at this moment; try again.")
         if isinstance(key, repeats.Entry):
             self._check_equals(key, record)
         elif key and self.keys.get(key.id, ("",))[0] != record.id:
             self.check_key(key, record.created_at)
         if record.id in self.items:
             if self._read(record.id) != record:
-                raise AlreadyExists(record.id)
+                raise AlreadyExistsError(record.id)
             return
         months = {entry.row: self._month(entry) for entry in entries}
         self._write(record.id, prediction_item(record))
@@ -176,7 +176,7 @@ class FakePredictions:
     def check_key(self, key: IdempotencyKey, now: int) -> None:
         used = self.keys.get(key.id)
         if used and used[2] > now // 1000:
-            raise IdempotencyKeyUsed(used[0], used[1])
+            raise IdempotencyKeyUsedError(used[0], used[1])
 
     def _check_equals(self, entry: repeats.Entry, record: Prediction) -> None:
         row = self.rows.get(entry.row, repeats.Repeats())
@@ -188,9 +188,9 @@ class FakePredictions:
         else:
             allowed = (latest and latest.prediction) == (entry.seen and entry.seen.prediction)
         if not allowed and latest is None:
-            raise Unavailable("An equal request is being refused at this moment; try again.")
+            raise UnavailableError("An equal request is being refused at this moment; try again.")
         if not allowed and latest and latest.prediction != record.id:
-            raise IdempotencyKeyUsed(latest.prediction, record.fingerprint)
+            raise IdempotencyKeyUsedError(latest.prediction, record.fingerprint)
 
     def repeats_in(self, row: str) -> repeats.Repeats:
         return self.rows.get(row, repeats.Repeats())
@@ -217,13 +217,13 @@ class FakePredictions:
         return self._read(id_) if self._lives(id_) else None
 
     def get_many(
-        self, ids: Iterable[str], unreadable: list[UnreadableRecord] | None = None
+        self, ids: Iterable[str], unreadable: list[UnreadableRecordError] | None = None
     ) -> list[Prediction]:
         found = []
         for id_ in ids:
             try:
                 found += [self._read(id_)] if self._lives(id_) else []
-            except UnreadableRecord as error:
+            except UnreadableRecordError as error:
                 if unreadable is not None:
                     unreadable.append(error)
         return found
@@ -251,12 +251,12 @@ class FakePredictions:
         return bool(met)
 
     def _month(self, entry: Entry) -> Month:
-        """The month as the entry leaves it. Raises LimitReached."""
+        """The month as the entry leaves it. Raises LimitReachedError."""
         now = self.months.get(entry.row)
         if now and entry.below is not None and now.committed > entry.below:
-            raise LimitReached(entry, now.committed, now.spent, now.in_flight)
+            raise LimitReachedError(entry, now.committed, now.spent, now.in_flight)
         if now and entry.most_in_flight is not None and now.in_flight >= entry.most_in_flight:
-            raise LimitReached(entry, now.committed, now.spent, now.in_flight)
+            raise LimitReachedError(entry, now.committed, now.spent, now.in_flight)
         now = now or Month()
         return Month(
             now.committed + entry.committed,
@@ -273,11 +273,11 @@ class FakePredictions:
         if lost or met:
             if current == record:
                 return
-            raise Conflict(current)
+            raise ConflictError(current)
         if claims:
             owner = self.owners.get(claims, record.id)
             if owner != record.id:
-                raise ProviderIdTaken(None, owner)
+                raise ProviderIdTakenError(None, owner)
             self.owners[claims] = record.id
         months = {entry.row: self._month(entry) for entry in entries}
         self._write(record.id, prediction_item(record))
@@ -324,7 +324,9 @@ class FakePredictions:
         if met and record.counted:
             return
         if met:
-            raise Unavailable("The day of usage is written too often at this moment; try again.")
+            raise UnavailableError(
+                "The day of usage is written too often at this moment; try again."
+            )
         kept = {name: value for name, value in item.items() if name not in {"due_at", "due_shard"}}
         yes, no = {"BOOL": True}, {"BOOL": False}
         marked: dict[str, Any] = {"effects_done": yes, "counted": yes, RELAY: no}
@@ -396,7 +398,7 @@ class FakePredictions:
 
     def _write(self, id_: str, item: dict[str, Any]) -> None:
         if item_size(item) > LARGEST_ITEM:
-            raise ItemTooLarge(id_)
+            raise ItemTooLargeError(id_)
         old = self.items.get(id_)
         if old == item:
             return
@@ -784,7 +786,7 @@ class FakeDownload:
         for start in range(0, len(self.data), 65_536):
             yield self.data[start : start + 65_536]
         if self.breaks:
-            raise DownloadFailed("the download broke off")
+            raise TransferFailedError("the download broke off")
 
 
 @dataclass
@@ -802,7 +804,7 @@ class SlowDownload(FakeDownload):
         pause = self.seconds / len(self.data)
         for number in range(len(self.data)):
             if (number + 1) * pause > self.budget_s:
-                raise DownloadFailed("the download broke off: Deadline")
+                raise TransferFailedError("the download broke off: Deadline")
             yield self.data[number : number + 1]
             self.clock.advance(pause)
             self.passed()
@@ -827,7 +829,7 @@ class GeneratedDownload(FakeDownload):
 class FakeFetcher:
     """Fetcher over a dictionary of URLs; a value that is an error is raised."""
 
-    pages: dict[str, bytes | FakeDownload | DownloadFailed] = field(default_factory=dict)
+    pages: dict[str, bytes | FakeDownload | TransferFailedError] = field(default_factory=dict)
     fetched: list[str] = field(default_factory=list)
 
     def serves(self, url: str) -> bool:
@@ -836,8 +838,8 @@ class FakeFetcher:
     @contextmanager
     def open(self, url: str) -> Iterator[FakeDownload]:
         self.fetched.append(url)
-        found = self.pages.get(url, DownloadFailed("status 404"))
-        if isinstance(found, DownloadFailed):
+        found = self.pages.get(url, TransferFailedError("status 404"))
+        if isinstance(found, TransferFailedError):
             raise found
         yield found if isinstance(found, FakeDownload) else FakeDownload(found, len(found))
 
@@ -855,7 +857,7 @@ class FakeCallbacks:
         self.posts.append((url, headers, body))
         status = self.first.pop(0) if self.first else self.status
         if status is None:
-            raise DownloadFailed("no answer")
+            raise TransferFailedError("no answer")
         return CallbackAnswer(status, self.retry_after_s)
 
 
@@ -973,4 +975,4 @@ class FakeProvider:
 
     def _up(self) -> None:
         if self.down:
-            raise ProviderUnavailable("down")
+            raise ProviderUnavailableError("down")

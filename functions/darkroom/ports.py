@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from darkroom.domain import repeats
-    from darkroom.domain.errors import UnreadableRecord
+    from darkroom.domain.errors import UnreadableRecordError
     from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent, Urgency
     from darkroom.domain.money import Entry, Limits
     from darkroom.domain.prediction import Prediction
@@ -73,7 +73,7 @@ class IdempotencyKey:
 
 class PredictionStore(Protocol):
     """A record past its `expires_at` counts as gone for all that reads, whether it is still there
-    or not. Whatever returns a record raises UnreadableRecord where it cannot be read."""
+    or not. Whatever returns a record raises UnreadableRecordError where it cannot be read."""
 
     def insert(
         self,
@@ -84,12 +84,13 @@ class PredictionStore(Protocol):
         """Put a new record; a key, or an entry among equal requests without one, entries in months,
         and the record's rows in lists go into one transaction with it: all or nothing.
 
-        Raises AlreadyExists, IdempotencyKeyUsed where the key is taken or the entry's condition
-        does not hold, or LimitReached for the first of `entries` whose month has no room.
+        Raises AlreadyExistsError, IdempotencyKeyUsedError where the key is taken or the entry's
+        condition does not hold, or LimitReachedError for the first of `entries` whose month has no
+        room.
         """
 
     def check_key(self, key: IdempotencyKey, now: int) -> None:
-        """Raises IdempotencyKeyUsed where the key is taken."""
+        """Raises IdempotencyKeyUsedError where the key is taken."""
 
     def repeats_in(self, row: str) -> repeats.Repeats:
         """A row of equal requests without a key, strongly consistent; empty if there is none."""
@@ -108,11 +109,11 @@ class PredictionStore(Protocol):
         """Read one record, strongly consistent."""
 
     def get_many(
-        self, ids: Iterable[str], unreadable: list[UnreadableRecord] | None = None
+        self, ids: Iterable[str], unreadable: list[UnreadableRecordError] | None = None
     ) -> list[Prediction]:
         """Read records, strongly consistent, in the order of `ids`; unknown ones are left out.
 
-        So are those that cannot be read: they are appended to `unreadable`. Raises Unavailable
+        So are those that cannot be read: they are appended to `unreadable`. Raises UnavailableError
         where the store is too busy.
         """
 
@@ -121,10 +122,10 @@ class PredictionStore(Protocol):
     ) -> None:
         """Replace the record if its stored revision is one lower.
 
-        Raises Conflict with the item that is stored instead. With `claims`, a provider's
-        id, the write is one transaction with an item that gives that id one owner; raises
-        ProviderIdTaken where it has another. `entries` in months, and with them the prediction's
-        cost in the tenant's usage, go into the same transaction.
+        Raises ConflictError with the item that is stored instead. With `claims`, a provider's id,
+        the write is one transaction with an item that gives that id one owner; raises
+        ProviderIdTakenError where it has another. `entries` in months, and with them the
+        prediction's cost in the tenant's usage, go into the same transaction.
         """
 
     def owner_of(self, provider_id: str) -> str | None:
@@ -143,9 +144,10 @@ class PredictionStore(Protocol):
     def claim(self, key: Due, until: int) -> Prediction | None:
         """Move the record's due time to `until` if it still is `key.due_at`; None if it is not.
 
-        Returns the whole record as it is after the write. The revision stays. A record that is
-        past its `expires_at` is returned as well: it still has to come to its end. Raises
-        UnreadableRecord after the write: the record comes again, and is in nobody's way till then.
+        Returns the whole record as it is after the write. The revision stays. A record that is past
+        its `expires_at` is returned as well: it still has to come to its end. Raises
+        UnreadableRecordError after the write: the record comes again, and is in nobody's way till
+        then.
         """
 
     def watch(self, record: Prediction, until: int) -> bool:
@@ -227,7 +229,7 @@ class Provider(Protocol):
         """POST once, never twice, within `budget_s` of wall-clock time. Raises nothing."""
 
     def get(self, provider_id: str) -> Snapshot | None:
-        """None where the provider does not know the id. Raises ProviderUnavailable."""
+        """None where the provider does not know the id. Raises ProviderUnavailableError."""
 
     def page(
         self, created_after: int, created_before: int | None = None, cursor: str | None = None
@@ -235,17 +237,18 @@ class Provider(Protocol):
         """A page of the account's predictions created in that time: the first one, or the one
         at the cursor of the page before.
 
-        Raises ProviderUnavailable; PageTooLarge, where a shorter time may have a smaller page.
+        Raises ProviderUnavailableError; PageTooLargeError, where a shorter time may have a smaller
+        page.
         """
 
     def token_works(self) -> bool:
         """False only where the provider refuses our token itself. Raises nothing."""
 
     def cancel(self, provider_id: str) -> Snapshot | None:
-        """Cancel; idempotent. None where the id is unknown. Raises ProviderUnavailable."""
+        """Cancel; idempotent. None where the id is unknown. Raises ProviderUnavailableError."""
 
     def input_schema(self, model: str, version: str) -> dict[str, Any] | None:
-        """A version's OpenAPI schema, or None if unknown. Raises ProviderUnavailable."""
+        """A version's OpenAPI schema, or None if unknown. Raises ProviderUnavailableError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,7 +410,7 @@ class DeliveryStore(Protocol):
         """Put if absent; False if it was there."""
 
     def get(self, prediction: str, event: str) -> Delivery | None:
-        """Read one, strongly consistent. Raises UnreadableRecord."""
+        """Read one, strongly consistent. Raises UnreadableRecordError."""
 
     def of(self, prediction: str, limit: int) -> list[Delivery]:
         """A prediction's rows without what is frozen, by event from z to a, at most `limit`.
@@ -529,7 +532,7 @@ class Download(Protocol):
         """As it was said: nothing to rely on."""
 
     def chunks(self) -> Iterator[bytes]:
-        """Raises DownloadFailed when the bytes stop short, pass the cap, or take too long."""
+        """Raises TransferFailedError when the bytes stop short, pass the cap, or take too long."""
 
 
 class Fetcher(Protocol):
@@ -537,7 +540,7 @@ class Fetcher(Protocol):
         """Whether it is on a host that outputs are fetched from. No I/O."""
 
     def open(self, url: str) -> AbstractContextManager[Download]:
-        """GET from an allowed host, following nothing. Raises DownloadFailed."""
+        """GET from an allowed host, following nothing. Raises TransferFailedError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -550,21 +553,21 @@ class CallbackAnswer:
 
 class CallbackSender(Protocol):
     def post(self, url: str, headers: dict[str, str], body: bytes) -> CallbackAnswer:
-        """POST once to a client's URL. Raises DownloadFailed where no answer came."""
+        """POST once to a client's URL. Raises TransferFailedError where no answer came."""
 
 
 class Secrets(Protocol):
     """Cached for minutes; `refresh` asks for a new reading, at most one per 30 seconds."""
 
     def replicate_token(self) -> str:
-        """Bearer token for Replicate. Raises Unavailable."""
+        """Bearer token for Replicate. Raises UnavailableError."""
 
     def webhook_keys(self, *, refresh: bool = False) -> tuple[bytes, ...]:
-        """Current and previous signing keys of Replicate's webhooks. Raises Unavailable."""
+        """Current and previous signing keys of Replicate's webhooks. Raises UnavailableError."""
 
     def link_keys(self) -> tuple[bytes, ...]:
-        """Current and previous keys of the link token, current first. Raises Unavailable."""
+        """Current and previous keys of the link token, current first. Raises UnavailableError."""
 
     def callback_keys(self) -> tuple[bytes, ...]:
         """Master keys from which tenants' callback secrets are derived, current first; a second
-        one signs beside it while a rotation lasts. Raises Unavailable."""
+        one signs beside it while a rotation lasts. Raises UnavailableError."""

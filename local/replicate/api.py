@@ -20,7 +20,7 @@ from starlette.routing import Route
 from local.replicate.files import MAX_UPLOAD_BYTES, TOO_LARGE
 from local.replicate.predictions import EVENTS, Prediction
 from local.replicate.wire import (
-    Problem,
+    ProblemError,
     invalid,
     json_response,
     page,
@@ -110,11 +110,13 @@ class Api:
     def _authenticate(self, header: str) -> None:
         scheme, _, token = header.partition(" ")
         if not header:
-            raise Problem(401, "You did not pass an authentication token", "Unauthenticated")
+            raise ProblemError(401, "You did not pass an authentication token", "Unauthenticated")
         wanted = self._emulator.options.token
         good = compare_digest(token.encode(), wanted.encode()) if wanted else bool(token)
         if scheme.lower() not in {"bearer", "token"} or not good:
-            raise Problem(401, "You did not pass a valid authentication token", "Unauthenticated")
+            raise ProblemError(
+                401, "You did not pass a valid authentication token", "Unauthenticated"
+            )
 
     # Predictions
 
@@ -124,7 +126,7 @@ class Api:
         _check_body(body, versioned=True)
         found = self._emulator.models.resolve(body["version"])
         if found is None:
-            raise Problem(
+            raise ProblemError(
                 422,
                 "The specified version does not exist (or perhaps you don't have permission "
                 "to use it?)",
@@ -136,7 +138,7 @@ class Api:
         await self._refuse_by_fault()
         model = self._model(request)
         if not model.official:
-            raise Problem(404, NOT_FOUND)
+            raise ProblemError(404, NOT_FOUND)
         body = await read_json(request)
         _check_body(body, versioned=False)
         return await self._create(request, body, model, model.version)
@@ -147,17 +149,17 @@ class Api:
         _refuse_with(faults["create_status"])
         if faults.happens("create_429"):
             seconds = math.ceil(faults["retry_after_s"])
-            raise Problem(
+            raise ProblemError(
                 429,
                 f"Request was throttled. Your rate limit resets in ~{seconds}s.",
                 headers={"retry-after": str(seconds)},
                 retry_after=seconds,
             )
         if faults.happens("create_500"):
-            raise Problem(500, "Internal server error")
+            raise ProblemError(500, "Internal server error")
         if faults["create_hang_s"]:
             await faults.hold(faults["create_hang_s"])
-            raise GatewayTimeout
+            raise GatewayTimeoutError
 
     async def _create(
         self, request: Request, body: dict[str, Any], model: Model, version: str
@@ -224,7 +226,7 @@ class Api:
         _refuse_with(self._emulator.faults["read_status"])
         prediction = self._prediction(request)
         if time.time() - prediction.created < self._emulator.faults["get_404_s"]:
-            raise Problem(404, NOT_FOUND)
+            raise ProblemError(404, NOT_FOUND)
         return json_response(self._emulator.showing.view(prediction))
 
     async def cancel(self, request: Request) -> Response:
@@ -235,13 +237,13 @@ class Api:
     def _prediction(self, request: Request) -> Prediction:
         prediction = self._emulator.predictions.get(request.path_params["id"])
         if prediction is None:
-            raise Problem(404, NOT_FOUND)
+            raise ProblemError(404, NOT_FOUND)
         return prediction
 
     async def stream(self, request: Request) -> Response:
         stream = self._emulator.predictions.streaming(request.path_params["token"])
         if stream is None:
-            raise Problem(404, NOT_FOUND)
+            raise ProblemError(404, NOT_FOUND)
         headers = {"cache-control": "no-store", "access-control-allow-origin": "*"}
         return StreamingResponse(stream.read(), headers=headers, media_type="text/event-stream")
 
@@ -251,7 +253,7 @@ class Api:
         params = request.path_params
         model = self._emulator.models.named(params["owner"], params["name"])
         if model is None:
-            raise Problem(404, NOT_FOUND)
+            raise ProblemError(404, NOT_FOUND)
         return model
 
     def _model_view(self, model: Model) -> dict[str, Any]:
@@ -288,7 +290,7 @@ class Api:
     async def get_version(self, request: Request) -> Response:
         model, version = self._model(request), request.path_params["id"]
         if version not in model.versions:
-            raise Problem(404, NOT_FOUND)
+            raise ProblemError(404, NOT_FOUND)
         return json_response(model.version_view(version))
 
     # Files
@@ -311,12 +313,12 @@ class Api:
     async def get_file(self, request: Request) -> Response:
         file = self._emulator.files.get(request.path_params["id"])
         if file is None:
-            raise Problem(404, "File not found")
+            raise ProblemError(404, "File not found")
         return json_response(file.view(self._base_url))
 
     async def delete_file(self, request: Request) -> Response:
         if not self._emulator.files.delete(request.path_params["id"]):
-            raise Problem(404, "File not found")
+            raise ProblemError(404, "File not found")
         return Response(status_code=204)
 
     # Account
@@ -330,7 +332,7 @@ class Api:
         return json_response({"key": self._emulator.webhooks.secret})
 
 
-class GatewayTimeout(Problem):
+class GatewayTimeoutError(ProblemError):
     """The edge gave up on a request: no problem document, as from any load balancer."""
 
     def __init__(self) -> None:
@@ -355,7 +357,7 @@ class Reset(Response):
 
 def _refuse_with(status: int) -> None:
     if status:
-        raise Problem(status, f"The emulator was told to answer {status}.")
+        raise ProblemError(status, f"The emulator was told to answer {status}.")
 
 
 def _check_body(body: Any, *, versioned: bool) -> None:
@@ -420,5 +422,7 @@ def _cancel_after(header: str | None) -> float | None:
         parts = [int(part or 0) for part in match.groups()] if match else [0, 0, 0]
         seconds = parts[0] * 3600 + parts[1] * 60 + parts[2]
     if seconds < MIN_CANCEL_AFTER_S:
-        raise Problem(422, "Cancel-After is a duration of at least 5 seconds.", "Invalid header")
+        raise ProblemError(
+            422, "Cancel-After is a duration of at least 5 seconds.", "Invalid header"
+        )
     return seconds

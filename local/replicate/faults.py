@@ -24,16 +24,16 @@ class FaultsError(Exception):
         self.problems = problems
 
 
-class Unfit(Exception):
+class UnfitError(Exception):
     """A value that a fault cannot have; the text follows the fault's name."""
 
 
 def _number(highest: float) -> Read:
     def read(value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise Unfit("is a number")
+            raise UnfitError("is a number")
         if not 0 <= value <= highest:
-            raise Unfit(f"lies between 0 and {highest:g}")
+            raise UnfitError(f"lies between 0 and {highest:g}")
         return float(value)
 
     return read
@@ -43,7 +43,7 @@ def _integer(highest: int) -> Read:
     def read(value: object) -> int:
         if type(value) is int and 0 <= value <= highest:
             return value
-        raise Unfit(f"is an integer from 0 to {highest}")
+        raise UnfitError(f"is an integer from 0 to {highest}")
 
     return read
 
@@ -51,25 +51,25 @@ def _integer(highest: int) -> Read:
 def _status(value: object) -> int:
     if type(value) is int and (value == 0 or 300 <= value < 600):
         return value
-    raise Unfit("is 0 or an HTTP status from 300 to 599")
+    raise UnfitError("is 0 or an HTTP status from 300 to 599")
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise Unfit("is a text")
+        raise UnfitError("is a text")
     return value
 
 
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
-        raise Unfit("is true or false")
+        raise UnfitError("is true or false")
     return value
 
 
 def _mode(*modes: str) -> tuple[str, Read]:
     def read(value: object) -> str:
         if not isinstance(value, str) or value not in modes:
-            raise Unfit(f"is one of: {', '.join(modes)}")
+            raise UnfitError(f"is one of: {', '.join(modes)}")
         return value
 
     return modes[0], read
@@ -154,7 +154,7 @@ class Faults:
         for name, value in given.items():
             try:
                 values[name] = _read(name, value)
-            except Unfit as error:
+            except UnfitError as error:
                 problems[name] = str(error)
         if problems:
             raise FaultsError(problems)
@@ -176,9 +176,9 @@ class Faults:
 def _read(name: str, value: object) -> object:
     if name not in FAULTS:
         known = ", ".join(FAULTS)
-        raise Unfit(f"There is no fault named {name}. The known ones are: {known}.")
+        raise UnfitError(f"There is no fault named {name}. The known ones are: {known}.")
     _, read = FAULTS[name]
     try:
         return read(value)
-    except Unfit as error:
-        raise Unfit(f"{name} {error}.") from None
+    except UnfitError as error:
+        raise UnfitError(f"{name} {error}.") from None

@@ -12,7 +12,7 @@ from email.message import Message
 from email.parser import BytesHeaderParser
 from typing import TYPE_CHECKING, Any
 
-from local.replicate.wire import Problem, timestamp
+from local.replicate.wire import ProblemError, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,10 +63,10 @@ class Files:
         """Keep the `content` part of a multipart body. Raises Problem."""
         parts = dict(_parts(content_type, body))
         if "content" not in parts:
-            raise Problem(400, "The multipart body has no part named content.", "Bad request")
+            raise ProblemError(400, "The multipart body has no part named content.", "Bad request")
         header, data = parts["content"]
         if len(data) > MAX_FILE_BYTES:
-            raise Problem(413, TOO_LARGE)
+            raise ProblemError(413, TOO_LARGE)
         _, given_name = parts.get("filename", (None, b""))
         _, given_type = parts.get("type", (None, b""))
         self._seq += 1
@@ -106,7 +106,7 @@ def _metadata(raw: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise Problem(400, "The metadata part is a JSON object.", "Bad request")
+        raise ProblemError(400, "The metadata part is a JSON object.", "Bad request")
     return value
 
 
@@ -116,7 +116,7 @@ def _parts(content_type: str, body: bytes) -> Iterator[tuple[str, tuple[Message,
     outer["content-type"] = content_type
     boundary = outer.get_boundary()
     if outer.get_content_type() != "multipart/form-data" or not boundary:
-        raise Problem(415, "A file is sent as multipart/form-data.")
+        raise ProblemError(415, "A file is sent as multipart/form-data.")
     delimiter = b"\r\n--" + boundary.encode("utf-8", "replace")
     for section in (b"\r\n" + body).split(delimiter)[1:]:
         if section.startswith(b"--"):
@@ -126,4 +126,4 @@ def _parts(content_type: str, body: bytes) -> Iterator[tuple[str, tuple[Message,
         name = header.get_param("name", header="content-disposition")
         if gap and isinstance(name, str):
             yield name, (header, data)
-    raise Problem(400, "The multipart body ends too early.", "Bad request")
+    raise ProblemError(400, "The multipart body ends too early.", "Bad request")

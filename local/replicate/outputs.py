@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response, StreamingResponse
 
-from local.replicate.wire import Problem
+from local.replicate.wire import ProblemError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -67,7 +67,7 @@ class Outputs:
         """GET and HEAD of a file, with whatever fault is set."""
         file = self._files.get(request.url.path)
         if file is None or self._faults.happens("output_404"):
-            raise Problem(404, "Not found")
+            raise ProblemError(404, "Not found")
         if tail := self._faults["output_tail"]:
             file = Output(file.data + TAIL * tail, file.content_type)
         response = self._answer(request, file)

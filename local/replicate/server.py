@@ -30,7 +30,7 @@ from local.replicate.outputs import Outputs
 from local.replicate.predictions import Predictions
 from local.replicate.showing import Showing
 from local.replicate.webhooks import TIMEOUT_S, WebhookSender, new_secret
-from local.replicate.wire import Problem
+from local.replicate.wire import ProblemError
 
 if TYPE_CHECKING:
     import ssl
@@ -115,7 +115,7 @@ class Emulator:
         app = Starlette(
             routes=[*Api(self).routes(), output, *Control(self).routes()],
             exception_handlers={
-                Problem: _answer_problem,
+                ProblemError: _answer_problem,
                 HTTPException: _answer_http_exception,
                 Exception: _answer_crash,
             },
@@ -165,18 +165,18 @@ class Emulator:
 
 
 async def _answer_problem(_request: Request, problem: Exception) -> Response:
-    assert isinstance(problem, Problem)  # noqa: S101 - what the handler is registered for
+    assert isinstance(problem, ProblemError)  # noqa: S101 - what the handler is registered for
     return problem.response()
 
 
 async def _answer_http_exception(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - what the handler is registered for
-    return Problem(error.status_code, error.detail, headers=error.headers).response()
+    return ProblemError(error.status_code, error.detail, headers=error.headers).response()
 
 
 async def _answer_crash(request: Request, error: Exception) -> Response:
     logger.error("%s %s crashed", request.method, request.url.path, exc_info=error)
-    return Problem(500, "Internal server error").response()
+    return ProblemError(500, "Internal server error").response()
 
 
 def _trusted(ca_file: Path | None) -> ssl.SSLContext:

@@ -21,7 +21,7 @@ Item = TypeVar("Item")
 MAX_JSON_BYTES = 64_000_000
 
 
-class Problem(Exception):
+class ProblemError(Exception):
     """An answer other than success, carried to the one place that writes it."""
 
     def __init__(
@@ -44,9 +44,9 @@ class Problem(Exception):
         return Response(body, self.status, self.headers, media_type="application/problem+json")
 
 
-def invalid(problems: Sequence[tuple[str, str, str]]) -> Problem:
+def invalid(problems: Sequence[tuple[str, str, str]]) -> ProblemError:
     """422 from (type, field, description) in gojsonschema's vocabulary; field "" is the root."""
-    return Problem(
+    return ProblemError(
         422,
         "".join(f"- {field}: {text}\n" if field else f"- {text}\n" for _, field, text in problems),
         "Input validation failed",
@@ -75,7 +75,7 @@ async def read_body(request: Request, limit: int, too_large: str) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > limit:
-            raise Problem(413, too_large)
+            raise ProblemError(413, too_large)
     return bytes(body)
 
 
@@ -85,7 +85,7 @@ async def read_json(request: Request) -> Any:
     try:
         return json.loads(raw, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
-        raise Problem(400, "The request body is not valid JSON.", "Bad request") from None
+        raise ProblemError(400, "The request body is not valid JSON.", "Bad request") from None
 
 
 def _refuse(name: str) -> NoReturn:
@@ -112,7 +112,7 @@ def parse_time(text: str) -> float:
         moment = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
-        raise Problem(400, f"{text!r} is not an ISO 8601 time.", "Bad request") from None
+        raise ProblemError(400, f"{text!r} is not an ISO 8601 time.", "Bad request") from None
 
 
 def page(
@@ -156,4 +156,4 @@ def _read_cursor(cursor: str | None) -> tuple[int | None, int | None]:
         after, before = fields.get("after"), fields.get("before")
         return (int(after[0]) if after else None), (int(before[0]) if before else None)
     except ValueError:
-        raise Problem(404, "Invalid cursor.") from None
+        raise ProblemError(404, "Invalid cursor.") from None

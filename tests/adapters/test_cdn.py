@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from darkroom.adapters.cdn import CdnSigner
-from darkroom.domain.errors import Unavailable
+from darkroom.domain.errors import UnavailableError
 
 from tests.fakes import FakeClock, FakeSigner
 
@@ -155,7 +155,7 @@ NOT_OURS = {
 
 @pytest.mark.parametrize("kind", NOT_OURS)
 def test_another_key_than_the_cdns_is_unavailable(kind: str) -> None:
-    with pytest.raises(Unavailable) as caught:
+    with pytest.raises(UnavailableError) as caught:
         Signed(private_key=NOT_OURS[kind]).url()
     assert caught.value.__context__ is None
     assert "CANARY" not in str(caught.value)

@@ -18,7 +18,7 @@ from darkroom.adapters.download import (
     output_guard,
 )
 from darkroom.adapters.http import Client
-from darkroom.domain.errors import DownloadFailed
+from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.prediction import Code
 from darkroom.ports import CallbackAnswer
 from darkroom.runtime.settings import PersistSettings
@@ -43,8 +43,8 @@ def fetch(server: Server, budget_s: float = 5.0) -> bytes:
         return b"".join(download.chunks())
 
 
-def failure(server: Server, budget_s: float = 5.0) -> DownloadFailed:
-    with pytest.raises(DownloadFailed) as failed:
+def failure(server: Server, budget_s: float = 5.0) -> TransferFailedError:
+    with pytest.raises(TransferFailedError) as failed:
         fetch(server, budget_s)
     return failed.value
 
@@ -152,7 +152,7 @@ def test_the_catalogues_largest_output_is_below_the_bound() -> None:
         outputs = OutputFetcher(Client(output_guard(hosts)), hosts, most, 5.0)
         with outputs.open(f"{server.url}/x.png") as download:
             assert download.length == 208_000_000
-            with pytest.raises(DownloadFailed) as failed:
+            with pytest.raises(TransferFailedError) as failed:
                 list(download.chunks())
     assert failed.value.code is None
 
@@ -183,7 +183,7 @@ def test_a_download_in_another_thread_does_not_lengthen_the_budget() -> None:
             other = threading.Thread(target=outputs.client.begin, args=(600.0,))
             other.start()
             other.join()
-            with pytest.raises(DownloadFailed):
+            with pytest.raises(TransferFailedError):
                 list(download.chunks())
 
 
@@ -209,7 +209,7 @@ def test_the_connection_of_a_download_that_is_left_is_closed() -> None:
 
 
 def test_another_host_is_not_even_connected_to() -> None:
-    with serving(answer(200, DATA)) as server, pytest.raises(DownloadFailed) as failed:
+    with serving(answer(200, DATA)) as server, pytest.raises(TransferFailedError) as failed:
         fetcher("replicate.delivery").open(f"{server.url}/x.png").__enter__()
     assert failed.value.code == Code.OUTPUT_REFUSED
     assert server.connections == 0
@@ -246,7 +246,7 @@ def test_an_allowed_name_at_a_private_address_is_not_connected_to(
 
     monkeypatch.setattr(socket, "getaddrinfo", addresses(*found))
     monkeypatch.setattr(socket, "create_connection", connect)
-    with pytest.raises(DownloadFailed) as failed:
+    with pytest.raises(TransferFailedError) as failed:
         fetcher("*.replicate.delivery").open("https://x.replicate.delivery/a.png").__enter__()
     assert failed.value.code is None
 
@@ -291,7 +291,7 @@ def test_a46_a_name_that_is_none_is_a_failed_download(
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    with pytest.raises(DownloadFailed):
+    with pytest.raises(TransferFailedError):
         fetcher("*.replicate.delivery").open(url).__enter__()
 
 
@@ -323,7 +323,7 @@ def test_f25_a_callbacks_scheme_has_no_case() -> None:
         url = server.url.replace("http", "HTTP")
         assert callbacks().post(url, HEADERS, b"{}").status == 200
         # Let through by its scheme, and stopped by its address.
-        with pytest.raises(DownloadFailed, match="no answer"):
+        with pytest.raises(TransferFailedError, match="no answer"):
             callbacks().post(url.replace("HTTP", "HTTPS"), HEADERS, b"{}")
 
 
@@ -338,7 +338,7 @@ def test_newcomer_friction_4_localhost_is_this_machine() -> None:
     with serving(answer(200, b"")) as server:
         url = server.url.replace("127.0.0.1", "localhost")
         assert callbacks().post(f"{url}/hook", HEADERS, b"{}").status == 200
-        with pytest.raises(DownloadFailed):
+        with pytest.raises(TransferFailedError):
             callbacks(local=False).post(f"{url}/hook", HEADERS, b"{}")
     assert len(server.requests) == 1
 
@@ -388,20 +388,20 @@ def test_a_retry_after_that_is_none_is_ignored(text: str) -> None:
     "serve", [servers.reset, servers.reply(b""), servers.reply(b"nonsense\r\n\r\n")]
 )
 def test_a_callback_without_an_answer_has_failed(serve: Serve) -> None:
-    with serving(serve) as server, pytest.raises(DownloadFailed):
+    with serving(serve) as server, pytest.raises(TransferFailedError):
         callbacks().post(server.url, HEADERS, b"{}")
 
 
 def test_a_callback_that_drips_ends_at_the_wall_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("darkroom.adapters.download.CALLBACK_BUDGET_S", BUDGET)
-    with serving(drip(http(200))) as server, within(BUDGET), pytest.raises(DownloadFailed):
+    with serving(drip(http(200))) as server, within(BUDGET), pytest.raises(TransferFailedError):
         callbacks().post(server.url, HEADERS, b"{}")
 
 
 def test_a_deployed_stage_calls_no_loopback_address() -> None:
     with serving(answer(200)) as server:
         for url in (server.url, server.url.replace("http:", "https:")):
-            with pytest.raises(DownloadFailed):
+            with pytest.raises(TransferFailedError):
                 callbacks(local=False).post(url, HEADERS, b"{}")
     assert server.connections == 0
 
@@ -412,7 +412,7 @@ def test_a_clients_name_at_a_private_address_is_not_called(
     found: str, local: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", addresses(found))
-    with pytest.raises(DownloadFailed):
+    with pytest.raises(TransferFailedError):
         callbacks(local=local).post("https://client.example/", HEADERS, b"{}")
 
 
@@ -430,5 +430,5 @@ def test_a_clients_name_at_a_private_address_is_not_called(
 )
 def test_a_url_that_is_none_has_failed(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", addresses())
-    with pytest.raises(DownloadFailed):
+    with pytest.raises(TransferFailedError):
         callbacks().post(url, HEADERS, b"{}")

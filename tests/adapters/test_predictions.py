@@ -11,18 +11,18 @@ from botocore.exceptions import ClientError
 from darkroom.adapters.predictions import DynamoPredictions
 from darkroom.domain import correlation
 from darkroom.domain.errors import (
-    AlreadyExists,
-    Conflict,
-    IdempotencyKeyUsed,
-    LimitReached,
-    ProviderIdTaken,
-    Unavailable,
+    AlreadyExistsError,
+    ConflictError,
+    IdempotencyKeyUsedError,
+    LimitReachedError,
+    ProviderIdTakenError,
+    UnavailableError,
 )
 from darkroom.domain.money import OPEN_MODELS_A_DAY, Entry
 from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, Price, State
 from darkroom.ports import Due, IdempotencyKey, Span
 
-from tests.fakes import ItemTooLarge, Month
+from tests.fakes import ItemTooLargeError, Month
 
 if TYPE_CHECKING:
     from darkroom.ports import PredictionStore
@@ -151,7 +151,7 @@ def test_an_unknown_id(store: PredictionStore) -> None:
 
 
 def test_a_record_above_400_kb_is_refused_and_nothing_is_written(store: PredictionStore) -> None:
-    with pytest.raises((ItemTooLarge, ClientError)):
+    with pytest.raises((ItemTooLargeError, ClientError)):
         store.insert(record(metrics="x" * 420_000))
     assert store.get(name(1)) is None
 
@@ -167,7 +167,7 @@ def test_a_record_just_below_400_kb_is_written(store: PredictionStore) -> None:
 
 def test_an_id_is_inserted_once(store: PredictionStore) -> None:
     store.insert(record())
-    with pytest.raises(AlreadyExists):
+    with pytest.raises(AlreadyExistsError):
         store.insert(record(tenant="other"))
     assert store.get(name(1)) == record()
 
@@ -183,7 +183,7 @@ KEY = IdempotencyKey("IDEM#k", T // 1000 + 86_400)
 
 def test_an_idempotency_key_makes_one_record(store: PredictionStore) -> None:
     store.insert(record(1, fingerprint="f1"), KEY)
-    with pytest.raises(IdempotencyKeyUsed) as used:
+    with pytest.raises(IdempotencyKeyUsedError) as used:
         store.insert(record(2, fingerprint="f2"), KEY)
     assert (used.value.prediction, used.value.fingerprint) == (name(1), "f1")
     assert store.get(name(2)) is None
@@ -204,7 +204,7 @@ def test_an_expired_idempotency_key_counts_as_absent(store: PredictionStore) -> 
 
 def test_a_taken_id_does_not_use_the_key_up(store: PredictionStore) -> None:
     store.insert(record(1))
-    with pytest.raises(AlreadyExists):
+    with pytest.raises(AlreadyExistsError):
         store.insert(record(1, tenant="other"), KEY)
     store.insert(record(2), KEY)
     assert store.get(name(2)) == record(2)
@@ -224,7 +224,7 @@ def test_a_lost_commit_carries_what_is_stored(store: PredictionStore) -> None:
     store.insert(record())
     won = following(record(), logs="won")
     store.commit(won)
-    with pytest.raises(Conflict) as lost:
+    with pytest.raises(ConflictError) as lost:
         store.commit(following(record(), logs="lost"))
     assert lost.value.current == won
     assert store.get(name(1)) == won
@@ -233,7 +233,7 @@ def test_a_lost_commit_carries_what_is_stored(store: PredictionStore) -> None:
 @pytest.mark.parametrize("revision", [1, 3, 9])
 def test_only_the_very_next_revision_is_taken(store: PredictionStore, revision: int) -> None:
     store.insert(record())
-    with pytest.raises(Conflict) as lost:
+    with pytest.raises(ConflictError) as lost:
         store.commit(record(revision=revision, logs="x"))
     assert lost.value.current == record()
 
@@ -245,7 +245,7 @@ def test_our_own_commit_may_be_repeated(store: PredictionStore) -> None:
 
 
 def test_a_record_that_is_gone_is_a_conflict_with_nothing(store: PredictionStore) -> None:
-    with pytest.raises(Conflict) as lost:
+    with pytest.raises(ConflictError) as lost:
         store.commit(following(record()))
     assert lost.value.current is None
     assert store.get(name(1)) is None
@@ -253,7 +253,7 @@ def test_a_record_that_is_gone_is_a_conflict_with_nothing(store: PredictionStore
 
 def test_a_commit_above_400_kb_changes_nothing(store: PredictionStore) -> None:
     store.insert(record())
-    with pytest.raises((ItemTooLarge, ClientError)):
+    with pytest.raises((ItemTooLargeError, ClientError)):
         store.commit(following(record(), metrics="x" * 420_000))
     assert store.get(name(1)) == record()
 
@@ -265,7 +265,7 @@ def test_a_provider_id_has_one_owner(store: PredictionStore) -> None:
     for number in (1, 2):
         store.insert(record(number))
     store.commit(following(record(1), provider_id="p1"), claims="p1")
-    with pytest.raises(ProviderIdTaken) as taken:
+    with pytest.raises(ProviderIdTakenError) as taken:
         store.commit(following(record(2), provider_id="p1"), claims="p1")
     assert taken.value.owner == name(1)
     assert store.get(name(2)) == record(2)
@@ -277,9 +277,9 @@ def test_a_claim_that_loses_the_record_claims_nothing(store: PredictionStore) ->
     store.insert(record())
     won = following(record(), logs="won")
     store.commit(won)
-    with pytest.raises(Conflict) as lost:
+    with pytest.raises(ConflictError) as lost:
         store.commit(following(record(), provider_id="p1"), claims="p1")
-    assert not isinstance(lost.value, ProviderIdTaken)
+    assert not isinstance(lost.value, ProviderIdTakenError)
     assert lost.value.current == won
     assert store.owner_of("p1") is None
 
@@ -404,12 +404,12 @@ def enter_both(committed: int, spent: int = 0, in_flight: int = 1, **caps: int) 
 def test_a_record_and_its_reservation_are_written_together(books: Books) -> None:
     books.store.insert(record(1), entries=enter(700, cap=1000, most_in_flight=2))
     assert books.month(MONTH) == Month(700, 0, 1)
-    with pytest.raises(LimitReached) as full:
+    with pytest.raises(LimitReachedError) as full:
         books.store.insert(record(2), entries=enter(301, cap=1000, most_in_flight=2))
     assert (full.value.committed, full.value.spent, full.value.in_flight) == (700, 0, 1)
     assert books.store.get(name(2)) is None
     books.store.insert(record(2), entries=enter(300, cap=1000, most_in_flight=2))
-    with pytest.raises(LimitReached):
+    with pytest.raises(LimitReachedError):
         books.store.insert(record(3), entries=enter(0, cap=1000, most_in_flight=2))
     assert books.month(MONTH) == Month(1000, 0, 2)
 
@@ -421,7 +421,7 @@ def test_months_are_entered_together_or_not_at_all(
     books: Books, caps: dict[str, int], full: str
 ) -> None:
     books.store.insert(record(1), entries=enter_both(700, **caps))
-    with pytest.raises(LimitReached) as refused:
+    with pytest.raises(LimitReachedError) as refused:
         books.store.insert(record(2), entries=enter_both(301, **caps))
     assert refused.value.entry.row == full
     assert (refused.value.committed, refused.value.spent) == (700, 0)
@@ -436,7 +436,7 @@ def test_months_are_entered_together_or_not_at_all(
 def test_of_two_full_months_the_first_is_told(books: Books) -> None:
     both = {"tenants": 10, "users": 10}
     books.store.insert(record(1), entries=enter_both(10, **both))
-    with pytest.raises(LimitReached) as refused:
+    with pytest.raises(LimitReachedError) as refused:
         books.store.insert(record(2), entries=enter_both(1, **both))
     assert not refused.value.entry.of_end_user
 
@@ -451,9 +451,9 @@ def test_what_is_in_flight_in_a_month(books: Books) -> None:
 def test_a_taken_id_or_key_reserves_nothing(books: Books) -> None:
     key = IdempotencyKey("IDEM#1", T // 1000 + 3600)
     books.store.insert(record(1, fingerprint="f"), key, enter(10))
-    with pytest.raises(AlreadyExists):
+    with pytest.raises(AlreadyExistsError):
         books.store.insert(record(1, input='"other"'), entries=enter(10))
-    with pytest.raises(IdempotencyKeyUsed):
+    with pytest.raises(IdempotencyKeyUsedError):
         books.store.insert(record(2), key, enter(10, cap=10))
     # A repeat whose first answer was lost.
     books.store.insert(record(1, fingerprint="f"), key, enter(10))
@@ -468,9 +468,9 @@ def test_an_end_and_its_settlement_are_written_together(books: Books) -> None:
     books.store.commit(ended, entries=settled, claims="p1")
     assert books.month(MONTH) == Month(53, 3, 1)
     books.store.commit(ended, entries=settled, claims="p1")
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         books.store.commit(following(record(1), polls=1), entries=settled)
-    with pytest.raises(ProviderIdTaken):
+    with pytest.raises(ProviderIdTakenError):
         books.store.commit(following(record(2)), entries=enter(-50, 0, -1), claims="p1")
     books.store.mark_effects_done(ended)
     assert books.month(MONTH) == Month(53, 3, 1)
@@ -510,15 +510,15 @@ def test_a_months_row_that_many_write_is_tried_again(books: Books, met: int) -> 
 
 def test_a_months_row_that_too_many_write_is_given_up_and_nothing_is_written(books: Books) -> None:
     books.meet(6)
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         books.store.insert(record(1), KEY, enter(700))
     assert books.store.get(name(1)) is None
     books.store.insert(record(1), KEY, enter(700))
     ended = following(record(1), state=State.FAILED, cost=3)
     books.meet(6)
-    with pytest.raises(Conflict) as lost:
+    with pytest.raises(ConflictError) as lost:
         books.store.commit(ended, entries=enter(3 - 700, 3, -1), claims="p1")
-    assert not isinstance(lost.value, ProviderIdTaken)
+    assert not isinstance(lost.value, ProviderIdTakenError)
     assert lost.value.current == record(1)
     assert books.store.owner_of("p1") is None
     assert books.month(MONTH) == Month(700, 0, 1)
@@ -528,7 +528,7 @@ def test_a_day_of_usage_that_too_many_write_is_counted_later(books: Books) -> No
     ended = record(1, state=State.SUCCEEDED, cost=3000)
     books.store.insert(ended)
     books.meet(6)
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         books.store.mark_effects_done(ended)
     assert books.store.get(name(1)) == ended
     books.store.mark_effects_done(ended)
@@ -538,7 +538,7 @@ def test_a_day_of_usage_that_too_many_write_is_counted_later(books: Books) -> No
 def test_a_write_that_is_no_transaction_and_meets_one_has_lost(books: Books) -> None:
     books.store.insert(record(1))
     books.meet(1)
-    with pytest.raises(Conflict) as lost:
+    with pytest.raises(ConflictError) as lost:
         books.store.commit(following(record(1)))
     assert lost.value.current == record(1)
     books.meet(1)
@@ -607,7 +607,7 @@ def test_an_end_with_its_settlement_is_counted_likewise(books: Books) -> None:
         books.store.commit(following(begun, state=State.FAILED), entries=enter(0, 0, -1))
     assert books.controls.usage("acme", [DAY])[DAY]["other"] == (1, 0)
     assert books.month(MONTH) == Month(0, 0, 0)
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         books.store.commit(following(begun, polls=1), entries=enter(0, 0, -1))
     assert books.controls.usage("acme", [DAY])[DAY]["other"] == (1, 0)
 
@@ -774,9 +774,9 @@ def test_rows_of_lists_are_written_with_their_record_or_not_at_all(store: Predic
     key = IdempotencyKey("IDEM#one", T // 1000 + 60)
     store.insert(record(1, tags=("x",)), key)
     store.insert(record(1, tags=("x",)), key)
-    with pytest.raises(IdempotencyKeyUsed):
+    with pytest.raises(IdempotencyKeyUsedError):
         store.insert(record(2, tags=("x",)), key)
-    with pytest.raises(AlreadyExists):
+    with pytest.raises(AlreadyExistsError):
         store.insert(record(1, tags=("x",), input='{"a":1}'))
     assert store.list_ids("acme", None, 10, name=correlation.tag_list("x")).ids == [name(1)]
     assert [each.id for each in store.get_many([name(1), name(2)])] == [name(1)]
@@ -785,6 +785,6 @@ def test_rows_of_lists_are_written_with_their_record_or_not_at_all(store: Predic
 def test_a_full_month_writes_no_row_of_a_list(store: PredictionStore) -> None:
     full = Entry("SPEND#acme#2027-01", 10, 0, 1, 15)
     store.insert(record(1, tags=("x",)), entries=[full])
-    with pytest.raises(LimitReached):
+    with pytest.raises(LimitReachedError):
         store.insert(record(2, tags=("x",)), entries=[full])
     assert store.list_ids("acme", None, 10, name=correlation.tag_list("x")).ids == [name(1)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from darkroom.adapters.deliveries import _delivery_item
 from darkroom.adapters.items import NEWER_CODES, prediction_item, read_prediction
-from darkroom.domain.errors import UnreadableRecord
+from darkroom.domain.errors import UnreadableRecordError
 from darkroom.domain.prediction import Code, Prediction
 from darkroom.ports import Attempt, Delivery
 
@@ -119,6 +119,6 @@ def test_what_a_next_release_changes_is_one_record_that_cannot_be_read(
     change: Callable[[Any], Any],
 ) -> None:
     for record in versions.records():
-        with pytest.raises(UnreadableRecord) as unreadable:
+        with pytest.raises(UnreadableRecordError) as unreadable:
             read_prediction(change(prediction_item(record)))
         assert (unreadable.value.id, unreadable.value.tenant) == (record.id, record.tenant)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.domain.errors import IdempotencyKeyUsed, LimitReached, Unavailable
+from darkroom.domain.errors import IdempotencyKeyUsedError, LimitReachedError, UnavailableError
 from darkroom.domain.repeats import KEPT, KEPT_S, REFUSED_S, Entry, Made, Repeats
 from darkroom.ports import IdempotencyKey
 
@@ -48,7 +48,7 @@ def test_a_row_holds_the_latest_predictions(store: PredictionStore) -> None:
 
 def test_a_first_try_is_refused_where_a_repetition_was_early(store: PredictionStore) -> None:
     insert(store, 5, first(5, early=True))
-    with pytest.raises(IdempotencyKeyUsed) as used:
+    with pytest.raises(IdempotencyKeyUsedError) as used:
         insert(store, 6, first(6))
     assert (used.value.prediction, used.value.fingerprint) == (name(5), "ab")
     assert store.get(name(6)) is None
@@ -60,10 +60,10 @@ def test_a_first_try_is_refused_where_a_repetition_was_early(store: PredictionSt
 
 def test_a_repetition_is_refused_where_the_row_has_changed(store: PredictionStore) -> None:
     insert(store, 1, again(1, None))
-    with pytest.raises(IdempotencyKeyUsed):
+    with pytest.raises(IdempotencyKeyUsedError):
         insert(store, 2, again(2, None))
     insert(store, 3, again(3, made(1)))
-    with pytest.raises(IdempotencyKeyUsed):
+    with pytest.raises(IdempotencyKeyUsedError):
         insert(store, 4, again(4, made(1)))
     assert [each.prediction for each in store.repeats_in(ROW).made] == [name(3), name(1)]
 
@@ -92,7 +92,7 @@ def test_refusals_are_counted_and_redeemed(store: PredictionStore) -> None:
     insert(store, 2, again(2, None, redeems=True))
     insert(store, 3, again(3, None, redeems=True))
     assert store.repeats_in(ROW).refused == 0
-    with pytest.raises(IdempotencyKeyUsed) as used:
+    with pytest.raises(IdempotencyKeyUsedError) as used:
         insert(store, 4, again(4, None, redeems=True))
     assert used.value.prediction == name(3)
     store.note_refusal(ROW, T + 2)
@@ -102,7 +102,7 @@ def test_refusals_are_counted_and_redeemed(store: PredictionStore) -> None:
 def test_where_nothing_was_refused_nor_made_nothing_can_be_redeemed(
     store: PredictionStore,
 ) -> None:
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         insert(store, 1, again(1, None, redeems=True))
     assert store.get(name(1)) is None
 
@@ -117,7 +117,7 @@ def test_refusals_of_long_ago_do_not_count(store: PredictionStore) -> None:
 
 def test_a_record_without_room_is_entered_nowhere(books: Books) -> None:
     books.store.insert(record(1), first(1), enter(700, cap=1000))
-    with pytest.raises(LimitReached):
+    with pytest.raises(LimitReachedError):
         books.store.insert(record(2), first(2), enter(700, cap=1000))
     assert books.store.repeats_in(ROW).made == (made(1),)
     assert books.month(MONTH).committed == 700
@@ -128,7 +128,7 @@ def test_a_key_is_looked_up(store: PredictionStore) -> None:
     store.check_key(key, T)
     store.insert(record(1, fingerprint="ab"), key)
     store.check_key(IdempotencyKey("IDEM#2", key.expires_at), T)
-    with pytest.raises(IdempotencyKeyUsed) as used:
+    with pytest.raises(IdempotencyKeyUsedError) as used:
         store.check_key(key, T)
     assert (used.value.prediction, used.value.fingerprint) == (name(1), "ab")
     store.check_key(key, T + 60_000)

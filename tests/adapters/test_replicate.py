@@ -19,10 +19,10 @@ from darkroom.adapters import replicate
 from darkroom.adapters.http import Client
 from darkroom.adapters.replicate import Replicate
 from darkroom.domain.errors import (
-    PageTooLarge,
-    ProviderSilent,
-    ProviderUnavailable,
-    Unavailable,
+    PageTooLargeError,
+    ProviderSilentError,
+    ProviderUnavailableError,
+    UnavailableError,
 )
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
 
@@ -183,7 +183,7 @@ def test_a_name_that_does_not_resolve_is_not_sent(
 def test_without_a_token_nothing_is_sent() -> None:
     class Unset(FakeSecrets):
         def replicate_token(self) -> str:
-            raise Unavailable("Replicate's token is not set.")
+            raise UnavailableError("Replicate's token is not set.")
 
     with serving(answer(201, PREDICTION)) as server:
         made = Replicate(Client(), server.url, Unset())
@@ -197,7 +197,7 @@ def test_without_a_token_nothing_is_sent() -> None:
             budget_s=1,
         )
         assert sent == NotSent()
-        with pytest.raises(ProviderUnavailable):
+        with pytest.raises(ProviderUnavailableError):
             made.get("p1")
     assert server.connections == 0
 
@@ -482,13 +482,13 @@ def test_a_read_without_a_usable_answer_is_unavailable(serve: Serve) -> None:
     with serving(serve) as server:
         made = provider(server.url)
         for read in (lambda: made.get("p1"), lambda: made.cancel("p1"), lambda: made.page(0)):
-            with pytest.raises(ProviderUnavailable):
+            with pytest.raises(ProviderUnavailableError):
                 read()
 
 
 def test_a_read_that_stalls_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replicate, "READ_BUDGET_S", BUDGET)
-    with serving(servers.silent) as server, within(BUDGET), pytest.raises(ProviderUnavailable):
+    with serving(servers.silent) as server, within(BUDGET), pytest.raises(ProviderUnavailableError):
         provider(server.url).get("p1")
 
 
@@ -536,14 +536,14 @@ def test_a_page_that_is_too_large_says_so(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(replicate, "LARGEST_ANSWER", 1000)
     with serving(answer(200, {"results": [], "x": "x" * 1000})) as server:
         made = provider(server.url)
-        with pytest.raises(PageTooLarge):
+        with pytest.raises(PageTooLargeError):
             made.page(0)
         made.client.close()
 
 
 def test_silence_is_told_apart_from_a_useless_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replicate, "READ_BUDGET_S", BUDGET)
-    with serving(servers.silent) as server, pytest.raises(ProviderSilent):
+    with serving(servers.silent) as server, pytest.raises(ProviderSilentError):
         provider(server.url).page(0)
 
 
@@ -569,7 +569,7 @@ def test_whether_the_token_works(serve: Serve, works: bool) -> None:
 def test_the_token_goes_to_no_other_host(following: Any) -> None:
     with (
         serving(paged(page("a", following=following))) as server,
-        pytest.raises(ProviderUnavailable),
+        pytest.raises(ProviderUnavailableError),
     ):
         provider(server.url).page(0)
     assert len(server.requests) == 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from darkroom.adapters import secrets as secrets_
 from darkroom.adapters.secrets import ManagedSecrets
-from darkroom.domain.errors import Unavailable
+from darkroom.domain.errors import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,13 +137,13 @@ GARBAGE = {
 
 @pytest.mark.parametrize("kind", READS)
 def test_an_unset_secret_is_unavailable(made: Callable[..., ManagedSecrets], kind: str) -> None:
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         READS[kind](made())
 
 
 @pytest.mark.parametrize("kind", READS)
 def test_a_binary_secret_is_unavailable(made: Callable[..., ManagedSecrets], kind: str) -> None:
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         READS[kind](made(b"k" * 64))
 
 
@@ -153,7 +153,7 @@ def test_a_binary_secret_is_unavailable(made: Callable[..., ManagedSecrets], kin
 def test_garbage_is_unavailable_and_is_not_repeated(
     made: Callable[..., ManagedSecrets], kind: str, value: str
 ) -> None:
-    with pytest.raises(Unavailable) as caught:
+    with pytest.raises(UnavailableError) as caught:
         READS[kind](made(value))
     shown = "".join(traceback.format_exception(caught.value, chain=True))
     assert CANARY not in shown

@@ -17,9 +17,9 @@ from botocore.exceptions import ClientError, ParamValidationError
 from botocore.stub import ANY, Stubber
 from darkroom.adapters.controls import DynamoControls
 from darkroom.adapters.items import from_item, to_item
-from darkroom.adapters.queues import EventBridgeBus, EventNotTaken, SqsQueue
+from darkroom.adapters.queues import EventBridgeBus, EventNotTakenError, SqsQueue
 from darkroom.adapters.s3 import PART, S3Forms, S3Outputs, S3Signer, S3Uploads
-from darkroom.domain.errors import DownloadFailed
+from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.money import Limits
 from darkroom.domain.receivers import Endpoint, Receivers, Refusal
 from darkroom.ports import ApiKey, Attempt, Delivery, RunTime, SecretVersion, StoredObject
@@ -403,9 +403,9 @@ def test_what_the_source_raises_passes_and_nothing_is_visible(
 ) -> None:
     def source() -> Iterator[bytes]:
         yield from pieces(b"x" * before)
-        raise DownloadFailed("broke off")
+        raise TransferFailedError("broke off")
 
-    with pytest.raises(DownloadFailed, match="broke off"):
+    with pytest.raises(TransferFailedError, match="broke off"):
         outputs.write_once("k", "image/png", source())
     assert stored(aws) == {}
     assert no_upload_is_left(aws)
@@ -701,7 +701,7 @@ def test_an_event_that_was_answered_but_not_taken_is_an_error() -> None:
             "Entries": [{"ErrorCode": "ThrottlingException", "ErrorMessage": "slow"}],
         }
         stub.add_response("put_events", refusal, {"Entries": ANY})
-        with pytest.raises(EventNotTaken, match="ThrottlingException"):
+        with pytest.raises(EventNotTakenError, match="ThrottlingException"):
             EventBridgeBus(events, "bus").publish("x", {})
 
 

@@ -12,7 +12,7 @@ from darkroom.adapters.controls import DynamoControls
 from darkroom.adapters.deliveries import DynamoDeliveries, _delivery_item
 from darkroom.adapters.items import LARGEST_TEXT, prediction_item, read_prediction, to_item
 from darkroom.adapters.predictions import DynamoPredictions
-from darkroom.domain.errors import Conflict, Unavailable, UnreadableRecord
+from darkroom.domain.errors import ConflictError, UnavailableError, UnreadableRecordError
 from darkroom.domain.snapshot import LOGS_KEPT, OUTPUT_KEPT
 from darkroom.ports import Due, RunTime
 from darkroom.services.read_input import INPUT_KEPT
@@ -59,11 +59,11 @@ def test_one_that_cannot_be_read_is_named_and_costs_no_other(
     for number in (1, 2, 3):
         store.insert(record(number))
     alter(store, name(2), change)
-    with pytest.raises(UnreadableRecord) as unreadable:
+    with pytest.raises(UnreadableRecordError) as unreadable:
         store.get(name(2))
     assert (unreadable.value.id, unreadable.value.tenant) == (name(2), "acme")
     assert unreadable.value.reason
-    left_out: list[UnreadableRecord] = []
+    left_out: list[UnreadableRecordError] = []
     wanted = [name(number) for number in (3, 2, 1)]
     assert store.get_many(wanted, left_out) == [record(3), record(1)]
     assert [each.id for each in left_out] == [name(2)]
@@ -77,7 +77,7 @@ def test_its_claim_stands_so_that_it_is_in_nobodys_way(
     for number in (1, 2):
         store.insert(record(number, due_at=T + number))
     alter(store, name(1), change)
-    with pytest.raises(UnreadableRecord) as unreadable:
+    with pytest.raises(UnreadableRecordError) as unreadable:
         store.claim(Due(name(1), T + 1), T + 60_000)
     assert unreadable.value.id == name(1)
     assert store.due(T + 59_000, 10) == [Due(name(2), T + 2)]
@@ -94,7 +94,7 @@ def test_it_is_not_written_over(store: PredictionStore) -> None:
         lambda: store.commit(following(record())),
         lambda: store.commit(following(record(), provider_id="p"), claims="p"),
     ):
-        with pytest.raises(UnreadableRecord):
+        with pytest.raises(UnreadableRecordError):
             write()
     assert store.owner_of("p") is None
 
@@ -108,7 +108,7 @@ def test_the_reason_names_the_field_and_never_a_value() -> None:
         ("input", {"input": {"L": [{"S": secret}]}}),
         ("uploads", {"uploads": {"M": {secret: {"N": "1"}}}}),
     ):
-        with pytest.raises(UnreadableRecord) as unreadable:
+        with pytest.raises(UnreadableRecordError) as unreadable:
             read_prediction({**prediction_item(record()), **at})
         assert unreadable.value.reason == field
         assert secret not in str(unreadable.value)
@@ -119,7 +119,7 @@ def test_a_text_that_unpacks_to_too_much_takes_no_memory() -> None:
     bomb = {**prediction_item(record()), "input": versions.deflated(b"a" * 50_000_000)}
     assert len(bomb["input"]["B"]) < 60_000
     tracemalloc.start()
-    with pytest.raises(UnreadableRecord):
+    with pytest.raises(UnreadableRecordError):
         read_prediction(bomb)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -146,7 +146,7 @@ def test_rows_of_deliveries_are_read_one_by_one(aws: Aws) -> None:
     assert read is not None
     assert [(each.at, each.duration_ms) for each in read.history] == [(1, 2)]
     assert store.of(OWED.prediction, 10) == [read]
-    with pytest.raises(UnreadableRecord) as unreadable:
+    with pytest.raises(UnreadableRecordError) as unreadable:
         store.get(OWED.prediction, "start")
     assert (unreadable.value.id, unreadable.value.reason) == (OWED.prediction, "start: attempts")
 
@@ -175,7 +175,7 @@ def test_a_record_past_its_retention_is_gone_for_who_reads(store: PredictionStor
     assert store.get(name(1)) is None
     assert store.get_many([name(1), name(2)]) == [record(2)]
     alter(store, name(1), versions.UNREADABLE["state"])
-    left_out: list[UnreadableRecord] = []
+    left_out: list[UnreadableRecordError] = []
     assert store.get(name(1)) is None
     assert store.get_many([name(1), name(2)], left_out) == [record(2)]
     assert left_out == []
@@ -187,7 +187,7 @@ def test_a_record_past_its_retention_still_comes_to_its_end(store: PredictionSto
     (key,) = store.due(T + 5000, 10)
     claimed = store.claim(key, T + 60_000)
     assert claimed == replace(old, due_at=T + 60_000)
-    with pytest.raises(Conflict) as lost:
+    with pytest.raises(ConflictError) as lost:
         store.commit(replace(old, revision=7))
     assert lost.value.current == claimed
     store.commit(following(old, due_at=None, effects_done=True))
@@ -268,12 +268,12 @@ def test_a_table_that_answers_nothing_is_given_up(
 ) -> None:
     busy.insert(record())
     crowded.throttled = 10**9
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         busy.get_many([name(1)])
     assert (len(crowded.reads), len(pauses)) == (6, 5)
     assert sum(pauses) < 2
     controls = DynamoControls(crowded, "controls", pauses.append)
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         controls.usage("acme", ["2027-01-15"])
     assert len(crowded.reads) == 12
 
@@ -282,6 +282,6 @@ def test_an_insert_that_meets_a_transaction_is_no_record_that_exists(
     crowded: Crowded, busy: DynamoPredictions
 ) -> None:
     crowded.conflicts = 1
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         busy.insert(record())
     assert busy.get(name(1)) is None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.api.multipart import read_form
-from darkroom.domain.errors import BadRequest, UnsupportedMedia
+from darkroom.domain.errors import BadRequestError, UnsupportedMediaError
 from darkroom.domain.model import input_schema_of, problem_detail, validate_input
 
 from tests.unit.api.test_multipart import FORM, form
@@ -48,7 +48,7 @@ UPLOADS: dict[str, tuple[str, bytes]] = {
 
 @pytest.mark.parametrize(("content_type", "body"), UPLOADS.values(), ids=UPLOADS)
 def test_a_hostile_upload_takes_little_time(content_type: str, body: bytes) -> None:
-    with within(0.3), suppress(BadRequest, UnsupportedMedia):
+    with within(0.3), suppress(BadRequestError, UnsupportedMediaError):
         read_form(content_type, body)
 
 

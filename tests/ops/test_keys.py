@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.adapters.controls import DynamoControls
-from darkroom.domain.errors import NotAuthenticated
+from darkroom.domain.errors import NotAuthenticatedError
 from darkroom.domain.keys import key_id
 from darkroom.services.authenticate import Authenticate
 
@@ -105,7 +105,7 @@ def test_without_an_overlap_the_old_token_ends_at_once(
     *_, old = run("create", "--tenant", "acme")
     *_, new = run("rotate", shown_id(old), "--overlap-hours", "0")
     assert tenant_of(controls, new) == "acme"
-    with pytest.raises(NotAuthenticated):
+    with pytest.raises(NotAuthenticatedError):
         tenant_of(controls, old)
 
 
@@ -117,7 +117,7 @@ def test_the_key_of_a_leaked_token_is_revoked(
     assert "no token of Darkroom" in run("revoke", "--token-stdin", code=1)[0]
     monkeypatch.setattr(sys, "stdin", io.StringIO(token + "\n"))
     run("revoke", "--token-stdin")
-    with pytest.raises(NotAuthenticated):
+    with pytest.raises(NotAuthenticatedError):
         tenant_of(controls, token)
 
 

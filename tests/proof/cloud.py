@@ -24,7 +24,7 @@ from tests.fakes import FakeClock, FakeControls, FakeDeliveries, FakeOutputs, Fa
 from tests.proof import versions
 from tests.proof.config import TENANT, TOKENS
 from tests.proof.doubles import Bus, Client, OutputHost, Parked, Queue, Secrets, Tasks
-from tests.proof.gate import Gate, Gated, Outage
+from tests.proof.gate import Gate, Gated, OutageError
 from tests.proof.states import canonical_key
 from tests.proof.table import Predictions
 from tests.proof.upstream import Upstream
@@ -124,7 +124,7 @@ class Cloud:
         if self.mended or all(entry.in_flight > 0 for entry in entries):
             return
         self.refusals = min(self.refusals + 1, PERSISTENCE)
-        raise Outage("the month")
+        raise OutageError("the month")
 
     def process_clock(self) -> int:
         """The time as the process that runs now has it."""

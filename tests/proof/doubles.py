@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from darkroom.domain.errors import DownloadFailed
+from darkroom.domain.errors import TransferFailedError
 from darkroom.ports import CallbackAnswer
 
 from tests.fakes import FakeDownload, FakeSecrets
@@ -148,7 +148,7 @@ class Client:
         self, url: str, headers: dict[str, str], body: bytes, fault: str = ""
     ) -> CallbackAnswer:
         if self.broken:
-            raise DownloadFailed("no answer")
+            raise TransferFailedError("no answer")
         self.on_post(headers["webhook-id"], body)
         self.posts |= {headers["webhook-id"]}
         if fault == "status410":
@@ -169,7 +169,7 @@ class OutputHost:
     def open(self, url: str, fault: str = "") -> Iterator[FakeDownload]:
         data = self.upstream.file(url)
         if data is None:
-            raise DownloadFailed("status 404")
+            raise TransferFailedError("status 404")
         if fault:
             data = data[:-9]
         yield FakeDownload(data, None if fault else len(data), breaks=fault == "break")

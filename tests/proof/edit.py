@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class NotFound(Exception):
+class NotFoundError(Exception):
     """The code to be changed does not occur exactly once."""
 
 
@@ -46,7 +46,7 @@ class Edit:
             if _same(statements[start : start + len(old)], old)
         ]
         if len(found) != 1:
-            raise NotFound(f"{len(found)} times in {self.module} {self.function}: {self.old}")
+            raise NotFoundError(f"{len(found)} times in {self.module} {self.function}: {self.old}")
         statements, start = found[0]
         statements[start : start + len(old)] = new or [ast.Pass()]
 
@@ -61,7 +61,7 @@ def _function(tree: ast.Module, name: str) -> ast.AST:
         inner = (node for node in ast.iter_child_nodes(where) if getattr(node, "name", "") == part)
         found = next(inner, None)
         if found is None:
-            raise NotFound(f"there is no {name}")
+            raise NotFoundError(f"there is no {name}")
         where = found
     return where
 

@@ -55,11 +55,11 @@ class Found:
             self.allowed[what] = self.allowed.get(what, 0) + number
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """This branch ended in a violation, which is noted."""
 
 
-class Enough(Exception):
+class EnoughError(Exception):
     """The time is up, or there are failures enough."""
 
 
@@ -94,7 +94,7 @@ class Explorer:
         with installed(self.world.cloud):
             try:
                 explore()
-            except Enough:
+            except EnoughError:
                 self.cut_short = True
         return self.found
 
@@ -104,20 +104,20 @@ class Explorer:
         `drawn` fills with faults as they are drawn: they belong to the step that is noted.
         """
         if time.monotonic() > self.until:
-            raise Enough
+            raise EnoughError
         try:
             return self.world.step(step)
         except Violation as violation:
             plan = tuple(sorted(drawn.items())) if drawn else step.plan
             self.failed(violation, (*trail, replace(step, plan=plan)))
-            raise Broken from None
+            raise BrokenError from None
 
     def failed(self, violation: Violation, trail: Trail) -> None:
         self.world.busy.clear()
         self.world.cloud.gate.runs.clear()
         self.found.failures.append(Failure(str(violation), schedule(self.config, trail)))
         if len(self.found.failures) >= self.most_failures:
-            raise Enough
+            raise EnoughError
 
     def finish(self, trail: Trail, key: bytes | None = None) -> None:
         try:
@@ -149,7 +149,7 @@ class Explorer:
             before = cloud.save()
             try:
                 run = self.step(step, trail)
-            except Broken:
+            except BrokenError:
                 return
             after = cloud.save()
             if faults:
@@ -172,7 +172,7 @@ class Explorer:
     ) -> None:
         try:
             self.step(faulty, trail)
-        except Broken:
+        except BrokenError:
             return
         # The number of steps left stands for how far the life is.
         key = (faults * 100 + len(steps) - at, self.world.cloud.key())
@@ -206,7 +206,7 @@ class Explorer:
                     self.world.cloud.load(saved)
                     try:
                         self.step(step, trail)
-                    except Broken:
+                    except BrokenError:
                         continue
                     self.found.schedules += 1
                     key = self.world.cloud.key()
@@ -237,7 +237,7 @@ class Explorer:
                 cloud.load(saved)
                 try:
                     run = self.step(Step(name), trail)
-                except Broken:
+                except BrokenError:
                     continue
                 for faulty in faulty_steps(Step(name), run, every=False):
                     yield faulty, cost + 1

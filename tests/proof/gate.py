@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain.errors import (
-    DownloadFailed,
-    ProviderSilent,
-    ProviderUnavailable,
-    Unavailable,
+    ProviderSilentError,
+    ProviderUnavailableError,
+    TransferFailedError,
+    UnavailableError,
 )
 
 from tests.fakes import Crash
@@ -70,7 +70,7 @@ def check(holds: bool, what: str) -> None:
         raise Violation(what)
 
 
-class Outage(Exception):
+class OutageError(Exception):
     """AWS's refusal or silence, as an adapter lets it through."""
 
 
@@ -87,12 +87,12 @@ def phases(site: str) -> tuple[str, ...]:
 def _failure(port: str) -> Exception:
     match port:
         case "provider":
-            return ProviderUnavailable("down")
+            return ProviderUnavailableError("down")
         case "fetcher" | "sender":
-            return DownloadFailed("no answer")
+            return TransferFailedError("no answer")
         case "secrets":
-            return Unavailable("down")
-    return Outage(port)
+            return UnavailableError("down")
+    return OutageError(port)
 
 
 @dataclass
@@ -165,7 +165,7 @@ class Gate:
                 do(*args, **named)
                 if port == "provider":
                     self.wait(SLOW_MS[port])
-                    raise ProviderSilent("no answer")
+                    raise ProviderSilentError("no answer")
                 raise _failure(port)
             case "slow":
                 done = do(*args, **named)

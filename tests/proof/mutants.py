@@ -12,7 +12,7 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.proof.edit import NotFound
+from tests.proof.edit import NotFoundError
 from tests.proof.mutations import MUTANTS
 from tests.proof.mutations_clients import CROWD_MUTANTS
 
@@ -35,7 +35,7 @@ class _Loader(SourceFileLoader):
         for edit in self._edits:
             try:
                 edit.apply(tree)
-            except NotFound as error:
+            except NotFoundError as error:
                 raise SystemExit(f"mutant: {error}") from None
         ast.fix_missing_locations(tree)
         code: CodeType = compile(tree, self.path, "exec", dont_inherit=True)

@@ -33,7 +33,7 @@ MUTANTS: dict[str, Mutant] = {
             """
             try:
                 self.changes.store.insert(record, key, entries)
-            except (IdempotencyKeyUsed, LimitReached):
+            except (IdempotencyKeyUsedError, LimitReachedError):
                 raise
             except Exception:
                 return Accepted(record, warning, expected=expected)
@@ -248,7 +248,7 @@ MUTANTS: dict[str, Mutant] = {
             """
             try:
                 return self._apply(self._owner(record, snapshot), snapshot)
-            except ProviderIdTaken:
+            except ProviderIdTakenError:
                 raise
             except Exception:
                 return Received.NOTHING_NEW

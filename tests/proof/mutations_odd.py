@@ -70,7 +70,7 @@ ODD_MUTANTS: dict[str, Mutant] = {
             "adapters.replicate",
             "page_of",
             "complete = False",
-            'raise ProviderUnavailable("an item")',
+            'raise ProviderUnavailableError("an item")',
         ),
         where="echo=exact-deaf-item=junk",
     ),
@@ -78,7 +78,7 @@ ODD_MUTANTS: dict[str, Mutant] = {
         Edit(
             "services.listing",
             "Listing._read_recent",
-            "with suppress(ProviderUnavailable):\n    self._read_wanted()",
+            "with suppress(ProviderUnavailableError):\n    self._read_wanted()",
             "self._read_wanted()",
         ),
         Edit("services.listing", "Listing._read_recent", "self._recent_read = True", "pass"),

@@ -20,17 +20,17 @@ def answer_of(raw: bytes) -> Any:
     """An answer's JSON, None where it cannot be read."""
     try:
         return lenient_json.loads(raw)
-    except lenient_json.NotJSON:
+    except lenient_json.LenientJSONError:
         return None
 
 
 @lru_cache(KEPT)
 def snapshot_of(raw: bytes) -> Snapshot:
-    """One prediction. Raises ProviderUnavailable."""
+    """One prediction. Raises ProviderUnavailableError."""
     return replicate.snapshot_of(raw)
 
 
 @lru_cache(KEPT)
 def page_of(raw: bytes) -> Listed:
-    """One page. Raises ProviderUnavailable where none of it can be read."""
+    """One page. Raises ProviderUnavailableError where none of it can be read."""
     return replicate.page_of(raw)

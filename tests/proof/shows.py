@@ -31,7 +31,7 @@ _TOLD_SECONDS: dict[str, Any] = {
 }
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """What is shown is larger than anybody reads."""
 
 
@@ -197,5 +197,5 @@ def _hostile(config: Config, body: dict[str, Any]) -> bytes:
         case "digits":
             body["metrics"] = {**body.get("metrics", {}), "tokens": 10**1500}
         case "size":
-            raise Unreadable
+            raise UnreadableError
     return json.dumps(body).encode()

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from darkroom.domain.errors import PageTooLarge, ProviderUnavailable
+from darkroom.domain.errors import PageTooLargeError, ProviderUnavailableError
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
 
 from tests.proof import shows
@@ -149,7 +149,7 @@ class Upstream:
                 return Answered(201, None)
         try:
             raw = shows.text(self.config, made, made.status, self.clock())
-        except shows.Unreadable:
+        except shows.UnreadableError:
             return Answered(201, None)
         return Answered(201, answer_of(raw))
 
@@ -158,7 +158,7 @@ class Upstream:
         if up is None or self.hidden(up) or fault == "404":
             return None
         if self.config.refused:
-            raise ProviderUnavailable("status 403")
+            raise ProviderUnavailableError("status 403")
         if self.config.blip and up.gets < 2:
             up = self.ups[up.id] = replace(up, gets=up.gets + 1)
             if up.gets == 2:
@@ -170,13 +170,13 @@ class Upstream:
     ) -> Listed:
         """One page of the list, newest first; in pages of one where the listing is short."""
         if self.config.listing == "down":
-            raise ProviderUnavailable("status 500")
+            raise ProviderUnavailableError("status 500")
         most = 1 if self.config.listing == "short" else 100
         shown = self._listed(created_after, created_before)
         rest = [(number, raw) for number, raw in shown if cursor is None or number < int(cursor)]
         page = [raw for _, raw in rest[:most] if raw is not None]
         if len(page) < len(rest[:most]):
-            raise PageTooLarge("the page is too large")
+            raise PageTooLargeError("the page is too large")
         more = f'"{rest[most - 1][0]}"' if len(rest) > most else "null"
         return page_of(b'{"results": [%b], "next": %b}' % (b", ".join(page), more.encode()))
 
@@ -312,7 +312,7 @@ class Upstream:
 
     def _seen(self, up: Up, site: str) -> Snapshot:
         if self.broken(up):
-            raise PageTooLarge(f"{site}: the answer cannot be read")
+            raise PageTooLargeError(f"{site}: the answer cannot be read")
         echo = self.config.echo != "none"
         return snapshot_of(shows.listed(self.config, up, up.status, self.clock(), echo=echo))
 

@@ -6,7 +6,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tests.proof.doubles import TURNS
-from tests.proof.explore import Broken
+from tests.proof.explore import BrokenError
 from tests.proof.faults import RACED
 from tests.proof.gate import phases
 from tests.proof.requests import EVENTS
@@ -42,7 +42,7 @@ class _Walk:
         try:
             for _ in range(self.random.randint(6, 16)):
                 trail = self._next(trail)
-        except Broken:
+        except BrokenError:
             return
         finally:
             self.cloud.gate.choose = None

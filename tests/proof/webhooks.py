@@ -16,7 +16,7 @@ from tests.proof.doubles import WEBHOOK_KEYS
 from tests.proof.gate import Run, Violation, check, timeout_ms
 from tests.proof.invariants import Invariants
 from tests.proof.requests import FILE_ID, http_event
-from tests.proof.shows import FINAL, Unreadable
+from tests.proof.shows import FINAL, UnreadableError
 from tests.proof.upstream import Hook, Up, record_of
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Stage:
         key = WEBHOOK_KEYS[hook.signed]
         try:
             body = upstream.said(hook)
-        except Unreadable:
+        except UnreadableError:
             # The gateway itself refuses it: none of our handlers runs.
             return Run("webhook", {})
         run, answer = self._webhook(url, body, plan, key)

@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 from darkroom.domain.callbacks import LONGEST_RETRY_AFTER_S, PAUSES_S, next_attempt, taken
-from darkroom.domain.errors import DownloadFailed
+from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.timings import Timings
 from darkroom.services.deliver import EARLY_MS
 from hypothesis import given, settings
@@ -85,7 +85,7 @@ def test_whatever_happens_it_is_taken_once_or_given_up_after_ten(
         raise Crash
 
     def die_after(*args: Any) -> Any:
-        with contextlib.suppress(DownloadFailed):
+        with contextlib.suppress(TransferFailedError):
             noted(*args)
         raise Crash
 

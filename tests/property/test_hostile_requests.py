@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.domain import link, signature
-from darkroom.domain.errors import InvalidInput, TooLarge
+from darkroom.domain.errors import InvalidInputError, TooLargeError
 from darkroom.services.submit import NewPrediction
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -298,9 +298,9 @@ def test_what_the_service_takes_is_not_refused_unread(
         status = 201
         try:
             app.world.submit(NewPrediction("acme", SCHNELL, input_))
-        except TooLarge:
+        except TooLargeError:
             status = 413
-        except InvalidInput:
+        except InvalidInputError:
             status = 422
         event(f"{status}")
         body = {"version": SCHNELL, "input": input_}

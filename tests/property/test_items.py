@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from darkroom.adapters.items import prediction_item, read_prediction
-from darkroom.domain.errors import UnreadableRecord
+from darkroom.domain.errors import UnreadableRecordError
 from darkroom.domain.prediction import File, Prediction, State
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,7 +76,7 @@ def test_whatever_is_stored_is_a_record_or_one_that_cannot_be_read(
 ) -> None:
     item = {**prediction_item(record), **damage}
     item = {name: typed for name, typed in item.items() if typed is not None}
-    with suppress(UnreadableRecord):
+    with suppress(UnreadableRecordError):
         prediction_item(read_prediction(item))
 
 

@@ -38,7 +38,7 @@ from darkroom.domain.lifecycle import (
     effects,
 )
 from darkroom.domain.prediction import Code, CreateState, File, Prediction, State
-from darkroom.domain.snapshot import BadSnapshot, Snapshot, read_snapshot
+from darkroom.domain.snapshot import BadSnapshotError, Snapshot, read_snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -318,7 +318,7 @@ def test_any_answer_to_a_create_is_understood_on_the_safe_side(
             assert outcome.not_before >= START + retry_after * 1000
     try:
         read = read_snapshot(body)
-    except BadSnapshot:
+    except BadSnapshotError:
         assert not isinstance(outcome, Heard)
     else:
         assert isinstance(outcome, Heard) is (200 <= status < 300)

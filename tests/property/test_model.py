@@ -7,7 +7,7 @@ from typing import Any
 
 from darkroom.catalog import Catalogue
 from darkroom.domain.model import (
-    InvalidModel,
+    InvalidModelError,
     Model,
     draw_seed,
     input_schema_of,
@@ -111,7 +111,7 @@ def test_anything_else_is_no_openapi_schema(value: object) -> None:
 def test_no_entry_raises_anything_but_the_refusal(data: dict[str, Any]) -> None:
     try:
         Model.from_dict(data)
-    except InvalidModel:
+    except InvalidModelError:
         event("refused")
 
 

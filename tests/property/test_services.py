@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from darkroom.domain.errors import InvalidInput, ProviderUnavailable, WebhookRefused
+from darkroom.domain.errors import InvalidInputError, ProviderUnavailableError, WebhookRefusedError
 from darkroom.domain.lifecycle import Answered
 from darkroom.domain.prediction import Prediction, State
 from hypothesis import HealthCheck, settings
@@ -87,7 +87,7 @@ class Faults(RuleBasedStateMachine):
         self.ours(lambda: made.append(self.world.accept(given, tenant=tenant, idempotency_key=key)))
         for record in made:
             assert self.keyed.setdefault((tenant, key), record.id) == record.id
-            with pytest.raises(InvalidInput):
+            with pytest.raises(InvalidInputError):
                 self.world.accept({"prompt": "other"}, tenant=tenant, idempotency_key=key)
 
     @precondition(lambda self: self.seen)
@@ -130,7 +130,7 @@ class Faults(RuleBasedStateMachine):
     def forge(self, pick: int, other: int, forged: str) -> None:
         before = dict(self.world.store.items)
         wrong: dict[str, Any] = {"token": "x" * 32} if forged == "token" else {"key": b"?" * 32}
-        with pytest.raises(WebhookRefused):
+        with pytest.raises(WebhookRefusedError):
             self.world.webhook(self.any_record(other).id, self.any_upstream(pick), **wrong)
         assert self.world.store.items == before
 
@@ -325,7 +325,7 @@ class Faults(RuleBasedStateMachine):
             act()
         except Crash:
             pass
-        except ProviderUnavailable:
+        except ProviderUnavailableError:
             # It reaches a queue's consumer only, and there the message comes again.
             assert provider.down
         made = provider.creates[number:]

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from darkroom.domain.signature import (
     Delivery,
-    KeyRejected,
-    SignatureRejected,
+    KeyRejectedError,
+    SignatureRejectedError,
     load_keys,
     sign,
     verify,
@@ -64,7 +64,7 @@ def test_nothing_but_the_refusal_escapes(
     given_headers: dict[str, object] = {**headers("msg_1", str(NOW), signature), **changes}
     try:
         verify(given_headers, body, keys=(KEY,), now=now)
-    except SignatureRejected:
+    except SignatureRejectedError:
         event("refused")
     else:
         event("accepted")
@@ -95,7 +95,7 @@ def test_signature_lists(before: list[str], after: list[str], separator: str, bo
     )
     try:
         verify(headers("msg_1", str(NOW), text), body, keys=(KEY,), now=NOW)
-    except SignatureRejected:
+    except SignatureRejectedError:
         assert not clean
     else:
         assert clean
@@ -136,7 +136,7 @@ def test_one_byte_changed_is_refused(
     else:
         body = change(body)
     signature = "v1," + base64.b64encode(mac).decode()
-    with pytest.raises(SignatureRejected):
+    with pytest.raises(SignatureRejectedError):
         verify(headers(message_id, timestamp, signature), body, keys=(KEY,), now=NOW)
 
 
@@ -170,7 +170,7 @@ def test_what_we_accept_the_reference_accepts(
     given_headers = headers(message_id, timestamp, " ".join([*lead, signature]))
     try:
         ours = verify(given_headers, body, keys=load_keys([SECRET]), now=now)
-    except SignatureRejected:
+    except SignatureRejectedError:
         event("refused")
         return
     event("accepted")
@@ -197,7 +197,7 @@ def test_a_secret_loads_as_the_reference_reads_it_or_not_at_all(secret: str | by
     text = secret if isinstance(secret, str) else "whsec_" + base64.b64encode(secret).decode()
     try:
         (key,) = load_keys([text])
-    except KeyRejected:
+    except KeyRejectedError:
         event("refused")
         return
     assert 24 <= len(key) <= 64

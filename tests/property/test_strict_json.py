@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from darkroom.domain.strict_json import NotStrictJSON, canonical, has_more_tokens, has_nul, loads
+from darkroom.domain.strict_json import StrictJSONError, canonical, has_more_tokens, has_nul, loads
 from hypothesis import event, given
 from hypothesis import strategies as st
 
@@ -31,7 +31,7 @@ fragments = st.sampled_from(
 def test_nothing_but_the_refusal_escapes(raw: bytes) -> None:
     try:
         value = loads(raw)
-    except NotStrictJSON:
+    except StrictJSONError:
         event("refused")
         return
     event("accepted")
@@ -58,7 +58,7 @@ def test_a_repeated_key_is_refused_at_any_level(path: list[str], value: object) 
     for key in path:
         inner = f'{{"{key}": {inner}}}'
     assert loads(inner.encode()) is not None
-    with pytest.raises(NotStrictJSON, match="duplicate"):
+    with pytest.raises(StrictJSONError, match="duplicate"):
         loads(f'[{{"x": 0, "y": {inner}, "x": 0}}]'.encode())
 
 

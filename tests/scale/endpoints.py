@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from darkroom.domain.errors import DownloadFailed
+from darkroom.domain.errors import TransferFailedError
 from darkroom.ports import CallbackAnswer
 
 from tests.fakes import FakeDownload
@@ -43,7 +43,7 @@ class OutputHost:
             self.cloud.wait(self.slow_s)
         run = self.cloud.upstream.runs[urlsplit(url).path.split("/")[1]]
         if self.cloud.clock() >= run.done_at + OUTPUT_LIFE_MS:
-            raise DownloadFailed("status 404")
+            raise TransferFailedError("status 404")
         yield FakeDownload(PNG, len(PNG))
 
 
@@ -63,7 +63,7 @@ class Callbacks:
         self.calls[host] += 1
         if host == self.dead:
             self.cloud.wait(HANG_S)
-            raise DownloadFailed("no answer")
+            raise TransferFailedError("no answer")
         self.cloud.spend(CALLBACK)
         self.told.setdefault(headers["webhook-id"], self.cloud.clock())
         return CallbackAnswer(200)

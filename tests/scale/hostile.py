@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from darkroom.api.multipart import read_form
-from darkroom.domain.errors import BadRequest
+from darkroom.domain.errors import BadRequestError
 from darkroom.domain.model import validate_input
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def run() -> dict[str, Any]:
 
 def _upload(head: bytes) -> None:
     form = b"--b\r\nContent-Disposition: form-data; name" + head + b"\r\n\r\nx\r\n--b--\r\n"
-    with suppress(BadRequest):
+    with suppress(BadRequestError):
         read_form("multipart/form-data; boundary=b", form)
 
 

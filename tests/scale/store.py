@@ -11,7 +11,7 @@ from darkroom.adapters.items import DUE_ATTRIBUTES, DUE_SHARDS, RELAY, read_due,
 from darkroom.domain.lifecycle import urgency
 from darkroom.ports import Due
 
-from tests.fakes import LARGEST_ITEM, FakePredictions, ItemTooLarge, item_size
+from tests.fakes import LARGEST_ITEM, FakePredictions, ItemTooLargeError, item_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -184,7 +184,7 @@ class CrowdPredictions(FakePredictions):
         texts = (item.get(name, {}) for name in ("input", "output", "logs"))
         large = any(len(value) > SMALL for text in texts for value in text.values())
         if large and item_size(item) > LARGEST_ITEM:
-            raise ItemTooLarge(id_)
+            raise ItemTooLargeError(id_)
         old = self.items.get(id_)
         if old == item:
             return

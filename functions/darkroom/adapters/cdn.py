@@ -11,7 +11,7 @@ from urllib.parse import quote
 from botocore.signers import CloudFrontSigner
 
 from darkroom.adapters.s3 import URL_LIFE_S
-from darkroom.domain.errors import Unavailable
+from darkroom.domain.errors import UnavailableError
 from darkroom.domain.inputs import is_output, path_below
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class CdnSigner:
     clock: Clock
 
     def output_url(self, key: str) -> str:
-        """Lives an hour and up to five minutes more. Raises Unavailable where the key is unset."""
+        """Lives an hour and up to five minutes more. Raises UnavailableError where the key is
+        unset."""
         key_id, private_key = self.key()
         signer = CloudFrontSigner(key_id, partial(_sign, private_key))
         expires = -(-(self.clock() // 1000 + URL_LIFE_S) // ROUNDED_S) * ROUNDED_S
@@ -78,5 +79,5 @@ def _loaded(private_key: str) -> Any:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
-        raise Unavailable("The CDN's key is not an ECDSA key on P-256.")
+        raise UnavailableError("The CDN's key is not an ECDSA key on P-256.")
     return key

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from darkroom.adapters.dynamodb import batch_get, lost_race, response
-from darkroom.adapters.items import Damage, attribute, expired, from_item, made, plain, to_item
+from darkroom.adapters.items import (
+    DamagedItemError,
+    attribute,
+    expired,
+    from_item,
+    made,
+    plain,
+    to_item,
+)
 from darkroom.domain.money import Limits, usage_row
 from darkroom.ports import ApiKey, RunTime, SecretVersion
 
@@ -62,7 +70,7 @@ class DynamoControls:
         found = {}
         for name, typed in answer.get("Item", {}).items():
             # One model's time that cannot be read is unknown, and keeps no other model's back.
-            with contextlib.suppress(Damage, TypeError):
+            with contextlib.suppress(DamagedItemError, TypeError):
                 found[name] = made(RunTime, plain(typed))
         return found
 

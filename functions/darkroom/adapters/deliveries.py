@@ -13,14 +13,14 @@ from botocore.exceptions import ClientError
 from darkroom.adapters.dynamodb import lost_race, query_due
 from darkroom.adapters.items import (
     DUE_SHARDS,
-    Damage,
+    DamagedItemError,
     attribute,
     expired,
     read_known,
     shard,
     to_item,
 )
-from darkroom.domain.errors import UnreadableRecord
+from darkroom.domain.errors import UnreadableRecordError
 from darkroom.ports import Delivery
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class DynamoDeliveries:
             return None
         try:
             return read_known(Delivery, item)
-        except Damage as damage:
-            raise UnreadableRecord(prediction, reason=f"{event}: {damage}") from None
+        except DamagedItemError as damage:
+            raise UnreadableRecordError(prediction, reason=f"{event}: {damage}") from None
 
     def of(self, prediction: str, limit: int) -> list[Delivery]:
         query: dict[str, Any] = {
@@ -148,5 +148,5 @@ _DELIVERY_LISTED = [f.name for f in fields(Delivery) if f.name != "frozen"]
 def _readable(items: list[dict[str, Any]]) -> Iterator[Delivery]:
     for item in items:
         if not expired(item, time.time()):
-            with contextlib.suppress(Damage):
+            with contextlib.suppress(DamagedItemError):
                 yield read_known(Delivery, item)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from darkroom.adapters.http import NETWORK_ERRORS, Client, Guard, header, public
 from darkroom.domain.callbacks import LOOPBACK
-from darkroom.domain.errors import DownloadFailed
+from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.prediction import Code
 from darkroom.ports import CallbackAnswer
 
@@ -34,7 +34,7 @@ class HttpDownload:
     content_type: str | None
 
     def chunks(self) -> Iterator[bytes]:
-        """Raises DownloadFailed when they stop short, pass the cap, or take too long."""
+        """Raises TransferFailedError when they stop short, pass the cap, or take too long."""
         size = 0
         try:
             for chunk in self.response.iter_stream():
@@ -43,7 +43,7 @@ class HttpDownload:
                     raise too_large(self.most)
                 yield chunk
         except NETWORK_ERRORS as error:
-            raise DownloadFailed(f"the download broke off: {type(error).__name__}") from None
+            raise TransferFailedError(f"the download broke off: {type(error).__name__}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,36 +62,38 @@ class OutputFetcher:
 
     @contextmanager
     def open(self, url: str) -> Iterator[HttpDownload]:
-        """GET it. Raises DownloadFailed; with a code where no retry can help."""
+        """GET it. Raises TransferFailedError; with a code where no retry can help."""
         if not self.serves(url):
-            raise DownloadFailed("the output is on a host that is not allowed", Code.OUTPUT_REFUSED)
+            raise TransferFailedError(
+                "the output is on a host that is not allowed", Code.OUTPUT_REFUSED
+            )
         self.client.begin(self.budget_s)
         with ExitStack() as opened:
             try:
                 response = opened.enter_context(self.client.exchange("GET", url))
             except NETWORK_ERRORS as error:
-                raise DownloadFailed(f"no answer: {type(error).__name__}") from None
+                raise TransferFailedError(f"no answer: {type(error).__name__}") from None
             length = self._length(response)
             yield HttpDownload(response, self.most, length, header(response, "content-type"))
 
     def _length(self, response: httpcore.Response) -> int | None:
         if response.status != 200:
-            raise DownloadFailed(f"status {response.status}")
+            raise TransferFailedError(f"status {response.status}")
         if (header(response, "content-encoding") or "identity") != "identity":
-            raise DownloadFailed("the output is compressed on the way")
+            raise TransferFailedError("the output is compressed on the way")
         length = header(response, "content-length")
         if length is None:
             if (header(response, "transfer-encoding") or "").lower() != "chunked":
-                raise DownloadFailed("the output's length is not announced")
+                raise TransferFailedError("the output's length is not announced")
             return None
         if int(length) > self.most:
             raise too_large(self.most)
         return int(length)
 
 
-def too_large(most: int) -> DownloadFailed:
+def too_large(most: int) -> TransferFailedError:
     """Above the stage's cap: no retry makes it smaller."""
-    return DownloadFailed(f"the output is larger than {most} bytes", Code.OUTPUT_TOO_LARGE)
+    return TransferFailedError(f"the output is larger than {most} bytes", Code.OUTPUT_TOO_LARGE)
 
 
 def allowed(url: str, hosts: tuple[str, ...]) -> bool:
@@ -139,15 +141,15 @@ class Callbacks:
     """Let this machine's URLs through: for the embedded cloud, never in a deployed stack."""
 
     def post(self, url: str, headers: dict[str, str], body: bytes) -> CallbackAnswer:
-        """The answer, its body unread. Raises DownloadFailed where there was none."""
+        """The answer, its body unread. Raises TransferFailedError where there was none."""
         if not (url[:8].lower() == "https://" or (self.local and is_loopback(url))):
-            raise DownloadFailed("the callback's URL is not https")
+            raise TransferFailedError("the callback's URL is not https")
         self.client.begin(CALLBACK_BUDGET_S)
         try:
             with self.client.exchange("POST", url, headers, body) as response:
                 wait = _retry_after_s(header(response, "retry-after") or "")
         except NETWORK_ERRORS as error:
-            raise DownloadFailed(f"no answer: {type(error).__name__}") from None
+            raise TransferFailedError(f"no answer: {type(error).__name__}") from None
         return CallbackAnswer(response.status, wait)
 
 

@@ -7,7 +7,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters.items import attribute, from_item
-from darkroom.domain.errors import Unavailable
+from darkroom.domain.errors import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ def batch_get(
     consistent, and which attributes.
 
     DynamoDB leaves keys over where an answer would pass 16 MB, and while it throttles. They are
-    asked for again, after a pause that grows where an answer held nothing. Raises Unavailable
+    asked for again, after a pause that grows where an answer held nothing. Raises UnavailableError
     after too many of those.
     """
     for start in range(0, len(keys), BATCH):
@@ -51,7 +51,7 @@ def batch_get(
             nothing = len(left) == len(tried)
             fruitless += nothing
             if fruitless == TRIES:
-                raise Unavailable("Too much is read at this moment; try again.")
+                raise UnavailableError("Too much is read at this moment; try again.")
             sleep(pause_s(fruitless if nothing else 0))
 
 

@@ -49,11 +49,11 @@ def public(host: str, address: str, port: int) -> bool:
     return port == 443 and ip.is_global and not ip.is_multicast and not named
 
 
-class Deadline(httpcore.TimeoutException):
+class ExchangeTimeoutError(httpcore.TimeoutException):
     """The wall-clock cap of the whole exchange has passed."""
 
 
-class Refused(httpcore.ConnectError):
+class AddressRefusedError(httpcore.ConnectError):
     """The guard does not allow this address: nothing was sent."""
 
 
@@ -124,7 +124,7 @@ class _Backend(httpcore.NetworkBackend):
             raise httpcore.ConnectError("the name does not resolve") from error
         addresses = [str(entry[4][0]) for entry in found]
         if guard is not None and not all(guard(host, address, port) for address in addresses):
-            raise Refused("the address is not allowed")
+            raise AddressRefusedError("the address is not allowed")
         return addresses
 
 
@@ -211,5 +211,5 @@ class Client:
         """What is left for the next call on the socket. Raises Deadline when it is nothing."""
         left = self._exchange.ends - time.monotonic()
         if left <= 0:
-            raise Deadline("the exchange took too long")
+            raise ExchangeTimeoutError("the exchange took too long")
         return left if timeout is None else min(left, timeout)

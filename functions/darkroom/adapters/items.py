@@ -22,7 +22,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from darkroom.domain.correlation import lists
-from darkroom.domain.errors import UnreadableRecord
+from darkroom.domain.errors import UnreadableRecordError
 from darkroom.domain.lifecycle import may_cause, urgency
 from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, Price, State
 from darkroom.ports import Attempt, DueRecord
@@ -192,14 +192,14 @@ def _deflated(text: bytes) -> bytes:
 # Reading
 
 
-class Damage(ValueError):
+class DamagedItemError(ValueError):
     """What is stored under a name is not what the name says. The text is the name, no value."""
 
 
 def _exactly(kind: type) -> Callable[[Any], Any]:
     def read(held: Any) -> Any:
         if type(held) is not kind:
-            raise Damage
+            raise DamagedItemError
         return held
 
     return read
@@ -215,7 +215,7 @@ def _text(held: Any) -> Any:
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
     text = inflate.decompress(held, LARGEST_TEXT + 1)
     if len(text) > LARGEST_TEXT or not inflate.eof:
-        raise Damage
+        raise DamagedItemError
     return text.decode()
 
 
@@ -269,7 +269,8 @@ def _empty(kind: Any) -> dict[str, None]:
 def made(kind: Callable[..., Made], values: Any) -> Made:
     """The dataclass from the values that it has a field for: others are of another release.
 
-    Raises Damage where a value is not of its field's type, or a field without a default has none.
+    Raises DamagedItemError where a value is not of its field's type, or a field without a default
+    has none.
     """
     readers, held = _readers(kind), dict(_empty(kind))
     name = ""
@@ -277,39 +278,41 @@ def made(kind: Callable[..., Made], values: Any) -> Made:
         for name, value in _exactly(dict)(values).items():
             if value is not None and name in readers:
                 held[name] = readers[name](value)
-    except Damage as damage:
-        raise Damage(".".join(filter(None, (name, str(damage))))) from None
+    except DamagedItemError as damage:
+        raise DamagedItemError(".".join(filter(None, (name, str(damage))))) from None
     except (TypeError, ValueError, zlib.error):
-        raise Damage(name) from None
+        raise DamagedItemError(name) from None
     try:
         return kind(**held)
     except TypeError as missing:
-        raise Damage(str(missing)) from None
+        raise DamagedItemError(str(missing)) from None
 
 
 def read_known(
     kind: Callable[..., Made], item: dict[str, Any], always: frozenset[str] = frozenset()
 ) -> Made:
-    """The dataclass from an item that has `always`. Raises Damage as `made` does."""
+    """The dataclass from an item that has `always`. Raises DamagedItemError as `made` does."""
     missing = always - item.keys()
     if missing:
-        raise Damage(", ".join(sorted(missing)))
+        raise DamagedItemError(", ".join(sorted(missing)))
     try:
         values = {name: plain(item[name]) for name in _readers(kind) if name in item}
     except (TypeError, ValueError):
-        raise Damage("a value without a type") from None
+        raise DamagedItemError("a value without a type") from None
     return made(kind, values)
 
 
 def read_prediction(item: dict[str, Any]) -> Prediction:
-    """A record from its item. Raises UnreadableRecord where this release cannot read it."""
+    """A record from its item. Raises UnreadableRecordError where this release cannot read it."""
     newer = item.get(_NEWER_CODE, {}).get("S")
     if newer in _CODES:
         item = {**item, "code": {"S": newer}}
     try:
         return read_known(Prediction, item, always=_ALWAYS)
-    except Damage as damage:
-        raise UnreadableRecord(_shown(item, "id"), _shown(item, "tenant"), str(damage)) from None
+    except DamagedItemError as damage:
+        raise UnreadableRecordError(
+            _shown(item, "id"), _shown(item, "tenant"), str(damage)
+        ) from None
 
 
 DUE_ATTRIBUTES = (
@@ -323,7 +326,7 @@ def read_due(key: Due, item: dict[str, Any]) -> DueRecord:
     """What a due record asks for. Of one that cannot be read the claim tells."""
     readers, values = _readers(Prediction), dict[str, Any]()
     for name in DUE_ATTRIBUTES:
-        with contextlib.suppress(Damage, TypeError, ValueError):
+        with contextlib.suppress(DamagedItemError, TypeError, ValueError):
             if name in item:
                 values[name] = readers[name](plain(item[name]))
     provider_id = values.get("provider_id")

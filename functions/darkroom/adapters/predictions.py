@@ -41,13 +41,13 @@ from darkroom.adapters.items import (
 )
 from darkroom.domain import repeats
 from darkroom.domain.errors import (
-    AlreadyExists,
-    Conflict,
-    IdempotencyKeyUsed,
-    LimitReached,
-    ProviderIdTaken,
-    Unavailable,
-    UnreadableRecord,
+    AlreadyExistsError,
+    ConflictError,
+    IdempotencyKeyUsedError,
+    LimitReachedError,
+    ProviderIdTakenError,
+    UnavailableError,
+    UnreadableRecordError,
 )
 from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, day_rows
 from darkroom.ports import ALWAYS, Due, IdempotencyKey, Page
@@ -106,19 +106,21 @@ class DynamoPredictions:
             used = from_item(key_lost.get("Item", {}))
             used = used if isinstance(key, IdempotencyKey) else _latest(used, record)
             if used["prediction"] != record.id:
-                raise IdempotencyKeyUsed(used["prediction"], used["fingerprint"]) from None
+                raise IdempotencyKeyUsedError(used["prediction"], used["fingerprint"]) from None
             return
         if "Item" in ours:
             # A repeat of our own put, whose first answer was lost, finds what it wrote.
             if read_prediction(ours["Item"]) != record:
-                raise AlreadyExists(record.id) from None
+                raise AlreadyExistsError(record.id) from None
             return
         for entry in entries:
             if lost[entry.row].get("Code") == CONDITION_FAILED:
                 month = from_item(lost[entry.row].get("Item", {}))
                 stands = (month.get(name, 0) for name in ("committed", "spent", "in_flight"))
-                raise LimitReached(entry, *stands) from None
-        raise Unavailable("Too many requests of the same kind at this moment; try again.") from None
+                raise LimitReachedError(entry, *stands) from None
+        raise UnavailableError(
+            "Too many requests of the same kind at this moment; try again."
+        ) from None
 
     def _key(self, record: Prediction, key: IdempotencyKey) -> dict[str, Any]:
         row = {
@@ -171,7 +173,7 @@ class DynamoPredictions:
     def check_key(self, key: IdempotencyKey, now: int) -> None:
         used = self._control(key.id)
         if used and used["expires_at"] > now // 1000:
-            raise IdempotencyKeyUsed(used["prediction"], used["fingerprint"])
+            raise IdempotencyKeyUsedError(used["prediction"], used["fingerprint"])
 
     def repeats_in(self, row: str) -> repeats.Repeats:
         return _repeats(self._control(row))
@@ -302,7 +304,7 @@ class DynamoPredictions:
         return item
 
     def get_many(
-        self, ids: Iterable[str], unreadable: list[UnreadableRecord] | None = None
+        self, ids: Iterable[str], unreadable: list[UnreadableRecordError] | None = None
     ) -> list[Prediction]:
         wanted = list(ids)
         found: dict[str, Prediction] = {}
@@ -311,7 +313,7 @@ class DynamoPredictions:
                 continue
             try:
                 found[id_] = read_prediction(item)
-            except UnreadableRecord as error:
+            except UnreadableRecordError as error:
                 if unreadable is not None:
                     unreadable.append(error)
         return [found[id_] for id_ in wanted if id_ in found]
@@ -340,13 +342,13 @@ class DynamoPredictions:
             return
         ours, theirs = lost["record"], lost.get("claim", {})
         if theirs.get("Code") == CONDITION_FAILED and ours.get("Code") != CONDITION_FAILED:
-            raise ProviderIdTaken(None, from_item(theirs["Item"])["owner"]) from None
+            raise ProviderIdTakenError(None, from_item(theirs["Item"])["owner"]) from None
         # A lost condition: somebody else's write, or our own whose answer never arrived.
         # A transaction under way on the item shows no item: then it is read.
         stored = ours.get("Item") or self._item(record.id)
         current = read_prediction(stored) if stored else None
         if current != record:
-            raise Conflict(current) from None
+            raise ConflictError(current) from None
 
     def _claim(self, record: Prediction, provider_id: str) -> dict[str, Any]:
         row = {
@@ -445,7 +447,9 @@ class DynamoPredictions:
         writes = {"record": {"Update": mark}}
         lost = self._write(writes) if record.counted else self._write_counted(writes, record)
         if lost and lost["record"].get("Code") != CONDITION_FAILED:
-            raise Unavailable("The day of usage is written too often at this moment; try again.")
+            raise UnavailableError(
+                "The day of usage is written too often at this moment; try again."
+            )
 
     def _write_counted(
         self, writes: dict[str, dict[str, Any]], record: Prediction
@@ -546,7 +550,9 @@ def _latest(row: dict[str, Any], record: Prediction) -> dict[str, Any]:
     """The row's latest prediction, in the form of an idempotency key's row."""
     made = _repeats(row).made
     if not made:
-        raise Unavailable("An equal request is being refused at this moment; try again.") from None
+        raise UnavailableError(
+            "An equal request is being refused at this moment; try again."
+        ) from None
     return {"prediction": made[0].prediction, "fingerprint": record.fingerprint}
 
 

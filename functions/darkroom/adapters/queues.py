@@ -9,7 +9,7 @@ from typing import Any
 LONGEST_DELAY_S = 900
 
 
-class EventNotTaken(Exception):
+class EventNotTakenError(Exception):
     """EventBridge answered, but did not take the event. The text is its error code."""
 
 
@@ -71,4 +71,4 @@ class EventBridgeBus:
             ]
         )
         if answer.get("FailedEntryCount"):
-            raise EventNotTaken(str(answer["Entries"][0].get("ErrorCode")))
+            raise EventNotTakenError(str(answer["Entries"][0].get("ErrorCode")))

@@ -10,13 +10,13 @@ from urllib.parse import quote, urlencode
 from darkroom.adapters.http import NETWORK_ERRORS, Client, header
 from darkroom.domain import lenient_json
 from darkroom.domain.errors import (
-    PageTooLarge,
-    ProviderSilent,
-    ProviderUnavailable,
-    Unavailable,
+    PageTooLargeError,
+    ProviderSilentError,
+    ProviderUnavailableError,
+    UnavailableError,
 )
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
-from darkroom.domain.snapshot import BadSnapshot, Snapshot, read_snapshot, rfc3339
+from darkroom.domain.snapshot import BadSnapshotError, Snapshot, read_snapshot, rfc3339
 from darkroom.ports import Listed
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Replicate:
             status, answer, retry_after = self._exchange(
                 "POST", f"{self.url}/v1/predictions", budget_s, body, headers
             )
-        except Unavailable:
+        except UnavailableError:
             return NotSent()
         except NETWORK_ERRORS:
             return NoAnswer() if self.client.wrote else NotSent()
@@ -88,7 +88,7 @@ class Replicate:
     def token_works(self) -> bool:
         try:
             status, _, _ = self._exchange("GET", f"{self.url}/v1/account", READ_BUDGET_S)
-        except (Unavailable, *NETWORK_ERRORS):
+        except (UnavailableError, *NETWORK_ERRORS):
             return True
         return status not in {401, 403}
 
@@ -102,7 +102,7 @@ class Replicate:
         if url is None:
             return None
         if not url.startswith(f"{self.url}/"):
-            raise ProviderUnavailable("the next page is on another host")
+            raise ProviderUnavailableError("the next page is on another host")
         return url
 
     def _snapshot(self, method: str, path: str) -> Snapshot | None:
@@ -110,17 +110,17 @@ class Replicate:
         return None if raw is None else snapshot_of(raw)
 
     def _read(self, method: str, url: str) -> bytes | None:
-        """The answer's body, None for 404. Raises ProviderUnavailable for all else."""
+        """The answer's body, None for 404. Raises ProviderUnavailableError for all else."""
         try:
             status, body, _ = self._exchange(method, url, READ_BUDGET_S)
-        except (Unavailable, *NETWORK_ERRORS) as error:
-            raise ProviderSilent(type(error).__name__) from None
+        except (UnavailableError, *NETWORK_ERRORS) as error:
+            raise ProviderSilentError(type(error).__name__) from None
         if status == 404:
             return None
         if not 200 <= status < 300:
-            raise ProviderUnavailable(f"status {status}")
+            raise ProviderUnavailableError(f"status {status}")
         if body is None:
-            raise PageTooLarge(f"an answer above {LARGEST_ANSWER} bytes")
+            raise PageTooLargeError(f"an answer above {LARGEST_ANSWER} bytes")
         return body
 
     def _exchange(
@@ -148,16 +148,16 @@ class Replicate:
 
 
 def snapshot_of(raw: bytes) -> Snapshot:
-    """A prediction from an answer's body. Raises ProviderUnavailable where it is none."""
+    """A prediction from an answer's body. Raises ProviderUnavailableError where it is none."""
     try:
         return read_snapshot(lenient_json.loads(raw))
-    except (lenient_json.NotJSON, BadSnapshot) as error:
-        raise ProviderUnavailable(f"not a prediction: {error}") from None
+    except (lenient_json.LenientJSONError, BadSnapshotError) as error:
+        raise ProviderUnavailableError(f"not a prediction: {error}") from None
 
 
 def page_of(raw: bytes) -> Listed:
     """A page of the list from an answer's body, item by item: one that cannot be read costs no
-    other. Raises ProviderUnavailable where it is no page.
+    other. Raises ProviderUnavailableError where it is no page.
     """
     page = _json(raw)
     if page is None:
@@ -169,12 +169,12 @@ def page_of(raw: bytes) -> Listed:
         results = page.get("results") if isinstance(page, dict) else None
         complete, following = True, page.get("next") if isinstance(page, dict) else None
     if not isinstance(results, list):
-        raise ProviderUnavailable("the list is not a page")
+        raise ProviderUnavailableError("the list is not a page")
     found = []
     for body in results:
         try:
             found.append(read_snapshot(body))
-        except BadSnapshot:
+        except BadSnapshotError:
             # It could be the very one that is searched for.
             complete = False
     return Listed(found, complete, following if isinstance(following, str) else None)
@@ -183,7 +183,7 @@ def page_of(raw: bytes) -> Listed:
 def _json(raw: bytes) -> Any:
     try:
         return lenient_json.loads(raw)
-    except lenient_json.NotJSON:
+    except lenient_json.LenientJSONError:
         return None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from darkroom.domain import signature
-from darkroom.domain.errors import Unavailable
+from darkroom.domain.errors import UnavailableError
 
 CACHED_S = 300
 REFRESH_S = 30.0
@@ -37,13 +37,13 @@ class ManagedSecrets:
         """Read all that may be read. What cannot be read now is tried again when it is wanted."""
         names = (self.token_name, self.webhook_name, self.link_name, self.callback_name)
         for name in filter(None, (*names, self.cdn_name)):
-            with contextlib.suppress(Unavailable):
+            with contextlib.suppress(UnavailableError):
                 self._read(name)
 
     def replicate_token(self) -> str:
         token = self._read(self.token_name).strip()
         if not token or not token.isascii() or not token.isprintable():
-            raise Unavailable("Replicate's token is not set.")
+            raise UnavailableError("Replicate's token is not set.")
         return token
 
     def webhook_keys(self, *, refresh: bool = False) -> tuple[bytes, ...]:
@@ -59,13 +59,13 @@ class ManagedSecrets:
         try:
             return signature.load_keys(_pair(self._read(self.webhook_name, force=force)))
         except ValueError:
-            raise Unavailable("Replicate's webhook secret is not set.") from None
+            raise UnavailableError("Replicate's webhook secret is not set.") from None
 
     def link_keys(self) -> tuple[bytes, ...]:
         """`{"current": "…", "previous": "…"}`: any text of 32 characters or more."""
         keys = tuple(text.encode() for text in _pair(self._read(self.link_name)))
         if not keys or min(map(len, keys)) < SHORTEST_KEY:
-            raise Unavailable("The link key is not set.")
+            raise UnavailableError("The link key is not set.")
         return keys
 
     def callback_keys(self) -> tuple[bytes, ...]:
@@ -74,11 +74,11 @@ class ManagedSecrets:
         pair = _pair(text) if text.startswith("{") else [text]
         keys = tuple(text.encode() for text in pair)
         if not keys or min(map(len, keys)) < SHORTEST_KEY:
-            raise Unavailable("The callback key is not set.")
+            raise UnavailableError("The callback key is not set.")
         return keys
 
     def cdn_key(self) -> tuple[str, str]:
-        """CloudFront's id of the signing key, and its private half in PEM. Raises Unavailable.
+        """CloudFront's id of the signing key, and its private half in PEM. Raises UnavailableError.
 
         The secret is `{"key_id": "K…", "private_key": "-----BEGIN …"}`: `ops setup` writes it.
         """
@@ -88,7 +88,7 @@ class ManagedSecrets:
         except (ValueError, TypeError, KeyError):
             found = "", ""
         if not all(isinstance(part, str) and part for part in found):
-            raise Unavailable("The CDN's key is not set.")
+            raise UnavailableError("The CDN's key is not set.")
         return found
 
     def _read(self, name: str, *, force: bool = False) -> str:
@@ -100,9 +100,9 @@ class ManagedSecrets:
         try:
             found = self.client.get_secret_value(SecretId=name).get("SecretString")
         except (ClientError, BotoCoreError):
-            raise Unavailable("A secret cannot be read.") from None
+            raise UnavailableError("A secret cannot be read.") from None
         if not isinstance(found, str):
-            raise Unavailable("A secret is not text.")
+            raise UnavailableError("A secret is not text.")
         self._cached[name] = now, found
         return found
 

@@ -35,15 +35,16 @@ class Request:
     """When the gateway got it, in milliseconds."""
 
     def header(self, name: str) -> str | None:
-        """The header's only value; None where it is absent. Raises BadRequest for two of it."""
+        """The header's only value; None where it is absent. Raises BadRequestError for two of
+        it."""
         values = [value for key, value in self.headers.items() if key.lower() == name]
         if len(values) > 1 or any(not isinstance(value, str) for value in values):
-            raise errors.BadRequest(f"The header {name} came more than once.")
+            raise errors.BadRequestError(f"The header {name} came more than once.")
         return str(values[0]) if values else None
 
 
 def read_request(event: dict[str, Any]) -> Request:
-    """Read the event. Raises BadRequest where a body said to be base64 is not.
+    """Read the event. Raises BadRequestError where a body said to be base64 is not.
 
     Here alone spellings are done away with: /v1/v1/…, /prod/v1/… and a slash at the end are
     /v1/… to all that follows, and HEAD is GET.
@@ -89,7 +90,7 @@ def _body(event: dict[str, Any]) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise errors.BadRequest("The body is not base64.") from None
+        raise errors.BadRequestError("The body is not base64.") from None
 
 
 def answer(status: int, body: object, headers: dict[str, str] | None = None) -> Response:
@@ -119,19 +120,19 @@ def page(
 
 
 _STATUS: dict[type[Exception], tuple[int, str]] = {
-    errors.BadRequest: (400, "Bad request"),
-    errors.NotAuthenticated: (401, "Unauthenticated"),
-    errors.WebhookRefused: (401, "Unauthenticated"),
-    errors.PaymentRequired: (402, "Insufficient credit"),
-    errors.OutOfScope: (403, "Forbidden"),
-    errors.NotFound: (404, "Not found"),
-    errors.NotServed: (404, "Not served by Darkroom"),
-    errors.MethodNotAllowed: (405, "Method not allowed"),
-    errors.TooLarge: (413, "Too large"),
-    errors.UnsupportedMedia: (415, "Unsupported media type"),
-    errors.TooManyRequests: (429, "Too many requests"),
-    errors.Unavailable: (503, "Temporarily unavailable"),
-    errors.UnreadableRecord: (503, "Temporarily unavailable"),
+    errors.BadRequestError: (400, "Bad request"),
+    errors.NotAuthenticatedError: (401, "Unauthenticated"),
+    errors.WebhookRefusedError: (401, "Unauthenticated"),
+    errors.PaymentRequiredError: (402, "Insufficient credit"),
+    errors.OutOfScopeError: (403, "Forbidden"),
+    errors.NotFoundError: (404, "Not found"),
+    errors.NotServedError: (404, "Not served by Darkroom"),
+    errors.MethodNotAllowedError: (405, "Method not allowed"),
+    errors.TooLargeError: (413, "Too large"),
+    errors.UnsupportedMediaError: (415, "Unsupported media type"),
+    errors.TooManyRequestsError: (429, "Too many requests"),
+    errors.UnavailableError: (503, "Temporarily unavailable"),
+    errors.UnreadableRecordError: (503, "Temporarily unavailable"),
 }
 UNREADABLE_RETRY_S = 60
 """A record that cannot be read is mended by people, or by the next deployment."""
@@ -141,7 +142,7 @@ def problem(error: Exception) -> Response:
     """The answer to an error, in Replicate's form. What was not foreseen says nothing of itself."""
     extra: dict[str, Any] = {}
     headers = {"content-type": "application/problem+json"}
-    if isinstance(error, errors.InvalidInput):
+    if isinstance(error, errors.InvalidInputError):
         status, title = 422, error.title
         if error.fields:
             extra["invalid_fields"] = [
@@ -150,16 +151,16 @@ def problem(error: Exception) -> Response:
             ]
     else:
         status, title = _STATUS.get(type(error), (500, "Internal error"))
-    if isinstance(error, errors.TooManyRequests):
+    if isinstance(error, errors.TooManyRequestsError):
         extra["retry_after"] = error.retry_after
         headers["retry-after"] = str(error.retry_after)
-    if isinstance(error, errors.MethodNotAllowed):
+    if isinstance(error, errors.MethodNotAllowedError):
         headers["allow"] = ", ".join(error.allowed)
     detail = str(error) if status != 500 else "Something went wrong on our side; try again."
-    if isinstance(error, errors.UnreadableRecord):
+    if isinstance(error, errors.UnreadableRecordError):
         headers["retry-after"] = str(UNREADABLE_RETRY_S)
         detail = "The prediction cannot be read at the moment; try again later."
-    if isinstance(error, errors.WebhookRefused):
+    if isinstance(error, errors.WebhookRefusedError):
         # One text for every reason: a forger learns nothing from it.
         detail = "The webhook could not be verified."
     body = {"title": title, "detail": detail, "status": status, **extra}
@@ -178,7 +179,7 @@ def respond(event: dict[str, Any], route: Callable[[Request], Response]) -> Resp
         logger.info("answered", route=request.route, status=response["statusCode"])
     except errors.DarkroomError as error:
         response = problem(error)
-        if isinstance(error, errors.UnreadableRecord):
+        if isinstance(error, errors.UnreadableRecordError):
             logger.error("unreadable", prediction=error.id, reason=error.reason)
         logger.info(
             "refused",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from darkroom.domain import strict_json
-from darkroom.domain.errors import BadRequest
+from darkroom.domain.errors import BadRequestError
 from darkroom.domain.events import LONGEST_TASK_TOKEN, TENANT
 from darkroom.services.intake import Envelope
 
@@ -26,9 +26,9 @@ class Message:
     problem: str | None = None
 
     def requested(self) -> tuple[Any, str]:
-        """The detail, not yet checked, and the tenant. Raises BadRequest."""
+        """The detail, not yet checked, and the tenant. Raises BadRequestError."""
         if self.problem is not None or self.envelope.tenant is None:
-            raise BadRequest(self.problem or "The message names no tenant.")
+            raise BadRequestError(self.problem or "The message names no tenant.")
         return self.detail, self.envelope.tenant
 
 
@@ -37,7 +37,7 @@ def read_message(body: str, message_id: str) -> Message:
     nameless = Envelope(message_id, message_id)
     try:
         value = strict_json.loads(body.encode("utf-8", "surrogatepass"))
-    except strict_json.NotStrictJSON as error:
+    except strict_json.StrictJSONError as error:
         return Message(nameless, problem=f"The message is not JSON: {error}")
     if not isinstance(value, dict):
         return Message(nameless, problem="The message is not a JSON object.")

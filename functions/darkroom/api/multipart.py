@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from darkroom.api.media_types import media_type, parameters
-from darkroom.domain.errors import BadRequest, UnsupportedMedia
+from darkroom.domain.errors import BadRequestError, UnsupportedMediaError
 
 MOST_PARTS = 20
 MOST_HEAD = 4096
@@ -41,17 +41,18 @@ class Form:
 
 
 def read_form(content_type: str | None, body: bytes) -> Form:
-    """The form around the file in the field `content`. Raises UnsupportedMedia or BadRequest."""
+    """The form around the file in the field `content`. Raises UnsupportedMediaError or
+    BadRequestError."""
     # A boundary is ASCII; in a lone surrogate there is none.
     text = content_type if content_type and content_type.isascii() else ""
     boundary = parameters(text).get("boundary", "")
     if media_type(text) != "multipart/form-data" or not 0 < len(boundary) <= LONGEST_BOUNDARY:
-        raise UnsupportedMedia("Send the file as multipart/form-data, in the field `content`.")
+        raise UnsupportedMediaError("Send the file as multipart/form-data, in the field `content`.")
     first: dict[str, Part] = {}
     for part in _parts(body, boundary):
         first.setdefault(part.field, part)
     if (file := first.get("content")) is None:
-        raise BadRequest("The form has no file in the field `content`.")
+        raise BadRequestError("The form has no file in the field `content`.")
     return Form(
         filename=_text(first.get("filename")) or file.filename,
         content_type=media_type(_text(first.get("type"))) or file.content_type,
@@ -68,7 +69,7 @@ def _parts(body: bytes, boundary: str) -> list[Part]:
     delimiter = b"\r\n--" + boundary.encode("ascii")
     pieces = (b"\r\n" + body).split(delimiter, MOST_PARTS)
     if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
-        raise BadRequest("The form is cut short, or has too many parts.")
+        raise BadRequestError("The form is cut short, or has too many parts.")
     return [part for piece in pieces[1:-1] if (part := _part(piece)) is not None]
 
 
@@ -76,7 +77,7 @@ def _part(piece: bytes) -> Part | None:
     end = piece.find(b"\r\n\r\n", 0, MOST_HEAD)
     if end < 0:
         if len(piece) > MOST_HEAD:
-            raise BadRequest(f"The head of a part is above {MOST_HEAD} bytes.")
+            raise BadRequestError(f"The head of a part is above {MOST_HEAD} bytes.")
         return None
     head = _head(piece[:end].decode("utf-8", "replace"))
     given = parameters(head.get("content-disposition"))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from darkroom.domain import correlation
-from darkroom.domain.errors import BadRequest
+from darkroom.domain.errors import BadRequestError
 from darkroom.domain.wire import STATUS
 from darkroom.services.read import Wanted
 
@@ -40,19 +40,19 @@ _SHOWN = 60
 def asked(request: Request) -> dict[str, str]:
     """All of the query but the cursor: what the links to other pages ask for as well.
 
-    Raises BadRequest for a name that the request's list does not have.
+    Raises BadRequestError for a name that the request's list does not have.
     """
     if request.route in NAMES:
         names = NAMES[request.route]
         for name in request.query:
             if name not in names:
                 known = f"it has {', '.join(names)}" if names else "it has none"
-                raise BadRequest(f"This list has no query parameter {_shown(name)}: {known}.")
+                raise BadRequestError(f"This list has no query parameter {_shown(name)}: {known}.")
     return {name: text for name, text in request.query.items() if name != "cursor"}
 
 
 def wanted(query: Mapping[str, str]) -> Wanted:
-    """Which predictions a list is to hold. Raises BadRequest."""
+    """Which predictions a list is to hold. Raises BadRequestError."""
     return Wanted(
         created_after=_time(query, "created_after"),
         created_before=_time(query, "created_before"),
@@ -65,23 +65,23 @@ def wanted(query: Mapping[str, str]) -> Wanted:
 
 
 def tag(query: Mapping[str, str]) -> str | None:
-    """The tag that is asked for. Raises BadRequest for what no create takes."""
+    """The tag that is asked for. Raises BadRequestError for what no create takes."""
     text = query.get("tag")
     if text is not None and not correlation.is_tag(text):
-        raise BadRequest("tag is one tag, as a create takes it.")
+        raise BadRequestError("tag is one tag, as a create takes it.")
     return text
 
 
 def _end_user(query: Mapping[str, str]) -> str | None:
     text = query.get("end_user")
     if text is not None and not correlation.is_end_user(text):
-        raise BadRequest("end_user is an end user, as a create takes it.")
+        raise BadRequestError("end_user is an end user, as a create takes it.")
     return text
 
 
 def descending(query: Mapping[str, str]) -> bool:
     """Whether a list of models begins at its end. All were created at one time, as far as is known,
-    so that either order is one of names. Raises BadRequest."""
+    so that either order is one of names. Raises BadRequestError."""
     _one_of(query, "sort_by", SORTS)
     return _one_of(query, "sort_direction", DIRECTIONS) == "desc"
 
@@ -96,14 +96,14 @@ def _time(query: Mapping[str, str], name: str) -> int | None:
     try:
         at = datetime.fromisoformat(spelt if len(text) <= _LONGEST_TIME else "")
     except ValueError:
-        raise BadRequest(f"{name} is a time in ISO 8601, as 2026-01-31T12:00:00Z.") from None
+        raise BadRequestError(f"{name} is a time in ISO 8601, as 2026-01-31T12:00:00Z.") from None
     return -((_EPOCH - (at if at.tzinfo else at.replace(tzinfo=UTC))) // timedelta(milliseconds=1))
 
 
 def _one_of(query: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str | None:
     text = query.get(name)
     if text is not None and text not in choices:
-        raise BadRequest(f"{name} is {' or '.join(choices)}.")
+        raise BadRequestError(f"{name} is {' or '.join(choices)}.")
     return text
 
 

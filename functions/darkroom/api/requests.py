@@ -14,7 +14,12 @@ from darkroom.api.media_types import media_type, parameters
 from darkroom.domain import strict_json
 from darkroom.domain.callbacks import EVENTS, LOOPBACK
 from darkroom.domain.correlation import METADATA_KEPT, MOST_TAGS, is_end_user, is_tag
-from darkroom.domain.errors import BadRequest, InvalidInput, TooLarge, UnsupportedMedia
+from darkroom.domain.errors import (
+    BadRequestError,
+    InvalidInputError,
+    TooLargeError,
+    UnsupportedMediaError,
+)
 from darkroom.domain.model import InvalidField, additional, invalid, validate_body
 from darkroom.services.create import SHORTEST_CANCEL_AFTER_S
 from darkroom.services.read_input import INPUT_KEPT
@@ -45,22 +50,22 @@ _CANCEL_AFTER = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})
 def read_upload(request: Request) -> tuple[str | None, str]:
     """File name and content type of POST /v1/uploads; without a body, a file of any kind.
 
-    Raises UnsupportedMedia, TooLarge, BadRequest or InvalidInput.
+    Raises UnsupportedMediaError, TooLargeError, BadRequestError or InvalidInputError.
     """
     body = _checked(bodies.UPLOAD, _json_body(request)) if request.body else {}
     return body.get("filename"), body.get("content_type", "application/octet-stream")
 
 
 def read_metadata(text: bytes | None) -> dict[str, Any]:
-    """What a form says of its file in the field `metadata`. Raises BadRequest."""
+    """What a form says of its file in the field `metadata`. Raises BadRequestError."""
     if not text:
         return {}
     try:
         said = strict_json.loads(text) if len(text) <= LARGEST_METADATA else None
-    except strict_json.NotStrictJSON:
+    except strict_json.StrictJSONError:
         said = None
     if not isinstance(said, dict):
-        raise BadRequest(f"metadata is a JSON object of at most {LARGEST_METADATA} bytes.")
+        raise BadRequestError(f"metadata is a JSON object of at most {LARGEST_METADATA} bytes.")
     return said
 
 
@@ -76,8 +81,8 @@ class ReadCreate:
     def __call__(self, request: Request, tenant: str, dedupe_window_s: int = 0) -> NewPrediction:
         """The request as a NewPrediction. The window is that of the caller's API key.
 
-        Raises UnsupportedMedia, TooLarge, BadRequest or InvalidInput; no value of the body is in
-        their texts, since a broken client may send its own token as the input.
+        Raises UnsupportedMediaError, TooLargeError, BadRequestError or InvalidInputError; no value
+        of the body is in their texts, since a broken client may send its own token as the input.
         """
         _refuse_own_token(request)
         body = _json_body(request)
@@ -114,14 +119,14 @@ class ReadCreate:
     def event(self, detail: object, tenant: str, envelope: Envelope) -> NewPrediction:
         """The detail of a `Prediction Requested` event as a NewPrediction.
 
-        Raises BadRequest or InvalidInput, as for a request.
+        Raises BadRequestError or InvalidInputError, as for a request.
         """
         body = _checked(bodies.REQUESTED, detail)
         model, version, token = body.get("model"), body.get("version"), body.get("taskToken")
         if (model is None) == (version is None):
             _refuse([InvalidField("required", "", "either model or version is required")])
         if token and not self.tasks:
-            raise InvalidInput("This deployment answers no Step Functions task.")
+            raise InvalidInputError("This deployment answers no Step Functions task.")
         return NewPrediction(
             tenant=tenant,
             reference=model or version or "",
@@ -179,7 +184,7 @@ def _refuse_own_token(request: Request) -> None:
     """
     token = (request.header("authorization") or "").partition(" ")[2].strip().encode()
     if len(token) >= SHORTEST_TOKEN and token in request.body:
-        raise InvalidInput(
+        raise InvalidInputError(
             "The body holds the API token: replicate-javascript 1.4.0 sends it with "
             'fileEncodingStrategy "data-uri". Leave that option out, so that files are uploaded.',
             title="API token in the body",
@@ -191,7 +196,7 @@ def _idempotency_key(key: str | None) -> str | None:
         return None
     plain = key.isascii() and key.isprintable() and bool(key.strip())
     if not plain or len(key) > LONGEST_KEY:
-        raise BadRequest(f"Idempotency-Key is 1 to {LONGEST_KEY} printable ASCII characters.")
+        raise BadRequestError(f"Idempotency-Key is 1 to {LONGEST_KEY} printable ASCII characters.")
     return key
 
 
@@ -199,7 +204,7 @@ def _cache(text: str | None) -> Literal["reuse", "bypass"] | None:
     match text:
         case "reuse" | "bypass" | None:
             return text
-    raise BadRequest("Darkroom-Cache is reuse or bypass.")
+    raise BadRequestError("Darkroom-Cache is reuse or bypass.")
 
 
 def _retry_count(request: Request) -> int | None:
@@ -224,17 +229,17 @@ def _json_body(request: Request) -> dict[str, Any]:
     content_type = request.header("content-type")
     charset = parameters(content_type).get("charset", "").lower()
     if media_type(content_type) != "application/json" or charset not in _CHARSETS:
-        raise UnsupportedMedia("Send the body as application/json, in UTF-8.")
+        raise UnsupportedMediaError("Send the body as application/json, in UTF-8.")
     if request.header("content-encoding") not in {None, "identity"}:
-        raise UnsupportedMedia("Send the body without a content encoding.")
+        raise UnsupportedMediaError("Send the body without a content encoding.")
     if strict_json.has_more_tokens(request.body, MOST_TOKENS):
-        raise TooLarge(f"The body without its files must be below {INPUT_KEPT // 1000} kB.")
+        raise TooLargeError(f"The body without its files must be below {INPUT_KEPT // 1000} kB.")
     try:
         body = strict_json.loads(request.body)
-    except strict_json.NotStrictJSON as error:
-        raise BadRequest(f"The body is not JSON: {error}") from None
+    except strict_json.StrictJSONError as error:
+        raise BadRequestError(f"The body is not JSON: {error}") from None
     if not isinstance(body, dict):
-        raise BadRequest("The body is not a JSON object.")
+        raise BadRequestError("The body is not a JSON object.")
     return body
 
 
@@ -284,9 +289,9 @@ def _cancel_after(text: str | None) -> int | None:
         hours, minutes, rest = (int(part or 0) for part in match.groups())
         seconds = hours * 3600 + minutes * 60 + rest
     else:
-        raise BadRequest("Cancel-After is a duration such as 30s, 5m or 2h30m.")
+        raise BadRequestError("Cancel-After is a duration such as 30s, 5m or 2h30m.")
     if not SHORTEST_CANCEL_AFTER_S <= seconds <= LONGEST_CANCEL_AFTER_S:
-        raise BadRequest("Cancel-After is between 5 seconds and 24 hours.")
+        raise BadRequestError("Cancel-After is between 5 seconds and 24 hours.")
     return seconds
 
 

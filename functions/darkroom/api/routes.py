@@ -115,18 +115,18 @@ def unserved(method: str, path: str) -> errors.DarkroomError:
     allowed = methods_on(path)
     if allowed:
         shown = method if method.isascii() and method.isalpha() and len(method) <= 10 else "It"
-        return errors.MethodNotAllowed(f"{shown} is not served on this path.", allowed)
+        return errors.MethodNotAllowedError(f"{shown} is not served on this path.", allowed)
     if _LEFT_OUT.fullmatch(path):
-        return errors.NotServed(
+        return errors.NotServedError(
             "Darkroom serves Replicate's predictions, models, files and webhook secret; "
             "this part of Replicate's API it leaves out on purpose."
         )
     if methods_on(f"/v1{path}"):
-        return errors.NotFound(
+        return errors.NotFoundError(
             "Not found. The API is under /v1: the base URL of JavaScript's client and of Python's "
             "2.x ends in /v1."
         )
-    return errors.NotFound("Not found")
+    return errors.NotFoundError("Not found")
 
 
 def _all() -> Iterator[tuple[str, str]]:

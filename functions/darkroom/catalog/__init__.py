@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from darkroom.domain import strict_json
-from darkroom.domain.model import MODEL_NAME, VERSION, InvalidModel, Model, choices
+from darkroom.domain.model import MODEL_NAME, VERSION, InvalidModelError, Model, choices
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ class Catalogue:
     def load(cls, folder: Path | None = None) -> Catalogue:
         """List the folder (the package's own by default) and read its aliases.
 
-        Raises InvalidModel for a file name or an alias that cannot be meant.
+        Raises InvalidModelError for a file name or an alias that cannot be meant.
         """
         folder = folder or Path(__file__).parent
         files = {
@@ -53,11 +53,11 @@ class Catalogue:
         }
         for name, path in files.items():
             if MODEL_NAME.fullmatch(name) is None:
-                raise InvalidModel(f"{path.name}: the file name is not owner--name.json")
+                raise InvalidModelError(f"{path.name}: the file name is not owner--name.json")
         catalogue = cls(files, _read_aliases(folder / _ALIASES_FILE))
         for alias, target in catalogue._aliases.items():
             if catalogue._find(target) is None:
-                raise InvalidModel(f"{_ALIASES_FILE}: {alias} points to an unknown model")
+                raise InvalidModelError(f"{_ALIASES_FILE}: {alias} points to an unknown model")
         return catalogue
 
     def names(self) -> tuple[str, ...]:
@@ -68,7 +68,7 @@ class Catalogue:
         """The model and version that a client means by `reference`; None if it is none of ours.
 
         Forms: owner/name, owner/name:version, a bare version, or a stage's alias, which may
-        stand before a model's own name. Raises InvalidModel only for a damaged catalogue file.
+        stand before a model's own name. Raises InvalidModelError only for a damaged catalogue file.
         """
         return self._find(self._aliases.get(reference, reference))
 
@@ -99,16 +99,16 @@ class Catalogue:
     def model(self, name: str) -> Model:
         """The entry of one of `names`, whatever an alias makes of that name.
 
-        Raises InvalidModel for a damaged file.
+        Raises InvalidModelError for a damaged file.
         """
         if name not in self._models:
             path = self._files[name]
             try:
                 model = Model.from_dict(strict_json.loads(path.read_bytes()))
             except ValueError as error:
-                raise InvalidModel(f"{path.name}: {error}") from None
+                raise InvalidModelError(f"{path.name}: {error}") from None
             if model.model != name:
-                raise InvalidModel(f"{path.name}: holds the model {model.model}")
+                raise InvalidModelError(f"{path.name}: holds the model {model.model}")
             self._models[name] = model
         return self._models[name]
 
@@ -118,10 +118,10 @@ def _read_aliases(path: Path) -> dict[str, str]:
         return {}
     try:
         aliases = strict_json.loads(path.read_bytes())
-    except strict_json.NotStrictJSON as error:
-        raise InvalidModel(f"{path.name}: {error}") from None
+    except strict_json.StrictJSONError as error:
+        raise InvalidModelError(f"{path.name}: {error}") from None
     if not isinstance(aliases, dict) or not all(
         _ALIAS.fullmatch(alias) and isinstance(target, str) for alias, target in aliases.items()
     ):
-        raise InvalidModel(f"{path.name}: expected an object of alias to owner/name")
+        raise InvalidModelError(f"{path.name}: expected an object of alias to owner/name")
     return aliases

@@ -1,29 +1,29 @@
 """What can go wrong, drawn whole.
 
 DarkroomError
-├── BadRequest            400  not HTTP or JSON as we read them
-├── NotAuthenticated      401  no API key, or not one of ours
-├── PaymentRequired       402  what is spent of a monthly cap leaves no room
-├── OutOfScope            403  the key may not do this
-├── NotFound              404  unknown, or another tenant's
-├── MethodNotAllowed      405
-├── TooLarge              413
-├── UnsupportedMedia      415
-├── InvalidInput          422  well formed, but the model or the API refuses it
-├── TooManyRequests       429  above a limit; says in how many seconds to try again
-├── Unavailable           503  something that we need does not answer; try again
-├── UnreadableRecord      503  a record that this release cannot read: damaged, or a newer one's
-├── NotServed             404  a part of Replicate's API that Darkroom leaves out on purpose
-├── WebhookRefused        401  unsigned, forged, stale, or not linked to its record
-├── Conflict                   a conditional write lost; carries the item that won
-│   └── ProviderIdTaken        the provider's id already belongs to another record
-├── AlreadyExists              an insert found its key taken
-├── IdempotencyKeyUsed         the key has made a prediction before
-├── LimitReached               a month, the tenant's or an end user's, has no room
-├── ProviderUnavailable        the provider gave no usable answer to a read
-│   ├── ProviderSilent         no answer at all came in time
-│   └── PageTooLarge           the answer is larger than is read
-└── DownloadFailed             an output could not be copied; says whether to try again
+├── BadRequestError            400  not HTTP or JSON as we read them
+├── NotAuthenticatedError      401  no API key, or not one of ours
+├── PaymentRequiredError       402  what is spent of a monthly cap leaves no room
+├── OutOfScopeError            403  the key may not do this
+├── NotFoundError              404  unknown, or another tenant's
+├── MethodNotAllowedError      405
+├── TooLargeError              413
+├── UnsupportedMediaError      415
+├── InvalidInputError          422  well formed, but the model or the API refuses it
+├── TooManyRequestsError       429  above a limit; says in how many seconds to try again
+├── UnavailableError           503  something that we need does not answer; try again
+├── UnreadableRecordError      503  a record that this release cannot read
+├── NotServedError             404  a part of Replicate's API that Darkroom leaves out on purpose
+├── WebhookRefusedError        401  unsigned, forged, stale, or not linked to its record
+├── ConflictError                   a conditional write lost; carries the item that won
+│   └── ProviderIdTakenError        the provider's id already belongs to another record
+├── AlreadyExistsError              an insert found its key taken
+├── IdempotencyKeyUsedError         the key has made a prediction before
+├── LimitReachedError               a month, the tenant's or an end user's, has no room
+├── ProviderUnavailableError        the provider gave no usable answer to a read
+│   ├── ProviderSilentError         no answer at all came in time
+│   └── PageTooLargeError           the answer is larger than is read
+└── TransferFailedError             an output could not be copied; says whether to try again
 """
 
 from __future__ import annotations
@@ -39,28 +39,28 @@ class DarkroomError(Exception):
     """Base of every error that Darkroom raises on purpose."""
 
 
-class BadRequest(DarkroomError):
+class BadRequestError(DarkroomError):
     """The request is not HTTP or JSON as we read them."""
 
 
-class NotAuthenticated(DarkroomError):
+class NotAuthenticatedError(DarkroomError):
     """No API key was given, or it is not one of ours."""
 
 
-class PaymentRequired(DarkroomError):
+class PaymentRequiredError(DarkroomError):
     """What is spent of a monthly cap, the tenant's or an end user's, leaves no room for what the
     prediction may cost."""
 
 
-class OutOfScope(DarkroomError):
+class OutOfScopeError(DarkroomError):
     """The API key is ours, but not for this."""
 
 
-class NotFound(DarkroomError):
+class NotFoundError(DarkroomError):
     """Unknown, or another tenant's: the two are told apart nowhere."""
 
 
-class MethodNotAllowed(DarkroomError):
+class MethodNotAllowedError(DarkroomError):
     """The path exists, the method on it does not; those of `allowed` do."""
 
     def __init__(self, detail: str, allowed: list[str]) -> None:
@@ -68,15 +68,15 @@ class MethodNotAllowed(DarkroomError):
         self.allowed = allowed
 
 
-class TooLarge(DarkroomError):
+class TooLargeError(DarkroomError):
     """The body, or the input in it, is above its limit."""
 
 
-class UnsupportedMedia(DarkroomError):
+class UnsupportedMediaError(DarkroomError):
     """The body is of a type or encoding that this route does not take."""
 
 
-class InvalidInput(DarkroomError):
+class InvalidInputError(DarkroomError):
     """Well formed, but refused. `fields` are Replicate's `(type, field, description)`."""
 
     def __init__(
@@ -90,7 +90,7 @@ class InvalidInput(DarkroomError):
         self.title = title
 
 
-class TooManyRequests(DarkroomError):
+class TooManyRequestsError(DarkroomError):
     """Above a limit of the tenant's, or of an end user's; `retry_after` are whole seconds."""
 
     def __init__(self, retry_after: int, whose: str = "Your") -> None:
@@ -99,11 +99,11 @@ class TooManyRequests(DarkroomError):
         self.retry_after = retry_after
 
 
-class Unavailable(DarkroomError):
+class UnavailableError(DarkroomError):
     """Something that we need does not answer; the same request may succeed later."""
 
 
-class UnreadableRecord(DarkroomError):
+class UnreadableRecordError(DarkroomError):
     """One stored record or row cannot be read, now and for as long as nobody mends it.
 
     `tenant` is its owner as far as that can be read. `reason` names a field, and no value of it.
@@ -116,11 +116,11 @@ class UnreadableRecord(DarkroomError):
         self.reason = reason
 
 
-class NotServed(DarkroomError):
+class NotServedError(DarkroomError):
     """A part of Replicate's API that Darkroom leaves out on purpose."""
 
 
-class WebhookRefused(DarkroomError):
+class WebhookRefusedError(DarkroomError):
     """Unsigned, forged, stale, or not linked to its record. The reason is for metrics only."""
 
     def __init__(self, reason: str) -> None:
@@ -128,7 +128,7 @@ class WebhookRefused(DarkroomError):
         self.reason = reason
 
 
-class Conflict(DarkroomError):
+class ConflictError(DarkroomError):
     """A conditional write lost. `current` is the item that won, or None if it is gone."""
 
     def __init__(self, current: Prediction | None) -> None:
@@ -136,7 +136,7 @@ class Conflict(DarkroomError):
         self.current = current
 
 
-class ProviderIdTaken(Conflict):
+class ProviderIdTakenError(ConflictError):
     """The provider's id already belongs to the record `owner`."""
 
     def __init__(self, current: Prediction | None, owner: str) -> None:
@@ -144,11 +144,11 @@ class ProviderIdTaken(Conflict):
         self.owner = owner
 
 
-class AlreadyExists(DarkroomError):
+class AlreadyExistsError(DarkroomError):
     """An insert found its key taken."""
 
 
-class IdempotencyKeyUsed(DarkroomError):
+class IdempotencyKeyUsedError(DarkroomError):
     """The idempotency key has made `prediction` before, of a request with `fingerprint`."""
 
     def __init__(self, prediction: str, fingerprint: str) -> None:
@@ -157,7 +157,7 @@ class IdempotencyKeyUsed(DarkroomError):
         self.fingerprint = fingerprint
 
 
-class LimitReached(DarkroomError):
+class LimitReachedError(DarkroomError):
     """The month of `entry` has no room for another prediction; what stands in it."""
 
     def __init__(self, entry: Entry, committed: int, spent: int, in_flight: int) -> None:
@@ -168,19 +168,19 @@ class LimitReached(DarkroomError):
         self.in_flight = in_flight
 
 
-class ProviderUnavailable(DarkroomError):
+class ProviderUnavailableError(DarkroomError):
     """The provider gave no usable answer to a read. Nothing was changed."""
 
 
-class ProviderSilent(ProviderUnavailable):
+class ProviderSilentError(ProviderUnavailableError):
     """No answer came in time: each further question may take as long."""
 
 
-class PageTooLarge(ProviderUnavailable):
+class PageTooLargeError(ProviderUnavailableError):
     """The answer is larger than is read: a list may be asked for in smaller parts."""
 
 
-class DownloadFailed(DarkroomError):
+class TransferFailedError(DarkroomError):
     """An output could not be copied. `code` names a failure that no retry will mend, else None."""
 
     def __init__(self, reason: str, code: str | None = None) -> None:

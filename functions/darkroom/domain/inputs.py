@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from darkroom.domain import link
-from darkroom.domain.errors import InvalidInput
+from darkroom.domain.errors import InvalidInputError
 from darkroom.domain.places import DEEPEST, escape
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class DataURI(_Leaf):
     text: str
 
     def data(self) -> bytes:
-        """The bytes, as `urllib` reads them: so do models. Raises InvalidInput.
+        """The bytes, as `urllib` reads them: so do models. Raises InvalidInputError.
 
         Whatever stands between the type and the comma is passed over, and so is what is no base64
         among base64, such as line breaks.
@@ -69,7 +69,7 @@ class DataURI(_Leaf):
         except ValueError:
             found = b""
         if not found and body:
-            raise InvalidInput(f"- {self.field}: Invalid base64 in the data URI\n")
+            raise InvalidInputError(f"- {self.field}: Invalid base64 in the data URI\n")
         return found
 
     @property
@@ -92,10 +92,10 @@ class DataURI(_Leaf):
         return f"data:{head},{''.join(body.split()) if head.endswith(_BASE64) else body}"
 
     def _parts(self) -> tuple[str, str]:
-        """What stands before the comma and what behind it. Raises InvalidInput without one."""
+        """What stands before the comma and what behind it. Raises InvalidInputError without one."""
         match = _DATA_URI.match(self.text)
         if match is None:
-            raise InvalidInput(f"- {self.field}: Invalid data URI\n")
+            raise InvalidInputError(f"- {self.field}: Invalid data URI\n")
         return match[1], self.text[match.end() :].rstrip()
 
 

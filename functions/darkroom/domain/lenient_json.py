@@ -19,7 +19,7 @@ MAX_DIGITS = 1000
 """A longer number reads as null: Python itself refuses to convert some thousands of digits."""
 
 
-class NotJSON(ValueError):
+class LenientJSONError(ValueError):
     """The bytes are no JSON at all, or nested deeper than the parser goes."""
 
 
@@ -31,7 +31,7 @@ class Object(dict[str, Any]):
 
 
 def loads(raw: bytes) -> Any:
-    """The value of a JSON text. Raises NotJSON, and nothing else, whatever the bytes are.
+    """The value of a JSON text. Raises LenientJSONError, and nothing else, whatever the bytes are.
 
     Lone surrogates read as question marks; NaN, infinities and overlong numbers as null. An object
     with a key twice comes back as `Object`.
@@ -41,7 +41,7 @@ def loads(raw: bytes) -> Any:
         value = _DECODER.decode(text)
         return _writable(value) if "\\u" in text else value
     except (ValueError, RecursionError):
-        raise NotJSON("not JSON, or nested too deeply") from None
+        raise LenientJSONError("not JSON, or nested too deeply") from None
 
 
 def doubled(value: object) -> frozenset[str]:

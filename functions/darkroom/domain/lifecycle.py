@@ -14,7 +14,7 @@ from darkroom.domain.money import cost_of, months
 from darkroom.domain.outputs import file_texts, kept
 from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, State
 from darkroom.domain.snapshot import (
-    BadSnapshot,
+    BadSnapshotError,
     Snapshot,
     milliseconds,
     read_snapshot,
@@ -896,7 +896,7 @@ def classify(
         case Answered(status=status) if 200 <= status < 300:
             try:
                 return Heard(read_snapshot(answer.body))
-            except BadSnapshot:
+            except BadSnapshotError:
                 return Unknown(attempt)
         case _:
             return Unknown(attempt)

@@ -10,7 +10,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from darkroom.domain import strict_json
-from darkroom.domain.errors import InvalidInput
+from darkroom.domain.errors import InvalidInputError
 from darkroom.domain.places import Place
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ _URI = re.compile(r"https?://[^\s/?#]\S*\Z|\s*+data:[^,]{0,999},", re.IGNORECASE
 _TEXTS = ("!", "!/*")
 
 
-class InvalidModel(ValueError):
+class InvalidModelError(ValueError):
     """A catalogue entry is not one. The text names the entry's field."""
 
 
@@ -83,22 +83,22 @@ class Model:
 
     @classmethod
     def from_dict(cls, data: object) -> Model:
-        """Read a catalogue file's content. Raises InvalidModel."""
+        """Read a catalogue file's content. Raises InvalidModelError."""
         if not isinstance(data, dict):
-            raise InvalidModel("a catalogue entry is a JSON object")
+            raise InvalidModelError("a catalogue entry is a JSON object")
         unknown = data.keys() - _FIELDS.keys()
         if unknown:
-            raise InvalidModel(f"unknown field {min(unknown)!r}")
+            raise InvalidModelError(f"unknown field {min(unknown)!r}")
         for name, (fits, expected) in _FIELDS.items():
             if name not in data and name in _REQUIRED:
-                raise InvalidModel(f"field {name!r} is missing")
+                raise InvalidModelError(f"field {name!r} is missing")
             if name in data and not fits(data[name]):
-                raise InvalidModel(f"field {name!r} must be {expected}")
+                raise InvalidModelError(f"field {name!r} must be {expected}")
         version = data.get("version")
         if data["official"] is (version is not None):
-            raise InvalidModel("an official model has no pinned version, any other has one")
+            raise InvalidModelError("an official model has no pinned version, any other has one")
         if version is None and data.get("version_aliases"):
-            raise InvalidModel("version aliases need a pinned version")
+            raise InvalidModelError("version aliases need a pinned version")
         return cls(
             **{
                 **data,
@@ -130,13 +130,13 @@ class _Steps:
         self.left = most
 
     def take(self, number: int = 1) -> None:
-        """Raises _TooManySteps where less is left."""
+        """Raises _TooManyStepsError where less is left."""
         self.left -= number
         if self.left < 0:
-            raise _TooManySteps
+            raise _TooManyStepsError
 
 
-class _TooManySteps(Exception):
+class _TooManyStepsError(Exception):
     """The check would take too long."""
 
 
@@ -151,7 +151,7 @@ def validate_input(schema: Mapping[str, Any], value: object) -> list[InvalidFiel
         return [_wrong_type("object", value, "")]
     try:
         return list(islice(_input_problems(schema, value), MAX_PROBLEMS))
-    except _TooManySteps:
+    except _TooManyStepsError:
         text = f"Cannot be checked against the model's schema in {MAX_STEPS} steps"
         return [InvalidField("too_complex", "input", f"{text}; send fewer values")]
 
@@ -179,9 +179,11 @@ def additional(name: str) -> InvalidField:
     return InvalidField("additional_property_not_allowed", "", text)
 
 
-def invalid(fields: list[InvalidField]) -> InvalidInput:
+def invalid(fields: list[InvalidField]) -> InvalidInputError:
     """What is wrong with an input, in Replicate's form."""
-    return InvalidInput(problem_detail(fields), [(f.type, f.field, f.description) for f in fields])
+    return InvalidInputError(
+        problem_detail(fields), [(f.type, f.field, f.description) for f in fields]
+    )
 
 
 def problem_detail(fields: list[InvalidField]) -> str:

@@ -35,7 +35,7 @@ class Reason(StrEnum):
     NO_MATCH = "no_match"
 
 
-class SignatureRejected(Exception):
+class SignatureRejectedError(Exception):
     """The delivery is not proven to come from a holder of the secret, now."""
 
     def __init__(self, reason: Reason) -> None:
@@ -43,7 +43,7 @@ class SignatureRejected(Exception):
         self.reason = reason
 
 
-class KeyRejected(ValueError):
+class KeyRejectedError(ValueError):
     """A signing secret is unusable. The text never holds the secret."""
 
 
@@ -58,14 +58,14 @@ class Delivery:
 
 
 def load_keys(secrets: Iterable[str]) -> tuple[bytes, ...]:
-    """The keys of one to three `whsec_` secrets, current first. Raises KeyRejected.
+    """The keys of one to three `whsec_` secrets, current first. Raises KeyRejectedError.
 
     Strict, so that a damaged secret fails at start and not as a key that anybody could guess:
     canonical base64 with its padding, 24 to 64 bytes.
     """
     keys = tuple(_key(secret) for secret in secrets)
     if not 1 <= len(keys) <= MAX_KEYS:
-        raise KeyRejected(f"expected 1 to {MAX_KEYS} signing secrets, got {len(keys)}")
+        raise KeyRejectedError(f"expected 1 to {MAX_KEYS} signing secrets, got {len(keys)}")
     return keys
 
 
@@ -78,26 +78,26 @@ def verify(
 ) -> Delivery:
     """Prove a request authentic and recent (`now` in Unix seconds, 300 s either way).
 
-    Raises SignatureRejected, and nothing else, whatever the headers and the body hold. The body
-    is the bytes as received; it has not been parsed, and may be anything.
+    Raises SignatureRejectedError, and nothing else, whatever the headers and the body hold. The
+    body is the bytes as received; it has not been parsed, and may be anything.
     """
     message_id = _header(headers, "webhook-id")
     timestamp = _header(headers, "webhook-timestamp")
     signatures = _header(headers, "webhook-signature")
     if _ID.fullmatch(message_id) is None:
-        raise SignatureRejected(Reason.BAD_ID)
+        raise SignatureRejectedError(Reason.BAD_ID)
     if _TIMESTAMP.fullmatch(timestamp) is None:
-        raise SignatureRejected(Reason.BAD_TIMESTAMP)
+        raise SignatureRejectedError(Reason.BAD_TIMESTAMP)
     if len(signatures) > _MAX_HEADER or _SIGNATURES.fullmatch(signatures) is None:
-        raise SignatureRejected(Reason.BAD_SIGNATURE)
+        raise SignatureRejectedError(Reason.BAD_SIGNATURE)
     if "=," in signatures:
         # A comma after a signature is what a gateway makes of two header lines.
-        raise SignatureRejected(Reason.REPEATED_HEADER)
+        raise SignatureRejectedError(Reason.REPEATED_HEADER)
     age = now - int(timestamp)
     if not age <= TOLERANCE_S:
-        raise SignatureRejected(Reason.TOO_OLD)
+        raise SignatureRejectedError(Reason.TOO_OLD)
     if age < -TOLERANCE_S:
-        raise SignatureRejected(Reason.TOO_NEW)
+        raise SignatureRejectedError(Reason.TOO_NEW)
 
     # The whole text is compared, so that a version other than v1, and base64 that decodes to
     # the same bytes in another spelling, never match. No early exit.
@@ -107,7 +107,7 @@ def verify(
         for entry in signatures.split(" "):
             matched |= hmac.compare_digest(expected, entry.encode())
     if not matched:
-        raise SignatureRejected(Reason.NO_MATCH)
+        raise SignatureRejectedError(Reason.NO_MATCH)
     return Delivery(message_id, int(timestamp))
 
 
@@ -126,7 +126,7 @@ def _sign(message_id: str, timestamp: str, body: bytes, key: bytes) -> str:
 def _header(headers: Mapping[str, object] | None, name: str) -> str:
     """The one value of a header, whatever the casing of its name."""
     if not isinstance(headers, Mapping):
-        raise SignatureRejected(Reason.MISSING_HEADER)
+        raise SignatureRejectedError(Reason.MISSING_HEADER)
     values = [
         value
         for key, value in headers.items()
@@ -134,23 +134,23 @@ def _header(headers: Mapping[str, object] | None, name: str) -> str:
         if isinstance(key, str) and key.isascii() and key.lower() == name
     ]
     if len(values) > 1 or (values and isinstance(values[0], list | tuple)):
-        raise SignatureRejected(Reason.REPEATED_HEADER)
+        raise SignatureRejectedError(Reason.REPEATED_HEADER)
     if not values or not isinstance(values[0], str) or not values[0].strip():
-        raise SignatureRejected(Reason.MISSING_HEADER)
+        raise SignatureRejectedError(Reason.MISSING_HEADER)
     return values[0]
 
 
 def _key(secret: object) -> bytes:
     match = _SECRET.fullmatch(secret) if isinstance(secret, str) else None
     if match is None:
-        raise KeyRejected("a signing secret is whsec_ and base64")
+        raise KeyRejectedError("a signing secret is whsec_ and base64")
     encoded = match[1]
     try:
         key = base64.b64decode(encoded, validate=True)
     except binascii.Error:
-        raise KeyRejected("a signing secret's base64 is damaged") from None
+        raise KeyRejectedError("a signing secret's base64 is damaged") from None
     if base64.b64encode(key).decode() != encoded:
-        raise KeyRejected("a signing secret's base64 is not canonical")
+        raise KeyRejectedError("a signing secret's base64 is not canonical")
     if not 24 <= len(key) <= 64:
-        raise KeyRejected(f"a signing secret holds 24 to 64 bytes, not {len(key)}")
+        raise KeyRejectedError(f"a signing secret holds 24 to 64 bytes, not {len(key)}")
     return key

@@ -30,7 +30,7 @@ _OURS = frozenset({"id", "status", "output", "webhook", "version", "model"})
 _LINK_TOKEN = re.compile(r"(/hooks/[^\s?\"']{1,100}\?t=)[A-Za-z0-9_-]+")
 
 
-class BadSnapshot(ValueError):
+class BadSnapshotError(ValueError):
     """Not a prediction as Replicate describes one; the text names the field, never its value."""
 
 
@@ -75,23 +75,23 @@ class Snapshot:
 
 
 def read_snapshot(body: object) -> Snapshot:
-    """Read a prediction's JSON. Raises BadSnapshot for anything that is not one.
+    """Read a prediction's JSON. Raises BadSnapshotError for anything that is not one.
 
     Only `id` and `status` have to be there. Timestamps vary in their fraction digits between
     Replicate's endpoints; they are kept as text and read leniently. A status that Replicate does
     not document counts as still running.
     """
     if not isinstance(body, dict):
-        raise BadSnapshot("not an object")
+        raise BadSnapshotError("not an object")
     twice = lenient_json.doubled(body) & _OURS
     if twice:
-        raise BadSnapshot(min(twice))
+        raise BadSnapshotError(min(twice))
     provider_id = body.get("id")
     if not isinstance(provider_id, str) or not _PROVIDER_ID.fullmatch(provider_id):
-        raise BadSnapshot("id")
+        raise BadSnapshotError("id")
     status = body.get("status")
     if not isinstance(status, str) or not status:
-        raise BadSnapshot("status")
+        raise BadSnapshotError("status")
     output = body.get("output")
     output_json = None if output is None else _output(output)
     logs = _text(body, "logs") or ""

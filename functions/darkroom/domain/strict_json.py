@@ -17,12 +17,12 @@ _MARKS = (b'"', b"[", b"{", b",", b":")
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{,:]', re.DOTALL)
 
 
-class NotStrictJSON(ValueError):
+class StrictJSONError(ValueError):
     """The bytes are not JSON as we read it. The text says why and never quotes them."""
 
 
 def loads(raw: bytes) -> Any:
-    """Parse UTF-8 JSON. Raises NotStrictJSON, and nothing else, whatever the bytes are.
+    """Parse UTF-8 JSON. Raises StrictJSONError, and nothing else, whatever the bytes are.
 
     Refused beyond what the grammar refuses: a byte order mark, duplicate keys, NaN and the
     infinities (1e999 among them), more than 64 levels, numbers of more than 1000 digits, and
@@ -35,16 +35,16 @@ def loads(raw: bytes) -> Any:
             _check_depth(value)
         if "\\u" in text:
             canonical(value).encode()
-    except NotStrictJSON:
+    except StrictJSONError:
         raise
     except UnicodeDecodeError:
-        raise NotStrictJSON("not UTF-8") from None
+        raise StrictJSONError("not UTF-8") from None
     except UnicodeEncodeError:
-        raise NotStrictJSON("lone surrogate") from None
+        raise StrictJSONError("lone surrogate") from None
     except json.JSONDecodeError as error:
-        raise NotStrictJSON(f"not JSON at character {error.pos}") from None
+        raise StrictJSONError(f"not JSON at character {error.pos}") from None
     except RecursionError:
-        raise NotStrictJSON("nested too deeply") from None
+        raise StrictJSONError("nested too deeply") from None
     return value
 
 
@@ -100,13 +100,13 @@ def _check_depth(value: object) -> None:
             if isinstance(child, list | dict)
         ]
     if level:
-        raise NotStrictJSON("nested too deeply")
+        raise StrictJSONError("nested too deeply")
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise NotStrictJSON("duplicate key")
+        raise StrictJSONError("duplicate key")
     return result
 
 
@@ -119,17 +119,17 @@ def _float(text: str) -> float:
     _check_digits(text)
     number = float(text)
     if math.isinf(number):
-        raise NotStrictJSON("number out of range")
+        raise StrictJSONError("number out of range")
     return number
 
 
 def _check_digits(text: str) -> None:
     if len(text.lstrip("-")) > MAX_DIGITS:
-        raise NotStrictJSON("number too long")
+        raise StrictJSONError("number too long")
 
 
 def _constant(name: str) -> object:
-    raise NotStrictJSON(f"{name} is not JSON")
+    raise StrictJSONError(f"{name} is not JSON")
 
 
 _DECODER = json.JSONDecoder(

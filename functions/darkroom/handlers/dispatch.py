@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from darkroom.runtime import wiring
-from darkroom.runtime.batches import BadMessage, run_messages
+from darkroom.runtime.batches import BadMessageError, run_messages
 from darkroom.runtime.observability import count, invocation, logger
 
 
@@ -21,7 +21,7 @@ def _one(message: dict[str, str]) -> None:
         case {"action": "look", "id": id_}:
             count("Looked", int(wiring.look()(id_)))
         case _:
-            raise BadMessage("an action that dispatch does not know")
+            raise BadMessageError("an action that dispatch does not know")
 
 
 @invocation

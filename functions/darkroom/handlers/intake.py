@@ -13,7 +13,7 @@ from darkroom.runtime.observability import count, invocation, logger
 from darkroom.services.intake import Receipt
 
 
-class ComesAgain(Exception):
+class RetryMessageError(Exception):
     """The message is put off: the queue must not take it for done."""
 
 
@@ -25,7 +25,7 @@ def _one(record: dict[str, Any]) -> None:
         count("MessageFailed")
         raise
     if not done:
-        raise ComesAgain
+        raise RetryMessageError
 
 
 def _take(record: dict[str, Any]) -> bool:

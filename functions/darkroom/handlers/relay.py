@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from darkroom.adapters.items import read_prediction
-from darkroom.domain.errors import UnreadableRecord
+from darkroom.domain.errors import UnreadableRecordError
 from darkroom.runtime import wiring
 from darkroom.runtime.batches import run_each
 from darkroom.runtime.changes import count_change
@@ -22,7 +22,7 @@ def _one(record: dict[str, Any]) -> None:
         old = read_prediction(change["OldImage"]) if change.get("OldImage") else None
         new = read_prediction(change["NewImage"])
         wiring.relay()(old, new)
-    except UnreadableRecord as error:
+    except UnreadableRecordError as error:
         # Not tried again, which would hold up what is behind it: once it can be read, the sweep
         # derives what it causes. Until then each claim of the sweep's is one more such change.
         logger.error("unreadable", prediction=error.id, reason=error.reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from darkroom.domain.errors import UnreadableRecord
+from darkroom.domain.errors import UnreadableRecordError
 from darkroom.runtime import wiring
 from darkroom.runtime.observability import count, invocation, logger, measure_s
 
@@ -19,7 +19,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         count(f"Swept{kind.title()}", number)
     count("SweepLeft", tick.left)
     count("ListUnreadable", tick.unreadable)
-    count("RecordUnreadable", sum(isinstance(e, UnreadableRecord) for e in tick.failed.values()))
+    count(
+        "RecordUnreadable", sum(isinstance(e, UnreadableRecordError) for e in tick.failed.values())
+    )
     # Where nothing waits there is nothing to tell, in a metric that is paid for by the hour.
     if tick.oldest_due_s:
         measure_s("OldestDue", tick.oldest_due_s)

@@ -6,7 +6,7 @@ from typing import Any
 
 from darkroom.api.http import Request, Response, answer, respond
 from darkroom.domain import link
-from darkroom.domain.errors import WebhookRefused
+from darkroom.domain.errors import WebhookRefusedError
 from darkroom.domain.signature import Reason
 from darkroom.runtime import wiring
 from darkroom.runtime.observability import count, invocation, logger
@@ -21,11 +21,11 @@ def _receive(request: Request) -> Response:
         logger.append_keys(prediction=id_)
     if len(request.body) > LARGEST_BODY:
         count("WebhookRefused")
-        raise WebhookRefused("size")
+        raise WebhookRefusedError("size")
     try:
         token = request.query.get("t", "")
         received = wiring.webhook()(id_, token, request.headers, request.body)
-    except WebhookRefused as refused:
+    except WebhookRefusedError as refused:
         count("WebhookRefused")
         # Well formed and in time: what a forger sends, and Replicate under a secret we do not know.
         count("SignatureFailed", int(refused.reason == Reason.NO_MATCH))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
-class BadMessage(Exception):
+class BadMessageError(Exception):
     """Not a message that Darkroom sends. The queue parks it in its dead-letter queue."""
 
 
@@ -64,12 +64,12 @@ def run_each(
 
 
 def read_message(body: str, required: frozenset[str]) -> dict[str, str]:
-    """A JSON object of strings with the required names. Raises BadMessage."""
+    """A JSON object of strings with the required names. Raises BadMessageError."""
     try:
         message = json.loads(body)
     except ValueError:
-        raise BadMessage("not JSON") from None
+        raise BadMessageError("not JSON") from None
     plain = isinstance(message, dict) and all(isinstance(v, str) for v in message.values())
     if not plain or not required <= message.keys():
-        raise BadMessage("not an object with the names of a message")
+        raise BadMessageError("not an object with the names of a message")
     return dict(message)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from darkroom.domain import keys
-from darkroom.domain.errors import NotAuthenticated, OutOfScope
+from darkroom.domain.errors import NotAuthenticatedError, OutOfScopeError
 
 if TYPE_CHECKING:
     from darkroom.ports import ApiKey, Controls
@@ -21,20 +21,21 @@ class Authenticate:
     controls: Controls
 
     def __call__(self, authorization: str | None, scope: str) -> str:
-        """The tenant of `Bearer …` or `Token …`. Raises NotAuthenticated or OutOfScope."""
+        """The tenant of `Bearer …` or `Token …`. Raises NotAuthenticatedError or
+        OutOfScopeError."""
         return self.key(authorization, scope).tenant
 
     def key(self, authorization: str | None, scope: str) -> ApiKey:
         """The whole key, for those who need more of it than its tenant."""
         if not authorization:
-            raise NotAuthenticated("You did not pass an authentication token")
+            raise NotAuthenticatedError("You did not pass an authentication token")
         scheme, _, token = authorization.partition(" ")
         plain = token.isascii() and token.isprintable() and 0 < len(token) <= LONGEST_TOKEN
         key = None
         if plain and scheme.lower() in {"bearer", "token"}:
             key = self.controls.api_key(keys.key_id(token))
         if key is None:
-            raise NotAuthenticated("You did not pass a valid authentication token")
+            raise NotAuthenticatedError("You did not pass a valid authentication token")
         if not keys.allows(key.scopes, scope):
-            raise OutOfScope(f"This API key does not have the scope {scope!r}.")
+            raise OutOfScopeError(f"This API key does not have the scope {scope!r}.")
         return key

@@ -21,7 +21,7 @@ class CallbackSecrets:
     clock: Clock
 
     def current(self, tenant: str) -> str:
-        """What the tenant verifies with, as `whsec_…`. Raises Unavailable."""
+        """What the tenant verifies with, as `whsec_…`. Raises UnavailableError."""
         version = self.controls.secret_version(tenant).current
         key = callback_secret(self.secrets.callback_keys()[0], tenant, version)
         return f"whsec_{base64.b64encode(key).decode()}"

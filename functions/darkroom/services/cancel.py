@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from darkroom.domain.errors import ProviderUnavailable
+from darkroom.domain.errors import ProviderUnavailableError
 from darkroom.domain.lifecycle import CancelRequested, CancelSent, Heard
 from darkroom.domain.prediction import State
 
@@ -29,8 +29,8 @@ class Cancel:
     def __call__(self, tenant: str, id_: str) -> Prediction:
         """The record after the wish, and after the provider's answer if there was one.
 
-        Raises TooManyRequests or NotFound. A prediction that is over, or whose files are being
-        stored, stays as it is.
+        Raises TooManyRequestsError or NotFoundError. A prediction that is over, or whose files are
+        being stored, stays as it is.
         """
         self.limits.admit(tenant)
         record = self.changes.apply(self.read.get(tenant, id_), CancelRequested()).record
@@ -43,7 +43,7 @@ class Cancel:
             return record
         try:
             snapshot = self.provider.cancel(str(record.provider_id))
-        except ProviderUnavailable:
+        except ProviderUnavailableError:
             snapshot = None
         news = Heard(snapshot, polled=True) if snapshot else CancelSent()
         return self.changes.apply(record, news).record

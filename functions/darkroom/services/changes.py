@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from darkroom.domain.errors import Conflict, ProviderIdTaken
+from darkroom.domain.errors import ConflictError, ProviderIdTakenError
 from darkroom.domain.lifecycle import advance
 from darkroom.domain.money import settlement
 
@@ -40,8 +40,9 @@ class Changes:
     def apply(self, record: Prediction, news: News) -> Applied:
         """Apply `news`, starting from `record` as last read.
 
-        Raises Conflict when the race was lost too often or the record is gone, and ProviderIdTaken
-        where the news would bind a provider's id that belongs to another record.
+        Raises ConflictError when the race was lost too often or the record is gone, and
+        ProviderIdTakenError where the news would bind a provider's id that belongs to another
+        record.
         """
         current = record
         for _ in range(TRIES):
@@ -51,15 +52,15 @@ class Changes:
             claims = newly_held(current, changed) if self.dedicated_account else None
             try:
                 self.store.commit(changed, claims=claims, entries=settlement(current, changed))
-            except ProviderIdTaken:
+            except ProviderIdTakenError:
                 raise
-            except Conflict as lost:
+            except ConflictError as lost:
                 if lost.current is None:
                     raise
                 current = lost.current
                 continue
             return Applied(changed, changed=True)
-        raise Conflict(current)
+        raise ConflictError(current)
 
 
 def newly_held(old: Prediction, new: Prediction) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import link
-from darkroom.domain.errors import Conflict
+from darkroom.domain.errors import ConflictError
 from darkroom.domain.inputs import put_back
 from darkroom.domain.lifecycle import FORBIDDEN, Answered, classify, longest_life
 
@@ -60,7 +60,7 @@ class Create:
         news = classify(answer, attempt, changes.clock(), changes.timings, self.random())
         try:
             return changes.apply(record, news).record
-        except Conflict as lost:
+        except ConflictError as lost:
             return lost.current or record
 
     def _cancel_after_s(self, record: Prediction) -> int | None:

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from darkroom.domain import callbacks, events, signature
-from darkroom.domain.errors import DownloadFailed
+from darkroom.domain.errors import TransferFailedError
 from darkroom.ports import Attempt, CallbackAnswer
 from darkroom.services.receivers import change
 
@@ -183,7 +183,7 @@ class DeliverCallback:
         }
         try:
             return self.sender.post(str(record.webhook), headers, body), None
-        except DownloadFailed as failed:
+        except TransferFailedError as failed:
             return None, str(failed)
 
     def _write_down(

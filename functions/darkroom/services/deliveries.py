@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import callbacks
 from darkroom.domain.callbacks import KEPT_MS
-from darkroom.domain.errors import InvalidInput, NotFound, TooManyRequests
+from darkroom.domain.errors import InvalidInputError, NotFoundError, TooManyRequestsError
 from darkroom.domain.snapshot import rfc3339
 from darkroom.services.receivers import change
 
@@ -41,7 +41,8 @@ class Deliveries:
     timings: Timings
 
     def history(self, tenant: str, id_: str) -> list[Delivery]:
-        """The rows of one prediction, oldest first. Raises TooManyRequests or NotFound."""
+        """The rows of one prediction, oldest first. Raises TooManyRequestsError or
+        NotFoundError."""
         self.limits.admit_read(tenant)
         record = self.read.get(tenant, id_)
         rows = {row.event: row for row in self.deliveries.of(record.id, LISTED)}
@@ -54,31 +55,34 @@ class Deliveries:
         """Start the row's attempts afresh, and enable its endpoint if that was disabled. Where an
         attempt is under way or about to be made, that is the one that was asked for.
 
-        The `webhook-id` stays: a client that has taken it knows it again. Raises NotFound,
-        TooManyRequests, or InvalidInput where the prediction's end has superseded the event.
+        The `webhook-id` stays: a client that has taken it knows it again. Raises NotFoundError,
+        TooManyRequestsError, or InvalidInputError where the prediction's end has superseded the
+        event.
         """
         self.limits.admit(tenant)
         self._bound(tenant)
         record = self.read.get(tenant, id_)
         row = self.deliveries.get(record.id, event) if callbacks.is_event(event) else None
         if row is None or not record.webhook:
-            raise NotFound("Not found")
+            raise NotFoundError("Not found")
         if callbacks.superseded(record, event):
-            raise InvalidInput("The prediction is over: only its `completed` is still delivered.")
+            raise InvalidInputError(
+                "The prediction is over: only its `completed` is still delivered."
+            )
         self._enable(record.tenant, record.webhook)
         for _ in range(TRIES):
             if (done := self._again(row, tenant)) is not None:
                 return done
             # An attempt has ended at this moment, or another redelivery was faster.
             row = self.deliveries.get(row.prediction, event) or row
-        raise TooManyRequests(1)
+        raise TooManyRequestsError(1)
 
     def _again(self, row: Delivery, tenant: str) -> Delivery | None:
         """The row as it is to be attempted; None where it has become another one."""
         now = self.clock()
         recent = [each.at for each in row.history if now - each.at < WITHIN_MS]
         if len(recent) >= MOST_ATTEMPTS:
-            raise TooManyRequests(-(-(recent[-MOST_ATTEMPTS] + WITHIN_MS - now) // 1000))
+            raise TooManyRequestsError(-(-(recent[-MOST_ATTEMPTS] + WITHIN_MS - now) // 1000))
         if row.state == "pending" and row.next_at <= now + self._claim_ms:
             return row
         again = replace(
@@ -102,12 +106,12 @@ class Deliveries:
         now_us = self.clock() * 1000
         wait_us = self.controls.take(f"{tenant}#redeliver", now_us, ASKED_EVERY_US, ASKED_AT_ONCE)
         if wait_us:
-            raise TooManyRequests(-(-wait_us // 1_000_000))
+            raise TooManyRequestsError(-(-wait_us // 1_000_000))
 
     def _enable(self, tenant: str, url: str) -> None:
         seen = self.controls.receivers(tenant)
         if change(self.controls, tenant, seen, lambda each: each.enable(url)) is None:
-            raise TooManyRequests(1)
+            raise TooManyRequestsError(1)
 
 
 def shown(row: Delivery) -> dict[str, Any]:

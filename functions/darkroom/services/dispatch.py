@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from darkroom.domain.errors import Conflict, ProviderUnavailable
+from darkroom.domain.errors import ConflictError, ProviderUnavailableError
 from darkroom.domain.lifecycle import AttemptStarted, CancelSent, Heard
 from darkroom.domain.prediction import Code
 
@@ -31,7 +31,7 @@ class Dispatch:
         budget = self.changes.timings.dispatch_budget_s
         try:
             started = self.changes.apply(record, AttemptStarted(budget))
-        except Conflict:
+        except ConflictError:
             # Whoever won has the record now; if it still needs a create, the sweep says so.
             return False
         if not started.changed:
@@ -42,8 +42,8 @@ class Dispatch:
     def cancel_upstream(self, id_: str, provider_id: str) -> None:
         """Cancel one upstream prediction of the record, its own or an extra one.
 
-        Raises ProviderUnavailable, also where an extra one is not known yet: the queue tries again,
-        and so does the sweep for the record's own.
+        Raises ProviderUnavailableError, also where an extra one is not known yet: the queue tries
+        again, and so does the sweep for the record's own.
         """
         record = self.changes.store.get(id_)
         if record is None:
@@ -58,4 +58,4 @@ class Dispatch:
             heard = Heard(snapshot, polled=True, whole=True) if snapshot else CancelSent()
             self.changes.apply(record, heard)
         elif snapshot is None:
-            raise ProviderUnavailable("an extra prediction is not known")
+            raise ProviderUnavailableError("an extra prediction is not known")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from darkroom.domain import link, media
-from darkroom.domain.errors import BadRequest, InvalidInput, NotFound, TooLarge
+from darkroom.domain.errors import BadRequestError, InvalidInputError, NotFoundError, TooLargeError
 from darkroom.domain.snapshot import rfc3339
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Files:
     limits: TenantLimits
 
     def admit(self, tenant: str, *, writes: bool = True) -> None:
-        """Count a request, before its body is looked at. Raises TooManyRequests."""
+        """Count a request, before its body is looked at. Raises TooManyRequestsError."""
         if writes:
             self.limits.admit(tenant)
         else:
@@ -77,10 +77,10 @@ class Files:
         """Store a file under a new id, with what the client says of it as `metadata`. Its type is
         what was said, or else what its bytes are: it is served as an attachment in any case.
 
-        Raises TooLarge, or BadRequest for metadata that is too long.
+        Raises TooLargeError, or BadRequestError for metadata that is too long.
         """
         if len(data) > MOST_DIRECT:
-            raise TooLarge(TOO_LARGE)
+            raise TooLargeError(TOO_LARGE)
         id_ = link.newest_first_id(self.clock())
         if content_type in {None, media.OPAQUE}:
             content_type = media.type_of(data)
@@ -98,11 +98,11 @@ class Files:
     def form(self, tenant: str, name: str, content_type: str) -> dict[str, Any]:
         """A form by which the client itself stores one file of this type under a new id.
 
-        Raises InvalidInput for a type that a browser would run, or that no model takes.
+        Raises InvalidInputError for a type that a browser would run, or that no model takes.
         """
         if not _TYPE.fullmatch(content_type) or "svg" in content_type:
             field = ("enum", "content_type", "content_type must be an image, audio or video type")
-            raise InvalidInput(f"- {field[1]}: {field[2]}\n", [field])
+            raise InvalidInputError(f"- {field[1]}: {field[2]}\n", [field])
         id_ = link.newest_first_id(self.clock())
         metadata = {"name": _encoded(name)}
         form = self.forms.form(_key(tenant, id_), content_type, metadata, MOST, FORM_LIFE_S)
@@ -116,19 +116,19 @@ class Files:
         }
 
     def get(self, tenant: str, id_: str) -> dict[str, Any]:
-        """A file's description. Raises NotFound."""
+        """A file's description. Raises NotFoundError."""
         found = self.uploads.head(_key(tenant, id_)) if link.is_id(id_) else None
         if found is None:
-            raise NotFound("File not found")
+            raise NotFoundError("File not found")
         return self._shown(id_, found)
 
     def page(self, tenant: str, after: str | None) -> tuple[list[dict[str, Any]], str | None]:
         """Up to 25 files, newest first as their ids are, and the next page's `after`.
 
-        Each costs a call to the bucket. Raises BadRequest for an `after` that is no file's id.
+        Each costs a call to the bucket. Raises BadRequestError for an `after` that is no file's id.
         """
         if after is not None and not link.is_id(after):
-            raise BadRequest("The cursor is not one of ours.")
+            raise BadRequestError("The cursor is not one of ours.")
         prefix = _key(tenant, "")
         keys = self.uploads.keys(prefix, prefix + (after or ""), PAGE + 1)
         ids = [key.removeprefix(prefix) for key in keys]
@@ -138,7 +138,7 @@ class Files:
         return shown, ids[PAGE - 1] if len(ids) > PAGE else None
 
     def delete(self, tenant: str, id_: str) -> None:
-        """Delete a file. Raises NotFound."""
+        """Delete a file. Raises NotFoundError."""
         self.get(tenant, id_)
         self.uploads.delete(_key(tenant, id_))
 
@@ -181,7 +181,7 @@ def _kept(said: dict[str, Any]) -> dict[str, str]:
         return {}
     text = _encoded(json.dumps(said, separators=(",", ":")))
     if len(text) > MOST_SAID:
-        raise BadRequest(f"metadata may have {MOST_SAID} bytes, as JSON in ASCII.")
+        raise BadRequestError(f"metadata may have {MOST_SAID} bytes, as JSON in ASCII.")
     return {SAID: text}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from darkroom.domain.errors import InvalidInput, ProviderUnavailable, Unavailable
+from darkroom.domain.errors import InvalidInputError, ProviderUnavailableError, UnavailableError
 from darkroom.domain.model import (
     MODEL_NAME,
     VERSION,
@@ -37,7 +37,7 @@ class FindModel:
     def __call__(self, reference: str) -> tuple[Model, str | None, str | None]:
         """Model, version to run, and a warning where the reference was mended.
 
-        Raises InvalidInput, or Unavailable where the provider cannot be asked now.
+        Raises InvalidInputError, or UnavailableError where the provider cannot be asked now.
         """
         found = self.catalogue().resolve(reference)
         if found is not None:
@@ -46,7 +46,7 @@ class FindModel:
             opened = self._open_model(reference)
             if opened is not None:
                 return opened, opened.version, None
-        raise InvalidInput(self._unknown(), title="Invalid version or not permitted")
+        raise InvalidInputError(self._unknown(), title="Invalid version or not permitted")
 
     def _unknown(self) -> str:
         """Replicate's own sentence, then what is different here."""
@@ -73,8 +73,10 @@ class FindModel:
         if schema is None:
             try:
                 schema = self.provider.input_schema(name, version)
-            except ProviderUnavailable:
-                raise Unavailable("The model's schema cannot be read now; try again.") from None
+            except ProviderUnavailableError:
+                raise UnavailableError(
+                    "The model's schema cannot be read now; try again."
+                ) from None
             if schema is None:
                 return None
             self.controls.cache_schema(name, version, schema)

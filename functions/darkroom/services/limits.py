@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from darkroom.domain.errors import PaymentRequired, TooManyRequests
+from darkroom.domain.errors import PaymentRequiredError, TooManyRequestsError
 from darkroom.domain.money import Limits, bucket, month_row, reservation, usd
 
 if TYPE_CHECKING:
-    from darkroom.domain.errors import LimitReached
+    from darkroom.domain.errors import LimitReachedError
     from darkroom.domain.money import Entry
     from darkroom.domain.prediction import Prediction
     from darkroom.ports import Clock, Controls, PredictionStore
@@ -55,7 +55,7 @@ class TenantLimits:
 
     def admit(self, tenant: str, end_user: str | None = None) -> Limits:
         """Count a request that writes; a create, against its end user's rate too. Raises
-        TooManyRequests where a bucket is empty."""
+        TooManyRequestsError where a bucket is empty."""
         limits = self.of(tenant)
         if end_user is not None:
             # Before the tenant's: an end user that is refused takes nothing from the others.
@@ -68,10 +68,10 @@ class TenantLimits:
         if interval_us is not None:
             wait_us = self.controls.take(name, self.clock() * 1000, interval_us, burst)
             if wait_us:
-                raise TooManyRequests(-(-wait_us // 1_000_000), whose)
+                raise TooManyRequestsError(-(-wait_us // 1_000_000), whose)
 
     def admit_read(self, tenant: str) -> None:
-        """Count a read, of a tenant that has a rate. Raises TooManyRequests above the bound.
+        """Count a read, of a tenant that has a rate. Raises TooManyRequestsError above the bound.
 
         Reads have a bucket of their own, so that polling takes nothing from what creates need. It
         is this process's alone: a bucket of all would cost a write for each poll, several times the
@@ -87,7 +87,7 @@ class TenantLimits:
         if not full:
             self._reads[tenant] = taken + READ_MS
         elif self.of(tenant).rate_interval_us is not None:
-            raise TooManyRequests(1)
+            raise TooManyRequestsError(1)
 
 
 def beside_last_month(limits: Limits, record: Prediction, store: PredictionStore) -> Limits:
@@ -104,20 +104,20 @@ def beside_last_month(limits: Limits, record: Prediction, store: PredictionStore
 
 
 def check(record: Prediction, limits: Limits) -> None:
-    """Refuse what no month has room for. Raises PaymentRequired or TooManyRequests."""
+    """Refuse what no month has room for. Raises PaymentRequiredError or TooManyRequestsError."""
     if limits.in_flight == 0:
         # A month without a row would let its first prediction through.
-        raise TooManyRequests(LONGEST_WAIT_S)
+        raise TooManyRequestsError(LONGEST_WAIT_S)
     for entry in reservation(record, limits):
         if entry.cap is not None and record.price is None:
-            raise PaymentRequired(
+            raise PaymentRequiredError(
                 f"This model has no known price: with {_whose(entry)} monthly cap it cannot run."
             )
         if entry.cap is not None and entry.committed > entry.cap:
             raise _too_dear(entry, spent=0)
 
 
-def refused(reached: LimitReached, typical_ms: int) -> Exception:
+def refused(reached: LimitReachedError, typical_ms: int) -> Exception:
     """Why a month had no room, as the client is told it.
 
     Only what is spent stays spent. What is reserved is the most that running predictions can come
@@ -128,15 +128,15 @@ def refused(reached: LimitReached, typical_ms: int) -> Exception:
         return _too_dear(entry, reached.spent)
     # About when one of those that run will be over.
     wait_s = max(1, min(LONGEST_WAIT_S, typical_ms // 1000))
-    return TooManyRequests(wait_s, END_USERS if entry.of_end_user else "Your")
+    return TooManyRequestsError(wait_s, END_USERS if entry.of_end_user else "Your")
 
 
 def _whose(entry: Entry) -> str:
     return "this end user's" if entry.of_end_user else "your account's"
 
 
-def _too_dear(entry: Entry, spent: int) -> PaymentRequired:
-    return PaymentRequired(
+def _too_dear(entry: Entry, spent: int) -> PaymentRequiredError:
+    return PaymentRequiredError(
         f"This prediction may cost up to ${usd(entry.committed):.6f}, and {_whose(entry)} monthly "
         f"cap is ${usd(entry.cap):.6f}, of which ${usd(spent):.6f} is spent."
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from darkroom.domain import evidence
-from darkroom.domain.errors import PageTooLarge, ProviderSilent, ProviderUnavailable
+from darkroom.domain.errors import PageTooLargeError, ProviderSilentError, ProviderUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -62,13 +62,14 @@ class Patience:
         return self.left > 0 and self._silences < SILENCES and self.spare_ms() >= 0
 
     def ask(self, question: Callable[[], _T], *, counted: bool = True) -> _T:
-        """The provider's answer. Raises ProviderUnavailable, also where it is asked no more."""
+        """The provider's answer. Raises ProviderUnavailableError, also where it is asked no
+        more."""
         if not self.usable:
-            raise ProviderUnavailable("asked no more in this tick")
+            raise ProviderUnavailableError("asked no more in this tick")
         self.left -= counted
         try:
             answer = question()
-        except ProviderSilent:
+        except ProviderSilentError:
             self._silences += 1
             raise
         self._silences = 0
@@ -119,7 +120,7 @@ class Listing:
         self._around = AROUND
         self._least_ms = 0
         self._reading: Reading | None = None
-        self._failed: ProviderUnavailable | None = None
+        self._failed: ProviderUnavailableError | None = None
         fresh = clock() - FRESH_MS
         self._wanted = {**polled, **{id_: at for id_, at in unknown.items() if at > fresh}}
         self._recent_read = len(self._wanted) < LIST_FROM
@@ -148,7 +149,7 @@ class Listing:
         if record_id not in self._linked and at > now - AROUND_MS and self._around:
             self._around -= 1
             self._least_ms = 0
-            with suppress(ProviderUnavailable):
+            with suppress(ProviderUnavailableError):
                 for page in self._pages(at - POLL_SKEW_MS, at + POLL_SKEW_MS, Reading(now)):
                     self._take(page)
         return list(self._linked.get(record_id, {}).values())
@@ -156,7 +157,7 @@ class Listing:
     def of_unknown(self) -> Reading:
         """All that was created since the oldest create of unknown outcome.
 
-        Raises ProviderUnavailable where the list cannot be read at all.
+        Raises ProviderUnavailableError where the list cannot be read at all.
         """
         if self._failed:
             raise self._failed
@@ -169,7 +170,7 @@ class Listing:
                 for page in self._pages(since, reading.begun_at + evidence.CLOCK_SKEW_MS, reading):
                     self._take(page)
                     self._note(page, reading)
-            except ProviderUnavailable as failed:
+            except ProviderUnavailableError as failed:
                 self._failed = failed
                 raise
             self._reading = reading
@@ -189,18 +190,18 @@ class Listing:
     def _pages(self, after: int, before: int, reading: Reading) -> Iterator[Listed]:
         """The pages of a time, newest first; a time whose page is too large is halved.
 
-        Raises ProviderUnavailable where the first page cannot be read; at a later one that cannot
-        the reading ends.
+        Raises ProviderUnavailableError where the first page cannot be read; at a later one that
+        cannot the reading ends.
         """
         cursor = None
         oldest = before
         while True:
             try:
                 page = self._page(after, before, cursor)
-            except PageTooLarge:
+            except PageTooLargeError:
                 yield from self._halves(after, oldest, reading)
                 return
-            except ProviderUnavailable:
+            except ProviderUnavailableError:
                 if not reading.pages:
                     raise
                 reading.since = max(reading.since, oldest)
@@ -225,7 +226,7 @@ class Listing:
 
     def _page(self, after: int, before: int, cursor: str | None) -> Listed:
         if self._patience.spare_ms() < self._least_ms:
-            raise ProviderUnavailable("no time for another page")
+            raise ProviderUnavailableError("no time for another page")
         page = self._patience.ask(lambda: self._provider.page(after, before, cursor))
         self.unreadable += not page.complete
         return page
@@ -265,7 +266,7 @@ class Listing:
         self._recent_read = True
         self._least_ms = self._patience.spare_ms() // 2
         # What the list does not say is asked for one by one.
-        with suppress(ProviderUnavailable):
+        with suppress(ProviderUnavailableError):
             self._read_wanted()
 
     def _read_wanted(self) -> None:
@@ -278,7 +279,7 @@ class Listing:
         while len(open_) >= LIST_FROM and credit > 0:
             try:
                 page = self._page(*window.asked)
-            except PageTooLarge:
+            except PageTooLargeError:
                 if not window.halve():
                     return
                 continue

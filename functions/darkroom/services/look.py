@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from darkroom.domain.errors import Conflict, ProviderUnavailable
+from darkroom.domain.errors import ConflictError, ProviderUnavailableError
 from darkroom.domain.lifecycle import Heard
 from darkroom.domain.prediction import Prediction, State
 
@@ -79,7 +79,7 @@ class Look:
             snapshot = self.provider.get(str(record.provider_id))
             if snapshot is not None:
                 self.changes.apply(record, Heard(snapshot, whole=True))
-        except (ProviderUnavailable, Conflict):
+        except (ProviderUnavailableError, ConflictError):
             # No answer, or other news came, several times over.
             return False
         return snapshot is not None

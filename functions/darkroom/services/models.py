@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import cog
-from darkroom.domain.errors import BadRequest, NotFound
+from darkroom.domain.errors import BadRequestError, NotFoundError
 from darkroom.domain.model import MODEL_NAME, VERSION
 
 if TYPE_CHECKING:
@@ -37,11 +37,11 @@ class Models:
         """Up to 25 models by name, from the cursor on; and the cursors of the next page and the
         previous one: the name that a page begins behind, with `<` before it where it ends there.
 
-        Raises BadRequest for what is no model's name.
+        Raises BadRequestError for what is no model's name.
         """
         behind = (cursor or "").removeprefix(BEFORE)
         if cursor is not None and not MODEL_NAME.fullmatch(behind):
-            raise BadRequest("The cursor is not one of ours.")
+            raise BadRequestError("The cursor is not one of ours.")
         catalogue = self.catalogue()
         names = sorted(catalogue.names(), reverse=descending)
         earlier = [n for n in names if (n > behind if descending else n < behind)] if behind else []
@@ -56,17 +56,17 @@ class Models:
         return [self._body(catalogue.model(name)) for name in shown], following, previous
 
     def get(self, name: str) -> dict[str, Any]:
-        """A model by `owner/name`, or by an alias of the stage's. Raises NotFound."""
+        """A model by `owner/name`, or by an alias of the stage's. Raises NotFoundError."""
         return self._body(self._find(name))
 
     def versions(self, name: str) -> list[dict[str, Any]]:
-        """Every version of a model; none for an official one. Raises NotFound."""
+        """Every version of a model; none for an official one. Raises NotFoundError."""
         model = self._find(name)
         schema = cog.openapi_schema(model)
         return [cog.version_body(id_, schema) for id_ in cog.version_ids(model)]
 
     def version(self, name: str, id_: str) -> dict[str, Any]:
-        """One version. Raises NotFound.
+        """One version. Raises NotFoundError.
 
         On an open stage this is any version that was run before, under its model's name: Python's
         client 1.x asks for it after the create, and by then its schema is kept.
@@ -82,12 +82,12 @@ class Models:
             schema = self.controls.cached_schema(name, id_) if kept else None
             if schema is not None:
                 return cog.version_body(id_, schema)
-        raise NotFound("Not found")
+        raise NotFoundError("Not found")
 
     def _find(self, name: str) -> Model:
         model = self._resolve(name)
         if model is None:
-            raise NotFound("Not found")
+            raise NotFoundError("Not found")
         return model
 
     def _resolve(self, name: str) -> Model | None:

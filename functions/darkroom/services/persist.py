@@ -12,7 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from darkroom.domain import media
-from darkroom.domain.errors import DownloadFailed
+from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.lifecycle import MAX_OUTPUTS, Stored, StoreDelayed, StoreFailed
 from darkroom.domain.outputs import file_texts
 from darkroom.domain.prediction import Code, File, State
@@ -85,7 +85,7 @@ class _Run:
         self._files = {_number(file.key): file for file in record.files}
         self._found: dict[int, str] = {}
         """Keys of files in the bucket that the record does not know: a run ended before it told."""
-        self._failed: list[DownloadFailed] = []
+        self._failed: list[TransferFailedError] = []
         self._failed += self._unfit()
         missing = [n for n in range(len(self._urls)) if n not in self._files]
         self._missing = deque(() if self._failed else missing)
@@ -117,12 +117,12 @@ class _Run:
         reason = str(self._failed[0]) if self._failed else "there was no time for all files"
         return StoreDelayed(reason, files)
 
-    def _unfit(self) -> list[DownloadFailed]:
+    def _unfit(self) -> list[TransferFailedError]:
         """What is wrong with the output as a whole."""
         if self._record.makes_files and not self._urls:
-            return [DownloadFailed("the output is on a host that is not allowed", _REFUSED)]
+            return [TransferFailedError("the output is on a host that is not allowed", _REFUSED)]
         if len(self._urls) > MAX_OUTPUTS:
-            return [DownloadFailed("The output is larger than is stored.", _REFUSED)]
+            return [TransferFailedError("The output is larger than is stored.", _REFUSED)]
         return []
 
     def _lane(self) -> None:
@@ -131,7 +131,7 @@ class _Run:
         while number is not None:
             try:
                 self._files[number] = self._copy(number)
-            except DownloadFailed as failed:
+            except TransferFailedError as failed:
                 self._failed.append(failed)
                 if failed.code:
                     self._missing.clear()
@@ -213,7 +213,7 @@ def _read(chunks: Iterator[bytes], least: int) -> bytes:
 
 
 def _kind(head: bytes, url: str, download: Download) -> Media:
-    """What the file is. Raises DownloadFailed, with a code where no other bytes will come."""
+    """What the file is. Raises TransferFailedError, with a code where no other bytes will come."""
     kind = media.sniff(head) or media.text(head, url, download.content_type)
     if kind is not None:
         return kind
@@ -221,12 +221,12 @@ def _kind(head: bytes, url: str, download: Download) -> Media:
         raise _not_as_announced()
     name = media.refused(head, download.content_type)
     if name is None:
-        raise DownloadFailed("the output is a page or a message in the place of a file")
-    raise DownloadFailed(f"the output is of a type that is not stored: {name}", _REFUSED)
+        raise TransferFailedError("the output is a page or a message in the place of a file")
+    raise TransferFailedError(f"the output is of a type that is not stored: {name}", _REFUSED)
 
 
-def _not_as_announced() -> DownloadFailed:
-    return DownloadFailed("the output is not as long as announced")
+def _not_as_announced() -> TransferFailedError:
+    return TransferFailedError("the output is not as long as announced")
 
 
 def _file(key: str, sha256: str, size: int, seen: _Seen) -> File:
@@ -264,7 +264,7 @@ class _Seen:
         if announced not in {None, self.length}:
             raise _not_as_announced()
         if announced is None and not self._walk.ended:
-            raise DownloadFailed("the output is cut short")
+            raise TransferFailedError("the output is cut short")
 
 
 def _utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -276,4 +276,4 @@ def _utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
             yield chunk
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        raise DownloadFailed("the output is text, but not in UTF-8", _REFUSED) from None
+        raise TransferFailedError("the output is text, but not in UTF-8", _REFUSED) from None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import correlation, link, wire
-from darkroom.domain.errors import BadRequest, NotFound, UnreadableRecord
+from darkroom.domain.errors import BadRequestError, NotFoundError, UnreadableRecordError
 from darkroom.ports import LATEST, Span
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Listed:
     results: list[dict[str, Any]] = field(default_factory=list)
     next_cursor: str | None = None
     previous_cursor: str | None = None
-    unreadable: list[UnreadableRecord] = field(default_factory=list)
+    unreadable: list[UnreadableRecordError] = field(default_factory=list)
     """Records that are left out, since they cannot be read or shown."""
 
     @property
@@ -112,15 +112,15 @@ class Read:
     store: PredictionStore
 
     def get(self, tenant: str, id_: str) -> Prediction:
-        """One record, strongly consistent. Raises NotFound, or UnreadableRecord."""
+        """One record, strongly consistent. Raises NotFoundError, or UnreadableRecordError."""
         try:
             record = self.store.get(id_) if link.is_id(id_) else None
-        except UnreadableRecord as error:
+        except UnreadableRecordError as error:
             if error.tenant == tenant:
                 raise
             record = None
         if record is None or record.tenant != tenant:
-            raise NotFound("Not found")
+            raise NotFoundError("Not found")
         return record
 
     def page(
@@ -134,7 +134,8 @@ class Read:
         """Up to a hundred records or up to `limit`, but no more than are 2.5 MB once shown, or are
         found among 300: where records are sifted, a page may be empty and still have a next one.
 
-        Raises BadRequest for a cursor that we did not make, or a limit that is not from 1 to 100.
+        Raises BadRequestError for a cursor that we did not make, or a limit that is not from 1 to
+        100.
         """
         most = PAGE if limit is None else _limit(limit)
         place = _open_cursor(cursor, tenant) if cursor else None
@@ -159,7 +160,7 @@ class Read:
                     body = show(record)
                 except _NOT_SHOWN as error:
                     reason = f"not shown: {type(error).__name__}"
-                    listed.unreadable.append(UnreadableRecord(record.id, tenant, reason))
+                    listed.unreadable.append(UnreadableRecordError(record.id, tenant, reason))
                     continue
                 # In ASCII: Lambda hands other characters on in up to three times as many bytes.
                 size += len(json.dumps(body))
@@ -179,7 +180,9 @@ class Read:
         _link(listed, place, shown, following, tenant)
         return listed
 
-    def _read(self, ids: list[str], unreadable: list[UnreadableRecord]) -> Iterator[Prediction]:
+    def _read(
+        self, ids: list[str], unreadable: list[UnreadableRecordError]
+    ) -> Iterator[Prediction]:
         for start in range(0, len(ids), READ_AT_ONCE):
             yield from self.store.get_many(ids[start : start + READ_AT_ONCE], unreadable)
 
@@ -187,7 +190,7 @@ class Read:
 def _limit(text: str) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= PAGE:
         return int(text)
-    raise BadRequest(f"limit is a whole number from 1 to {PAGE}.")
+    raise BadRequestError(f"limit is a whole number from 1 to {PAGE}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,12 +249,12 @@ def _open_cursor(cursor: str, tenant: str) -> _Place:
     """A cursor only says where to go on: the query itself is always for the caller's tenant."""
     try:
         if len(cursor) > 400:
-            raise BadRequest("The cursor is not one of ours.")
+            raise BadRequestError("The cursor is not one of ours.")
         padded = cursor + "=" * (-len(cursor) % 4)
         at, id_, owner, *back = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, TypeError, RecursionError):
-        raise BadRequest("The cursor is not one of ours.") from None
+        raise BadRequestError("The cursor is not one of ours.") from None
     ours = type(at) is int and 0 < at < LATEST and isinstance(id_, str) and link.is_id(id_)
     if not ours or owner != tenant or back not in ([], ["back"]):
-        raise BadRequest("The cursor is not one of ours.")
+        raise BadRequestError("The cursor is not one of ours.")
     return _Place(at, id_, back=bool(back))

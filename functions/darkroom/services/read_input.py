@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from darkroom.domain import media, strict_json
-from darkroom.domain.errors import TooLarge
+from darkroom.domain.errors import TooLargeError
 from darkroom.domain.inputs import (
     DataURI,
     find_files,
@@ -25,7 +25,7 @@ from darkroom.domain.places import Place
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from darkroom.domain.errors import InvalidInput
+    from darkroom.domain.errors import InvalidInputError
     from darkroom.domain.inputs import StoredFile
     from darkroom.ports import OutputStore, Signer, UploadStore
 
@@ -63,7 +63,7 @@ class ReadInput:
     def __call__(
         self, id_: str, tenant: str, given: dict[str, Any], schema: Mapping[str, Any]
     ) -> InputRead:
-        """Writes nothing. Raises InvalidInput for an unknown file, or TooLarge."""
+        """Writes nothing. Raises InvalidInputError for an unknown file, or TooLargeError."""
         inline = len(strict_json.canonical(given).encode()) <= INPUT_KEPT
         value = _copied(given)
 
@@ -75,7 +75,7 @@ class ReadInput:
         files = find_files(value, Place([schema]), key_of)
         found = list(islice(files, MAX_FILES + 1))
         if len(found) > MAX_FILES:
-            raise TooLarge(f"The input has more than {MAX_FILES} files.")
+            raise TooLargeError(f"The input has more than {MAX_FILES} files.")
         read = InputRead()
         pointers = 0
         for number, file in enumerate(found):
@@ -131,7 +131,7 @@ class ReadInput:
     def write_files(self, read: InputRead) -> None:
         """Put the files that were moved out. Without a record they are swept away in a week.
 
-        Raises InvalidInput where an upload is gone by now.
+        Raises InvalidInputError where an upload is gone by now.
         """
         for key, data in read.new.items():
             self.uploads.put(key, media.type_of(data), data, {})
@@ -140,7 +140,7 @@ class ReadInput:
                 raise _unknown(file)
 
 
-def _unknown(file: StoredFile) -> InvalidInput:
+def _unknown(file: StoredFile) -> InvalidInputError:
     return invalid([InvalidField("file", file.field, "File not found")])
 
 
@@ -153,5 +153,5 @@ def _copied(value: Any) -> Any:
     return value
 
 
-def _too_large() -> TooLarge:
-    return TooLarge(f"The input without its files must be below {INPUT_KEPT // 1000} kB.")
+def _too_large() -> TooLargeError:
+    return TooLargeError(f"The input without its files must be below {INPUT_KEPT // 1000} kB.")

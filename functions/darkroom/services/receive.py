@@ -7,9 +7,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from darkroom.domain import lenient_json, link, signature
-from darkroom.domain.errors import BadRequest, ProviderIdTaken, WebhookRefused
+from darkroom.domain.errors import BadRequestError, ProviderIdTakenError, WebhookRefusedError
 from darkroom.domain.lifecycle import Heard
-from darkroom.domain.snapshot import BadSnapshot, read_snapshot
+from darkroom.domain.snapshot import BadSnapshotError, read_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,19 +43,19 @@ class Receive:
     ) -> Received:
         """Take the webhook in.
 
-        Raises WebhookRefused (answer 401, nothing changed), BadRequest for a proven body that is
-        no prediction, and Conflict or an outage's own error where nothing durable was written:
-        answered with a 5xx, so that the provider sends it again.
+        Raises WebhookRefusedError (answer 401, nothing changed), BadRequestError for a proven body
+        that is no prediction, and ConflictError or an outage's own error where nothing durable was
+        written: answered with a 5xx, so that the provider sends it again.
         """
         self._verify(headers, body)
         record = self.changes.store.get(id_) if link.is_id(id_) else None
         keys = self.secrets.link_keys()
         if record is None or not link.check(token, record.id, record.created_at, keys=keys):
-            raise WebhookRefused("link")
+            raise WebhookRefusedError("link")
         snapshot = _parse(body)
         try:
             return self._apply(self._owner(record, snapshot), snapshot)
-        except ProviderIdTaken as taken:
+        except ProviderIdTakenError as taken:
             owner = self.changes.store.get(taken.owner)
             return self._apply(owner, snapshot) if owner else Received.MISDIRECTED
 
@@ -63,17 +63,17 @@ class Receive:
         now = self.changes.clock() / 1000
         try:
             signature.verify(headers, body, keys=self.secrets.webhook_keys(), now=now)
-        except signature.SignatureRejected as refused:
+        except signature.SignatureRejectedError as refused:
             if refused.reason is not signature.Reason.NO_MATCH:
-                raise WebhookRefused(refused.reason.value) from None
+                raise WebhookRefusedError(refused.reason.value) from None
         else:
             return
         # The provider's secret may have been rotated since we read it.
         try:
             keys = self.secrets.webhook_keys(refresh=True)
             signature.verify(headers, body, keys=keys, now=now)
-        except signature.SignatureRejected as refused:
-            raise WebhookRefused(refused.reason.value) from None
+        except signature.SignatureRejectedError as refused:
+            raise WebhookRefusedError(refused.reason.value) from None
 
     def _owner(self, record: Prediction, snapshot: Snapshot) -> Prediction:
         """A provider's id that has an owner belongs to that owner, whatever the link says."""
@@ -95,7 +95,7 @@ class Receive:
 def _parse(body: bytes) -> Snapshot:
     try:
         return read_snapshot(lenient_json.loads(body))
-    except lenient_json.NotJSON as error:
-        raise BadRequest(f"The webhook's body is not JSON: {error}") from None
-    except BadSnapshot as error:
-        raise BadRequest(f"The webhook's body is not a prediction: {error}") from None
+    except lenient_json.LenientJSONError as error:
+        raise BadRequestError(f"The webhook's body is not JSON: {error}") from None
+    except BadSnapshotError as error:
+        raise BadRequestError(f"The webhook's body is not a prediction: {error}") from None

@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import strict_json
-from darkroom.domain.errors import IdempotencyKeyUsed
+from darkroom.domain.errors import IdempotencyKeyUsedError
 from darkroom.domain.repeats import KEPT_S, Entry, Made, Repeats
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def enter(
 ) -> Entry | None:
     """How the request's prediction is to be entered among its equals; None without a row.
 
-    Raises IdempotencyKeyUsed where an earlier request has made its prediction.
+    Raises IdempotencyKeyUsedError where an earlier request has made its prediction.
     """
     count, dedupe_s = request.retry_count, request.dedupe_s
     if request.idempotency_key is not None or (count is None and not dedupe_s):
@@ -42,7 +42,7 @@ def enter(
     seen = store.repeats_in(row)
     recent = seen.latest(now - dedupe_s * 1000) if dedupe_s else None
     if recent is not None:
-        raise IdempotencyKeyUsed(recent.prediction, fingerprint)
+        raise IdempotencyKeyUsedError(recent.prediction, fingerprint)
     if not count:
         return Entry(row, Made(id_, now), expires_at, seen=seen.latest(0))
     if seen.awaits_refused(now):
@@ -54,7 +54,7 @@ def enter(
 def _answer(
     store: PredictionStore, row: str, seen: Repeats, count: int, now: int, fingerprint: str
 ) -> None:
-    """Raises IdempotencyKeyUsed with what answers a repetition, and notes that it does."""
+    """Raises IdempotencyKeyUsedError with what answers a repetition, and notes that it does."""
     answered = ""
     for _ in range(TRIES):
         made = seen.answer_to(count, now)
@@ -65,7 +65,7 @@ def _answer(
         if again or store.answer_again(row, seen.made.index(made), made, count):
             break
         seen = store.repeats_in(row)
-    raise IdempotencyKeyUsed(answered, fingerprint)
+    raise IdempotencyKeyUsedError(answered, fingerprint)
 
 
 def note_refusal(store: PredictionStore, request: NewPrediction, now: int) -> None:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from darkroom.domain import link, strict_json
 from darkroom.domain.errors import (
-    IdempotencyKeyUsed,
-    InvalidInput,
-    LimitReached,
-    PaymentRequired,
-    TooManyRequests,
-    Unavailable,
+    IdempotencyKeyUsedError,
+    InvalidInputError,
+    LimitReachedError,
+    PaymentRequiredError,
+    TooManyRequestsError,
+    UnavailableError,
 )
 from darkroom.domain.lifecycle import due, first_attempt
 from darkroom.domain.model import draw_seed, fixes_the_result, invalid, validate_input
@@ -114,14 +114,14 @@ class Submit:
     """None: the stage has no result cache."""
 
     def __call__(self, request: NewPrediction) -> Accepted:
-        """Accept or refuse. Raises InvalidInput, TooLarge, TooManyRequests, PaymentRequired or
-        Unavailable with nothing written.
+        """Accept or refuse. Raises InvalidInputError, TooLargeError, TooManyRequestsError,
+        PaymentRequiredError or UnavailableError with nothing written.
 
         Once the intent is recorded the prediction is accepted, whatever the create does.
         """
         try:
             return self._accept(request)
-        except (TooManyRequests, PaymentRequired, Unavailable):
+        except (TooManyRequestsError, PaymentRequiredError, UnavailableError):
             # Others are refused again, by the same checks, before a repetition is looked for.
             repeats.note_refusal(self.changes.store, request, self.changes.clock())
             raise
@@ -130,7 +130,7 @@ class Submit:
         allowed = self.limits.admit(request.tenant, request.end_user)
         model, version, warning = self.find_model(request.reference)
         if strict_json.has_nul(request.input):
-            raise InvalidInput("- input: Must not contain NUL characters\n")
+            raise InvalidInputError("- input: Must not contain NUL characters\n")
         given = draw_seed(model.input_schema, request.input, self.random)
         problems = validate_input(model.input_schema, given)
         if problems:
@@ -146,7 +146,7 @@ class Submit:
                 self.changes.store, request, fingerprint, id_, now
             )
             reused = self._reused(request, model, key, id_, result_key, now)
-        except IdempotencyKeyUsed as used:
+        except IdempotencyKeyUsedError as used:
             return self._replay(used, fingerprint, warning, expected)
         started = self.changes.clock()
         budget = self._budget_s(request, started)
@@ -192,9 +192,9 @@ class Submit:
         self.read_input.write_files(read)
         try:
             self.changes.store.insert(record, key, entries)
-        except IdempotencyKeyUsed as used:
+        except IdempotencyKeyUsedError as used:
             return self._replay(used, fingerprint, warning, expected)
-        except LimitReached as reached:
+        except LimitReachedError as reached:
             raise limits.refused(reached, record.typical_ms) from None
         if reused is None:
             record = self._send(record, budget)
@@ -224,7 +224,7 @@ class Submit:
     ) -> Reused | None:
         """The stored result of an equal request, where this one lets itself be given one.
 
-        Raises IdempotencyKeyUsed before anything is copied.
+        Raises IdempotencyKeyUsedError before anything is copied.
         """
         properties = model.input_schema.get("properties")
         takes_seed = isinstance(properties, dict) and "seed" in properties
@@ -243,20 +243,21 @@ class Submit:
 
     def _replay(
         self,
-        used: IdempotencyKeyUsed,
+        used: IdempotencyKeyUsedError,
         fingerprint: str,
         warning: str | None,
         expected: dict[str, Any],
     ) -> Accepted:
-        """What the request made before. Raises InvalidInput where its key was another one's."""
+        """What the request made before. Raises InvalidInputError where its key was another
+        one's."""
         if used.fingerprint != fingerprint:
-            raise InvalidInput(
+            raise InvalidInputError(
                 "This Idempotency-Key was used with another request body.",
                 title="Idempotency key already used",
             )
         record = self.changes.store.get(used.prediction)
         if record is None:
-            raise Unavailable("The prediction of this request is being removed.")
+            raise UnavailableError("The prediction of this request is being removed.")
         return Accepted(record, warning, replayed=True, expected=expected)
 
     def _send(self, record: Prediction, budget: float) -> Prediction:

@@ -9,7 +9,7 @@ from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
 from darkroom.domain import evidence
-from darkroom.domain.errors import ProviderIdTaken, ProviderUnavailable
+from darkroom.domain.errors import ProviderIdTakenError, ProviderUnavailableError
 from darkroom.domain.lifecycle import (
     URGENCIES,
     DeadlinePassed,
@@ -188,7 +188,7 @@ class Sweep:
     def _end(self, record: Prediction, look: _Look) -> None:
         """End a record whose last clock has passed: as the provider says, where it says so now."""
         if record.provider_id is not None and record.state.rank < State.STORING.rank:
-            with suppress(ProviderUnavailable):
+            with suppress(ProviderUnavailableError):
                 record = self.changes.apply(record, self._news(record, look)).record
             if record.state is State.STORING:
                 # Its files may still be there: they are copied, or that is what ends it.
@@ -209,13 +209,13 @@ class Sweep:
             return
         try:
             news = self._news(record, look)
-        except ProviderUnavailable:
+        except ProviderUnavailableError:
             # Still claimed: it is due again when the claim runs out.
             return
         self.changes.apply(record, news)
 
     def _news(self, record: Prediction, look: _Look) -> Heard | Missing:
-        """What the provider says of a bound record. Raises ProviderUnavailable."""
+        """What the provider says of a bound record. Raises ProviderUnavailableError."""
         provider_id = str(record.provider_id)
         canceling = record.cancel_requested_at is not None
         if not canceling and not record.asked_again:
@@ -242,7 +242,7 @@ class Sweep:
             return
         try:
             reading = look.list.of_unknown()
-        except ProviderUnavailable:
+        except ProviderUnavailableError:
             # The clock of giving up runs on, whether the list can be read or not.
             self.changes.apply(record, Looked(silent=False, begun_at=now))
             return
@@ -286,7 +286,7 @@ class Sweep:
         try:
             news = Heard(snapshot, polled=True, adopted=adopted)
             return self.changes.apply(record, news).record
-        except ProviderIdTaken:
+        except ProviderIdTakenError:
             now = self.changes.clock()
             return self.changes.apply(record, Looked(silent=False, begun_at=now)).record
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from darkroom.domain.errors import BadRequest
+from darkroom.domain.errors import BadRequestError
 from darkroom.domain.money import usd
 
 if TYPE_CHECKING:
@@ -33,13 +33,13 @@ class Usage:
     def __call__(
         self, tenant: str, first: str | None, last: str | None, tag: str | None = None
     ) -> dict[str, Any]:
-        """Usage from `first` to `last` (`yyyy-mm-dd`), both included. Raises BadRequest."""
+        """Usage from `first` to `last` (`yyyy-mm-dd`), both included. Raises BadRequestError."""
         today = datetime.fromtimestamp(self.clock() // 1000, UTC).date()
         end = _day(last, "to") if last is not None else today
         start = _day(first, "from") if first is not None else end - timedelta(days=DAYS - 1)
         length = (end - start).days + 1
         if not 1 <= length <= MOST_DAYS:
-            raise BadRequest(f"`from` to `to` are 1 to {MOST_DAYS} days.")
+            raise BadRequestError(f"`from` to `to` are 1 to {MOST_DAYS} days.")
         days = [(start + timedelta(days=number)).isoformat() for number in range(length)]
         found = self.controls.usage(tenant, days, tag)
         results = [
@@ -64,5 +64,5 @@ def _day(text: str, name: str) -> date:
         with suppress(ValueError):
             day = date.fromisoformat(text)
     if day is None or not 2000 <= day.year <= 2999:
-        raise BadRequest(f"`{name}` is a day of this age: yyyy-mm-dd.")
+        raise BadRequestError(f"`{name}` is a day of this age: yyyy-mm-dd.")
     return day

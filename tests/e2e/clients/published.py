@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from darkroom.api.http import problem
-from darkroom.domain.errors import TooManyRequests
+from darkroom.domain.errors import TooManyRequestsError
 from darkroom.domain.keys import new_token
 from darkroom.services.read import PAGE
 from PIL import Image
@@ -226,7 +226,7 @@ class _Throttled(_Handler):
 
     def do_POST(self) -> None:
         self.body()
-        refusal = problem(TooManyRequests(1))
+        refusal = problem(TooManyRequestsError(1))
         self.answer(refusal["statusCode"], refusal["body"], refusal["headers"])
 
 

@@ -63,18 +63,18 @@ def test_no_route_is_called_unserved(route: str) -> None:
     method, template = route.split(" ")
     path = template.replace("{", "").replace("}", "")
     refused = unserved("TRACE", path)
-    assert isinstance(refused, errors.MethodNotAllowed)
+    assert isinstance(refused, errors.MethodNotAllowedError)
     assert method in refused.allowed
 
 
 @pytest.mark.parametrize("path", ["/v1/predictions//", "/v1/models//x", "/v1/models/a//", "/v1/x"])
 def test_an_empty_segment_is_no_name(path: str) -> None:
-    assert isinstance(unserved("GET", path), errors.NotFound)
+    assert isinstance(unserved("GET", path), errors.NotFoundError)
 
 
 def test_too_many_requests_say_when_to_try_again() -> None:
     """Replicate's clients read the header, people the text, and its own 429 has both."""
-    answer = problem(errors.TooManyRequests(7))
+    answer = problem(errors.TooManyRequestsError(7))
     assert answer["statusCode"] == 429
     assert answer["headers"]["retry-after"] == "7"
     assert json.loads(answer["body"]) == {

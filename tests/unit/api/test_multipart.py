@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 from darkroom.api.multipart import read_form
-from darkroom.domain.errors import BadRequest, UnsupportedMedia
+from darkroom.domain.errors import BadRequestError, UnsupportedMediaError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -111,7 +111,7 @@ def test_the_first_field_of_a_name_counts() -> None:
 def test_a_head_has_its_limit() -> None:
     head = b'Content-Disposition: form-data; name="content"\r\nX: '
     assert read_form(FORM, form((head + b"y" * 3900, b"x"))).data == b"x"
-    with pytest.raises(BadRequest, match="4096"):
+    with pytest.raises(BadRequestError, match="4096"):
         read_form(FORM, form((head + b"y" * 4100, b"x")))
 
 
@@ -133,7 +133,7 @@ def test_a_head_has_its_limit() -> None:
     ),
 )
 def test_whatever_is_sent_is_read_or_refused(content_type: str | None, body: bytes) -> None:
-    with suppress(BadRequest, UnsupportedMedia):
+    with suppress(BadRequestError, UnsupportedMediaError):
         assert isinstance(read_form(content_type, body).data, bytes)
 
 

@@ -29,10 +29,10 @@ def create(webhook: str, *, local: bool | None) -> Any:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST"])
 def test_newcomer_friction_4_a_callback_to_this_machine_names_the_switch(host: str) -> None:
     url = f"http://{host}:8000/hook"
-    with pytest.raises(errors.InvalidInput, match=SWITCH):
+    with pytest.raises(errors.InvalidInputError, match=SWITCH):
         create(url, local=False)
     assert create(url, local=True).webhook == url
-    with pytest.raises(errors.InvalidInput) as deployed:
+    with pytest.raises(errors.InvalidInputError) as deployed:
         create(url, local=None)
     assert SWITCH not in str(deployed.value)
     assert "embedded" not in str(deployed.value)
@@ -40,7 +40,7 @@ def test_newcomer_friction_4_a_callback_to_this_machine_names_the_switch(host: s
 
 @pytest.mark.parametrize("url", ["http://client.example/", "http://127.1/", "http://0.0.0.0/"])
 def test_what_is_no_name_of_this_machine_is_refused_with_the_switch_on(url: str) -> None:
-    with pytest.raises(errors.InvalidInput, match=r"also calls http://127\.0\.0\.1:PORT"):
+    with pytest.raises(errors.InvalidInputError, match=r"also calls http://127\.0\.0\.1:PORT"):
         create(url, local=True)
 
 
@@ -65,7 +65,7 @@ def test_a_stage_without_the_switch_is_told_from_one_that_has_it_off(
 )
 def test_newcomer_friction_16_a_base_url_without_v1_is_told_so(method: str, path: str) -> None:
     refused = unserved(method, path)
-    assert isinstance(refused, errors.NotFound)
+    assert isinstance(refused, errors.NotFoundError)
     assert "The API is under /v1" in str(refused)
 
 
@@ -81,7 +81,7 @@ def test_newcomer_friction_1_a_model_that_is_not_there_names_the_catalogue(
 ) -> None:
     world = World(open_models=open_models)
     world.provider.schemas = {}
-    with pytest.raises(errors.InvalidInput) as refused:
+    with pytest.raises(errors.InvalidInputError) as refused:
         world.submit.find_model(reference)
     said = str(refused.value)
     assert said.startswith("The specified version does not exist")

@@ -13,7 +13,7 @@ from typing import Any
 import darkroom.catalog
 import pytest
 from darkroom.catalog import Catalogue
-from darkroom.domain.model import InvalidModel, draw_seed, validate_input
+from darkroom.domain.model import InvalidModelError, draw_seed, validate_input
 
 PACKAGED = Path(darkroom.catalog.__file__).parent
 FILE = "tests/unit/domain/test_catalog.py"
@@ -337,19 +337,19 @@ def test_a_stage_adds_models_and_aliases(tmp_path: Path) -> None:
 def test_aliases_that_cannot_be_meant(tmp_path: Path, aliases: object) -> None:
     write(tmp_path, "acme--portrait.json", entry())
     write(tmp_path, "aliases.json", aliases)
-    with pytest.raises(InvalidModel, match=r"aliases\.json"):
+    with pytest.raises(InvalidModelError, match=r"aliases\.json"):
         Catalogue.load(tmp_path)
 
 
 def test_damaged_aliases(tmp_path: Path) -> None:
     (tmp_path / "aliases.json").write_text("{", "utf-8")
-    with pytest.raises(InvalidModel, match=r"aliases\.json: not JSON"):
+    with pytest.raises(InvalidModelError, match=r"aliases\.json: not JSON"):
         Catalogue.load(tmp_path)
 
 
 def test_a_file_name_must_name_a_model(tmp_path: Path) -> None:
     write(tmp_path, "portrait.json", entry())
-    with pytest.raises(InvalidModel, match=r"portrait\.json"):
+    with pytest.raises(InvalidModelError, match=r"portrait\.json"):
         Catalogue.load(tmp_path)
 
 
@@ -364,7 +364,7 @@ def test_a_file_name_must_name_a_model(tmp_path: Path) -> None:
 def test_a_damaged_entry_names_its_file(tmp_path: Path, content: str, reason: str) -> None:
     (tmp_path / "acme--portrait.json").write_text(content, "utf-8")
     catalogue = Catalogue.load(tmp_path)
-    with pytest.raises(InvalidModel, match=rf"acme--portrait\.json: .*{reason}"):
+    with pytest.raises(InvalidModelError, match=rf"acme--portrait\.json: .*{reason}"):
         catalogue.resolve("acme/portrait")
 
 

@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 from urllib.request import urlopen
 
 import pytest
-from darkroom.domain.errors import InvalidInput
+from darkroom.domain.errors import InvalidInputError
 from darkroom.domain.inputs import (
     DataURI,
     find_files,
@@ -266,7 +266,7 @@ def test_a_long_data_uri_decodes_as_a_short_one(short_of: int, text: str, after:
     "text", ["data:x", "data:;base64,a", "data:;base64,!!!!", "data:;base64,é"]
 )
 def test_what_does_not_decode_is_refused_by_its_place(text: str) -> None:
-    with pytest.raises(InvalidInput, match=r"^- input\.a/b\.0: Invalid "):
+    with pytest.raises(InvalidInputError, match=r"^- input\.a/b\.0: Invalid "):
         DataURI(("a/b", "0"), text).data()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from darkroom.domain import lenient_json
-from darkroom.domain.lenient_json import NotJSON, doubled, elements, loads
+from darkroom.domain.lenient_json import LenientJSONError, doubled, elements, loads
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,7 +40,7 @@ def test_what_means_nothing_reads_as_little(raw: bytes, value: Any) -> None:
     ids=["empty", "open", "not UTF-8", "byte order mark", "deep", "html", "escape"],
 )
 def test_what_is_no_json_is_refused(raw: bytes) -> None:
-    with pytest.raises(NotJSON):
+    with pytest.raises(LenientJSONError):
         loads(raw)
 
 
@@ -97,7 +97,7 @@ def test_a_name_in_a_text_is_no_key() -> None:
 
 def test_an_element_that_no_parser_takes_stands_beside_others() -> None:
     raw = b'{"results": [1, %s, 2]}' % (b"[" * 90_000 + b"]" * 90_000)
-    with pytest.raises(NotJSON):
+    with pytest.raises(LenientJSONError):
         loads(raw)
     found = lenient_json.elements(raw, "results")
     assert found is not None

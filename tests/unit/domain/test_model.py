@@ -11,7 +11,7 @@ import pytest
 from darkroom import catalog
 from darkroom.domain.model import (
     InvalidField,
-    InvalidModel,
+    InvalidModelError,
     Model,
     draw_seed,
     fixes_the_result,
@@ -569,7 +569,7 @@ class TestModel:
 
     @pytest.mark.parametrize("name", sorted(ENTRY.keys() - {"version"}))
     def test_what_may_not(self, name: str) -> None:
-        with pytest.raises(InvalidModel, match=f"field '{name}' is missing"):
+        with pytest.raises(InvalidModelError, match=f"field '{name}' is missing"):
             Model.from_dict({key: value for key, value in ENTRY.items() if key != name})
 
     @pytest.mark.parametrize(
@@ -612,16 +612,16 @@ class TestModel:
         ],
     )
     def test_refuses_and_names_the_field(self, name: str, value: object) -> None:
-        with pytest.raises(InvalidModel, match=f"field '{name}' must be"):
+        with pytest.raises(InvalidModelError, match=f"field '{name}' must be"):
             Model.from_dict({**ENTRY, name: value})
 
     @pytest.mark.parametrize("data", [None, [], "x", 7])
     def test_refuses_what_is_no_object(self, data: object) -> None:
-        with pytest.raises(InvalidModel, match="JSON object"):
+        with pytest.raises(InvalidModelError, match="JSON object"):
             Model.from_dict(data)
 
     def test_refuses_a_misspelt_field(self) -> None:
-        with pytest.raises(InvalidModel, match="unknown field 'dead_line'"):
+        with pytest.raises(InvalidModelError, match="unknown field 'dead_line'"):
             Model.from_dict({**ENTRY, "dead_line": 5})
 
     @pytest.mark.parametrize(
@@ -635,7 +635,7 @@ class TestModel:
     def test_a_version_belongs_to_a_model_that_is_run_by_version(
         self, changes: dict[str, Any]
     ) -> None:
-        with pytest.raises(InvalidModel, match="pinned version"):
+        with pytest.raises(InvalidModelError, match="pinned version"):
             Model.from_dict({**ENTRY, **changes})
 
 

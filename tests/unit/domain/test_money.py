@@ -21,7 +21,7 @@ from darkroom.domain.lifecycle import (
     Unknown,
     advance,
 )
-from darkroom.domain.model import InvalidModel, Model
+from darkroom.domain.model import InvalidModelError, Model
 from darkroom.domain.money import (
     Entry,
     Limits,
@@ -110,12 +110,12 @@ def test_a_model_of_unknown_price() -> None:
 
 @pytest.mark.parametrize("most", [0, -1, "4", None, float("nan")])
 def test_the_most_megapixels_are_a_number(most: object) -> None:
-    with pytest.raises(InvalidModel, match="price"):
+    with pytest.raises(InvalidModelError, match="price"):
         model({"unit": "megapixel", "usd": 1, "most": most})
 
 
 def test_only_megapixels_have_a_most() -> None:
-    with pytest.raises(InvalidModel, match="price"):
+    with pytest.raises(InvalidModelError, match="price"):
         model({"unit": "image", "usd": 1, "most": 4})
 
 

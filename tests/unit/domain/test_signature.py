@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from darkroom.domain.signature import (
     Delivery,
-    KeyRejected,
+    KeyRejectedError,
     Reason,
-    SignatureRejected,
+    SignatureRejectedError,
     load_keys,
     sign,
     verify,
@@ -65,7 +65,7 @@ def at(timestamp: str) -> dict[str, object]:
 
 
 def refused(headers: Mapping[str, object] | None, body: bytes = BODY, **more: Any) -> Reason:
-    with pytest.raises(SignatureRejected) as caught:
+    with pytest.raises(SignatureRejectedError) as caught:
         verify(headers, body, **{"keys": (KEY,), "now": NOW, **more})
     assert str(caught.value) == caught.value.reason.value
     return caught.value.reason
@@ -378,7 +378,7 @@ def test_keys_load(length: int) -> None:
     ],
 )
 def test_unusable_secret(secret: str) -> None:
-    with pytest.raises(KeyRejected) as caught:
+    with pytest.raises(KeyRejectedError) as caught:
         load_keys([secret])
     assert len(secret) < 8 or secret[6:].strip() not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -387,7 +387,7 @@ def test_unusable_secret(secret: str) -> None:
 
 @pytest.mark.parametrize("secrets", [[], [SECRET] * 4, [SECRET, ""], [None], [SECRET.encode()]])
 def test_unusable_set_of_secrets(secrets: list[Any]) -> None:
-    with pytest.raises(KeyRejected):
+    with pytest.raises(KeyRejectedError):
         load_keys(secrets)
 
 

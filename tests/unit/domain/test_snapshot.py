@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from darkroom.domain import strict_json
 from darkroom.domain.snapshot import (
-    BadSnapshot,
+    BadSnapshotError,
     ShownInput,
     milliseconds,
     read_snapshot,
@@ -73,7 +73,7 @@ def test_little_is_enough() -> None:
     ],
 )
 def test_what_is_no_prediction_is_refused_by_the_fields_name(body: object, field: str) -> None:
-    with pytest.raises(BadSnapshot) as refused:
+    with pytest.raises(BadSnapshotError) as refused:
         read_snapshot(body)
     assert str(refused.value) == field
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from darkroom.domain.strict_json import NotStrictJSON, canonical, has_more_tokens, has_nul, loads
+from darkroom.domain.strict_json import StrictJSONError, canonical, has_more_tokens, has_nul, loads
 
 
 def nested(depth: int) -> bytes:
@@ -73,7 +73,7 @@ def test_accepted(raw: bytes, value: object) -> None:
     ],
 )
 def test_refused(raw: bytes, reason: str) -> None:
-    with pytest.raises(NotStrictJSON, match=reason):
+    with pytest.raises(StrictJSONError, match=reason):
         loads(raw)
 
 
@@ -83,10 +83,10 @@ def test_64_levels_are_accepted() -> None:
 
 
 def test_the_reason_does_not_quote_the_document() -> None:
-    with pytest.raises(NotStrictJSON) as caught:
+    with pytest.raises(StrictJSONError) as caught:
         loads(b'{"token": "r8_secret", "token": "r8_secret"} r8_secret')
     assert "r8" not in str(caught.value)
-    with pytest.raises(NotStrictJSON) as caught:
+    with pytest.raises(StrictJSONError) as caught:
         loads(b'{"token": r8_secret}')
     assert str(caught.value) == "not JSON at character 10"
 

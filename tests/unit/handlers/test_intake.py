@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.domain.errors import TooManyRequests, Unavailable
+from darkroom.domain.errors import TooManyRequestsError, UnavailableError
 from darkroom.domain.money import Limits
 from darkroom.domain.prediction import State
 from darkroom.services.intake import LONGEST_PAUSE_S, MOST_RECEIVES
@@ -186,7 +186,8 @@ class Failing:
 
 
 @pytest.mark.parametrize(
-    ("error", "least"), [(TooManyRequests(40), 40), (Unavailable("no"), 2), (OSError("CANARY"), 2)]
+    ("error", "least"),
+    [(TooManyRequestsError(40), 40), (UnavailableError("no"), 2), (OSError("CANARY"), 2)],
 )
 def test_what_may_pass_is_put_off(
     app: App, monkeypatch: pytest.MonkeyPatch, error: Exception, least: int
@@ -235,7 +236,7 @@ def test_an_event_of_an_end_user_without_money_is_refused(app: App) -> None:
 
 
 def test_pauses_grow_to_a_quarter_of_an_hour(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    Failing(monkeypatch, TooManyRequests(1))
+    Failing(monkeypatch, TooManyRequestsError(1))
     for receives in (1, 5, 9, 60):
         intake(app, message(), receives=receives)
     pauses = [seconds for _, seconds in app.world.intake_queue.put_offs]
@@ -244,7 +245,7 @@ def test_pauses_grow_to_a_quarter_of_an_hour(app: App, monkeypatch: pytest.Monke
 
 
 def test_patience_ends(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    Failing(monkeypatch, TooManyRequests(1))
+    Failing(monkeypatch, TooManyRequestsError(1))
     assert intake(app, message(), receives=MOST_RECEIVES) == []
     assert told(app)["status"] == 429
     assert len(app.world.rejected.parked) == 1

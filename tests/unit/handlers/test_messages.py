@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.domain.errors import ProviderUnavailable
+from darkroom.domain.errors import ProviderUnavailableError
 from darkroom.domain.lifecycle import Answered
 from darkroom.domain.prediction import State
 
@@ -228,7 +228,7 @@ def test_relay_reports_the_record_that_failed_and_does_the_others(
 
     def away(self: Any, message: dict[str, str], delay_s: int = 0, *, group: str = "") -> None:
         if message["id"] == records[1].id:
-            raise ProviderUnavailable("the queue is away")
+            raise ProviderUnavailableError("the queue is away")
         send(self, message, delay_s, group=group)
 
     monkeypatch.setattr(type(app.world.persist_queue), "send", away)

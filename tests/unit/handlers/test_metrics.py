@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.domain.errors import DownloadFailed
+from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.lifecycle import Answered
 from darkroom.domain.money import Limits
 
@@ -161,7 +161,7 @@ def test_a_copy_that_fails_tells_how_old_the_result_is(
     record = storing(app)
 
     def away(*_: Any) -> None:
-        raise DownloadFailed("away")
+        raise TransferFailedError("away")
 
     with monkeypatch.context() as patch:
         patch.setattr(type(app.world.fetcher), "open", away)

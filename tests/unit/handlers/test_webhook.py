@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.domain import link
-from darkroom.domain.errors import Unavailable
+from darkroom.domain.errors import UnavailableError
 from darkroom.domain.prediction import State
 
 from tests import events
@@ -560,7 +560,7 @@ def test_only_an_outage_of_our_own_makes_the_provider_send_again(
 
 def test_an_unset_secret_fails_closed(hooked: Hooked, monkeypatch: pytest.MonkeyPatch) -> None:
     def unset(*_args: object, **_more: object) -> None:
-        raise Unavailable("Replicate's webhook secret is not set.")
+        raise UnavailableError("Replicate's webhook secret is not set.")
 
     monkeypatch.setattr(type(hooked.app.world.secrets), "webhook_keys", unset)
     assert is_problem(hooked.app.webhook(hooked.event()), 503)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from darkroom.domain import keys
-from darkroom.domain.errors import NotAuthenticated, OutOfScope
+from darkroom.domain.errors import NotAuthenticatedError, OutOfScopeError
 from darkroom.ports import ApiKey
 
 from tests.world import World
@@ -44,19 +44,19 @@ def test_both_of_replicates_schemes_are_taken(scheme: str) -> None:
     ],
 )
 def test_anything_else_is_refused(header: str | None) -> None:
-    with pytest.raises(NotAuthenticated):
+    with pytest.raises(NotAuthenticatedError):
         world_with_key().authenticate(header, "read")
 
 
 def test_a_key_without_the_scope_is_out_of_scope() -> None:
-    with pytest.raises(OutOfScope):
+    with pytest.raises(OutOfScopeError):
         world_with_key().authenticate(f"Bearer {TOKEN}", "admin")
 
 
 def test_a_revoked_key_is_refused_by_the_next_request() -> None:
     world = world_with_key()
     world.controls.keys.clear()
-    with pytest.raises(NotAuthenticated):
+    with pytest.raises(NotAuthenticatedError):
         world.authenticate(f"Bearer {TOKEN}", "read")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from darkroom.domain.errors import Conflict, NotFound, ProviderUnavailable
+from darkroom.domain.errors import ConflictError, NotFoundError, ProviderUnavailableError
 from darkroom.domain.lifecycle import Answered, CancelRequested
 from darkroom.domain.prediction import Code, State
 
@@ -186,7 +186,7 @@ def test_a_prediction_that_the_provider_does_not_know_is_asked_for_again() -> No
 def test_another_tenants_prediction_is_unknown(tenant: str) -> None:
     world = World()
     id_, _ = bound(world)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         world.cancel(tenant, id_)
     assert world.record(id_).cancel_requested_at is None
     assert world.provider.cancels == []
@@ -204,7 +204,7 @@ def test_a_dispatched_cancel_in_an_outage_is_left_to_the_queue() -> None:
     id_, provider_id = bound(world)
     world.provider.down = True
     world.cancel("acme", id_)
-    with pytest.raises(ProviderUnavailable):
+    with pytest.raises(ProviderUnavailableError):
         world.dispatch.cancel_upstream(id_, provider_id)
 
 
@@ -225,7 +225,7 @@ def test_an_extra_prediction_that_is_not_known_yet_is_left_to_the_queue() -> Non
     id_, _ = bound(world)
     record = replace(world.record(id_), extra_provider_ids=("late",), revision=3)
     world.store.commit(record)
-    with pytest.raises(ProviderUnavailable):
+    with pytest.raises(ProviderUnavailableError):
         world.dispatch.cancel_upstream(id_, "late")
 
 
@@ -234,7 +234,7 @@ def test_a_record_that_vanished_is_a_conflict() -> None:
     id_, _ = bound(world)
     record = world.record(id_)
     world.store.items.clear()
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         world.changes.apply(record, CancelRequested())
 
 

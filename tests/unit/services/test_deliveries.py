@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.domain.callbacks import EVENTS
-from darkroom.domain.errors import InvalidInput, NotFound, TooManyRequests
+from darkroom.domain.errors import InvalidInputError, NotFoundError, TooManyRequestsError
 from darkroom.domain.receivers import REFUSALS, Endpoint, Receivers, host
 from darkroom.services.deliver import Outcome
 from darkroom.services.deliveries import ASKED_AT_ONCE, MOST_ATTEMPTS, shown
@@ -138,7 +138,7 @@ def test_an_endpoint_about_which_all_write_at_once_is_to_be_asked_for_again() ->
     id_ = ended(world)
     world.controls.receiving["acme"] = Receivers(endpoints={host(HOOK): Endpoint(1, disabled_at=1)})
     world.controls.put_receivers = lambda *_: False  # type: ignore[method-assign]
-    with pytest.raises(TooManyRequests) as caught:
+    with pytest.raises(TooManyRequestsError) as caught:
         world.delivered.redeliver("acme", id_, "completed")
     assert caught.value.retry_after == 1
 
@@ -146,16 +146,16 @@ def test_an_endpoint_about_which_all_write_at_once_is_to_be_asked_for_again() ->
 @pytest.mark.parametrize("event", ["start", "done", "completed\x00", "logs-000001"])
 def test_what_was_never_owed_is_not_found(event: str) -> None:
     world = World()
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         world.delivered.redeliver("acme", ended(world), event)
 
 
 def test_another_tenants_callbacks_are_not_found() -> None:
     world = World()
     id_ = ended(world)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         world.delivered.history("other", id_)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         world.delivered.redeliver("other", id_, "completed")
 
 
@@ -163,7 +163,7 @@ def test_a_record_that_has_no_webhook_has_nothing_to_deliver() -> None:
     world = World()
     id_ = ended(world)
     del world.store.items[id_]["webhook"]
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         world.delivered.redeliver("acme", id_, "completed")
 
 
@@ -176,7 +176,7 @@ def test_after_the_end_only_the_end_is_sent_again() -> None:
     world.provider.finish(str(record.provider_id), "failed")
     world.webhook(record.id, str(record.provider_id))
     world.settle()
-    with pytest.raises(InvalidInput, match="over"):
+    with pytest.raises(InvalidInputError, match="over"):
         world.delivered.redeliver("acme", record.id, "start")
     assert row(world, record.id, "start").state == "delivered"
 
@@ -221,7 +221,7 @@ def test_oracles_f4_a_redelivery_that_attempts_outrun_is_to_be_asked_for_again(g
             world.deliveries.rows[key] = replace(seen, attempts=seen.attempts + 1)
 
     beaten(world, attempted, times=1 if gone else 9)
-    with pytest.raises(TooManyRequests) as caught:
+    with pytest.raises(TooManyRequestsError) as caught:
         world.delivered.redeliver("acme", id_, "completed")
     assert caught.value.retry_after == 1
     assert len(world.deliver_queue) == 0
@@ -265,7 +265,7 @@ def test_a_storm_of_redeliveries_calls_a_few_times_a_minute() -> None:
     for _ in range(90):
         try:
             world.delivered.redeliver("acme", id_, "completed")
-        except TooManyRequests as error:
+        except TooManyRequestsError as error:
             refused.append(error.retry_after)
         world.settle()
         world.clock.advance(1)
@@ -282,7 +282,7 @@ def test_a_storm_over_many_callbacks_is_a_tenants_alone() -> None:
     world.settle()
     for id_ in ids[:-1]:
         world.delivered.redeliver("acme", id_, "completed")
-    with pytest.raises(TooManyRequests) as caught:
+    with pytest.raises(TooManyRequestsError) as caught:
         world.delivered.redeliver("acme", ids[-1], "completed")
     assert caught.value.retry_after == 1
     world.delivered.redeliver("other", other, "completed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from darkroom.domain.errors import InvalidInput, NotFound, TooLarge
+from darkroom.domain.errors import InvalidInputError, NotFoundError, TooLargeError
 from darkroom.services.files import MOST_DIRECT
 
 from tests.world import PNG, PUBLIC_URL, World
@@ -34,9 +34,9 @@ def test_a_files_type_is_what_its_bytes_are() -> None:
 def test_another_tenants_file_is_unknown() -> None:
     world = World()
     id_ = world.files.create("acme", "x", PNG)["id"]
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         world.files.get("other", id_)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         world.files.delete("other", id_)
     assert world.files.get("acme", id_)["id"] == id_
 
@@ -45,20 +45,20 @@ def test_a_deleted_file_is_gone() -> None:
     world = World()
     id_ = world.files.create("acme", "x", PNG)["id"]
     world.files.delete("acme", id_)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         world.files.get("acme", id_)
     assert world.uploads.objects == {}
 
 
 @pytest.mark.parametrize("id_", ["", "../x", "0" * 26, "A" * 26])
 def test_an_unknown_file_is_not_found(id_: str) -> None:
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         World().files.get("acme", id_)
 
 
 def test_a_file_too_large_for_the_api_is_refused_with_the_way_around() -> None:
     world = World()
-    with pytest.raises(TooLarge, match="/v1/uploads"):
+    with pytest.raises(TooLargeError, match="/v1/uploads"):
         world.files.create("acme", "x", b"x" * 4_500_001)
     assert world.uploads.objects == {}
 
@@ -69,13 +69,13 @@ def test_a_form_stores_a_file_that_inputs_may_name() -> None:
     assert form["url"] == "https://uploads.test"
     assert form["max_bytes"] == 100_000_000
     assert form["expires_at"] == "2027-01-15T09:00:00.000Z"
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         world.files.get("acme", form["id"])
     assert world.forms.post(form["fields"]["key"], PNG) == 204
     shown = world.files.get("acme", form["id"])
     assert (shown["name"], shown["content_type"]) == ("large.png", "image/png")
     assert shown["etag"] == hashlib.md5(PNG, usedforsecurity=False).hexdigest()
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         world.files.get("other", form["id"])
 
 
@@ -85,7 +85,7 @@ def test_a_form_stores_a_file_that_inputs_may_name() -> None:
 )
 def test_a_form_for_what_a_browser_would_run_is_refused(content_type: str) -> None:
     world = World()
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         world.files.form("acme", "x", content_type)
     assert refused.value.fields[0][1] == "content_type"
     assert world.forms.forms == {}
@@ -118,7 +118,7 @@ def test_a_form_takes_one_byte_to_a_hundred_megabytes(size: int) -> None:
 )
 def test_a_type_that_a_browser_would_run_gets_no_form(content_type: str) -> None:
     world = World()
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         world.files.form("acme", "x", content_type)
     assert refused.value.fields[0][:2] == ("enum", "content_type")
     assert world.forms.forms == {}
@@ -126,7 +126,7 @@ def test_a_type_that_a_browser_would_run_gets_no_form(content_type: str) -> None
 
 def test_a_file_that_does_not_pass_lambda_is_sent_to_a_form() -> None:
     world = World()
-    with pytest.raises(TooLarge, match="ask POST /v1/uploads"):
+    with pytest.raises(TooLargeError, match="ask POST /v1/uploads"):
         world.files.create("acme", "x", bytes(MOST_DIRECT + 1))
     assert world.uploads.objects == {}
     assert world.files.create("acme", "x", bytes(MOST_DIRECT))["size"] == MOST_DIRECT

@@ -6,7 +6,7 @@ import base64
 from typing import Any
 
 import pytest
-from darkroom.domain.errors import InvalidInput, Unavailable
+from darkroom.domain.errors import InvalidInputError, UnavailableError
 from darkroom.domain.prediction import State
 from darkroom.services.submit import Accepted, NewPrediction
 
@@ -65,7 +65,7 @@ def test_the_same_file_uploaded_anew_is_the_same_request() -> None:
 def test_a_key_used_with_another_request_is_refused(other: dict[str, Any]) -> None:
     world = World()
     first = ask(world, **KEY)
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         ask(world, **KEY, **other)
     assert refused.value.title == "Idempotency key already used"
     assert list(world.store.items) == [first.record.id]
@@ -100,7 +100,7 @@ def test_a_repetition_after_our_crash_finds_the_intent() -> None:
 
 def test_a_refused_request_does_not_use_its_key() -> None:
     world = World()
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         ask(world, {"prompt": "p", "num_outputs": 9}, **KEY)
     assert not ask(world, **KEY).replayed
 
@@ -109,7 +109,7 @@ def test_a_key_whose_prediction_is_gone_makes_no_other_one() -> None:
     world = World()
     ask(world, **KEY)
     world.store.items.clear()
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         ask(world, **KEY)
     assert len(world.provider.creates) == 1
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from darkroom.adapters.items import prediction_item
-from darkroom.domain.errors import DownloadFailed
+from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.lifecycle import effects
 from darkroom.ports import CallbackAnswer
 from darkroom.services.owed import EnqueueOwed
@@ -70,7 +70,7 @@ class Receiving:
         self.timeline.sleep(seconds)
         self.busy -= url != GOOD
         if status is None:
-            raise DownloadFailed("no answer")
+            raise TransferFailedError("no answer")
         if 200 <= status < 300:
             self.told_at.setdefault(headers["webhook-id"], self.timeline.clock.now)
         return CallbackAnswer(status)

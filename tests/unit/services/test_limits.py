@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
-from darkroom.domain.errors import BadRequest, PaymentRequired, TooManyRequests
+from darkroom.domain.errors import BadRequestError, PaymentRequiredError, TooManyRequestsError
 from darkroom.domain.lifecycle import Answered
 from darkroom.domain.money import Limits, month_row
 from darkroom.domain.prediction import State
@@ -44,7 +44,7 @@ def test_a_tenant_above_its_rate_waits_and_leaves_nothing_behind(world: World) -
     limit(world, rate_interval_us=2_000_000, rate_burst=2)
     world.accept()
     world.accept()
-    with pytest.raises(TooManyRequests) as refused:
+    with pytest.raises(TooManyRequestsError) as refused:
         world.accept()
     assert refused.value.retry_after == 2
     assert len(world.store) == 2
@@ -71,7 +71,7 @@ def test_whatever_writes_counts_against_the_rate(
     write(world, record.id)
     posts, cancels = len(world.callbacks.posts), len(world.provider.cancels)
     before = world.record(record.id), world.deliveries.get(record.id, "completed")
-    with pytest.raises(TooManyRequests) as refused:
+    with pytest.raises(TooManyRequestsError) as refused:
         write(world, record.id)
     assert refused.value.retry_after == 1
     assert (world.record(record.id), world.deliveries.get(record.id, "completed")) == before
@@ -85,7 +85,7 @@ def reads(world: World, most: int = 1000) -> int:
     for number in range(most):
         try:
             world.limits.admit_read("acme")
-        except TooManyRequests:
+        except TooManyRequestsError:
             return number
     return most
 
@@ -96,7 +96,7 @@ def test_reads_have_a_bucket_of_their_own_that_costs_no_write(world: World) -> N
     assert world.controls.buckets == {}
     world.accept()
     world.accept()
-    with pytest.raises(TooManyRequests):
+    with pytest.raises(TooManyRequestsError):
         world.accept()
     world.limits.admit_read("other")
     world.clock.advance(1)
@@ -132,7 +132,7 @@ def test_changed_limits_hold_within_half_a_minute(world: World) -> None:
     world.clock.advance(29)
     world.accept()
     world.clock.advance(1)
-    with pytest.raises(PaymentRequired):
+    with pytest.raises(PaymentRequiredError):
         world.accept()
 
 
@@ -147,7 +147,7 @@ def test_what_is_in_flight_is_counted_until_its_end(world: World) -> None:
     limit(world, in_flight=2)
     first = world.accept()
     world.accept()
-    with pytest.raises(TooManyRequests) as refused:
+    with pytest.raises(TooManyRequestsError) as refused:
         world.accept()
     assert refused.value.retry_after == 2
     assert world.store.months[MONTH].in_flight == 2
@@ -162,7 +162,7 @@ def test_newcomer_bug_9_a_402_says_sums_that_do_not_fit(world: World, cap: int) 
     limit(world, monthly_cap=cap)
     if cap >= 3_000:
         finish(world, world.accept())
-    with pytest.raises(PaymentRequired) as refused:
+    with pytest.raises(PaymentRequiredError) as refused:
         world.accept()
     most, of, spent = map(Decimal, re.findall(r"\$(\d+\.\d+)", str(refused.value)))
     assert of * 1_000_000 == cap
@@ -171,7 +171,7 @@ def test_newcomer_bug_9_a_402_says_sums_that_do_not_fit(world: World, cap: int) 
 
 def test_none_at_once_stops_a_tenant(world: World) -> None:
     limit(world, in_flight=0)
-    with pytest.raises(TooManyRequests):
+    with pytest.raises(TooManyRequestsError):
         world.accept()
     assert not len(world.store)
 
@@ -182,13 +182,13 @@ def test_the_turn_of_a_month_doubles_nothing(world: World) -> None:
     assert rfc3339(world.clock()) == "2027-01-31T23:59:55.000Z"
     running = [world.accept(cancel_after_s=3600) for _ in range(3)]
     world.clock.advance(10)
-    with pytest.raises(TooManyRequests):
+    with pytest.raises(TooManyRequestsError):
         world.accept()
     finish(world, running[0])
     finish(world, running[1])
     world.accept()
     world.accept()
-    with pytest.raises(TooManyRequests):
+    with pytest.raises(TooManyRequestsError):
         world.accept()
     finish(world, running[2])
     world.accept()
@@ -217,7 +217,7 @@ def test_only_the_first_days_of_a_month_look_back() -> None:
     world.accept()
     limit(world, in_flight=0)
     world.clock.advance(60)
-    with pytest.raises(TooManyRequests):
+    with pytest.raises(TooManyRequestsError):
         world.accept()
     assert Looking.looked == [MONTH] * 2
 
@@ -226,7 +226,7 @@ def test_money_is_reserved_before_the_create_and_settled_at_the_end(world: World
     limit(world, monthly_cap=20_000)
     record = world.accept({"prompt": "x", "num_outputs": 4})
     assert world.store.months[MONTH] == Month(12_000, 0, 1)
-    with pytest.raises(TooManyRequests):
+    with pytest.raises(TooManyRequestsError):
         world.accept({"prompt": "x", "num_outputs": 3})
     finish(world, record, "0.png", "1.png")
     assert world.store.months[MONTH] == Month(6000, 6000, 0)
@@ -239,7 +239,7 @@ def test_only_money_that_is_spent_is_a_reason_to_pay(world: World) -> None:
     limit(world, monthly_cap=10_000_000)
     given = {"prompt": "x"}
     running = [world.accept(given, reference="stability-ai/sdxl") for _ in range(5)]
-    with pytest.raises(TooManyRequests) as waits:
+    with pytest.raises(TooManyRequestsError) as waits:
         world.accept(given, reference="stability-ai/sdxl")
     assert waits.value.retry_after == running[0].typical_ms // 1000
     for record in running:
@@ -254,7 +254,7 @@ def test_what_is_spent_leaves_no_room_whatever_else_runs(world: World) -> None:
     finish(world, world.accept({"prompt": "x", "num_outputs": 4}), *"0123")
     world.accept()
     with pytest.raises(
-        PaymentRequired, match=r"up to \$0.009000.* \$0.020000, of which \$0.012000 is spent"
+        PaymentRequiredError, match=r"up to \$0.009000.* \$0.020000, of which \$0.012000 is spent"
     ):
         world.accept({"prompt": "x", "num_outputs": 3})
     assert world.store.months[MONTH] == Month(15_000, 12_000, 1)
@@ -262,7 +262,7 @@ def test_what_is_spent_leaves_no_room_whatever_else_runs(world: World) -> None:
 
 def test_a_prediction_above_the_whole_cap_writes_nothing(world: World) -> None:
     limit(world, monthly_cap=11_999)
-    with pytest.raises(PaymentRequired):
+    with pytest.raises(PaymentRequiredError):
         world.accept({"prompt": "x", "num_outputs": 4})
     assert not world.store.months
     assert not len(world.store)
@@ -290,11 +290,11 @@ def test_a_capped_tenant_cannot_run_what_has_no_price() -> None:
         "components": {"schemas": {"Input": {"type": "object", "properties": {}}}}
     }
     limit(world, monthly_cap=10**9)
-    with pytest.raises(PaymentRequired, match="no known price"):
+    with pytest.raises(PaymentRequiredError, match="no known price"):
         world.accept({}, reference=f"someone/model:{'a' * 64}")
     limit(world, end_user_monthly_cap=10**9, in_flight=1)
     world.clock.advance(30)
-    with pytest.raises(PaymentRequired, match="no known price: with this end user's"):
+    with pytest.raises(PaymentRequiredError, match="no known price: with this end user's"):
         world.accept({}, reference=f"someone/model:{'a' * 64}", end_user="ann")
     world.accept({}, reference=f"someone/model:{'a' * 64}")
     assert world.store.months[MONTH] == Month(0, 0, 1)
@@ -318,13 +318,13 @@ def test_an_end_user_above_its_rate_waits_alone(world: World) -> None:
     world.accept(end_user="ann")
     world.accept(end_user="ann")
     for _ in range(5):
-        with pytest.raises(TooManyRequests, match="This end user's rate limit") as refused:
+        with pytest.raises(TooManyRequestsError, match="This end user's rate limit") as refused:
             world.accept(end_user="ann")
         assert refused.value.retry_after == 6
     assert len(world.store) == len(world.provider.creates) == 2
     world.accept(end_user="bob")
     world.accept()
-    with pytest.raises(TooManyRequests, match="Your rate limit"):
+    with pytest.raises(TooManyRequestsError, match="Your rate limit"):
         world.accept()
     world.clock.advance(6)
     world.accept(end_user="ann")
@@ -345,7 +345,7 @@ def test_each_end_users_month_is_reserved_and_settled(world: World) -> None:
     limit(world, **USERS_CAP)
     record = world.accept({"prompt": "x", "num_outputs": 2}, end_user="ann")
     assert world.store.months == {users_month("ann"): Month(6000, 0, 1)}
-    with pytest.raises(TooManyRequests, match="This end user's") as waits:
+    with pytest.raises(TooManyRequestsError, match="This end user's") as waits:
         world.accept(end_user="ann")
     assert waits.value.retry_after == 2
     world.accept(end_user="bob")
@@ -354,7 +354,7 @@ def test_each_end_users_month_is_reserved_and_settled(world: World) -> None:
     assert world.usage("acme", None, None)["predictions"] == 1, "counted as it ended, and once"
     world.accept(end_user="ann")
     with pytest.raises(
-        PaymentRequired,
+        PaymentRequiredError,
         match=r"up to \$0.006000, and this end user's .* \$0.006000, of which \$0.003000 is spent",
     ):
         world.accept({"prompt": "x", "num_outputs": 2}, end_user="ann")
@@ -364,9 +364,9 @@ def test_each_end_users_month_is_reserved_and_settled(world: World) -> None:
 def test_both_months_have_room_or_nothing_is_reserved(world: World) -> None:
     limit(world, monthly_cap=9000, **USERS_CAP)
     world.accept({"prompt": "x", "num_outputs": 2}, end_user="ann")
-    with pytest.raises(TooManyRequests, match="This end user's"):
+    with pytest.raises(TooManyRequestsError, match="This end user's"):
         world.accept(end_user="ann")
-    with pytest.raises(TooManyRequests, match="Your"):
+    with pytest.raises(TooManyRequestsError, match="Your"):
         world.accept({"prompt": "x", "num_outputs": 2}, end_user="bob")
     assert world.store.months == {
         MONTH: Month(6000, 0, 1),
@@ -381,7 +381,7 @@ def test_an_end_user_above_the_whole_cap_writes_nothing(
     world: World, of_tenant: dict[str, int]
 ) -> None:
     limit(world, **USERS_CAP, **of_tenant)
-    with pytest.raises(PaymentRequired, match="this end user's monthly cap"):
+    with pytest.raises(PaymentRequiredError, match="this end user's monthly cap"):
         world.accept({"prompt": "x", "num_outputs": 3}, end_user="ann")
     assert not world.store.months
     assert not len(world.store)
@@ -508,5 +508,5 @@ def test_the_sweep_counts_what_the_stream_lost(world: World) -> None:
     ],
 )
 def test_days_that_are_none(world: World, first: str | None, last: str | None) -> None:
-    with pytest.raises(BadRequest):
+    with pytest.raises(BadRequestError):
         world.usage("acme", first, last)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from darkroom.domain import evidence
-from darkroom.domain.errors import PageTooLarge, ProviderSilent, ProviderUnavailable
+from darkroom.domain.errors import PageTooLargeError, ProviderSilentError, ProviderUnavailableError
 from darkroom.domain.snapshot import Snapshot, read_snapshot, rfc3339
 from darkroom.ports import Listed
 from darkroom.services import listing
@@ -39,13 +39,13 @@ class Listings:
     def page(self, after: int, before: int | None = None, cursor: str | None = None) -> Listed:
         self.asked.append((after, before, cursor))
         if self.fails_at is not None and len(self.asked) > self.fails_at:
-            raise ProviderUnavailable("down")
+            raise ProviderUnavailableError("down")
         last = 10**15 if before is None else before
         window = [each for each in self.items if after <= (each.created_at or after) < last]
         first = int(cursor or 0)
         shown = window[first : first + self.page_size]
         if sum(each.provider_id in self.heavy for each in shown) > 1:
-            raise PageTooLarge("large")
+            raise PageTooLargeError("large")
         readable = [each for each in shown if each.provider_id not in self.deep]
         whole = len(readable) == len(shown)
         more = whole and len(window) > first + self.page_size
@@ -123,7 +123,7 @@ def test_a_first_page_that_cannot_be_read_is_told_once() -> None:
     source = Listings(many(3), fails_at=0)
     read = reader(source, unknown={"a" * 26: START})
     for _ in range(3):
-        with pytest.raises(ProviderUnavailable):
+        with pytest.raises(ProviderUnavailableError):
             read.of_unknown()
     assert len(source.asked) == 1
 
@@ -366,7 +366,7 @@ def test_a_reading_that_ends_early_tells_of_what_it_covers() -> None:
 
 def test_the_provider_is_not_asked_when_the_time_is_over() -> None:
     source = Listings(many(40))
-    with pytest.raises(ProviderUnavailable):
+    with pytest.raises(ProviderUnavailableError):
         hurried(source, -1, unknown={"a" * 26: START}).of_unknown()
     assert source.asked == []
 
@@ -378,14 +378,14 @@ def test_a_provider_that_does_not_answer_is_asked_no_more() -> None:
     patience = Patience(100)
 
     def silent() -> None:
-        raise ProviderSilent("time-out")
+        raise ProviderSilentError("time-out")
 
     for _ in range(SILENCES):
         assert patience.usable
-        with pytest.raises(ProviderSilent):
+        with pytest.raises(ProviderSilentError):
             patience.ask(silent)
     assert not patience.usable
-    with pytest.raises(ProviderUnavailable, match="no more"):
+    with pytest.raises(ProviderUnavailableError, match="no more"):
         patience.ask(lambda: 1)
 
 
@@ -393,13 +393,13 @@ def test_an_answer_in_between_restores_the_patience() -> None:
     patience = Patience(100)
 
     def silent() -> None:
-        raise ProviderSilent("time-out")
+        raise ProviderSilentError("time-out")
 
     for _ in range(SILENCES - 1):
-        with pytest.raises(ProviderSilent):
+        with pytest.raises(ProviderSilentError):
             patience.ask(silent)
     assert patience.ask(lambda: 7) == 7
-    with pytest.raises(ProviderSilent):
+    with pytest.raises(ProviderSilentError):
         patience.ask(silent)
     assert patience.usable
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from darkroom.catalog import Catalogue
 from darkroom.domain.cog import HIDDEN
-from darkroom.domain.errors import BadRequest, NotFound
+from darkroom.domain.errors import BadRequestError, NotFoundError
 from darkroom.services.models import PAGE, Models
 from darkroom.services.run_times import RunTimes
 
@@ -93,7 +93,7 @@ def test_a_page_before_a_model_that_has_gone_begins_where_it_was(tmp_path: Path)
 
 @pytest.mark.parametrize("after", ["", "team", "team/m\n", "a/" + "b" * 199, "<", "<<a/b"])
 def test_a_page_begins_only_after_a_models_name(after: str) -> None:
-    with pytest.raises(BadRequest):
+    with pytest.raises(BadRequestError):
         World().models.page(after)
 
 
@@ -117,7 +117,7 @@ def test_a_version_is_one_models_own(tmp_path: Path) -> None:
     models = stage(tmp_path, entry("team/a", official=False, version=VERSION), entry("team/b"))
     assert models.version("team/a", VERSION)["id"] == VERSION
     for name in ("team/b", "team/c"):
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFoundError):
             models.version(name, VERSION)
 
 
@@ -136,16 +136,16 @@ def test_an_open_model_shows_the_versions_that_were_run(open_models: bool) -> No
     if open_models:
         assert world.models.version("some/body", VERSION)["openapi_schema"] == schema
     else:
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFoundError):
             world.models.version("some/body", VERSION)
     for name, version in (
         ("some/body", "c" * 64),
         ("other/name", VERSION),
         ("a" * 3000 + "/b", VERSION),
     ):
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFoundError):
             world.models.version(name, version)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         world.models.get("some/body")
 
 
@@ -154,5 +154,5 @@ def test_a_reference_that_is_no_name_is_no_model(name: str) -> None:
     models = World().models
     known = load_catalogue().model("stability-ai/sdxl").version
     for reference in (name, f"stability-ai/sdxl:{known}"):
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFoundError):
             models.versions(reference)

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.domain.errors import DownloadFailed
+from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.lifecycle import MAX_OUTPUTS
 from darkroom.domain.prediction import Code, State
 
@@ -131,7 +131,7 @@ def test_f12_what_stands_beside_a_file_may_be_of_any_size() -> None:
 def test_f12_files_that_cannot_be_fetched_are_refused(output: Any) -> None:
     world = World()
     world.fetcher.pages[f"{HOST}/a"] = PNG
-    refused = DownloadFailed("elsewhere", Code.OUTPUT_REFUSED)
+    refused = TransferFailedError("elsewhere", Code.OUTPUT_REFUSED)
     world.fetcher.pages |= {LICENSE: refused, "data:image/png;base64,AAAA": refused}
     record = storing(world, output=output)
     world.settle()
@@ -240,7 +240,7 @@ def test_a_repeated_message_after_the_end_fetches_nothing() -> None:
 
 
 DELAYS = {
-    "404": DownloadFailed("status 404"),
+    "404": TransferFailedError("status 404"),
     "html": b"<html>sorry</html>",
     "cut short": FakeDownload(PNG[:-10], None),
     "shorter than announced": FakeDownload(PNG, len(PNG) + 1),
@@ -297,7 +297,7 @@ def test_after_an_hour_of_trying_the_output_has_expired(page: Any) -> None:
 def test_a_copy_that_no_retry_will_mend_fails_at_once(code: Code) -> None:
     world = World()
     record = storing(world)
-    world.fetcher.pages[urls(record)[0]] = DownloadFailed("a foreign host", code)
+    world.fetcher.pages[urls(record)[0]] = TransferFailedError("a foreign host", code)
     world.persist(record.id)
     after = world.record(record.id)
     assert (after.state, after.code, after.error) == (State.FAILED, code, "a foreign host")
@@ -405,7 +405,7 @@ def test_one_copy_of_several_that_fails_leaves_no_thread_and_loses_no_file(faili
     world.persist = replace(world.persist, at_once=3)
     record = storing(world, "0", "1", "2")
     before = threading.active_count()
-    world.fetcher.pages[urls(record)[failing]] = DownloadFailed("status 500")
+    world.fetcher.pages[urls(record)[failing]] = TransferFailedError("status 500")
     after = world.persist(record.id)
     assert after is not None
     assert (after.state, len(after.files)) == (State.STORING, 2)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.domain.errors import DownloadFailed
+from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.prediction import Code, State
 from darkroom.handlers import persist
 from darkroom.ports import StoredObject
@@ -225,7 +225,7 @@ def test_a_run_that_was_delayed_and_then_killed_loses_nothing_either() -> None:
     world = World()
     record = storing(world, *names(4))
     pages = world.fetcher.pages
-    pages[urls(record)[1]] = DownloadFailed("status 500")
+    pages[urls(record)[1]] = TransferFailedError("status 500")
     assert len(world.persist(record.id).files) == 3  # type: ignore[union-attr]
     pages[urls(record)[1]] = PNG
     crash(world, record)
@@ -315,10 +315,10 @@ def test_what_two_runs_have_stored_is_put_together() -> None:
     world = World()
     record = storing(world, *names(4))
     first, second, third, _ = urls(record)
-    world.fetcher.pages[third] = DownloadFailed("status 500")
+    world.fetcher.pages[third] = TransferFailedError("status 500")
 
     def rival() -> None:
-        page, world.fetcher.pages[second] = world.fetcher.pages[second], DownloadFailed("no")
+        page, world.fetcher.pages[second] = world.fetcher.pages[second], TransferFailedError("no")
         world.persist(record.id)
         world.fetcher.pages[second] = page
 
@@ -335,7 +335,7 @@ def test_progress_is_no_failure_and_goes_on_at_once() -> None:
     record = storing(world, *names(3))
     good = PNG
     for url in urls(record):
-        world.fetcher.pages[url] = DownloadFailed("status 500")
+        world.fetcher.pages[url] = TransferFailedError("status 500")
     pauses = []
     for mended in (None, None, 0, None, 1, None, None):
         if mended is not None:
@@ -366,7 +366,7 @@ def test_the_hour_ends_no_run_that_still_gets_files() -> None:
     world = World()
     record = storing(world, *names(3))
     missing = urls(record)[2]
-    world.fetcher.pages[missing] = DownloadFailed("status 404")
+    world.fetcher.pages[missing] = TransferFailedError("status 404")
     world.clock.advance(3601)
     assert len(world.persist(record.id).files) == 2  # type: ignore[union-attr]
     after = world.persist(record.id)

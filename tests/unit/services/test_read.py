@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.adapters.items import prediction_item
-from darkroom.domain.errors import BadRequest, NotFound, Unavailable, UnreadableRecord
+from darkroom.domain.errors import (
+    BadRequestError,
+    NotFoundError,
+    UnavailableError,
+    UnreadableRecordError,
+)
 from darkroom.services.read import PAGE, PAGE_BYTES, READ_AT_ONCE, Listed, Wanted, _cursor
 
 from tests import versions
@@ -31,16 +36,16 @@ def test_a_tenant_reads_its_own_record() -> None:
 
 @pytest.mark.parametrize("id_", ["", "x", "0" * 26, "A" * 26, "../" * 8 + "ab", "0" * 27])
 def test_an_unknown_id_is_not_found(id_: str) -> None:
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         World().read.get("acme", id_)
 
 
 def test_another_tenants_record_is_as_unknown_as_none() -> None:
     world = World()
     record = world.accept()
-    with pytest.raises(NotFound) as others:
+    with pytest.raises(NotFoundError) as others:
         world.read.get("other", record.id)
-    with pytest.raises(NotFound) as unknown:
+    with pytest.raises(NotFoundError) as unknown:
         world.read.get("other", "0" * 26)
     assert str(others.value) == str(unknown.value)
 
@@ -303,11 +308,11 @@ def test_a_list_leaves_out_what_cannot_be_shown() -> None:
 
 def test_an_outage_is_no_record_that_cannot_be_shown() -> None:
     def away(_record: Prediction) -> dict[str, Any]:
-        raise Unavailable("The CDN's key is not set.")
+        raise UnavailableError("The CDN's key is not set.")
 
     world = World()
     world.accept()
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         world.read.page("acme", None, None, away)
 
 
@@ -316,9 +321,9 @@ def test_one_that_cannot_be_read_is_its_tenants_alone() -> None:
     record = world.accept()
     change = versions.UNREADABLE["state"]
     world.store.items[record.id] = change(world.store.items[record.id])
-    with pytest.raises(UnreadableRecord):
+    with pytest.raises(UnreadableRecordError):
         world.read.get("acme", record.id)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         world.read.get("other", record.id)
 
 
@@ -331,7 +336,7 @@ def test_a_record_past_its_retention_is_gone(removed: bool) -> None:
     if removed:
         world.store.remove_expired()
     young = world.accept()
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         world.read.get("acme", old.id)
     assert listed(world) == [young.id]
 
@@ -382,5 +387,5 @@ BAD = {
 
 @pytest.mark.parametrize("given", BAD.values(), ids=BAD)
 def test_a_cursor_that_we_did_not_make_is_refused(given: str) -> None:
-    with pytest.raises(BadRequest):
+    with pytest.raises(BadRequestError):
         page(World(), given)

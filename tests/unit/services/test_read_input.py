@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.domain.errors import InvalidInput
+from darkroom.domain.errors import InvalidInputError
 
 from tests.world import PNG, PUBLIC_URL, World
 
@@ -123,7 +123,7 @@ def test_an_upload_that_is_deleted_while_it_is_read_is_an_unknown_one() -> None:
         return found
 
     world.uploads.begin = begin  # type: ignore[method-assign]
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         accept(world, file["urls"]["get"])
     assert refused.value.fields == [("file", "input.image", "File not found")]
     assert len(world.store) == 0
@@ -181,7 +181,7 @@ def test_f24_a_broken_file_is_refused_where_the_schema_wants_one_and_text_elsewh
     world.accept({"any": broken[0], "unknown": broken[0]}, reference=OPEN)
     world.accept({"image": broken[0]}, reference=OPEN)
     for name in ("image", "any", "unknown"):
-        with pytest.raises(InvalidInput):
+        with pytest.raises(InvalidInputError):
             world.accept({name: broken[1]}, reference=OPEN)
 
 
@@ -274,7 +274,7 @@ def test_f18_an_output_that_is_gone_is_an_unknown_file() -> None:
     world = World()
     url = world.shown(made(world))["output"][0]
     world.outputs.objects.clear()
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         accept(world, url)
     assert refused.value.fields == [("file", "input.image", "File not found")]
 

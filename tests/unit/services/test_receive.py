@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from darkroom.adapters.items import prediction_item
 from darkroom.domain import link, signature
-from darkroom.domain.errors import BadRequest, Conflict, WebhookRefused
+from darkroom.domain.errors import BadRequestError, ConflictError, WebhookRefusedError
 from darkroom.domain.prediction import State
 from darkroom.services.receive import Received
 
@@ -70,7 +70,7 @@ def test_news_of_an_earlier_state_comes_too_late() -> None:
 def test_a_forged_webhook_changes_nothing(forgery: dict[str, Any]) -> None:
     world = World()
     record = world.accept()
-    with pytest.raises(WebhookRefused):
+    with pytest.raises(WebhookRefusedError):
         world.webhook(record.id, str(record.provider_id), **forgery)
     assert world.record(record.id) == record
 
@@ -87,7 +87,7 @@ def test_a_stale_webhook_is_refused() -> None:
     }
     token = link.token(record.id, record.created_at, key=world.secrets.link[0])
     world.clock.advance(301)
-    with pytest.raises(WebhookRefused) as refused:
+    with pytest.raises(WebhookRefusedError) as refused:
         world.receive(record.id, token, headers, body)
     assert refused.value.reason != "link"
     assert world.secrets.refreshes == 0
@@ -97,7 +97,7 @@ def test_one_records_token_is_no_other_records() -> None:
     world = World()
     mine, other = world.accept(), world.accept()
     token = link.token(mine.id, mine.created_at, key=world.secrets.link[0])
-    with pytest.raises(WebhookRefused) as refused:
+    with pytest.raises(WebhookRefusedError) as refused:
         world.webhook(other.id, str(other.provider_id), token=token)
     assert refused.value.reason == "link"
 
@@ -105,7 +105,7 @@ def test_one_records_token_is_no_other_records() -> None:
 @pytest.mark.parametrize("id_", ["0" * 26, "", "../etc", "A" * 26])
 def test_an_unknown_record_is_refused_as_a_wrong_link_is(id_: str) -> None:
     world = World()
-    with pytest.raises(WebhookRefused) as refused:
+    with pytest.raises(WebhookRefusedError) as refused:
         deliver(world, id_, b"{}", token="x")
     assert refused.value.reason == "link"
 
@@ -136,7 +136,7 @@ def test_a_secret_rotated_by_the_provider_is_read_again() -> None:
 def test_a_proven_body_that_is_no_prediction_is_a_bad_request(body: bytes) -> None:
     world = World()
     record = world.accept()
-    with pytest.raises(BadRequest):
+    with pytest.raises(BadRequestError):
         deliver(world, record.id, body)
     assert world.record(record.id) == record
 
@@ -153,7 +153,7 @@ def test_a_race_lost_too_often_raises_so_that_the_provider_sends_it_again() -> N
 
     world.provider.finish(str(record.provider_id), "failed")
     store.rivals = [touch] * 4
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         world.webhook(record.id, str(record.provider_id))
     store.rivals = [touch] * 3
     assert world.webhook(record.id, str(record.provider_id)) is Received.CHANGED

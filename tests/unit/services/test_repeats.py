@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.domain.errors import PaymentRequired, TooManyRequests, Unavailable
+from darkroom.domain.errors import PaymentRequiredError, TooManyRequestsError, UnavailableError
 from darkroom.domain.money import Limits
 from darkroom.domain.repeats import KEPT
 from darkroom.services.submit import Accepted, NewPrediction
@@ -130,10 +130,10 @@ def limit(world: World, **limits: Any) -> None:
 
 
 REFUSALS: dict[str, tuple[dict[str, Any], type[Exception]]] = {
-    "rate": ({"rate_interval_us": 1_000_000, "rate_burst": 4}, TooManyRequests),
-    "at once": ({"in_flight": 4}, TooManyRequests),
-    "reserved": ({"monthly_cap": 12_000}, TooManyRequests),
-    "spent": ({"monthly_cap": 12_000}, PaymentRequired),
+    "rate": ({"rate_interval_us": 1_000_000, "rate_burst": 4}, TooManyRequestsError),
+    "at once": ({"in_flight": 4}, TooManyRequestsError),
+    "reserved": ({"monthly_cap": 12_000}, TooManyRequestsError),
+    "spent": ({"monthly_cap": 12_000}, PaymentRequiredError),
 }
 
 
@@ -144,7 +144,7 @@ def test_what_we_refused_is_made_anew_and_no_sibling_is_shown(
     world = World()
     limit(world, **limits)
     siblings = [ask(world).record for _ in range(4)]
-    if error is PaymentRequired:
+    if error is PaymentRequiredError:
         for record in siblings:
             world.succeed(str(record.provider_id))
             world.webhook(record.id, str(record.provider_id))
@@ -172,7 +172,7 @@ def test_a_burst_above_the_rate_makes_as_many_predictions_as_were_asked_for() ->
         for count, number in waiting:
             try:
                 made.append(ask(world, count))
-            except TooManyRequests:
+            except TooManyRequestsError:
                 later.append((count + 1, number))
         world.clock.advance(2)
         waiting = later
@@ -182,7 +182,7 @@ def test_a_burst_above_the_rate_makes_as_many_predictions_as_were_asked_for() ->
 def test_a_client_that_gave_up_is_forgotten_after_a_while() -> None:
     world = World()
     limit(world, in_flight=0)
-    with pytest.raises(TooManyRequests):
+    with pytest.raises(TooManyRequestsError):
         ask(world)
     limit(world)
     world.clock.advance(301)
@@ -194,7 +194,7 @@ def test_a_refusal_is_counted_for_a_first_try_alone() -> None:
     world = World()
     limit(world, in_flight=0)
     for more in ({"count": None}, {"count": 1}, {"idempotency_key": "k"}, {"dedupe_s": 60}):
-        with pytest.raises(TooManyRequests):
+        with pytest.raises(TooManyRequestsError):
             ask(world, **more)
     assert world.store.rows == {}
 
@@ -206,7 +206,7 @@ def test_what_cannot_be_counted_is_refused_all_the_same() -> None:
 
     world = World(store=Down())
     limit(world, in_flight=0)
-    with pytest.raises(TooManyRequests):
+    with pytest.raises(TooManyRequestsError):
         ask(world)
 
 
@@ -255,7 +255,7 @@ def test_a_first_try_that_comes_after_its_repetition_finds_what_that_one_made() 
 def test_a_first_try_is_not_taken_for_a_refused_one_that_came_again() -> None:
     world = World(store=Beside())
     limit(world, in_flight=0)
-    with pytest.raises(TooManyRequests):
+    with pytest.raises(TooManyRequestsError):
         ask(world)
     limit(world)
     world.clock.advance(31)
@@ -276,7 +276,7 @@ def test_two_repetitions_at_once_make_one_prediction(more: dict[str, Any]) -> No
 def test_two_repetitions_of_one_refusal_make_one_prediction() -> None:
     world = World(store=Beside())
     limit(world, in_flight=0)
-    with pytest.raises(TooManyRequests):
+    with pytest.raises(TooManyRequestsError):
         ask(world)
     limit(world)
     world.clock.advance(31)
@@ -297,5 +297,5 @@ def test_where_the_prediction_is_gone_none_is_made_in_its_place() -> None:
     world = World()
     ask(world)
     world.store.items.clear()
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         ask(world, 1)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.domain.errors import InvalidInput
+from darkroom.domain.errors import InvalidInputError
 from darkroom.domain.money import Limits
 from darkroom.domain.prediction import CreateState, State
 from darkroom.services.reuse import Reuse
@@ -272,7 +272,7 @@ def test_a_hit_uses_its_key_up() -> None:
     assert first.cached_from is not None
     assert again.replayed
     assert again.record.id == first.id
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         ask(world, {"prompt": "a cat", "seed": 7}, idempotency_key="order 7")
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.domain.errors import InvalidInput, TooLarge, Unavailable
+from darkroom.domain.errors import InvalidInputError, TooLargeError, UnavailableError
 from darkroom.domain.lifecycle import Answered
 from darkroom.services.submit import NewPrediction
 
@@ -32,41 +32,44 @@ def nested(levels: int, leaf: str) -> Any:
 
 
 REFUSED: dict[str, tuple[dict[str, Any], type[DarkroomError]]] = {
-    "no prompt": ({"input_": {}}, InvalidInput),
-    "empty prompt": ({"input_": {"prompt": "  "}}, InvalidInput),
-    "wrong type": ({"input_": {"prompt": 3}}, InvalidInput),
-    "out of range": ({"input_": {"prompt": "p", "num_outputs": 5}}, InvalidInput),
-    "not in the list": ({"input_": {"prompt": "p", "aspect_ratio": "7:5"}}, InvalidInput),
-    "NUL": ({"input_": {"prompt": "a\0b"}}, InvalidInput),
-    "NUL in a key": ({"input_": {"prompt": "p", "a\0b": 1}}, InvalidInput),
-    "unknown model": ({"reference": "nobody/nothing"}, InvalidInput),
-    "unknown version": ({"reference": f"{SCHNELL}:{'0' * 64}"}, InvalidInput),
-    "open version where models are closed": ({"reference": OPEN}, InvalidInput),
-    "no reference": ({"reference": ""}, InvalidInput),
+    "no prompt": ({"input_": {}}, InvalidInputError),
+    "empty prompt": ({"input_": {"prompt": "  "}}, InvalidInputError),
+    "wrong type": ({"input_": {"prompt": 3}}, InvalidInputError),
+    "out of range": ({"input_": {"prompt": "p", "num_outputs": 5}}, InvalidInputError),
+    "not in the list": ({"input_": {"prompt": "p", "aspect_ratio": "7:5"}}, InvalidInputError),
+    "NUL": ({"input_": {"prompt": "a\0b"}}, InvalidInputError),
+    "NUL in a key": ({"input_": {"prompt": "p", "a\0b": 1}}, InvalidInputError),
+    "unknown model": ({"reference": "nobody/nothing"}, InvalidInputError),
+    "unknown version": ({"reference": f"{SCHNELL}:{'0' * 64}"}, InvalidInputError),
+    "open version where models are closed": ({"reference": OPEN}, InvalidInputError),
+    "no reference": ({"reference": ""}, InvalidInputError),
     "bad data URI": (
         {"input_": {"prompt": "p", "image": "data:@"}, "reference": SDXL},
-        InvalidInput,
+        InvalidInputError,
     ),
-    "bad base64": ({"input_": {"prompt": "p", "image": "data:;base64,!"}}, InvalidInput),
+    "bad base64": ({"input_": {"prompt": "p", "image": "data:;base64,!"}}, InvalidInputError),
     "bad base64 after a large file": (
         {"input_": {"prompt": "p", "a": LARGE, "b": "data:;base64,!"}},
-        InvalidInput,
+        InvalidInputError,
     ),
     "unknown file": (
         {"input_": {"prompt": "p", "image": f"{PUBLIC_URL}/v1/files/{'a' * 26}"}},
-        InvalidInput,
+        InvalidInputError,
     ),
-    "too large": ({"input_": {"prompt": "p" * 256_001}}, TooLarge),
+    "too large": ({"input_": {"prompt": "p" * 256_001}}, TooLargeError),
     "too large beside its files": (
         {"input_": {"prompt": "p", "a": LARGE, "b": "x" * 256_001}},
-        TooLarge,
+        TooLargeError,
     ),
-    "a file too deep to be moved": ({"input_": {"prompt": "p", "a": nested(9, LARGE)}}, TooLarge),
+    "a file too deep to be moved": (
+        {"input_": {"prompt": "p", "a": nested(9, LARGE)}},
+        TooLargeError,
+    ),
     "a file under a huge name": (
         {"input_": {"prompt": "p", "n" * 256_001: "data:,x"}},
-        TooLarge,
+        TooLargeError,
     ),
-    "too many files": ({"input_": {"prompt": "p", "a": ["data:,x"] * 101}}, TooLarge),
+    "too many files": ({"input_": {"prompt": "p", "a": ["data:,x"] * 101}}, TooLargeError),
 }
 
 
@@ -84,7 +87,7 @@ def test_a_refusal_writes_nothing_and_creates_nothing(
 
 def test_a_refusal_is_in_replicates_words() -> None:
     world = World()
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         world.accept({"prompt": "p", "num_outputs": 0})
     assert str(refused.value) == "- input.num_outputs: Must be greater than or equal to 1\n"
     assert refused.value.fields == [
@@ -94,7 +97,7 @@ def test_a_refusal_is_in_replicates_words() -> None:
 
 def test_an_unknown_version_is_refused_as_replicate_refuses_it() -> None:
     world = World()
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         world.accept(reference="nobody/nothing")
     assert refused.value.title == "Invalid version or not permitted"
 
@@ -102,7 +105,7 @@ def test_an_unknown_version_is_refused_as_replicate_refuses_it() -> None:
 def test_another_tenants_file_is_an_unknown_one() -> None:
     world = World()
     file = world.files.create("other", "picture", PNG)
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         world.accept({"prompt": "p", "image": file["urls"]["get"]})
     assert refused.value.fields == [("file", "input.image", "File not found")]
 
@@ -250,7 +253,7 @@ def test_an_open_models_schema_is_fetched_once_and_checked() -> None:
     assert "seed" in json.loads(record.input)
     assert record.typical_ms == 30_000
     world.accept({"text": "hello"}, reference=OPEN)
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         world.accept({"text": 3}, reference=OPEN)
     assert world.provider.reads == ["schema"]
 
@@ -260,7 +263,7 @@ def test_an_open_models_schema_is_fetched_once_and_checked() -> None:
 )
 def test_an_open_model_that_the_provider_does_not_know_is_refused(reference: str) -> None:
     world = World(open_models=True)
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         world.accept({"text": "hello"}, reference=reference)
     assert len(world.store) == 0
 
@@ -275,7 +278,7 @@ def test_a_version_under_another_models_name_is_refused(reference: str) -> None:
     world.provider.schemas[OPEN] = schema(text={"type": "string"})
     world.accept({"text": "hello"}, reference=OPEN)
     before = len(world.store)
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         world.accept({"text": "hello", "prompt": "p"}, reference=reference)
     assert refused.value.title == "Invalid version or not permitted"
     assert len(world.store) == before
@@ -285,14 +288,14 @@ def test_a_version_of_the_catalogue_under_another_name_is_not_even_asked_for() -
     """The provider may answer by the version alone."""
     world = World(open_models=True)
     world.provider.schemas[f"no-such/model:{SDXL}"] = schema()
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         world.accept({"prompt": "p"}, reference=f"no-such/model:{SDXL}")
     assert world.provider.reads == []
 
 
 def test_a_name_that_is_too_long_is_none() -> None:
     world = World(open_models=True)
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         world.accept({"text": "hello"}, reference=f"{'a' * 200}/b:{'a' * 64}")
     assert world.provider.reads == []
 
@@ -300,7 +303,7 @@ def test_a_name_that_is_too_long_is_none() -> None:
 def test_an_open_models_schema_that_cannot_be_read_now_is_no_refusal_for_good() -> None:
     world = World(open_models=True)
     world.provider.down = True
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         world.accept({"text": "hello"}, reference=OPEN)
     assert len(world.store) == 0
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.domain.errors import ProviderSilent, ProviderUnavailable
+from darkroom.domain.errors import ProviderSilentError, ProviderUnavailableError
 from darkroom.domain.prediction import Code, CreateState, State
 from darkroom.ports import Due, DueRecord, Listed
 from darkroom.services.listing import LIST_FROM, SILENCES
@@ -245,7 +245,7 @@ def test_in_an_outage_the_list_is_asked_for_once_in_a_tick(
 
     def page(since: int, *_: Any) -> Any:
         calls.append(since)
-        raise ProviderUnavailable("down")
+        raise ProviderUnavailableError("down")
 
     monkeypatch.setattr(world.provider, "page", page)
     world.sweep(20)
@@ -387,7 +387,7 @@ def test_a_list_that_cannot_be_read_leaves_the_polls_their_gets(
         world.succeed(str(record.provider_id))
 
     def unreadable(*_: Any) -> Any:
-        raise ProviderUnavailable("not a page")
+        raise ProviderUnavailableError("not a page")
 
     monkeypatch.setattr(world.provider, "page", unreadable)
     world.sweep(FIRST_POLL_S)
@@ -417,7 +417,7 @@ def test_a_provider_that_is_silent_is_asked_little_and_holds_up_nobody(
 
     def silent(provider_id: str) -> Any:
         asked.append(provider_id)
-        raise ProviderSilent("time-out")
+        raise ProviderSilentError("time-out")
 
     monkeypatch.setattr(world.provider, "get", silent)
     before = {record.id: world.record(record.id) for record in waiting}
@@ -449,7 +449,7 @@ def test_a_prediction_that_nobody_can_read_ends_by_its_last_clock(
 
     def unreadable(provider_id: str) -> Any:
         if provider_id == record.provider_id:
-            raise ProviderUnavailable("not a prediction")
+            raise ProviderUnavailableError("not a prediction")
         return do(provider_id)
 
     monkeypatch.setattr(world.provider, "get", unreadable)
@@ -654,7 +654,7 @@ def test_a_canceling_prediction_that_is_past_its_last_clock_needs_no_answer() ->
     records = [world.accept(cancel_after_s=60) for _ in range(SILENCES + 1)]
 
     def silent(_id: str) -> Any:
-        raise ProviderSilent("time-out")
+        raise ProviderSilentError("time-out")
 
     world.provider.cancel = silent  # type: ignore[method-assign]
     world.sweep(FIRST_POLL_S)

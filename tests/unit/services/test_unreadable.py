@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.adapters.items import read_due, read_prediction
-from darkroom.domain.errors import UnreadableRecord
+from darkroom.domain.errors import UnreadableRecordError
 from darkroom.domain.lifecycle import Urgency
 from darkroom.domain.prediction import State
 from darkroom.domain.snapshot import rfc3339
@@ -43,7 +43,7 @@ def test_a_tick_goes_on_behind_a_record_that_it_cannot_read(change: Callable[[An
     assert world.record(good.id).state is State.SUCCEEDED
     # Named in each tick that takes it up, and never at the front of the index for long.
     assert failed == {bad.id}
-    with pytest.raises(UnreadableRecord):
+    with pytest.raises(UnreadableRecordError):
         world.store.get(bad.id)
     (key,) = world.store.due(10**15, 10)
     assert key.due_at > world.clock.now - 120_000
