@@ -50,13 +50,13 @@ from darkroom.domain.snapshot import read_snapshot, rfc3339
 from darkroom.ports import (
     ALWAYS,
     ApiKey,
+    Callback,
     CallbackAnswer,
-    Delivery,
     Due,
     DueRecord,
-    Form,
-    Listed,
-    Page,
+    IdPage,
+    PresignedForm,
+    ProviderPage,
     RunTime,
     SecretVersion,
     StoredObject,
@@ -65,7 +65,7 @@ from darkroom.ports import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from darkroom.domain.money import Entry
+    from darkroom.domain.money import LedgerEntry
     from darkroom.domain.prediction import Prediction
     from darkroom.domain.snapshot import Snapshot
     from darkroom.ports import IdempotencyKey, Span
@@ -147,13 +147,13 @@ class FakePredictions:
     def insert(
         self,
         record: Prediction,
-        key: IdempotencyKey | repeats.Entry | None = None,
-        entries: Sequence[Entry] = (),
+        key: IdempotencyKey | repeats.RepeatEntry | None = None,
+        entries: Sequence[LedgerEntry] = (),
     ) -> None:
         rows = list(list_items(record))
         if (key or entries or rows) and self._transaction_fails():
             raise UnavailableError("Too many requests of the same kind at this moment; try again.")
-        if isinstance(key, repeats.Entry):
+        if isinstance(key, repeats.RepeatEntry):
             self._check_equals(key, record)
         elif key and self.keys.get(key.id, ("",))[0] != record.id:
             self.check_key(key, record.created_at)
@@ -165,7 +165,7 @@ class FakePredictions:
         self._write(record.id, prediction_item(record))
         self.listed |= {row["id"]["S"]: row for row in rows}
         self.months |= months
-        if isinstance(key, repeats.Entry):
+        if isinstance(key, repeats.RepeatEntry):
             before = self.rows.get(key.row, repeats.Repeats())
             made = (key.made, *before.made)[: repeats.KEPT]
             refused = before.refused - int(key.redeems)
@@ -178,7 +178,7 @@ class FakePredictions:
         if used and used[2] > now // 1000:
             raise IdempotencyKeyUsedError(used[0], used[1])
 
-    def _check_equals(self, entry: repeats.Entry, record: Prediction) -> None:
+    def _check_equals(self, entry: repeats.RepeatEntry, record: Prediction) -> None:
         row = self.rows.get(entry.row, repeats.Repeats())
         latest = row.made[0] if row.made else None
         if entry.redeems:
@@ -250,7 +250,7 @@ class FakePredictions:
         self.conflicts -= met
         return bool(met)
 
-    def _month(self, entry: Entry) -> Month:
+    def _month(self, entry: LedgerEntry) -> Month:
         """The month as the entry leaves it. Raises LimitReachedError."""
         now = self.months.get(entry.row)
         if now and entry.below is not None and now.committed > entry.below:
@@ -265,7 +265,7 @@ class FakePredictions:
         )
 
     def commit(
-        self, record: Prediction, *, claims: str | None = None, entries: Sequence[Entry] = ()
+        self, record: Prediction, *, claims: str | None = None, entries: Sequence[LedgerEntry] = ()
     ) -> None:
         current = self._read(record.id) if record.id in self.items else None
         lost = current is None or current.revision != record.revision - 1
@@ -365,7 +365,7 @@ class FakePredictions:
         limit: int,
         span: Span = ALWAYS,
         name: str | None = None,
-    ) -> Page:
+    ) -> IdPage:
         if span.first > span.last:
             raise ValueError("BETWEEN: the upper bound is below the lower one")
         if after is not None and not span.first <= after[0] <= span.last:
@@ -383,7 +383,7 @@ class FakePredictions:
             rows = [row for row in rows if (row > after if span.oldest_first else row < after)]
         page = rows[:limit]
         more = page[-1] if len(rows) >= limit and page else None
-        return Page([id_ for _, id_ in page], more)
+        return IdPage([id_ for _, id_ in page], more)
 
     def _indexed(self) -> Iterable[tuple[str, dict[str, Any]]]:
         """What the indexes show."""
@@ -414,7 +414,7 @@ class ContendedPredictions(FakePredictions):
     rivals: list[Callable[[], object]] = field(default_factory=list)
 
     def commit(
-        self, record: Prediction, *, claims: str | None = None, entries: Sequence[Entry] = ()
+        self, record: Prediction, *, claims: str | None = None, entries: Sequence[LedgerEntry] = ()
     ) -> None:
         if self.rivals:
             self.rivals.pop(0)()
@@ -425,30 +425,30 @@ class ContendedPredictions(FakePredictions):
 class FakeDeliveries:
     """DeliveryStore over a dictionary."""
 
-    rows: dict[tuple[str, str], Delivery] = field(default_factory=dict)
+    rows: dict[tuple[str, str], Callback] = field(default_factory=dict)
     lanes: dict[tuple[str, str], str] = field(default_factory=dict)
     clock: Callable[[], int] = field(default_factory=FakeClock)
 
-    def put(self, delivery: Delivery) -> bool:
+    def put(self, delivery: Callback) -> bool:
         key = (delivery.prediction, delivery.event)
         if key in self.rows:
             return False
         self.rows[key] = delivery
         return True
 
-    def get(self, prediction: str, event: str) -> Delivery | None:
+    def get(self, prediction: str, event: str) -> Callback | None:
         row = self.rows.get((prediction, event))
         return row if row and self._lives(row) else None
 
-    def _lives(self, row: Delivery) -> bool:
+    def _lives(self, row: Callback) -> bool:
         return row.expires_at > self.clock() // 1000
 
-    def of(self, prediction: str, limit: int) -> list[Delivery]:
+    def of(self, prediction: str, limit: int) -> list[Callback]:
         rows = self.rows.items()
         found = sorted((k for k, r in rows if k[0] == prediction and self._lives(r)), reverse=True)
         return [replace(self.rows[key], frozen=None) for key in found[:limit]]
 
-    def write(self, delivery: Delivery, *, seen: Delivery, lane: str = "") -> bool:
+    def write(self, delivery: Callback, *, seen: Callback, lane: str = "") -> bool:
         key = (delivery.prediction, delivery.event)
         row = self.rows.get(key)
         if row is None or _token(row) != _token(seen):
@@ -473,7 +473,7 @@ class FakeDeliveries:
         return True
 
 
-def _token(row: Delivery) -> tuple[str, int, int]:
+def _token(row: Callback) -> tuple[str, int, int]:
     return row.state, row.attempts, row.next_at
 
 
@@ -719,10 +719,10 @@ class FakeForms:
 
     def form(
         self, key: str, content_type: str, metadata: dict[str, str], most: int, seconds: int
-    ) -> Form:
+    ) -> PresignedForm:
         self.forms[key] = (content_type, metadata, most)
         fields = {"key": key, "Content-Type": content_type, "policy": f"{seconds} s"}
-        return Form("https://uploads.test", fields)
+        return PresignedForm("https://uploads.test", fields)
 
     def post(self, key: str, data: bytes) -> int:
         content_type, metadata, most = self.forms[key]
@@ -937,7 +937,7 @@ class FakeProvider:
 
     def page(
         self, created_after: int, created_before: int | None = None, cursor: str | None = None
-    ) -> Listed:
+    ) -> ProviderPage:
         self._up()
         self.reads.append("list")
         since, until = rfc3339(created_after), rfc3339(created_before or 10**13)
@@ -948,7 +948,7 @@ class FakeProvider:
         ][::-1]
         first = int(cursor or 0)
         more = str(first + PAGE) if len(found) > first + PAGE else None
-        return Listed(found[first : first + PAGE], self.list_complete, more)
+        return ProviderPage(found[first : first + PAGE], self.list_complete, more)
 
     def token_works(self) -> bool:
         return self.token_good

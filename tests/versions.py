@@ -23,7 +23,15 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters.items import LARGEST_TEXT, NEWER_CODES
-from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, Price, State
+from darkroom.domain.prediction import (
+    Code,
+    CreateAttempt,
+    CreateState,
+    File,
+    Prediction,
+    Price,
+    State,
+)
 
 from tests.fakes import START
 
@@ -120,7 +128,9 @@ def records() -> list[Prediction]:
     for state, code in kinds:
         for make in (_least, _full):
             made.append(make(f"{len(made):026d}", state, code))
-    creates = [replace(made[0], create=Create(2, state, START, START + 1)) for state in CreateState]
+    creates = [
+        replace(made[0], create=CreateAttempt(2, state, START, START + 1)) for state in CreateState
+    ]
     return made + [replace(r, id=f"{len(made) + n:026d}") for n, r in enumerate(creates)]
 
 
@@ -138,7 +148,7 @@ def _least(id_: str, state: State, code: Code | None) -> Prediction:
         expires_at=START // 1000 + 90 * 86_400,
         updated_at=START,
         due_at=None if over else START + 5000,
-        create=Create(1, CreateState.IN_FLIGHT, START, START + 13_000),
+        create=CreateAttempt(1, CreateState.IN_FLIGHT, START, START + 13_000),
         state=state,
         code=code,
         provider_id=None if state is State.ACCEPTED else f"p{id_}",
@@ -186,7 +196,9 @@ def _full(id_: str, state: State, code: Code | None) -> Prediction:
         _least(id_, state, code),
         version="f" * 64,
         input=json.dumps({"prompt": "Dackel 🐕\0\u2028" * 4, "seed": 10**60, "x": [0.1, None]}),
-        create=Create(3, CreateState.REFUSED, START, START + 1, not_before=START + 2, parked=True),
+        create=CreateAttempt(
+            3, CreateState.REFUSED, START, START + 1, not_before=START + 2, parked=True
+        ),
         **samples,
     )
 

@@ -16,7 +16,7 @@ from darkroom.services.callback_secrets import CallbackSecrets
 from darkroom.services.cancel import Cancel
 from darkroom.services.carry_out import CarryOut
 from darkroom.services.changes import Changes
-from darkroom.services.create import Create
+from darkroom.services.create import SendCreate
 from darkroom.services.deliver import DeliverCallback
 from darkroom.services.deliveries import Deliveries
 from darkroom.services.dispatch import Dispatch
@@ -104,7 +104,9 @@ class World:
         )
         self.limits = TenantLimits(self.controls, self.clock)
         self.reuse = Reuse(self.controls, self.store, self.outputs)
-        create = Create(self.changes, self.provider, signer, self.secrets, lambda: 0.5, PUBLIC_URL)
+        create = SendCreate(
+            self.changes, self.provider, signer, self.secrets, lambda: 0.5, PUBLIC_URL
+        )
         self.submit = Submit(
             changes=self.changes,
             create=create,

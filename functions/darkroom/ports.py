@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from darkroom.domain import repeats
     from darkroom.domain.errors import UnreadableRecordError
     from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent, Urgency
-    from darkroom.domain.money import Entry, Limits
+    from darkroom.domain.money import LedgerEntry, Limits
     from darkroom.domain.prediction import Prediction
     from darkroom.domain.receivers import Receivers
     from darkroom.domain.snapshot import Snapshot
@@ -39,7 +39,7 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class IdPage:
     """Ids in order, and where the next page begins."""
 
     ids: list[str]
@@ -78,8 +78,8 @@ class PredictionStore(Protocol):
     def insert(
         self,
         record: Prediction,
-        key: IdempotencyKey | repeats.Entry | None = None,
-        entries: Sequence[Entry] = (),
+        key: IdempotencyKey | repeats.RepeatEntry | None = None,
+        entries: Sequence[LedgerEntry] = (),
     ) -> None:
         """Put a new record; a key, or an entry among equal requests without one, entries in months,
         and the record's rows in lists go into one transaction with it: all or nothing.
@@ -118,7 +118,7 @@ class PredictionStore(Protocol):
         """
 
     def commit(
-        self, record: Prediction, *, claims: str | None = None, entries: Sequence[Entry] = ()
+        self, record: Prediction, *, claims: str | None = None, entries: Sequence[LedgerEntry] = ()
     ) -> None:
         """Replace the record if its stored revision is one lower.
 
@@ -172,7 +172,7 @@ class PredictionStore(Protocol):
         limit: int,
         span: Span = ALWAYS,
         name: str | None = None,
-    ) -> Page:
+    ) -> IdPage:
         """A tenant's ids, newest first unless the span says otherwise, from `after` on; eventually
         consistent. With the `name` of a list (`correlation.lists`) those alone that are in it.
 
@@ -202,7 +202,7 @@ class DueRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ProviderPage:
     """One page of the provider's list, newest first."""
 
     snapshots: list[Snapshot]
@@ -233,7 +233,7 @@ class Provider(Protocol):
 
     def page(
         self, created_after: int, created_before: int | None = None, cursor: str | None = None
-    ) -> Listed:
+    ) -> ProviderPage:
         """A page of the account's predictions created in that time: the first one, or the one
         at the cursor of the page before.
 
@@ -380,7 +380,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class Callback:
     """One callback owed to a client: a prediction's event, and how its attempts went."""
 
     prediction: str
@@ -406,19 +406,19 @@ class Delivery:
 class DeliveryStore(Protocol):
     """A row past its `expires_at` counts as gone for all that reads rows."""
 
-    def put(self, delivery: Delivery) -> bool:
+    def put(self, delivery: Callback) -> bool:
         """Put if absent; False if it was there."""
 
-    def get(self, prediction: str, event: str) -> Delivery | None:
+    def get(self, prediction: str, event: str) -> Callback | None:
         """Read one, strongly consistent. Raises UnreadableRecordError."""
 
-    def of(self, prediction: str, limit: int) -> list[Delivery]:
+    def of(self, prediction: str, limit: int) -> list[Callback]:
         """A prediction's rows without what is frozen, by event from z to a, at most `limit`.
 
         Those that cannot be read are left out.
         """
 
-    def write(self, delivery: Delivery, *, seen: Delivery, lane: str = "") -> bool:
+    def write(self, delivery: Callback, *, seen: Callback, lane: str = "") -> bool:
         """Replace the row if state, attempts and next_at still are those of `seen`; else False.
 
         Rows that wait in one `lane` have a small part of what is due at a time, and never more
@@ -490,7 +490,7 @@ class UploadStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class PresignedForm:
     """An HTML form's target and the fields to send before the file."""
 
     url: str
@@ -502,7 +502,7 @@ class UploadForms(Protocol):
 
     def form(
         self, key: str, content_type: str, metadata: dict[str, str], most: int, seconds: int
-    ) -> Form:
+    ) -> PresignedForm:
         """Takes 1 to `most` bytes of this type, under this key, for so many seconds."""
 
 

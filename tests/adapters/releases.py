@@ -15,7 +15,15 @@ from typing import Any
 from darkroom.adapters.deliveries import DynamoDeliveries
 from darkroom.adapters.items import prediction_item, read_prediction
 from darkroom.domain import lifecycle, wire
-from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, Price, State
+from darkroom.domain.prediction import (
+    Code,
+    CreateAttempt,
+    CreateState,
+    File,
+    Prediction,
+    Price,
+    State,
+)
 from darkroom.domain.timings import Timings
 
 
@@ -36,7 +44,7 @@ def record_of(values: dict[str, Any]) -> Prediction:
         **values,
         "state": State(values["state"]),
         "code": values["code"] and Code(values["code"]),
-        "create": Create(**{**create, "state": CreateState(create["state"])}),
+        "create": CreateAttempt(**{**create, "state": CreateState(create["state"])}),
         "files": tuple(File(**file) for file in values["files"]),
         "price": values["price"] and Price(**values["price"]),
         "webhook_events": tuple(values["webhook_events"]),

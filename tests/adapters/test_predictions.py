@@ -18,8 +18,16 @@ from darkroom.domain.errors import (
     ProviderIdTakenError,
     UnavailableError,
 )
-from darkroom.domain.money import OPEN_MODELS_A_DAY, Entry
-from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, Price, State
+from darkroom.domain.money import OPEN_MODELS_A_DAY, LedgerEntry
+from darkroom.domain.prediction import (
+    Code,
+    CreateAttempt,
+    CreateState,
+    File,
+    Prediction,
+    Price,
+    State,
+)
 from darkroom.ports import Due, IdempotencyKey, Span
 
 from tests.fakes import ItemTooLargeError, Month
@@ -49,7 +57,7 @@ def record(number: int = 1, **changes: Any) -> Prediction:
         expires_at=T // 1000 + 86_400,
         updated_at=T,
         due_at=T + 5000,
-        create=Create(1, CreateState.IN_FLIGHT, T, T + 13_000),
+        create=CreateAttempt(1, CreateState.IN_FLIGHT, T, T + 13_000),
     )
     return replace(new, **changes)
 
@@ -73,7 +81,7 @@ FULL = record(
     fingerprint="0" * 64,
     revision=9,
     state=State.SUCCEEDED,
-    create=Create(3, CreateState.REFUSED, T, T + 1, not_before=T + 2, parked=True),
+    create=CreateAttempt(3, CreateState.REFUSED, T, T + 1, not_before=T + 2, parked=True),
     adopted=True,
     provider_id="p" * 26,
     extra_provider_ids=("q" * 26, "r" * 26),
@@ -390,15 +398,19 @@ USERS_MONTH = f"{MONTH}#{'a' * 32}"
 DAY = "2027-01-15"
 
 
-def enter(committed: int = 0, spent: int = 0, in_flight: int = 1, **limits: int) -> list[Entry]:
-    return [Entry(MONTH, committed, spent, in_flight, **limits)]
+def enter(
+    committed: int = 0, spent: int = 0, in_flight: int = 1, **limits: int
+) -> list[LedgerEntry]:
+    return [LedgerEntry(MONTH, committed, spent, in_flight, **limits)]
 
 
-def enter_both(committed: int, spent: int = 0, in_flight: int = 1, **caps: int) -> list[Entry]:
+def enter_both(
+    committed: int, spent: int = 0, in_flight: int = 1, **caps: int
+) -> list[LedgerEntry]:
     """In the tenant's month, and in an end user's."""
     change = committed, spent, in_flight
-    of_user = Entry(USERS_MONTH, *change, caps.get("users"), of_end_user=True)
-    return [Entry(MONTH, *change, caps.get("tenants")), of_user]
+    of_user = LedgerEntry(USERS_MONTH, *change, caps.get("users"), of_end_user=True)
+    return [LedgerEntry(MONTH, *change, caps.get("tenants")), of_user]
 
 
 def test_a_record_and_its_reservation_are_written_together(books: Books) -> None:
@@ -783,7 +795,7 @@ def test_rows_of_lists_are_written_with_their_record_or_not_at_all(store: Predic
 
 
 def test_a_full_month_writes_no_row_of_a_list(store: PredictionStore) -> None:
-    full = Entry("SPEND#acme#2027-01", 10, 0, 1, 15)
+    full = LedgerEntry("SPEND#acme#2027-01", 10, 0, 1, 15)
     store.insert(record(1, tags=("x",)), entries=[full])
     with pytest.raises(LimitReachedError):
         store.insert(record(2, tags=("x",)), entries=[full])

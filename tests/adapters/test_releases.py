@@ -12,7 +12,7 @@ from darkroom.adapters.deliveries import _delivery_item
 from darkroom.adapters.items import NEWER_CODES, prediction_item, read_prediction
 from darkroom.domain.errors import UnreadableRecordError
 from darkroom.domain.prediction import Code, Prediction
-from darkroom.ports import Attempt, Delivery
+from darkroom.ports import Attempt, Callback
 
 from tests import versions
 from tests.fakes import START
@@ -79,7 +79,7 @@ def test_the_last_release_reads_and_rewrites_what_this_one_writes(last: Callable
         assert known_to_last(read_prediction(versions.from_json(told["item"]))) == before
 
 
-OWED = Delivery(
+OWED = Callback(
     prediction="0" * 26,
     event="logs-000007",
     created_at=START,
@@ -98,7 +98,7 @@ OWED = Delivery(
 def test_the_last_release_reads_the_deliveries_that_this_one_writes(
     last: Callable[..., Any],
 ) -> None:
-    least = Delivery("0" * 26, "completed", START, START // 1000 + 60)
+    least = Callback("0" * 26, "completed", START, START // 1000 + 60)
     items = [_delivery_item(row) for row in (OWED, least)]
     assert last(deliveries=items)["deliveries"] == [
         {"record": versions.to_json(asdict(row))} for row in (OWED, least)

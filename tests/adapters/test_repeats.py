@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.domain.errors import IdempotencyKeyUsedError, LimitReachedError, UnavailableError
-from darkroom.domain.repeats import KEPT, KEPT_S, REFUSED_S, Entry, Made, Repeats
+from darkroom.domain.repeats import KEPT, KEPT_S, REFUSED_S, Made, RepeatEntry, Repeats
 from darkroom.ports import IdempotencyKey
 
 from tests.adapters.test_predictions import MONTH, T, enter, name, record
@@ -23,17 +23,17 @@ def made(number: int, **more: Any) -> Made:
     return Made(name(number), T + number, **more)
 
 
-def first(number: int, **more: Any) -> Entry:
+def first(number: int, **more: Any) -> RepeatEntry:
     """The entry of a first try."""
-    return Entry(ROW, made(number, **more), T // 1000 + 200, received_at=T)
+    return RepeatEntry(ROW, made(number, **more), T // 1000 + 200, received_at=T)
 
 
-def again(number: int, seen: Made | None, **more: Any) -> Entry:
+def again(number: int, seen: Made | None, **more: Any) -> RepeatEntry:
     """The entry of a repetition."""
-    return Entry(ROW, made(number, count=1), T // 1000 + 200, seen=seen, **more)
+    return RepeatEntry(ROW, made(number, count=1), T // 1000 + 200, seen=seen, **more)
 
 
-def insert(store: PredictionStore, number: int, entry: Entry) -> None:
+def insert(store: PredictionStore, number: int, entry: RepeatEntry) -> None:
     store.insert(record(number, created_at=T + number, fingerprint="ab"), entry)
 
 
@@ -52,7 +52,7 @@ def test_a_first_try_is_refused_where_a_repetition_was_early(store: PredictionSt
         insert(store, 6, first(6))
     assert (used.value.prediction, used.value.fingerprint) == (name(5), "ab")
     assert store.get(name(6)) is None
-    late = Entry(ROW, made(7), T, received_at=T + 6)
+    late = RepeatEntry(ROW, made(7), T, received_at=T + 6)
     insert(store, 7, late)
     insert(store, 8, first(8))
     assert store.repeats_in(ROW).made[0] == made(8)

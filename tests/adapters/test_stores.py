@@ -22,7 +22,7 @@ from darkroom.adapters.s3 import PART, S3Forms, S3Outputs, S3Signer, S3Uploads
 from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.money import Limits
 from darkroom.domain.receivers import Endpoint, Receivers, Refusal
-from darkroom.ports import ApiKey, Attempt, Delivery, RunTime, SecretVersion, StoredObject
+from darkroom.ports import ApiKey, Attempt, Callback, RunTime, SecretVersion, StoredObject
 
 from ops.callbacks import RotationRefusedError, rotate
 from tests.fakes import FakeBus, FakeQueue
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tests.adapters.conftest import Aws
 
 T = 1_800_000_000_000
-OWED = Delivery(
+OWED = Callback(
     prediction="0" * 25 + "1",
     event="completed",
     created_at=T,

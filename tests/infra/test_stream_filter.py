@@ -10,12 +10,12 @@ import pytest
 from darkroom.adapters.items import is_record, list_items, prediction_item
 from darkroom.domain.lifecycle import (
     CancelRequested,
-    Heard,
+    CreateRefused,
+    CreateUnknown,
     News,
-    Refused,
+    NotifyTask,
+    ProviderReported,
     Stored,
-    TellTask,
-    Unknown,
     advance,
     effects,
 )
@@ -81,7 +81,7 @@ def test_whatever_is_written_of_a_task_that_runs_is_relayed(
 ) -> None:
     for life in lives(replace(record, task_token="token"), history):
         claimed = replace(life, due_at=1)
-        if TellTask() in effects(life, claimed):
+        if NotifyTask() in effects(life, claimed):
             # A claim is an update of `due_at` alone: the rest of the item stays as it was.
             item = prediction_item(life)
             assert relayed(item, {**item, "due_at": {"N": "1"}})
@@ -97,9 +97,9 @@ def follow(record: Prediction, *news: News) -> list[Prediction]:
 
 
 PLAIN = (
-    Heard(snapshot("starting")),
-    Heard(snapshot("processing")),
-    Heard(snapshot("succeeded", output='["https://x.test/0"]')),
+    ProviderReported(snapshot("starting")),
+    ProviderReported(snapshot("processing")),
+    ProviderReported(snapshot("succeeded", output='["https://x.test/0"]')),
     Stored((file,)),
 )
 
@@ -116,9 +116,11 @@ def test_of_a_plain_life_only_the_three_changes_with_effects_are_relayed() -> No
 @pytest.mark.parametrize(
     "news",
     [
-        pytest.param((Refused(1, START),), id="a create to repeat"),
-        pytest.param((Heard(snapshot("starting")), CancelRequested()), id="a cancel to send"),
-        pytest.param((Unknown(1), Heard(snapshot("failed"))), id="an end"),
+        pytest.param((CreateRefused(1, START),), id="a create to repeat"),
+        pytest.param(
+            (ProviderReported(snapshot("starting")), CancelRequested()), id="a cancel to send"
+        ),
+        pytest.param((CreateUnknown(1), ProviderReported(snapshot("failed"))), id="an end"),
     ],
 )
 def test_what_somebody_waits_for_is_relayed(news: tuple[News, ...]) -> None:

@@ -32,7 +32,7 @@ from tests.proof.upstream import Upstream
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from darkroom.domain.money import Entry
+    from darkroom.domain.money import LedgerEntry
     from darkroom.domain.prediction import Prediction
 
     from tests.proof.config import Config
@@ -119,7 +119,7 @@ class Cloud:
         """A metric."""
         self.tally[name] = self.tally.get(name, 0) + value
 
-    def _enter(self, entries: Sequence[Entry]) -> None:
+    def _enter(self, entries: Sequence[LedgerEntry]) -> None:
         """Months are about to be written; one tenant's may be broken for its ends."""
         if self.mended or all(entry.in_flight > 0 for entry in entries):
             return

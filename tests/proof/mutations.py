@@ -228,8 +228,8 @@ MUTANTS: dict[str, Mutant] = {
         Edit(
             _LIFE,
             "classify",
-            "return Refused(attempt, now + int(wait) + 1 + int(1000 * jitter))",
-            "return Refused(attempt, now)",
+            "return CreateRefused(attempt, now + int(wait) + 1 + int(1000 * jitter))",
+            "return CreateRefused(attempt, now)",
         ),
     ),
     "a webhook makes it succeeded": Mutant(

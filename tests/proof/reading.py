@@ -10,7 +10,7 @@ from darkroom.domain import lenient_json
 
 if TYPE_CHECKING:
     from darkroom.domain.snapshot import Snapshot
-    from darkroom.ports import Listed
+    from darkroom.ports import ProviderPage
 
 KEPT = 20_000
 
@@ -31,6 +31,6 @@ def snapshot_of(raw: bytes) -> Snapshot:
 
 
 @lru_cache(KEPT)
-def page_of(raw: bytes) -> Listed:
+def page_of(raw: bytes) -> ProviderPage:
     """One page. Raises ProviderUnavailableError where none of it can be read."""
     return replicate.page_of(raw)

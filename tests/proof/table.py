@@ -20,7 +20,7 @@ from tests.proof import versions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from darkroom.domain.money import Entry
+    from darkroom.domain.money import LedgerEntry
     from darkroom.ports import IdempotencyKey
 
 KEPT_ITEMS = 10_000
@@ -44,7 +44,7 @@ class Predictions(FakePredictions):
         self.on_write: Callable[[Prediction | None, Prediction], None] = lambda _old, _new: None
         self.on_done: Callable[[], None] = lambda: None
         """Called when a write with all that belongs to its transaction is done."""
-        self.on_entries: Callable[[Sequence[Entry]], None] = lambda _entries: None
+        self.on_entries: Callable[[Sequence[LedgerEntry]], None] = lambda _entries: None
         """Raises where a month's row cannot be written."""
         self.shape: Callable[[dict[str, Any]], dict[str, Any]] = lambda item: item
         """An item as the function that writes it would have it."""
@@ -96,7 +96,7 @@ class Predictions(FakePredictions):
         self,
         record: Prediction,
         key: IdempotencyKey | None = None,
-        entries: Sequence[Entry] = (),
+        entries: Sequence[LedgerEntry] = (),
     ) -> None:
         self.on_entries(entries)
         super().insert(record, key, entries)
@@ -107,7 +107,7 @@ class Predictions(FakePredictions):
         record: Prediction,
         *,
         claims: str | None = None,
-        entries: Sequence[Entry] = (),
+        entries: Sequence[LedgerEntry] = (),
         fault: str = "",
     ) -> None:
         self.on_entries(entries)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from darkroom.domain.snapshot import Snapshot
-    from darkroom.ports import Listed
+    from darkroom.ports import ProviderPage
 
     from tests.fakes import FakeClock
     from tests.proof.config import Config
@@ -167,7 +167,7 @@ class Upstream:
 
     def page(
         self, created_after: int, created_before: int | None = None, cursor: str | None = None
-    ) -> Listed:
+    ) -> ProviderPage:
         """One page of the list, newest first; in pages of one where the listing is short."""
         if self.config.listing == "down":
             raise ProviderUnavailableError("status 500")

@@ -14,24 +14,24 @@ from darkroom.domain.lifecycle import (
     CancelRequested,
     CancelSent,
     CancelUpstream,
+    CreateRefused,
+    CreateRejected,
+    CreateUnknown,
     DeadlinePassed,
-    Deliver,
-    Dispatch,
-    Heard,
-    LastClock,
-    Looked,
-    Missing,
+    EnqueueCreate,
+    LastClockPassed,
+    ListSearched,
     News,
     NoAnswer,
     NotSent,
-    Persist,
-    Publish,
-    Refused,
-    Rejected,
+    ProviderNotFound,
+    ProviderReported,
+    PublishEvent,
+    SendCallback,
     Stored,
     StoreDelayed,
     StoreFailed,
-    Unknown,
+    StoreOutputs,
     advance,
     classify,
     due,
@@ -68,13 +68,15 @@ later = st.integers(0, 90_000).map(lambda ms: START + ms)
 file = File("acme/x/0.png", "0" * 64, 3, "image/png")
 other = File("acme/x/1.png", "0" * 64, 3, "image/png")
 news_: st.SearchStrategy[News] = st.one_of(
-    st.builds(Heard, snapshots, st.booleans(), st.booleans()),
-    st.builds(Refused, attempts, later, st.booleans()),
-    st.builds(Unknown, attempts),
-    st.builds(Rejected, attempts, st.just("no")),
+    st.builds(ProviderReported, snapshots, st.booleans(), st.booleans()),
+    st.builds(CreateRefused, attempts, later, st.booleans()),
+    st.builds(CreateUnknown, attempts),
+    st.builds(CreateRejected, attempts, st.just("no")),
     st.builds(AttemptStarted, st.just(3.0)),
-    st.builds(Looked, st.booleans(), later),
-    st.sampled_from([Missing(), CancelRequested(), CancelSent(), DeadlinePassed(), LastClock()]),
+    st.builds(ListSearched, st.booleans(), later),
+    st.sampled_from(
+        [ProviderNotFound(), CancelRequested(), CancelSent(), DeadlinePassed(), LastClockPassed()]
+    ),
     st.just(Stored((file,))),
     st.builds(StoreDelayed, st.just("slow"), st.sampled_from([(), (file,), (other,)])),
     st.just(StoreFailed(Code.OUTPUT_REFUSED, "html")),
@@ -186,17 +188,17 @@ def test_effects_are_total_and_can_be_derived_again(old: Prediction, new: Predic
     for effect in effects(old, new):
         assert effect in again
     if new.state is State.ACCEPTED and new.create.state is CreateState.REFUSED:
-        assert Dispatch(new.create.not_before) in again
+        assert EnqueueCreate(new.create.not_before) in again
     if new.state is State.STORING:
-        assert Persist(new.next_store_at) in again
+        assert StoreOutputs(new.next_store_at) in again
     if new.state in {State.SUBMITTED, State.PROCESSING} and new.cancel_requested_at is not None:
         assert CancelUpstream(str(new.provider_id)) in again
     for extra in new.extra_provider_ids:
         assert CancelUpstream(extra) in again
     if new.state.terminal:
-        assert Publish(new.state.value) in again
+        assert PublishEvent(new.state.value) in again
         owed = bool(new.webhook) and "completed" in new.webhook_events
-        assert (Deliver("completed") in again) is owed
+        assert (SendCallback("completed") in again) is owed
 
 
 @PROPERTY
@@ -208,7 +210,7 @@ def test_each_end_is_announced_once(record: Prediction, history: list[tuple[News
         for old, new in zip([None, *revisions], revisions, strict=False)
         for effect in effects(old, new)
     ]
-    published = [effect.event for effect in caused if isinstance(effect, Publish)]
+    published = [effect.event for effect in caused if isinstance(effect, PublishEvent)]
     last = revisions[-1].state
     ends = [event for event in published if event != "started"]
     assert ends == ([last.value] if last.terminal else [])
@@ -260,7 +262,7 @@ CLOCKS = {
 
 def heard(life: list[Snapshot]) -> dict[str, Any]:
     """The record after these, without its clocks."""
-    last = lives(accepted(), [(Heard(said), 100) for said in life])[-1]
+    last = lives(accepted(), [(ProviderReported(said), 100) for said in life])[-1]
     return {f.name: getattr(last, f.name) for f in fields(last) if f.name not in CLOCKS}
 
 
@@ -308,10 +310,10 @@ def test_any_answer_to_a_create_is_understood_on_the_safe_side(
 ) -> None:
     outcome = classify(Answered(status, body, retry_after), attempt, START, TIMINGS, jitter)
     repeatable = status in {401, 402, 403, 429}
-    assert isinstance(outcome, Refused) is repeatable
+    assert isinstance(outcome, CreateRefused) is repeatable
     definite = 400 <= status < 500 and status not in {408, 409, 425}
-    assert isinstance(outcome, Rejected) is (definite and not repeatable)
-    if isinstance(outcome, Refused):
+    assert isinstance(outcome, CreateRejected) is (definite and not repeatable)
+    if isinstance(outcome, CreateRefused):
         assert outcome.not_before > START
         assert outcome.parked is (status in {401, 402})
         if status == 429 and retry_after is not None and 0 <= retry_after <= 86_400:
@@ -319,12 +321,12 @@ def test_any_answer_to_a_create_is_understood_on_the_safe_side(
     try:
         read = read_snapshot(body)
     except BadSnapshotError:
-        assert not isinstance(outcome, Heard)
+        assert not isinstance(outcome, ProviderReported)
     else:
-        assert isinstance(outcome, Heard) is (200 <= status < 300)
-        if isinstance(outcome, Heard):
+        assert isinstance(outcome, ProviderReported) is (200 <= status < 300)
+        if isinstance(outcome, ProviderReported):
             assert outcome.snapshot == read
-    if not isinstance(outcome, Heard):
+    if not isinstance(outcome, ProviderReported):
         assert outcome.attempt == attempt
 
 
@@ -332,6 +334,6 @@ def test_any_answer_to_a_create_is_understood_on_the_safe_side(
 @given(attempt=st.integers(1, 10**6), jitter=st.floats(0, 1, exclude_max=True))
 def test_what_never_left_is_repeated_and_what_may_have_is_not(attempt: int, jitter: float) -> None:
     refused = classify(NotSent(), attempt, START, TIMINGS, jitter)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, CreateRefused)
     assert START + 1000 <= refused.not_before <= START + 60_000
-    assert classify(NoAnswer(), attempt, START, TIMINGS, jitter) == Unknown(attempt)
+    assert classify(NoAnswer(), attempt, START, TIMINGS, jitter) == CreateUnknown(attempt)

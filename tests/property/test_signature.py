@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from darkroom.domain.signature import (
-    Delivery,
     KeyRejectedError,
     SignatureRejectedError,
+    SignedMessage,
     load_keys,
     sign,
     verify,
@@ -107,7 +107,7 @@ def test_what_we_sign_we_accept(message_id: str, body: bytes, age: float) -> Non
     found = verify(
         headers(message_id, str(NOW), signature), body, keys=(bytes(32), KEY), now=NOW + age
     )
-    assert found == Delivery(message_id, NOW)
+    assert found == SignedMessage(message_id, NOW)
 
 
 @given(

@@ -16,7 +16,7 @@ from tests.fakes import LARGEST_ITEM, FakePredictions, ItemTooLargeError, item_s
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from darkroom.domain.money import Entry
+    from darkroom.domain.money import LedgerEntry
     from darkroom.domain.prediction import Prediction
     from darkroom.ports import DueRecord, IdempotencyKey
 
@@ -113,13 +113,16 @@ class CrowdPredictions(FakePredictions):
         self._shards: list[list[tuple[int, str]]] = [[] for _ in range(DUE_SHARDS)]
 
     def insert(
-        self, record: Prediction, key: IdempotencyKey | None = None, entries: Sequence[Entry] = ()
+        self,
+        record: Prediction,
+        key: IdempotencyKey | None = None,
+        entries: Sequence[LedgerEntry] = (),
     ) -> None:
         super().insert(record, key, entries)
         self._moved(record)
 
     def commit(
-        self, record: Prediction, *, claims: str | None = None, entries: Sequence[Entry] = ()
+        self, record: Prediction, *, claims: str | None = None, entries: Sequence[LedgerEntry] = ()
     ) -> None:
         super().commit(record, claims=claims, entries=entries)
         self._moved(record)

@@ -21,7 +21,7 @@ from darkroom.adapters.items import (
     to_item,
 )
 from darkroom.domain.errors import UnreadableRecordError
-from darkroom.ports import Delivery
+from darkroom.ports import Callback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,7 +34,7 @@ class DynamoDeliveries:
     client: Any
     table: str
 
-    def put(self, delivery: Delivery) -> bool:
+    def put(self, delivery: Callback) -> bool:
         try:
             self.client.put_item(
                 TableName=self.table,
@@ -47,17 +47,17 @@ class DynamoDeliveries:
             raise
         return True
 
-    def get(self, prediction: str, event: str) -> Delivery | None:
+    def get(self, prediction: str, event: str) -> Callback | None:
         key = to_item({"prediction": prediction, "event": event})
         item = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item")
         if item is None or expired(item, time.time()):
             return None
         try:
-            return read_known(Delivery, item)
+            return read_known(Callback, item)
         except DamagedItemError as damage:
             raise UnreadableRecordError(prediction, reason=f"{event}: {damage}") from None
 
-    def of(self, prediction: str, limit: int) -> list[Delivery]:
+    def of(self, prediction: str, limit: int) -> list[Callback]:
         query: dict[str, Any] = {
             "TableName": self.table,
             "KeyConditionExpression": "prediction = :prediction",
@@ -67,7 +67,7 @@ class DynamoDeliveries:
             "ScanIndexForward": False,
             "Limit": limit,
         }
-        rows: list[Delivery] = []
+        rows: list[Callback] = []
         while len(rows) < limit:
             # A page ends at 1 MB of items, and what is frozen counts although it is left out.
             answer = self.client.query(**query)
@@ -77,7 +77,7 @@ class DynamoDeliveries:
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
         return rows[:limit]
 
-    def write(self, delivery: Delivery, *, seen: Delivery, lane: str = "") -> bool:
+    def write(self, delivery: Callback, *, seen: Callback, lane: str = "") -> bool:
         try:
             self.client.put_item(
                 TableName=self.table,
@@ -119,7 +119,7 @@ class DynamoDeliveries:
         return True
 
 
-def delivery_shard(delivery: Delivery, lane: str) -> int:
+def delivery_shard(delivery: Callback, lane: str) -> int:
     """The `due` index's partition. A lane has one of them, so that it never fills the others."""
     return zlib.crc32(lane.encode()) % DUE_SHARDS if lane else shard(delivery.prediction)
 
@@ -135,18 +135,18 @@ def share_due(
     return sorted((key for _, key in ranked[:limit]), key=lambda key: key[2])
 
 
-def _delivery_item(delivery: Delivery, lane: str = "") -> dict[str, Any]:
+def _delivery_item(delivery: Callback, lane: str = "") -> dict[str, Any]:
     values = asdict(delivery)
     if delivery.due_at is not None:
         values["due_shard"] = delivery_shard(delivery, lane)
     return to_item(values)
 
 
-_DELIVERY_LISTED = [f.name for f in fields(Delivery) if f.name != "frozen"]
+_DELIVERY_LISTED = [f.name for f in fields(Callback) if f.name != "frozen"]
 
 
-def _readable(items: list[dict[str, Any]]) -> Iterator[Delivery]:
+def _readable(items: list[dict[str, Any]]) -> Iterator[Callback]:
     for item in items:
         if not expired(item, time.time()):
             with contextlib.suppress(DamagedItemError):
-                yield read_known(Delivery, item)
+                yield read_known(Callback, item)

@@ -24,7 +24,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from darkroom.domain.correlation import lists
 from darkroom.domain.errors import UnreadableRecordError
 from darkroom.domain.lifecycle import may_cause, urgency
-from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, Price, State
+from darkroom.domain.prediction import (
+    Code,
+    CreateAttempt,
+    CreateState,
+    File,
+    Prediction,
+    Price,
+    State,
+)
 from darkroom.ports import Attempt, DueRecord
 
 if TYPE_CHECKING:
@@ -162,7 +170,7 @@ def is_record(item: dict[str, Any]) -> bool:
     return "#" not in _shown(item, "id")
 
 
-def _parts(value: Prediction | Create | File | Price) -> dict[str, Any]:
+def _parts(value: Prediction | CreateAttempt | File | Price) -> dict[str, Any]:
     """The fields that are not at their default, as they are kept."""
     named = ((f, getattr(value, f.name)) for f in fields(value))
     return {f.name: _kept(f.name, held) for f, held in named if held != _default(f)}
@@ -240,7 +248,7 @@ _BY_TYPE: dict[str, Callable[[Any], Any]] = {
     "State": State,
     "Code": Code,
     "CreateState": CreateState,
-    "Create": _nested(Create),
+    "CreateAttempt": _nested(CreateAttempt),
     "Price": _nested(Price),
     "tuple[File, ...]": _each(_nested(File)),
     "tuple[Attempt, ...]": _each(_nested(Attempt)),

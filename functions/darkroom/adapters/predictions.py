@@ -50,12 +50,12 @@ from darkroom.domain.errors import (
     UnreadableRecordError,
 )
 from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, day_rows
-from darkroom.ports import ALWAYS, Due, IdempotencyKey, Page
+from darkroom.ports import ALWAYS, Due, IdempotencyKey, IdPage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from darkroom.domain.money import Entry
+    from darkroom.domain.money import LedgerEntry
     from darkroom.domain.prediction import Prediction
     from darkroom.ports import DueRecord, Span
 
@@ -81,8 +81,8 @@ class DynamoPredictions:
     def insert(
         self,
         record: Prediction,
-        key: IdempotencyKey | repeats.Entry | None = None,
-        entries: Sequence[Entry] = (),
+        key: IdempotencyKey | repeats.RepeatEntry | None = None,
+        entries: Sequence[LedgerEntry] = (),
     ) -> None:
         put = {
             "TableName": self.table,
@@ -137,7 +137,7 @@ class DynamoPredictions:
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
 
-    def _among_equals(self, entry: repeats.Entry) -> dict[str, Any]:
+    def _among_equals(self, entry: repeats.RepeatEntry) -> dict[str, Any]:
         """Enters the prediction as the latest; the others move on by one, and the last one goes."""
         moved = [f"#m{n} = if_not_exists(#m{n - 1}, :none)" for n in range(repeats.KEPT - 1, 0, -1)]
         names = {f"#m{number}": name for number, name in enumerate(_MADE)}
@@ -228,12 +228,12 @@ class DynamoPredictions:
                 return
 
     def _entered(
-        self, record: Prediction, entries: Sequence[Entry]
+        self, record: Prediction, entries: Sequence[LedgerEntry]
     ) -> dict[str, dict[str, dict[str, Any]]]:
         """The writes of months, by their rows."""
         return {entry.row: {"Update": self._entry(record, entry)} for entry in entries}
 
-    def _entry(self, record: Prediction, entry: Entry) -> dict[str, Any]:
+    def _entry(self, record: Prediction, entry: LedgerEntry) -> dict[str, Any]:
         values = {
             ":committed": entry.committed,
             ":spent": entry.spent,
@@ -324,7 +324,7 @@ class DynamoPredictions:
         return {item["id"]["S"]: item for item in items}
 
     def commit(
-        self, record: Prediction, *, claims: str | None = None, entries: Sequence[Entry] = ()
+        self, record: Prediction, *, claims: str | None = None, entries: Sequence[LedgerEntry] = ()
     ) -> None:
         put = {
             "TableName": self.table,
@@ -516,7 +516,7 @@ class DynamoPredictions:
         limit: int,
         span: Span = ALWAYS,
         name: str | None = None,
-    ) -> Page:
+    ) -> IdPage:
         partition = list_of(tenant, name)
         query: dict[str, Any] = {
             "TableName": self.table,
@@ -537,7 +537,7 @@ class DynamoPredictions:
         answer = self.client.query(**query)
         last = answer.get("LastEvaluatedKey")
         more = (int(plain(last["created_at"])), prediction_of(plain(last["id"]))) if last else None
-        return Page([prediction_of(item["id"]["S"]) for item in answer["Items"]], more)
+        return IdPage([prediction_of(item["id"]["S"]) for item in answer["Items"]], more)
 
 
 def _repeats(row: dict[str, Any]) -> repeats.Repeats:

@@ -17,7 +17,7 @@ from darkroom.domain.errors import (
 )
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
 from darkroom.domain.snapshot import BadSnapshotError, Snapshot, read_snapshot, rfc3339
-from darkroom.ports import Listed
+from darkroom.ports import ProviderPage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,7 +76,7 @@ class Replicate:
 
     def page(
         self, created_after: int, created_before: int | None = None, cursor: str | None = None
-    ) -> Listed:
+    ) -> ProviderPage:
         window = {"created_after": rfc3339(created_after)}
         if created_before is not None:
             window["created_before"] = rfc3339(created_before)
@@ -155,7 +155,7 @@ def snapshot_of(raw: bytes) -> Snapshot:
         raise ProviderUnavailableError(f"not a prediction: {error}") from None
 
 
-def page_of(raw: bytes) -> Listed:
+def page_of(raw: bytes) -> ProviderPage:
     """A page of the list from an answer's body, item by item: one that cannot be read costs no
     other. Raises ProviderUnavailableError where it is no page.
     """
@@ -177,7 +177,7 @@ def page_of(raw: bytes) -> Listed:
         except BadSnapshotError:
             # It could be the very one that is searched for.
             complete = False
-    return Listed(found, complete, following if isinstance(following, str) else None)
+    return ProviderPage(found, complete, following if isinstance(following, str) else None)
 
 
 def _json(raw: bytes) -> Any:

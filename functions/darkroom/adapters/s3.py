@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from darkroom.domain import media
 from darkroom.domain.inputs import is_output, path_below
-from darkroom.ports import Form, StoredObject
+from darkroom.ports import PresignedForm, StoredObject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -264,7 +264,7 @@ class S3Forms:
 
     def form(
         self, key: str, content_type: str, metadata: dict[str, str], most: int, seconds: int
-    ) -> Form:
+    ) -> PresignedForm:
         fields = {
             "Content-Type": content_type,
             # A client's bytes under a client's type: never a page on the bucket's host.
@@ -281,7 +281,7 @@ class S3Forms:
             ],
             ExpiresIn=seconds,
         )
-        return Form(made["url"], made["fields"])
+        return PresignedForm(made["url"], made["fields"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from darkroom.api import bodies
-from darkroom.api.schemas import Id, PredictionDetails, Said, Time
+from darkroom.api.schemas import Id, InvalidFieldBody, PredictionDetails, Said, Time, published
 from darkroom.domain import events
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -62,12 +62,6 @@ class Canceled(Told):
     completed_at: Time
 
 
-class InvalidField(BaseModel):
-    type: str
-    field: str
-    description: str
-
-
 class Rejected(BaseModel):
     """A request that came as an event and made no prediction."""
 
@@ -79,7 +73,7 @@ class Rejected(BaseModel):
     status: int = Field(description="What HTTP would have answered: 400, 402, 413, 422, …")
     title: str
     detail: str
-    invalid_fields: list[InvalidField] = Field(max_length=50)
+    invalid_fields: list[InvalidFieldBody] = Field(max_length=50)
 
 
 class CallbackDisabled(Said):
@@ -119,7 +113,8 @@ def schema(detail_type: str) -> dict[str, Any]:
     }
     config = ConfigDict(title=detail_type)
     event = create_model(detail_type.replace(" ", ""), __config__=config, **fields)
-    return {"$schema": _DIALECT, **event.model_json_schema(mode="validation", by_alias=True)}
+    made = json.dumps(event.model_json_schema(mode="validation", by_alias=True))
+    return {"$schema": _DIALECT, **json.loads(published(made))}
 
 
 def file_name(detail_type: str) -> str:

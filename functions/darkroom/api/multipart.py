@@ -30,7 +30,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class FileForm:
     """A file as a client sends it: a field of its own counts before what the file's part says."""
 
     filename: str | None
@@ -40,7 +40,7 @@ class Form:
     data: bytes
 
 
-def read_form(content_type: str | None, body: bytes) -> Form:
+def read_form(content_type: str | None, body: bytes) -> FileForm:
     """The form around the file in the field `content`. Raises UnsupportedMediaError or
     BadRequestError."""
     # A boundary is ASCII; in a lone surrogate there is none.
@@ -53,7 +53,7 @@ def read_form(content_type: str | None, body: bytes) -> Form:
         first.setdefault(part.field, part)
     if (file := first.get("content")) is None:
         raise BadRequestError("The form has no file in the field `content`.")
-    return Form(
+    return FileForm(
         filename=_text(first.get("filename")) or file.filename,
         content_type=media_type(_text(first.get("type"))) or file.content_type,
         metadata=first["metadata"].data if "metadata" in first else None,

@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from darkroom.api import bodies, queries, schemas
 from darkroom.api.routes import MODEL, ROUTES
+from darkroom.api.schemas import published
 from darkroom.domain.correlation import LONGEST_END_USER, LONGEST_TAG
 from darkroom.services.files import MOST_SAID
 
@@ -72,46 +73,46 @@ OPERATIONS: dict[str, Operation] = {
         "predictions.list",
         "The tenant's predictions, newest first, 100 a page; a page may be short, or empty",
         200,
-        schemas.Page[schemas.Prediction],
+        schemas.PageBody[schemas.PredictionBody],
         (400,),
     ),
     "GET /v1/predictions/{id}": Operation(
-        "predictions.get", "One prediction", 200, schemas.Prediction, (404,)
+        "predictions.get", "One prediction", 200, schemas.PredictionBody, (404,)
     ),
     "POST /v1/predictions/{id}/cancel": Operation(
         "predictions.cancel",
         "Stop a prediction; one that has ended stays as it is",
         200,
-        schemas.Prediction,
+        schemas.PredictionBody,
         (404, 503),
     ),
     "GET /v1/predictions/{id}/deliveries": Operation(
         "predictions.deliveries.list",
         "What became of a prediction's callbacks",
         200,
-        schemas.Page[schemas.Delivery],
+        schemas.PageBody[schemas.DeliveryBody],
         (400, 404),
     ),
     "POST /v1/predictions/{id}/deliveries/{event}/redeliver": Operation(
         "predictions.deliveries.redeliver",
         "Send a callback again",
         202,
-        schemas.Delivery,
+        schemas.DeliveryBody,
         (400, 404, 422, 503),
     ),
     "GET /v1/models": Operation(
         "models.list",
         "The models of this deployment, 25 a page",
         200,
-        schemas.Page[schemas.Model],
+        schemas.PageBody[schemas.ModelBody],
         (400,),
     ),
-    f"GET {MODEL}": Operation("models.get", "One model", 200, schemas.Model, (404,)),
+    f"GET {MODEL}": Operation("models.get", "One model", 200, schemas.ModelBody, (404,)),
     f"GET {MODEL}/versions": Operation(
         "models.versions.list",
         "A model's versions; none of one that is run by its name",
         200,
-        schemas.Page[schemas.ModelVersion],
+        schemas.PageBody[schemas.ModelVersion],
         (400, 404),
     ),
     f"GET {MODEL}/versions/{{id}}": Operation(
@@ -119,7 +120,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "GET /v1/account": Operation("account.get", "Whose token this is", 200, schemas.Account),
     "GET /v1/usage": Operation(
-        "usage.get", "Predictions and cost by day and model", 200, schemas.Usage, (400,)
+        "usage.get", "Predictions and cost by day and model", 200, schemas.UsageBody, (400,)
     ),
     "GET /v1/webhooks/default/secret": Operation(
         "webhooks.default.secret.get",
@@ -132,7 +133,7 @@ OPERATIONS: dict[str, Operation] = {
         "files.create",
         "Keep a file of up to 4.5 MB, for inputs to name",
         201,
-        schemas.File,
+        schemas.FileBody,
         (400, 413, 415),
         body="multipart/form-data",
     ),
@@ -140,11 +141,11 @@ OPERATIONS: dict[str, Operation] = {
         "files.list",
         "The tenant's files, newest first, 25 a page",
         200,
-        schemas.Page[schemas.File],
+        schemas.PageBody[schemas.FileBody],
         (400,),
     ),
     "GET /v1/files/{id}": Operation(
-        "files.get", "What is known of a file", 200, schemas.File, (404,)
+        "files.get", "What is known of a file", 200, schemas.FileBody, (404,)
     ),
     "DELETE /v1/files/{id}": Operation("files.delete", "Delete a file", 204, None, (404,)),
     "POST /v1/uploads": Operation(
@@ -336,11 +337,11 @@ def _schemas() -> dict[str, Any]:
 
 def _name(model: type[BaseModel]) -> str:
     """`Page[Prediction]` is PagePrediction: a component's name has no brackets."""
-    return model.__name__.replace("[", "").replace("]", "")
+    return published(model.__name__).replace("[", "").replace("]", "")
 
 
 def _renamed(definitions: dict[str, Any]) -> dict[str, Any]:
-    text = json.dumps(definitions).replace("#/$defs/", "#/components/schemas/")
+    text = published(json.dumps(definitions)).replace("#/$defs/", "#/components/schemas/")
     found: dict[str, Any] = json.loads(text.replace("Page_", "Page"))
     return {name.rstrip("_"): schema for name, schema in found.items()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +13,13 @@ Id = Annotated[str, Field(pattern="^[0-9a-z]{26}$")]
 Version = Annotated[str, Field(pattern="^([0-9a-f]{64}|hidden)$")]
 Absent = Field(default_factory=str)
 """A text that is left out where there is none, and never null: Replicate's clients read it so."""
+
+_BODY = re.compile(r"(?<=[a-z])Body(?![a-z])")
+
+
+def published(text: str) -> str:
+    """A document, or a name in it, as its readers know it: `Prediction` for PredictionBody."""
+    return _BODY.sub("", text)
 
 
 class OutputFile(BaseModel):
@@ -79,7 +87,7 @@ class Said(BaseModel):
     )
 
 
-class Prediction(Said):
+class PredictionBody(Said):
     """A prediction, as on Replicate. Output URLs are made anew for each answer."""
 
     id: Id
@@ -102,7 +110,7 @@ class Prediction(Said):
     darkroom: PredictionDetails
 
 
-class CreatedPrediction(Prediction):
+class CreatedPrediction(PredictionBody):
     """The answer to a create: `starting`, or how an earlier prediction that it repeats ended."""
 
     darkroom: CreatedDetails
@@ -115,7 +123,7 @@ class ModelVersion(BaseModel):
     openapi_schema: dict[str, Any]
 
 
-class Price(BaseModel):
+class PriceBody(BaseModel):
     unit: Literal["image", "second", "megapixel", "prediction"]
     usd: float
 
@@ -123,10 +131,10 @@ class Price(BaseModel):
 class ModelDetails(Expected):
     """What to expect of a model, and what a run costs on Replicate."""
 
-    price: Price | None
+    price: PriceBody | None
 
 
-class Model(BaseModel):
+class ModelBody(BaseModel):
     url: Url
     owner: str
     name: str
@@ -153,7 +161,7 @@ class FileUrls(BaseModel):
     get: Url = Field(description="What an input names")
 
 
-class File(BaseModel):
+class FileBody(BaseModel):
     id: Id
     name: str
     content_type: str
@@ -184,7 +192,7 @@ class DeliveryAttempt(BaseModel):
     error: str | None
 
 
-class Delivery(BaseModel):
+class DeliveryBody(BaseModel):
     """A callback that is or was owed to the client."""
 
     event: str
@@ -206,7 +214,7 @@ class DayOfUsage(BaseModel):
     cost: float = Field(description="US dollars")
 
 
-class Usage(BaseModel):
+class UsageBody(BaseModel):
     """What a tenant has run and spent."""
 
     model_config = ConfigDict(populate_by_name=True)
@@ -229,7 +237,7 @@ class WebhookSecret(BaseModel):
     key: str = Field(pattern="^whsec_", description="What signs this tenant's callbacks")
 
 
-class InvalidField(BaseModel):
+class InvalidFieldBody(BaseModel):
     type: str
     field: str
     description: str
@@ -241,14 +249,14 @@ class Problem(BaseModel):
     title: str
     detail: str
     status: int
-    invalid_fields: list[InvalidField] = Field(default_factory=list)
+    invalid_fields: list[InvalidFieldBody] = Field(default_factory=list)
     retry_after: int = Field(default_factory=int, description="Seconds, with a 429")
 
 
 Item = TypeVar("Item")
 
 
-class Page(BaseModel, Generic[Item]):
+class PageBody(BaseModel, Generic[Item]):
     """One page of a list."""
 
     next: Url | None = Field(description="The next page, absolute; null on the last")

@@ -31,7 +31,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from darkroom.domain.money import Entry
+    from darkroom.domain.money import LedgerEntry
     from darkroom.domain.prediction import Prediction
 
 
@@ -160,7 +160,7 @@ class IdempotencyKeyUsedError(DarkroomError):
 class LimitReachedError(DarkroomError):
     """The month of `entry` has no room for another prediction; what stands in it."""
 
-    def __init__(self, entry: Entry, committed: int, spent: int, in_flight: int) -> None:
+    def __init__(self, entry: LedgerEntry, committed: int, spent: int, in_flight: int) -> None:
         super().__init__("a month's limit is reached")
         self.entry = entry
         self.committed = committed

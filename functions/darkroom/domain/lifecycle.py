@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from darkroom.domain.money import cost_of, months
 from darkroom.domain.outputs import file_texts, kept
-from darkroom.domain.prediction import Code, Create, CreateState, File, Prediction, State
+from darkroom.domain.prediction import Code, CreateAttempt, CreateState, File, Prediction, State
 from darkroom.domain.snapshot import (
     BadSnapshotError,
     Snapshot,
@@ -46,7 +46,7 @@ characters: so its logs cost some 16 write units a second at most, whatever its 
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ProviderReported:
     """The provider's own record: from a webhook, a create's answer, a poll or the list."""
 
     snapshot: Snapshot
@@ -59,7 +59,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class ProviderNotFound:
     """We asked, and the provider does not know the id."""
 
 
@@ -71,7 +71,7 @@ class AttemptStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class CreateRefused:
     """The attempt surely created nothing and may be repeated from `not_before` on."""
 
     attempt: int
@@ -80,14 +80,14 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
+class CreateUnknown:
     """The attempt may or may not have created something."""
 
     attempt: int
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class CreateRejected:
     """The provider will never take this request."""
 
     attempt: int
@@ -95,7 +95,7 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class ListSearched:
     """The provider's list was read for an unknown create and bound nothing.
 
     `silent` is true where all of it was read and nothing in it could be ours. `begun_at` is when
@@ -122,7 +122,7 @@ class DeadlinePassed:
 
 
 @dataclass(frozen=True, slots=True)
-class LastClock:
+class LastClockPassed:
     """The record's last clock has passed: it ends, whatever the provider says or does not say."""
 
 
@@ -152,16 +152,16 @@ class StoreFailed:
     reason: str
 
 
-Outcome = Heard | Refused | Unknown | Rejected
+Outcome = ProviderReported | CreateRefused | CreateUnknown | CreateRejected
 News = (
     Outcome
-    | Missing
+    | ProviderNotFound
     | AttemptStarted
-    | Looked
+    | ListSearched
     | CancelRequested
     | CancelSent
     | DeadlinePassed
-    | LastClock
+    | LastClockPassed
     | Stored
     | StoreDelayed
     | StoreFailed
@@ -218,22 +218,22 @@ def _due_soon(held: int | None, wanted: int | None, timings: Timings) -> int | N
 
 def _changed(record: Prediction, news: News, now: int, timings: Timings) -> Prediction | None:
     match news:
-        case Heard():
+        case ProviderReported():
             return _heard(record, news, now, timings)
-        case Refused() | Unknown() | Rejected():
+        case CreateRefused() | CreateUnknown() | CreateRejected():
             return _create_answered(record, news, now)
         case AttemptStarted():
             return _attempt(record, news, now, timings)
-        case Looked():
+        case ListSearched():
             return _looked(record, news, now, timings)
         case CancelRequested():
             return _cancel(record, now, timings, by_deadline=False)
         case DeadlinePassed():
             passed = now >= record.deadline
             return _cancel(record, now, timings, by_deadline=True) if passed else None
-        case LastClock():
+        case LastClockPassed():
             return _out_of_time(record, now, timings)
-        case Missing() | CancelSent():
+        case ProviderNotFound() | CancelSent():
             return _bound_upkeep(record, news, now, timings)
         case _:
             return _storing(record, news, now, timings)
@@ -249,7 +249,9 @@ def _ended(
 # Snapshots
 
 
-def _heard(record: Prediction, news: Heard, now: int, timings: Timings) -> Prediction | None:
+def _heard(
+    record: Prediction, news: ProviderReported, now: int, timings: Timings
+) -> Prediction | None:
     said = news.snapshot
     ours = record.provider_id in {None, said.provider_id}
     if not ours or (record.provider_id is None and record.state.terminal):
@@ -351,7 +353,7 @@ _NEXT = {
 }
 
 
-def _moved(record: Prediction, news: Heard, now: int, timings: Timings) -> Prediction:
+def _moved(record: Prediction, news: ProviderReported, now: int, timings: Timings) -> Prediction:
     said = news.snapshot
     target = _NEXT[said.status]
     if target.rank <= record.state.rank:
@@ -369,7 +371,9 @@ def _moved(record: Prediction, news: Heard, now: int, timings: Timings) -> Predi
     return replace(record, state=target, next_poll_at=poll)
 
 
-def _succeeded_upstream(record: Prediction, news: Heard, now: int, timings: Timings) -> Prediction:
+def _succeeded_upstream(
+    record: Prediction, news: ProviderReported, now: int, timings: Timings
+) -> Prediction:
     said = news.snapshot
     if said.data_removed and said.output is None:
         return _ended(
@@ -470,7 +474,7 @@ def _stopped(record: Prediction, state: State, now: int, *, by_deadline: bool) -
 # Creates
 
 
-def create_state(create: Create, now: int) -> CreateState:
+def create_state(create: CreateAttempt, now: int) -> CreateState:
     """What is known of the attempt now: one in flight past its time has become unknown."""
     if create.state is CreateState.IN_FLIGHT and now >= create.until:
         return CreateState.UNKNOWN
@@ -492,14 +496,14 @@ def _attempt(
     return replace(record, create=replace(attempt, attempt=record.create.attempt + 1))
 
 
-def first_attempt(now: int, budget_s: float, timings: Timings) -> Create:
+def first_attempt(now: int, budget_s: float, timings: Timings) -> CreateAttempt:
     """Attempt 1, in flight from `now`: part of the record before its POST leaves."""
     until = now + int((budget_s + timings.create_margin_s) * 1000)
-    return Create(attempt=1, state=CreateState.IN_FLIGHT, started_at=now, until=until)
+    return CreateAttempt(attempt=1, state=CreateState.IN_FLIGHT, started_at=now, until=until)
 
 
 def _create_answered(
-    record: Prediction, news: Refused | Unknown | Rejected, now: int
+    record: Prediction, news: CreateRefused | CreateUnknown | CreateRejected, now: int
 ) -> Prediction | None:
     create = record.create
     if (
@@ -509,12 +513,12 @@ def _create_answered(
     ):
         return None
     match news:
-        case Unknown():
+        case CreateUnknown():
             if create.state is CreateState.UNKNOWN:
                 return None
             asked = replace(create, state=CreateState.UNKNOWN, not_before=now)
             return replace(record, create=asked)
-        case Rejected():
+        case CreateRejected():
             return _ended(record, State.FAILED, now, news.error, Code.REJECTED)
         case _:
             return _refused(record, now, news.not_before, parked=news.parked)
@@ -531,7 +535,9 @@ def _refused(record: Prediction, now: int, not_before: int, *, parked: bool) -> 
     return refused
 
 
-def _looked(record: Prediction, news: Looked, now: int, timings: Timings) -> Prediction | None:
+def _looked(
+    record: Prediction, news: ListSearched, now: int, timings: Timings
+) -> Prediction | None:
     create = record.create
     if record.state is not State.ACCEPTED or create_state(create, now) is not CreateState.UNKNOWN:
         return None
@@ -588,7 +594,7 @@ def _asked(record: Prediction, now: int, timings: Timings) -> Prediction:
 
 
 def _bound_upkeep(
-    record: Prediction, news: Missing | CancelSent, now: int, timings: Timings
+    record: Prediction, news: ProviderNotFound | CancelSent, now: int, timings: Timings
 ) -> Prediction | None:
     if record.provider_id is None or record.state.rank >= State.STORING.rank:
         return None
@@ -708,14 +714,14 @@ def urgency(state: State, *, bound: bool) -> Urgency:
 
 
 @dataclass(frozen=True, slots=True)
-class Persist:
+class StoreOutputs:
     """Copy the outputs, not before that time."""
 
     not_before: int
 
 
 @dataclass(frozen=True, slots=True)
-class Dispatch:
+class EnqueueCreate:
     """Create upstream, not before that time."""
 
     not_before: int
@@ -729,14 +735,14 @@ class CancelUpstream:
 
 
 @dataclass(frozen=True, slots=True)
-class Publish:
+class PublishEvent:
     """Put an event on the bus: `started` or a terminal state."""
 
     event: str
 
 
 @dataclass(frozen=True, slots=True)
-class Deliver:
+class SendCallback:
     """Call the client's webhook: `start`, `completed`, a growth (`output-…`, `logs-…`), or `output`
     for the whole of it."""
 
@@ -744,11 +750,11 @@ class Deliver:
 
 
 @dataclass(frozen=True, slots=True)
-class TellTask:
+class NotifyTask:
     """Tell the Step Functions task how its prediction ended, or that it is still at work."""
 
 
-Effect = Persist | Dispatch | CancelUpstream | Publish | Deliver | TellTask
+Effect = StoreOutputs | EnqueueCreate | CancelUpstream | PublishEvent | SendCallback | NotifyTask
 
 
 def effects(old: Prediction | None, new: Prediction) -> list[Effect]:
@@ -759,16 +765,16 @@ def effects(old: Prediction | None, new: Prediction) -> list[Effect]:
     caused: list[Effect] = []
     waiting = new.state is State.ACCEPTED and new.create.state is CreateState.REFUSED
     if waiting and (old is None or old.create != new.create):
-        caused.append(Dispatch(new.create.not_before))
+        caused.append(EnqueueCreate(new.create.not_before))
     if new.state is State.STORING:
         entered = old is None or old.state is not State.STORING
         if entered or (old is not None and _tried(old) != _tried(new)):
-            caused.append(Persist(new.next_store_at))
+            caused.append(StoreOutputs(new.next_store_at))
     caused += _cancels(old, new)
     caused += _announcements(old, new)
     if new.task_token and (old is None or not old.state.terminal):
         # Whatever is written while it runs, a sweep's claim too, is a sign of life.
-        caused.append(TellTask())
+        caused.append(NotifyTask())
     return caused
 
 
@@ -800,19 +806,19 @@ def _announcements(old: Prediction | None, new: Prediction) -> list[Effect]:
     caused: list[Effect] = []
     running = new.state in {State.PROCESSING, State.STORING}
     if running and was < State.PROCESSING.rank:
-        caused.append(Publish("started"))
+        caused.append(PublishEvent("started"))
         if new.webhook and "start" in new.webhook_events:
-            caused.append(Deliver("start"))
+            caused.append(SendCallback("start"))
     for event, told_at, before in (
         ("output", new.told_output_at, old and old.told_output_at),
         ("logs", new.told_logs_at, old and old.told_logs_at),
     ):
         if told_at == new.updated_at != before and not new.state.terminal:
-            caused.append(Deliver(f"{event}-{new.revision:06d}"))
+            caused.append(SendCallback(f"{event}-{new.revision:06d}"))
     if new.state.terminal and (old is None or not old.state.terminal):
-        caused.append(Publish(new.state.value))
+        caused.append(PublishEvent(new.state.value))
         if new.webhook:
-            caused += [Deliver(event) for event in _told_at_end(new)]
+            caused += [SendCallback(event) for event in _told_at_end(new)]
     return caused
 
 
@@ -876,30 +882,31 @@ def classify(
 ) -> Outcome:
     """What the end of a create means. `jitter` is uniform in [0, 1).
 
-    `Refused` only where the provider surely created nothing; whatever leaves a doubt is `Unknown`.
+    `CreateRefused` only where the provider surely created nothing; whatever leaves a doubt is
+    `CreateUnknown`.
     """
     match answer:
         case NotSent():
-            return Refused(attempt, now + _pause(attempt, timings, jitter))
+            return CreateRefused(attempt, now + _pause(attempt, timings, jitter))
         case NoAnswer():
-            return Unknown(attempt)
+            return CreateUnknown(attempt)
         case Answered(status=status) if status in _PARKING:
             parked = status != FORBIDDEN or not answer.token_works
-            return Refused(attempt, now + int(timings.parked_retry_s * 1000), parked=parked)
+            return CreateRefused(attempt, now + int(timings.parked_retry_s * 1000), parked=parked)
         case Answered(status=429):
             if answer.retry_after_s is None:
-                return Refused(attempt, now + _pause(attempt, timings, jitter))
+                return CreateRefused(attempt, now + _pause(attempt, timings, jitter))
             wait = min(max(0.0, answer.retry_after_s), _LONGEST_RETRY_AFTER_S) * 1000
-            return Refused(attempt, now + int(wait) + 1 + int(1000 * jitter))
+            return CreateRefused(attempt, now + int(wait) + 1 + int(1000 * jitter))
         case Answered(status=status) if 400 <= status < 500 and status not in _UNSURE:
-            return Rejected(attempt, _detail(answer.body))
+            return CreateRejected(attempt, _detail(answer.body))
         case Answered(status=status) if 200 <= status < 300:
             try:
-                return Heard(read_snapshot(answer.body))
+                return ProviderReported(read_snapshot(answer.body))
             except BadSnapshotError:
-                return Unknown(attempt)
+                return CreateUnknown(attempt)
         case _:
-            return Unknown(attempt)
+            return CreateUnknown(attempt)
 
 
 def _pause(attempt: int, timings: Timings, jitter: float) -> int:

@@ -66,7 +66,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """A change of a month, the tenant's or an end user's. It is written in one transaction with the
     record's own."""
 
@@ -194,23 +194,23 @@ def _seconds(record: Prediction, *, ran: bool, now: int) -> float | None:
     return None if ran or record.finished_at or record.code in _MADE else 0.0
 
 
-def reservation(record: Prediction, limits: Limits) -> tuple[Entry, ...]:
+def reservation(record: Prediction, limits: Limits) -> tuple[LedgerEntry, ...]:
     """What the new record does to its months."""
     most = committed(record)
     return tuple(
-        Entry(row, most, 0, 1, limits.monthly_cap, limits.in_flight)
+        LedgerEntry(row, most, 0, 1, limits.monthly_cap, limits.in_flight)
         if row == record.ledger
-        else Entry(row, most, 0, 1, limits.end_user_monthly_cap, of_end_user=True)
+        else LedgerEntry(row, most, 0, 1, limits.end_user_monthly_cap, of_end_user=True)
         for row in months(record)
     )
 
 
-def settlement(old: Prediction, new: Prediction) -> tuple[Entry, ...]:
+def settlement(old: Prediction, new: Prediction) -> tuple[LedgerEntry, ...]:
     """What the end of a prediction does to its months: once, with the change itself."""
     if old.state.terminal or not new.state.terminal:
         return ()
     change = committed(new) - committed(old)
-    return tuple(Entry(row, change, new.cost or 0, -1) for row in months(new))
+    return tuple(LedgerEntry(row, change, new.cost or 0, -1) for row in months(new))
 
 
 def months(record: Prediction) -> list[str]:

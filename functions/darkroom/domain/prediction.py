@@ -69,7 +69,7 @@ class CreateState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Create:
+class CreateAttempt:
     """The latest attempt to create upstream, written before its POST leaves."""
 
     attempt: int
@@ -161,7 +161,7 @@ class Prediction:
     due_at: int | None = None
     """When the sweep takes the record up; None leaves the index."""
     state: State = State.ACCEPTED
-    create: Create
+    create: CreateAttempt
     provider_id: str | None = None
     adopted: bool = False
     """Bound because the inputs are equal: it may be a twin's, and our own create still to come."""

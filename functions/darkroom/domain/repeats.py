@@ -82,7 +82,7 @@ class Repeats:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RepeatEntry:
     """How a new prediction is entered in its row, and on what condition."""
 
     row: str

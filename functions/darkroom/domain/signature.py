@@ -48,7 +48,7 @@ class KeyRejectedError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class SignedMessage:
     """What a verified request says of itself."""
 
     id: str
@@ -75,7 +75,7 @@ def verify(
     *,
     keys: Iterable[bytes],
     now: float,
-) -> Delivery:
+) -> SignedMessage:
     """Prove a request authentic and recent (`now` in Unix seconds, 300 s either way).
 
     Raises SignatureRejectedError, and nothing else, whatever the headers and the body hold. The
@@ -108,7 +108,7 @@ def verify(
             matched |= hmac.compare_digest(expected, entry.encode())
     if not matched:
         raise SignatureRejectedError(Reason.NO_MATCH)
-    return Delivery(message_id, int(timestamp))
+    return SignedMessage(message_id, int(timestamp))
 
 
 def sign(message_id: str, timestamp: int, body: bytes, *, key: bytes) -> str:

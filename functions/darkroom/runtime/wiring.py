@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from darkroom.services.authenticate import Authenticate
     from darkroom.services.cancel import Cancel
     from darkroom.services.carry_out import CarryOut
-    from darkroom.services.create import Create
+    from darkroom.services.create import SendCreate
     from darkroom.services.deliver import DeliverCallback
     from darkroom.services.deliveries import Deliveries
     from darkroom.services.dispatch import Dispatch
@@ -502,10 +502,10 @@ def _create(
     signer: S3Signer,
     secrets: ManagedSecrets,
     public_url: str,
-) -> Create:
-    from darkroom.services.create import Create
+) -> SendCreate:
+    from darkroom.services.create import SendCreate
 
-    return Create(changes, provider, signer, secrets, random.random, public_url)
+    return SendCreate(changes, provider, signer, secrets, random.random, public_url)
 
 
 def _reuse(s: settings_.SubmitSettings, store: PredictionStore) -> Reuse:

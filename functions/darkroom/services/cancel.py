@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from darkroom.domain.errors import ProviderUnavailableError
-from darkroom.domain.lifecycle import CancelRequested, CancelSent, Heard
+from darkroom.domain.lifecycle import CancelRequested, CancelSent, ProviderReported
 from darkroom.domain.prediction import State
 
 if TYPE_CHECKING:
@@ -45,5 +45,5 @@ class Cancel:
             snapshot = self.provider.cancel(str(record.provider_id))
         except ProviderUnavailableError:
             snapshot = None
-        news = Heard(snapshot, polled=True) if snapshot else CancelSent()
+        news = ProviderReported(snapshot, polled=True) if snapshot else CancelSent()
         return self.changes.apply(record, news).record

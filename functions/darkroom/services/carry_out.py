@@ -6,8 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from darkroom.domain import callbacks, events
-from darkroom.domain.lifecycle import CancelUpstream, Dispatch, Persist, Publish, TellTask
-from darkroom.ports import Delivery
+from darkroom.domain.lifecycle import (
+    CancelUpstream,
+    EnqueueCreate,
+    NotifyTask,
+    PublishEvent,
+    StoreOutputs,
+)
+from darkroom.ports import Callback
 from darkroom.services.tasks import TASK
 
 if TYPE_CHECKING:
@@ -39,9 +45,9 @@ class CarryOut:
 
     def _one(self, record: Prediction, effect: Effect) -> None:
         match effect:
-            case Persist(not_before=at):
+            case StoreOutputs(not_before=at):
                 self.persist.send({"id": record.id}, self._delay_s(at), group=record.tenant)
-            case Dispatch(not_before=at):
+            case EnqueueCreate(not_before=at):
                 message = {"action": "create", "id": record.id}
                 # A process whose clock is behind would find it too early, and do nothing.
                 later = at + int(self.timings.clocks_apart_s * 1000)
@@ -49,9 +55,9 @@ class CarryOut:
             case CancelUpstream(provider_id=provider_id):
                 message = {"action": "cancel", "id": record.id, "provider_id": provider_id}
                 self.dispatch.send(message, group=record.tenant)
-            case Publish(event=event):
+            case PublishEvent(event=event):
                 self.bus.publish(events.detail_type(event), events.detail(record, event))
-            case TellTask():
+            case NotifyTask():
                 message = {"prediction": record.id, "event": TASK}
                 self.tasks_queue.send(message, group=record.tenant)
             case _:
@@ -59,7 +65,7 @@ class CarryOut:
 
     def _deliver(self, record: Prediction, event: str) -> None:
         now = self.clock()
-        delivery = Delivery(
+        delivery = Callback(
             prediction=record.id,
             event=event,
             created_at=now,

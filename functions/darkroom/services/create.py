@@ -26,7 +26,7 @@ SHORTEST_CANCEL_AFTER_S = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Create:
+class SendCreate:
     """Sends an attempt that the record already tells of, and writes down how it ended."""
 
     changes: Changes

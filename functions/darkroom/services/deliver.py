@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from darkroom.domain.receivers import Receivers
     from darkroom.domain.timings import Timings
     from darkroom.ports import (
+        Callback,
         CallbackSender,
         Clock,
         Controls,
-        Delivery,
         DeliveryStore,
         EventBus,
         PredictionStore,
@@ -98,7 +98,7 @@ class DeliverCallback:
         return self._in_turn(record, record.webhook, delivery, receivers)
 
     def _in_turn(
-        self, record: Prediction, url: str, delivery: Delivery, receivers: Receivers
+        self, record: Prediction, url: str, delivery: Callback, receivers: Receivers
     ) -> Outcome:
         now = self.clock()
         until = now + int(self.timings.callback_claim_s * 1000)
@@ -125,7 +125,7 @@ class DeliverCallback:
         self,
         record: Prediction,
         url: str,
-        claimed: Delivery,
+        claimed: Callback,
         receivers: Receivers,
         place: int | None,
     ) -> Outcome:
@@ -152,7 +152,7 @@ class DeliverCallback:
             return Outcome.TAKEN
         return Outcome.DISABLED if disabled else Outcome.NOT_TAKEN
 
-    def _put_off(self, record: Prediction, delivery: Delivery, not_before: int) -> Outcome:
+    def _put_off(self, record: Prediction, delivery: Callback, not_before: int) -> Outcome:
         """Let it wait for its endpoint: no attempt is lost. Where it has waited for as long as an
         endpoint may fail, it is given up."""
         now = self.clock()
@@ -165,7 +165,7 @@ class DeliverCallback:
         return Outcome.PUT_OFF
 
     def _post(
-        self, record: Prediction, delivery: Delivery
+        self, record: Prediction, delivery: Callback
     ) -> tuple[CallbackAnswer | None, str | None]:
         then = callbacks.thaw(record, delivery.frozen) if delivery.frozen else record
         body = json.dumps(self.shown(then), ensure_ascii=False, separators=(",", ":")).encode()
@@ -189,7 +189,7 @@ class DeliverCallback:
     def _write_down(
         self,
         record: Prediction,
-        claimed: Delivery,
+        claimed: Callback,
         attempt: Attempt,
         retry_after_s: float | None,
         *,
@@ -220,7 +220,7 @@ class DeliverCallback:
         self.deliveries.write(told, seen=claimed)
 
     def _send_at(
-        self, record: Prediction, delivery: Delivery, seen: Delivery, at: int, lane: str = ""
+        self, record: Prediction, delivery: Callback, seen: Callback, at: int, lane: str = ""
     ) -> None:
         """Write down when it is owed next, by a message if one can wait for so long."""
         delay_ms = at - self.clock()
@@ -231,6 +231,6 @@ class DeliverCallback:
             message = {"prediction": owed.prediction, "event": owed.event}
             self.queue.send(message, -(-delay_ms // 1000), group=record.tenant)
 
-    def _close(self, delivery: Delivery, state: str) -> Outcome:
+    def _close(self, delivery: Callback, state: str) -> Outcome:
         self.deliveries.write(replace(delivery, state=state, next_at=0, due_at=None), seen=delivery)
         return Outcome.CLOSED

@@ -13,7 +13,7 @@ from darkroom.services.receivers import change
 
 if TYPE_CHECKING:
     from darkroom.domain.timings import Timings
-    from darkroom.ports import Clock, Controls, Delivery, DeliveryStore, Queue
+    from darkroom.ports import Callback, Clock, Controls, DeliveryStore, Queue
     from darkroom.services.limits import TenantLimits
     from darkroom.services.read import Read
 
@@ -40,7 +40,7 @@ class Deliveries:
     clock: Clock
     timings: Timings
 
-    def history(self, tenant: str, id_: str) -> list[Delivery]:
+    def history(self, tenant: str, id_: str) -> list[Callback]:
         """The rows of one prediction, oldest first. Raises TooManyRequestsError or
         NotFoundError."""
         self.limits.admit_read(tenant)
@@ -51,7 +51,7 @@ class Deliveries:
             rows["completed"] = last
         return sorted(rows.values(), key=lambda row: (row.created_at, row.event))
 
-    def redeliver(self, tenant: str, id_: str, event: str) -> Delivery:
+    def redeliver(self, tenant: str, id_: str, event: str) -> Callback:
         """Start the row's attempts afresh, and enable its endpoint if that was disabled. Where an
         attempt is under way or about to be made, that is the one that was asked for.
 
@@ -77,7 +77,7 @@ class Deliveries:
             row = self.deliveries.get(row.prediction, event) or row
         raise TooManyRequestsError(1)
 
-    def _again(self, row: Delivery, tenant: str) -> Delivery | None:
+    def _again(self, row: Callback, tenant: str) -> Callback | None:
         """The row as it is to be attempted; None where it has become another one."""
         now = self.clock()
         recent = [each.at for each in row.history if now - each.at < WITHIN_MS]
@@ -114,7 +114,7 @@ class Deliveries:
             raise TooManyRequestsError(1)
 
 
-def shown(row: Delivery) -> dict[str, Any]:
+def shown(row: Callback) -> dict[str, Any]:
     """A row as JSON."""
     waiting = row.state == "pending"
     return {

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from darkroom.domain.errors import ConflictError, ProviderUnavailableError
-from darkroom.domain.lifecycle import AttemptStarted, CancelSent, Heard
+from darkroom.domain.lifecycle import AttemptStarted, CancelSent, ProviderReported
 from darkroom.domain.prediction import Code
 
 if TYPE_CHECKING:
     from darkroom.ports import Provider
     from darkroom.services.changes import Changes
-    from darkroom.services.create import Create
+    from darkroom.services.create import SendCreate
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Dispatch:
     """Both are safe to repeat: the record says whether there is anything left to do."""
 
     changes: Changes
-    create: Create
+    create: SendCreate
     provider: Provider
 
     def create_upstream(self, id_: str) -> bool:
@@ -55,7 +55,9 @@ class Dispatch:
             return
         snapshot = self.provider.cancel(provider_id)
         if own:
-            heard = Heard(snapshot, polled=True, whole=True) if snapshot else CancelSent()
+            heard = (
+                ProviderReported(snapshot, polled=True, whole=True) if snapshot else CancelSent()
+            )
             self.changes.apply(record, heard)
         elif snapshot is None:
             raise ProviderUnavailableError("an extra prediction is not known")

@@ -10,7 +10,7 @@ from darkroom.domain.money import Limits, bucket, month_row, reservation, usd
 
 if TYPE_CHECKING:
     from darkroom.domain.errors import LimitReachedError
-    from darkroom.domain.money import Entry
+    from darkroom.domain.money import LedgerEntry
     from darkroom.domain.prediction import Prediction
     from darkroom.ports import Clock, Controls, PredictionStore
 
@@ -131,11 +131,11 @@ def refused(reached: LimitReachedError, typical_ms: int) -> Exception:
     return TooManyRequestsError(wait_s, END_USERS if entry.of_end_user else "Your")
 
 
-def _whose(entry: Entry) -> str:
+def _whose(entry: LedgerEntry) -> str:
     return "this end user's" if entry.of_end_user else "your account's"
 
 
-def _too_dear(entry: Entry, spent: int) -> PaymentRequiredError:
+def _too_dear(entry: LedgerEntry, spent: int) -> PaymentRequiredError:
     return PaymentRequiredError(
         f"This prediction may cost up to ${usd(entry.committed):.6f}, and {_whose(entry)} monthly "
         f"cap is ${usd(entry.cap):.6f}, of which ${usd(spent):.6f} is spent."

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from darkroom.domain.snapshot import Snapshot
-    from darkroom.ports import Clock, Listed, Provider
+    from darkroom.ports import Clock, Provider, ProviderPage
 
 _T = TypeVar("_T")
 
@@ -176,7 +176,7 @@ class Listing:
             self._reading = reading
         return self._reading
 
-    def _note(self, page: Listed, reading: Reading) -> None:
+    def _note(self, page: ProviderPage, reading: Reading) -> None:
         reading.readable = reading.readable and page.complete
         for snapshot in page.snapshots:
             named = evidence.named_record(snapshot.webhook)
@@ -187,7 +187,7 @@ class Listing:
             elif named is None:
                 reading.readable = False
 
-    def _pages(self, after: int, before: int, reading: Reading) -> Iterator[Listed]:
+    def _pages(self, after: int, before: int, reading: Reading) -> Iterator[ProviderPage]:
         """The pages of a time, newest first; a time whose page is too large is halved.
 
         Raises ProviderUnavailableError where the first page cannot be read; at a later one that
@@ -216,7 +216,7 @@ class Listing:
             cursor, before = page.next, before if page.next else reached
             oldest = min(oldest, reached)
 
-    def _halves(self, after: int, before: int, reading: Reading) -> Iterator[Listed]:
+    def _halves(self, after: int, before: int, reading: Reading) -> Iterator[ProviderPage]:
         if before - after <= SHORTEST_WINDOW_MS:
             reading.readable = False
             return
@@ -224,14 +224,14 @@ class Listing:
         yield from self._pages(middle, before, reading)
         yield from self._pages(after, middle, reading)
 
-    def _page(self, after: int, before: int, cursor: str | None) -> Listed:
+    def _page(self, after: int, before: int, cursor: str | None) -> ProviderPage:
         if self._patience.spare_ms() < self._least_ms:
             raise ProviderUnavailableError("no time for another page")
         page = self._patience.ask(lambda: self._provider.page(after, before, cursor))
         self.unreadable += not page.complete
         return page
 
-    def _take(self, page: Listed) -> float:
+    def _take(self, page: ProviderPage) -> float:
         """Keep what is asked for; how many questions the page answers.
 
         To find a create of unknown outcome is worth a page: it cannot be asked for.

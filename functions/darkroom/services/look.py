@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from darkroom.domain.errors import ConflictError, ProviderUnavailableError
-from darkroom.domain.lifecycle import Heard
+from darkroom.domain.lifecycle import ProviderReported
 from darkroom.domain.prediction import Prediction, State
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Look:
         try:
             snapshot = self.provider.get(str(record.provider_id))
             if snapshot is not None:
-                self.changes.apply(record, Heard(snapshot, whole=True))
+                self.changes.apply(record, ProviderReported(snapshot, whole=True))
         except (ProviderUnavailableError, ConflictError):
             # No answer, or other news came, several times over.
             return False

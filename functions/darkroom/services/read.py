@@ -90,7 +90,7 @@ EVERYTHING = Wanted()
 
 
 @dataclass(slots=True)
-class Listed:
+class ListPage:
     """What a page shows, newest first, and the cursors of the pages beside it."""
 
     results: list[dict[str, Any]] = field(default_factory=list)
@@ -130,7 +130,7 @@ class Read:
         limit: str | None,
         show: Callable[[Prediction], dict[str, Any]],
         wanted: Wanted = EVERYTHING,
-    ) -> Listed:
+    ) -> ListPage:
         """Up to a hundred records or up to `limit`, but no more than are 2.5 MB once shown, or are
         found among 300: where records are sifted, a page may be empty and still have a next one.
 
@@ -139,7 +139,7 @@ class Read:
         """
         most = PAGE if limit is None else _limit(limit)
         place = _open_cursor(cursor, tenant) if cursor else None
-        listed = Listed()
+        listed = ListPage()
         if (span := _span(wanted, place)) is None:
             return listed
         # Against the order one more is looked for: nothing is before the first page.
@@ -220,7 +220,7 @@ def _after(place: _Place | None, span: Span) -> tuple[int, str] | None:
 
 
 def _link(
-    listed: Listed,
+    listed: ListPage,
     place: _Place | None,
     shown: list[tuple[int, str]],
     following: tuple[int, str] | None,

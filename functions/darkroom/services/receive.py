@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from darkroom.domain import lenient_json, link, signature
 from darkroom.domain.errors import BadRequestError, ProviderIdTakenError, WebhookRefusedError
-from darkroom.domain.lifecycle import Heard
+from darkroom.domain.lifecycle import ProviderReported
 from darkroom.domain.snapshot import BadSnapshotError, read_snapshot
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Receive:
         return owner or record
 
     def _apply(self, record: Prediction, snapshot: Snapshot) -> Received:
-        applied = self.changes.apply(record, Heard(snapshot))
+        applied = self.changes.apply(record, ProviderReported(snapshot))
         if applied.record.provider_id == snapshot.provider_id:
             return Received.CHANGED if applied.changed else Received.NOTHING_NEW
         if snapshot.provider_id in applied.record.extra_provider_ids:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import strict_json
 from darkroom.domain.errors import IdempotencyKeyUsedError
-from darkroom.domain.repeats import KEPT_S, Entry, Made, Repeats
+from darkroom.domain.repeats import KEPT_S, Made, RepeatEntry, Repeats
 
 if TYPE_CHECKING:
     from darkroom.ports import PredictionStore
@@ -25,7 +25,7 @@ TRIES = 3
 
 def enter(
     store: PredictionStore, request: NewPrediction, fingerprint: str, id_: str, now: int
-) -> Entry | None:
+) -> RepeatEntry | None:
     """How the request's prediction is to be entered among its equals; None without a row.
 
     Raises IdempotencyKeyUsedError where an earlier request has made its prediction.
@@ -38,17 +38,17 @@ def enter(
     if not count and not dedupe_s:
         # A first try, whatever is in the row.
         received_at = now if request.received_at is None else request.received_at
-        return Entry(row, Made(id_, now), expires_at, received_at=received_at)
+        return RepeatEntry(row, Made(id_, now), expires_at, received_at=received_at)
     seen = store.repeats_in(row)
     recent = seen.latest(now - dedupe_s * 1000) if dedupe_s else None
     if recent is not None:
         raise IdempotencyKeyUsedError(recent.prediction, fingerprint)
     if not count:
-        return Entry(row, Made(id_, now), expires_at, seen=seen.latest(0))
+        return RepeatEntry(row, Made(id_, now), expires_at, seen=seen.latest(0))
     if seen.awaits_refused(now):
-        return Entry(row, Made(id_, now, count), expires_at, redeems=True)
+        return RepeatEntry(row, Made(id_, now, count), expires_at, redeems=True)
     _answer(store, row, seen, count, now, fingerprint)
-    return Entry(row, Made(id_, now, count, early=True), expires_at, seen=seen.latest(0))
+    return RepeatEntry(row, Made(id_, now, count, early=True), expires_at, seen=seen.latest(0))
 
 
 def _answer(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import strict_json
-from darkroom.domain.prediction import Create, CreateState, State
+from darkroom.domain.prediction import CreateAttempt, CreateState, State
 from darkroom.domain.snapshot import rfc3339
 from darkroom.services.persist import object_key
 
@@ -118,7 +118,7 @@ class Reused:
             # With the seed that made the picture, where the client gave none.
             input=self.source.input,
             state=State.SUCCEEDED,
-            create=Create(attempt=0, state=CreateState.REFUSED, started_at=now, until=now),
+            create=CreateAttempt(attempt=0, state=CreateState.REFUSED, started_at=now, until=now),
             output=self.source.output,
             metrics=self.source.metrics,
             started_at=rfc3339(now),

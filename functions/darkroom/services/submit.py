@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from random import Random
 
     from darkroom.domain.model import Model
-    from darkroom.domain.repeats import Entry
+    from darkroom.domain.repeats import RepeatEntry
     from darkroom.services.changes import Changes
-    from darkroom.services.create import Create
+    from darkroom.services.create import SendCreate
     from darkroom.services.find_model import FindModel
     from darkroom.services.limits import TenantLimits
     from darkroom.services.read_input import InputRead, ReadInput
@@ -102,7 +102,7 @@ class Submit:
     """The submit use case. One durable write before the create, one after it."""
 
     changes: Changes
-    create: Create
+    create: SendCreate
     find_model: FindModel
     read_input: ReadInput
     random: Random
@@ -217,7 +217,7 @@ class Submit:
         self,
         request: NewPrediction,
         model: Model,
-        key: IdempotencyKey | Entry | None,
+        key: IdempotencyKey | RepeatEntry | None,
         id_: str,
         result_key: str | None,
         now: int,

@@ -13,10 +13,10 @@ from darkroom.domain.errors import ProviderIdTakenError, ProviderUnavailableErro
 from darkroom.domain.lifecycle import (
     URGENCIES,
     DeadlinePassed,
-    Heard,
-    LastClock,
-    Looked,
-    Missing,
+    LastClockPassed,
+    ListSearched,
+    ProviderNotFound,
+    ProviderReported,
     Urgency,
     create_state,
     effects,
@@ -193,7 +193,7 @@ class Sweep:
             if record.state is State.STORING:
                 # Its files may still be there: they are copied, or that is what ends it.
                 return
-        self.changes.apply(record, LastClock())
+        self.changes.apply(record, LastClockPassed())
 
     def _ends(self, due: DueRecord, now: int) -> bool:
         """True where a clock of ours has come, for which the provider need not be asked."""
@@ -214,17 +214,19 @@ class Sweep:
             return
         self.changes.apply(record, news)
 
-    def _news(self, record: Prediction, look: _Look) -> Heard | Missing:
+    def _news(self, record: Prediction, look: _Look) -> ProviderReported | ProviderNotFound:
         """What the provider says of a bound record. Raises ProviderUnavailableError."""
         provider_id = str(record.provider_id)
         canceling = record.cancel_requested_at is not None
         if not canceling and not record.asked_again:
             listed = look.list.listed(provider_id)
             if listed is not None:
-                return Heard(listed, polled=True)
+                return ProviderReported(listed, polled=True)
         ask = self.provider.cancel if canceling else self.provider.get
         snapshot = look.patience.ask(lambda: ask(provider_id), counted=not canceling)
-        return Heard(snapshot, polled=True, whole=True) if snapshot else Missing()
+        return (
+            ProviderReported(snapshot, polled=True, whole=True) if snapshot else ProviderNotFound()
+        )
 
     def _create(self, record: Prediction, look: _Look, tick: Tick) -> None:
         now = self.changes.clock()
@@ -244,7 +246,7 @@ class Sweep:
             reading = look.list.of_unknown()
         except ProviderUnavailableError:
             # The clock of giving up runs on, whether the list can be read or not.
-            self.changes.apply(record, Looked(silent=False, begun_at=now))
+            self.changes.apply(record, ListSearched(silent=False, begun_at=now))
             return
         self._settle(record, reading, look)
 
@@ -270,7 +272,7 @@ class Sweep:
                 self._bind(record, only, adopted=True)
             case _:
                 silent = reading.complete(record.created_at) and not unowned
-                self.changes.apply(record, Looked(silent=silent, begun_at=reading.begun_at))
+                self.changes.apply(record, ListSearched(silent=silent, begun_at=reading.begun_at))
 
     def _could_be(self, snapshot: Snapshot, record: Prediction) -> bool:
         choices = self.choices(record.model)
@@ -284,11 +286,11 @@ class Sweep:
 
     def _bind(self, record: Prediction, snapshot: Snapshot, *, adopted: bool = False) -> Prediction:
         try:
-            news = Heard(snapshot, polled=True, adopted=adopted)
+            news = ProviderReported(snapshot, polled=True, adopted=adopted)
             return self.changes.apply(record, news).record
         except ProviderIdTakenError:
             now = self.changes.clock()
-            return self.changes.apply(record, Looked(silent=False, begun_at=now)).record
+            return self.changes.apply(record, ListSearched(silent=False, begun_at=now)).record
 
 
 @dataclass(frozen=True, slots=True)

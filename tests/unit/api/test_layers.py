@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter
 from pathlib import Path
 
 import darkroom
@@ -74,3 +75,9 @@ def test_aws_and_http_are_the_adapters_alone(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "handlers").glob("*.py")), ids=name)
 def test_a_handler_is_plumbing_and_fits_on_a_page(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 66
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    trees = [ast.parse(path.read_text()) for path in MODULES]
+    classes = [n.name for tree in trees for n in ast.walk(tree) if isinstance(n, ast.ClassDef)]
+    assert [name for name, times in Counter(classes).items() if times > 1] == []

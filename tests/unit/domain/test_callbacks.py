@@ -19,7 +19,13 @@ from darkroom.domain.callbacks import (
     superseded,
     thaw,
 )
-from darkroom.domain.lifecycle import CancelRequested, Deliver, Heard, advance, effects
+from darkroom.domain.lifecycle import (
+    CancelRequested,
+    ProviderReported,
+    SendCallback,
+    advance,
+    effects,
+)
 from darkroom.domain.prediction import Code, File, State
 from darkroom.domain.timings import Timings
 from darkroom.domain.wire import body
@@ -122,11 +128,11 @@ def told(record: Prediction, *changes: tuple[int, dict[str, Any]]) -> list[str]:
     now, caused = START, []
     for pause, said in changes:
         now += pause
-        changed = advance(record, Heard(snapshot(**said)), now, TIMINGS)
+        changed = advance(record, ProviderReported(snapshot(**said)), now, TIMINGS)
         if changed is not None:
             for effect in effects(record, changed):
                 assert effect in effects(None, changed)
-                caused += [effect.event] if isinstance(effect, Deliver) else []
+                caused += [effect.event] if isinstance(effect, SendCallback) else []
             record = changed
     return caused
 
@@ -143,7 +149,7 @@ def test_growing_logs_are_told_at_most_twice_a_second() -> None:
 LARGE = '{"prompt":"' + "x" * 249_987 + '"}'
 
 
-def written(record: Prediction, news: list[Heard], pause: int = 500) -> list[Prediction]:
+def written(record: Prediction, news: list[ProviderReported], pause: int = 500) -> list[Prediction]:
     """The records that these news lead to, each so many milliseconds after the last."""
     now, found = START, []
     for each in news:
@@ -156,7 +162,7 @@ def written(record: Prediction, news: list[Heard], pause: int = 500) -> list[Pre
 
 
 def test_adversarial_l5_600_webhooks_of_logs_rewrite_a_large_record_20_times() -> None:
-    news = [Heard(snapshot(**logs(size))) for size in range(1, 601)]
+    news = [ProviderReported(snapshot(**logs(size))) for size in range(1, 601)]
     small, large = accepted(), accepted(input=LARGE)
     assert len(written(small, news)) == 600
     found = written(large, news)
@@ -164,23 +170,23 @@ def test_adversarial_l5_600_webhooks_of_logs_rewrite_a_large_record_20_times() -
     # A write every 15 s and no more, and the logs at the end are those of the end.
     times = [record.updated_at for record in found]
     assert {later - one for one, later in pairwise(times)} == {15_000}
-    end = Heard(snapshot("failed", logs="x" * 601, log_size=601, error="no"))
+    end = ProviderReported(snapshot("failed", logs="x" * 601, log_size=601, error="no"))
     assert written(found[-1], [end])[0].logs == "x" * 601
 
 
 def test_adversarial_l5_a_record_rests_by_its_size() -> None:
-    news = [Heard(snapshot(**logs(size))) for size in range(1, 101)]
+    news = [ProviderReported(snapshot(**logs(size))) for size in range(1, 101)]
     # A write a second for each 16,000 characters, to the tenth that its webhook comes in.
     assert len(written(accepted(input=LARGE[:32_000]), news, pause=100)) == 5
     assert len(written(accepted(input=LARGE[:3_000]), news, pause=100)) == 50
 
 
 def test_adversarial_l5_what_says_more_than_logs_is_written_at_once() -> None:
-    [record] = written(accepted(input=LARGE), [Heard(snapshot(**logs(1)))])
+    [record] = written(accepted(input=LARGE), [ProviderReported(snapshot(**logs(1)))])
     more = logs(2, output='["https://x.test/0"]')
-    assert written(record, [Heard(snapshot(**more))])[0].logs == "xx"
-    assert written(record, [Heard(snapshot(**logs(2)), polled=True)])[0].logs == "xx"
-    assert written(record, [Heard(snapshot(**logs(2)))]) == []
+    assert written(record, [ProviderReported(snapshot(**more))])[0].logs == "xx"
+    assert written(record, [ProviderReported(snapshot(**logs(2)), polled=True)])[0].logs == "xx"
+    assert written(record, [ProviderReported(snapshot(**logs(2)))]) == []
 
 
 def test_a_repetition_is_no_growth() -> None:
@@ -215,22 +221,22 @@ def test_every_end_is_completed(status: str) -> None:
 
 
 def test_a_change_of_another_kind_tells_nothing_again() -> None:
-    record = advance(hooked("logs"), Heard(snapshot(**logs(1))), START + 1000, TIMINGS)
+    record = advance(hooked("logs"), ProviderReported(snapshot(**logs(1))), START + 1000, TIMINGS)
     assert record is not None
     canceled = advance(record, CancelRequested(), START + 1000, TIMINGS)
     assert canceled is not None
     caused = effects(record, canceled)
-    assert not [effect for effect in caused if isinstance(effect, Deliver)]
+    assert not [effect for effect in caused if isinstance(effect, SendCallback)]
 
 
 def test_an_end_in_the_same_millisecond_tells_only_of_itself() -> None:
-    record = advance(hooked(*EVENTS), Heard(snapshot(**logs(1))), START + 1000, TIMINGS)
+    record = advance(hooked(*EVENTS), ProviderReported(snapshot(**logs(1))), START + 1000, TIMINGS)
     assert record is not None
-    over = advance(record, Heard(snapshot("failed")), START + 1000, TIMINGS)
+    over = advance(record, ProviderReported(snapshot("failed")), START + 1000, TIMINGS)
     assert over is not None
     for old in (record, None):
-        told_of = [effect for effect in effects(old, over) if isinstance(effect, Deliver)]
-        assert told_of == [Deliver("completed")]
+        told_of = [effect for effect in effects(old, over) if isinstance(effect, SendCallback)]
+        assert told_of == [SendCallback("completed")]
 
 
 def test_after_its_end_a_prediction_has_one_event_left() -> None:

@@ -10,20 +10,20 @@ import pytest
 from darkroom.catalog import Catalogue
 from darkroom.domain.lifecycle import (
     CancelRequested,
+    CreateRefused,
+    CreateRejected,
+    CreateUnknown,
     DeadlinePassed,
-    Heard,
-    Looked,
-    Missing,
-    Refused,
-    Rejected,
+    ListSearched,
+    ProviderNotFound,
+    ProviderReported,
     Stored,
     StoreFailed,
-    Unknown,
     advance,
 )
 from darkroom.domain.model import InvalidModelError, Model
 from darkroom.domain.money import (
-    Entry,
+    LedgerEntry,
     Limits,
     bucket,
     month_row,
@@ -66,9 +66,9 @@ def run(record: Prediction, *news: Any) -> Prediction:
     return record
 
 
-def succeeded(outputs: int = 1, **said: Any) -> Heard:
+def succeeded(outputs: int = 1, **said: Any) -> ProviderReported:
     given = {"output": str(list(URLS[:outputs])).replace("'", '"'), **said}
-    return Heard(snapshot("succeeded", **given))
+    return ProviderReported(snapshot("succeeded", **given))
 
 
 def file(width: int | None = 1000, height: int | None = 2000) -> File:
@@ -140,22 +140,22 @@ def test_every_catalogue_model_has_a_price() -> None:
             12_000,
             id="made, but not stored",
         ),
-        pytest.param(IMAGE, [Heard(snapshot("failed"))], 0, id="failed"),
+        pytest.param(IMAGE, [ProviderReported(snapshot("failed"))], 0, id="failed"),
         pytest.param(
             IMAGE,
-            [Heard(snapshot("succeeded", output=None, data_removed=True))],
+            [ProviderReported(snapshot("succeeded", output=None, data_removed=True))],
             12_000,
             id="made, and gone",
         ),
         pytest.param(
             IMAGE,
-            [Heard(snapshot("succeeded", output_refused=True))],
+            [ProviderReported(snapshot("succeeded", output_refused=True))],
             12_000,
             id="made, and too large to read",
         ),
         pytest.param(
             IMAGE,
-            [Heard(snapshot("canceled", output=f'["{URLS[0]}"]'))],
+            [ProviderReported(snapshot("canceled", output=f'["{URLS[0]}"]'))],
             3000,
             id="canceled after one",
         ),
@@ -167,14 +167,16 @@ def test_every_catalogue_model_has_a_price() -> None:
         ),
         pytest.param(
             SECOND,
-            [Heard(snapshot("failed", metrics='{"predict_time":10}'))],
+            [ProviderReported(snapshot("failed", metrics='{"predict_time":10}'))],
             1000,
             id="failed seconds",
         ),
-        pytest.param(SECOND, [Heard(snapshot("canceled"))], 0, id="canceled before its start"),
+        pytest.param(
+            SECOND, [ProviderReported(snapshot("canceled"))], 0, id="canceled before its start"
+        ),
         pytest.param(
             SECOND,
-            [Heard(snapshot("canceled", started_at="2027-01-15T08:00:00Z"))],
+            [ProviderReported(snapshot("canceled", started_at="2027-01-15T08:00:00Z"))],
             100,
             id="canceled, by the times that are known",
         ),
@@ -221,17 +223,22 @@ def test_every_catalogue_model_has_a_price() -> None:
             Price("prediction", 7, 7), [succeeded(2), Stored((file(),))], 7, id="prediction"
         ),
         pytest.param(
-            Price("prediction", 7, 7), [Heard(snapshot("failed"))], 0, id="failed prediction"
+            Price("prediction", 7, 7),
+            [ProviderReported(snapshot("failed"))],
+            0,
+            id="failed prediction",
         ),
         pytest.param(
             SECOND,
-            [Heard(snapshot("succeeded", output=None, data_removed=True))],
+            [ProviderReported(snapshot("succeeded", output=None, data_removed=True))],
             60_000,
             id="ran, and all of it is gone",
         ),
-        pytest.param(SECOND, [Heard(snapshot("aborted"))], 0, id="aborted upstream"),
-        pytest.param(SECOND, [Rejected(1, "no")], 0, id="rejected"),
-        pytest.param(SECOND, [Refused(1, START), CancelRequested()], 0, id="canceled, never sent"),
+        pytest.param(SECOND, [ProviderReported(snapshot("aborted"))], 0, id="aborted upstream"),
+        pytest.param(SECOND, [CreateRejected(1, "no")], 0, id="rejected"),
+        pytest.param(
+            SECOND, [CreateRefused(1, START), CancelRequested()], 0, id="canceled, never sent"
+        ),
         pytest.param(None, [succeeded(), Stored((file(),))], None, id="price unknown"),
     ],
 )
@@ -241,9 +248,9 @@ def test_what_an_end_costs(price: Price | None, news: list[Any], cost: int | Non
 
 def test_an_unknown_outcome_costs_the_most() -> None:
     record = accepted(price=IMAGE)
-    record = advance(record, Unknown(1), START + 5000, TIMINGS) or record
+    record = advance(record, CreateUnknown(1), START + 5000, TIMINGS) or record
     late = START + int(TIMINGS.create_give_up_s * 1000)
-    ended = advance(record, Looked(silent=False, begun_at=late), late, TIMINGS)
+    ended = advance(record, ListSearched(silent=False, begun_at=late), late, TIMINGS)
     assert ended is not None
     assert (ended.code, ended.cost) == (Code.OUTCOME_UNKNOWN, 12_000)
     assert ended.cost_assumed
@@ -253,9 +260,9 @@ def test_an_unknown_outcome_costs_the_most() -> None:
 def test_a_success_without_a_file_costs_the_most(output: str | None) -> None:
     record = accepted(price=IMAGE, makes_files=True)
     said = snapshot("succeeded", output=output)
-    asked = advance(record, Heard(said), START + 1000, TIMINGS)
+    asked = advance(record, ProviderReported(said), START + 1000, TIMINGS)
     assert asked is not None
-    later = Heard(said, polled=True, whole=True)
+    later = ProviderReported(said, polled=True, whole=True)
     ended = advance(asked, later, asked.next_poll_at, TIMINGS)
     assert ended is not None
     assert (ended.code, ended.cost) == (Code.OUTPUT_MISSING, 12_000)
@@ -264,10 +271,10 @@ def test_a_success_without_a_file_costs_the_most(output: str | None) -> None:
 
 def test_a_lost_prediction_costs_the_most() -> None:
     record = accepted(price=SECOND, state=State.SUBMITTED, provider_id=PID)
-    missed = advance(record, Missing(), START, TIMINGS)
+    missed = advance(record, ProviderNotFound(), START, TIMINGS)
     assert missed is not None
     late = START + int(TIMINGS.output_life_s * 1000)
-    ended = advance(missed, Missing(), late, TIMINGS)
+    ended = advance(missed, ProviderNotFound(), late, TIMINGS)
     assert ended is not None
     assert ended.cost_assumed
     assert (ended.code, ended.cost) == (Code.PROVIDER_LOST, 60_000)
@@ -275,7 +282,7 @@ def test_a_lost_prediction_costs_the_most() -> None:
 
 def test_a_deadline_before_any_create_costs_nothing() -> None:
     record = accepted(price=SECOND, deadline=START + 500)
-    ended = run(record, Refused(1, START), DeadlinePassed())
+    ended = run(record, CreateRefused(1, START), DeadlinePassed())
     assert (ended.state, ended.cost) == (State.ABORTED, 0)
 
 
@@ -291,17 +298,17 @@ def test_nothing_costs_before_its_end() -> None:
 def test_without_a_ledger_nothing_is_entered() -> None:
     record = accepted(price=IMAGE)
     assert reservation(record, Limits()) == ()
-    assert settlement(record, run(record, Rejected(1, "no"))) == ()
+    assert settlement(record, run(record, CreateRejected(1, "no"))) == ()
 
 
 def test_an_end_is_settled_once() -> None:
     record = accepted(price=IMAGE, ledger="SPEND#acme#2027-01")
     (entry,) = reservation(record, Limits(monthly_cap=100_000, in_flight=4))
-    assert entry == Entry("SPEND#acme#2027-01", 12_000, 0, 1, 100_000, 4)
+    assert entry == LedgerEntry("SPEND#acme#2027-01", 12_000, 0, 1, 100_000, 4)
     assert entry.below == 88_000
     ended = run(record, succeeded(2), Stored((file(),)))
-    assert settlement(record, ended) == (Entry("SPEND#acme#2027-01", -6000, 6000, -1),)
-    extra = advance(ended, Heard(snapshot(provider_id="q")), START, TIMINGS)
+    assert settlement(record, ended) == (LedgerEntry("SPEND#acme#2027-01", -6000, 6000, -1),)
+    extra = advance(ended, ProviderReported(snapshot(provider_id="q")), START, TIMINGS)
     assert settlement(ended, extra or ended) == ()
 
 
@@ -310,10 +317,12 @@ def test_an_end_user_has_a_month_of_its_own(ledger: str | None) -> None:
     record = accepted(price=IMAGE, ledger=ledger, end_user="ü 7", end_user_ledger=True)
     *tenants, entry = reservation(record, Limits(monthly_cap=9, end_user_monthly_cap=100_000))
     assert [other.row for other in tenants] == ([ledger] if ledger else [])
-    assert entry == Entry(month_row("acme", START, "ü 7"), 12_000, 0, 1, 100_000, of_end_user=True)
+    assert entry == LedgerEntry(
+        month_row("acme", START, "ü 7"), 12_000, 0, 1, 100_000, of_end_user=True
+    )
     ended = run(record, succeeded(2), Stored((file(),)))
     assert ended.counted
-    assert settlement(record, ended)[-1] == Entry(entry.row, -6000, 6000, -1)
+    assert settlement(record, ended)[-1] == LedgerEntry(entry.row, -6000, 6000, -1)
     assert len(settlement(record, ended)) == len(tenants) + 1
 
 
@@ -328,9 +337,9 @@ def test_rows_of_end_users_say_no_names() -> None:
 def test_a_count_alone_is_kept_for_models_without_a_price() -> None:
     record = accepted(ledger="SPEND#acme#2027-01")
     row = record.ledger or ""
-    assert reservation(record, Limits(in_flight=4)) == (Entry(row, 0, 0, 1, None, 4),)
-    ended = run(record, Rejected(1, "no"))
-    assert settlement(record, ended) == (Entry(row, 0, 0, -1),)
+    assert reservation(record, Limits(in_flight=4)) == (LedgerEntry(row, 0, 0, 1, None, 4),)
+    ended = run(record, CreateRejected(1, "no"))
+    assert settlement(record, ended) == (LedgerEntry(row, 0, 0, -1),)
 
 
 def test_amounts_are_shown_in_dollars() -> None:
@@ -341,8 +350,10 @@ def test_amounts_are_shown_in_dollars() -> None:
 def test_what_ran_is_never_free(status: str) -> None:
     """Seen running, and at its end without a word of when: the most, and it says so."""
     record = accepted(price=SECOND)
-    seen = advance(record, Heard(snapshot("processing")), START + 1000, TIMINGS) or record
-    ended = advance(seen, Heard(snapshot(status)), START + 2000, TIMINGS)
+    seen = (
+        advance(record, ProviderReported(snapshot("processing")), START + 1000, TIMINGS) or record
+    )
+    ended = advance(seen, ProviderReported(snapshot(status)), START + 2000, TIMINGS)
     assert ended is not None
     assert (ended.cost, ended.cost_assumed) == (60_000, True)
 
@@ -350,7 +361,9 @@ def test_what_ran_is_never_free(status: str) -> None:
 def test_a_bill_above_what_was_reserved_is_charged_in_full() -> None:
     record = accepted(price=Price("image", 3000, 3000))
     urls = '["https://x.test/0","https://x.test/1"]'
-    ended = run(record, Heard(snapshot("succeeded", output=urls)), Stored((file(), file())))
+    ended = run(
+        record, ProviderReported(snapshot("succeeded", output=urls)), Stored((file(), file()))
+    )
     assert (ended.cost, ended.cost_assumed) == (6000, False)
 
 
@@ -368,7 +381,7 @@ def test_a_bill_above_what_was_reserved_is_charged_in_full() -> None:
 def test_no_number_of_the_providers_raises(metrics: str) -> None:
     times = {"started_at": "2027-01-15T08:00:00.000Z", "completed_at": "2027-01-15T08:00:00.500Z"}
     said = snapshot("failed", metrics=metrics, **times)
-    ended = advance(accepted(price=SECOND), Heard(said), START + 2000, TIMINGS)
+    ended = advance(accepted(price=SECOND), ProviderReported(said), START + 2000, TIMINGS)
     assert ended is not None
     assert ended.cost == 50
 
@@ -376,7 +389,7 @@ def test_no_number_of_the_providers_raises(metrics: str) -> None:
 def test_where_the_end_lies_before_the_start_our_own_clock_counts() -> None:
     times = {"started_at": "2027-01-15T08:00:01.000Z", "completed_at": "2027-01-15T08:00:00.000Z"}
     ended = advance(
-        accepted(price=SECOND), Heard(snapshot("failed", **times)), START + 2000, TIMINGS
+        accepted(price=SECOND), ProviderReported(snapshot("failed", **times)), START + 2000, TIMINGS
     )
     assert ended is not None
     assert ended.cost == 0

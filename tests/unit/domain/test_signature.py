@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.domain.signature import (
-    Delivery,
     KeyRejectedError,
     Reason,
     SignatureRejectedError,
+    SignedMessage,
     load_keys,
     sign,
     verify,
@@ -102,7 +102,7 @@ def test_published_vectors(
         "webhook-signature": signature,
     }
     assert sign(message_id, timestamp, body, key=key) == signature
-    assert verify(headers, body, keys=[key], now=timestamp) == Delivery(message_id, timestamp)
+    assert verify(headers, body, keys=[key], now=timestamp) == SignedMessage(message_id, timestamp)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_published_vectors(
     ],
 )
 def test_accepted(headers: dict[str, object]) -> None:
-    assert verify(headers, BODY, keys=(KEY,), now=NOW) == Delivery(ID, NOW)
+    assert verify(headers, BODY, keys=(KEY,), now=NOW) == SignedMessage(ID, NOW)
 
 
 def test_a_header_name_that_is_no_text_is_passed_over() -> None:

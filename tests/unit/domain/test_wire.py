@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from darkroom.domain.prediction import Code, Create, CreateState, File, State
+from darkroom.domain.prediction import Code, CreateAttempt, CreateState, File, State
 from darkroom.domain.wire import STATUS, body
 
 from tests.records import ID, PID, accepted
@@ -75,7 +75,7 @@ def test_a_finished_prediction() -> None:
         completed_at="c",
         stream_url="https://stream.test",
         webhook="https://client.test",
-        create=Create(3, CreateState.IN_FLIGHT, 0, 0),
+        create=CreateAttempt(3, CreateState.IN_FLIGHT, 0, 0),
     )
     assert found["output"] == ["https://outputs.test/0"]
     assert found["version"] == "f" * 64

@@ -70,21 +70,21 @@ def test_predictions_are_as_described(app: App) -> None:
     app.world.succeed(str(record.provider_id))
     app.world.webhook(record.id, str(record.provider_id))
     app.world.settle()
-    assert fits(schemas.Prediction, app.get(f"/v1/predictions/{record.id}").json)
-    assert fits(schemas.Page[schemas.Prediction], app.get("/v1/predictions").json)
+    assert fits(schemas.PredictionBody, app.get(f"/v1/predictions/{record.id}").json)
+    assert fits(schemas.PageBody[schemas.PredictionBody], app.get("/v1/predictions").json)
     headers = {"authorization": f"Bearer {ACME}"}
     listed = events.http("GET", f"/v1/predictions/{record.id}/deliveries", None, headers)
     deliveries = app.http("deliveries", listed).json
-    assert fits(schemas.Page[schemas.Delivery], deliveries)
+    assert fits(schemas.PageBody[schemas.DeliveryBody], deliveries)
     assert deliveries["results"][0]["history"]
 
 
 @pytest.mark.parametrize(
     ("path", "model"),
     [
-        ("/v1/models", schemas.Page[schemas.Model]),
-        (f"/v1/models/{SCHNELL}", schemas.Model),
-        ("/v1/models/stability-ai/sdxl/versions", schemas.Page[schemas.ModelVersion]),
+        ("/v1/models", schemas.PageBody[schemas.ModelBody]),
+        (f"/v1/models/{SCHNELL}", schemas.ModelBody),
+        ("/v1/models/stability-ai/sdxl/versions", schemas.PageBody[schemas.ModelVersion]),
         ("/v1/account", schemas.Account),
         ("/v1/webhooks/default/secret", schemas.WebhookSecret),
         ("/v1/predictions/x", schemas.Problem),
@@ -101,8 +101,8 @@ def test_files_are_as_described(app: App) -> None:
         return app.http("files", events.http(method, path, body, headers)).json
 
     file = call("POST", "/v1/files", form(), "multipart/form-data; boundary=bound")
-    assert fits(schemas.File, file)
-    assert fits(schemas.Page[schemas.File], call("GET", "/v1/files"))
+    assert fits(schemas.FileBody, file)
+    assert fits(schemas.PageBody[schemas.FileBody], call("GET", "/v1/files"))
     assert fits(schemas.Upload, call("POST", "/v1/uploads"))
 
 

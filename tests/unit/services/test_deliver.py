@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from darkroom.domain.callbacks import EVENTS, KEPT_MS, PAUSES_S
 from darkroom.domain.receivers import FAILURES, REFUSALS, SLOW_MS, Endpoint, Receivers, host
-from darkroom.ports import Attempt, CallbackAnswer, Delivery, SecretVersion
+from darkroom.ports import Attempt, Callback, CallbackAnswer, SecretVersion
 from darkroom.services.callback_secrets import callback_secret
 from darkroom.services.deliver import Outcome
 from standardwebhooks import webhooks
@@ -30,7 +30,7 @@ def ended(world: World, tenant: str = "acme", url: str = HOOK) -> str:
     return record.id
 
 
-def row(world: World, id_: str, event: str = "completed") -> Delivery:
+def row(world: World, id_: str, event: str = "completed") -> Callback:
     return world.deliveries.rows[id_, event]
 
 
@@ -260,7 +260,7 @@ def test_of_two_workers_one_calls() -> None:
     id_ = ended(world)
     write = world.deliveries.write
 
-    def beaten(delivery: Delivery, *, seen: Delivery) -> bool:
+    def beaten(delivery: Callback, *, seen: Callback) -> bool:
         world.deliveries.write = write  # type: ignore[method-assign]
         assert world.deliver(id_, "completed")
         return write(delivery, seen=seen)

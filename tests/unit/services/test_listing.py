@@ -9,7 +9,7 @@ import pytest
 from darkroom.domain import evidence
 from darkroom.domain.errors import PageTooLargeError, ProviderSilentError, ProviderUnavailableError
 from darkroom.domain.snapshot import Snapshot, read_snapshot, rfc3339
-from darkroom.ports import Listed
+from darkroom.ports import ProviderPage
 from darkroom.services import listing
 from darkroom.services.listing import LIST_FROM, SILENCES, Listing, Patience
 
@@ -36,7 +36,9 @@ class Listings:
     fails_at: int | None = None
     asked: list[tuple[int, int | None, str | None]] = field(default_factory=list)
 
-    def page(self, after: int, before: int | None = None, cursor: str | None = None) -> Listed:
+    def page(
+        self, after: int, before: int | None = None, cursor: str | None = None
+    ) -> ProviderPage:
         self.asked.append((after, before, cursor))
         if self.fails_at is not None and len(self.asked) > self.fails_at:
             raise ProviderUnavailableError("down")
@@ -49,7 +51,7 @@ class Listings:
         readable = [each for each in shown if each.provider_id not in self.deep]
         whole = len(readable) == len(shown)
         more = whole and len(window) > first + self.page_size
-        return Listed(readable, whole, str(first + self.page_size) if more else None)
+        return ProviderPage(readable, whole, str(first + self.page_size) if more else None)
 
 
 def reader(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from darkroom.domain.lifecycle import Heard
+from darkroom.domain.lifecycle import ProviderReported
 from darkroom.domain.prediction import State
 from darkroom.services.look import FOR_ALL, LATE_MS, LOOK_MS, LOOKS_AT_ONCE, SHARE_AT_ONCE
 
@@ -90,7 +90,7 @@ def test_a_record_that_changed_meanwhile_is_news_enough() -> None:
     record = running(world)
     read = world.read.get("acme", record.id)
     said = snapshot("processing", provider_id=str(record.provider_id), logs="1", log_size=1)
-    world.changes.apply(read, Heard(said))
+    world.changes.apply(read, ProviderReported(said))
     assert not world.ask_for_look(read)
     assert not world.dispatch_queue.messages
 

@@ -15,7 +15,7 @@ from darkroom.domain.errors import (
     UnavailableError,
     UnreadableRecordError,
 )
-from darkroom.services.read import PAGE, PAGE_BYTES, READ_AT_ONCE, Listed, Wanted, _cursor
+from darkroom.services.read import PAGE, PAGE_BYTES, READ_AT_ONCE, ListPage, Wanted, _cursor
 
 from tests import versions
 from tests.fakes import START, FakePredictions
@@ -50,7 +50,7 @@ def test_another_tenants_record_is_as_unknown_as_none() -> None:
     assert str(others.value) == str(unknown.value)
 
 
-def page(world: World, cursor: str | None = None, tenant: str = "acme") -> Listed:
+def page(world: World, cursor: str | None = None, tenant: str = "acme") -> ListPage:
     return world.read.page(tenant, cursor, None, world.shown)
 
 
@@ -95,11 +95,11 @@ def numbered(number: int) -> World:
     return world
 
 
-def ids(listed: Listed) -> list[int]:
+def ids(listed: ListPage) -> list[int]:
     return [int(shown["id"]) for shown in listed.results]
 
 
-def some(world: World, cursor: str | None = None, **wanted: Any) -> Listed:
+def some(world: World, cursor: str | None = None, **wanted: Any) -> ListPage:
     return world.read.page("acme", cursor, "3", world.shown, Wanted(**wanted))
 
 
@@ -203,9 +203,9 @@ def test_a_cursor_from_outside_the_time_begins_at_its_end(
 # Pages by size
 
 
-def pages(world: World, limit: str | None = None) -> list[Listed]:
+def pages(world: World, limit: str | None = None) -> list[ListPage]:
     """All pages, by their cursors."""
-    found: list[Listed] = []
+    found: list[ListPage] = []
     while not found or found[-1].next_cursor:
         cursor = found[-1].next_cursor if found else None
         found.append(world.read.page("acme", cursor, limit, world.shown))
@@ -221,7 +221,7 @@ def filled(number: int, prompt: str = "x" * 100_000, **parts: Any) -> World:
     return world
 
 
-def sizes(listed: list[Listed]) -> list[int]:
+def sizes(listed: list[ListPage]) -> list[int]:
     return [len(json.dumps(page.results)) for page in listed]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from darkroom.domain.errors import ProviderSilentError, ProviderUnavailableError
 from darkroom.domain.prediction import Code, CreateState, State
-from darkroom.ports import Due, DueRecord, Listed
+from darkroom.ports import Due, DueRecord, ProviderPage
 from darkroom.services.listing import LIST_FROM, SILENCES
 from darkroom.services.sweep import RESERVE_MS
 
@@ -229,7 +229,7 @@ def test_what_the_list_does_not_show_is_asked_for_by_itself(
 ) -> None:
     world = World()
     records = [world.accept() for _ in range(LIST_FROM)]
-    monkeypatch.setattr(world.provider, "page", lambda *_: Listed([]))
+    monkeypatch.setattr(world.provider, "page", lambda *_: ProviderPage([]))
     world.sweep(FIRST_POLL_S)
     assert world.provider.reads == [record.provider_id for record in records]
 
