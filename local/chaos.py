@@ -30,9 +30,9 @@ from darkroom.adapters.items import from_item, is_record, read_prediction
 from darkroom.domain.wire import STATUS
 from PIL import Image
 
+from emulator.models import STREAM_TEXT
 from local.cloud import EmbeddedCloud
 from local.processes import StartError, state_dir
-from local.replicate.models import STREAM_TEXT
 from ops import limits
 from ops.audit import Report, audit, table
 from ops.deployment import embedded

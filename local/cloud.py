@@ -248,7 +248,7 @@ class EmbeddedCloud:
         self.replicate_url = f"http://127.0.0.1:{port}"
         alphabet = string.ascii_letters + string.digits
         self.replicate_token = "r8_" + "".join(secrets.choice(alphabet) for _ in range(37))
-        command = [sys.executable, "-m", "local.replicate", "--host", "127.0.0.1"]
+        command = [sys.executable, "-m", "emulator", "--host", "127.0.0.1"]
         command += ["--port", str(port), "--token", self.replicate_token]
         command += ["--public-url", self.replicate_url]
         if self.ca_file:

@@ -29,7 +29,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from local.replicate.server import running
+from emulator.server import running
 from tests.e2e.test_callbacks import receiving
 from tests.e2e.waiting import until
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from local.replicate.server import Emulator, running
+from emulator.server import Emulator, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

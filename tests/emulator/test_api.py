@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from local.replicate.server import running
+from emulator.server import running
 from tests.emulator.conftest import SCHNELL, TOKEN, Client, until
 
 if TYPE_CHECKING:
-    from local.replicate.server import Emulator
+    from emulator.server import Emulator
 
 SDXL = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"
 BAD_EVENT = (

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local.replicate.bill import billed as billed_by_rule
-from local.replicate.models import CATALOGUE, STREAM_TEXT, read_model
-from local.replicate.predictions import Prediction
-from local.replicate.server import running
+from emulator.bill import billed as billed_by_rule
+from emulator.models import CATALOGUE, STREAM_TEXT, read_model
+from emulator.predictions import Prediction
+from emulator.server import running
 from tests.emulator.conftest import SCHNELL, TOKEN, Client, until
 
 if TYPE_CHECKING:

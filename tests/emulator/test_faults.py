@@ -14,7 +14,7 @@ from tests.emulator.conftest import SCHNELL, Client, until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.replicate.server import Emulator
+    from emulator.server import Emulator
 
 BODY = {"version": SCHNELL, "input": {"prompt": "a fault"}}
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from local.replicate.models import STREAM_TEXT
+from emulator.models import STREAM_TEXT
 from tests.emulator.conftest import SCHNELL, Client, Receiver, until
 
 if TYPE_CHECKING:

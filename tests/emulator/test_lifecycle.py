@@ -7,8 +7,8 @@ import json
 import httpx
 import pytest
 
-from local.replicate.models import STREAM_TEXT
-from local.replicate.server import running
+from emulator.models import STREAM_TEXT
+from emulator.server import running
 from tests.emulator.conftest import SCHNELL, TOKEN, Client, until
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageStat
 
-from local.replicate.inputs import ModelError, open_picture
-from local.replicate.painting import legible, paint
+from emulator.inputs import ModelError, open_picture
+from emulator.painting import legible, paint
 from tests.emulator.conftest import SCHNELL, Client
 
 DEV = "black-forest-labs/flux-dev"

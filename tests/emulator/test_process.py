@@ -20,7 +20,7 @@ ENVIRONMENT = {"PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}"}
 
 @pytest.fixture
 def process() -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "local.replicate", "--port", "0", "--exit-with-stdin"]
+    command = [sys.executable, "-m", "emulator", "--port", "0", "--exit-with-stdin"]
     with subprocess.Popen(
         [*command, "--token", "r8_x", "--public-url", "http://emulator.test/"],
         cwd=ROOT,
@@ -49,7 +49,7 @@ def test_a_taken_port_is_said_plainly() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = subprocess.run(
-            [sys.executable, "-m", "local.replicate", "--port", port],
+            [sys.executable, "-m", "emulator", "--port", port],
             cwd=ROOT,
             env=ENVIRONMENT,
             capture_output=True,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from local.replicate.models import STREAM_TEXT
-from local.replicate.showing import LARGE
+from emulator.models import STREAM_TEXT
+from emulator.showing import LARGE
 from tests.emulator.conftest import SCHNELL, Client, Receiver, until
 
 DEV = "black-forest-labs/flux-dev"

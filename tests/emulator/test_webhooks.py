@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from local.replicate.server import running
+from emulator.server import running
 from tests.emulator.conftest import TOKEN, Client, Receiver, until
 
 if TYPE_CHECKING:
-    from local.replicate.server import Emulator
+    from emulator.server import Emulator
 
 
 def create(client: Client, receiver: Receiver, *events: str, **values: object) -> dict:

@@ -13,7 +13,7 @@ import pytest
 from darkroom.domain import media
 from PIL import Image
 
-from local.replicate import kinds
+from emulator import kinds
 
 FORMATS: list[tuple[str, media.Media, dict[str, Any]]] = [
     ("PNG", media.PNG, {}),

@@ -17,7 +17,7 @@ import httpx
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from local.replicate.faults import Faults
+    from emulator.faults import Faults
 
 RETRY_PAUSES_S = (0, 1, 2, 4, 8, 16, 32)
 """Before each attempt at the terminal webhook: the last one leaves about a minute after it."""

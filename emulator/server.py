@@ -20,17 +20,17 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from local.replicate.api import Api
-from local.replicate.control import Control
-from local.replicate.faults import Faults
-from local.replicate.files import Files
-from local.replicate.inputs import InputFetcher
-from local.replicate.models import Models
-from local.replicate.outputs import Outputs
-from local.replicate.predictions import Predictions
-from local.replicate.showing import Showing
-from local.replicate.webhooks import TIMEOUT_S, WebhookSender, new_secret
-from local.replicate.wire import ProblemError
+from emulator.api import Api
+from emulator.control import Control
+from emulator.faults import Faults
+from emulator.files import Files
+from emulator.inputs import InputFetcher
+from emulator.models import Models
+from emulator.outputs import Outputs
+from emulator.predictions import Predictions
+from emulator.showing import Showing
+from emulator.webhooks import TIMEOUT_S, WebhookSender, new_secret
+from emulator.wire import ProblemError
 
 if TYPE_CHECKING:
     import ssl

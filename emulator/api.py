@@ -17,9 +17,9 @@ from darkroom.domain.model import validate_input
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from local.replicate.files import MAX_UPLOAD_BYTES, TOO_LARGE
-from local.replicate.predictions import EVENTS, Prediction
-from local.replicate.wire import (
+from emulator.files import MAX_UPLOAD_BYTES, TOO_LARGE
+from emulator.predictions import EVENTS, Prediction
+from emulator.wire import (
     ProblemError,
     invalid,
     json_response,
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
-    from local.replicate.models import Model
-    from local.replicate.server import Emulator
+    from emulator.models import Model
+    from emulator.server import Emulator
 
     Handler = Callable[[Request], Awaitable[Response]]
 

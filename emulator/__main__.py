@@ -1,4 +1,4 @@
-"""`python -m local.replicate`: the emulator as a process."""
+"""`python -m emulator`: the emulator as a process."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import sys
 import threading
 from pathlib import Path
 
-from local.replicate.server import Emulator, Options, Server, listen
-from local.replicate.webhooks import new_secret
+from emulator.server import Emulator, Options, Server, listen
+from emulator.webhooks import new_secret
 
 
 def main() -> int:
@@ -51,7 +51,7 @@ def _watch_stdin(server: Server) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m local.replicate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m emulator", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8788, help="0 takes any free one")
     parser.add_argument("--token", help="the only token taken; without it, any")

@@ -13,7 +13,7 @@ import httpx
 from PIL import Image
 
 if TYPE_CHECKING:
-    from local.replicate.files import Files
+    from emulator.files import Files
 
 MAX_BYTES = 100_000_000
 MAX_PIXELS = 40_000_000

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from local.replicate.predictions import Prediction
+    from emulator.predictions import Prediction
 
 DIGITS = 9
 """Of a dollar; no price is so small that the rest matters."""

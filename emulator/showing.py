@@ -8,15 +8,15 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from local.replicate.models import HIDDEN
-from local.replicate.wire import timestamp
+from emulator.models import HIDDEN
+from emulator.wire import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.replicate.faults import Faults
-    from local.replicate.models import Model
-    from local.replicate.predictions import Prediction
+    from emulator.faults import Faults
+    from emulator.models import Model
+    from emulator.predictions import Prediction
 
 FILES_HOST = "https://replicate.delivery/pbxt"
 MASK = "***"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageOps
 
-from local.replicate.inputs import MAX_PIXELS, ModelError, open_picture
-from local.replicate.kinds import File
-from local.replicate.painting import paint
+from emulator.inputs import MAX_PIXELS, ModelError, open_picture
+from emulator.kinds import File
+from emulator.painting import paint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

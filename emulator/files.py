@@ -12,7 +12,7 @@ from email.message import Message
 from email.parser import BytesHeaderParser
 from typing import TYPE_CHECKING, Any
 
-from local.replicate.wire import ProblemError, timestamp
+from emulator.wire import ProblemError, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,23 +10,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from local.replicate.inputs import ModelError
-from local.replicate.kinds import WITHOUT_FILES, arrange, convert
-from local.replicate.pictures import render, size_of
-from local.replicate.streams import Stream
-from local.replicate.webhooks import Message
-from local.replicate.wire import encode
+from emulator.inputs import ModelError
+from emulator.kinds import WITHOUT_FILES, arrange, convert
+from emulator.pictures import render, size_of
+from emulator.streams import Stream
+from emulator.webhooks import Message
+from emulator.wire import encode
 
 if TYPE_CHECKING:
     from random import Random
 
-    from local.replicate.faults import Faults
-    from local.replicate.inputs import InputFetcher
-    from local.replicate.models import Model
-    from local.replicate.outputs import Outputs
-    from local.replicate.pictures import Size
-    from local.replicate.showing import Showing
-    from local.replicate.webhooks import WebhookSender
+    from emulator.faults import Faults
+    from emulator.inputs import InputFetcher
+    from emulator.models import Model
+    from emulator.outputs import Outputs
+    from emulator.pictures import Size
+    from emulator.showing import Showing
+    from emulator.webhooks import WebhookSender
 
 logger = logging.getLogger(__name__)
 

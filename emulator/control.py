@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
-from local.replicate.bill import bill, billed
-from local.replicate.faults import FaultsError
-from local.replicate.wire import invalid, json_response, read_json, timestamp
+from emulator.bill import bill, billed
+from emulator.faults import FaultsError
+from emulator.wire import invalid, json_response, read_json, timestamp
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from local.replicate.server import Emulator
+    from emulator.server import Emulator
 
 
 LONGEST_OVERLAP_S = 3600

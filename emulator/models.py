@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import darkroom.catalog
 
-from local.replicate.bill import check_price
+from emulator.bill import check_price
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response, StreamingResponse
 
-from local.replicate.wire import ProblemError
+from emulator.wire import ProblemError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
-    from local.replicate.faults import Faults
+    from emulator.faults import Faults
 
 TAIL = b"\n"
 """What a tail is made of, as an editor or a careless upload leaves it."""
