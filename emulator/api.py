@@ -13,10 +13,10 @@ from socket import SO_LINGER, SOL_SOCKET
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from darkroom.domain.model import validate_input
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from emulator.checking import problems
 from emulator.files import MAX_UPLOAD_BYTES, TOO_LARGE
 from emulator.predictions import EVENTS, Prediction
 from emulator.wire import (
@@ -164,10 +164,7 @@ class Api:
     async def _create(
         self, request: Request, body: dict[str, Any], model: Model, version: str
     ) -> Response:
-        problems = validate_input(model.input_schema, body["input"])
-        found = [(p.type, p.field, p.description) for p in problems]
-        found += _odd_uris(model, body["input"])
-        if found:
+        if found := problems(model.input_schema, body["input"]):
             raise invalid(found)
         cancel_after = _cancel_after(request.headers.get("cancel-after"))
         wait = _wait(request.headers.get("prefer", ""))
@@ -403,13 +400,6 @@ def _is_url(text: str) -> bool:
 def _wait(prefer: str) -> float | None:
     match = _PREFER.fullmatch(prefer)
     return min(int(match[1] or MAX_WAIT_S), MAX_WAIT_S) if match else None
-
-
-def _odd_uris(model: Model, given: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """URIs with white space in them: the check of a URI's form does not pass those."""
-    texts = {name: given[name] for name in model.file_inputs() if isinstance(given.get(name), str)}
-    odd = [name for name, text in texts.items() if any(c.isspace() for c in text)]
-    return [("format", f"input.{name}", "Does not match format 'uri'") for name in odd]
 
 
 def _cancel_after(header: str | None) -> float | None:

@@ -1,0 +1,91 @@
+"""What Replicate's API says of an input that does not fit its model: in gojsonschema's words.
+
+The check itself is a library's, so that a wrong rule of the product's own checker is found here.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import jsonschema_rs
+
+MOST_PROBLEMS = 20
+_SCHEMES = {"http", "https", "data"}
+_KINDS = jsonschema_rs.ValidationErrorKind
+
+Problem = tuple[str, str, str]
+"""Type, field and description."""
+
+
+def problems(schema: dict[str, Any], value: object) -> list[Problem]:
+    """At most 20, in the order of the schema; none where the model would take the input."""
+    checked = _validator(json.dumps({**schema, "type": "object"}))
+    errors = checked.iter_errors(value)
+    return [_said(error) for error, _ in zip(errors, range(MOST_PROBLEMS), strict=False)]
+
+
+@lru_cache(maxsize=64)
+def _validator(schema: str) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(
+        json.loads(schema), validate_formats=True, formats={"uri": _is_uri}
+    )
+
+
+def _is_uri(text: str) -> bool:
+    """A URL that a model can fetch. A form's check passes no white space."""
+    try:
+        scheme = urlsplit(text).scheme
+    except ValueError:
+        return False
+    return scheme in _SCHEMES and not any(character.isspace() for character in text)
+
+
+def _said(error: jsonschema_rs.ValidationError) -> Problem:
+    path = ".".join(map(str, error.instance_path))
+    field = f"input.{path}" if path else "input"
+    match error.kind:
+        case _KINDS.Required(property=name):
+            return "required", field, f"{name} is required"
+        case _KINDS.Type(types=types):
+            wanted = types[0] if len(types) == 1 else f"[{','.join(types)}]"
+            given = _type_of(error.instance)
+            return "invalid_type", field, f"Invalid type. Expected: {wanted}, given: {given}"
+        case _KINDS.Enum(options=options):
+            choices = ", ".join(json.dumps(option, ensure_ascii=False) for option in options)
+            text = f"{path or 'input'} must be one of the following: {choices}"
+            return "enum", field, text
+        case _KINDS.Minimum(limit=limit):
+            return "number_gte", field, f"Must be greater than or equal to {limit:.10g}"
+        case _KINDS.Maximum(limit=limit):
+            return "number_lte", field, f"Must be less than or equal to {limit:.10g}"
+        case _KINDS.MinLength(limit=limit):
+            text = f"String length must be greater than or equal to {limit}"
+            return "string_gte", field, text
+        case _KINDS.MaxLength(limit=limit):
+            return "string_lte", field, f"String length must be less than or equal to {limit}"
+        case _KINDS.AnyOf():
+            text = "Must validate at least one schema (anyOf)"
+            return "number_any_of", field, text
+        case _KINDS.Format():
+            return "format", field, "Does not match format 'uri'"
+    return error.kind.name, field, error.message
+
+
+def _type_of(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case int():
+            return "integer"
+        case float():
+            return "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+    return "object"
