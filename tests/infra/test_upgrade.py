@@ -28,7 +28,10 @@ def test_the_upgrade_loses_nothing(prod: Synth, released: dict[str, Any]) -> Non
 
 
 def test_a_step_back_loses_nothing(prod: Synth, released: dict[str, Any]) -> None:
-    assert list(losses(_kept(prod), released)) == []
+    found = list(losses(_kept(prod), released))
+    # The alarms alone import these: docs/deploy.md has their stack deleted first.
+    assert len(found) == 2
+    assert all("Service:ExportsOutputFnGetAttTasksTasks" in loss for loss in found), found
 
 
 def _kept(prod: Synth) -> dict[str, Any]:
