@@ -16,6 +16,7 @@ import infra  # noqa: E402, F401 - before aws_cdk: it names the Node that jsii s
 # isort: split
 import aws_cdk as cdk  # noqa: E402
 
+import local.stage  # noqa: E402
 from infra.config import StageConfig, UnknownStageError  # noqa: E402
 from infra.darkroom import Darkroom  # noqa: E402
 from infra.flags import flags  # noqa: E402
@@ -31,13 +32,14 @@ OWN_STAGES = ROOT / "stages.py"
 
 def stage(name: str, own: Path = OWN_STAGES) -> StageConfig:
     """The stage of this name, of `own` first. Raises UnknownStageError."""
+    if name == local.stage.NAME:
+        return local.stage.local_stage()
     given: dict[str, StageConfig] = runpy.run_path(str(own))["STAGES"] if own.exists() else {}
-    if name == "local" or name not in given:
-        # The embedded cloud is the same for everybody.
+    if name not in given:
         try:
             return StageConfig.named(name)
         except UnknownStageError as error:
-            raise UnknownStageError(", ".join([str(error), *given])) from None
+            raise UnknownStageError(", ".join([str(error), local.stage.NAME, *given])) from None
     if given[name].name != name:
         raise UnknownStageError(f"{own.name}: {name!r} has the name {given[name].name!r}")
     return given[name]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from aws_cdk.aws_cloudfront import PriceClass
 from aws_cdk.aws_lambda import ApplicationLogLevel, SystemLogLevel
@@ -15,7 +14,8 @@ from darkroom.domain.events import SOURCE, TENANT
 from darkroom.domain.timings import Timings
 from darkroom.runtime.settings import PersistSettings
 
-LOCAL_CATALOGUE = Path(__file__).resolve().parents[1] / "local" / "catalogue"
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class UnknownStageError(Exception):
@@ -189,46 +189,6 @@ class StageConfig:
             raise ValueError("runbook_url begins with https://")
 
     @classmethod
-    def local(cls) -> Self:
-        """The embedded cloud: recovery shows within seconds."""
-        return cls(
-            name="local",
-            retain=False,
-            cdn=False,
-            recovery_days=None,
-            log_retention=RetentionDays.ONE_DAY,
-            queue_concurrency=4,
-            queue_visibility_s=15,
-            timings=Timings(
-                create_margin_s=2,
-                create_silence_s=10,
-                unknown_grace_s=0,
-                unknown_poll_s=2,
-                first_poll_s=3,
-                poll_max_s=10,
-                store_grace_s=10,
-                store_retry_s=1,
-                effects_grace_s=3,
-                cancel_retry_s=2,
-                parked_retry_s=5,
-                refused_retry_s=1,
-                clocks_apart_s=0,
-                due_slack_s=0,
-                claim_s=5,
-                callback_scale=0.01,
-                callback_claim_s=20,
-                callback_grace_s=3,
-            ),
-            # The emulator's model that streams.
-            catalogue=LOCAL_CATALOGUE,
-            # The emulated account is ours alone, so its list may serve as evidence.
-            dedicated_account=True,
-            event_sources=(EventSource(source="local.app", tenant="local"),),
-            state_machines=("darkroom-pictures",),
-            local_callbacks=True,
-        )
-
-    @classmethod
     def dev(cls) -> Self:
         """An AWS account to try things in: everything goes with the stack."""
         return cls(name="dev", retain=False, recovery_days=1)
@@ -252,7 +212,7 @@ class StageConfig:
     @classmethod
     def named(cls, name: str) -> Self:
         """The stage of this name. Raises UnknownStageError."""
-        stages = {"local": cls.local, "dev": cls.dev, "prod": cls.prod}
+        stages = {"dev": cls.dev, "prod": cls.prod}
         if name not in stages:
             raise UnknownStageError(f"no stage {name!r}; choose one of {', '.join(stages)}")
         return stages[name]()

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 KEPT = 4
 """Synths that stay in the cache, the newest first."""
 
-_SOURCES = ("app.py", "cdk.json", "requirements.txt", "infra", "functions", "local/catalogue")
+_SOURCES = (
+    "app.py",
+    "cdk.json",
+    "requirements.txt",
+    "infra",
+    "functions",
+    "local/catalogue",
+    "local/stage.py",
+)
 _READ = {".py", ".json", ".txt"}
 
 

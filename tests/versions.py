@@ -282,7 +282,7 @@ def next_release(item: Item) -> Iterator[tuple[str, Item]]:
         yield name, change(item)
 
 
-# Damage
+# Values that are damaged
 
 
 def deflated(text: bytes) -> Item:

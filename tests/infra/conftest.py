@@ -11,6 +11,7 @@ import infra  # noqa: F401 - before aws_cdk: it names the Node that jsii starts
 # isort: split
 from app import build
 from infra.config import StageConfig
+from local.stage import local_stage
 from tests.infra.synthesis import NO_BUNDLING, Synth
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def synth(tmp_path_factory: pytest.TempPathFactory) -> Callable[[StageConfig], S
 
 @pytest.fixture(scope="session")
 def local(synth: Callable[[StageConfig], Synth]) -> Synth:
-    return synth(StageConfig.local())
+    return synth(local_stage())
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ import pytest
 import app
 from infra.config import CdnDomain, Domain, EventSource, StageConfig, UnknownStageError
 from infra.constructs.http_api import ANSWERED_WITH, ASKED_WITH
+from local.stage import local_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +113,9 @@ def test_newcomer_friction_6_stages_of_ones_own_come_first(tmp_path: Path) -> No
     assert app.stage("prod", own).webhook_concurrency == StageConfig.prod().webhook_concurrency
     assert app.stage("staging", own).recovery_days == 1
     assert app.stage("dev", own) == StageConfig.dev()
-    with pytest.raises(UnknownStageError, match=r"'prdo'; choose one of .*prod, prod, staging"):
+    with pytest.raises(
+        UnknownStageError, match=r"'prdo'; choose one of .*prod, local, prod, staging"
+    ):
         app.stage("prdo", own)
 
 
@@ -125,7 +128,7 @@ def test_a_stage_of_ones_own_has_the_name_that_it_is_called_by(tmp_path: Path) -
     )
     with pytest.raises(UnknownStageError, match=r"stages\.py: 'staging' has the name 'prod'"):
         app.stage("staging", own)
-    assert app.stage("local", own) == StageConfig.local()
+    assert app.stage("local", own) == local_stage()
 
 
 def test_no_version_of_darkroom_brings_such_a_file() -> None:

@@ -286,7 +286,7 @@ def test_newcomer_bug_5_the_app_refuses_an_unknown_stage_in_one_line(tmp_path: P
         text=True,
     )
     assert refused.returncode == 1
-    assert refused.stderr == "no stage 'prdo'; choose one of local, dev, prod\n"
+    assert refused.stderr == "no stage 'prdo'; choose one of dev, prod, local\n"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.config import StageConfig
+from local.stage import local_stage
 from ops import cdn_key
 from ops.__main__ import main
 
@@ -68,7 +68,7 @@ def test_newcomer_bug_5_a_typo_in_the_stage_makes_nothing(
     assert keys_only("--stage", "prdo") == 1
     told = capsys.readouterr()
     assert told.out == ""
-    assert "no stage 'prdo'; choose one of local, dev, prod" in told.err
+    assert "no stage 'prdo'; choose one of dev, prod, local" in told.err
     assert made(deployment) == []
 
 
@@ -88,7 +88,7 @@ def test_aws_l8_a_stage_without_a_cdn_gets_no_key(
     deployment: Deployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And its deployment no parameter of a stack that is not there."""
-    assert StageConfig.named("local").cdn is False
+    assert local_stage().cdn is False
     assert keys_only("--stage", "local") == 0
     assert capsys.readouterr().out == ""
     assert made(deployment) == []
