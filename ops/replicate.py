@@ -64,6 +64,10 @@ class Replicate:
         answer = self._send(path, token, body)
         return answer.status_code, fields(answer.text)
 
+    def cancel(self, token: str, id_: str) -> None:
+        """Stop a prediction; one that is over stays as it is."""
+        self._send(f"/v1/predictions/{id_}/cancel", token, {})
+
     def _ask(self, path: str, token: str) -> dict[str, Any]:
         return self._read(self._send(path, token))
 

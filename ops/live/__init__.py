@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
+import signal
 import sys
 import time
 import tomllib
@@ -30,6 +32,7 @@ from ops.replicate import http
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from ops.deployment import Deployment
     from ops.live.rows import Row
@@ -46,7 +49,7 @@ def add_parser(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument(
         "--budget-usd",
-        type=float,
+        type=_dollars,
         metavar="N",
         help="refuse to begin where it could cost more; not asked for where Replicate is emulated",
     )
@@ -87,6 +90,13 @@ def add_parser(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
         help="do not switch Lambda's own lines on for the run, which starts every function anew: "
         "what is read from them is n/a",
     )
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=[row.name for row in ROWS],
+        metavar="ROW",
+        help="look at this row alone, or at these; no report is written unless one is named",
+    )
     parser.add_argument("--json", action="store_true", help="print the report's JSON")
     parser.set_defaults(run=command, could_not_run=2)
 
@@ -94,16 +104,37 @@ def add_parser(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
 def command(deployment: Deployment, given: argparse.Namespace) -> int:
     """0 where every row is OK or n/a, 1 where one FAILs. Raises BudgetError and SetupError."""
     stage = "local" if given.local else given.stage
-    report = given.report or _default_report(local=given.local)
-    if report.suffix == ".json":
+    report = given.report or (None if given.only else _default_report(local=given.local))
+    if report and report.suffix == ".json":
         raise SetupError("--report is the page, such as live.md: the JSON is written beside it.")
-    with contextlib.ExitStack() as lasting:
+    with _terminated_as_interrupted(), contextlib.ExitStack() as lasting:
         outcome = _prove(deployment, stage, given, lasting)
-    beside = outcome.write(report)
+    if report:
+        _say(f"written: {report}, {outcome.write(report)}")
     if given.json:
         print(json.dumps(outcome.as_json(), indent=1))
-    _say(f"written: {report}, {beside}")
     return 0 if outcome.passed else 1
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """A job that is stopped cleans up as after Ctrl-C."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _dollars(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise ValueError(text)
+    return value
 
 
 def _default_report(*, local: bool) -> Path:
@@ -139,7 +170,6 @@ def _prove(
         lasting.enter_context(platform.platform_lines(deployment, _say))
     token, tenant = lasting.enter_context(temporary_key(deployment, _say))
     api = Api(client, told["PUBLIC_URL"], token)
-    lasting.callback(api.stop)
     run = Run(
         deployment=deployment,
         stage=stage,
@@ -150,6 +180,7 @@ def _prove(
         tenant=tenant,
         logs=Logs(deployment, began),
         model=model,
+        picture_usd=(catalogue.model(model).price or {"usd": 0})["usd"],
         receiver=receiver,
         state_machine=given.state_machine,
         event_source=sources[0] if sources else None,
@@ -157,8 +188,11 @@ def _prove(
         say=_say,
         began=began,
     )
-    begin(run)
-    results = tuple(_look(run, row, as_json=given.json) for row in ROWS)
+    lasting.callback(run.stop)
+    if not given.only:
+        begin(run)
+    rows = [row for row in ROWS if not given.only or row.name in given.only]
+    results = tuple(_look(run, row, as_json=given.json) for row in rows)
     return Outcome(
         stage=stage,
         region=str(deployment.session.region_name),
@@ -260,10 +294,9 @@ def look(run: Run, row: Row[Any]) -> Verdict:
 
 def _spent(run: Run) -> int:
     """Millionths of a dollar for what is over, as Darkroom reckons it."""
-    total = 0.0
-    for id_ in run.api.made:
-        with contextlib.suppress(httpx.HTTPError, RefusedError, ValueError):
-            total += run.api.get(id_)["darkroom"]["cost"] or 0
+    total = run.spent
+    with contextlib.suppress(httpx.HTTPError, RefusedError, ValueError):
+        total += sum(one["darkroom"]["cost"] or 0 for one in run.api.mine())
     return round(total * MICRO)
 
 

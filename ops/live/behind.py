@@ -12,7 +12,7 @@ from darkroom.domain.events import REQUESTED
 
 from ops.live import calls
 from ops.live.run import RUNNING, RefusedError
-from ops.live.upstream import record
+from ops.live.upstream import record, replicate
 from ops.live.verdict import Verdict, fail, ok
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ops.live.run import Run
 
 LOGGED_WITHIN_S = 60.0
+STOPPED_WITHIN_S = 15.0
+"""Where a run ends early: a message or an event has become a prediction by then."""
 QUIET = ("accepted", "submitted")
 """States of a plain prediction whose changes cause nothing."""
 RECENT = 50
@@ -178,9 +180,21 @@ def queue_request(run: Run) -> str:
         run.deployment.client("sqs").send_message(
             QueueUrl=run.deployment.outputs["IntakeQueue"], MessageBody=json.dumps(message)
         )
+        run.endings.append(lambda: _stop_request(run, id_))
         return id_
 
     return run.once("queue request", send)
+
+
+def _stop_request(run: Run, request_id: str) -> None:
+    """Cancel what was made of a message, once it is there."""
+
+    def made() -> dict[str, Any] | None:
+        return next((one for one in run.api.mine() if one.get("request_id") == request_id), None)
+
+    found = run.until(made, "what was asked for by the queue", STOPPED_WITHIN_S)
+    if found["status"] in RUNNING:
+        run.api.read("POST", f"/v1/predictions/{found['id']}/cancel")
 
 
 def see_queue(run: Run) -> Requested:
@@ -212,6 +226,8 @@ def event_request(run: Run) -> str:
         answer = run.deployment.client("events").put_events(Entries=[entry])
         if answer["FailedEntryCount"]:
             raise RefusedError(f"PutEvents: {answer['Entries'][0].get('ErrorCode')}")
+        run.spent += run.picture_usd
+        run.endings.append(lambda: _stop_event(run, id_))
         return id_
 
     return run.once("event", put)
@@ -220,17 +236,36 @@ def event_request(run: Run) -> str:
 def see_event(run: Run) -> Requested:
     """Find what was made of the event, among the records of the source's tenant."""
     id_ = event_request(run)
+
+    def state() -> str | None:
+        found = _of_event(run, id_)
+        return found.state.value if found and found.state.terminal else None
+
+    return Requested(run.until(state, "the end of what was asked for by an event"))
+
+
+def _of_event(run: Run, request_id: str) -> Prediction | None:
+    """The record that was made of an event; None until it is there."""
     _, tenant = run.event_source or ("", "")
     outputs = run.deployment.outputs
     table, controls = outputs["PredictionsTable"], outputs["ControlsTable"]
     store = DynamoPredictions(run.deployment.client("dynamodb"), table, controls)
+    ids = store.recent_ids(tenant, int(run.began * 1000), RECENT)
+    ours = [one for one in store.get_many(ids) if one.request_id == request_id] if ids else []
+    return ours[0] if ours else None
 
-    def state() -> str | None:
-        ids = store.recent_ids(tenant, int(run.began * 1000), RECENT)
-        ours = [one for one in store.get_many(ids) if one.request_id == id_] if ids else []
-        return next((one.state.value for one in ours if one.state.terminal), None)
 
-    return Requested(run.until(state, "the end of what was asked for by an event"))
+def _stop_event(run: Run, request_id: str) -> None:
+    """At Replicate, as the key is of another tenant; Darkroom is told of it."""
+
+    def made() -> Prediction | None:
+        found = _of_event(run, request_id)
+        return found if found and (found.provider_id or found.state.terminal) else None
+
+    found = run.until(made, "what was asked for by the event", STOPPED_WITHIN_S)
+    if found.provider_id and not found.state.terminal:
+        api, token = replicate(run)
+        api.cancel(token, found.provider_id)
 
 
 def judge_requested(seen: Requested) -> Verdict:

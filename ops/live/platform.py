@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
 from ops import cdn_key
 from ops.cost import VCPU_MB
@@ -70,8 +70,12 @@ def platform_lines(deployment: Deployment, say: Callable[[str], None]) -> Iterat
         _set_levels(deployment, dict.fromkeys(before, "INFO"))
         yield
     finally:
-        say("Lambda's own lines are as they were")
-        _set_levels(deployment, {name: level or "WARN" for name, level in before.items()})
+        try:
+            _set_levels(deployment, {name: level or "WARN" for name, level in before.items()})
+            say("Lambda's own lines are as they were")
+        except (BotoCoreError, ClientError, WaiterError) as error:
+            levels = ", ".join(sorted(set(before.values())))
+            say(f"set the functions' system log level back to {levels}: {type(error).__name__}")
 
 
 def _set_levels(deployment: Deployment, levels: dict[str, str]) -> None:
@@ -125,7 +129,11 @@ class Invoked:
 
 
 def see_invoked(run: Run) -> Invoked:
-    """Count Lambda's own reports; they may come late."""
+    """Count Lambda's own reports, once for all rows; they may come late."""
+    return run.once("invoked", lambda: _invoked(run))
+
+
+def _invoked(run: Run) -> Invoked:
     calls.main(run)
     run.api.read("GET", f"/v1/predictions/{calls.main_id(run)}/deliveries")
     called = run.facts.receiver or run.facts.state_machine
@@ -165,7 +173,7 @@ class Times:
 
 def see_times(run: Run) -> Times:
     """What was reported of the whole run."""
-    seen = run.once("invoked", lambda: see_invoked(run))
+    seen = see_invoked(run)
     reports = {name: tuple(run.logs.reports(name)) for name in run.logs.functions}
     return Times({n: r for n, r in reports.items() if n not in seen.unasked}, seen.unasked)
 
@@ -379,21 +387,13 @@ class Alarms:
 
 
 def see_alarms(run: Run) -> Alarms:
-    """Those of the stage's stack."""
-    stack = f"Darkroom-{run.stage}-Observability"
-    cloudformation = run.deployment.client("cloudformation")
-    pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
-    names = [
-        one["PhysicalResourceId"]
-        for page in pages
-        for one in page["StackResourceSummaries"]
-        if one["ResourceType"] == "AWS::CloudWatch::Alarm"
-    ]
-    states: dict[str, str] = {}
-    cloudwatch = run.deployment.client("cloudwatch")
-    for first in range(0, len(names), 100):
-        found = cloudwatch.describe_alarms(AlarmNames=names[first : first + 100])
-        states |= {one["AlarmName"]: one["StateValue"] for one in found["MetricAlarms"]}
+    """Those of the stage's stack, whose names begin with its own."""
+    pages = run.deployment.client("cloudwatch").get_paginator("describe_alarms")
+    states = {
+        one["AlarmName"]: one["StateValue"]
+        for page in pages.paginate(AlarmNamePrefix=f"Darkroom-{run.stage}-Observability")
+        for one in page["MetricAlarms"]
+    }
     counted = {state: list(states.values()).count(state) for state in sorted(set(states.values()))}
     return Alarms(counted, tuple(n for n, state in states.items() if state == "ALARM"))
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ops.live.verdict import Verdict
 
 _SECRETS = re.compile(
-    r"dk_[\w-]{20,}|r8_\w{20,}|whsec_[\w+/=]{8,}|(?<=[?&])(?:t|X-Amz-[\w-]+|Signature|Policy)=[^&\s]+"
+    r"dk_[\w-]{20,}|r8_\w{20,}|whsec_[\w+/=]{8,}|(?<=[?&])(?:t|X-Amz-[\w-]+|Signature|Policy)=[^&\s\"]+"
 )
 
 

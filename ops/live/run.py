@@ -8,7 +8,6 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 from darkroom.domain.keys import new_token
 
@@ -16,6 +15,8 @@ from ops.keys import KeyRefusedError, put_key, revoke_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import httpx
 
     from ops.deployment import Deployment
     from ops.live.logs import Logs
@@ -78,12 +79,19 @@ class Api:
         """A prediction as it is shown."""
         return self.read("GET", f"/v1/predictions/{id_}")
 
+    def mine(self) -> list[dict[str, Any]]:
+        """All of the tenant's predictions, those that did not come over HTTP included."""
+        page = self.read("GET", "/v1/predictions")["results"]
+        listed = {one["id"]: one for one in page if isinstance(one, dict)}
+        # The list is eventually consistent.
+        late = [id_ for id_ in self.made if id_ not in listed]
+        return [*listed.values(), *map(self.get, late)]
+
     def stop(self) -> None:
-        """Cancel what still runs; what cannot be reached goes on."""
-        for id_ in self.made:
-            with contextlib.suppress(httpx.HTTPError, RefusedError, ValueError):
-                if self.get(id_)["status"] in RUNNING:
-                    self.ask("POST", f"/v1/predictions/{id_}/cancel")
+        """Cancel what still runs."""
+        for one in self.mine():
+            if one["status"] in RUNNING:
+                self.read("POST", f"/v1/predictions/{one['id']}/cancel")
 
 
 @dataclass
@@ -101,6 +109,8 @@ class Run:
     logs: Logs
     model: str
     """The cheapest."""
+    picture_usd: float
+    """What one costs with it."""
     receiver: Receiver | None = None
     state_machine: str | None = None
     event_source: tuple[str, str] | None = None
@@ -108,7 +118,19 @@ class Run:
     patience_s: float = 300
     say: Callable[[str], None] = lambda _: None
     began: float = field(default_factory=time.time)
+    endings: list[Callable[[], object]] = field(default_factory=list)
+    """What stops predictions that are not our own tenant's."""
+    spent: float = 0
+    """Dollars for those."""
     _made: dict[str, Any] = field(default_factory=dict)
+
+    def stop(self) -> None:
+        """Stop all that still runs; what cannot be reached goes on."""
+        for end in (self.api.stop, *self.endings):
+            try:
+                end()
+            except Exception as error:  # noqa: BLE001 - the others are stopped all the same
+                self.say(f"something could not be stopped: {type(error).__name__}")
 
     def once(self, name: str, make: Callable[[], Seen]) -> Seen:
         """What `make` returned or raised when it was called first under this name."""

@@ -114,6 +114,8 @@ class Shown:
     """`exact`, or what is different."""
     version: str
     model: str
+    file: str
+    """What a data URI is shown as."""
     ruled_out: str | None
     """Why the sweep would not take it for what it is."""
 
@@ -132,8 +134,19 @@ def see_shown(run: Run) -> Shown:
         input=difference(calls.main_input(run), there.get("input")),
         version=_kind_of(there.get("version")),
         model="the same" if there.get("model") == run.model else "another",
+        file=_file(run),
         ruled_out=reason.value if reason else None,
     )
+
+
+def _file(run: Run) -> str:
+    shown = run.ended(calls.deadline_id(run))["darkroom"]["provider_id"]
+    there = (shown_at_replicate(run, shown) if shown else None) or {}
+    given = there.get("input")
+    text = given.get("image") if isinstance(given, dict) else None
+    if not isinstance(text, str):
+        return "nothing"
+    return text.partition(":")[0][:10] if ":" in text else "another text"
 
 
 def difference(sent: dict[str, Any], shown: object) -> str:
@@ -160,7 +173,8 @@ def _kind_of(version: object) -> str:
 
 def judge_shown(seen: Shown) -> Verdict:
     """However it is shown, it must not be taken for another's."""
-    text = f"input {seen.input}; version {seen.version}; model {seen.model}"
+    text = f"input {seen.input}; version {seen.version}; model {seen.model}; "
+    text += f"a data URI is shown as {seen.file}"
     if seen.ruled_out is None:
         return ok(text)
     remedy = "an unknown create would be made twice: report it (docs/adr/0007)"
@@ -197,7 +211,11 @@ def probe(run: Run) -> tuple[str, int, dict[str, Any]]:
             "webhook": f"{run.told['PUBLIC_URL']}/hooks/replicate/{id_}",
             "webhook_events_filter": [],
         }
-        return id_, *api.create(token, run.model, body)
+        status, answer = api.create(token, run.model, body)
+        if status == 201:
+            run.endings.append(lambda: api.cancel(token, str(answer["id"])))
+            run.spent += run.picture_usd
+        return id_, status, answer
 
     return run.once("probe", create)
 
@@ -222,7 +240,7 @@ def see_filter(run: Run) -> Asked:
         lines = run.logs.about("Webhook", id_)
         return [line for line in lines if line.get("message") == "webhook refused"]
 
-    run.comes(webhooks, CALLED_WITHIN_S / (10 if run.facts.embedded else 1))
+    run.comes(webhooks, CALLED_WITHIN_S / (10 if run.deployment.emulator else 1))
     ended, shown = str(there.get("status")), difference(_probe_input(), there.get("input"))
     return Asked(status, ended, len(webhooks()), shown)
 

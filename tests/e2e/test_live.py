@@ -3,29 +3,121 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ops.__main__ import main
+from ops.keys import list_keys
+from ops.live.calls import PROMPT
 from ops.live.rows import EMBEDDED_LACKS, ROWS
+from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from local.cloud import EmbeddedCloud
 
-@pytest.mark.usefixtures("announced")
-def test_everything_is_proven_on_the_embedded_cloud(
+Rows = dict[str, dict[str, Any]]
+
+
+@pytest.fixture
+def live(
+    announced: EmbeddedCloud, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, Rows]]:
+    """Runs the command: its exit code, and the rows by name."""
+
+    def run(*arguments: str) -> tuple[int, Rows]:
+        code = main(["live", "--local", "--json", *arguments])
+        told = capsys.readouterr().out
+        assert announced.replicate_token not in told
+        return code, {row["name"]: row for row in json.loads(told)["rows"]}
+
+    return run
+
+
+def live_keys(cloud: EmbeddedCloud) -> list[str]:
+    rows = list_keys(cloud.client("dynamodb"), cloud.outputs["ControlsTable"])
+    return [row["id"] for row in rows if row["tenant"].startswith("live-")]
+
+
+def test_everything_is_proven(
+    cloud: EmbeddedCloud,
+    live: Callable[..., tuple[int, Rows]],
     set_faults: Callable[..., None],
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     set_faults(time_scale=1)
-    code = main(["live", "--local", "--json", "--report", str(tmp_path / "live.md")])
-    told = json.loads(capsys.readouterr().out)
-    rows: dict[str, Any] = {row["name"]: row for row in told["rows"]}
-    assert {name for name, row in rows.items() if row["state"] == "FAIL"} == set(), rows
+    code, rows = live("--report", str(tmp_path / "live.md"))
+    states = {name: row["state"] for name, row in rows.items()}
+    wanted = {row.name: "n/a" if row.name in EMBEDDED_LACKS else "OK" for row in ROWS}
+    assert states == wanted, rows
     assert code == 0
-    assert list(rows) == [row.name for row in ROWS]
-    assert {name for name, row in rows.items() if row["state"] == "n/a"} == set(EMBEDDED_LACKS)
+    assert json.loads((tmp_path / "live.json").read_text())["passed"] is True
+    assert "| stored | OK |" in (tmp_path / "live.md").read_text()
+    assert live_keys(cloud) == []
+
+
+def test_what_is_wrong_with_webhooks_shows(
+    live: Callable[..., tuple[int, Rows]], set_faults: Callable[..., None]
+) -> None:
+    looked_at = ("webhook", "webhook echo", "input and version")
+    only = [argument for name in looked_at for argument in ("--only", name)]
+    set_faults(
+        webhook_bad_signature=1.0, echo_webhook=False, show_input="known", show_version="internal"
+    )
+    code, rows = live(*only)
+    assert code == 1
+    assert {name: row["state"] for name, row in rows.items()} == {
+        "webhook": "FAIL",
+        "webhook echo": "OK",  # as the embedded cloud has an account of its own
+        "input and version": "OK",
+    }
+    assert "no_match" in rows["webhook"]["text"]
+    assert "not shown" in rows["webhook echo"]["text"]
+    assert "version dp-" in rows["input and version"]["text"]
+    assert "model another" in rows["input and version"]["text"]
+
+
+def test_a_create_that_replicate_refuses_fails_what_needs_it(
+    live: Callable[..., tuple[int, Rows]], set_faults: Callable[..., None]
+) -> None:
+    set_faults(create_status=402)
+    code, rows = live("--only", "stored", "--only", "upload", "--patience", "3")
+    assert code == 1
+    assert {name: row["state"] for name, row in rows.items()} == {"upload": "OK", "stored": "FAIL"}
+    assert "not within 3 s" in rows["stored"]["text"]
+
+
+def test_a_run_that_is_stopped_leaves_no_key_and_nothing_running(
+    announced: EmbeddedCloud,
+    set_faults: Callable[..., None],
+    upstream: Callable[[], list[dict[str, Any]]],
+) -> None:
+    set_faults(time_scale=60)
+    before = {made["id"] for made in upstream()}
+    command = [sys.executable, "-m", "ops", "live", "--local"]
+    with subprocess.Popen(
+        command, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout
+        for line in process.stdout:
+            if line.startswith("looking at: stored"):
+                break
+        assert live_keys(announced)
+        process.send_signal(signal.SIGTERM)
+        said = process.stdout.read()
+    assert process.returncode == 130, said
+    assert live_keys(announced) == []
+
+    def over() -> bool:
+        ours = [made for made in upstream() if made["id"] not in before]
+        ours = [made for made in ours if PROMPT in str(made["input"].get("prompt"))]
+        return len(ours) >= 4 and all(made["status"] in {"canceled", "aborted"} for made in ours)
+
+    until(over)
