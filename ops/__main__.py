@@ -33,6 +33,7 @@ from ops import (
     usage,
 )
 from ops.deployment import Deployment, NotFoundError, SetupError, find
+from ops.live.budget import BudgetError
 
 REFUSALS = (
     NotFoundError,
@@ -41,7 +42,7 @@ REFUSALS = (
     cost.CostError,
     keys.KeyRefusedError,
     limits.LimitRefusedError,
-    live.BudgetError,
+    BudgetError,
     redrive.RedriveError,
     restore.RestoreRefusedError,
     rotate.RotationRefusedError,

@@ -11,6 +11,7 @@ from darkroom.adapters.predictions import DynamoPredictions
 from darkroom.domain.events import REQUESTED
 
 from ops.live import calls
+from ops.live.logs import WEBHOOK_REFUSED
 from ops.live.run import RUNNING, RefusedError
 from ops.live.upstream import record, replicate
 from ops.live.verdict import Verdict, fail, ok
@@ -48,11 +49,12 @@ def see_hooks(run: Run) -> Hooks:
     calls.main(run)
 
     def lines() -> list[dict[str, Any]]:
-        return run.logs.about("Webhook", id_)
+        said = run.logs.about("Webhook", id_)
+        return [one for one in said if "received" in one or one.get("message") == WEBHOOK_REFUSED]
 
-    run.comes(lambda: any(line.get("received") for line in lines()), _within(run))
+    run.comes(lines, _within(run))
     said = lines()
-    refused = {str(line.get("reason")) for line in said if line.get("message") == "webhook refused"}
+    refused = {str(line.get("reason")) for line in said if line.get("message") == WEBHOOK_REFUSED}
     return Hooks(sum("received" in line for line in said), tuple(sorted(refused)))
 
 

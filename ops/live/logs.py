@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MOST_LINES = 50_000
 """Of one function: a stage in use writes more than a run needs."""
 CLOCKS_APART_MS = 2_000
+WEBHOOK_REFUSED = "webhook refused"
+"""The message of the webhook function's line about one that is not proven."""
 
 _DENIED = re.compile(r"AccessDenied|not authorized to perform|UnauthorizedOperation")
 _ACTION = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z*]+)")

@@ -14,6 +14,7 @@ from darkroom.domain.snapshot import read_snapshot
 
 from ops.deployment import SetupError
 from ops.live import calls
+from ops.live.logs import WEBHOOK_REFUSED
 from ops.live.run import RUNNING
 from ops.live.verdict import Verdict, fail, ok
 from ops.replicate import Replicate
@@ -238,7 +239,7 @@ def see_filter(run: Run) -> Asked:
 
     def webhooks() -> list[dict[str, Any]]:
         lines = run.logs.about("Webhook", id_)
-        return [line for line in lines if line.get("message") == "webhook refused"]
+        return [line for line in lines if line.get("message") == WEBHOOK_REFUSED]
 
     run.comes(webhooks, CALLED_WITHIN_S / (10 if run.deployment.emulator else 1))
     ended, shown = str(there.get("status")), difference(_probe_input(), there.get("input"))
