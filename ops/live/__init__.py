@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ops.deployment import Deployment
+    from ops.live.budget import Paid
     from ops.live.rows import Row
 
 PATIENCE_S = 300
@@ -148,6 +149,7 @@ def _prove(
     given: argparse.Namespace,
     lasting: contextlib.ExitStack,
 ) -> Outcome:
+    """Everything, in the order in which it has to be undone backwards."""
     told = deployment.environment("Submit")
     sources = _event_sources(deployment, given.event_source)
     receiver = _receiver(deployment, told, given, lasting)
@@ -162,25 +164,24 @@ def _prove(
         platform_lines=not given.leave_functions or platform.speaks(deployment),
     )
     catalogue = Catalogue.load()
-    model = cheapest(catalogue)
-    most = _check_budget(deployment, facts, model, catalogue, given.budget_usd)
+    model = catalogue.model(cheapest(catalogue))
+    most = _check_budget(deployment, plan(facts, model.model), catalogue, given.budget_usd)
     began = time.time()
     client = lasting.enter_context(http(deployment))
     if facts.platform_lines and not platform.speaks(deployment):
         lasting.enter_context(platform.platform_lines(deployment, _say))
     token, tenant = lasting.enter_context(temporary_key(deployment, _say))
-    api = Api(client, told["PUBLIC_URL"], token)
     run = Run(
         deployment=deployment,
         stage=stage,
         http=client,
         facts=facts,
         told=told,
-        api=api,
+        api=Api(client, told["PUBLIC_URL"], token),
         tenant=tenant,
         logs=Logs(deployment, began),
-        model=model,
-        picture_usd=(catalogue.model(model).price or {"usd": 0})["usd"],
+        model=model.model,
+        picture_usd=float((model.price or {"usd": 0})["usd"]),
         receiver=receiver,
         state_machine=given.state_machine,
         event_source=sources[0] if sources else None,
@@ -189,10 +190,7 @@ def _prove(
         began=began,
     )
     lasting.callback(run.stop)
-    if not given.only:
-        begin(run)
-    rows = [row for row in ROWS if not given.only or row.name in given.only]
-    results = tuple(_look(run, row, as_json=given.json) for row in rows)
+    results = _look_at_all(run, given)
     return Outcome(
         stage=stage,
         region=str(deployment.session.region_name),
@@ -206,15 +204,17 @@ def _prove(
     )
 
 
+def _look_at_all(run: Run, given: argparse.Namespace) -> tuple[Result, ...]:
+    if not given.only:
+        begin(run)
+    rows = (row for row in ROWS if not given.only or row.name in given.only)
+    return tuple(_look(run, row, as_json=given.json) for row in rows)
+
+
 def _check_budget(
-    deployment: Deployment,
-    facts: Facts,
-    model: str,
-    catalogue: Catalogue,
-    budget_usd: float | None,
+    deployment: Deployment, paid: list[Paid], catalogue: Catalogue, budget_usd: float | None
 ) -> int:
     """The most that the run may cost. Raises BudgetError."""
-    paid = plan(facts, model)
     if budget_usd is None:
         if deployment.emulator is None:
             raise BudgetError("Real predictions cost money: say how much with --budget-usd.")
@@ -250,6 +250,8 @@ def _receiver(
 ) -> Receiver | None:
     port = given.receiver_port
     if given.receiver is None:
+        if port is not None and not deployment.endpoint:
+            raise SetupError("--receiver-port listens for what comes from --receiver URL: name it.")
         if not (deployment.endpoint and told.get("LOCAL_CALLBACKS") == "true"):
             return None
         port = port or 0

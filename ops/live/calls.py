@@ -263,18 +263,13 @@ class Hit:
 
 def see_hit(run: Run) -> Hit:
     """Ask for the same again, once its result is noted."""
-    first = main(run)
-
-    def again() -> Hit:
-        body = {"version": run.model, "input": main_input(run)}
-        told = run.api.create(body)
-        made = told["darkroom"]
-        ids = made["cached_from"], made["provider_id"]
-        return Hit(first["id"], told["status"], *ids, made["cost"])
-
+    main(run)
     # The relay notes a result after its end: before, an equal request would be paid for.
     run.until(lambda: _is_noted(run), "the result is noted for equal requests")
-    return again()
+    told = run.api.create({"version": run.model, "input": main_input(run)})
+    made = told["darkroom"]
+    ids = made["cached_from"], made["provider_id"]
+    return Hit(main_id(run), told["status"], *ids, made["cost"])
 
 
 def _is_noted(run: Run) -> bool:

@@ -17,7 +17,8 @@ from darkroom.domain.signature import load_keys, sign
 
 from infra.stacks.service import SHAPES
 from ops import live
-from ops.__main__ import main
+from ops.__main__ import _parser, main
+from ops.deployment import SetupError
 from ops.keys import list_keys
 from ops.live import platform
 from ops.live.behind import Called, Hooks, Relayed, Requested, Task, Ticks, event_sources
@@ -802,14 +803,25 @@ class _NoRules:
 
 
 def live_arguments(*arguments: str) -> Any:
-    from ops.__main__ import _parser
-
     return _parser().parse_args(["live", *arguments])
 
 
-def test_the_report_is_a_page(stage: Deployment, tmp_path: Path) -> None:
-    from ops.deployment import SetupError
+def test_a_port_alone_is_reached_by_nobody(stage: Deployment) -> None:
+    cast("Any", stage.session).doubles["events"] = _NoRules()
+    told = replace(stage, outputs=stage.outputs | {"EventBus": "bus"})
+    given = live_arguments("--budget-usd", "1", "--receiver-port", "8000")
+    with pytest.raises(SetupError, match="--receiver URL"):
+        live.command(told, given)
 
+
+def test_events_of_an_unknown_source_are_refused(stage: Deployment) -> None:
+    cast("Any", stage.session).doubles["events"] = _NoRules()
+    told = replace(stage, outputs=stage.outputs | {"EventBus": "bus"})
+    with pytest.raises(SetupError, match=r"com\.shop"):
+        live.command(told, live_arguments("--budget-usd", "1", "--event-source", "com.shop"))
+
+
+def test_the_report_is_a_page(stage: Deployment, tmp_path: Path) -> None:
     given = live_arguments("--report", str(tmp_path / "live.json"))
     with pytest.raises(SetupError, match="the page"):
         live.command(stage, given)
