@@ -15,10 +15,11 @@ from ops.__main__ import main
 from ops.keys import list_keys
 from ops.live.calls import PROMPT
 from ops.live.rows import EMBEDDED_LACKS, ROWS
+from tests.e2e.test_creates import SCHNELL
 from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from local.cloud import EmbeddedCloud
@@ -88,6 +89,37 @@ def test_a_create_that_replicate_refuses_fails_what_needs_it(
     assert code == 1
     assert {name: row["state"] for name, row in rows.items()} == {"upload": "OK", "stored": "FAIL"}
     assert "not within 3 s" in rows["stored"]["text"]
+
+
+def test_a_state_machines_task_is_answered(
+    cloud: EmbeddedCloud, live: Callable[..., tuple[int, Rows]], state_machine: str
+) -> None:
+    code, rows = live("--only", "task", "--state-machine", state_machine)
+    assert (code, rows["task"]["state"]) == (0, "OK"), rows
+
+
+@pytest.fixture
+def state_machine(cloud: EmbeddedCloud) -> Iterator[str]:
+    """With one task, as the first of examples/pictures."""
+    detail = {"model": SCHNELL, "input": {"prompt.$": "$.prompt"}, "taskToken.$": "$$.Task.Token"}
+    generate = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+        "Parameters": {
+            "QueueUrl": cloud.outputs["IntakeQueue"],
+            "MessageBody": {"tenant": "local", "detail": detail},
+        },
+        "TimeoutSeconds": 600,
+        "End": True,
+    }
+    steps = cloud.client("stepfunctions")
+    arn = steps.create_state_machine(
+        name="live",
+        definition=json.dumps({"StartAt": "Generate", "States": {"Generate": generate}}),
+        roleArn="arn:aws:iam::000000000000:role/any",
+    )["stateMachineArn"]
+    yield str(arn)
+    steps.delete_state_machine(stateMachineArn=arn)
 
 
 def test_a_run_that_is_stopped_leaves_no_key_and_nothing_running(
