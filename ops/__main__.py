@@ -1,4 +1,4 @@
-"""The operator's commands: `python -m ops setup|keys|limits|usage|doctor|rotate|…`."""
+"""The operator's commands: `python -m ops setup|keys|limits|usage|doctor|live|rotate|…`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from ops import (
     doctor,
     keys,
     limits,
+    live,
     redrive,
     restore,
     rotate,
@@ -32,6 +33,7 @@ from ops import (
     usage,
 )
 from ops.deployment import Deployment, NotFoundError, SetupError, find
+from ops.live.budget import BudgetError
 
 REFUSALS = (
     NotFoundError,
@@ -40,6 +42,7 @@ REFUSALS = (
     cost.CostError,
     keys.KeyRefusedError,
     limits.LimitRefusedError,
+    BudgetError,
     redrive.RedriveError,
     restore.RestoreRefusedError,
     rotate.RotationRefusedError,
@@ -105,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     usage.add_parser(commands, [where, table])
     rotate.add_parsers(commands, [where])
     doctor.add_parser(commands, [where])
+    live.add_parser(commands, [where])
     restore.add_parser(commands, [where])
     cost.add_parser(commands)
     sweep = commands.add_parser("sweep", parents=[where], help="run one tick of the sweep now")

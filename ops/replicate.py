@@ -58,13 +58,25 @@ class Replicate:
         answer = self._send(f"/v1/predictions/{id_}", token)
         return None if answer.status_code == 404 else self._read(answer)
 
+    def create(self, token: str, model: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """A prediction of an official model, by its name: HTTP status, and what was answered."""
+        path = f"/v1/models/{model}/predictions"
+        answer = self._send(path, token, body)
+        return answer.status_code, fields(answer.text)
+
+    def cancel(self, token: str, id_: str) -> None:
+        """Stop a prediction; one that is over stays as it is."""
+        self._send(f"/v1/predictions/{id_}/cancel", token, {})
+
     def _ask(self, path: str, token: str) -> dict[str, Any]:
         return self._read(self._send(path, token))
 
-    def _send(self, path: str, token: str) -> httpx.Response:
-        url = self.url + path
+    def _send(self, path: str, token: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        url, headers = self.url + path, {"Authorization": f"Bearer {token}"}
         try:
-            return self.http.get(url, headers={"Authorization": f"Bearer {token}"})
+            if body is None:
+                return self.http.get(url, headers=headers)
+            return self.http.post(url, headers=headers, json=body)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             # ValueError: a token that is no header. The error's own text may hold it.
             raise SetupError(f"{url} cannot be reached: {type(error).__name__}") from None

@@ -1,0 +1,393 @@
+"""Rows about the API as clients call it: what is stored and shown, refused, stopped, listed."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import secrets
+import struct
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+from darkroom.adapters.s3 import S3Signer
+
+from ops.live.budget import CANCEL_TRIES, DEADLINE_S, SLOW, SLOW_INPUT
+from ops.live.verdict import Verdict, fail, ok
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ops.live.run import Run
+
+PROMPT = "a plain grey stone on a white table"
+TAG, END_USER = "ops-live", "ops-live-user"
+LISTED_WITHIN_S = 20.0
+PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(64)
+"""Begins as a PNG does: more is not looked at."""
+
+
+# What several rows look at
+
+
+def main_input(run: Run) -> dict[str, Any]:
+    """What the first prediction is made of: the same again is an equal request."""
+    return run.once("input", lambda: {"prompt": PROMPT, "seed": 1 + secrets.randbelow(2**31 - 2)})
+
+
+def main_id(run: Run) -> str:
+    """The prediction that most rows look at."""
+
+    def create() -> str:
+        body: dict[str, Any] = {
+            "version": run.model,
+            "input": main_input(run),
+            "tags": [TAG],
+            "end_user": END_USER,
+        }
+        if run.receiver:
+            body |= {"webhook": run.receiver.url, "webhook_events_filter": ["start", "completed"]}
+        return str(run.api.create(body)["id"])
+
+    return run.once("main", create)
+
+
+def main(run: Run) -> dict[str, Any]:
+    """The same once it is over."""
+    return run.once("main, ended", lambda: run.ended(main_id(run)))
+
+
+def deadline_id(run: Run) -> str:
+    """A prediction that cannot be done in time."""
+    body = {"version": SLOW, "input": {"prompt": PROMPT, "image": picture(), **SLOW_INPUT}}
+    headers = {"Cancel-After": f"{DEADLINE_S}s"}
+    return run.once("deadline", lambda: str(run.api.create(body, **headers)["id"]))
+
+
+def picture(side: int = 512) -> str:
+    """A grey PNG as a data URI, below 1 kB."""
+    rows = (b"\0" + b"\x80" * side) * side
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(rows, 9)),
+        (b"IEND", b""),
+    )
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+# Unknown paths and methods
+
+
+@dataclass(frozen=True, slots=True)
+class Unserved:
+    """HTTP status by request."""
+
+    unknown_path: int
+    wrong_method: int
+    head: int
+
+
+def see_unserved(run: Run) -> Unserved:
+    """Ask for what no route of the gateway's serves."""
+    main_id(run)  # by then the key is known everywhere
+    return Unserved(
+        unknown_path=run.api.ask("GET", "/no-such-path").status_code,
+        wrong_method=run.api.ask("PATCH", "/v1/predictions").status_code,
+        head=run.api.ask("HEAD", "/v1/predictions").status_code,
+    )
+
+
+def judge_unserved(seen: Unserved) -> Verdict:
+    """404, 405, and what a GET would have."""
+    wanted = Unserved(unknown_path=404, wrong_method=405, head=200)
+    text = (
+        f"unknown path {seen.unknown_path}, wrong method {seen.wrong_method}, HEAD of a list "
+        f"{seen.head}"
+    )
+    if seen == wanted:
+        return ok(text)
+    remedy = "the gateway may not call Read by its $default route: deploy this version"
+    return fail(text, remedy)
+
+
+# A picture
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How a prediction ended, and its files."""
+
+    status: str
+    code: str | None = None
+    cost: float | None = None
+    types: tuple[str, ...] = ()
+
+
+def see_stored(run: Run) -> Stored:
+    """Wait for the first prediction."""
+    shown = main(run)
+    told = shown["darkroom"]
+    types = tuple(file["content_type"] for file in told["files"])
+    return Stored(shown["status"], told["code"], told["cost"], types)
+
+
+def judge_stored(seen: Stored) -> Verdict:
+    """Succeeded means that the bytes are in the bucket."""
+    if seen.status != "succeeded" or not seen.types:
+        text = f"ended as {seen.status} ({seen.code}) with {len(seen.types)} files"
+        return fail(text, "see the logs of Persist and Webhook")
+    return ok(f"{', '.join(seen.types)}, ${seen.cost}")
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A stored output, read by URL."""
+
+    status: int
+    same_bytes: bool
+    unsigned: int
+    """The same URL without its signature."""
+    authorized: int
+    """With a client's own Authorization header."""
+
+
+def _read(run: Run, url: str, sha256: str, *, token: bool) -> Read:
+    got = run.http.get(url)
+    with_token = run.http.get(url, headers={"Authorization": "Bearer none"}) if token else got
+    return Read(
+        status=got.status_code,
+        same_bytes=hashlib.sha256(got.content).hexdigest() == sha256,
+        unsigned=run.http.get(url.partition("?")[0]).status_code,
+        authorized=with_token.status_code,
+    )
+
+
+def _file(run: Run) -> dict[str, Any]:
+    return dict(main(run)["darkroom"]["files"][0])
+
+
+def see_presigned(run: Run) -> Read:
+    """The URL that is shown; on a stage with a CDN, one that the operator signs."""
+    file = _file(run)
+    shown = main(run)["output"]
+    url = shown[0] if isinstance(shown, list) else shown
+    if run.facts.cdn:
+        # As the functions' own client.
+        config = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
+        client = run.deployment.session.client("s3", config=config)
+        url = S3Signer(client, run.deployment.outputs["OutputsBucket"], "").output_url(file["key"])
+    # S3 refuses a request that is signed twice, which is why there is a CDN.
+    return _read(run, url, file["sha256"], token=False)
+
+
+def see_cdn(run: Run) -> Read:
+    """The URL that is shown: CloudFront's."""
+    shown = main(run)["output"]
+    url = shown[0] if isinstance(shown, list) else shown
+    return _read(run, url, _file(run)["sha256"], token=True)
+
+
+def judge_read(seen: Read) -> Verdict:
+    """The bytes that were hashed, for the signature alone."""
+    text = (
+        f"signed {seen.status}, {'the' if seen.same_bytes else 'other'} bytes that were stored, "
+        f"unsigned {seen.unsigned}"
+    )
+    if seen.status == seen.authorized == 200 and seen.same_bytes and seen.unsigned == 403:
+        return ok(text)
+    if seen.authorized != seen.status:
+        text += f", with a client's Authorization header {seen.authorized}"
+    return fail(text, "`ops setup` checks the CDN's key; see the bucket's policy")
+
+
+# An upload
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """HTTP status by step."""
+
+    posted: int
+    form: int
+    stored: int
+    """Of the form's own POST, to S3."""
+    size: int
+    """As it is shown afterwards."""
+
+
+def see_upload(run: Run) -> Uploaded:
+    """A file by both ways; both are deleted."""
+    main_id(run)
+    posted = run.api.ask("POST", "/v1/files", files={"content": ("live.png", PICTURE, "image/png")})
+    form = run.api.ask("POST", "/v1/uploads", json={"content_type": "image/png"})
+    stored, size = 0, 0
+    if form.status_code == 201:
+        told = form.json()
+        file = {"file": ("live.png", PICTURE, "image/png")}
+        stored = run.http.post(told["url"], data=told["fields"], files=file).status_code
+        kept = run.api.ask("GET", f"/v1/files/{told['id']}")
+        size = kept.json()["size"] if kept.is_success else 0
+    for made in (posted, form):
+        if made.is_success:
+            run.api.ask("DELETE", f"/v1/files/{made.json()['id']}")
+    return Uploaded(posted.status_code, form.status_code, stored, size)
+
+
+def judge_upload(seen: Uploaded) -> Verdict:
+    """Both ways take it."""
+    text = f"through the API {seen.posted}, form {seen.form}, by the form {seen.stored}"
+    if seen.posted == seen.form == 201 and seen.stored in {200, 201, 204} and seen.size:
+        return ok(text)
+    return fail(text, "see the log of Files, and the uploads bucket's policy")
+
+
+# An equal request
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What an equal request was answered with."""
+
+    of: str
+    status: str
+    cached_from: str | None
+    provider_id: str | None
+    cost: float | None
+
+
+def see_hit(run: Run) -> Hit:
+    """Ask for the same again, once its result is noted."""
+    main(run)
+    # The relay notes a result after its end: before, an equal request would be paid for.
+    run.until(lambda: _is_noted(run), "the result is noted for equal requests")
+    told = run.api.create({"version": run.model, "input": main_input(run)})
+    made = told["darkroom"]
+    ids = made["cached_from"], made["provider_id"]
+    return Hit(main_id(run), told["status"], *ids, made["cost"])
+
+
+def _is_noted(run: Run) -> bool:
+    lines = run.logs.about("Relay", main_id(run))
+    return any(line.get("state") == "succeeded" for line in lines)
+
+
+def judge_hit(seen: Hit) -> Verdict:
+    """At once, for nothing, without Replicate."""
+    hit = seen.cached_from == seen.of and seen.provider_id is None and not seen.cost
+    if hit and seen.status == "succeeded":
+        return ok("answered from the store, for $0")
+    text = f"was {seen.status}, and created anew" if not hit else f"was {seen.status}"
+    return fail(text, "see the logs of Relay and Submit for `cache`")
+
+
+# A cancel, a deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """How it ended."""
+
+    status: str
+    code: str | None
+    upstream: str | None
+    """Replicate's word for it; None where it was never asked."""
+
+
+def see_cancel(run: Run) -> Stopped:
+    """Cancel right after the create; again where it was done already."""
+    for _ in range(CANCEL_TRIES):
+        body = {"version": run.model, "input": {"prompt": PROMPT}}
+        id_ = str(run.api.create(body)["id"])
+        run.api.read("POST", f"/v1/predictions/{id_}/cancel")
+        seen = _stopped(run, id_)
+        if seen.status != "succeeded":
+            break
+    return seen
+
+
+def see_deadline(run: Run) -> Stopped:
+    """Wait for the one that cannot be done in time."""
+    return _stopped(run, deadline_id(run))
+
+
+def _stopped(run: Run, id_: str) -> Stopped:
+    from ops.live.upstream import shown_at_replicate
+
+    shown = run.ended(id_)
+    told = shown["darkroom"]
+    there = shown_at_replicate(run, told["provider_id"]) if told["provider_id"] else None
+    return Stopped(shown["status"], told["code"], str(there.get("status")) if there else None)
+
+
+def judge_cancel(seen: Stopped) -> Verdict:
+    """Canceled here and there."""
+    return _judge_stop(seen, "canceled")
+
+
+def judge_deadline(seen: Stopped) -> Verdict:
+    """Ended by its deadline, here and there."""
+    return _judge_stop(seen, "deadline_exceeded")
+
+
+def _judge_stop(seen: Stopped, code: str) -> Verdict:
+    text = f"{seen.status} ({seen.code}), at Replicate {seen.upstream or 'unknown'}"
+    there = seen.upstream in {None, "canceled", "aborted"}
+    if (seen.status, seen.code) == ("canceled", code) and there:
+        return ok(text)
+    return fail(text, "see the logs of Cancel, Dispatch and Sweep")
+
+
+# Lists
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Whether the first prediction is in each list that it belongs in, and in one that it does
+    not."""
+
+    has: dict[str, bool] = field(default_factory=dict)
+    strays: tuple[str, ...] = ()
+
+
+def see_lists(run: Run) -> Listed:
+    """Each filter with the prediction's own value, and with another one."""
+    id_, status = main_id(run), main(run)["status"]
+    fitting: dict[str, tuple[str, str]] = {
+        "tag": (TAG, "other"),
+        "end_user": (END_USER, "other"),
+        "status": (status, "failed" if status != "failed" else "succeeded"),
+        "model": (run.model, SLOW),
+    }
+
+    def listed(name: str, value: str) -> bool:
+        page = run.api.read("GET", "/v1/predictions", params={name: value})
+        return id_ in [one["id"] for one in page["results"]]
+
+    # The index of a list is eventually consistent.
+    has = {
+        name: run.comes(functools.partial(listed, name, own), LISTED_WITHIN_S)
+        for name, (own, _) in fitting.items()
+    }
+    strays = tuple(name for name, (_, other) in fitting.items() if listed(name, other))
+    return Listed(has, strays)
+
+
+def judge_lists(seen: Listed) -> Verdict:
+    """In its own lists, in no other."""
+    missing = [name for name, there in seen.has.items() if not there]
+    if missing or seen.strays or not seen.has:
+        text = (
+            f"missing by {_names(missing)}, shown where it does not belong by {_names(seen.strays)}"
+        )
+        return fail(text, "see the log of Read, and the table's index `tenant`")
+    return ok(f"by {', '.join(seen.has)}")
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"

@@ -1,0 +1,143 @@
+"""What the functions have logged since a run began: Darkroom's lines, and Lambda's own."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ops.deployment import Deployment
+
+MOST_LINES = 50_000
+"""Of one function: a stage in use writes more than a run needs."""
+CLOCKS_APART_MS = 2_000
+WEBHOOK_REFUSED = "webhook refused"
+"""The message of the webhook function's line about one that is not proven."""
+
+_DENIED = re.compile(r"AccessDenied|not authorized to perform|UnauthorizedOperation")
+_ACTION = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z*]+)")
+_OPERATION = re.compile(r"when calling the (\w+) operation")
+_NUMBERS = {
+    "duration_ms": r"\tDuration: ([\d.]+) ms",
+    "billed_ms": r"\tBilled Duration: ([\d.]+) ms",
+    "memory_mb": r"\tMemory Size: (\d+) MB",
+    "most_mb": r"\tMax Memory Used: (\d+) MB",
+    "init_ms": r"\tInit Duration: ([\d.]+) ms",
+}
+_METRICS = {
+    "duration_ms": "durationMs",
+    "billed_ms": "billedDurationMs",
+    "memory_mb": "memorySizeMB",
+    "most_mb": "maxMemoryUsedMB",
+    "init_ms": "initDurationMs",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What Lambda says of one invocation."""
+
+    duration_ms: float
+    billed_ms: float
+    memory_mb: float
+    most_mb: float
+    init_ms: float | None = None
+    """Of a cold start alone."""
+
+
+def read_report(line: str) -> Report | None:
+    """A line `platform.report`, or the older text that begins with REPORT; None for others."""
+    if line.startswith("REPORT "):
+        # The first number is set off by a tab as well, whoever wrote the line.
+        found = {name: re.search(form, line) for name, form in _NUMBERS.items()}
+        return _report({name: float(match[1]) for name, match in found.items() if match})
+    said = as_object(line)
+    record = said.get("record")
+    if said.get("type") != "platform.report" or not isinstance(record, dict):
+        return None
+    metrics = record.get("metrics")
+    metrics = metrics if isinstance(metrics, dict) else {}
+    told = {name: metrics.get(theirs) for name, theirs in _METRICS.items()}
+    return _report({k: float(v) for k, v in told.items() if isinstance(v, int | float)})
+
+
+def _report(values: dict[str, float]) -> Report | None:
+    try:
+        return Report(**values)
+    except TypeError:
+        return None
+
+
+def as_object(line: str) -> dict[str, Any]:
+    """A line's JSON object; empty where it is none."""
+    try:
+        value = json.loads(line) if line.startswith("{") else None
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def denials(lines: Iterable[str]) -> list[str]:
+    """The actions that AWS refused, each once; a refusal that names none is `?`."""
+    found = []
+    for line in filter(_DENIED.search, lines):
+        action = _ACTION.search(line) or _OPERATION.search(line)
+        found.append(action[1] if action else "?")
+    return list(dict.fromkeys(found))
+
+
+class Logs:
+    """CloudWatch's, from the run's beginning on."""
+
+    def __init__(self, deployment: Deployment, began: float) -> None:
+        self._deployment = deployment
+        self._client = deployment.client("logs")
+        self._since = int(began * 1000) - CLOCKS_APART_MS
+        self._groups: dict[str, str] = {}
+
+    @property
+    def functions(self) -> list[str]:
+        """All that the stacks name."""
+        names = (name for name in self._deployment.outputs if name.startswith("Function"))
+        return sorted(name.removeprefix("Function") for name in names)
+
+    def lines(self, function: str) -> list[str]:
+        """Every line of the function's; none where it has written nothing yet."""
+        return list(islice(self._lines(function), MOST_LINES))
+
+    def about(self, function: str, prediction: str) -> list[dict[str, Any]]:
+        """The lines that name the prediction."""
+        said = map(as_object, self.lines(function))
+        return [line for line in said if line.get("prediction") == prediction]
+
+    def reports(self, function: str) -> list[Report]:
+        """Of each invocation, the oldest first."""
+        return [found for line in self.lines(function) if (found := read_report(line))]
+
+    def _lines(self, function: str) -> Iterator[str]:
+        pages = self._client.get_paginator("filter_log_events").paginate(
+            logGroupName=self._group(function), startTime=self._since
+        )
+        try:
+            for page in pages:
+                for event in page["events"]:
+                    yield from event["message"].splitlines()
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
+
+    def _group(self, function: str) -> str:
+        if function not in self._groups:
+            name = self._deployment.outputs[f"Function{function}"]
+            functions = self._deployment.client("lambda")
+            found = functions.get_function_configuration(FunctionName=name)
+            logging = found.get("LoggingConfig", {})
+            self._groups[function] = logging.get("LogGroup") or f"/aws/lambda/{name}"
+        return self._groups[function]

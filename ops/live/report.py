@@ -1,0 +1,124 @@
+"""The report of a run: Markdown for people, JSON for programs, a line for the terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from darkroom.domain.money import MICRO
+
+from ops.live.verdict import FAIL
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ops.live.verdict import Verdict
+
+_SECRETS = re.compile(
+    r"dk_[\w-]{20,}|r8_\w{20,}|whsec_[\w+/=]{8,}|(?<=[?&])(?:t|X-Amz-[\w-]+|Signature|Policy)=[^&\s\"]+"
+)
+
+
+def safe(text: str) -> str:
+    """Without what looks like a token, a signing secret or a signature, wherever it came from."""
+    return _SECRETS.sub("***", text)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One row, as it turned out."""
+
+    name: str
+    settles: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The whole run."""
+
+    stage: str
+    region: str
+    version: str
+    began: float
+    seconds: float
+    budget_usd: float | None
+    most: int
+    """Millionths of a dollar that it could have come to."""
+    spent: int
+    """What Darkroom reckons for what it created."""
+    results: tuple[Result, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Every row is OK, or n/a for a reason that is known."""
+        return all(one.verdict.state != FAIL for one in self.results)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, without secrets."""
+        shown: dict[str, Any] = {
+            "stage": self.stage,
+            "region": self.region,
+            "version": self.version,
+            "began": f"{datetime.fromtimestamp(self.began, UTC):%Y-%m-%dT%H:%M:%SZ}",
+            "seconds": round(self.seconds),
+            "budget_usd": self.budget_usd,
+            "most_usd": self.most / MICRO,
+            "spent_usd": self.spent / MICRO,
+            "passed": self.passed,
+            "rows": [
+                {"name": one.name, "settles": one.settles, **asdict(one.verdict)}
+                for one in self.results
+            ],
+        }
+        return dict(json.loads(safe(json.dumps(shown))))
+
+    def as_markdown(self) -> str:
+        """A page that can be committed."""
+        told = self.as_json()
+        passed = "All rows are OK, or n/a for the reason named." if self.passed else "Rows FAIL."
+        budget = f" of {self.budget_usd:g} allowed" if self.budget_usd is not None else ""
+        lines = [
+            f"# What was seen of the stage {self.stage}",
+            "",
+            f"Darkroom {self.version}, region {self.region}. Written by `python -m ops live`,",
+            f"begun {told['began']}, done within {told['seconds']} s. Spent at Replicate:",
+            f"${told['spent_usd']:.4f}; at most ${told['most_usd']:.4f}{budget}.",
+            "",
+            f"**{passed}**",
+            "",
+            "| row | | what was seen | what it settles |",
+            "|---|---|---|---|",
+        ]
+        for row in told["rows"]:
+            text = f"{row['text']} → {row['remedy']}" if row["remedy"] else row["text"]
+            cells = (row["name"], row["state"], text, row["settles"])
+            lines.append(f"| {' | '.join(map(_cell, cells))} |")
+        for row in told["rows"]:
+            if row["table"]:
+                head, *values = row["table"]
+                lines += ["", f"## {row['name'].capitalize()}", ""]
+                lines += [f"| {' | '.join(map(_cell, head))} |", "|---" * len(head) + "|"]
+                lines += [f"| {' | '.join(map(_cell, each))} |" for each in values]
+        return "\n".join(lines) + "\n"
+
+    def write(self, path: Path) -> Path:
+        """The page at `path`, and the JSON beside it, whose path is returned."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.as_markdown())
+        beside = path.with_suffix(".json")
+        beside.write_text(json.dumps(self.as_json(), indent=1) + "\n")
+        return beside
+
+
+def _cell(text: str) -> str:
+    return " ".join(str(text).replace("|", "\\|").split())
+
+
+def line(name: str, verdict: Verdict) -> str:
+    """One row for the terminal, as `ops doctor` has them."""
+    remedy = f"\n      → {safe(verdict.remedy)}" if verdict.remedy else ""
+    return f"{verdict.state:<6}{name}: {safe(verdict.text)}{remedy}"

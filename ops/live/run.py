@@ -1,0 +1,191 @@
+"""One run over a deployment: its key, what it creates, and patience with what takes time."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from botocore.exceptions import BotoCoreError, ClientError
+from darkroom.domain.keys import new_token
+
+from ops.keys import KeyRefusedError, put_key, revoke_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx
+
+    from ops.deployment import Deployment
+    from ops.live.logs import Logs
+    from ops.live.receiver import Receiver
+    from ops.live.verdict import Facts
+
+PAUSE_S = 1.0
+EMBEDDED_PAUSE_S = 0.2
+RUNNING = ("starting", "processing")
+_KEY_KNOWN_S = 10
+"""A key's row is read eventually consistent: for a moment a new one may be unknown."""
+
+Seen = TypeVar("Seen")
+
+
+class TooLongError(Exception):
+    """Something did not come about in time. The text says what."""
+
+
+class RefusedError(Exception):
+    """Darkroom or Replicate answered otherwise than a row can go on with."""
+
+
+@dataclass
+class Api:
+    """Darkroom's API as the run's own tenant calls it, and what it has made there."""
+
+    http: httpx.Client
+    url: str
+    token: str = field(repr=False)
+    made: list[str] = field(default_factory=list)
+
+    def ask(self, method: str, path: str, **given: Any) -> httpx.Response:
+        """Any answer."""
+        headers = {"Authorization": f"Bearer {self.token}", **given.pop("headers", {})}
+        return self.http.request(method, self.url + path, headers=headers, **given)
+
+    def read(self, method: str, path: str, **given: Any) -> dict[str, Any]:
+        """The object that a 2xx holds. Raises RefusedError."""
+        answer = self.ask(method, path, **given)
+        if not answer.is_success:
+            raise RefusedError(f"{method} {path.partition('?')[0]} answered {answer.status_code}")
+        return dict(answer.json())
+
+    def create(self, body: dict[str, Any], **headers: str) -> dict[str, Any]:
+        """A prediction that is canceled at the end of the run if it still runs then."""
+        began = time.monotonic()
+        while True:
+            answer = self.ask("POST", "/v1/predictions", json=body, headers=headers)
+            if answer.status_code != 401 or time.monotonic() - began > _KEY_KNOWN_S:
+                break
+            time.sleep(EMBEDDED_PAUSE_S)
+        if answer.status_code != 201:
+            raise RefusedError(f"POST /v1/predictions answered {answer.status_code}")
+        shown = dict(answer.json())
+        self.made.append(str(shown["id"]))
+        return shown
+
+    def get(self, id_: str) -> dict[str, Any]:
+        """A prediction as it is shown."""
+        return self.read("GET", f"/v1/predictions/{id_}")
+
+    def mine(self) -> list[dict[str, Any]]:
+        """All of the tenant's predictions, those that did not come over HTTP included."""
+        page = self.read("GET", "/v1/predictions")["results"]
+        listed = {one["id"]: one for one in page if isinstance(one, dict)}
+        # The list is eventually consistent.
+        late = [id_ for id_ in self.made if id_ not in listed]
+        return [*listed.values(), *map(self.get, late)]
+
+    def stop(self) -> None:
+        """Cancel what still runs."""
+        for one in self.mine():
+            if one["status"] in RUNNING:
+                self.read("POST", f"/v1/predictions/{one['id']}/cancel")
+
+
+@dataclass
+class Run:
+    """What rows look at. What several of them need is made once, by the first that asks."""
+
+    deployment: Deployment
+    stage: str
+    http: httpx.Client
+    facts: Facts
+    told: dict[str, str]
+    """What the functions are told, such as the addresses that the deployment really uses."""
+    api: Api
+    tenant: str
+    logs: Logs
+    model: str
+    """The cheapest."""
+    picture_usd: float
+    """What one costs with it."""
+    receiver: Receiver | None = None
+    state_machine: str | None = None
+    event_source: tuple[str, str] | None = None
+    """A source whose events the stage takes, and the tenant that it stands for."""
+    patience_s: float = 300
+    say: Callable[[str], None] = lambda _: None
+    began: float = field(default_factory=time.time)
+    endings: list[Callable[[], object]] = field(default_factory=list)
+    """What stops predictions that are not our own tenant's."""
+    spent: float = 0
+    """Dollars for those."""
+    _made: dict[str, Any] = field(default_factory=dict)
+
+    def stop(self) -> None:
+        """Stop all that still runs; what cannot be reached goes on."""
+        for end in (self.api.stop, *self.endings):
+            try:
+                end()
+            except Exception as error:  # noqa: BLE001 - the others are stopped all the same
+                self.say(f"something could not be stopped: {type(error).__name__}")
+
+    def once(self, name: str, make: Callable[[], Seen]) -> Seen:
+        """What `make` returned or raised when it was called first under this name."""
+        if name not in self._made:
+            try:
+                self._made[name] = make()
+            except Exception as error:  # noqa: BLE001 - raised below, for each that asks
+                self._made[name] = error
+        found = self._made[name]
+        if isinstance(found, Exception):
+            raise found
+        return cast("Seen", found)
+
+    def until(
+        self, look: Callable[[], Seen | None], what: str, patience_s: float | None = None
+    ) -> Seen:
+        """What `look` returns as soon as that is something. Raises TooLongError."""
+        patience_s = self.patience_s if patience_s is None else patience_s
+        deadline = time.monotonic() + patience_s
+        while True:
+            found = look()
+            if found:
+                return found
+            if time.monotonic() >= deadline:
+                raise TooLongError(f"not within {patience_s:g} s: {what}")
+            time.sleep(EMBEDDED_PAUSE_S if self.facts.embedded else PAUSE_S)
+
+    def comes(self, look: Callable[[], object], patience_s: float) -> bool:
+        """Whether `look` returns something by then."""
+        try:
+            self.until(lambda: bool(look()) or None, "", patience_s)
+        except TooLongError:
+            return False
+        return True
+
+    def ended(self, id_: str) -> dict[str, Any]:
+        """A prediction once it is over. Raises TooLongError."""
+
+        def over() -> dict[str, Any] | None:
+            shown = self.api.get(id_)
+            return None if shown["status"] in RUNNING else shown
+
+        return self.until(over, f"the end of {id_}")
+
+
+@contextlib.contextmanager
+def temporary_key(deployment: Deployment, say: Callable[[str], None]) -> Any:
+    """A token of a new tenant `live-…`, revoked at the end whatever happens."""
+    dynamodb, table = deployment.client("dynamodb"), deployment.outputs["ControlsTable"]
+    token, tenant = new_token(), f"live-{secrets.token_hex(4)}"
+    row = put_key(dynamodb, table, token, tenant=tenant, name="ops live")
+    try:
+        yield token, tenant
+    finally:
+        try:
+            revoke_key(dynamodb, table, row["id"])
+        except (BotoCoreError, ClientError, KeyRefusedError):
+            say(f"the key {row['id']} of {tenant} could not be revoked: `ops keys revoke`")

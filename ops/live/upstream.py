@@ -1,0 +1,257 @@
+"""Rows about Replicate: how it shows what we made there, and how it reads what is unclear."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from darkroom.adapters.predictions import DynamoPredictions
+from darkroom.catalog import Catalogue
+from darkroom.domain import evidence, link
+from darkroom.domain.snapshot import read_snapshot
+
+from ops.deployment import SetupError
+from ops.live import calls
+from ops.live.logs import WEBHOOK_REFUSED
+from ops.live.run import RUNNING
+from ops.live.verdict import Verdict, fail, ok
+from ops.replicate import Replicate
+
+if TYPE_CHECKING:
+    from darkroom.domain.prediction import Prediction
+
+    from ops.live.run import Run
+
+CALLED_WITHIN_S = 20.0
+"""Of a prediction that is over: a webhook and its line in the log are there by then."""
+UNKNOWN_INPUT = "no_such_input"
+_VERSION = re.compile(r"[0-9a-f]{64}")
+
+
+def replicate(run: Run) -> tuple[Replicate, str]:
+    """Its API, and the deployment's token."""
+
+    def token() -> str:
+        name = run.deployment.outputs["ReplicateTokenSecret"]
+        stored = (run.deployment.secret(name) or "").strip()
+        if not stored:
+            raise SetupError("no token of Replicate's is stored: `ops setup`")
+        return stored
+
+    return Replicate(run.http, run.told["REPLICATE_URL"]), run.once("Replicate's token", token)
+
+
+def shown_at_replicate(run: Run, provider_id: str) -> dict[str, Any] | None:
+    """A prediction as Replicate shows it now; None where it does not know it."""
+    api, token = replicate(run)
+    return api.get(token, provider_id)
+
+
+def record(run: Run, id_: str) -> Prediction:
+    """The record as it is stored."""
+    outputs = run.deployment.outputs
+    table, controls = outputs["PredictionsTable"], outputs["ControlsTable"]
+    found = DynamoPredictions(run.deployment.client("dynamodb"), table, controls).get(id_)
+    if found is None:
+        raise SetupError(f"there is no record {id_}")
+    return found
+
+
+def _there(run: Run) -> dict[str, Any]:
+    shown = calls.main(run)
+    there = shown_at_replicate(run, str(shown["darkroom"]["provider_id"]))
+    if there is None:
+        raise SetupError("Replicate does not know the prediction that it made")
+    return there
+
+
+# The webhook's echo
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """Whether Replicate shows the webhook of a prediction."""
+
+    by_get: bool
+    in_list: bool
+    dedicated: bool
+    """The stage says that nobody else uses the account."""
+
+
+def see_echo(run: Run) -> Echo:
+    """Look at the first prediction, alone and in the list."""
+    there = _there(run)
+    api, token = replicate(run)
+    listed = {one.get("id"): one for one in api.newest(token)}
+    return Echo(
+        by_get=calls.main_id(run) in str(there.get("webhook")),
+        in_list=calls.main_id(run) in str(listed.get(there["id"], {}).get("webhook")),
+        dedicated=run.told.get("DEDICATED_ACCOUNT") == "true",
+    )
+
+
+def judge_echo(seen: Echo) -> Verdict:
+    """By it, or by an account of its own, an unknown create is found again."""
+    where = [name for name, there in (("GET", seen.by_get), ("list", seen.in_list)) if there]
+    text = f"shown by {' and '.join(where)}" if where else "not shown"
+    if seen.in_list:
+        return ok(text)
+    if seen.dedicated:
+        return ok(f"{text}; unknown creates are told by version, input and time")
+    remedy = "give Darkroom an account of its own and set dedicated_account in the stage"
+    return fail(f"{text}: an unknown create whose webhook is lost too is not found again", remedy)
+
+
+# Input and version
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How Replicate shows what it was sent."""
+
+    input: str
+    """`exact`, or what is different."""
+    version: str
+    model: str
+    file: str
+    """What a data URI is shown as."""
+    ruled_out: str | None
+    """Why the sweep would not take it for what it is."""
+
+
+def see_shown(run: Run) -> Shown:
+    """Compare the first prediction with its record, as the sweep would without a webhook."""
+    there, ours = _there(run), record(run, calls.main_id(run))
+    bare = {name: value for name, value in there.items() if name != "webhook"}
+    reason = evidence.ruled_out(
+        read_snapshot(bare),
+        ours,
+        public_host=urlsplit(run.told["PUBLIC_URL"]).netloc,
+        choices=Catalogue.load().choices(run.model),
+    )
+    return Shown(
+        input=difference(calls.main_input(run), there.get("input")),
+        version=_kind_of(there.get("version")),
+        model="the same" if there.get("model") == run.model else "another",
+        file=_file(run),
+        ruled_out=reason.value if reason else None,
+    )
+
+
+def _file(run: Run) -> str:
+    shown = run.ended(calls.deadline_id(run))["darkroom"]["provider_id"]
+    there = (shown_at_replicate(run, shown) if shown else None) or {}
+    given = there.get("input")
+    text = given.get("image") if isinstance(given, dict) else None
+    if not isinstance(text, str):
+        return "nothing"
+    return text.partition(":")[0][:10] if ":" in text else "another text"
+
+
+def difference(sent: dict[str, Any], shown: object) -> str:
+    """In words, without any value."""
+    if not isinstance(shown, dict):
+        return "not shown"
+    said = [
+        f"{kind}: {', '.join(names)}"
+        for kind, names in (
+            ("left out", sorted(sent.keys() - shown.keys())),
+            ("added", sorted(map(str, shown.keys() - sent.keys()))),
+            ("changed", sorted(n for n in sent.keys() & shown.keys() if sent[n] != shown[n])),
+        )
+        if names
+    ]
+    return "; ".join(said) or "exact"
+
+
+def _kind_of(version: object) -> str:
+    if not isinstance(version, str):
+        return "not shown"
+    return "64 hex digits" if _VERSION.fullmatch(version) else version[:20]
+
+
+def judge_shown(seen: Shown) -> Verdict:
+    """However it is shown, it must not be taken for another's."""
+    text = f"input {seen.input}; version {seen.version}; model {seen.model}; "
+    text += f"a data URI is shown as {seen.file}"
+    if seen.ruled_out is None:
+        return ok(text)
+    remedy = "an unknown create would be made twice: report it (docs/adr/0007)"
+    return fail(f"{text}; the sweep would say: {seen.ruled_out}", remedy)
+
+
+# An empty filter, an unknown input, blanks
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A create at Replicate itself, with an empty filter, an input of no name, and blanks."""
+
+    status: int
+    """HTTP status of the create."""
+    ended: str = ""
+    called: int = 0
+    """Webhooks that came."""
+    shown: str = ""
+    """Its input, as `difference` says it."""
+
+
+def probe(run: Run) -> tuple[str, int, dict[str, Any]]:
+    """Create it: the id that its webhook names, the status, and the answer.
+
+    The id is nobody's: the webhook is refused, and the log of that is what tells that it came.
+    """
+
+    def create() -> tuple[str, int, dict[str, Any]]:
+        id_ = link.new_id()
+        api, token = replicate(run)
+        body = {
+            "input": _probe_input(),
+            "webhook": f"{run.told['PUBLIC_URL']}/hooks/replicate/{id_}",
+            "webhook_events_filter": [],
+        }
+        status, answer = api.create(token, run.model, body)
+        if status == 201:
+            run.endings.append(lambda: api.cancel(token, str(answer["id"])))
+            run.spent += run.picture_usd
+        return id_, status, answer
+
+    return run.once("probe", create)
+
+
+def _probe_input() -> dict[str, Any]:
+    return {"prompt": f" {calls.PROMPT} ", UNKNOWN_INPUT: "x"}
+
+
+def see_filter(run: Run) -> Asked:
+    """Wait until it is over, and for a webhook a little longer."""
+    id_, status, answer = probe(run)
+    if status != 201:
+        return Asked(status)
+
+    def over() -> dict[str, Any] | None:
+        there = shown_at_replicate(run, str(answer["id"])) or {}
+        return None if there.get("status") in RUNNING else there
+
+    there = run.until(over, "the end of a prediction at Replicate")
+
+    def webhooks() -> list[dict[str, Any]]:
+        lines = run.logs.about("Webhook", id_)
+        return [line for line in lines if line.get("message") == WEBHOOK_REFUSED]
+
+    run.comes(webhooks, CALLED_WITHIN_S / (10 if run.deployment.emulator else 1))
+    ended, shown = str(there.get("status")), difference(_probe_input(), there.get("input"))
+    return Asked(status, ended, len(webhooks()), shown)
+
+
+def judge_filter(seen: Asked) -> Verdict:
+    """Whatever it means there: Darkroom takes it for none. It has to be found out, that is all."""
+    if seen.status == 422:
+        return ok("refused: 422. Darkroom takes an empty filter for none")
+    if seen.status != 201 or seen.ended != "succeeded":
+        text = f"cannot be told: the create answered {seen.status}, it ended as {seen.ended or '-'}"
+        return fail(text, "try again, or ask for it by hand")
+    means = "as if absent" if seen.called else "nobody is called"
+    return ok(f"{means} ({seen.called} webhooks); input {seen.shown}")
