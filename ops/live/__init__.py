@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 from darkroom.catalog import Catalogue
-from darkroom.domain.errors import Unavailable
+from darkroom.domain.errors import UnavailableError
 from darkroom.domain.money import MICRO
 
 from ops.deployment import ROOT, SetupError
@@ -284,7 +284,7 @@ def look(run: Run, row: Row[Any]) -> Verdict:
     """What is seen, judged."""
     try:
         return row.judge(row.look(run))
-    except (TooLongError, RefusedError, SetupError, Unavailable) as error:
+    except (TooLongError, RefusedError, SetupError, UnavailableError) as error:
         return fail(str(error))
     except ClientError as error:
         return fail(f"AWS: {error.response['Error']['Code']} for {error.operation_name}")

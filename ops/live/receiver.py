@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from darkroom.domain.signature import KeyRejected, SignatureRejected, load_keys, verify
+from darkroom.domain.signature import KeyRejectedError, SignatureRejectedError, load_keys, verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ class Receiver:
 def _is_signed(headers: dict[str, str], body: bytes, at: float, secret: str) -> bool:
     try:
         verify(headers, body, keys=load_keys([secret]), now=at)
-    except (SignatureRejected, KeyRejected):
+    except (SignatureRejectedError, KeyRejectedError):
         return False
     return True
 
