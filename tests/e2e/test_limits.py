@@ -46,15 +46,15 @@ class Tenant:
             timeout=60,
         )
 
-    def submit(self, number: int, **input_: Any) -> httpx.Response:
-        body = {"version": SCHNELL, "input": {"prompt": f"{self.name} {number}", **input_}}
+    def submit(self, number: int, **more: Any) -> httpx.Response:
+        body = {"version": SCHNELL, "input": {"prompt": f"{self.name} {number}"}, **more}
         return self.http.post("/v1/predictions", json=body)
 
-    def row(self) -> str:
-        return month_row(self.name, time.time_ns() // 1_000_000)
+    def row(self, end_user: str | None = None) -> str:
+        return month_row(self.name, time.time_ns() // 1_000_000, end_user)
 
-    def month(self) -> dict[str, Any]:
-        key = to_item({"pk": self.row()})
+    def month(self, end_user: str | None = None) -> dict[str, Any]:
+        key = to_item({"pk": self.row(end_user)})
         found = self.dynamodb.get_item(TableName=self.table, Key=key, ConsistentRead=True)
         row = from_item(found.get("Item", {}))
         return {name: row.get(name, 0) for name in ("committed", "spent", "in_flight")}
@@ -73,8 +73,8 @@ def tenant(cloud: EmbeddedCloud) -> Iterator[Callable[..., Tenant]]:
         one.http.close()
 
 
-def settled(who: Tenant, **month: int) -> None:
-    until(lambda: who.month() == month)
+def settled(who: Tenant, end_user: str | None = None, **month: int) -> None:
+    until(lambda: who.month(end_user) == month)
 
 
 def test_a_cap_is_never_passed_and_the_month_is_the_sum_of_its_predictions(
@@ -114,6 +114,28 @@ def test_a_cap_is_never_passed_and_the_month_is_the_sum_of_its_predictions(
     )
     (found,) = audit(deployment).about(month)
     assert found.text == "committed is 15001, its predictions come to 15000"
+
+
+def test_the_cap_of_an_end_user_is_never_passed(
+    cloud: EmbeddedCloud, tenant: Callable[..., Tenant]
+) -> None:
+    shop = tenant("shop", monthly_cap=10**9, end_user_monthly_cap=2 * ONE)
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda number: shop.submit(number, end_user="ann"), range(6)))
+    made = sum(answer.status_code == 201 for answer in answers)
+    assert {answer.status_code for answer in answers} <= {201, 402, 429, 503}
+    assert 1 <= made <= 2
+    while made < 2:
+        made += shop.submit(100, end_user="ann").status_code == 201
+    assert shop.submit(200, end_user="bob", tags=["spring"]).status_code == 201
+    settled(shop, "ann", committed=2 * ONE, spent=2 * ONE, in_flight=0)
+    settled(shop, "bob", committed=ONE, spent=ONE, in_flight=0)
+    settled(shop, committed=3 * ONE, spent=3 * ONE, in_flight=0)
+    last = shop.submit(300, end_user="ann")
+    assert last.status_code == 402
+    assert "this end user's monthly cap" in last.json()["detail"]
+    report = audit(embedded(cloud.aws_endpoint, cloud.replicate_url))
+    assert [report.about(shop.row(user)) for user in (None, "ann", "bob")] == [[]] * 3
 
 
 def test_what_did_not_run_is_let_go(
