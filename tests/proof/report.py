@@ -164,8 +164,10 @@ def _explore(jobs: Iterator[Job], until: float, summary: Summary, *, quiet: bool
                     f"{len(found.failures)} violations  {len(summary.unvisited)} unvisited"
                 )
     finally:
+        # The pool forgets them as it is shut down.
+        working = list((pool._processes or {}).values())
         pool.shutdown(wait=False, cancel_futures=True)
-        for process in list((pool._processes or {}).values()):
+        for process in working:
             process.terminate()
 
 

@@ -662,10 +662,26 @@ def test_a_canceling_prediction_that_is_past_its_last_clock_needs_no_answer() ->
     assert {world.record(r.id).code for r in records} == {Code.PROVIDER_LOST}
 
 
+@pytest.mark.parametrize("succeeded", [True, False])
+def test_after_hours_without_us_a_prediction_ends_as_the_provider_says(succeeded: bool) -> None:
+    world = World()
+    record = world.accept(cancel_after_s=60)
+    if succeeded:
+        world.succeed(str(record.provider_id))
+    else:
+        world.provider.finish(str(record.provider_id), "failed")
+    world.sweep(3 * 3600)
+    world.settle()
+    ended = world.record(record.id)
+    assert (ended.state, ended.code) == (
+        (State.SUCCEEDED, None) if succeeded else (State.FAILED, Code.PROVIDER_FAILED)
+    )
+
+
 def test_after_hours_without_us_an_unknown_create_is_given_up() -> None:
     world = World()
     world.provider.answers = ["drop"]
-    record = world.accept()
+    record = world.accept(cancel_after_s=60)
     world.provider.down = True
     world.sweep(3 * 3600)
     assert world.record(record.id).code is Code.OUTCOME_UNKNOWN
