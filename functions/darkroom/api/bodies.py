@@ -11,6 +11,7 @@ from darkroom.domain.correlation import (
     MOST_TAGS,
 )
 from darkroom.domain.events import LONGEST_TASK_TOKEN
+from darkroom.domain.inputs import UPLOAD_TYPE
 
 LONGEST_REFERENCE = 300
 LONGEST_URL = 2048
@@ -33,6 +34,7 @@ def _body(description: str, required: list[str], properties: dict[str, Any]) -> 
 
 
 _INPUT = {"type": "object"}
+_NO_NUL = r"^[^\u0000]*$"
 _EVENTS = {
     "type": ["array", "null"],
     "items": {"type": "string", "enum": ["start", "output", "logs", "completed"]},
@@ -41,7 +43,8 @@ _EVENTS = {
 _SAID = {
     "metadata": {
         "type": ["object", "null"],
-        "additionalProperties": {"type": "string"},
+        "propertyNames": {"minLength": 1, "pattern": _NO_NUL},
+        "additionalProperties": {"type": "string", "pattern": _NO_NUL},
         "description": f"The client's own texts, at most {METADATA_KEPT} bytes as JSON: shown "
         "with the prediction, never to the provider",
     },
@@ -106,6 +109,7 @@ UPLOAD = _body(
         "content_type": {
             "type": "string",
             "maxLength": 100,
+            "pattern": f"^({UPLOAD_TYPE})$",
             "default": "application/octet-stream",
         },
     },

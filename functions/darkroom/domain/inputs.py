@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
     from darkroom.domain.places import Place
 
+UPLOAD_TYPE = (
+    r"(image|audio|video)/(?![a-z0-9.+-]*svg)[a-z0-9][a-z0-9.+-]{0,60}"
+    r"|application/(octet-stream|zip)"
+)
+"""What a client may post to the bucket itself: a browser runs none of it."""
 _DATA_URI = re.compile(r"\s*+data:([^,]*+),", re.IGNORECASE)
 _PLAIN_DATA_URI = re.compile(
     r"data:(?:[\w.+-]++/[\w.+-]++)?(?:;[^,]*+)?,", re.IGNORECASE | re.ASCII

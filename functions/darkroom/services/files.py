@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 
 from darkroom.domain import link, media
 from darkroom.domain.errors import BadRequestError, InvalidInputError, NotFoundError, TooLargeError
+from darkroom.domain.inputs import UPLOAD_TYPE
 from darkroom.domain.snapshot import rfc3339
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ TOO_LARGE = (
     "file (up to 100 MB) to the URL that it names."
 )
 
-_TYPE = re.compile(r"(image|audio|video)/[a-z0-9][a-z0-9.+-]{0,60}|application/(octet-stream|zip)")
+_TYPE = re.compile(UPLOAD_TYPE)
 _PLAIN = " " + string.punctuation.replace("%", "")
 """Kept as it is in an encoded name, beside letters and digits."""
 
@@ -100,7 +101,7 @@ class Files:
 
         Raises InvalidInputError for a type that a browser would run, or that no model takes.
         """
-        if not _TYPE.fullmatch(content_type) or "svg" in content_type:
+        if not _TYPE.fullmatch(content_type):
             field = ("enum", "content_type", "content_type must be an image, audio or video type")
             raise InvalidInputError(f"- {field[1]}: {field[2]}\n", [field])
         id_ = link.newest_first_id(self.clock())
