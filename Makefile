@@ -13,7 +13,7 @@ export PYTHONPATH := .:functions
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MYPY_CACHE_DIR := .mypy_cache$(addprefix -,$(VERSION))
 RUNTIME := 3.13
-TESTS := lint types unit adapters emulator infra e2e clients proof-slice runtime
+TESTS := lint types unit adapters emulator infra e2e clients proof-slice scale-slice runtime
 
 help:  ## this list
 	@grep -hE '^[a-z0-9 -]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -63,10 +63,10 @@ adapters: $(VENV)/.done  ## over moto and over the fakes, and the operator's com
 	$(PY) -m pytest tests/adapters tests/ops tests/bench -n 2
 
 emulator: $(VENV)/.done  ## the emulator of the provider
-	$(PY) -m pytest tests/emulator
+	$(PY) -m pytest tests/emulator -n 2
 
 infra: $(VENV)/.done  ## templates: linters, least privilege, stages
-	$(PY) -m pytest tests/infra
+	$(PY) -m pytest tests/infra -n 2 --dist loadfile
 
 e2e: $(VENV)/.done  ## everything on the embedded cloud
 	$(PY) -m pytest tests/e2e --ignore=tests/e2e/clients -n 2 --dist loadfile

@@ -15,6 +15,7 @@ from darkroom.services.submit import NewPrediction
 from tests.scale.cloud import Cloud
 from tests.scale.endpoints import Callbacks, OutputHost
 from tests.scale.store import Records
+from tests.scale.times import PROVIDER
 from tests.simulated import Timeline
 from tests.world import SCHNELL
 
@@ -173,6 +174,7 @@ class Crowd:
         sampled = max(1, sum(ages.number.values()))
         ended = [record for record in records if record.state.terminal]
         good = [record for record in ended if record.state.value == "succeeded" and record.files]
+        pages = cloud.calls.by_second["page"].total()
         done = sum(ticks.done[kind] for kind in ("storing", "effects", "poll", "create"))
         return {
             "predictions": len(records),
@@ -190,11 +192,14 @@ class Crowd:
             "reads_a_minute": cloud.calls.most_in_a_minute(),
             "mean_reads_a_minute": round(reads / minutes, 1),
             "asked_in_silence": cloud.upstream.unheard,
-            "pages": cloud.calls.by_second["page"].total(),
+            "pages": pages,
             "gets": cloud.calls.by_second["get"].total(),
             "ticks_killed": ticks.killed,
             "failed_in_ticks": ticks.failed,
             "mean_tick_s": round(ticks.lasted_ms / max(1, ticks.number) / 1000, 2),
+            "mean_work_s": round(
+                (ticks.lasted_ms - pages * PROVIDER["page"].ms) / max(1, ticks.number) / 1000, 2
+            ),
             "longest_tick_s": round(ticks.longest_ms / 1000, 1),
             "peak_mb": round(ticks.peak_bytes / 1e6, 1),
             "swept_storing": ticks.done["storing"],

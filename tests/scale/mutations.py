@@ -53,11 +53,11 @@ MUTANTS: Mapping[str, Mutant] = {
         (
             Edit(
                 "services.sweep",
-                "Sweep._due",
-                "due: list[DueRecord] = []",
+                "Sweep.__call__",
+                "due = self._due(now, part, parts)",
                 """
-                due: list[DueRecord] = []
-                whole = self.changes.store.get_many(key.id for key in keys)
+                due = self._due(now, part, parts)
+                whole = self.changes.store.get_many(each.key.id for each in due)
                 """,
             ),
         ),
@@ -167,9 +167,15 @@ MUTANTS: Mapping[str, Mutant] = {
             ),
             Edit(
                 "api.multipart",
-                "_disposition",
-                "_parameters(value)",
-                "dict.fromkeys(__import__('email.message').message._parseparam(f';{value}'))",
+                "_part",
+                'parameters(head.get("content-disposition"))',
+                """
+                dict.fromkeys(
+                    __import__("email.message").message._parseparam(
+                        f";{head.get('content-disposition')}"
+                    )
+                )
+                """,
             ),
         ),
     ),

@@ -17,7 +17,10 @@ def main() -> None:
     short = "--short" in sys.argv
     number, scale, *names = (each for each in sys.argv[1:] if each != "--short")
     faults = [edit for name in names for edit in MUTANTS[name].edits]
-    mutants.apply([*faults, *edits.scaled(int(scale))])
+    places = {(fault.module, fault.function, fault.old) for fault in faults}
+    # What the fault is in itself is not scaled.
+    limits = [e for e in edits.scaled(int(scale)) if (e.module, e.function, e.old) not in places]
+    mutants.apply([*faults, *limits])
     scenario = SCENARIOS[int(number)]
     if short and scenario.short:
         scenario = replace(scenario, minutes=scenario.short)

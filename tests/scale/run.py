@@ -25,14 +25,15 @@ AGREE = 0.10
 COMPARED: dict[str, float] = {
     "age_s": AGE_S,
     "mean_age_s": AGE_S,
-    "mean_tick_s": LONGEST_TICK_S,
+    "mean_work_s": LONGEST_TICK_S,
     "reads_a_minute": READS,
     "swept_a_minute": 0.0,
 }
 """By figure, what it may be; 0 where there is no such bound: then a part of the figure itself.
 
 A small run reads fewer pages. What runs for long is rare: in a crowd it fills the pages in which
-it is looked for, and alone it takes a page for itself, which stands for one page all the same.
+it is looked for, and alone it takes a page for itself, which stands for one page all the same. So a
+tick's time is compared without them (`mean_work_s`), and they are in what is read in a minute.
 """
 COLUMNS = (
     ("age_s", "oldest due, s"),
