@@ -18,7 +18,7 @@ import aws_cdk as cdk  # noqa: E402
 
 import local.stage  # noqa: E402
 from infra.config import StageConfig, UnknownStageError  # noqa: E402
-from infra.darkroom import Darkroom  # noqa: E402
+from infra.construct import Darkroom  # noqa: E402
 from infra.flags import flags  # noqa: E402
 from infra.nag import add_checks  # noqa: E402
 

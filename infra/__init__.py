@@ -16,6 +16,6 @@ _node = _wheel / "node.exe" if os.name == "nt" else _wheel / "bin" / "node"
 os.environ.setdefault("JSII_NODE", str(_node))
 
 from .config import CdnDomain, Domain, EventSource, StageConfig  # noqa: E402
-from .darkroom import Darkroom  # noqa: E402
+from .construct import Darkroom  # noqa: E402
 
 __all__ = ["Darkroom", "StageConfig", "Domain", "CdnDomain", "EventSource"]

@@ -13,7 +13,7 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 
 from infra import Darkroom, EventSource, StageConfig
-from infra.darkroom import BY_DEFAULT
+from infra.construct import BY_DEFAULT
 from tests.infra.synthesis import NO_BUNDLING
 
 if TYPE_CHECKING:
