@@ -43,7 +43,7 @@ INDEXES = {
 TOKEN = "dk_" + "a" * 43
 HOOK = "https://hooks.test/here"
 QUEUES = ("persist_queue", "dispatch_queue", "deliver_queue", "tasks_queue")
-CUT_OFF = getattr(errors, "TransferFailedError", None) or errors.TransferFailedError  # type: ignore[attr-defined]
+CUT_OFF: Any = getattr(errors, "DownloadFailed", None) or errors.TransferFailedError
 """The releases differ in the name."""
 TICK_S, TICKS = 900, 6
 """An hour and a half: long past any create of unknown outcome, and the last try of a callback."""

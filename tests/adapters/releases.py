@@ -15,16 +15,12 @@ from typing import Any
 from darkroom.adapters.deliveries import DynamoDeliveries
 from darkroom.adapters.items import prediction_item, read_prediction
 from darkroom.domain import lifecycle, wire
-from darkroom.domain.prediction import (
-    Code,
-    CreateAttempt,
-    CreateState,
-    File,
-    Prediction,
-    Price,
-    State,
-)
+from darkroom.domain import prediction as entities
+from darkroom.domain.prediction import Code, CreateState, File, Prediction, Price, State
 from darkroom.domain.timings import Timings
+
+CREATE: Any = getattr(entities, "CreateAttempt", None) or entities.Create
+"""The releases differ in the name."""
 
 
 def packed(value: Any) -> Any:
@@ -44,7 +40,7 @@ def record_of(values: dict[str, Any]) -> Prediction:
         **values,
         "state": State(values["state"]),
         "code": values["code"] and Code(values["code"]),
-        "create": CreateAttempt(**{**create, "state": CreateState(create["state"])}),
+        "create": CREATE(**{**create, "state": CreateState(create["state"])}),
         "files": tuple(File(**file) for file in values["files"]),
         "price": values["price"] and Price(**values["price"]),
         "webhook_events": tuple(values["webhook_events"]),
