@@ -582,12 +582,21 @@ def test_one_404_ends_nothing_however_old_the_prediction_is() -> None:
 
 
 def test_only_404s_for_as_long_as_outputs_live_end_it_and_it_is_canceled() -> None:
-    missed = after(SUBMITTED, ProviderNotFound(), at=START)
+    missed = SUBMITTED
+    for at in range(START, START + HOUR, 300_000):
+        missed = after(missed, ProviderNotFound(), at=at)
     assert after(missed, ProviderNotFound(), at=START + HOUR - 1).state is State.SUBMITTED
     lost = after(missed, ProviderNotFound(), at=START + HOUR)
     assert (lost.state, lost.code) == (State.FAILED, Code.PROVIDER_LOST)
     assert CancelUpstream(PID) in effects(missed, lost)
     assert CancelUpstream(PID) in effects(None, lost)
+
+
+def test_a_time_in_which_nobody_asked_is_no_hour_of_404s() -> None:
+    """Found by the proof: a 404, an hour without a sweep, and another 404."""
+    missed = after(SUBMITTED, ProviderNotFound(), at=START)
+    again = after(missed, ProviderNotFound(), at=START + HOUR)
+    assert (again.state, again.missing_since) == (State.SUBMITTED, START + HOUR)
 
 
 # The last clock
