@@ -35,7 +35,7 @@ from local.cloud import EmbeddedCloud
 from local.processes import StartError, state_dir
 from ops import limits
 from ops.audit import Report, audit, table
-from ops.deployment import embedded
+from ops.deployment import embedded, functions
 from ops.redrive import redrive
 
 if TYPE_CHECKING:
@@ -392,11 +392,7 @@ class Run:
     # -- killing -----------------------------------------------------------------------------
 
     def _kill_now_and_then(self) -> None:
-        names = {
-            name: output.removeprefix("Function").lower()
-            for output, name in self._cloud.outputs.items()
-            if output.startswith("Function")
-        }
+        names = {name: ours.lower() for ours, name in functions(self._cloud.outputs).items()}
         used: dict[int, int] = {}
         started: set[int] = set()
         killed_at = time.monotonic()

@@ -8,12 +8,16 @@ import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from darkroom.adapters.predictions import DynamoPredictions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ROOT = Path(__file__).resolve().parents[1]
 STACKS = ("Stateful", "Cdn", "Service", "Observability")
@@ -68,6 +72,19 @@ class Deployment:
             FunctionName=self.outputs[f"Function{function}"]
         )
         return dict(found["Environment"]["Variables"])
+
+
+def functions(outputs: Mapping[str, str]) -> dict[str, str]:
+    """The names that AWS knows the functions by, by ours."""
+    prefix = "Function"
+    named = {key: name for key, name in outputs.items() if key.startswith(prefix)}
+    return {key.removeprefix(prefix): name for key, name in named.items()}
+
+
+def predictions(deployment: Deployment) -> DynamoPredictions:
+    """The records, as the functions have them."""
+    table, controls = (deployment.outputs[f"{name}Table"] for name in ("Predictions", "Controls"))
+    return DynamoPredictions(deployment.client("dynamodb"), table, controls)
 
 
 def fields(text: str | None) -> dict[str, Any]:

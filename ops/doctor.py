@@ -9,14 +9,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from botocore.exceptions import BotoCoreError, ClientError
-from darkroom.adapters.predictions import DynamoPredictions
 from darkroom.adapters.secrets import ManagedSecrets
 from darkroom.domain.errors import UnavailableError
 
 from ops import capacity, cdn_key
 from ops.audit import waiting
-from ops.deployment import OPTIONAL_STACKS, STACKS, SetupError, fields
+from ops.checks import FAIL, LOOK_ERRORS, OK, WARN, line, why
+from ops.deployment import OPTIONAL_STACKS, STACKS, SetupError, fields, functions, predictions
 from ops.keys import list_keys
 from ops.queues import INTAKE_DLQ, failure_queues
 from ops.replicate import Replicate, http
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
     from ops.deployment import Deployment
 
-OK, WARN, FAIL = "OK", "WARN", "FAIL"
 SWEEP_WARN_MS = 3 * 60_000
 SWEEP_FAIL_MS = 10 * 60_000
 """How long something may be due: the sweep runs every minute."""
@@ -96,16 +94,11 @@ class _Doctor:
             self._say(f"looking at: {name}")
             try:
                 look()
-            except (SetupError, UnavailableError) as error:
-                self._add(FAIL, name, str(error))
             except KeyError as error:
                 text = f"the stacks do not tell {error}"
                 self._add(FAIL, name, text, "deploy this version: `make deploy`")
-            except ClientError as error:
-                code = error.response["Error"]["Code"]
-                self._add(FAIL, name, f"AWS: {code} for {error.operation_name}")
-            except (BotoCoreError, httpx.HTTPError) as error:
-                self._add(FAIL, name, f"cannot be looked at: {type(error).__name__}")
+            except LOOK_ERRORS as error:
+                self._add(FAIL, name, why(error))
         return self._checks
 
     def _add(self, state: str, name: str, text: str, remedy: str = "") -> None:
@@ -134,14 +127,14 @@ class _Doctor:
 
     def _functions(self) -> None:
         self._told = self._deployment.environment("Submit")
-        functions = self._deployment.client("lambda")
-        names = {key: name for key, name in self._outputs.items() if key.startswith("Function")}
+        client = self._deployment.client("lambda")
+        names = functions(self._outputs)
         wrong = {}
         for key, name in names.items():
-            found = functions.get_function_configuration(FunctionName=name)
+            found = client.get_function_configuration(FunctionName=name)
             states = found.get("State", "Active"), found.get("LastUpdateStatus", "Successful")
             if states != ("Active", "Successful"):
-                wrong[key.removeprefix("Function")] = " and ".join(states)
+                wrong[key] = " and ".join(states)
         for key, text in wrong.items():
             self._add(FAIL, "functions", f"{key} is {text}", "deploy again")
         if not wrong:
@@ -222,7 +215,7 @@ class _Doctor:
 
     def _sweep(self) -> None:
         now = time.time_ns() // 1_000_000
-        due = self._predictions().due(now, 1)
+        due = predictions(self._deployment).due(now, 1)
         late = now - due[0].due_at if due else 0
         remedy = "see the schedule and the log of the sweep function; `ops sweep` runs it now"
         if late < SWEEP_WARN_MS:
@@ -340,7 +333,7 @@ class _Doctor:
             self._dedicated(listed)
 
     def _dedicated(self, listed: dict[str, dict[str, Any]]) -> None:
-        store = self._predictions()
+        store = predictions(self._deployment)
         strangers = [
             id_
             for id_, shown in list(listed.items())[:LOOKED_AT]
@@ -355,17 +348,12 @@ class _Doctor:
 
     def _latest(self) -> list[str]:
         """Replicate's ids of the newest predictions that we made."""
-        store = self._predictions()
+        store = predictions(self._deployment)
         tenants = sorted({row["tenant"] for row in self._key_rows()})[:TENANTS]
         ids = [id_ for tenant in tenants for id_ in store.recent_ids(tenant, 0, LOOKED_AT)]
         records: list[Prediction] = store.get_many(ids[:100]) if ids else []
         newest = sorted(records, key=lambda record: -record.created_at)
         return [record.provider_id for record in newest if record.provider_id][:LOOKED_AT]
-
-    def _predictions(self) -> DynamoPredictions:
-        dynamodb = self._deployment.client("dynamodb")
-        table, controls = self._outputs["PredictionsTable"], self._outputs["ControlsTable"]
-        return DynamoPredictions(dynamodb, table, controls)
 
 
 # The command
@@ -388,13 +376,8 @@ def command(deployment: Deployment, given: argparse.Namespace) -> int:
     if given.json:
         print(json.dumps([asdict(check) for check in checks], indent=2))
     else:
-        print("\n".join(map(_line, checks)))
+        print("\n".join(line(c.state, c.name, c.text, c.remedy) for c in checks))
     return 1 if any(check.state == FAIL for check in checks) else 0
-
-
-def _line(check: Check) -> str:
-    remedy = f"\n      → {check.remedy}" if check.remedy else ""
-    return f"{check.state:<6}{check.name}: {check.text}{remedy}"
 
 
 def _say(text: str) -> None:

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from botocore.exceptions import BotoCoreError, ClientError
 from darkroom.catalog import Catalogue
-from darkroom.domain.errors import UnavailableError
 from darkroom.domain.money import MICRO
 
+from ops.checks import LOOK_ERRORS, why
 from ops.deployment import ROOT, SetupError
 from ops.live import behind, calls, platform, upstream
 from ops.live.budget import BudgetError, cheapest, check, plan
@@ -153,6 +152,7 @@ def _prove(
     told = deployment.environment("Submit")
     sources = _event_sources(deployment, given.event_source)
     receiver = _receiver(deployment, told, given, lasting)
+    speaks = platform.speaks(deployment)
     facts = Facts(
         embedded=deployment.endpoint is not None,
         cdn=bool(told.get("CDN_DOMAIN")),
@@ -161,14 +161,14 @@ def _prove(
         event_source=bool(sources),
         receiver=receiver is not None,
         state_machine=given.state_machine is not None,
-        platform_lines=not given.leave_functions or platform.speaks(deployment),
+        platform_lines=speaks or not given.leave_functions,
     )
     catalogue = Catalogue.load()
     model = catalogue.model(cheapest(catalogue))
     most = _check_budget(deployment, plan(facts, model.model), catalogue, given.budget_usd)
     began = time.time()
     client = lasting.enter_context(http(deployment))
-    if facts.platform_lines and not platform.speaks(deployment):
+    if facts.platform_lines and not speaks:
         lasting.enter_context(platform.platform_lines(deployment, _say))
     token, tenant = lasting.enter_context(temporary_key(deployment, _say))
     run = Run(
@@ -284,12 +284,8 @@ def look(run: Run, row: Row[Any]) -> Verdict:
     """What is seen, judged."""
     try:
         return row.judge(row.look(run))
-    except (TooLongError, RefusedError, SetupError, UnavailableError) as error:
-        return fail(str(error))
-    except ClientError as error:
-        return fail(f"AWS: {error.response['Error']['Code']} for {error.operation_name}")
-    except (BotoCoreError, httpx.HTTPError) as error:
-        return fail(f"cannot be looked at: {type(error).__name__}")
+    except (TooLongError, RefusedError, *LOOK_ERRORS) as error:
+        return fail(why(error))
     except Exception as error:  # noqa: BLE001 - its text may hold anything
         return fail(f"cannot be looked at: {type(error).__name__}", "report this")
 

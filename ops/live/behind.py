@@ -7,13 +7,12 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.predictions import DynamoPredictions
 from darkroom.domain.events import REQUESTED
 
+from ops.deployment import predictions
 from ops.live import calls
 from ops.live.logs import WEBHOOK_REFUSED
 from ops.live.run import RUNNING, RefusedError
-from ops.live.upstream import record, replicate
 from ops.live.verdict import Verdict, fail, ok
 
 if TYPE_CHECKING:
@@ -52,8 +51,7 @@ def see_hooks(run: Run) -> Hooks:
         said = run.logs.about("Webhook", id_)
         return [one for one in said if "received" in one or one.get("message") == WEBHOOK_REFUSED]
 
-    run.comes(lines, _within(run))
-    said = lines()
+    said = run.seen(lines, _within(run))
     refused = {str(line.get("reason")) for line in said if line.get("message") == WEBHOOK_REFUSED}
     return Hooks(sum("received" in line for line in said), tuple(sorted(refused)))
 
@@ -96,7 +94,7 @@ def see_relay(run: Run) -> Relayed:
 
 
 def _handed_on(run: Run, id_: str) -> Prediction | None:
-    found = record(run, id_)
+    found = run.record(id_)
     return found if found.effects_done else None
 
 
@@ -196,7 +194,7 @@ def _stop_request(run: Run, request_id: str) -> None:
 
     found = run.until(made, "what was asked for by the queue", STOPPED_WITHIN_S)
     if found["status"] in RUNNING:
-        run.api.read("POST", f"/v1/predictions/{found['id']}/cancel")
+        run.api.cancel(found["id"])
 
 
 def see_queue(run: Run) -> Requested:
@@ -249,9 +247,7 @@ def see_event(run: Run) -> Requested:
 def _of_event(run: Run, request_id: str) -> Prediction | None:
     """The record that was made of an event; None until it is there."""
     _, tenant = run.event_source or ("", "")
-    outputs = run.deployment.outputs
-    table, controls = outputs["PredictionsTable"], outputs["ControlsTable"]
-    store = DynamoPredictions(run.deployment.client("dynamodb"), table, controls)
+    store = predictions(run.deployment)
     ids = store.recent_ids(tenant, int(run.began * 1000), RECENT)
     ours = [one for one in store.get_many(ids) if one.request_id == request_id] if ids else []
     return ours[0] if ours else None
@@ -266,7 +262,7 @@ def _stop_event(run: Run, request_id: str) -> None:
 
     found = run.until(made, "what was asked for by the event", STOPPED_WITHIN_S)
     if found.provider_id and not found.state.terminal:
-        api, token = replicate(run)
+        api, token = run.replicate()
         api.cancel(token, found.provider_id)
 
 
@@ -340,8 +336,7 @@ def see_sweep(run: Run) -> Ticks:
     def swept() -> int:
         return sum('"swept"' in line for line in run.logs.lines("Sweep"))
 
-    run.comes(swept, 2 * LOGGED_WITHIN_S)
-    return Ticks(swept())
+    return Ticks(run.seen(swept, 2 * LOGGED_WITHIN_S))
 
 
 def judge_sweep(seen: Ticks) -> Verdict:

@@ -172,11 +172,14 @@ def _file(run: Run) -> dict[str, Any]:
     return dict(main(run)["darkroom"]["files"][0])
 
 
+def _url(run: Run) -> str:
+    shown = main(run)["output"]
+    return str(shown[0] if isinstance(shown, list) else shown)
+
+
 def see_presigned(run: Run) -> Read:
     """The URL that is shown; on a stage with a CDN, one that the operator signs."""
-    file = _file(run)
-    shown = main(run)["output"]
-    url = shown[0] if isinstance(shown, list) else shown
+    file, url = _file(run), _url(run)
     if run.facts.cdn:
         # As the functions' own client.
         config = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
@@ -188,9 +191,7 @@ def see_presigned(run: Run) -> Read:
 
 def see_cdn(run: Run) -> Read:
     """The URL that is shown: CloudFront's."""
-    shown = main(run)["output"]
-    url = shown[0] if isinstance(shown, list) else shown
-    return _read(run, url, _file(run)["sha256"], token=True)
+    return _read(run, _url(run), _file(run)["sha256"], token=True)
 
 
 def judge_read(seen: Read) -> Verdict:
@@ -304,7 +305,7 @@ def see_cancel(run: Run) -> Stopped:
     for _ in range(CANCEL_TRIES):
         body = {"version": run.model, "input": {"prompt": PROMPT}}
         id_ = str(run.api.create(body)["id"])
-        run.api.read("POST", f"/v1/predictions/{id_}/cancel")
+        run.api.cancel(id_)
         seen = _stopped(run, id_)
         if seen.status != "succeeded":
             break
@@ -317,11 +318,9 @@ def see_deadline(run: Run) -> Stopped:
 
 
 def _stopped(run: Run, id_: str) -> Stopped:
-    from ops.live.upstream import shown_at_replicate
-
     shown = run.ended(id_)
     told = shown["darkroom"]
-    there = shown_at_replicate(run, told["provider_id"]) if told["provider_id"] else None
+    there = run.at_replicate(told["provider_id"]) if told["provider_id"] else None
     return Stopped(shown["status"], told["code"], str(there.get("status")) if there else None)
 
 

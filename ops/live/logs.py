@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from ops.deployment import functions
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -105,8 +107,7 @@ class Logs:
     @property
     def functions(self) -> list[str]:
         """All that the stacks name."""
-        names = (name for name in self._deployment.outputs if name.startswith("Function"))
-        return sorted(name.removeprefix("Function") for name in names)
+        return sorted(functions(self._deployment.outputs))
 
     def lines(self, function: str) -> list[str]:
         """Every line of the function's; none where it has written nothing yet."""
@@ -136,8 +137,7 @@ class Logs:
     def _group(self, function: str) -> str:
         if function not in self._groups:
             name = self._deployment.outputs[f"Function{function}"]
-            functions = self._deployment.client("lambda")
-            found = functions.get_function_configuration(FunctionName=name)
+            found = self._deployment.client("lambda").get_function_configuration(FunctionName=name)
             logging = found.get("LoggingConfig", {})
             self._groups[function] = logging.get("LogGroup") or f"/aws/lambda/{name}"
         return self._groups[function]

@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
 from ops import cdn_key
 from ops.cost import VCPU_MB
+from ops.deployment import functions
 from ops.live import calls
 from ops.live.logs import denials
 from ops.live.verdict import Verdict, fail, ok
@@ -45,12 +46,8 @@ ACCESS_LINES_S = 600
 def speaks(deployment: Deployment) -> bool:
     """Whether every function's invocations are reported. The embedded cloud reports all."""
     return deployment.endpoint is not None or all(
-        _level(deployment, name) in SPOKEN for name in _functions(deployment)
+        _level(deployment, name) in SPOKEN for name in functions(deployment.outputs).values()
     )
-
-
-def _functions(deployment: Deployment) -> list[str]:
-    return [name for key, name in deployment.outputs.items() if key.startswith("Function")]
 
 
 def _level(deployment: Deployment, name: str) -> str:
@@ -64,7 +61,8 @@ def platform_lines(deployment: Deployment, say: Callable[[str], None]) -> Iterat
 
     A changed function starts cold, so that every cold start is seen.
     """
-    before = {name: _level(deployment, name) for name in _functions(deployment)}
+    names = functions(deployment.outputs).values()
+    before = {name: _level(deployment, name) for name in names}
     try:
         say("Lambda's own lines are switched on")
         _set_levels(deployment, dict.fromkeys(before, "INFO"))
@@ -79,13 +77,13 @@ def platform_lines(deployment: Deployment, say: Callable[[str], None]) -> Iterat
 
 
 def _set_levels(deployment: Deployment, levels: dict[str, str]) -> None:
-    functions = deployment.client("lambda")
+    client = deployment.client("lambda")
     for name, level in levels.items():
-        logging = functions.get_function_configuration(FunctionName=name)["LoggingConfig"]
-        functions.update_function_configuration(
+        logging = client.get_function_configuration(FunctionName=name)["LoggingConfig"]
+        client.update_function_configuration(
             FunctionName=name, LoggingConfig={**logging, "SystemLogLevel": level}
         )
-    waiter = functions.get_waiter("function_updated_v2")
+    waiter = client.get_waiter("function_updated_v2")
     for name in levels:
         waiter.wait(FunctionName=name)
 
@@ -311,8 +309,7 @@ def see_access_log(run: Run) -> AccessLog:
         done = run.until(lambda: _answered(logs, query), "an answer of Logs Insights")
         return len(done["results"])
 
-    run.comes(lines, LOGGED_WITHIN_S)
-    return AccessLog(kind, lines())
+    return AccessLog(kind, run.seen(lines, LOGGED_WITHIN_S))
 
 
 def _answered(logs: Any, query: str) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from darkroom.domain.money import MICRO
 
-from ops.live.verdict import FAIL
+from ops import checks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +55,7 @@ class Outcome:
     @property
     def passed(self) -> bool:
         """Every row is OK, or n/a for a reason that is known."""
-        return all(one.verdict.state != FAIL for one in self.results)
+        return all(one.verdict.state != checks.FAIL for one in self.results)
 
     def as_json(self) -> dict[str, Any]:
         """Everything, without secrets."""
@@ -120,5 +120,4 @@ def _cell(text: str) -> str:
 
 def line(name: str, verdict: Verdict) -> str:
     """One row for the terminal, as `ops doctor` has them."""
-    remedy = f"\n      → {safe(verdict.remedy)}" if verdict.remedy else ""
-    return f"{verdict.state:<6}{name}: {safe(verdict.text)}{remedy}"
+    return safe(checks.line(verdict.state, name, verdict.text, verdict.remedy))

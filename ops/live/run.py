@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from botocore.exceptions import BotoCoreError, ClientError
 from darkroom.domain.keys import new_token
 
+from ops.deployment import SetupError, predictions
 from ops.keys import KeyRefusedError, put_key, revoke_key
+from ops.replicate import Replicate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import httpx
+    from darkroom.domain.prediction import Prediction
 
     from ops.deployment import Deployment
     from ops.live.logs import Logs
@@ -79,6 +82,10 @@ class Api:
         """A prediction as it is shown."""
         return self.read("GET", f"/v1/predictions/{id_}")
 
+    def cancel(self, id_: str) -> None:
+        """Stop a prediction. Raises RefusedError."""
+        self.read("POST", f"/v1/predictions/{id_}/cancel")
+
     def mine(self) -> list[dict[str, Any]]:
         """All of the tenant's predictions, those that did not come over HTTP included."""
         page = self.read("GET", "/v1/predictions")["results"]
@@ -91,7 +98,7 @@ class Api:
         """Cancel what still runs."""
         for one in self.mine():
             if one["status"] in RUNNING:
-                self.read("POST", f"/v1/predictions/{one['id']}/cancel")
+                self.cancel(one["id"])
 
 
 @dataclass
@@ -149,22 +156,46 @@ class Run:
     ) -> Seen:
         """What `look` returns as soon as that is something. Raises TooLongError."""
         patience_s = self.patience_s if patience_s is None else patience_s
+        found = self.seen(look, patience_s)
+        if not found:
+            raise TooLongError(f"not within {patience_s:g} s: {what}")
+        return found
+
+    def seen(self, look: Callable[[], Seen], patience_s: float) -> Seen:
+        """The same; what it returned last, where that is nothing still."""
         deadline = time.monotonic() + patience_s
-        while True:
-            found = look()
-            if found:
-                return found
-            if time.monotonic() >= deadline:
-                raise TooLongError(f"not within {patience_s:g} s: {what}")
+        while not (found := look()) and time.monotonic() < deadline:
             time.sleep(EMBEDDED_PAUSE_S if self.facts.embedded else PAUSE_S)
+        return found
 
     def comes(self, look: Callable[[], object], patience_s: float) -> bool:
         """Whether `look` returns something by then."""
-        try:
-            self.until(lambda: bool(look()) or None, "", patience_s)
-        except TooLongError:
-            return False
-        return True
+        return bool(self.seen(look, patience_s))
+
+    def record(self, id_: str) -> Prediction:
+        """The record as it is stored."""
+        found = predictions(self.deployment).get(id_)
+        if found is None:
+            raise SetupError(f"there is no record {id_}")
+        return found
+
+    def replicate(self) -> tuple[Replicate, str]:
+        """Replicate's API, and the deployment's token."""
+
+        def token() -> str:
+            name = self.deployment.outputs["ReplicateTokenSecret"]
+            stored = (self.deployment.secret(name) or "").strip()
+            if not stored:
+                raise SetupError("no token of Replicate's is stored: `ops setup`")
+            return stored
+
+        url = self.told["REPLICATE_URL"]
+        return Replicate(self.http, url), self.once("Replicate's token", token)
+
+    def at_replicate(self, provider_id: str) -> dict[str, Any] | None:
+        """A prediction as Replicate shows it now; None where it does not know it."""
+        api, token = self.replicate()
+        return api.get(token, provider_id)
 
     def ended(self, id_: str) -> dict[str, Any]:
         """A prediction once it is over. Raises TooLongError."""
@@ -177,7 +208,7 @@ class Run:
 
 
 @contextlib.contextmanager
-def temporary_key(deployment: Deployment, say: Callable[[str], None]) -> Any:
+def temporary_key(deployment: Deployment, say: Callable[[str], None]) -> Iterator[tuple[str, str]]:
     """A token of a new tenant `live-…`, revoked at the end whatever happens."""
     dynamodb, table = deployment.client("dynamodb"), deployment.outputs["ControlsTable"]
     token, tenant = new_token(), f"live-{secrets.token_hex(4)}"

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from darkroom.adapters.predictions import DynamoPredictions
 from darkroom.catalog import Catalogue
 from darkroom.domain import evidence, link
 from darkroom.domain.snapshot import read_snapshot
@@ -17,11 +16,8 @@ from ops.live import calls
 from ops.live.logs import WEBHOOK_REFUSED
 from ops.live.run import RUNNING
 from ops.live.verdict import Verdict, fail, ok
-from ops.replicate import Replicate
 
 if TYPE_CHECKING:
-    from darkroom.domain.prediction import Prediction
-
     from ops.live.run import Run
 
 CALLED_WITHIN_S = 20.0
@@ -30,38 +26,9 @@ UNKNOWN_INPUT = "no_such_input"
 _VERSION = re.compile(r"[0-9a-f]{64}")
 
 
-def replicate(run: Run) -> tuple[Replicate, str]:
-    """Its API, and the deployment's token."""
-
-    def token() -> str:
-        name = run.deployment.outputs["ReplicateTokenSecret"]
-        stored = (run.deployment.secret(name) or "").strip()
-        if not stored:
-            raise SetupError("no token of Replicate's is stored: `ops setup`")
-        return stored
-
-    return Replicate(run.http, run.told["REPLICATE_URL"]), run.once("Replicate's token", token)
-
-
-def shown_at_replicate(run: Run, provider_id: str) -> dict[str, Any] | None:
-    """A prediction as Replicate shows it now; None where it does not know it."""
-    api, token = replicate(run)
-    return api.get(token, provider_id)
-
-
-def record(run: Run, id_: str) -> Prediction:
-    """The record as it is stored."""
-    outputs = run.deployment.outputs
-    table, controls = outputs["PredictionsTable"], outputs["ControlsTable"]
-    found = DynamoPredictions(run.deployment.client("dynamodb"), table, controls).get(id_)
-    if found is None:
-        raise SetupError(f"there is no record {id_}")
-    return found
-
-
 def _there(run: Run) -> dict[str, Any]:
     shown = calls.main(run)
-    there = shown_at_replicate(run, str(shown["darkroom"]["provider_id"]))
+    there = run.at_replicate(str(shown["darkroom"]["provider_id"]))
     if there is None:
         raise SetupError("Replicate does not know the prediction that it made")
     return there
@@ -83,7 +50,7 @@ class Echo:
 def see_echo(run: Run) -> Echo:
     """Look at the first prediction, alone and in the list."""
     there = _there(run)
-    api, token = replicate(run)
+    api, token = run.replicate()
     listed = {one.get("id"): one for one in api.newest(token)}
     return Echo(
         by_get=calls.main_id(run) in str(there.get("webhook")),
@@ -123,7 +90,7 @@ class Shown:
 
 def see_shown(run: Run) -> Shown:
     """Compare the first prediction with its record, as the sweep would without a webhook."""
-    there, ours = _there(run), record(run, calls.main_id(run))
+    there, ours = _there(run), run.record(calls.main_id(run))
     bare = {name: value for name, value in there.items() if name != "webhook"}
     reason = evidence.ruled_out(
         read_snapshot(bare),
@@ -142,7 +109,7 @@ def see_shown(run: Run) -> Shown:
 
 def _file(run: Run) -> str:
     shown = run.ended(calls.deadline_id(run))["darkroom"]["provider_id"]
-    there = (shown_at_replicate(run, shown) if shown else None) or {}
+    there = (run.at_replicate(shown) if shown else None) or {}
     given = there.get("input")
     text = given.get("image") if isinstance(given, dict) else None
     if not isinstance(text, str):
@@ -206,7 +173,7 @@ def probe(run: Run) -> tuple[str, int, dict[str, Any]]:
 
     def create() -> tuple[str, int, dict[str, Any]]:
         id_ = link.new_id()
-        api, token = replicate(run)
+        api, token = run.replicate()
         body = {
             "input": _probe_input(),
             "webhook": f"{run.told['PUBLIC_URL']}/hooks/replicate/{id_}",
@@ -232,7 +199,7 @@ def see_filter(run: Run) -> Asked:
         return Asked(status)
 
     def over() -> dict[str, Any] | None:
-        there = shown_at_replicate(run, str(answer["id"])) or {}
+        there = run.at_replicate(str(answer["id"])) or {}
         return None if there.get("status") in RUNNING else there
 
     there = run.until(over, "the end of a prediction at Replicate")
@@ -241,9 +208,9 @@ def see_filter(run: Run) -> Asked:
         lines = run.logs.about("Webhook", id_)
         return [line for line in lines if line.get("message") == WEBHOOK_REFUSED]
 
-    run.comes(webhooks, CALLED_WITHIN_S / (10 if run.deployment.emulator else 1))
+    called = run.seen(webhooks, CALLED_WITHIN_S / (10 if run.deployment.emulator else 1))
     ended, shown = str(there.get("status")), difference(_probe_input(), there.get("input"))
-    return Asked(status, ended, len(webhooks()), shown)
+    return Asked(status, ended, len(called), shown)
 
 
 def judge_filter(seen: Asked) -> Verdict:

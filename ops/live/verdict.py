@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-OK, FAIL, NOT_AVAILABLE = "OK", "FAIL", "n/a"
+from ops.checks import FAIL, OK
+
+NOT_AVAILABLE = "n/a"
 
 
 @dataclass(frozen=True, slots=True)

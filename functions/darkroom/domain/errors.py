@@ -23,7 +23,7 @@ DarkroomError
 ├── ProviderUnavailableError        the provider gave no usable answer to a read
 │   ├── ProviderSilentError         no answer at all came in time
 │   └── PageTooLargeError           the answer is larger than is read
-└── TransferFailedError             an output could not be copied; says whether to try again
+└── TransferFailedError             an output, or the answer to a callback, did not come
 """
 
 from __future__ import annotations
@@ -181,7 +181,8 @@ class PageTooLargeError(ProviderUnavailableError):
 
 
 class TransferFailedError(DarkroomError):
-    """An output could not be copied. `code` names a failure that no retry will mend, else None."""
+    """An output could not be copied, or a callback had no answer. `code` names a failure that no
+    retry will mend, else None."""
 
     def __init__(self, reason: str, code: str | None = None) -> None:
         super().__init__(reason)

@@ -603,7 +603,7 @@ def _bound_upkeep(
         return replace(record, next_cancel_at=retry)
     # One 404 proves nothing, whenever it comes: only an hour of nothing else is an end. A time in
     # which nobody asked is no part of that hour: the first 404 after it is as good as the first.
-    unasked = now > record.next_poll_at + int(timings.poll_max_s * 2000)
+    unasked = now > record.next_poll_at + 2 * int(timings.poll_max_s * 1000)
     since = now if unasked else record.missing_since or now
     if now >= since + int(timings.output_life_s * 1000):
         error = "The provider no longer knows this prediction."
