@@ -76,6 +76,7 @@ def _environment(url: str) -> dict[str, str]:
     return {
         "PREDICTIONS_TABLE": "predictions",
         "CONTROLS_TABLE": "controls",
+        "DISPATCH_QUEUE": f"{url}/1/dispatch",
         "OUTPUTS_BUCKET": "outputs",
         "UPLOADS_BUCKET": "uploads",
         "PUBLIC_URL": "https://api.test",
