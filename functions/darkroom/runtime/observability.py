@@ -92,9 +92,9 @@ def invocation(
 def _quiet_libraries() -> None:
     """Let libraries speak from warnings on, whatever the stage's level: that is for our own lines.
 
-    Below it botocore and httpcore log whole requests, with tokens, secrets, prompts and URLs.
-    Lambda gives the level to the root logger, of which theirs are children. Set anew each time: no
-    order in which a runtime prepares logging must make a difference.
+    Below it botocore, httpx and httpcore log whole requests, with tokens, secrets, prompts and
+    URLs. Lambda gives the level to the root logger, of which theirs are children. Set anew each
+    time: no order in which a runtime prepares logging must make a difference.
     """
     root = logging.getLogger()
     if root.level < logging.WARNING:
