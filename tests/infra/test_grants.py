@@ -267,13 +267,9 @@ def test_each_function_is_called_by_one_kind_of_caller(prod: Synth) -> None:
         callers.setdefault(prod.shown(permission["FunctionName"]), set()).add(
             permission["Principal"]
         )
-    gateway = {"apigateway.amazonaws.com"}
+    gateway, schedule = {"apigateway.amazonaws.com"}, {"events.amazonaws.com"}
     assert callers == {
-        "SubmitFunction": gateway,
-        "ReadFunction": gateway,
-        "CancelFunction": gateway,
-        "DeliveriesFunction": gateway,
-        "FilesFunction": gateway,
-        "WebhookFunction": gateway,
-        "SweepFunction": {"events.amazonaws.com"},
+        f"{name}Function": gateway if function.routes else schedule
+        for name, function in prod.config.functions().items()
+        if function.routes or function.schedule
     }

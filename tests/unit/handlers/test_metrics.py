@@ -288,8 +288,10 @@ def test_an_invocation_that_went_well_is_one_line_with_its_metrics(app: App) -> 
     assert (line["level"], line["message"], line["prediction"]) == ("INFO", "answered", id_)
     assert (line["route"], line["status"]) == ("POST /v1/predictions", 201)
     assert counted["Accepted"] == [1]
-    app.get(f"/v1/predictions/{id_}")
-    assert lines(app)[2] == {
+    for _ in range(2):
+        # The first line of a process says that it was cold.
+        app.get(f"/v1/predictions/{id_}")
+    assert lines(app)[-1] == {
         "level": "INFO",
         "message": "answered",
         "prediction": id_,
