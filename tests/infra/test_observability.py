@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import aws_cdk as cdk
 import pytest
+from darkroom.runtime.function import declared
 
 from infra import Darkroom, StageConfig
+from infra.config import all_doors
 from infra.stacks.observability import NAMESPACE
 from ops.__main__ import _parser
 from tests.infra.synthesis import NO_BUNDLING, bare
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 SOURCES = "".join(p.read_text() for p in (ROOT / "functions" / "darkroom").rglob("*.py"))
-DECLARED = [a for f in StageConfig.prod().functions().values() for a in f.alarms]
+DECLARED = [alarm for function in declared().values() for alarm in function.alarms]
 MADE_UP = {
     "Refused": {"Refused4xx", "Refused5xx", "Refused402", "Refused429"},
     "Swept": {"SweptStoring", "SweptEffects", "SweptPoll", "SweptCreate", "SweptDeliveries"},
@@ -38,7 +40,12 @@ MADE_UP = {
 def watched(synth: Callable[[StageConfig], Synth]) -> Synth:
     """Prod with all that may be asked for."""
     emails = ("ops@example.com",)
-    return synth(replace(StageConfig.prod(), monthly_budget_usd=300, alarm_emails=emails))
+    every: dict[str, Any] = {
+        "monthly_budget_usd": 300,
+        "alarm_emails": emails,
+        "doors": all_doors(),
+    }
+    return synth(replace(StageConfig.prod(), **every))
 
 
 def alarms(synth: Synth) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from darkroom.api.http import Response, respond
 from darkroom.api.routes import Routes
 from darkroom.runtime import parts, rights
-from darkroom.runtime.function import Function, Right, WorkQueue
+from darkroom.runtime.function import Function, Right
 from darkroom.runtime.settings import Controlled
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ FUNCTION = Function(
     build=build,
     handle=handle,
     routes=ROUTES,
-    queues=(WorkQueue("Guests", batch_size=1),),
     timeout_s=10,
     rights=(Right("dynamodb:GetItem", "controls"), rights.COUNT_REQUEST),
     door="parlor",
