@@ -82,7 +82,7 @@ def read_request(event: dict[str, Any], ours: dict[str, Route]) -> Request:
     parameters = event.get("pathParameters") or {}
     if routes.is_open(key):
         key, parameters = routes.find(ours, method, path) or (UNKNOWN, {})
-    else:
+    elif key not in ours:
         key = routes.canonical_key(key)
     return Request(
         route=key,

@@ -60,14 +60,15 @@ def gateway_keys(function: Function[Any, Any]) -> tuple[str, ...]:
     A client whose base URL ends in /v1 and that adds /v1 of its own calls /v1/v1/…; one behind a
     stage or a proxy may call /prod/v1/…. Some end a path with a slash, which no route key may: a
     variable that takes all that is left takes nothing as well. HEAD asks for a GET's headers. What
-    `$default` brings to its function anyway needs no route key.
+    `$default` brings to its function anyway needs no route key. What is not below /v1, or not for
+    clients, is spelt in one way.
     """
     keys: list[str] = []
     for route in function.routes.values():
-        if route.scope is None:
+        method, path = route.key.split(" ")
+        if not (route.operation and path.startswith("/v1/")):
             keys.append(route.key)
             continue
-        method, path = route.key.split(" ")
         rare = not function.default_route
         methods = (method, "HEAD") if method == "GET" and rare else (method,)
         ends = ("", _REST) if rare else ("",)
@@ -149,7 +150,7 @@ def unserved(method: str, path: str) -> errors.DarkroomError:
 def _all() -> Iterator[tuple[Route, Function[Any, Any]]]:
     for function in declared().values():
         for route in function.routes.values():
-            if route.scope is not None:
+            if route.operation:
                 yield route, function
 
 

@@ -55,14 +55,14 @@ class Route:
         self.run = run
         """Called with what the function is made of and the call; returns the answer's body."""
         self.scope = scope
-        """What the caller's API key must allow. None: the route is not for clients, and has
-        neither other spellings nor a description."""
+        """What the caller's API key must allow. None: the route takes no API key."""
         self.status = status
         """Of the answer, where nothing is raised."""
         self.query = query
         """The names that a list's query may have: others are refused. None: any is passed over."""
         self.operation = operation
-        """The operation's id in the OpenAPI document. Its summary is the docstring of `run`."""
+        """The operation's id in the OpenAPI document; its summary is the docstring of `run`. Empty:
+        the route is not for clients, and nothing names it to them."""
         self.answer = answer
         """The type of the answer, as `api/schemas.py` has it: `PageBody[FileBody]`."""
         self.errors = errors
