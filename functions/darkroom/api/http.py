@@ -50,14 +50,16 @@ class Request:
 class Call:
     """A request to a route, with what is known of it once the caller may make it."""
 
-    __slots__ = ("asked", "headers", "key", "request", "tenant")
+    __slots__ = ("asked", "headers", "key", "request", "status", "tenant")
     key: ApiKey
     """The caller's; there is none on a route that takes no API key."""
     tenant: str
     """Whose key it is."""
 
-    def __init__(self, request: Request, asked: dict[str, str]) -> None:
+    def __init__(self, request: Request, status: int, asked: dict[str, str]) -> None:
         self.request = request
+        self.status = status
+        """Of the answer: the route's own, unless what serves the call sets another."""
         self.asked = asked
         """The query but for the cursor: what the links to other pages ask for as well."""
         self.headers: dict[str, str] = {}
@@ -230,16 +232,17 @@ def _run(request: Request, ours: Routes[Any], made: Any) -> Response:
     route = ours.get(request.route)
     if route is None:
         raise routes.unserved(request.method, request.path)
-    call = Call(request, {k: text for k, text in request.query.items() if k != "cursor"})
+    asked = {name: text for name, text in request.query.items() if name != "cursor"}
+    call = Call(request, route.status, asked)
     if route.scope is not None:
         call.key = made.authenticate.key(request.header("authorization"), route.scope)
         call.tenant = call.key.tenant
         ours.admit(made, call)
     _check_names(request.query, route.query)
     body = route.run(made, call)
-    if route.status == 204:
+    if call.status == 204:
         return {"statusCode": 204, "headers": {"content-type": "text/plain"}, "body": ""}
-    return answer(route.status, body, call.headers)
+    return answer(call.status, body, call.headers)
 
 
 def _check_names(query: Mapping[str, str], names: tuple[str, ...] | None) -> None:
