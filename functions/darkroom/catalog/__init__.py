@@ -78,7 +78,10 @@ class Catalogue:
 
     def _find(self, reference: str) -> Resolved | None:
         if VERSION.fullmatch(reference):
-            found = (self._at_version(name, reference) for name in self._files)
+            # A file that does not have the digits need not be parsed.
+            digits = reference.encode()
+            names = (name for name, path in self._files.items() if digits in path.read_bytes())
+            found = (self._at_version(name, reference) for name in names)
             return next((resolved for resolved in found if resolved), None)
         name, colon, version = reference.partition(":")
         if name not in self._files:
@@ -86,14 +89,15 @@ class Catalogue:
         if colon:
             return self._at_version(name, version)
         model = self.model(name)
-        return Resolved(model, model.version)
+        return Resolved(model, model.version, _warning(model))
 
     def _at_version(self, name: str, version: str) -> Resolved | None:
         model = self.model(name)
         if version in model.version_aliases:
-            return Resolved(model, model.version, model.version_aliases[version])
+            told = _warning(model, model.version_aliases[version])
+            return Resolved(model, model.version, told)
         if version == model.version or version in model.known_versions:
-            return Resolved(model, version)
+            return Resolved(model, version, _warning(model))
         return None
 
     def model(self, name: str) -> Model:
@@ -111,6 +115,16 @@ class Catalogue:
                 raise InvalidModelError(f"{path.name}: holds the model {model.model}")
             self._models[name] = model
         return self._models[name]
+
+
+def _warning(model: Model, other: str | None = None) -> str | None:
+    """What whoever uses the model is told, beside another warning."""
+    if not model.status:
+        return other
+    told = f"{model.model} is deprecated ({model.status['as_of']})"
+    successor = model.status.get("successor")
+    told += f": use {successor} in its place." if successor else "."
+    return f"{told} {other}" if other else told
 
 
 def _read_aliases(path: Path) -> dict[str, str]:

@@ -532,7 +532,7 @@ class TestOpenAPI:
 
 ENTRY: dict[str, Any] = {
     "model": "acme/portrait",
-    "task": "text-to-image",
+    "tasks": ["text-to-image"],
     "official": False,
     "version": VERSION,
     "input_schema": SCHEMA,
@@ -580,6 +580,9 @@ class TestModel:
             ("model", "../portrait"),
             ("model", "acme/portrait\n"),
             ("model", None),
+            ("tasks", []),
+            ("tasks", [""]),
+            ("tasks", ["text-to-image", 1]),
             ("task", ""),
             ("official", "yes"),
             ("version", "latest"),
@@ -665,5 +668,8 @@ def test_an_output_that_is_nested_without_end_is_no_file() -> None:
 @pytest.mark.parametrize(("task", "files"), [("text", False), ("text-to-image", True)])
 def test_a_catalogue_model_makes_files_unless_its_task_is_text(task: str, files: bool) -> None:
     packaged = Path(catalog.__file__).parent / "black-forest-labs--flux-schnell.json"
-    entry = {**json.loads(packaged.read_text()), "task": task}
-    assert Model.from_dict(entry).makes_files is files
+    entry = json.loads(packaged.read_text())
+    assert Model.from_dict({**entry, "tasks": [task]}).makes_files is files
+    del entry["tasks"]
+    older = Model.from_dict({**entry, "task": task})
+    assert (older.tasks, older.makes_files) == ((task,), files)
