@@ -245,7 +245,7 @@ def read_model(entry: dict[str, Any]) -> Model:
         output=entry["output"],
         typical_seconds=float(entry["typical_seconds"]),
         price=entry.get("price"),
-        tasks=frozenset(entry.get("tasks") or [entry["task"]]),
+        tasks=frozenset(entry.get("tasks") or [entry.get("task", "text-to-image")]),
         pictures=tuple(entry.get("pictures") or _pictures(properties, mask)),
         mask=mask,
         mask_repaints=entry.get("mask_repaints", "white"),

@@ -46,10 +46,10 @@ def example(model: Model) -> dict[str, Any]:
     task = model.tasks[0]
     if "prompt" in _inputs(model) and task != "outpainting":
         given["prompt"] = {"image-editing": EDIT, "inpainting": REPAINT}.get(
-            task, PROMPTS[_drawn(model, len(PROMPTS))]
+            task, PROMPTS[drawn(model, len(PROMPTS))]
         )
     if "seed" in _inputs(model):
-        given["seed"] = 1 + _drawn(model, 999)
+        given["seed"] = 1 + drawn(model, 999)
     if task == "text-to-image":
         given |= _shape(model, SIZE)
     else:
@@ -71,7 +71,7 @@ def _inputs(model: Model) -> Mapping[str, Any]:
     return properties
 
 
-def _drawn(model: Model, below: int) -> int:
+def drawn(model: Model, below: int) -> int:
     """A number of the model's own, so that examples differ, and are the same each time."""
     return zlib.crc32(model.model.encode()) % below
 
@@ -91,7 +91,7 @@ def _pictures(model: Model, task: str) -> dict[str, Any]:
         picture = vase(GIVEN)
     else:
         size = NARROW if task == "outpainting" else GIVEN
-        picture = landscape(size, colours=_drawn(model, len(COLOURS)))
+        picture = landscape(size, colours=drawn(model, len(COLOURS)))
     several = inputs[name].get("type") == "array"
     given: dict[str, Any] = {name: [picture, vase(GIVEN)] if several else picture}
     if task == "inpainting" and model.mask:
