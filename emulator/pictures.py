@@ -362,5 +362,11 @@ def _file(work: Work, picture: Image.Image, extension: str) -> File:
     level = max(1, quality) if isinstance(quality, int) else 80
     options = {"WEBP": {"quality": level, "method": 0}, "JPEG": {"quality": level}}
     flat = picture.convert("RGB") if kind == "JPEG" else picture
-    flat.save(buffer, kind, **options.get(kind, {"compress_level": 3}))
+    try:
+        flat.save(buffer, kind, **options.get(kind, {"compress_level": 3}))
+    except (OSError, ValueError):
+        # Each format has a longest side.
+        raise ModelError(
+            f"{extension} has no room for {flat.width}x{flat.height} pixels."
+        ) from None
     return File(buffer.getvalue(), extension, content_type)

@@ -815,7 +815,7 @@ REPORTED: dict[str, tuple[str, str]] = {
     "newcomer-bug-15": (
         "tests/emulator/test_pictures.py::test_newcomer_bug_15_a_picture_that_is_too_large_is_called_so",
         (
-            "Captions are in letters that the font has, too many pixels are called so, "
+            "Captions are drawn with their accents, too many pixels are called so, "
             "`urls.web` and EXIF are spoken of, counts in pages are held by tests."
         ),
     ),
