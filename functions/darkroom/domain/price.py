@@ -106,7 +106,7 @@ def megapixels(unit: str, pixels: float) -> float:
 
 def tier(tiers: tuple[int, ...], pixels: float | None) -> int:
     """What a picture costs by its pixels; the most where those are unknown, or beyond the last."""
-    for limit, micro in zip(tiers[::2], tiers[1::2], strict=True):
+    for limit, micro in zip(tiers[::2], tiers[1::2], strict=False):
         if pixels is not None and pixels <= limit:
             return micro
     return tiers[-1]
