@@ -135,6 +135,13 @@ def test_megapixels_in_are_of_a_million_pixels_unless_whole() -> None:
     assert most(made, {"other": URL}) == 20_000 + 15_000
 
 
+def test_a_picture_whose_size_is_known_counts_as_large_as_it_is() -> None:
+    made = model(RUN_AND_AREA, **IN_AND_OUT)
+    given = {"image": [URL, URL], "other": URL}
+    _, base, _ = terms_of(made, given, 60, {"/image/1": 2 * MP - 1, "/other": 9 * MP, "/x": 1})
+    assert base == 15_000 + (4 + 2 + 4) * 20_000
+
+
 def test_what_is_known_from_the_input_alone_is_a_price_of_the_run() -> None:
     price = [{"unit": "prediction", "usd": 0.01}, {"unit": "megapixel_in", "usd": 0.01}]
     made = model(price, pictures=["other"], most_pixels={"in": 2_000_000})
