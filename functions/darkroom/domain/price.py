@@ -100,8 +100,8 @@ def parts_of(price: Any) -> list[dict[str, Any]]:
 
 
 def megapixels(unit: str, pixels: float) -> float:
-    """What one picture counts, out or in."""
-    size = (OUT | IN)[unit]
+    """What one picture counts, out or in; for a unit of a later release, in millions."""
+    size = (OUT | IN).get(unit, MEGAPIXEL)
     return math.ceil(pixels / size) if size == WHOLE_MEGAPIXEL else pixels / size
 
 

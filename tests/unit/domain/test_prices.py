@@ -9,7 +9,7 @@ from darkroom.catalog import Catalogue
 from darkroom.domain.lifecycle import ProviderReported, Stored, advance
 from darkroom.domain.model import InvalidModelError, Model
 from darkroom.domain.money import terms_of
-from darkroom.domain.prediction import File, Prediction
+from darkroom.domain.prediction import File, Prediction, Price
 from darkroom.domain.price import picture_usd
 
 from tests.fakes import START
@@ -329,6 +329,15 @@ def test_a_run_that_was_stopped_costs_what_it_had_made(
     said = ProviderReported(snapshot("canceled", output=output))
     record = advance(record, said, START + 1000, TIMINGS) or record
     assert (record.cost, record.cost_assumed) == ((cost, assumed) if made else (0, False))
+
+
+def test_a_unit_of_a_later_release_is_settled_by_what_was_made() -> None:
+    record = accepted(price=Price("gigapixel", 10_000, 90_000))
+    said = ProviderReported(snapshot("succeeded", output=f'["{URL}"]'))
+    record = advance(record, said, START + 1000, TIMINGS) or record
+    file = File("k", "0" * 64, 1, "image/png", 2000, 1000)
+    record = advance(record, Stored((file,)), START + 2000, TIMINGS) or record
+    assert (record.cost, record.cost_assumed) == (20_000, False)
 
 
 def test_a_success_without_a_picture_costs_the_most_of_its_tiers() -> None:
