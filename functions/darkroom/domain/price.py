@@ -22,7 +22,7 @@ import math
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from darkroom.domain.model import Model
 
@@ -62,14 +62,15 @@ class InvalidPriceError(ValueError):
 
 
 def terms(
-    model: Model, given: Mapping[str, Any], limit_s: float
+    model: Model, given: Mapping[str, Any], limit_s: float, pixels: Mapping[str, int]
 ) -> tuple[str, int, int, int, tuple[int, ...]]:
     """What to settle a prediction of this input by: the unit, millionths for one unit, the most for
     all of it, what is added once, and the tiers: pixels and millionths in turn.
 
-    The most is an upper bound of what the provider bills, and exact where no file decides.
+    The most is an upper bound of what the provider bills, and exact where no file decides. `pixels`
+    are those of the given pictures whose size is known, by JSON pointer.
     """
-    known = _Input(model, given)
+    known = _Input(model, given, pixels)
     parts = parts_of(model.price)
     by_end = next((part for part in parts if part["unit"] in BY_END), None)
     base = sum(_once(part, known) for part in parts if part["unit"] in BY_INPUT)
@@ -99,14 +100,14 @@ def parts_of(price: Any) -> list[dict[str, Any]]:
 
 
 def megapixels(unit: str, pixels: float) -> float:
-    """What one picture counts, out or in."""
-    size = (OUT | IN)[unit]
+    """What one picture counts, out or in; for a unit of a later release, in millions."""
+    size = (OUT | IN).get(unit, MEGAPIXEL)
     return math.ceil(pixels / size) if size == WHOLE_MEGAPIXEL else pixels / size
 
 
 def tier(tiers: tuple[int, ...], pixels: float | None) -> int:
     """What a picture costs by its pixels; the most where those are unknown, or beyond the last."""
-    for limit, micro in zip(tiers[::2], tiers[1::2], strict=True):
+    for limit, micro in zip(tiers[::2], tiers[1::2], strict=False):
         if pixels is not None and pixels <= limit:
             return micro
     return tiers[-1]
@@ -122,7 +123,8 @@ def _once(part: Mapping[str, Any], known: _Input) -> int:
     micro = _micro(known.most(part["usd"], "usd", _number))
     if part["unit"] == "prediction":
         return micro
-    return math.ceil(known.pictures() * megapixels(part["unit"], known.pixels_in()) * micro)
+    units = sum(megapixels(part["unit"], pixels) for pixels in known.pixels_in())
+    return math.ceil(units * micro)
 
 
 def _micro(usd: float) -> int:
@@ -136,11 +138,12 @@ def _number(leaf: Any) -> float:
 class _Input:
     """What an input says of its price."""
 
-    __slots__ = ("_given", "_model", "_properties")
+    __slots__ = ("_given", "_model", "_pixels", "_properties")
 
-    def __init__(self, model: Model, given: Mapping[str, Any]) -> None:
+    def __init__(self, model: Model, given: Mapping[str, Any], pixels: Mapping[str, int]) -> None:
         self._model = model
         self._given = given
+        self._pixels = pixels
         self._properties: Mapping[str, Any] = model.input_schema["properties"]
 
     def value(self, name: str) -> Any:
@@ -170,13 +173,12 @@ class _Input:
         asked = self.value(name) if name else 1
         return max(1, math.ceil(min(asked, _MOST))) if isinstance(asked, int | float) else 1
 
-    def pictures(self) -> int:
-        """How many pictures are given."""
-        return sum(_texts(self.value(name)) for name in self._model.pictures)
-
-    def pixels_in(self) -> float:
+    def pixels_in(self) -> Iterator[float]:
         """Of each picture that is given, at most."""
-        return self.most(self._model.most_pixels["in"], "pixels", _number)
+        largest = self.most(self._model.most_pixels["in"], "pixels", _number)
+        for name in self._model.pictures:
+            for pointer in _texts(self.value(name), f"/{name}"):
+                yield min(largest, self._pixels.get(pointer, largest))
 
     def pixels_out(self, largest: float) -> float:
         """Of each picture that is made, at most."""
@@ -204,10 +206,13 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _texts(value: object) -> int:
+def _texts(value: object, pointer: str) -> Iterator[str]:
+    """The places of the texts in a value that are not empty."""
     if isinstance(value, list):
-        return sum(map(_texts, value))
-    return int(isinstance(value, str) and bool(value))
+        for number, item in enumerate(value):
+            yield from _texts(item, f"{pointer}/{number}")
+    elif isinstance(value, str) and value:
+        yield pointer
 
 
 # --- Whether it is one ----------------------------------------------------------------------------

@@ -603,6 +603,24 @@ class TestModel:
             ("price", {"unit": "image", "usd": "0.01"}),
             ("price", {"unit": "image", "usd": 0.01, "currency": "EUR"}),
             ("description", None),
+            ("most_pixels", []),
+            ("counts", 1),
+            ("pictures", "image"),
+            ("pictures", [1]),
+            ("mask", None),
+            ("mask_repaints", "grey"),
+            ("status", "deprecated"),
+            ("status", {"state": "deprecated"}),
+            ("status", {"state": "retired", "as_of": "2026-11-30"}),
+            ("status", {"state": "deprecated", "as_of": "today"}),
+            ("status", {"state": "deprecated", "as_of": "2026-11-30", "successor": "x"}),
+            ("sources", []),
+            ("sources", {"output": {"from": "x", "date": "2026-11-30"}}),
+            ("sources", {"price": {"from": "x"}}),
+            ("sources", {"price": {"from": 1, "date": "2026-11-30"}}),
+            ("sources", {"price": {"from": "x", "date": "2026"}}),
+            ("confidence", {"price": "sure"}),
+            ("confidence", {"taste": "high"}),
             ("price_note", 1),
             ("known_versions", "0" * 64),
             ("known_versions", ["latest"]),
@@ -617,6 +635,15 @@ class TestModel:
     def test_refuses_and_names_the_field(self, name: str, value: object) -> None:
         with pytest.raises(InvalidModelError, match=f"field '{name}' must be"):
             Model.from_dict({**ENTRY, name: value})
+
+    @pytest.mark.parametrize("changes", [{"pictures": ["img"]}, {"mask": "img"}])
+    def test_pictures_and_mask_are_inputs(self, changes: dict[str, Any]) -> None:
+        with pytest.raises(InvalidModelError, match="input_schema has no input 'img'"):
+            Model.from_dict({**ENTRY, **changes})
+
+    def test_the_older_name_of_the_tasks_stands_alone(self) -> None:
+        with pytest.raises(InvalidModelError, match="older name of 'tasks'"):
+            Model.from_dict({**ENTRY, "task": "text-to-image"})
 
     @pytest.mark.parametrize("data", [None, [], "x", 7])
     def test_refuses_what_is_no_object(self, data: object) -> None:
