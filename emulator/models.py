@@ -21,7 +21,7 @@ CREATED_AT = "2024-08-01T00:00:00.000000Z"
 
 STREAM_TEXT: dict[str, Any] = {
     "model": "emulator/stream-text",
-    "task": "text",
+    "tasks": ["text"],
     "official": False,
     "version": hashlib.sha256(b"emulator/stream-text").hexdigest(),
     "description": "Writes a few words about the prompt, one at a time.",
@@ -61,8 +61,8 @@ class Model:
     output: str
     """`array` or `string` of pictures, or `text`, streamed."""
     typical_seconds: float
-    price: dict[str, Any] | None
-    """`unit` and `usd` as the catalogue has them; None: nobody knows."""
+    price: dict[str, Any] | list[dict[str, Any]] | None
+    """As the catalogue has it; None: nobody knows."""
 
     @property
     def full_name(self) -> str:

@@ -173,6 +173,11 @@ def size_of(data: bytes) -> Size:
     return Image.open(io.BytesIO(data)).size
 
 
+def sizes_of(sources: Mapping[str, bytes]) -> list[Size]:
+    """Width and height of each picture that was given. Raises ModelError."""
+    return [open_picture(name, data).size for name, data in sources.items()]
+
+
 def _encode(picture: Image.Image, extension: str, quality: object) -> File:
     kind, content_type = FORMATS.get(extension, FORMATS["png"])
     buffer = io.BytesIO()

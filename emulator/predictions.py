@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.inputs import ModelError
 from emulator.kinds import WITHOUT_FILES, arrange, convert
-from emulator.pictures import render, size_of
+from emulator.pictures import render, size_of, sizes_of
 from emulator.streams import Stream
 from emulator.webhooks import Message
 from emulator.wire import encode
@@ -64,6 +64,8 @@ class Prediction:
     output_paths: list[str] = field(default_factory=list)
     pictures: list[Size] = field(default_factory=list)
     """The sizes of those that were drawn, whatever became of them."""
+    given: list[Size] = field(default_factory=list)
+    """The sizes of those that the model was given."""
     error: str | None = None
     data_removed: bool = False
     stream: Stream | None = None
@@ -210,6 +212,7 @@ class Predictions:
             await self._write(prediction, prediction.stream, prompt, values, seconds)
             return
         sources = await self._inputs.fetch(values, model.file_inputs())
+        prediction.given = sizes_of(sources)
         seed = self._seed(model, values)
         await self._show_progress(prediction, seed, values, seconds)
         if "NSFW" in prompt:

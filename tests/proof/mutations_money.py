@@ -69,8 +69,8 @@ MONEY_MUTANTS: dict[str, Mutant] = {
         Edit(
             _MONEY,
             "cost_of",
-            "Cost(math.ceil(units * price.micro))",
-            "Cost(min(math.ceil(units * price.micro), price.most))",
+            "Cost(math.ceil(micro) + record.price_base * made)",
+            "Cost(min(math.ceil(micro), terms.most))",
         ),
         where="surplus",
     ),

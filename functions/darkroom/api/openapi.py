@@ -200,6 +200,11 @@ _QUERIES: dict[str, dict[str, Any]] = {
         "description": "All models have the same times: either order is one of names",
     },
     "sort_direction": {"type": "string", "enum": list(queries.DIRECTIONS), "default": "asc"},
+    "dry_run": {
+        "type": "string",
+        "enum": ["true"],
+        "description": "Check and price the request, and make nothing: the answer is a 200",
+    },
     "from": {**_DAY, "description": "First day, 30 days ago by default (UTC)"},
     "to": {**_DAY, "description": "Last day, today by default (UTC)"},
 }
@@ -252,6 +257,8 @@ def document() -> dict[str, Any]:
 
 def _operation(route: str, operation: Operation) -> dict[str, Any]:
     answers = {str(operation.status): _answer(operation)}
+    if operation.creates:
+        answers = {"200": _content("OK", schemas.DryRun), **answers}
     for status in sorted({*_EVERYWHERE, *operation.problems}):
         answers[str(status)] = _problem(status)
     parameters = list(_parameters(route, operation))
@@ -274,6 +281,7 @@ def _parameters(route: str, operation: Operation) -> Iterator[dict[str, Any]]:
     for name in queries.NAMES.get(route, ()):
         yield {"name": name, "in": "query", "schema": _QUERIES[name]}
     if operation.creates:
+        yield {"name": "dry_run", "in": "query", "schema": _QUERIES["dry_run"]}
         for name, schema in _CREATE_HEADERS.items():
             yield {"name": name, "in": "header", "schema": schema}
 
@@ -298,10 +306,14 @@ def _answer(operation: Operation) -> dict[str, Any]:
     found: dict[str, Any] = {"description": HTTPStatus(operation.status).phrase}
     if operation.creates:
         found["headers"] = {"Location": {"schema": {"type": "string", "format": "uri"}}}
-    if operation.answer:
-        schema = {"$ref": _REF.format(model=_name(operation.answer))}
-        found["content"] = {_JSON: {"schema": schema}}
-    return found
+    return {**found, **_content(found["description"], operation.answer)}
+
+
+def _content(description: str, answer: type[BaseModel] | None) -> dict[str, Any]:
+    if answer is None:
+        return {"description": description}
+    schema = {"$ref": _REF.format(model=_name(answer))}
+    return {"description": description, "content": {_JSON: {"schema": schema}}}
 
 
 _PHRASES = {413: "Request Entity Too Large", 422: "Unprocessable Entity"}
@@ -320,7 +332,7 @@ def _problem(status: int) -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     answers = {operation.answer for operation in OPERATIONS.values() if operation.answer}
-    models: list[type[BaseModel]] = sorted([*answers, schemas.Problem], key=_name)
+    models: list[type[BaseModel]] = sorted([*answers, schemas.DryRun, schemas.Problem], key=_name)
     _, found = models_json_schema([(model, "serialization") for model in models])
     made: dict[str, Any] = _renamed(found["$defs"])
     fields = dict(bodies.CREATE["properties"])

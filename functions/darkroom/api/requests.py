@@ -140,6 +140,14 @@ class ReadCreate:
         )
 
 
+def is_dry_run(request: Request) -> bool:
+    """Whether a create is only to be checked and priced. Raises BadRequestError."""
+    text = request.query.get("dry_run")
+    if text not in {"true", None}:
+        raise BadRequestError("dry_run is true, or is left out.")
+    return text is not None
+
+
 def _event_key(id_: str | None, token: str | None, event_id: str) -> str:
     """What repetitions of an event share. A task's token is one attempt of one task: whatever
     brings it again, by an event of whatever id, is a repetition."""

@@ -7,12 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from darkroom.domain.checker import (
-    MAX_SCHEMA_DEPTH,
-    is_a,
-    types_of,
-    validate_input,
-)
+from darkroom.domain import price
+from darkroom.domain.checker import MAX_SCHEMA_DEPTH, is_a, types_of, validate_input
 from darkroom.domain.checker import as_dict as _dict
 from darkroom.domain.checker import as_list as _list
 from darkroom.domain.checker import as_number as _number
@@ -26,7 +22,8 @@ MODEL_NAME = re.compile(
     r"(?=.{3,200}\Z)[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?/[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?"
 )
 VERSION = re.compile(r"[0-9a-f]{64}")
-PRICE_UNITS = ("image", "second", "megapixel", "prediction")
+DAY = re.compile(r"20[0-9]{2}-[01][0-9]-[0-3][0-9]")
+LEVELS = ("high", "medium", "low")
 
 _MAX_SCHEMA_NODES = 10_000
 _MAX_SEED = 2**31 - 1
@@ -43,7 +40,8 @@ class Model:
 
     model: str
     """owner/name"""
-    task: str
+    tasks: tuple[str, ...]
+    """What it is for, the first above all: `text-to-image`, `inpainting`, `text` and others."""
     official: bool
     """Official models are run by name; all others by `version`."""
     version: str | None
@@ -52,9 +50,25 @@ class Model:
     """The `Input` object with its enums inline."""
     output: Literal["array", "string"]
     typical_seconds: float
-    price: dict[str, Any] | None = None
-    """`{"unit": "image" | "second" | "megapixel" | "prediction", "usd": number}`, for megapixels
-    also `most`, of one output; None: unknown, as for a model outside the catalogue."""
+    price: dict[str, Any] | list[dict[str, Any]] | None = None
+    """As `domain.price` reads it; None: unknown, as for a model outside the catalogue."""
+    most_pixels: dict[str, Any] = field(default_factory=dict)
+    """Of one picture, `in` and `out`."""
+    counts: str | dict[str, Any] | None = None
+    """The input that says how many pictures are made. Where it does so only beside certain values
+    of others: `{"input": name, "where": {name: value}}`."""
+    pictures: tuple[str, ...] = ()
+    """Inputs that hold pictures, one or a list of them, or their addresses; no mask."""
+    mask: str | None = None
+    mask_repaints: Literal["white", "black"] | None = None
+    """The part of the mask that comes out new."""
+    status: dict[str, str] = field(default_factory=dict)
+    """`{"state": "deprecated", "as_of": day}` and the `successor`, if one is known; empty for a
+    model that nobody has taken back."""
+    sources: dict[str, Any] = field(default_factory=dict)
+    """Of `schema` and `price`: where they were read, `from`, and the `date` of that."""
+    confidence: dict[str, str] = field(default_factory=dict)
+    """In `schema`, `price` and `seconds`: high, medium or low."""
     description: str = ""
     price_note: str = ""
     known_versions: tuple[str, ...] = ()
@@ -80,6 +94,15 @@ class Model:
                 raise InvalidModelError(f"field {name!r} is missing")
             if name in data and not fits(data[name]):
                 raise InvalidModelError(f"field {name!r} must be {expected}")
+        try:
+            price.check(data)
+        except price.InvalidPriceError as error:
+            raise InvalidModelError(str(error)) from None
+        tasks = _tasks(data)
+        named = [*data.get("pictures", ()), *([data["mask"]] if "mask" in data else [])]
+        missing = [name for name in named if name not in data["input_schema"]["properties"]]
+        if missing:
+            raise InvalidModelError(f"input_schema has no input {missing[0]!r}")
         version = data.get("version")
         if data["official"] is (version is not None):
             raise InvalidModelError("an official model has no pinned version, any other has one")
@@ -87,9 +110,11 @@ class Model:
             raise InvalidModelError("version aliases need a pinned version")
         return cls(
             **{
-                **data,
-                "makes_files": data["task"] != "text",
-                "output_places": _TEXTS if data["task"] == "text" else (),
+                **{name: value for name, value in data.items() if name != "task"},
+                "tasks": tasks,
+                "makes_files": "text" not in tasks,
+                "output_places": _TEXTS if "text" in tasks else (),
+                "pictures": tuple(data.get("pictures", ())),
                 "version": version,
                 "known_versions": tuple(data.get("known_versions", ())),
                 "typical_seconds": float(data["typical_seconds"]),
@@ -225,28 +250,74 @@ def _are_texts(values: Iterable[object]) -> bool:
     return all(isinstance(value, str) for value in values)
 
 
-def _is_price(value: object) -> bool:
-    price = _dict(value)
-    usd = _number(price.get("usd"))
-    known = {"unit", "usd"} <= price.keys() <= {"unit", "usd", "most"}
-    if not known or price["unit"] not in PRICE_UNITS or usd is None or usd < 0:
-        return False
-    most = _number(price.get("most", 1))
-    return most is not None and most > 0 and ("most" not in price or price["unit"] == "megapixel")
+def _tasks(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """`tasks`, or the one `task` that entries had before."""
+    if "task" in data and "tasks" in data:
+        raise InvalidModelError("field 'task' is the older name of 'tasks': keep one of them")
+    if "task" not in data and "tasks" not in data:
+        raise InvalidModelError("field 'tasks' is missing")
+    return tuple(data["tasks"]) if "tasks" in data else (data["task"],)
 
 
-_REQUIRED = frozenset(
-    {"model", "task", "official", "input_schema", "output", "typical_seconds", "price"}
-)
+def _is_status(value: object) -> bool:
+    status = _dict(value)
+    return (
+        {"state", "as_of"} <= status.keys() <= {"state", "as_of", "successor"}
+        and status["state"] == "deprecated"
+        and _matches(DAY, status["as_of"])
+        and _matches(MODEL_NAME, status.get("successor", "owner/name"))
+    )
+
+
+def _is_source(value: object) -> bool:
+    source = _dict(value)
+    return (
+        source.keys() == {"from", "date"}
+        and isinstance(source["from"], str)
+        and _matches(DAY, source["date"])
+    )
+
+
+def _are_among(values: object, names: set[str], fits: Callable[[Any], bool]) -> bool:
+    known = _dict(values)
+    return isinstance(values, dict) and known.keys() <= names and all(map(fits, known.values()))
+
+
+def _matches(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+_REQUIRED = frozenset({"model", "official", "input_schema", "output", "typical_seconds", "price"})
 _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "model": (lambda v: isinstance(v, str) and bool(MODEL_NAME.fullmatch(v)), "owner/name"),
     "task": (lambda v: isinstance(v, str) and bool(v), "a text"),
+    "tasks": (
+        lambda v: isinstance(v, list) and bool(v) and all(v) and _are_texts(v),
+        "a list of texts",
+    ),
     "official": (lambda v: isinstance(v, bool), "true or false"),
     "version": (lambda v: v is None or _is_versions([v]), "64 hex digits or null"),
     "input_schema": (lambda v: isinstance(_dict(v).get("properties"), dict), "an object schema"),
     "output": (lambda v: v in ("array", "string"), "array or string"),
     "typical_seconds": (lambda v: (_number(v) or 0) > 0, "a number above 0"),
-    "price": (_is_price, f"an object of usd, at least 0, and unit, one of {PRICE_UNITS}"),
+    "price": (
+        lambda v: isinstance(v, dict | list),
+        "an object of unit and usd, or a list of those",
+    ),
+    "most_pixels": (lambda v: isinstance(v, dict), "an object of in and out"),
+    "counts": (lambda v: isinstance(v, str | dict), "an input's name, or an object"),
+    "pictures": (lambda v: isinstance(v, list) and _are_texts(v), "a list of inputs"),
+    "mask": (lambda v: isinstance(v, str), "an input's name"),
+    "mask_repaints": (lambda v: v in ("white", "black"), "white or black"),
+    "status": (_is_status, "an object of state, deprecated, of as_of, a day, and of successor"),
+    "sources": (
+        lambda v: _are_among(v, {"schema", "price"}, _is_source),
+        "an object of schema and price, each of from and date",
+    ),
+    "confidence": (
+        lambda v: _are_among(v, {"schema", "price", "seconds"}, LEVELS.__contains__),
+        "an object of schema, price and seconds, each high, medium or low",
+    ),
     "description": (lambda v: isinstance(v, str), "a text"),
     "price_note": (lambda v: isinstance(v, str), "a text"),
     "known_versions": (lambda v: isinstance(v, list) and _is_versions(v), "a list of versions"),

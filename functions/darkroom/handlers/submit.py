@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from darkroom.api.http import Request, Response, answer, respond
+from darkroom.api.requests import is_dry_run
+from darkroom.domain.money import usd
 from darkroom.runtime import wiring
 from darkroom.runtime.observability import count, invocation, logger
 
@@ -12,7 +14,11 @@ from darkroom.runtime.observability import count, invocation, logger
 def _submit(request: Request) -> Response:
     authenticate, read_create, submit, shown = wiring.submit()
     key = authenticate.key(request.header("authorization"), "submit")
-    accepted = submit(read_create(request, key.tenant, key.dedupe_window_s))
+    wanted = read_create(request, key.tenant, key.dedupe_window_s)
+    if is_dry_run(request):
+        most, warning = submit.most(wanted)
+        return answer(200, {"darkroom": {"most": usd(most)}}, _warning(warning))
+    accepted = submit(wanted)
     record = accepted.record
     count("Replayed" if accepted.replayed else "Accepted")
     if record.cached_from:
@@ -26,12 +32,15 @@ def _submit(request: Request) -> Response:
         model=record.model,
         provider_id=record.provider_id,
     )
-    headers = {"location": f"{submit.public_url}/v1/predictions/{record.id}"}
-    if accepted.warning:
-        headers["warning"] = f'299 darkroom "{accepted.warning}"'
+    location = f"{submit.public_url}/v1/predictions/{record.id}"
+    headers = {"location": location, **_warning(accepted.warning)}
     if accepted.replayed:
         headers["idempotent-replayed"] = "true"
     return answer(201, shown.created(record, accepted.expected), headers)
+
+
+def _warning(text: str | None) -> dict[str, str]:
+    return {"warning": f'299 darkroom "{text}"'} if text else {}
 
 
 @invocation

@@ -82,7 +82,7 @@ class FindModel:
             self.controls.cache_schema(name, version, schema)
         return Model(
             model=name,
-            task="any",
+            tasks=("any",),
             official=False,
             version=version,
             input_schema=input_schema_of(schema),

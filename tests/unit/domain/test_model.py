@@ -227,7 +227,7 @@ class TestOpenAPI:
 
 ENTRY: dict[str, Any] = {
     "model": "acme/portrait",
-    "task": "text-to-image",
+    "tasks": ["text-to-image"],
     "official": False,
     "version": VERSION,
     "input_schema": SCHEMA,
@@ -275,6 +275,9 @@ class TestModel:
             ("model", "../portrait"),
             ("model", "acme/portrait\n"),
             ("model", None),
+            ("tasks", []),
+            ("tasks", [""]),
+            ("tasks", ["text-to-image", 1]),
             ("task", ""),
             ("official", "yes"),
             ("version", "latest"),
@@ -295,6 +298,24 @@ class TestModel:
             ("price", {"unit": "image", "usd": "0.01"}),
             ("price", {"unit": "image", "usd": 0.01, "currency": "EUR"}),
             ("description", None),
+            ("most_pixels", []),
+            ("counts", 1),
+            ("pictures", "image"),
+            ("pictures", [1]),
+            ("mask", None),
+            ("mask_repaints", "grey"),
+            ("status", "deprecated"),
+            ("status", {"state": "deprecated"}),
+            ("status", {"state": "retired", "as_of": "2026-11-30"}),
+            ("status", {"state": "deprecated", "as_of": "today"}),
+            ("status", {"state": "deprecated", "as_of": "2026-11-30", "successor": "x"}),
+            ("sources", []),
+            ("sources", {"output": {"from": "x", "date": "2026-11-30"}}),
+            ("sources", {"price": {"from": "x"}}),
+            ("sources", {"price": {"from": 1, "date": "2026-11-30"}}),
+            ("sources", {"price": {"from": "x", "date": "2026"}}),
+            ("confidence", {"price": "sure"}),
+            ("confidence", {"taste": "high"}),
             ("price_note", 1),
             ("known_versions", "0" * 64),
             ("known_versions", ["latest"]),
@@ -309,6 +330,15 @@ class TestModel:
     def test_refuses_and_names_the_field(self, name: str, value: object) -> None:
         with pytest.raises(InvalidModelError, match=f"field '{name}' must be"):
             Model.from_dict({**ENTRY, name: value})
+
+    @pytest.mark.parametrize("changes", [{"pictures": ["img"]}, {"mask": "img"}])
+    def test_pictures_and_mask_are_inputs(self, changes: dict[str, Any]) -> None:
+        with pytest.raises(InvalidModelError, match="input_schema has no input 'img'"):
+            Model.from_dict({**ENTRY, **changes})
+
+    def test_the_older_name_of_the_tasks_stands_alone(self) -> None:
+        with pytest.raises(InvalidModelError, match="older name of 'tasks'"):
+            Model.from_dict({**ENTRY, "task": "text-to-image"})
 
     @pytest.mark.parametrize("data", [None, [], "x", 7])
     def test_refuses_what_is_no_object(self, data: object) -> None:
@@ -360,5 +390,8 @@ def test_an_output_that_is_nested_without_end_is_no_file() -> None:
 @pytest.mark.parametrize(("task", "files"), [("text", False), ("text-to-image", True)])
 def test_a_catalogue_model_makes_files_unless_its_task_is_text(task: str, files: bool) -> None:
     packaged = Path(catalog.__file__).parent / "black-forest-labs--flux-schnell.json"
-    entry = {**json.loads(packaged.read_text()), "task": task}
-    assert Model.from_dict(entry).makes_files is files
+    entry = json.loads(packaged.read_text())
+    assert Model.from_dict({**entry, "tasks": [task]}).makes_files is files
+    del entry["tasks"]
+    older = Model.from_dict({**entry, "task": task})
+    assert (older.tasks, older.makes_files) == ((task,), files)
