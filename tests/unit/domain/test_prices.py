@@ -427,7 +427,7 @@ def test_what_replicate_bills(
         ("black-forest-labs/flux-fill-dev", {"num_outputs": 4}, 4),
     ],
 )
-def test_every_picture_of_a_series_is_reserved_and_charged(
+def test_field_f6_every_picture_of_a_series_is_reserved_and_charged(
     name: str, given: dict[str, Any], number: int
 ) -> None:
     entry = CATALOGUE.model(name)

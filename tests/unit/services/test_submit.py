@@ -8,8 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.domain.errors import InvalidInputError, TooLargeError, UnavailableError
+from darkroom.domain.errors import (
+    InvalidInputError,
+    TooLargeError,
+    TooManyRequestsError,
+    UnavailableError,
+)
 from darkroom.domain.lifecycle import Answered
+from darkroom.domain.money import Limits
 from darkroom.services.submit import NewPrediction
 
 from tests.fakes import START
@@ -109,6 +115,52 @@ def test_another_tenants_file_is_an_unknown_one() -> None:
     with pytest.raises(InvalidInputError) as refused:
         world.accept({"prompt": "p", "image": file["urls"]["get"]})
     assert refused.value.fields == [("file", "input.image", "File not found")]
+
+
+def priced(world: World, **request: Any) -> int | None:
+    return world.submit.most(NewPrediction(**{"tenant": "acme", **request}))[0]
+
+
+def test_the_most_is_what_the_create_reserves() -> None:
+    world = World()
+    references = [f"https://example.com/{number}.png" for number in range(2)]
+    asked = {"prompt": "a corgi", "input_images": references}
+    name = "black-forest-labs/flux-2-pro"
+    most = priced(world, reference=name, input=asked)
+    assert most == 15_000 + 15_000 + 2 * 4 * 15_000
+    assert (len(world.store), world.provider.creates) == (0, [])
+    record = world.accept(asked, reference=name)
+    assert record.price is not None
+    assert (record.price.most, record.price_base, record.price_tiers) == (most, most - 15_000, ())
+    topaz = world.accept({"image": references[0]}, reference="topazlabs/image-upscale")
+    assert len(topaz.price_tiers) == 16
+
+
+def test_the_most_of_a_run_by_the_second_follows_its_limit() -> None:
+    world = World()
+    one = priced(world, reference=SDXL, input={}, cancel_after_s=60)
+    assert one == 975 * 70
+
+
+def test_the_most_of_a_model_without_a_price_is_not_known() -> None:
+    world = World(open_models=True)
+    world.controls.cache_schema(*OPEN.split(":"), {"components": {"schemas": {"Input": {}}}})
+    assert priced(world, reference=OPEN, input={}) is None
+
+
+def test_a_question_for_the_most_counts_against_the_rate() -> None:
+    world = World()
+    world.controls.tenants["acme"] = Limits(rate_interval_us=1_000_000, rate_burst=1)
+    asked = {"reference": SCHNELL, "input": {"prompt": "a corgi"}, "retry_count": 0}
+    assert priced(world, **asked) == 3000
+    with pytest.raises(TooManyRequestsError):
+        priced(world, **asked)
+    assert not world.store.rows
+
+
+def test_a_file_that_is_unknown_has_no_price() -> None:
+    with pytest.raises(InvalidInputError):
+        priced(World(), reference=SDXL, input={"image": f"{PUBLIC_URL}/v1/files/{'a' * 26}"})
 
 
 def test_what_is_written_down() -> None:
