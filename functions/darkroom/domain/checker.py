@@ -488,7 +488,7 @@ def _is_multiple(value: float, factor: float) -> bool:
         return True
     (a, i), (b, j) = _decimal(value), _decimal(factor)
     least = min(i, j)
-    return a * 10 ** (i - least) % (b * 10 ** (j - least)) == 0
+    return bool(a * 10 ** (i - least) % (b * 10 ** (j - least)) == 0)
 
 
 def _decimal(value: float) -> tuple[int, int]:
