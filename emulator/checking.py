@@ -30,8 +30,23 @@ def problems(schema: dict[str, Any], value: object) -> list[Problem]:
 @lru_cache(maxsize=64)
 def _validator(schema: str) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(
-        json.loads(schema), validate_formats=True, formats={"uri": _is_uri}
+        _translated(json.loads(schema)), validate_formats=True, formats={"uri": _is_uri}
     )
+
+
+def _translated(schema: Any) -> Any:
+    """OpenAPI 3.0's own keywords in the words of JSON Schema, which the library knows."""
+    if isinstance(schema, list):
+        return [_translated(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    said = {word: _translated(each) for word, each in schema.items()}
+    for bound, excluded in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if isinstance(said.get(excluded), bool) and said.pop(excluded) and bound in said:
+            said[excluded] = said.pop(bound)
+    if said.get("nullable") is True:
+        return {"if": {"type": "null"}, "else": said}
+    return said
 
 
 def _is_uri(text: str) -> bool:
@@ -66,6 +81,25 @@ def _said(error: jsonschema_rs.ValidationError) -> Problem:
             return "string_gte", field, text
         case _KINDS.MaxLength(limit=limit):
             return "string_lte", field, f"String length must be less than or equal to {limit}"
+        case _KINDS.ExclusiveMinimum(limit=limit):
+            return "number_gt", field, f"Must be greater than {limit:.10g}"
+        case _KINDS.ExclusiveMaximum(limit=limit):
+            return "number_lt", field, f"Must be less than {limit:.10g}"
+        case _KINDS.MultipleOf(multiple_of=factor):
+            return "multiple_of", field, f"Must be a multiple of {factor:.10g}"
+        case _KINDS.MinItems(limit=limit):
+            return "array_min_items", field, f"Array must have at least {limit} items"
+        case _KINDS.MaxItems(limit=limit):
+            return "array_max_items", field, f"Array must have at most {limit} items"
+        case _KINDS.Pattern(pattern=pattern):
+            return "pattern", field, f"Does not match pattern '{pattern}'"
+        case _KINDS.Constant(expected_value=wanted):
+            text = f"{path or 'input'} does not match: {json.dumps(wanted, ensure_ascii=False)}"
+            return "const", field, text
+        case _KINDS.Not():
+            return "number_not", field, "Must not validate the schema (not)"
+        case _KINDS.OneOfNotValid() | _KINDS.OneOfMultipleValid():
+            return "number_one_of", field, "Must validate one and only one schema (oneOf)"
         case _KINDS.AnyOf():
             text = "Must validate at least one schema (anyOf)"
             return "number_any_of", field, text

@@ -829,8 +829,8 @@ REPORTED: dict[str, tuple[str, str]] = {
     "newcomer-friction-1": (
         "tests/unit/api/test_newcomers.py::test_newcomer_friction_1_a_model_that_is_not_there_names_the_catalogue",
         (
-            "The 422 names GET /v1/models and docs/models.md, whose script writes a catalogue "
-            "file from Replicate's description."
+            "The 422 names GET /v1/models, docs/models.md and `python -m ops models add`, which "
+            "writes a catalogue file from Replicate's description."
         ),
     ),
     "newcomer-friction-3": (

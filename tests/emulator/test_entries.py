@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.catalog import Catalogue
@@ -12,6 +12,9 @@ from PIL import Image, ImageDraw
 from emulator.server import running
 from tests.emulator.conftest import TOKEN, Client
 from tests.emulator.test_pictures import data_uri, difference, half_mask, photo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CATALOGUE = Catalogue.load()
 REMOVERS = ("851-labs/background-remover", "bria/remove-background")
@@ -348,10 +351,6 @@ def test_an_address_in_plain_text_serves_too(client: Client) -> None:
     assert difference(picture, source) > 1
 
 
-def test_nothing_given_is_a_failure(client: Client) -> None:
-    assert refused(client, EXPAND) == "No picture was given."
-
-
 @pytest.mark.parametrize(
     ("values", "size", "inside"),
     [
@@ -427,31 +426,56 @@ def test_only_a_model_that_takes_a_seed_tells_one(client: Client) -> None:
     assert "Using seed" not in client.create(NANO, wait=True)["logs"]
 
 
-PORTRAIT: dict[str, Any] = {
-    "model": "acme/portrait-svg",
-    "official": True,
-    "output": "string",
-    "typical_seconds": 1,
-    "input_schema": {
-        "type": "object",
-        "properties": {
-            "prompt": {"type": "string"},
-            "people": {"type": "array", "items": {"type": "array", "items": {"type": "string"}}},
+OWN: tuple[dict[str, Any], ...] = (
+    {
+        "model": "acme/portrait-svg",
+        "tasks": ["image-editing"],
+        "official": True,
+        "output": "string",
+        "typical_seconds": 1,
+        "input_schema": {
+            "properties": {
+                "prompt": {"type": "string"},
+                "people": {"type": "array", "items": {"type": "array"}},
+            },
         },
+        "pictures": ["people"],
     },
-    "tasks": ["image-editing"],
-    "pictures": ["people"],
-}
+    {
+        "model": "acme/enlarger",
+        "tasks": ["upscaling"],
+        "official": True,
+        "output": "string",
+        "typical_seconds": 1,
+        "input_schema": {"properties": {"image": {"type": "string", "format": "uri"}}},
+        "most_pixels": {"out": 1_000_000},
+    },
+)
 
 
-def test_a_model_of_one_s_own() -> None:
-    """Lists in lists, and a vector graphic."""
-    with running(token=TOKEN, models=(PORTRAIT,)) as emulator, Client(emulator.url) as client:
+@pytest.fixture(scope="module")
+def own() -> Iterator[Client]:
+    with running(token=TOKEN, models=OWN) as emulator, Client(emulator.url) as client:
         client.faults()
-        people = [[plain((30, 20), BLUE)], [plain((20, 20), RED)]]
-        done = client.create("acme/portrait-svg", wait=True, people=people)
-        assert done["status"] == "succeeded", done["error"]
-        answer = client.get(done["output"])
+        yield client
+
+
+def test_lists_in_lists_and_a_vector_graphic(own: Client) -> None:
+    people = [[plain((30, 20), BLUE)], [plain((20, 20), RED)]]
+    done = own.create("acme/portrait-svg", wait=True, people=people)
+    assert done["status"] == "succeeded", done["error"]
+    answer = own.get(done["output"])
     assert answer.headers["content-type"] == "image/svg+xml"
     assert answer.text.startswith("<svg ")
     assert done["output"].endswith(".svg")
+
+
+def test_nothing_given_is_a_failure(own: Client) -> None:
+    done = own.create("acme/enlarger", wait=True)
+    assert (done["status"], done["error"]) == ("failed", "No picture was given.")
+
+
+@pytest.mark.parametrize(("side", "status"), [(250, "succeeded"), (260, "failed")])
+def test_no_picture_is_made_larger_than_the_entry_says(own: Client, side: int, status: str) -> None:
+    done = own.create("acme/enlarger", wait=True, image=data_uri(photo(side, side)))
+    assert done["status"] == status, done["error"]

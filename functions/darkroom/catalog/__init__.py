@@ -42,21 +42,26 @@ class Catalogue:
         self._by_version: dict[str, list[str]] = {}
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> Catalogue:
-        """List the folder (the package's own by default) and read its aliases.
+    def load(cls, folder: Path | None = None, *, over: Path | None = None) -> Catalogue:
+        """List the folder (the package's own by default) and read its aliases. The files of `over`
+        stand before those of the same name, as a stage's do in its functions.
 
         Raises InvalidModelError for a file name or an alias that cannot be meant.
         """
-        folder = folder or Path(__file__).parent
+        folders = [each for each in (folder or Path(__file__).parent, over) if each]
         files = {
             path.stem.replace("--", "/", 1): path
-            for path in sorted(folder.glob("*.json"))
+            for each in folders
+            for path in sorted(each.glob("*.json"))
             if path.name != _ALIASES_FILE
         }
         for name, path in files.items():
             if MODEL_NAME.fullmatch(name) is None:
                 raise InvalidModelError(f"{path.name}: the file name is not owner--name.json")
-        catalogue = cls(files, _read_aliases(folder / _ALIASES_FILE))
+        aliases: dict[str, str] = {}
+        for each in folders:
+            aliases = _read_aliases(each / _ALIASES_FILE) or aliases
+        catalogue = cls(files, aliases)
         for alias, target in catalogue._aliases.items():
             if catalogue._find(target) is None:
                 raise InvalidModelError(f"{_ALIASES_FILE}: {alias} points to an unknown model")
@@ -65,6 +70,14 @@ class Catalogue:
     def names(self) -> tuple[str, ...]:
         """All models as owner/name, sorted."""
         return tuple(sorted(self._files))
+
+    def file(self, name: str) -> Path:
+        """Where the entry of one of `names` is written."""
+        return self._files[name]
+
+    def aliases_of(self, name: str) -> list[str]:
+        """The aliases that mean this model, or a version of it."""
+        return [alias for alias, to in self._aliases.items() if to.partition(":")[0] == name]
 
     def resolve(self, reference: str) -> Resolved | None:
         """The model and version that a client means by `reference`; None if it is none of ours.

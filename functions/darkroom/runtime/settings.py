@@ -122,6 +122,7 @@ class _Provider(Settings):
 class SubmitSettings(_Provider, Showing, _Http):
     link_key_secret: str
     open_models: bool = False
+    strict_inputs: bool = False
     retention_days: int = 90
     local_callbacks: bool | None = None
     """Callbacks to this machine; None where there is no such switch, as in every deployed stage."""

@@ -132,6 +132,7 @@ def _submit(s: settings_.SubmitSettings, signer: S3Signer) -> Submit:
         limits=_limits(s.controls_table),
         run_times=RunTimes(controls, now),
         reuse=_reuse(s, changes.store) if s.result_cache else None,
+        strict=s.strict_inputs,
     )
 
 

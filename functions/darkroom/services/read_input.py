@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from darkroom.domain import media, strict_json
+from darkroom.domain.checker import InvalidField, invalid
 from darkroom.domain.errors import TooLargeError
 from darkroom.domain.inputs import (
     DataURI,
@@ -19,7 +20,6 @@ from darkroom.domain.inputs import (
     put_back,
     upload_key,
 )
-from darkroom.domain.model import InvalidField, invalid
 from darkroom.domain.places import Place
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from darkroom.domain import link, strict_json
+from darkroom.domain import link, strict_json, unknown_names
+from darkroom.domain.checker import MAX_PROBLEMS, invalid, validate_input
 from darkroom.domain.errors import (
     IdempotencyKeyUsedError,
     InvalidInputError,
@@ -18,7 +19,7 @@ from darkroom.domain.errors import (
     UnavailableError,
 )
 from darkroom.domain.lifecycle import due, first_attempt
-from darkroom.domain.model import draw_seed, fixes_the_result, invalid, validate_input
+from darkroom.domain.model import draw_seed, fixes_the_result
 from darkroom.domain.money import month_row, reservation, terms_of
 from darkroom.domain.prediction import Prediction
 from darkroom.ports import IdempotencyKey
@@ -87,7 +88,8 @@ class NewPrediction:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The record after the create, and a note for the client where its reference was mended."""
+    """The record after the create, and a note for the client where its reference was mended, or
+    where its model ignores a part of the input."""
 
     record: Prediction
     warning: str | None = None
@@ -112,6 +114,8 @@ class Submit:
     run_times: RunTimes | None = None
     reuse: Reuse | None = None
     """None: the stage has no result cache."""
+    strict: bool = False
+    """Refuse inputs that the model's schema does not name."""
 
     def __call__(self, request: NewPrediction) -> Accepted:
         """Accept or refuse. Raises InvalidInputError, TooLargeError, TooManyRequestsError,
@@ -147,10 +151,7 @@ class Submit:
         if strict_json.has_nul(request.input):
             raise InvalidInputError("- input: Must not contain NUL characters\n")
         given = draw_seed(model.input_schema, request.input, self.random)
-        problems = validate_input(model.input_schema, given)
-        if problems:
-            raise invalid(problems)
-        return model, version, warning, given
+        return model, version, self._check(model, given, warning), given
 
     def _longest_s(self, request: NewPrediction, model: Model) -> float:
         """How long the provider may run it."""
@@ -226,6 +227,16 @@ class Submit:
         if reused is None:
             record = self._send(record, budget)
         return Accepted(record, warning, expected=expected)
+
+    def _check(self, model: Model, given: dict[str, Any], warning: str | None) -> str | None:
+        """What to tell the client, after the warning that there is. Raises InvalidInputError."""
+        problems = validate_input(model.input_schema, given)
+        if self.strict:
+            problems += unknown_names.problems(model.input_schema, given)
+        if problems:
+            raise invalid(problems[:MAX_PROBLEMS])
+        ignored = unknown_names.warning(model.input_schema, given, model.model)
+        return ". ".join(filter(None, [warning, ignored])) or None
 
     def _result_key(
         self, request: NewPrediction, model: Model, version: str | None, read: InputRead

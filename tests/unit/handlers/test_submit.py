@@ -159,6 +159,27 @@ def test_a_hint_for_a_mended_version_comes_as_a_warning_header(app: App) -> None
     assert answer.headers["warning"].startswith('299 darkroom "')
 
 
+def test_a_name_that_the_model_ignores_comes_as_a_warning_header(app: App) -> None:
+    answer = app.submit(with_input(promt="a fox", **{'q"\r\nx: y': 1}))
+    assert answer.status == 201
+    assert answer.headers["warning"] == (
+        f'299 darkroom "{SCHNELL} has no such input and ignores it: '
+        'promt (did you mean prompt?); (unnamed)"'
+    )
+
+
+@pytest.mark.parametrize("model", [SCHNELL, "nobody/nothing"])
+def test_a_secret_in_an_input_is_refused_and_nowhere_repeated(app: App, model: str) -> None:
+    value = "sk-proj-0123456789"
+    answer = app.submit({"version": model, "input": {"prompt": "p", "openai_api_key": value}})
+    assert is_problem(answer, 422)
+    assert value not in answer.text
+    assert value not in app.logs.getvalue()
+    assert len(app.world.store) == 0
+    if model == SCHNELL:
+        assert "input.openai_api_key: Must be left out: it is a secret" in answer.json["detail"]
+
+
 @pytest.mark.parametrize("path", ["/v1/predictions", MODEL_PATH])
 def test_a_dry_run_says_the_most_and_makes_nothing(app: App, path: str) -> None:
     asked = {"input": {"prompt": "a corgi", "num_outputs": 3}}

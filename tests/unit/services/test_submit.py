@@ -45,6 +45,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[DarkroomError]]] = {
     "not in the list": ({"input_": {"prompt": "p", "aspect_ratio": "7:5"}}, InvalidInputError),
     "NUL": ({"input_": {"prompt": "a\0b"}}, InvalidInputError),
     "NUL in a key": ({"input_": {"prompt": "p", "a\0b": 1}}, InvalidInputError),
+    "a secret": ({"input_": {"prompt": "p", "openai_api_key": "sk-1"}}, InvalidInputError),
     "unknown model": ({"reference": "nobody/nothing"}, InvalidInputError),
     "unknown version": ({"reference": f"{SCHNELL}:{'0' * 64}"}, InvalidInputError),
     "open version where models are closed": ({"reference": OPEN}, InvalidInputError),
@@ -221,6 +222,57 @@ def test_an_alias_of_a_version_is_mended_with_a_warning() -> None:
     accepted = world.submit(NewPrediction("acme", f"{name}:{alias}", given))
     assert accepted.warning == warning
     assert accepted.record.version == found.version
+
+
+def test_a_name_that_the_model_ignores_is_told_in_a_warning() -> None:
+    world = World()
+    accepted = world.submit(NewPrediction("acme", SCHNELL, {"prompt": "p", "output": 1}))
+    assert accepted.warning == (
+        f"{SCHNELL} has no such input and ignores it: output (did you mean num_outputs?)"
+    )
+    assert "output" in json.loads(accepted.record.input)
+    assert world.submit(NewPrediction("acme", SCHNELL, {"prompt": "p"})).warning is None
+
+
+def test_both_warnings_are_told() -> None:
+    world = World()
+    name = "stability-ai/stable-diffusion-inpainting"
+    found = load_catalogue().resolve(name)
+    assert found is not None
+    ((alias, warning),) = found.model.version_aliases.items()
+    given = {"image": "https://x.test/i.png", "mask": "https://x.test/m.png", "mode": 1}
+    accepted = world.submit(NewPrediction("acme", f"{name}:{alias}", given))
+    assert accepted.warning is not None
+    assert accepted.warning.startswith(f"{warning}. {name} has no such input")
+
+
+def test_a_strict_stage_refuses_it() -> None:
+    world = World()
+    world.submit = replace(world.submit, strict=True)
+    with pytest.raises(InvalidInputError) as refused:
+        world.accept({"prompt": "p", "output": 1, "num_outputs": 9})
+    assert str(refused.value) == (
+        "- input.num_outputs: Must be less than or equal to 4\n"
+        "- input: Additional property output is not allowed (did you mean num_outputs?)\n"
+    )
+    assert len(world.store) == 0
+    assert world.accept({"prompt": "p", "num_outputs": 2}).provider_id
+
+
+def test_a_strict_stage_tells_of_twenty_problems_at_most() -> None:
+    world = World()
+    world.submit = replace(world.submit, strict=True)
+    with pytest.raises(InvalidInputError) as refused:
+        world.accept({"prompt": 1, **{f"n{number}": 1 for number in range(30)}})
+    assert len(refused.value.fields) == 20
+
+
+def test_a_models_own_seed_is_neither_drawn_nor_sent() -> None:
+    world = World(open_models=True)
+    seed = {"type": "integer", "default": 1337}
+    world.provider.schemas[OPEN] = schema(text={"type": "string"}, seed=seed)
+    record = world.accept({"text": "hello"}, reference=OPEN)
+    assert json.loads(record.input) == world.provider.creates[0]["input_"] == {"text": "hello"}
 
 
 def test_a_models_own_deadline_counts_where_the_client_sets_none() -> None:
