@@ -52,7 +52,7 @@ def example(model: Model) -> dict[str, Any]:
         given["seed"] = 1 + drawn(model, 999)
     if task == "text-to-image":
         given |= _shape(model, SIZE)
-    else:
+    elif model.pictures:
         given |= _pictures(model, task)
     return given | _series(model) | _factor(model)
 
