@@ -155,7 +155,7 @@ class _Input:
         """The amount for this input."""
         if not (isinstance(amount, dict) and "by" in amount):
             return read(amount)
-        table: dict[str, Any] = amount[kind]
+        table: dict[str | None, Any] = amount[kind]
         chosen = table.get(_text(self.value(amount["by"])), table.get(OTHERS))
         amounts = table.values() if chosen is None else (chosen,)
         return max(self.most(each, kind, read) for each in amounts)
@@ -187,9 +187,9 @@ class _Input:
     def _area(self, leaf: Any) -> float:
         if not isinstance(leaf, dict):
             return _number(leaf)
-        step = leaf.get("step", 1)
-        sides = (self._side(name) for name in leaf["of"])
-        return math.prod(math.ceil(side / step) * step for side in sides)
+        step: float = leaf.get("step", 1)
+        one, other = (math.ceil(self._side(name) / step) * step for name in leaf["of"])
+        return one * other
 
     def _side(self, name: str) -> float:
         side = self.value(name)
@@ -198,7 +198,7 @@ class _Input:
 
 
 def _text(value: object) -> str | None:
-    """A value as a table names it."""
+    """A value as a table names it; None: as none does."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
@@ -285,7 +285,7 @@ def _check_amount(
 def _check_counts(counts: object, properties: Mapping[str, Any]) -> None:
     if counts is None:
         return
-    found = {"input": counts} if isinstance(counts, str) else _dict(counts)
+    found: dict[str, Any] = {"input": counts} if isinstance(counts, str) else _dict(counts)
     where = found.get("where", {})
     fits = found.keys() <= {"input", "where"} and isinstance(where, dict)
     if not fits or not _all_in(properties, (found.get("input"), *where)):
@@ -298,8 +298,9 @@ def _is_area(properties: Mapping[str, Any]) -> Callable[[Any], bool]:
             return _is_size(leaf)
         of = leaf.get("of")
         known = {"of"} <= leaf.keys() <= {"of", "step"} and _is_size(leaf.get("step", 1))
-        sides = known and isinstance(of, list) and len(of) == 2 and _all_in(properties, of)
-        return bool(sides) and all(_is_size(properties[name].get("maximum")) for name in of)
+        if not known or not isinstance(of, list) or len(of) != 2 or not _all_in(properties, of):
+            return False
+        return all(_is_size(properties[name].get("maximum")) for name in of)
 
     return fits
 
