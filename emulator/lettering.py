@@ -155,9 +155,10 @@ class Lettering:
         if letter in _CROSSED:
             base, crossed = _CROSSED[letter]
             return [_Glyph(self._own, base, crossed=crossed)]
-        base, *marks = unicodedata.normalize("NFD", letter)
+        apart = unicodedata.normalize("NFD", letter)
+        base, marks = apart[0], apart[1:]
         if marks and self._own_has(base) and all(m in _ABOVE or m in _BELOW for m in marks):
-            return [_Glyph(self._own, base, "".join(marks))]
+            return [_Glyph(self._own, base, marks)]
         if letter in _SPELLED:
             return [_Glyph(self._own, each) for each in _SPELLED[letter]]
         for font in _system_fonts():
