@@ -12,6 +12,9 @@ from typing import Any
 
 
 class _Context:
+    function_name = "darkroom"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:darkroom"
     aws_request_id = "8f507cfc-0000-4000-8000-0123456789ab"
 
 

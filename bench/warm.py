@@ -111,16 +111,15 @@ class _Recorder:
                 call = getattr(dynamodb, xform_name(model.name))
                 self.calls.append(lambda: call(**params))
 
-        def http(ours: Client, *given: Any) -> Any:
+        def http(ours: Client, *given: Any, **more: Any) -> Any:
             if self.on:
 
                 def again() -> None:
-                    ours.begin(5.0)
-                    with exchange(ours, *given) as response:
+                    with exchange(ours, *given, **more) as response:
                         response.read()
 
                 self.calls.append(again)
-            return exchange(ours, *given)
+            return exchange(ours, *given, **more)
 
         dynamodb.meta.events.register("provide-client-params.dynamodb", aws)
         Client.exchange = http  # type: ignore[assignment, method-assign]

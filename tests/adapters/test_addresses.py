@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 from darkroom.adapters.download import allowed, callback_guard, is_loopback, output_guard
 from darkroom.adapters.http import public
+from hypothesis import given
+from hypothesis import strategies as st
 
 HOSTS = ("replicate.delivery", "*.replicate.delivery", "http://127.0.0.1:9000")
 
@@ -77,6 +80,44 @@ def test_urls_of_the_allowed_hosts(url: str) -> None:
 )
 def test_urls_that_are_not_let_through(url: str) -> None:
     assert not allowed(url, HOSTS)
+
+
+PIECES = st.sampled_from(
+    [
+        *(
+            "https://",
+            "http://",
+            "//",
+            "/",
+            "?",
+            "#",
+            "@",
+            ":",
+            ":443",
+            ":9000",
+            "\\",
+            "%2f",
+            "%40",
+        ),
+        *("[", "]", "::1", ".", "%2e", "evil.example", "127.0.0.1", "x", "\t", "%", ";", "&"),
+        *(
+            "replicate.delivery",
+            ".replicate.delivery",
+            "a.replicate.delivery",
+            "RePlicate.delivery",
+        ),
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=9).map("".join) | st.text(max_size=20).map("https://".__add__))
+def test_the_host_that_is_asked_is_the_one_that_was_allowed(url: str) -> None:
+    """Two parsers read a URL: the one that allows it, and httpx's."""
+    if allowed(url, HOSTS):
+        asked = httpx.URL(url)
+        local = (asked.scheme, asked.host, asked.port) == ("http", "127.0.0.1", 9000)
+        ours = asked.host == "replicate.delivery" or asked.host.endswith(".replicate.delivery")
+        assert local or (ours and asked.scheme == "https" and asked.port is None)
 
 
 @pytest.mark.parametrize(

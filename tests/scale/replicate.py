@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpcore
+import httpx
 from darkroom.domain.snapshot import milliseconds, rfc3339
 
 from tests.scale.times import PROVIDER
@@ -208,18 +208,13 @@ class Http:
     each: int = 1
     """Predictions that one GET or cancel stands for."""
     wrote: bool = False
-    _budget_s: float = 5.0
-
-    def begin(self, budget_s: float) -> None:
-        """Start the next exchange's clock."""
-        self._budget_s = budget_s
 
     @contextmanager
     def exchange(
-        self, method: str, url: str, headers: dict[str, str], content: bytes
+        self, method: str, url: str, *, budget_s: float, headers: dict[str, str], content: bytes
     ) -> Iterator[SimpleNamespace]:
         """One request and its answer."""
-        at, budget_s = urlsplit(url), self._budget_s
+        at = urlsplit(url)
         parts = at.path.split("/")[2:]
         match method, parts:
             case "POST", ["predictions"]:
@@ -238,7 +233,7 @@ class Http:
             self.wrote = True
             self.upstream.unheard += kind in {"get", "page"}
             self.wait(budget_s)
-            raise httpcore.ReadTimeout
+            raise httpx.ReadTimeout("silent")
         self.spend(PROVIDER[kind])
         if kind in {"get", "page"} and self.calls.in_a_minute(now) > MOST_READS:
             yield _answer(429, [b"{}"])
@@ -255,7 +250,7 @@ class Http:
             run = up.create(json.loads(content))
             if up.unanswered(up.creates):
                 self.wrote = True
-                raise httpcore.ReadTimeout
+                raise httpx.ReadTimeout("silent")
             return _answer(201, [run.body(up.clock())])
         if len(parts) < 2 or parts[1] not in up.runs:
             return _answer(404, [b"{}"])
@@ -265,4 +260,4 @@ class Http:
 
 
 def _answer(status: int, chunks: Any) -> SimpleNamespace:
-    return SimpleNamespace(status=status, headers=[], iter_stream=lambda: iter(chunks))
+    return SimpleNamespace(status_code=status, headers={}, iter_raw=lambda: iter(chunks))

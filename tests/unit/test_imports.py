@@ -20,7 +20,7 @@ ALWAYS = {
     *("aws_lambda_powertools", "typing_extensions"),
     *("botocore", "certifi", "dateutil", "jmespath", "six", "urllib3"),
 }
-HTTP = {"httpcore", "h11"}
+HTTP = {"httpx", "httpcore", "h11"}
 LOADED: dict[str, tuple[set[str], set[str]]] = {
     "cancel": (HTTP, {"dynamodb", "secretsmanager"}),
     "deliver": (HTTP, {"dynamodb", "secretsmanager", "sqs"}),
@@ -39,9 +39,7 @@ LOADED: dict[str, tuple[set[str], set[str]]] = {
 
 # boto3 and pydantic are here for the development environment alone; what httpcore finds there
 # besides (h2, anyio) is in no asset.
-WATCHED = (
-    ALWAYS | HTTP | {"boto3", "s3transfer", "pydantic", "httpx", "cryptography", "multiprocessing"}
-)
+WATCHED = ALWAYS | HTTP | {"boto3", "s3transfer", "pydantic", "cryptography", "multiprocessing"}
 
 CODE = """
 import gc, json, sys

@@ -1,1 +1,1 @@
-"""The ports over AWS and Replicate: the only place that imports botocore or httpcore."""
+"""The ports over AWS and Replicate: the only place that imports botocore or httpx."""

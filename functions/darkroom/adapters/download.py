@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from darkroom.adapters.http import NETWORK_ERRORS, Client, Guard, header, public
+from darkroom.adapters.http import NETWORK_ERRORS, Client, Guard, public
 from darkroom.domain.callbacks import LOOPBACK
 from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.prediction import Code
@@ -18,7 +18,7 @@ from darkroom.ports import CallbackAnswer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import httpcore
+    import httpx
 
 CALLBACK_BUDGET_S = 15.0
 _LOOPBACK_ADDRESSES = frozenset({"127.0.0.1", "::1"})
@@ -28,7 +28,7 @@ _LOOPBACK_ADDRESSES = frozenset({"127.0.0.1", "::1"})
 class HttpDownload:
     """One open response: its raw bytes, never decoded."""
 
-    response: httpcore.Response
+    response: httpx.Response
     most: int
     length: int | None
     content_type: str | None
@@ -37,7 +37,7 @@ class HttpDownload:
         """Raises TransferFailedError when they stop short, pass the cap, or take too long."""
         size = 0
         try:
-            for chunk in self.response.iter_stream():
+            for chunk in self.response.iter_raw():
                 size += len(chunk)
                 if size > self.most:
                     raise too_large(self.most)
@@ -67,23 +67,24 @@ class OutputFetcher:
             raise TransferFailedError(
                 "the output is on a host that is not allowed", Code.OUTPUT_REFUSED
             )
-        self.client.begin(self.budget_s)
         with ExitStack() as opened:
             try:
-                response = opened.enter_context(self.client.exchange("GET", url))
+                response = opened.enter_context(
+                    self.client.exchange("GET", url, budget_s=self.budget_s)
+                )
             except NETWORK_ERRORS as error:
                 raise TransferFailedError(f"no answer: {type(error).__name__}") from None
             length = self._length(response)
-            yield HttpDownload(response, self.most, length, header(response, "content-type"))
+            yield HttpDownload(response, self.most, length, response.headers.get("content-type"))
 
-    def _length(self, response: httpcore.Response) -> int | None:
-        if response.status != 200:
-            raise TransferFailedError(f"status {response.status}")
-        if (header(response, "content-encoding") or "identity") != "identity":
+    def _length(self, response: httpx.Response) -> int | None:
+        if response.status_code != 200:
+            raise TransferFailedError(f"status {response.status_code}")
+        if response.headers.get("content-encoding", "identity") != "identity":
             raise TransferFailedError("the output is compressed on the way")
-        length = header(response, "content-length")
+        length = response.headers.get("content-length")
         if length is None:
-            if (header(response, "transfer-encoding") or "").lower() != "chunked":
+            if response.headers.get("transfer-encoding", "").lower() != "chunked":
                 raise TransferFailedError("the output's length is not announced")
             return None
         if int(length) > self.most:
@@ -144,13 +145,14 @@ class Callbacks:
         """The answer, its body unread. Raises TransferFailedError where there was none."""
         if not (url[:8].lower() == "https://" or (self.local and is_loopback(url))):
             raise TransferFailedError("the callback's URL is not https")
-        self.client.begin(CALLBACK_BUDGET_S)
         try:
-            with self.client.exchange("POST", url, headers, body) as response:
-                wait = _retry_after_s(header(response, "retry-after") or "")
+            with self.client.exchange(
+                "POST", url, budget_s=CALLBACK_BUDGET_S, headers=headers, content=body
+            ) as response:
+                wait = _retry_after_s(response.headers.get("retry-after", ""))
         except NETWORK_ERRORS as error:
             raise TransferFailedError(f"no answer: {type(error).__name__}") from None
-        return CallbackAnswer(response.status, wait)
+        return CallbackAnswer(response.status_code, wait)
 
 
 def _retry_after_s(text: str) -> float | None:

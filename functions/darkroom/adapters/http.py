@@ -1,6 +1,7 @@
 """The one HTTP client: guarded addresses, a wall-clock cap, nothing followed, nothing decoded.
 
-httpcore's own time-outs are per read: its network backend is where the cap and the guard sit.
+httpx speaks HTTP. Its time-outs are per read, and it resolves names by itself: the network backend
+below its transport is where the cap and the guard sit.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpcore
+import httpx
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from httpcore._backends.base import SOCKET_OPTION
 
 Guard = Callable[[str, str, int], bool]
@@ -49,11 +50,11 @@ def public(host: str, address: str, port: int) -> bool:
     return port == 443 and ip.is_global and not ip.is_multicast and not named
 
 
-class ExchangeTimeoutError(httpcore.TimeoutException):
+class ExchangeTimeoutError(httpx.TimeoutException):
     """The wall-clock cap of the whole exchange has passed."""
 
 
-class AddressRefusedError(httpcore.ConnectError):
+class AddressRefusedError(httpx.ConnectError):
     """The guard does not allow this address: nothing was sent."""
 
 
@@ -120,7 +121,7 @@ class _Backend(httpcore.NetworkBackend):
         guard = self._client.guard
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError("the name does not resolve") from error
         addresses = [str(entry[4][0]) for entry in found]
         if guard is not None and not all(guard(host, address, port) for address in addresses):
@@ -129,13 +130,10 @@ class _Backend(httpcore.NetworkBackend):
 
 
 NETWORK_ERRORS = (
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.TimeoutException,
-    httpcore.UnsupportedProtocol,
-    # A host that is no name.
+    httpx.TransportError,
+    # Headers that are no text of HTTP's.
     UnicodeError,
-    ssl.SSLError,
+    # Of the socket, where httpcore does not say it in words of its own.
     OSError,
 )
 """Everything that an exchange may raise. `wrote` tells whether a byte of the request had left."""
@@ -149,52 +147,78 @@ class _Exchange(threading.local):
 _HEADERS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "darkroom"}
 
 
-def header(response: httpcore.Response, name: str) -> str | None:
-    """A header of the answer, several of one name joined; None where it is absent."""
-    wanted = name.encode()
-    values = [value for each, value in response.headers if each.lower() == wanted]
-    return b", ".join(values).decode("latin-1") if values else None
+class GuardedTransport(httpx.HTTPTransport):
+    """httpx's own transport over the backend above: no proxy, no retry, no idle connection that a
+    frozen function would find dead when it wakes.
+
+    httpx has no parameter for a backend, so its pool is replaced.
+    """
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(verify=client.ssl_context, trust_env=False)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=client.ssl_context,
+            network_backend=_Backend(client),
+            max_connections=10,
+            keepalive_expiry=5.0,
+            retries=0,
+        )
 
 
 class Client:
-    """One exchange at a time in each thread: its budget is the thread's own."""
+    """One exchange at a time in each thread: its budget is the thread's own.
+
+    Requests go to the transport itself. httpx's client above it would keep cookies, prepare what a
+    redirect asks for, and log URLs.
+    """
 
     def __init__(self, guard: Guard | None = None) -> None:
         self.guard = guard
         self.ssl_context = ssl.create_default_context()
         self._exchange = _Exchange()
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=self.ssl_context,
-            network_backend=_Backend(self),
-            max_connections=10,
-            # A frozen function's idle connection is dead when it wakes: keep none for long.
-            keepalive_expiry=5.0,
-            retries=0,
-        )
+        self._transport = GuardedTransport(self)
 
     def close(self) -> None:
         """Close what is kept open; a function never does."""
-        self._pool.close()
+        self._transport.close()
 
+    @contextmanager
     def exchange(
         self,
         method: str,
         url: str,
+        *,
+        budget_s: float,
         headers: Mapping[str, str] | None = None,
         content: bytes = b"",
-    ) -> AbstractContextManager[httpcore.Response]:
-        """Send it when it is entered: the answer, its body unread. Raises NETWORK_ERRORS."""
+    ) -> Iterator[httpx.Response]:
+        """Send a request: the answer, its body unread. Raises NETWORK_ERRORS.
+
+        The budget covers all of it: connecting, TLS, every write and every read.
+        """
         try:
-            to = httpcore.URL(url)
-        except (TypeError, ValueError) as error:
-            raise httpcore.UnsupportedProtocol("not a URL") from error
-        if not to.host:
-            raise httpcore.UnsupportedProtocol("a URL without a host")
-        sent = list({**_HEADERS, **(headers or {})}.items())
-        return self._pool.stream(method, to, headers=sent, content=content or None)
+            # Its path and query as they were given: a signed URL is exact to the letter.
+            target = httpcore.URL(url).target
+            request = httpx.Request(
+                method,
+                url,
+                headers={**_HEADERS, **(headers or {})},
+                content=content or None,
+                extensions={"target": target},
+            )
+        except (httpx.InvalidURL, TypeError, ValueError) as error:
+            raise httpx.UnsupportedProtocol("not a URL") from error
+        if not request.url.host:
+            raise httpx.UnsupportedProtocol("a URL without a host")
+        self.begin(budget_s)
+        response = self._transport.handle_request(request)
+        try:
+            yield response
+        finally:
+            response.close()
 
     def begin(self, budget_s: float) -> None:
-        """Start the clock of the next exchange: connecting, TLS, all writes and all reads."""
+        """Start the clock of this thread's exchange."""
         self._exchange.ends = time.monotonic() + budget_s
         self._exchange.wrote = False
 
@@ -208,7 +232,8 @@ class Client:
         self._exchange.wrote = True
 
     def left(self, timeout: float | None) -> float:
-        """What is left for the next call on the socket. Raises Deadline when it is nothing."""
+        """What is left for the next call on the socket. Raises ExchangeTimeoutError when it is
+        nothing."""
         left = self._exchange.ends - time.monotonic()
         if left <= 0:
             raise ExchangeTimeoutError("the exchange took too long")

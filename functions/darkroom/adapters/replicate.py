@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from darkroom.adapters.http import NETWORK_ERRORS, Client, header
+from darkroom.adapters.http import NETWORK_ERRORS, Client
 from darkroom.domain import lenient_json
 from darkroom.domain.errors import (
     PageTooLargeError,
@@ -137,14 +137,15 @@ class Replicate:
         if body is not None:
             sent["content-type"] = "application/json"
             content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-        self.client.begin(budget_s)
-        with self.client.exchange(method, url, sent, content) as response:
+        with self.client.exchange(
+            method, url, budget_s=budget_s, headers=sent, content=content
+        ) as response:
             raw = bytearray()
-            for chunk in response.iter_stream():
+            for chunk in response.iter_raw():
                 raw += chunk
                 if len(raw) > LARGEST_ANSWER:
-                    return response.status, None, None
-        return response.status, bytes(raw), header(response, "retry-after")
+                    return response.status_code, None, None
+        return response.status_code, bytes(raw), response.headers.get("retry-after")
 
 
 def snapshot_of(raw: bytes) -> Snapshot:

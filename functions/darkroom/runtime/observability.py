@@ -10,81 +10,65 @@ import contextlib
 import functools
 import logging
 import os
-import sys
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+import warnings
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from aws_lambda_powertools.metrics import MetricUnit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
 Answer = TypeVar("Answer")
 _SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "darkroom")
+NOTHING_COUNTED = "No application metrics to publish"
+"""How Powertools' warning of an invocation that counted nothing begins: many count nothing."""
 
 
-class _Lines(logging.StreamHandler[TextIO]):
-    """Writes log lines, and keeps back the last: the invocation's metrics go out in it.
+_SAID_BY_THE_GROUP = ("function_arn", "function_memory_size", "function_name", "service")
+"""What the log group of a line says already."""
 
-    Only a line that says what went well is kept back. Others are of use just where the process
-    may end next, and name the request, as Lambda's own lines about such an end do.
+
+class _Formatter(LambdaPowertoolsFormatter):
+    """Powertools' lines, without what their log group says of each: they are paid for by the byte.
+
+    Warnings and errors name the request, as Lambda's own lines about the end of a process do.
     """
 
-    request_id = ""
-    _kept: logging.LogRecord | None = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.write_kept()
-        if record.levelno <= logging.INFO and not record.exc_info:
-            self._kept = record
-        else:
-            record.__dict__["request_id"] = self.request_id
-            super().emit(record)
-
-    def write_kept(self) -> None:
-        """Write the line that was kept back."""
-        record, self._kept = self._kept, None
-        if record:
-            super().emit(record)
-
-    def write_metrics(self, stated: Mapping[str, Any]) -> None:
-        """Write metrics, in the line that was kept back if there is one."""
-        without = {"levelname": "INFO", "msg": None}
-        record, self._kept = self._kept or logging.makeLogRecord(without), None
-        record.__dict__.update(stated)
-        super().emit(record)
+    def serialize(self, log: Any) -> str:
+        request_id = log.pop("function_request_id", None)
+        for name in _SAID_BY_THE_GROUP:
+            log.pop(name, None)
+        if not log.get("cold_start"):
+            log.pop("cold_start", None)
+        if log["level"] not in {"DEBUG", "INFO"}:
+            log["request_id"] = request_id
+        return super().serialize(log)
 
 
-_lines = _Lines(sys.stdout)
-# Each line is paid for by the byte: the log group says which function and stage it is of, and
-# CloudWatch when it came.
-logger = Logger(service=_SERVICE, location=None, timestamp=None, logger_handler=_lines)
+# CloudWatch says when a line came.
+logger = Logger(service=_SERVICE, logger_formatter=_Formatter(location=None, timestamp=None))
 # Lambda's level TRACE is none of logging's: left without a level, ours would be the root logger's.
 logging.getLogger(logger.name).setLevel(logger.log_level or logging.DEBUG)
 metrics = Metrics(namespace="Darkroom", service=_SERVICE)
+warnings.filterwarnings("ignore", NOTHING_COUNTED)
 
 
 def invocation(
     handler: Callable[[dict[str, Any], Any], Answer],
 ) -> Callable[[dict[str, Any], Any], Answer]:
-    """Write the invocation's metrics at its end, in one line with what it logged last.
+    """Log within the invocation's context, and write its metrics in a line of their own at its end.
 
-    Powertools' own decorators add the function's name, ARN and memory to every line, and warn of an
-    invocation that counted nothing.
+    Each line is written at once: none is lost where the process is ended.
     """
-    cold = True
 
+    @logger.inject_lambda_context(clear_state=True)
+    @metrics.log_metrics
     @functools.wraps(handler)
     def invoke(event: dict[str, Any], context: Any) -> Answer:
-        nonlocal cold
         _quiet_libraries()
-        _lines.request_id = context.aws_request_id
-        logger.structure_logs(service=None, cold_start=cold or None)
-        cold = False
-        try:
-            return handler(event, context)
-        finally:
-            _write_end()
+        return handler(event, context)
 
     return invoke
 
@@ -92,21 +76,13 @@ def invocation(
 def _quiet_libraries() -> None:
     """Let libraries speak from warnings on, whatever the stage's level: that is for our own lines.
 
-    Below it botocore and httpcore log whole requests, with tokens, secrets, prompts and URLs.
-    Lambda gives the level to the root logger, of which theirs are children. Set anew each time: no
-    order in which a runtime prepares logging must make a difference.
+    Below it botocore, httpx and httpcore log whole requests, with tokens, secrets, prompts and
+    URLs. Lambda gives the level to the root logger, of which theirs are children. Set anew each
+    time: no order in which a runtime prepares logging must make a difference.
     """
     root = logging.getLogger()
     if root.level < logging.WARNING:
         root.setLevel(logging.WARNING)
-
-
-def _write_end() -> None:
-    if metrics.metric_set:
-        _lines.write_metrics(metrics.serialize_metric_set())
-        metrics.clear_metrics()
-    else:
-        _lines.write_kept()
 
 
 @contextlib.contextmanager

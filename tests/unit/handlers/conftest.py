@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import json
@@ -58,7 +59,8 @@ class App:
 
     def call(self, function: str, event: dict[str, Any]) -> Any:
         handler = importlib.import_module(f"darkroom.handlers.{function}").handler
-        return handler(event, events.Context())
+        with contextlib.redirect_stdout(self.logs):
+            return handler(event, events.Context())
 
     def http(self, function: str, event: dict[str, Any]) -> Answer:
         answer = self.call(function, event)

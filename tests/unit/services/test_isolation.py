@@ -31,6 +31,9 @@ from tests.world import World
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+# Thousands of steps of the clock; each branch is shown by a test of its own.
+pytestmark = pytest.mark.no_cover
+
 CONSUMERS = 5
 AWS_S = 0.03
 """What a message costs in calls of AWS, whatever comes of it."""

@@ -119,6 +119,7 @@ def test_a_look_in_vain_changes_nothing(provider: str) -> None:
     assert world.record(record.id) == before
 
 
+@pytest.mark.no_cover
 def test_all_looks_together_are_a_tenth_of_what_the_provider_allows() -> None:
     world = World()
     tenants = [f"tenant-{n}" for n in range(LOOKS_AT_ONCE)]

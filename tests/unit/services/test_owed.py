@@ -71,6 +71,7 @@ def test_a_tenant_with_many_comes_after_one_with_few() -> None:
     assert world.deliver_queue.groups[-5:] == ["acme"] * 5
 
 
+@pytest.mark.no_cover
 def test_a_tick_takes_up_so_many_and_no_more() -> None:
     world = World()
     owed(world, LIMIT + 10)
