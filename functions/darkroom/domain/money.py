@@ -17,6 +17,8 @@ from darkroom.domain.prediction import Code, CreateState, Price, State
 from darkroom.domain.snapshot import milliseconds, within
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from darkroom.domain.model import Model
     from darkroom.domain.prediction import Prediction
 
@@ -81,12 +83,18 @@ class LedgerEntry:
 
 
 def terms_of(
-    model: Model, given: dict[str, Any], limit_s: float
+    model: Model,
+    given: dict[str, Any],
+    limit_s: float,
+    pixels: Mapping[str, int] | None = None,
 ) -> tuple[Price | None, int, tuple[int, ...]]:
-    """What a record of this input keeps of its price: `price`, `price_base` and `price_tiers`."""
+    """What a record of this input keeps of its price: `price`, `price_base` and `price_tiers`.
+
+    `pixels` are those of the given pictures whose size is known, by JSON pointer.
+    """
     if model.price is None:
         return None, 0, ()
-    unit, micro, most, base, tiers = price.terms(model, given, limit_s)
+    unit, micro, most, base, tiers = price.terms(model, given, limit_s, pixels or {})
     return Price(unit, micro, most), base, tiers
 
 

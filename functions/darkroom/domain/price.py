@@ -22,7 +22,7 @@ import math
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from darkroom.domain.model import Model
 
@@ -62,14 +62,15 @@ class InvalidPriceError(ValueError):
 
 
 def terms(
-    model: Model, given: Mapping[str, Any], limit_s: float
+    model: Model, given: Mapping[str, Any], limit_s: float, pixels: Mapping[str, int]
 ) -> tuple[str, int, int, int, tuple[int, ...]]:
     """What to settle a prediction of this input by: the unit, millionths for one unit, the most for
     all of it, what is added once, and the tiers: pixels and millionths in turn.
 
-    The most is an upper bound of what the provider bills, and exact where no file decides.
+    The most is an upper bound of what the provider bills, and exact where no file decides. `pixels`
+    are those of the given pictures whose size is known, by JSON pointer.
     """
-    known = _Input(model, given)
+    known = _Input(model, given, pixels)
     parts = parts_of(model.price)
     by_end = next((part for part in parts if part["unit"] in BY_END), None)
     base = sum(_once(part, known) for part in parts if part["unit"] in BY_INPUT)
@@ -99,8 +100,8 @@ def parts_of(price: Any) -> list[dict[str, Any]]:
 
 
 def megapixels(unit: str, pixels: float) -> float:
-    """What one picture counts, out or in."""
-    size = (OUT | IN)[unit]
+    """What one picture counts, out or in; for a unit of a later release, in millions."""
+    size = (OUT | IN).get(unit, MEGAPIXEL)
     return math.ceil(pixels / size) if size == WHOLE_MEGAPIXEL else pixels / size
 
 
@@ -122,7 +123,8 @@ def _once(part: Mapping[str, Any], known: _Input) -> int:
     micro = _micro(known.most(part["usd"], "usd", _number))
     if part["unit"] == "prediction":
         return micro
-    return math.ceil(known.pictures() * megapixels(part["unit"], known.pixels_in()) * micro)
+    units = sum(megapixels(part["unit"], pixels) for pixels in known.pixels_in())
+    return math.ceil(units * micro)
 
 
 def _micro(usd: float) -> int:
@@ -136,11 +138,12 @@ def _number(leaf: Any) -> float:
 class _Input:
     """What an input says of its price."""
 
-    __slots__ = ("_given", "_model", "_properties")
+    __slots__ = ("_given", "_model", "_pixels", "_properties")
 
-    def __init__(self, model: Model, given: Mapping[str, Any]) -> None:
+    def __init__(self, model: Model, given: Mapping[str, Any], pixels: Mapping[str, int]) -> None:
         self._model = model
         self._given = given
+        self._pixels = pixels
         self._properties: Mapping[str, Any] = model.input_schema["properties"]
 
     def value(self, name: str) -> Any:
@@ -152,7 +155,7 @@ class _Input:
         """The amount for this input."""
         if not (isinstance(amount, dict) and "by" in amount):
             return read(amount)
-        table: dict[str, Any] = amount[kind]
+        table: dict[str | None, Any] = amount[kind]
         chosen = table.get(_text(self.value(amount["by"])), table.get(OTHERS))
         amounts = table.values() if chosen is None else (chosen,)
         return max(self.most(each, kind, read) for each in amounts)
@@ -170,13 +173,12 @@ class _Input:
         asked = self.value(name) if name else 1
         return max(1, math.ceil(min(asked, _MOST))) if isinstance(asked, int | float) else 1
 
-    def pictures(self) -> int:
-        """How many pictures are given."""
-        return sum(_texts(self.value(name)) for name in self._model.pictures)
-
-    def pixels_in(self) -> float:
+    def pixels_in(self) -> Iterator[float]:
         """Of each picture that is given, at most."""
-        return self.most(self._model.most_pixels["in"], "pixels", _number)
+        largest = self.most(self._model.most_pixels["in"], "pixels", _number)
+        for name in self._model.pictures:
+            for pointer in _texts(self.value(name), f"/{name}"):
+                yield min(largest, self._pixels.get(pointer, largest))
 
     def pixels_out(self, largest: float) -> float:
         """Of each picture that is made, at most."""
@@ -185,9 +187,9 @@ class _Input:
     def _area(self, leaf: Any) -> float:
         if not isinstance(leaf, dict):
             return _number(leaf)
-        step = leaf.get("step", 1)
-        sides = (self._side(name) for name in leaf["of"])
-        return math.prod(math.ceil(side / step) * step for side in sides)
+        step: float = leaf.get("step", 1)
+        one, other = (math.ceil(self._side(name) / step) * step for name in leaf["of"])
+        return one * other
 
     def _side(self, name: str) -> float:
         side = self.value(name)
@@ -196,7 +198,7 @@ class _Input:
 
 
 def _text(value: object) -> str | None:
-    """A value as a table names it."""
+    """A value as a table names it; None: as none does."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
@@ -204,10 +206,13 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _texts(value: object) -> int:
+def _texts(value: object, pointer: str) -> Iterator[str]:
+    """The places of the texts in a value that are not empty."""
     if isinstance(value, list):
-        return sum(map(_texts, value))
-    return int(isinstance(value, str) and bool(value))
+        for number, item in enumerate(value):
+            yield from _texts(item, f"{pointer}/{number}")
+    elif isinstance(value, str) and value:
+        yield pointer
 
 
 # --- Whether it is one ----------------------------------------------------------------------------
@@ -280,7 +285,7 @@ def _check_amount(
 def _check_counts(counts: object, properties: Mapping[str, Any]) -> None:
     if counts is None:
         return
-    found = {"input": counts} if isinstance(counts, str) else _dict(counts)
+    found: dict[str, Any] = {"input": counts} if isinstance(counts, str) else _dict(counts)
     where = found.get("where", {})
     fits = found.keys() <= {"input", "where"} and isinstance(where, dict)
     if not fits or not _all_in(properties, (found.get("input"), *where)):
@@ -293,8 +298,9 @@ def _is_area(properties: Mapping[str, Any]) -> Callable[[Any], bool]:
             return _is_size(leaf)
         of = leaf.get("of")
         known = {"of"} <= leaf.keys() <= {"of", "step"} and _is_size(leaf.get("step", 1))
-        sides = known and isinstance(of, list) and len(of) == 2 and _all_in(properties, of)
-        return bool(sides) and all(_is_size(properties[name].get("maximum")) for name in of)
+        if not known or not isinstance(of, list) or len(of) != 2 or not _all_in(properties, of):
+            return False
+        return all(_is_size(properties[name].get("maximum")) for name in of)
 
     return fits
 

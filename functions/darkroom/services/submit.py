@@ -139,8 +139,8 @@ class Submit:
         """
         self.limits.admit(request.tenant, request.end_user)
         model, _, warning, given = self._checked(request)
-        self.read_input(link.new_id(), request.tenant, given, model.input_schema)
-        price, _, _ = terms_of(model, given, self._longest_s(request, model))
+        read = self.read_input(link.new_id(), request.tenant, given, model.input_schema)
+        price, _, _ = terms_of(model, given, self._longest_s(request, model), read.pixels)
         return price.most if price else None, warning
 
     def _checked(
@@ -178,7 +178,8 @@ class Submit:
         budget = self._budget_s(request, started)
         timings = self.changes.timings
         limit = request.cancel_after_s or model.deadline_seconds
-        price, base, tiers = terms_of(model, given, self._longest_s(request, model))
+        longest_s = self._longest_s(request, model)
+        price, base, tiers = terms_of(model, given, longest_s, read.pixels)
         record = Prediction(
             id=id_,
             tenant=request.tenant,

@@ -9,7 +9,7 @@ from darkroom.catalog import Catalogue
 from darkroom.domain.lifecycle import ProviderReported, Stored, advance
 from darkroom.domain.model import InvalidModelError, Model
 from darkroom.domain.money import terms_of
-from darkroom.domain.prediction import File, Prediction
+from darkroom.domain.prediction import File, Prediction, Price
 from darkroom.domain.price import picture_usd
 
 from tests.fakes import START
@@ -133,6 +133,13 @@ def test_megapixels_in_are_of_a_million_pixels_unless_whole() -> None:
     price = [{"unit": "megapixel", "usd": 0.01, "most": 2}, {"unit": "megapixel_in", "usd": 0.01}]
     made = model(price, pictures=["other"], most_pixels={"in": 1_500_000})
     assert most(made, {"other": URL}) == 20_000 + 15_000
+
+
+def test_a_picture_whose_size_is_known_counts_as_large_as_it_is() -> None:
+    made = model(RUN_AND_AREA, **IN_AND_OUT)
+    given = {"image": [URL, URL], "other": URL}
+    _, base, _ = terms_of(made, given, 60, {"/image/1": 2 * MP - 1, "/other": 9 * MP, "/x": 1})
+    assert base == 15_000 + (4 + 2 + 4) * 20_000
 
 
 def test_what_is_known_from_the_input_alone_is_a_price_of_the_run() -> None:
@@ -322,6 +329,15 @@ def test_a_run_that_was_stopped_costs_what_it_had_made(
     said = ProviderReported(snapshot("canceled", output=output))
     record = advance(record, said, START + 1000, TIMINGS) or record
     assert (record.cost, record.cost_assumed) == ((cost, assumed) if made else (0, False))
+
+
+def test_a_unit_of_a_later_release_is_settled_by_what_was_made() -> None:
+    record = accepted(price=Price("gigapixel", 10_000, 90_000))
+    said = ProviderReported(snapshot("succeeded", output=f'["{URL}"]'))
+    record = advance(record, said, START + 1000, TIMINGS) or record
+    file = File("k", "0" * 64, 1, "image/png", 2000, 1000)
+    record = advance(record, Stored((file,)), START + 2000, TIMINGS) or record
+    assert (record.cost, record.cost_assumed) == (20_000, False)
 
 
 def test_a_success_without_a_picture_costs_the_most_of_its_tiers() -> None:

@@ -136,6 +136,22 @@ def test_the_most_is_what_the_create_reserves() -> None:
     assert len(topaz.price_tiers) == 16
 
 
+def test_a_picture_that_is_at_hand_is_measured() -> None:
+    """Sent along, large or small, or uploaded; what is no picture counts as the largest."""
+    world = World()
+    upload = world.files.create("acme", "picture", PNG)["urls"]["get"]
+    name = "black-forest-labs/flux-2-pro"
+    wide = PNG.replace(b"\0\0\0\x02", b"\0\0\x04\x01").replace(b"\0\0\0\x03", b"\0\0\x04\0")
+    given = [PICTURE, upload, "data:image/png;base64," + base64.b64encode(wide).decode()]
+    plain = priced(world, reference=name, input={"prompt": "p", "input_images": given})
+    assert plain == 30_000 + (1 + 1 + 2) * 15_000
+    large = "data:;base64," + base64.b64encode(PNG + bytes(300_000)).decode()
+    for pictures, counted in (([large], 1), ([LARGE], 4), (["data:,x"], 4)):
+        asked = {"prompt": "p", "input_images": pictures}
+        record = world.accept(asked, reference=name)
+        assert record.price_base == 15_000 + counted * 15_000
+
+
 def test_the_most_of_a_run_by_the_second_follows_its_limit() -> None:
     world = World()
     one = priced(world, reference=SDXL, input={}, cancel_after_s=60)
