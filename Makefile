@@ -29,8 +29,8 @@ $(VENV)/.done: requirements.txt
 	@$(VENV)/bin/uv pip install -q --python $(PY) --require-hashes -r requirements.txt
 	@touch $@
 
-demo: $(VENV)/.done  ## one prediction per catalogue model on the embedded cloud, outputs in .darkroom/demo/
-	@$(PY) -m local demo
+demo: $(VENV)/.done  ## a dozen models on the embedded cloud, outputs in .darkroom/demo/ (ALL=1: all models)
+	@ALL=$(ALL) $(PY) -m local demo
 
 run: $(VENV)/.done  ## the embedded cloud on http://127.0.0.1:8787 until Ctrl-C (PORT=, KEEP=1, ORIGINS=)
 	@PORT=$(PORT) $(PY) -m local run
@@ -118,6 +118,9 @@ openapi: $(VENV)/.done  ## write docs/openapi.json and docs/events/*.json
 	$(PY) -m darkroom.api.openapi > docs/openapi.json
 	$(PY) -m darkroom.api.events docs/events
 
+models: $(VENV)/.done  ## write the catalogue's part of docs/models.md, and docs/models/*.webp
+	@$(PY) -m local.models_page
+
 wheel: $(VENV)/.done  ## the construct library for other CDK apps, in dist/
 	$(VENV)/bin/uv build -q --wheel --no-build-isolation --python $(PY) infra --out-dir dist && ls dist
 
@@ -136,4 +139,4 @@ fmt: $(VENV)/.done  ## format the code
 clean:  ## remove what was made here, the environment included
 	rm -rf .venv .venv-* .darkroom cdk.out build dist node_modules .mypy_cache* .ruff_cache .hypothesis .coverage
 
-.PHONY: help setup demo run test lint types unit runtime runtime-slice adapters emulator infra e2e clients proof-slice synth deploy diff destroy bootstrap openapi wheel proof scale scale-slice chaos bench lock fmt clean
+.PHONY: help setup demo run test lint types unit runtime runtime-slice adapters emulator infra e2e clients proof-slice synth deploy diff destroy bootstrap openapi models wheel proof scale scale-slice chaos bench lock fmt clean

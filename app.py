@@ -28,12 +28,24 @@ if TYPE_CHECKING:
 
 OWN_STAGES = ROOT / "stages.py"
 """A file of the operator's: docs/settings.md."""
+MODELS = ROOT / "models"
+"""The operator's too: in it a folder of catalogue entries for each stage that names none."""
 
 
-def stage(name: str, own: Path = OWN_STAGES) -> StageConfig:
-    """The stage of this name, of `own` first. Raises UnknownStageError."""
+def stage(name: str, own: Path = OWN_STAGES, models: Path = MODELS) -> StageConfig:
+    """The stage of this name, of `own` first, with its folder of `models` where there is one.
+
+    Raises UnknownStageError.
+    """
     if name == local.stage.NAME:
         return local.stage.local_stage()
+    config, folder = _named(name, own), models / name
+    if config.catalogue is None and folder.is_dir():
+        return replace(config, catalogue=folder)
+    return config
+
+
+def _named(name: str, own: Path) -> StageConfig:
     given: dict[str, StageConfig] = runpy.run_path(str(own))["STAGES"] if own.exists() else {}
     if name not in given:
         try:

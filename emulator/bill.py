@@ -6,8 +6,14 @@ what it showed, and shares no code with Darkroom's own reckoning: the two are th
 - By the second: the time from start to end by the emulator's clock, however the run ended. One that
   never started (`aborted`, or canceled while it was `starting`) costs nothing.
 - By the image: every picture that was finished, also where the run was canceled or failed later.
-- By the megapixel: the area of those pictures.
+  In tiers, by the area of each.
+- By the megapixel: the area of those pictures. By whole megapixels of 1024 by 1024: each picture
+  counts as so many as it needs.
 - By the prediction: one that succeeded.
+- By the megapixels of the pictures that were given: of a prediction that succeeded, each picture.
+
+A price of several parts is their sum. An amount that depends on an input is looked up by the value
+that the model saw, its default included.
 
 Whatever still runs, and a model without a price, has cost nothing.
 """
@@ -31,8 +37,8 @@ def billed(prediction: Prediction) -> float:
     price = prediction.model.price
     if price is None or not prediction.terminal:
         return 0.0
-    usd: float = price["usd"]
-    return round(_UNITS[price["unit"]](prediction) * usd, DIGITS)
+    parts = price if isinstance(price, list) else [price]
+    return round(sum(_part(part, prediction) for part in parts), DIGITS)
 
 
 def bill(predictions: Iterable[Prediction]) -> dict[str, float]:
@@ -45,10 +51,37 @@ def bill(predictions: Iterable[Prediction]) -> dict[str, float]:
 
 def check_price(entry: dict[str, Any]) -> None:
     """Raise ValueError for a catalogue entry whose price cannot be billed here."""
-    price = entry.get("price")
-    if price is not None and price.get("unit") not in _UNITS:
-        known = ", ".join(_UNITS)
-        raise ValueError(f"{entry['model']}: the price's unit is none of: {known}")
+    price = entry.get("price") or []
+    for part in price if isinstance(price, list) else [price]:
+        if part.get("unit") not in _UNITS:
+            known = ", ".join(_UNITS)
+            raise ValueError(f"{entry['model']}: the price's unit is none of: {known}")
+
+
+def _part(part: dict[str, Any], prediction: Prediction) -> float:
+    usd = part["usd"]
+    if isinstance(usd, dict) and "tiers" in usd:
+        return sum(_tier(usd["tiers"], w * h) for w, h in prediction.pictures)
+    return _UNITS[part["unit"]](prediction) * _rate(usd, prediction)
+
+
+def _tier(tiers: list[list[float]], area: int) -> float:
+    """A picture beyond the last tier costs what the last says."""
+    fitting = [usd for limit, usd in tiers if area <= limit]
+    return fitting[0] if fitting else tiers[-1][1]
+
+
+def _rate(usd: Any, prediction: Prediction) -> float:
+    """Follow the tables to a number."""
+    seen = prediction.model.with_defaults(
+        {name: value for name, value in prediction.input.items() if value is not None}
+    )
+    while isinstance(usd, dict):
+        value = seen.get(usd["by"])
+        named = str(value).lower() if isinstance(value, bool) else str(value)
+        table = usd["usd"]
+        usd = table[named] if named in table else table["*"]
+    return float(usd)
 
 
 def _seconds(prediction: Prediction) -> float:
@@ -65,13 +98,30 @@ def _megapixels(prediction: Prediction) -> float:
     return sum(width * height for width, height in prediction.pictures) / 1e6
 
 
+def _whole(prediction: Prediction) -> float:
+    return float(sum(-(-width * height // 1024**2) for width, height in prediction.pictures))
+
+
 def _successes(prediction: Prediction) -> float:
     return float(prediction.status == "succeeded")
+
+
+def _megapixels_in(prediction: Prediction) -> float:
+    given = sum(width * height for width, height in prediction.given) / 1e6
+    return given * _successes(prediction)
+
+
+def _whole_in(prediction: Prediction) -> float:
+    given = sum(-(-width * height // 1024**2) for width, height in prediction.given)
+    return given * _successes(prediction)
 
 
 _UNITS: dict[str, Callable[[Prediction], float]] = {
     "second": _seconds,
     "image": _images,
     "megapixel": _megapixels,
+    "whole_megapixel": _whole,
     "prediction": _successes,
+    "megapixel_in": _megapixels_in,
+    "whole_megapixel_in": _whole_in,
 }

@@ -30,8 +30,23 @@ def problems(schema: dict[str, Any], value: object) -> list[Problem]:
 @lru_cache(maxsize=64)
 def _validator(schema: str) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(
-        json.loads(schema), validate_formats=True, formats={"uri": _is_uri}
+        _translated(json.loads(schema)), validate_formats=True, formats={"uri": _is_uri}
     )
+
+
+def _translated(schema: Any) -> Any:
+    """OpenAPI 3.0's own keywords in the words of JSON Schema, which the library knows."""
+    if isinstance(schema, list):
+        return [_translated(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    said = {word: _translated(each) for word, each in schema.items()}
+    for bound, excluded in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if isinstance(said.get(excluded), bool) and said.pop(excluded) and bound in said:
+            said[excluded] = said.pop(bound)
+    if said.get("nullable") is True:
+        return {"if": {"type": "null"}, "else": said}
+    return said
 
 
 def _is_uri(text: str) -> bool:
@@ -43,9 +58,38 @@ def _is_uri(text: str) -> bool:
     return scheme in _SCHEMES and not any(character.isspace() for character in text)
 
 
+_WITH_A_VALUE: dict[Any, tuple[str, str, str]] = {
+    _KINDS.Minimum: ("limit", "number_gte", "Must be greater than or equal to {:.10g}"),
+    _KINDS.Maximum: ("limit", "number_lte", "Must be less than or equal to {:.10g}"),
+    _KINDS.ExclusiveMinimum: ("limit", "number_gt", "Must be greater than {:.10g}"),
+    _KINDS.ExclusiveMaximum: ("limit", "number_lt", "Must be less than {:.10g}"),
+    _KINDS.MultipleOf: ("multiple_of", "multiple_of", "Must be a multiple of {:.10g}"),
+    _KINDS.MinLength: ("limit", "string_gte", "String length must be greater than or equal to {}"),
+    _KINDS.MaxLength: ("limit", "string_lte", "String length must be less than or equal to {}"),
+    _KINDS.MinItems: ("limit", "array_min_items", "Array must have at least {} items"),
+    _KINDS.MaxItems: ("limit", "array_max_items", "Array must have at most {} items"),
+    _KINDS.Pattern: ("pattern", "pattern", "Does not match pattern '{}'"),
+}
+"""Kinds whose text has one value: where it is, gojsonschema's name of the kind, and the text."""
+_PLAIN: dict[Any, tuple[str, str]] = {
+    _KINDS.Not: ("number_not", "Must not validate the schema (not)"),
+    _KINDS.AnyOf: ("number_any_of", "Must validate at least one schema (anyOf)"),
+    _KINDS.OneOfNotValid: ("number_one_of", "Must validate one and only one schema (oneOf)"),
+    _KINDS.OneOfMultipleValid: ("number_one_of", "Must validate one and only one schema (oneOf)"),
+    _KINDS.Format: ("format", "Does not match format 'uri'"),
+}
+
+
 def _said(error: jsonschema_rs.ValidationError) -> Problem:
     path = ".".join(map(str, error.instance_path))
     field = f"input.{path}" if path else "input"
+    kind = type(error.kind)
+    if kind in _WITH_A_VALUE:
+        attribute, name, text = _WITH_A_VALUE[kind]
+        return name, field, text.format(getattr(error.kind, attribute))
+    if kind in _PLAIN:
+        name, text = _PLAIN[kind]
+        return name, field, text
     match error.kind:
         case _KINDS.Required(property=name):
             return "required", field, f"{name} is required"
@@ -57,20 +101,9 @@ def _said(error: jsonschema_rs.ValidationError) -> Problem:
             choices = ", ".join(json.dumps(option, ensure_ascii=False) for option in options)
             text = f"{path or 'input'} must be one of the following: {choices}"
             return "enum", field, text
-        case _KINDS.Minimum(limit=limit):
-            return "number_gte", field, f"Must be greater than or equal to {limit:.10g}"
-        case _KINDS.Maximum(limit=limit):
-            return "number_lte", field, f"Must be less than or equal to {limit:.10g}"
-        case _KINDS.MinLength(limit=limit):
-            text = f"String length must be greater than or equal to {limit}"
-            return "string_gte", field, text
-        case _KINDS.MaxLength(limit=limit):
-            return "string_lte", field, f"String length must be less than or equal to {limit}"
-        case _KINDS.AnyOf():
-            text = "Must validate at least one schema (anyOf)"
-            return "number_any_of", field, text
-        case _KINDS.Format():
-            return "format", field, "Does not match format 'uri'"
+        case _KINDS.Constant(expected_value=value):
+            text = f"{path or 'input'} does not match: {json.dumps(value, ensure_ascii=False)}"
+            return "const", field, text
     return error.kind.name, field, error.message
 
 

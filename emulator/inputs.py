@@ -6,19 +6,25 @@ import asyncio
 import binascii
 import io
 import warnings
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import httpx
-from PIL import Image
+from PIL import Image, ImageOps
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from emulator.files import Files
+    from emulator.models import Model
 
 MAX_BYTES = 100_000_000
 MAX_PIXELS = 40_000_000
+"""Of any picture, given or made, whatever the model itself would take."""
+MAX_PICTURES = 32
 TIMEOUT_S = 60.0
-_TOO_MANY_PIXELS = "(E1001) The model ran out of memory: {} has too many pixels."
+_TOO_MANY_PIXELS = "(E1001) The model ran out of memory: {} has too many pixels, more than {}."
 
 
 class ModelError(Exception):
@@ -33,11 +39,27 @@ class InputFetcher:
         self._files = files
         self._own_files = f"{own_url}/v1/files/"
 
-    async def fetch(self, values: dict[str, Any], names: list[str]) -> dict[str, bytes]:
-        """The bytes of every named input that is given. Raises ModelError."""
-        wanted = [name for name in names if values.get(name)]
-        found = await asyncio.gather(*(self._get(name, values[name]) for name in wanted))
-        return dict(zip(wanted, found, strict=True))
+    async def fetch(self, values: Mapping[str, Any], model: Model) -> Given:
+        """Every picture that the input names. Raises ModelError."""
+        named = [
+            (name if len(urls) == 1 else f"{name}.{number}", url)
+            for name in model.pictures
+            for urls in [_texts(values.get(name))]
+            for number, url in enumerate(urls)
+        ]
+        if len(named) > MAX_PICTURES:
+            raise ModelError(f"{len(named)} pictures are given; at most {MAX_PICTURES} can be.")
+        masks = [
+            (name, url)
+            for name in ((model.mask, f"{model.mask}_url") if model.mask else ())
+            for url in _texts(values.get(name))
+        ]
+        most = min(MAX_PIXELS, model.most_pixels_in(values))
+        found = await asyncio.gather(*(self._get(name, url) for name, url in named + masks))
+        sources = [
+            Source(name, data, most) for (name, _), data in zip(named + masks, found, strict=True)
+        ]
+        return Given(tuple(sources[: len(named)]), next(iter(sources[len(named) :]), None))
 
     async def _get(self, name: str, url: str) -> bytes:
         if url[:5].lower() == "data:":
@@ -80,16 +102,54 @@ def _decode(name: str, uri: str) -> bytes:
     return decoded
 
 
-def open_picture(name: str, data: bytes) -> Image.Image:
-    """Decode a picture of any format and media type. Raises ModelError."""
+class Source:
+    """A picture that was given. Its head is read at once, its pixels when they are wanted."""
+
+    def __init__(self, name: str, data: bytes, most: float = MAX_PIXELS) -> None:
+        """Raises ModelError where it is no picture, or has more than so many pixels."""
+        self.name = name
+        self._data = data
+        with _readable(name):
+            with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
+                picture = Image.open(io.BytesIO(data))
+            self.size = picture.size
+        if picture.width * picture.height > most:
+            raise ModelError(_TOO_MANY_PIXELS.format(name, f"{most / 1e6:.10g} megapixels"))
+
+    def open(self) -> Image.Image:
+        """All of it. Raises ModelError."""
+        with _readable(self.name):
+            picture = Image.open(io.BytesIO(self._data))
+            picture.load()
+        return picture
+
+    def small(self, side: int) -> Image.Image:
+        """Cut to a square of this side, in RGB. Raises ModelError."""
+        with _readable(self.name):
+            picture = Image.open(io.BytesIO(self._data))
+            picture.draft("RGB", (side, side))
+            return ImageOps.fit(picture.convert("RGB"), (side, side))
+
+
+class Given(NamedTuple):
+    """The pictures of an input, in the order of the model's own list."""
+
+    pictures: tuple[Source, ...] = ()
+    mask: Source | None = None
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
     try:
-        with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
-            picture = Image.open(io.BytesIO(data))
-        if picture.width * picture.height > MAX_PIXELS:
-            raise ModelError(_TOO_MANY_PIXELS.format(name))
-        picture.load()
+        yield
     except Image.DecompressionBombError:
-        raise ModelError(_TOO_MANY_PIXELS.format(name)) from None
+        raise ModelError(_TOO_MANY_PIXELS.format(name, "what can be read")) from None
     except (OSError, SyntaxError, ValueError):
         raise ModelError(f"Could not read {name}: cannot identify image file.") from None
-    return picture
+
+
+def _texts(value: object) -> list[str]:
+    """The addresses in a value: one, or a list of them, however deep."""
+    if isinstance(value, list):
+        return [text for inner in value for text in _texts(inner)]
+    return [value] if isinstance(value, str) and value else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +14,23 @@ import darkroom.catalog
 from emulator.bill import check_price
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 CATALOGUE = Path(darkroom.catalog.__file__).parent
 HIDDEN = "hidden"
+COUNTS = ("num_outputs", "num_images", "number_of_images")
+"""Inputs that say how many pictures are made, where an entry names none."""
+FORMATS = {
+    "bytedance/seedream-4.5": "jpg",
+    "recraft-ai/recraft-crisp-upscale": "webp",
+    "recraft-ai/recraft-v4": "webp",
+}
+"""What models without an input for it make, if not png."""
 CREATED_AT = "2024-08-01T00:00:00.000000Z"
 
 STREAM_TEXT: dict[str, Any] = {
     "model": "emulator/stream-text",
-    "task": "text",
+    "tasks": ["text"],
     "official": False,
     "version": hashlib.sha256(b"emulator/stream-text").hexdigest(),
     "description": "Writes a few words about the prompt, one at a time.",
@@ -61,8 +70,18 @@ class Model:
     output: str
     """`array` or `string` of pictures, or `text`, streamed."""
     typical_seconds: float
-    price: dict[str, Any] | None
-    """`unit` and `usd` as the catalogue has them; None: nobody knows."""
+    price: dict[str, Any] | list[dict[str, Any]] | None
+    """As the catalogue has it; None: nobody knows."""
+    tasks: frozenset[str]
+    pictures: tuple[str, ...]
+    """Inputs that hold pictures, one or a list of them; no mask."""
+    mask: str | None
+    mask_repaints: str
+    """`white` or `black`: the part of the mask that comes out new."""
+    counts: dict[str, Any]
+    """`input`, the one that says how many pictures are made, and `where` it does so."""
+    most_pixels: dict[str, Any]
+    """Of one picture, `in` and `out`, as numbers or tables by an input's value."""
 
     @property
     def full_name(self) -> str:
@@ -84,10 +103,35 @@ class Model:
         defaults = {name: p["default"] for name, p in properties.items() if "default" in p}
         return defaults | given
 
-    def file_inputs(self) -> list[str]:
-        """Names of the properties that hold a file: a URL or a data URI."""
+    def known(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What the model looks at: a null says nothing, and a name that it lacks is ignored."""
         properties = self.input_schema.get("properties", {})
-        return [name for name, p in properties.items() if p.get("format") == "uri"]
+        return {n: value for n, value in values.items() if n in properties and value is not None}
+
+    def has(self, name: str) -> bool:
+        """Whether there is such an input."""
+        return name in self.input_schema.get("properties", {})
+
+    def count(self, values: Mapping[str, Any]) -> int:
+        """How many pictures this input asks for. A series is as long as it may be."""
+        where = self.counts.get("where", {})
+        if any(values.get(name) != wanted for name, wanted in where.items()):
+            return 1
+        asked = values.get(self.counts.get("input", ""))
+        return int(asked) if isinstance(asked, int | float) else 1
+
+    def most_pixels_in(self, values: Mapping[str, Any]) -> float:
+        """Of each picture that is given."""
+        return _chosen(self.most_pixels.get("in"), values)
+
+    def most_pixels_out(self, values: Mapping[str, Any]) -> float:
+        """Of each picture that is made."""
+        return _chosen(self.most_pixels.get("out"), values)
+
+    @property
+    def default_format(self) -> str:
+        """Of its pictures, where no input says it."""
+        return "svg" if self.name.endswith("-svg") else FORMATS.get(self.full_name, "png")
 
     def openapi_schema(self) -> dict[str, Any]:
         """The schema as Cog publishes it: every enum a component of its own."""
@@ -157,6 +201,25 @@ def _output_schema(output: str) -> dict[str, Any]:
     return {**file, "title": "Output"} if output == "string" else _list_of(file)
 
 
+def _chosen(amount: Any, values: Mapping[str, Any]) -> float:
+    """A number, or the one in a table that the input chooses; no bound where neither is known."""
+    if isinstance(amount, dict) and "by" in amount:
+        value = values.get(amount["by"])
+        key = str(value).lower() if isinstance(value, bool) else str(value)
+        return _chosen(amount["pixels"].get(key, amount["pixels"].get("*")), values)
+    return float(amount) if isinstance(amount, int | float) else math.inf
+
+
+def _pictures(properties: dict[str, Any], mask: str | None) -> tuple[str, ...]:
+    """The inputs that hold files, alone or in lists, where an entry does not name them."""
+    return tuple(
+        name
+        for name, declared in properties.items()
+        if "uri" in (declared.get("format"), declared.get("items", {}).get("format"))
+        and name != mask
+    )
+
+
 def _list_of(item: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": item, "title": "Output"}
 
@@ -168,6 +231,9 @@ def read_model(entry: dict[str, Any]) -> Model:
     known = entry.get("known_versions", [])
     made_up = hashlib.sha256(entry["model"].encode()).hexdigest()
     version = entry.get("version") or next(iter(known), made_up)
+    properties = entry["input_schema"].get("properties", {})
+    mask = entry.get("mask", "mask" if "mask" in properties else None)
+    counts = entry.get("counts") or next((each for each in COUNTS if each in properties), None)
     return Model(
         owner=owner,
         name=name,
@@ -179,6 +245,12 @@ def read_model(entry: dict[str, Any]) -> Model:
         output=entry["output"],
         typical_seconds=float(entry["typical_seconds"]),
         price=entry.get("price"),
+        tasks=frozenset(entry.get("tasks") or [entry.get("task", "text-to-image")]),
+        pictures=tuple(entry.get("pictures") or _pictures(properties, mask)),
+        mask=mask,
+        mask_repaints=entry.get("mask_repaints", "white"),
+        counts=counts if isinstance(counts, dict) else {"input": counts},
+        most_pixels=entry.get("most_pixels", {}),
     )
 
 

@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import colorsys
 import math
-import unicodedata
 from random import Random
 
-from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageChops, ImageDraw, ImageOps
+
+from emulator.lettering import Lettering
 
 RGB = tuple[int, int, int]
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+Size = tuple[int, int]
+PAINTED_PIXELS = 1 << 20
+LEAST_CAPTIONED = 192
+"""Pixels of the shorter side."""
 _OVERSAMPLE = 2
-_SPELLED = {"ß": "ss", "æ": "ae", "ø": "o", "œ": "oe", "ł": "l", "\u2013": "-", "\u2014": "-"}
 _GLOW = [round(255 * max(0.0, 1 - v / 180) ** 2) for v in range(256)]
 
 
-def paint(prompt: str, seed: int, index: int, size: tuple[int, int]) -> Image.Image:
-    """One picture of exactly `size`; pictures of one prediction differ by `index`."""
+def paint(prompt: str, seed: int, index: int, size: Size) -> Image.Image:
+    """One scene of exactly `size`; those of one prediction differ by `index`.
+
+    A large one is painted smaller and enlarged: it costs no more than one of a megapixel.
+    """
     random = Random(f"{prompt}\n{seed}\n{index}")
-    large = (size[0] * _OVERSAMPLE, size[1] * _OVERSAMPLE)
+    painted = fitting(size, PAINTED_PIXELS)
+    large = (painted[0] * _OVERSAMPLE, painted[1] * _OVERSAMPLE)
     scene = random.choice((_mountains, _mountains, _sea, _orbs))(random, large)
     picture = _vignette(scene.reduce(_OVERSAMPLE))
-    if min(size) >= 192:
-        _caption(picture, prompt, f"seed {seed}" + (f" · {index + 1}" if index else ""))
-    return picture
+    return picture if painted == size else picture.resize(size, Image.Resampling.BILINEAR)
+
+
+def fitting(size: Size, most: int) -> Size:
+    """The size itself, or one of its shape with no more than so many pixels."""
+    shrink = math.sqrt(size[0] * size[1] / most)
+    if shrink <= 1:
+        return size
+    return max(1, int(size[0] / shrink)), max(1, int(size[1] / shrink))
 
 
 def _colour(hue: float, lightness: float, saturation: float) -> RGB:
@@ -182,43 +195,30 @@ def _vignette(picture: Image.Image) -> Image.Image:
     return ImageChops.multiply(picture, Image.merge("RGB", (shade, shade, shade)))
 
 
-def _caption(picture: Image.Image, prompt: str, note: str) -> None:
+def caption(picture: Image.Image, prompt: str, note: str) -> None:
+    """Write the prompt and a note at the foot of a picture that has room for them."""
     width, height = picture.size
+    if min(picture.size) < LEAST_CAPTIONED:
+        return
     letter = max(11, min(width, height) // 34)
-    font, small = ImageFont.load_default(letter), ImageFont.load_default(letter * 0.7)
-    margin = letter
-    lines = _wrap(legible(" ".join(prompt[:400].split()), font), font, width - 2 * margin)
-    depth = round(letter * (1.3 * len(lines) + 3.2))
+    large, small = Lettering(letter), Lettering(letter * 0.7)
+    lines = _wrap(" ".join(prompt[:400].split()), large, width - 2 * letter)
+    depth = min(height, round(letter * (1.3 * len(lines) + 3.2)))
     foot = (0, height - depth, width, height)
     ramp = Image.linear_gradient("L").point(lambda v: v * 200 // 255).resize((width, depth))
     picture.paste((0, 0, 0), foot, ramp)
-    draw = ImageDraw.Draw(picture)
-    y = height - margin * 0.9 - letter * 0.7
-    draw.text((margin, y), note, font=small, fill=(230, 230, 230))
+    y = height - letter * 2
+    picture.paste((230, 230, 230), (letter, y), small.mask(note))
     for line in reversed(lines):
-        y -= letter * 1.3
-        draw.text((margin, y), line, font=font, fill=(255, 255, 255))
+        y -= round(letter * 1.3)
+        picture.paste((255, 255, 255), (letter, y), large.mask(line))
 
 
-def legible(text: str, font: Font) -> str:
-    """The text in letters that the font has: without accents, and `?` for other scripts."""
-    box = bytes(font.getmask("\uffff"))  # what stands for every letter that it lacks
-
-    def letter(wanted: str) -> str:
-        if wanted == " " or bytes(font.getmask(wanted)) != box:
-            return wanted
-        plain = unicodedata.normalize("NFKD", _SPELLED.get(wanted, wanted))
-        return plain.encode("ascii", "ignore").decode() or "?"
-
-    shown = {wanted: letter(wanted) for wanted in set(text)}
-    return "".join(shown[wanted] for wanted in text)
-
-
-def _wrap(text: str, font: Font, width: int) -> list[str]:
+def _wrap(text: str, lettering: Lettering, width: int) -> list[str]:
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and font.getlength(longer) > width:
+        if lines[-1] and lettering.width(longer) > width:
             lines.append(word)
         else:
             lines[-1] = longer

@@ -1,184 +1,372 @@
-"""What each kind of model makes of its input: sizes, blends, masks, canvases, scales, formats."""
+"""What each kind of model makes of its input: scenes, edits, masks, canvases, cutouts, formats.
+
+The kind follows from the tasks of the model's entry and from what is given; no model is named here.
+"""
 
 from __future__ import annotations
 
 import io
-import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageChops, ImageEnhance, ImageFilter, ImageOps, ImageStat
 
-from emulator.inputs import MAX_PIXELS, ModelError, open_picture
-from emulator.kinds import File
-from emulator.painting import paint
+from emulator import sizes
+from emulator.cutting import cut, oval
+from emulator.inputs import MAX_PIXELS, ModelError
+from emulator.kinds import File, convert
+from emulator.painting import caption, fitting, paint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-Size = tuple[int, int]
-
-SIZES: dict[str, Size] = {
-    "1:1": (1024, 1024),
-    "16:9": (1344, 768),
-    "21:9": (1536, 640),
-    "3:2": (1216, 832),
-    "2:3": (832, 1216),
-    "4:5": (896, 1088),
-    "5:4": (1088, 896),
-    "3:4": (896, 1152),
-    "4:3": (1152, 896),
-    "9:16": (768, 1344),
-    "9:21": (640, 1536),
-}
-"""flux-schnell's and flux-dev's pixel sizes (replicate/cog-flux); used for the pro models too."""
+    from emulator.inputs import Given, Source
+    from emulator.models import Model
+    from emulator.sizes import Size
 
 FORMATS = {
     "webp": ("WEBP", "image/webp"),
     "jpg": ("JPEG", "image/jpeg"),
+    "jpeg": ("JPEG", "image/jpeg"),
     "png": ("PNG", "image/png"),
 }
 OUTPAINT_SHARE = 0.5
 """One side grows by this share of the picture."""
+COMPOSED_PIXELS = 4 << 20
+"""A larger picture is made so large, and then enlarged."""
+ENLARGED = 4.0
+"""How many times, by an upscaler that asks for no number."""
+LEAST_SEEN = 0.2
+"""The share that a reference has in a picture, however weak it is to be."""
+_ENLARGES = frozenset({"upscaling", "face-restoration"})
+_MAKES = frozenset({"text-to-image", "image-to-image", "image-editing"})
+_FACTORS = ("scale", "scale_factor", "upscale_factor")
 
 
-def render(values: Mapping[str, Any], sources: Mapping[str, bytes], seed: int, index: int) -> File:
-    """One output.
+@dataclass(frozen=True)
+class Work:
+    """What one output is made from."""
 
-    `values` is the input with its defaults, `sources` the bytes of its pictures. Raises ModelError.
-    """
-    pictures = {name: open_picture(name, data) for name, data in sources.items()}
-    if "image" in pictures and "scale" in values:
-        picture = _upscaled(pictures["image"], float(values["scale"]))
-    elif "image" in pictures and ("mask" in pictures or _fills(values)):
-        picture = _repainted(values, pictures, seed, index)
+    model: Model
+    values: Mapping[str, Any]
+    """The input with its defaults; neither nulls nor names that the model lacks."""
+    given: Given
+    seed: int
+    index: int
+
+    @property
+    def prompt(self) -> str:
+        """In letters that can be written: a lone surrogate cannot, nor seed a generator."""
+        return str(self.values.get("prompt", "")).encode("utf-8", "replace").decode()
+
+    @property
+    def note(self) -> str:
+        """What stands below the prompt."""
+        seed = f"seed {self.seed}" if self.model.has("seed") else self.model.full_name
+        return f"{seed} · {self.index + 1}" if self.index else seed
+
+    def paint(self, size: Size, *, captioned: bool = True) -> Image.Image:
+        """The scene for the prompt."""
+        scene = paint(self.prompt, self.seed, self.index, size)
+        if captioned:
+            caption(scene, self.prompt, self.note)
+        return scene
+
+    def checked(self, size: Size) -> Size:
+        """A size that can be made. Raises ModelError."""
+        if min(size) < 1:
+            raise ModelError(f"Cannot make a picture of {size[0]}x{size[1]} pixels.")
+        if size[0] * size[1] > min(MAX_PIXELS, self.model.most_pixels_out(self.values)):
+            raise ModelError(
+                f"(E1001) The model ran out of memory: {size[0]}x{size[1]} is too large."
+            )
+        return size
+
+
+def render(
+    model: Model, values: Mapping[str, Any], given: Given, seed: int, index: int
+) -> tuple[File, Size]:
+    """One output and its size; `values` is the input with its defaults. Raises ModelError."""
+    work = Work(model, values, given, seed, index)
+    picture = _draw(work)
+    return _encode(work, picture), picture.size
+
+
+def _draw(work: Work) -> Image.Image:
+    tasks, pictures = work.model.tasks, work.given.pictures
+    if not pictures:
+        if tasks & _MAKES:
+            return _made(work)
+        raise ModelError("No picture was given.")
+    first = pictures[0]
+    if "background-removal" in tasks:
+        return cut(first.open(), work.values)
+    if tasks & _ENLARGES:
+        return _enlarged(work, first)
+    if work.given.mask is None and _extends(work):
+        return _extended(work, first)
+    if work.given.mask or not tasks & _MAKES:
+        return _repainted(work, first)
+    return _made(work)
+
+
+# --- Made anew, with or without pictures to go by -------------------------------------------------
+
+
+def _made(work: Work) -> Image.Image:
+    values, pictures = work.values, work.given.pictures
+    starts = bool(pictures) and "prompt_strength" in values
+    wanted = sizes.wanted(values, pictures[0].size if pictures else None, follows=starts)
+    most = work.model.most_pixels_out(values)
+    size = work.checked(fitting(wanted, int(most)) if most < MAX_PIXELS else wanted)
+    canvas = fitting(size, COMPOSED_PIXELS)
+    if not pictures:
+        picture = work.paint(canvas)
+    elif starts:
+        picture = _blend(pictures[0], work.paint(canvas), float(values["prompt_strength"]))
+    elif "image-editing" in work.model.tasks:
+        picture = _edited(work, canvas)
     else:
-        picture = _generated(values, pictures, seed, index)
-    return _encode(picture, str(values.get("output_format", "png")), values.get("output_quality"))
+        picture = _inspired(work, canvas)
+    if canvas != size:
+        picture = picture.resize(size, Image.Resampling.BILINEAR)
+    if values.get("background") == "transparent":
+        if _extension(work) in {"jpg", "jpeg"}:
+            raise ModelError("A transparent background needs png or webp.")
+        picture.putalpha(oval(size))
+    return picture
 
 
-def _fills(values: Mapping[str, Any]) -> bool:
-    """Whether the model only ever repaints: it has no strength with which to blend."""
-    return "outpaint" in values or not ("prompt_strength" in values or "aspect_ratio" in values)
+def _blend(source: Source, scene: Image.Image, share: float) -> Image.Image:
+    """The picture, with so large a share of the scene."""
+    return Image.blend(ImageOps.fit(source.open().convert("RGB"), scene.size), scene, share)
 
 
-def _generated(
-    values: Mapping[str, Any], pictures: Mapping[str, Image.Image], seed: int, index: int
-) -> Image.Image:
-    source = pictures.get("image") or pictures.get("image_prompt")
-    size = _checked(_size(values, pictures.get("image")))
-    painted = paint(_prompt(values), seed, index, size)
-    if source is None:
-        return painted
-    strength = float(values.get("prompt_strength", 0.6))
-    return Image.blend(ImageOps.fit(source.convert("RGB"), size), painted, strength)
+def _edited(work: Work, size: Size) -> Image.Image:
+    """The first picture in the light of the scene; the others stand on it."""
+    first, *others = work.given.pictures
+    base = ImageOps.fit(first.open().convert("RGB"), size)
+    light = work.paint(size, captioned=False)
+    picture = Image.blend(ImageChops.soft_light(base, light), light, 0.15)
+    _show(picture, others)
+    caption(picture, work.prompt, work.note)
+    return picture
 
 
-def _prompt(values: Mapping[str, Any]) -> str:
-    # A lone surrogate can neither be written nor seed a generator.
-    return str(values.get("prompt", "")).encode("utf-8", "replace").decode()
+def _inspired(work: Work, size: Size) -> Image.Image:
+    """A scene that one picture shines through, or that several stand on."""
+    pictures = work.given.pictures
+    scene = work.paint(size)
+    if len(pictures) > 1 or "image_prompt" not in work.values:
+        _show(scene, pictures)
+        return scene
+    strength = float(work.values.get("image_prompt_strength", 0.4))
+    return _blend(pictures[0], scene, 1 - max(LEAST_SEEN, strength))
 
 
-def _size(values: Mapping[str, Any], image: Image.Image | None) -> Size:
-    ratio = values.get("aspect_ratio")
-    quarter = values.get("megapixels") == "0.25"
-    if ratio is None:
-        return int(values.get("width", 1024)), int(values.get("height", 1024))
-    if ratio == "custom":
-        return _multiple(values.get("width", 1024), 32), _multiple(values.get("height", 1024), 32)
-    if image is not None:
-        side = 512 if quarter else 1024
-        stretch = math.sqrt(image.width / image.height)
-        return _multiple(side * stretch, 16), _multiple(side / stretch, 16)
-    width, height = SIZES.get(ratio, (1024, 1024))
-    return (width // 2, height // 2) if quarter else (width, height)
+def _show(picture: Image.Image, others: Sequence[Source]) -> None:
+    """A row of small framed pictures at the top."""
+    short = min(picture.size)
+    gap = max(1, short // 40)
+    side = min(short // 4, (picture.width - gap) // max(1, len(others)) - gap)
+    if side < 4:
+        return
+    frame = max(1, side // 32)
+    x = gap
+    for source in others:
+        tile = ImageOps.expand(source.small(side - 2 * frame), frame, (255, 255, 255))
+        picture.paste(tile, (x, gap))
+        x += side + gap
 
 
-def _multiple(length: float, step: int) -> int:
-    return max(step, round(length / step) * step)
+# --- Enlarged -------------------------------------------------------------------------------------
 
 
-def _upscaled(image: Image.Image, scale: float) -> Image.Image:
-    size = _checked((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
+def _enlarged(work: Work, first: Source) -> Image.Image:
+    values = work.values
+    times = sizes.factor(values, _FACTORS, ENLARGED)
+    width, height = first.size
+    if values.get("downscaling"):
+        side = int(values.get("downscaling_resolution", max(first.size)))
+        width, height = fitting((width, height), min(width * height, max(1, side) ** 2))
+    size = work.checked((max(1, round(width * times)), max(1, round(height * times))))
+    image = first.open()
     flat = image if image.mode in {"RGB", "RGBA", "L"} else image.convert("RGBA")
-    return flat.resize(size, Image.Resampling.LANCZOS)
+    plain = flat.resize(size, Image.Resampling.LANCZOS)
+    if work.given.mask is None:
+        return plain
+    plain = plain.convert("RGB")
+    sharp = ImageEnhance.Sharpness(plain).enhance(3)
+    return Image.composite(sharp, plain, _mask(work, first).resize(size))
 
 
-def _checked(size: Size) -> Size:
-    if min(size) < 1:
-        raise ModelError(f"Cannot make a picture of {size[0]}x{size[1]} pixels.")
-    if size[0] * size[1] > MAX_PIXELS:
-        raise ModelError(f"(E1001) The model ran out of memory: {size[0]}x{size[1]} is too large.")
-    return size
+# --- Repainted and extended -----------------------------------------------------------------------
 
 
-def _repainted(
-    values: Mapping[str, Any], pictures: Mapping[str, Image.Image], seed: int, index: int
-) -> Image.Image:
-    """White of the mask comes out new, black comes out as it went in, pixel for pixel."""
-    image = pictures["image"]
-    source, mask = image.convert("RGB"), _mask(image, pictures.get("mask"))
-    if "width" in values and "height" in values:
-        size = _checked((int(values["width"]), int(values["height"])))
-        source = source if source.size == size else source.resize(size, Image.Resampling.LANCZOS)
+def _repainted(work: Work, first: Source) -> Image.Image:
+    """What the mask names comes out new, the rest as it went in, pixel for pixel."""
+    values = work.values
+    if {"width", "height"} <= values.keys():
+        size = int(values["width"]), int(values["height"])
+    elif sizes.has_tier(values):
+        size = sizes.wanted(values, first.size, follows=True)
     else:
-        source, mask = _extended(source, mask, str(values.get("outpaint", "None")))
-    if mask.size != source.size:
-        mask = mask.resize(source.size, Image.Resampling.NEAREST)
-    painted = paint(_prompt(values), seed, index, source.size)
-    strength = float(values.get("prompt_strength", 1.0))
-    fresh = painted if strength >= 1 else Image.blend(source, painted, strength)
-    return Image.composite(fresh, source, mask)
+        size = first.size
+    size = work.checked(size)
+    mask = _mask(work, first)
+    source = first.open().convert("RGB")
+    if source.size != size:
+        source = source.resize(size, Image.Resampling.LANCZOS)
+    if mask.size != size:
+        mask = mask.resize(size, Image.Resampling.NEAREST)
+    return _replaced(work, source, mask)
 
 
-def _mask(image: Image.Image, mask: Image.Image | None) -> Image.Image:
-    """The mask given, else the transparent part of the image, else all of it."""
-    if mask is not None:
-        return mask.convert("L")
+def _mask(work: Work, first: Source) -> Image.Image:
+    """White where it is to be new: by the mask given, the transparent part, else everywhere."""
+    if work.given.mask is not None:
+        mask = work.given.mask.open().convert("L")
+        return mask if work.model.mask_repaints == "white" else ImageOps.invert(mask)
+    image = first.open()
     if "A" in image.getbands():
         return ImageOps.invert(image.getchannel("A"))
     return Image.new("L", image.size, 255)
 
 
-def _extended(
-    source: Image.Image, mask: Image.Image, outpaint: str
-) -> tuple[Image.Image, Image.Image]:
-    """The picture on its outpainting canvas, of which only the new part is to be painted."""
-    width, height = source.size
-    size, offset = {
+def _replaced(work: Work, source: Image.Image, mask: Image.Image) -> Image.Image:
+    if not work.values.get("prompt"):
+        return Image.composite(_surroundings(source, mask), source, mask)
+    painted = work.paint(source.size)
+    strength = float(work.values.get("prompt_strength", 1.0))
+    fresh = painted if strength >= 1 else Image.blend(source, painted, strength)
+    return Image.composite(fresh, source, mask)
+
+
+def _surroundings(source: Image.Image, mask: Image.Image) -> Image.Image:
+    """What might be there if nothing were: the colours around, run into each other."""
+    small, hidden = source.copy(), mask.copy()
+    small.thumbnail((64, 64))
+    hidden = hidden.resize(small.size).point(lambda value: 255 if value > 16 else 0)
+    seen = ImageOps.invert(hidden)
+    mean = ImageStat.Stat(small, seen).mean if seen.getbbox() else ImageStat.Stat(small).mean
+    filled = Image.composite(
+        Image.new("RGB", small.size, (round(mean[0]), round(mean[1]), round(mean[2]))),
+        small,
+        hidden,
+    )
+    for radius in (12, 6, 3):
+        filled = Image.composite(filled.filter(ImageFilter.GaussianBlur(radius)), small, hidden)
+    return filled.resize(source.size, Image.Resampling.BICUBIC)
+
+
+def _extends(work: Work) -> bool:
+    """Whether the canvas grows: where an input says so, and by a model that does nothing else."""
+    grows = work.values.get("outpaint", "None") != "None"
+    return grows or work.model.tasks == {"outpainting"}
+
+
+def _extended(work: Work, first: Source) -> Image.Image:
+    """The picture on a larger canvas, of which only the new part is painted."""
+    size, offset, own = _canvas(work, first.size)
+    work.checked(size)
+    source = first.open().convert("RGB")
+    if own != source.size:
+        source = source.resize(work.checked(own), Image.Resampling.LANCZOS)
+    canvas = _continued(source, size, offset)
+    canvas.paste(source, offset)
+    new = Image.new("L", size, 255)
+    new.paste(0, (*offset, offset[0] + own[0], offset[1] + own[1]))
+    return _replaced(work, canvas, new) if work.values.get("prompt") else canvas
+
+
+def _continued(source: Image.Image, size: Size, offset: Size) -> Image.Image:
+    """A canvas that goes on as the picture ends: its mirror image, out of focus."""
+    side = 64
+    small = source.resize((side, side))
+    tiles = Image.new("RGB", (3 * side, 3 * side))
+    for x in range(3):
+        for y in range(3):
+            tile = small if x == 1 else ImageOps.mirror(small)
+            tiles.paste(tile if y == 1 else ImageOps.flip(tile), (x * side, y * side))
+    box = [
+        min(3.0 * side, max(0.0, side * (1 + place / length)))
+        for place, length in (
+            (-offset[0], source.width),
+            (-offset[1], source.height),
+            (size[0] - offset[0], source.width),
+            (size[1] - offset[1], source.height),
+        )
+    ]
+    if box[0] >= box[2] or box[1] >= box[3]:  # the picture lies beside the canvas
+        box = [0.0, 0.0, 3.0 * side, 3.0 * side]
+    blurred = tiles.filter(ImageFilter.GaussianBlur(2))
+    return blurred.resize(size, Image.Resampling.BICUBIC, box=(box[0], box[1], box[2], box[3]))
+
+
+def _canvas(work: Work, given: Size) -> tuple[Size, Size, Size]:
+    """How large the canvas is, where on it the picture lies, and how large."""
+    values, (width, height) = work.values, given
+    if "outpaint" in values:
+        size, offset = _grown(str(values["outpaint"]), width, height)
+        return size, offset, given
+    own = _pair(values, "original_image_size", given)
+    size = sizes.around(own, sizes.ratio(values.get("aspect_ratio")) or own)
+    size = _pair(values, "canvas_size", size)
+    middle = (size[0] - own[0]) // 2, (size[1] - own[1]) // 2
+    return size, _pair(values, "original_image_location", middle), own
+
+
+def _pair(values: Mapping[str, Any], name: str, otherwise: Size) -> Size:
+    pair = values.get(name) or otherwise
+    if len(pair) != 2 or not all(abs(number) < MAX_PIXELS for number in pair):
+        raise ModelError(f"{name} is no pair of pixels.")
+    return int(pair[0]), int(pair[1])
+
+
+def _grown(outpaint: str, width: int, height: int) -> tuple[Size, Size]:
+    across, down = round(width * OUTPAINT_SHARE), round(height * OUTPAINT_SHARE)
+    side = max(width, height)
+    return {
         "Zoom out 1.5x": ((width * 3 // 2, height * 3 // 2), (width // 4, height // 4)),
         "Zoom out 2x": ((width * 2, height * 2), (width // 2, height // 2)),
-        "Make square": (
-            (max(source.size),) * 2,
-            ((max(source.size) - width) // 2, (max(source.size) - height) // 2),
-        ),
-        "Left outpaint": ((width + _grown(width), height), (_grown(width), 0)),
-        "Right outpaint": ((width + _grown(width), height), (0, 0)),
-        "Top outpaint": ((width, height + _grown(height)), (0, _grown(height))),
-        "Bottom outpaint": ((width, height + _grown(height)), (0, 0)),
-    }.get(outpaint, (source.size, None))
-    if offset is None:
-        return source, mask
-    canvas, wanted = Image.new("RGB", _checked(size)), Image.new("L", size, 255)
-    canvas.paste(source, offset)
-    wanted.paste(0, (*offset, offset[0] + width, offset[1] + height))
-    return canvas, wanted
+        "Make square": ((side, side), ((side - width) // 2, (side - height) // 2)),
+        "Left outpaint": ((width + across, height), (across, 0)),
+        "Right outpaint": ((width + across, height), (0, 0)),
+        "Top outpaint": ((width, height + down), (0, down)),
+        "Bottom outpaint": ((width, height + down), (0, 0)),
+    }.get(outpaint, ((width, height), (0, 0)))
 
 
-def _grown(length: int) -> int:
-    return round(length * OUTPAINT_SHARE)
+# --- Written --------------------------------------------------------------------------------------
 
 
-def size_of(data: bytes) -> Size:
-    """Width and height of a picture that was drawn here."""
-    return Image.open(io.BytesIO(data)).size
+def _extension(work: Work) -> str:
+    """The format, by the name that its files have."""
+    asked = work.values.get("output_format") or work.values.get("format")
+    extension = str(asked or work.model.default_format)
+    return extension if extension in {*FORMATS, "svg"} else "png"
 
 
-def _encode(picture: Image.Image, extension: str, quality: object) -> File:
-    kind, content_type = FORMATS.get(extension, FORMATS["png"])
+def _encode(work: Work, picture: Image.Image) -> File:
+    extension = _extension(work)
+    if extension == "svg":
+        return convert("svg", _file(work, picture, "png"))
+    return _file(work, picture, extension)
+
+
+def _file(work: Work, picture: Image.Image, extension: str) -> File:
+    kind, content_type = FORMATS[extension]
+    quality = work.values.get("output_quality", work.values.get("output_compression"))
     buffer = io.BytesIO()
     # Pillow reads a JPEG quality of 0 as "unset".
     level = max(1, quality) if isinstance(quality, int) else 80
     options = {"WEBP": {"quality": level, "method": 0}, "JPEG": {"quality": level}}
     flat = picture.convert("RGB") if kind == "JPEG" else picture
-    flat.save(buffer, kind, **options.get(kind, {"compress_level": 3}))
+    try:
+        flat.save(buffer, kind, **options.get(kind, {"compress_level": 3}))
+    except (OSError, ValueError):
+        # Each format has a longest side.
+        raise ModelError(
+            f"{extension} has no room for {flat.width}x{flat.height} pixels."
+        ) from None
     return File(buffer.getvalue(), extension, content_type)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.inputs import ModelError
 from emulator.kinds import WITHOUT_FILES, arrange, convert
-from emulator.pictures import render, size_of
+from emulator.pictures import render
 from emulator.streams import Stream
 from emulator.webhooks import Message
 from emulator.wire import encode
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from random import Random
 
     from emulator.faults import Faults
-    from emulator.inputs import InputFetcher
+    from emulator.inputs import Given, InputFetcher
     from emulator.models import Model
     from emulator.outputs import Outputs
-    from emulator.pictures import Size
     from emulator.showing import Showing
+    from emulator.sizes import Size
     from emulator.webhooks import WebhookSender
 
 logger = logging.getLogger(__name__)
@@ -64,6 +64,8 @@ class Prediction:
     output_paths: list[str] = field(default_factory=list)
     pictures: list[Size] = field(default_factory=list)
     """The sizes of those that were drawn, whatever became of them."""
+    given: list[Size] = field(default_factory=list)
+    """The sizes of the pictures that came in, masks aside."""
     error: str | None = None
     data_removed: bool = False
     stream: Stream | None = None
@@ -209,12 +211,14 @@ class Predictions:
         if prediction.stream:
             await self._write(prediction, prediction.stream, prompt, values, seconds)
             return
-        sources = await self._inputs.fetch(values, model.file_inputs())
+        values = model.with_defaults(model.known(prediction.input))
+        given = await self._inputs.fetch(values, model)
+        prediction.given = [source.size for source in given.pictures]
         seed = self._seed(model, values)
         await self._show_progress(prediction, seed, values, seconds)
         if "NSFW" in prompt:
             raise ModelError(NSFW)
-        await self._draw(prediction, values, sources, seed)
+        await self._draw(prediction, values, given, seed)
 
     def _seed(self, model: Model, values: dict[str, Any]) -> int:
         """The given one, unless it means "draw one": a negative one to all models, 0 to some."""
@@ -227,7 +231,8 @@ class Predictions:
         self, prediction: Prediction, seed: int, values: dict[str, Any], seconds: float
     ) -> None:
         """Let the time pass, with a line in tqdm's style now and then."""
-        self._log(prediction, f"Using seed: {seed}\n")
+        if prediction.model.has("seed"):
+            self._log(prediction, f"Using seed: {seed}\n")
         steps = int(values.get("num_inference_steps", values.get("steps", PROGRESS_LINES)))
         for line in range(1, PROGRESS_LINES + 1):
             await asyncio.sleep(seconds / PROGRESS_LINES)
@@ -240,7 +245,7 @@ class Predictions:
         self,
         prediction: Prediction,
         values: dict[str, Any],
-        sources: dict[str, bytes],
+        given: Given,
         seed: int,
     ) -> None:
         kind = prediction.output_kind
@@ -248,9 +253,12 @@ class Predictions:
             self._put_out(prediction)
             return
         loop = asyncio.get_running_loop()
-        for index in range(int(values.get("num_outputs", 1))):
-            drawn = await loop.run_in_executor(self._pool, render, values, sources, seed, index)
-            prediction.pictures.append(size_of(drawn.data))
+        model = prediction.model
+        for index in range(model.count(values)):
+            drawn, size = await loop.run_in_executor(
+                self._pool, render, model, values, given, seed, index
+            )
+            prediction.pictures.append(size)
             file = convert(kind, drawn)
             path = self._outputs.put(f"out-{index}.{file.extension}", file.data, file.content_type)
             prediction.output_paths.append(path)

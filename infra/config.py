@@ -166,6 +166,8 @@ class StageConfig:
     """A prediction with a larger file fails. What it takes to arrive within is in `timings`."""
     open_models: bool = False
     """Let any pinned version through, not only catalogue models."""
+    strict_inputs: bool = False
+    """Refuse an input that the model's schema does not name; without it the client is warned."""
     dedicated_account: bool = False
     """Nothing but this deployment uses the Replicate account."""
     result_cache: bool = True

@@ -48,7 +48,13 @@ def main(arguments: list[str] | None = None) -> int:
         default=os.environ.get("ORIGINS", ""),
         help="origins whose browsers may call it, with commas between: http://localhost:5173",
     )
-    commands.add_parser("demo", help="one prediction per catalogue model, then stop")
+    demo_command = commands.add_parser("demo", help="one prediction for each model, then stop")
+    demo_command.add_argument(
+        "--all",
+        action="store_true",
+        default=os.environ.get("ALL", "") not in {"", "0"},
+        help="every model of the catalogue, and not a dozen",
+    )
     chaos_command = commands.add_parser("chaos", help="many predictions under faults, then audit")
     chaos_command.add_argument("--predictions", type=int, default=300)
     chaos_command.add_argument("--seed", type=int, default=1)
@@ -62,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
         del os.environ[name]
     try:
         if given.command == "demo":
-            return demo()
+            return demo(everything=given.all)
         if given.command == "chaos":
             return chaos(predictions=given.predictions, seed=given.seed)
         origins = _origins(given.origins)

@@ -1,4 +1,4 @@
-"""The demo: one prediction for each model of the catalogue, watched, fetched and checked."""
+"""The demo: one prediction for each of a dozen models, or of all, watched, fetched and checked."""
 
 from __future__ import annotations
 
@@ -16,19 +16,41 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from darkroom.catalog import Catalogue
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from local.cloud import EmbeddedCloud
+from local.examples import example, passed_on
 from local.processes import state_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-LIMIT_S = 80.0
-"""A model that has not succeeded by then has failed the demo."""
+    from darkroom.domain.model import Model
 
-_FORMATS = {"webp": "WEBP", "jpg": "JPEG", "png": "PNG"}
+LIMIT_S = 200.0
+"""A model that has not succeeded by then has failed the demo."""
+SLOWEST_S = 20.0
+"""The emulator's time runs faster where a model would take longer."""
+CHOSEN = (
+    "black-forest-labs/flux-1.1-pro",
+    "black-forest-labs/flux-dev",
+    "black-forest-labs/flux-fill-pro",
+    "black-forest-labs/flux-kontext-pro",
+    "black-forest-labs/flux-pro",
+    "black-forest-labs/flux-schnell",
+    "bria/expand-image",
+    "bria/remove-background",
+    "bytedance/seedream-4.5",
+    "nightmareai/real-esrgan",
+    "stability-ai/sdxl",
+    "stability-ai/stable-diffusion-inpainting",
+)
+"""A dozen of each kind; `ALL=1` runs every entry of the catalogue."""
+FIRST = "black-forest-labs/flux-schnell"
+"""The model whose picture others enlarge."""
+
+_FORMATS = {"WEBP": "webp", "JPEG": "jpg", "PNG": "png"}
 _POLL_S = 0.2
 
 
@@ -39,9 +61,9 @@ class DemoError(Exception):
 class Pictures:
     """The input pictures, in the three ways in which a client may pass one."""
 
-    def __init__(self, api: httpx.Client, schnell: Shot | None) -> None:
+    def __init__(self, api: httpx.Client, first: Shot | None) -> None:
         self._api = api
-        self._schnell = schnell
+        self._first = first
 
     def as_data(self, picture: Image.Image) -> str:
         """Inside the request itself."""
@@ -57,22 +79,19 @@ class Pictures:
         return str(answer.json()["urls"]["get"])
 
     def as_earlier_output(self) -> str:
-        """By URL: what flux-schnell has just made."""
-        if self._schnell:
-            self._schnell.ended.wait(LIMIT_S)
-        if not (self._schnell and self._schnell.first_url):
-            raise DemoError("flux-schnell made no picture to enlarge")
-        return self._schnell.first_url
+        """By URL: what another model has just made."""
+        if self._first:
+            self._first.ended.wait(LIMIT_S)
+        if not (self._first and self._first.first_url):
+            raise DemoError(f"{FIRST} made no picture to enlarge")
+        return self._first.first_url
 
 
 @dataclass
 class Shot:
     """One model's part of the demo, and where it stands."""
 
-    model: str
-    format: str = "webp"
-    size: tuple[int, int] | None = None
-    """Expected pixels; None takes any."""
+    model: Model
     state: str = "waiting"
     seconds: float = 0.0
     saved: list[str] = field(default_factory=list)
@@ -83,44 +102,20 @@ class Shot:
     @property
     def name(self) -> str:
         """The model without its owner: the files are named after it."""
-        return self.model.rpartition("/")[2]
+        return self.model.model.rpartition("/")[2]
 
     def input(self, pictures: Pictures) -> dict[str, Any]:
-        """What to ask for. Sets the format and size that the answer must have."""
-        prompt = {"prompt": "A lighthouse above the sea at dawn", "seed": 42}
-        match self.name:
-            case "flux-schnell":
-                self.format, self.size = "webp", (1344, 768)
-                return {**prompt, "aspect_ratio": "16:9", "num_outputs": 2}
-            case "flux-dev":  # image to image: the output follows the picture's shape
-                self.format, self.size = "png", (1024, 1024)
-                image = pictures.as_data(_landscape((768, 768)))
-                return {**prompt, "image": image, "prompt_strength": 0.6, "output_format": "png"}
-            case "flux-pro":
-                self.format, self.size = "jpg", (1280, 960)
-                shape = {"aspect_ratio": "custom", "width": 1280, "height": 960}
-                return {**prompt, **shape, "output_format": "jpg"}
-            case "flux-1.1-pro":
-                self.format, self.size = "webp", (832, 1216)
-                return {**prompt, "aspect_ratio": "2:3"}
-            case "flux-fill-pro":
-                self.format, self.size = "jpg", (960, 640)
-                image = pictures.as_upload(_landscape(self.size))
-                mask = pictures.as_data(_mask(self.size))
-                return {**prompt, "image": image, "mask": mask, "output_format": "jpg"}
-            case "stable-diffusion-inpainting":
-                self.format, self.size = "png", (640, 512)
-                image = pictures.as_upload(_landscape(self.size))
-                mask = pictures.as_upload(_mask(self.size))
-                return {**prompt, "image": image, "mask": mask, "width": 640, "height": 512}
-            case "sdxl":
-                self.format, self.size = "png", (1024, 768)
-                return {**prompt, "width": 1024, "height": 768}
-            case "real-esrgan":
-                self.format, self.size = "png", (2688, 1536)
-                return {"image": pictures.as_earlier_output(), "scale": 2}
-            case _:
-                return prompt
+        """What to ask for: pictures are uploaded, masks come inside, upscalers get an output."""
+
+        def passing(name: str) -> Callable[[Image.Image], str]:
+            if name == self.model.mask:
+                return pictures.as_data
+            if "upscaling" in self.model.tasks:
+                return lambda _: pictures.as_earlier_output()
+            return pictures.as_upload
+
+        given = example(self.model)
+        return {name: passed_on(value, passing(name)) for name, value in given.items()}
 
     def run(self, api: httpx.Client, pictures: Pictures, stopping: threading.Event) -> None:
         """Make it, follow it, fetch it, check it. Sets `problem` instead of raising."""
@@ -140,17 +135,17 @@ class Shot:
                 prediction = _json(api.get(f"/v1/predictions/{prediction['id']}"), 200)
             if prediction["status"] != "succeeded":
                 raise DemoError(f"{prediction['status']}: {prediction['error']}")  # noqa: TRY301
-            self._fetch(prediction)
+            self._fetch(prediction, given)
         except (DemoError, httpx.HTTPError, OSError, KeyError, ValueError) as error:
             self.state, self.problem = "failed", f"{type(error).__name__}: {error}"
         finally:
             self.ended.set()
 
     def _create(self, api: httpx.Client, given: Mapping[str, Any]) -> Any:
-        body = {"version": self.model, "input": given}
+        body = {"version": self.model.model, "input": given}
         return _json(api.post("/v1/predictions", json=body), 201)
 
-    def _fetch(self, prediction: Mapping[str, Any]) -> None:
+    def _fetch(self, prediction: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         output, files = prediction["output"], prediction["darkroom"]["files"]
         urls = [output] if isinstance(output, str) else output
         if not urls or len(urls) != len(files):
@@ -161,28 +156,44 @@ class Shot:
             if answer.status_code != 200:
                 raise DemoError(f"an output URL was answered {answer.status_code}")
             suffix = f"-{number}" if len(urls) > 1 else ""
-            path = state_dir() / "demo" / f"{self.name}{suffix}.{self.format}"
-            self.saved.append(_check(path, answer.content, file, self.format, self.size))
+            path = state_dir() / "demo" / f"{self.name}{suffix}"
+            self.saved.append(_check(path, answer.content, file, self._expected(given)))
+
+    def _expected(self, given: Mapping[str, Any]) -> tuple[str | None, tuple[int, int] | None]:
+        """The format and the size of the pictures, where the input alone says them."""
+        declared = self.model.input_schema["properties"].get("output_format", {})
+        sides = given.get("width"), given.get("height")
+        extension = given.get("output_format", declared.get("default"))
+        return extension, sides if all(isinstance(side, int) for side in sides) else None
 
 
-def demo() -> int:
-    """Run the whole demo. Returns 0 if every model gave the right pictures, else 1."""
+def demo(*, everything: bool = False) -> int:
+    """Run the chosen models, or all. Returns 0 if each gave the right pictures, else 1."""
     started = time.monotonic()
-    shots = [Shot(model) for model in Catalogue.load().names()]
+    catalogue = Catalogue.load()
+    shots = [Shot(catalogue.model(name)) for name in (catalogue.names() if everything else CHOSEN)]
     folder = state_dir() / "demo"
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
         old.unlink()
-    with EmbeddedCloud(state_dir=state_dir() / "demo-cloud", say=_say) as cloud:
-        _say(f"Ready after {time.monotonic() - started:.1f} s. One prediction for each model:")
+    slowest = max(shot.model.typical_seconds for shot in shots)
+    with EmbeddedCloud(
+        state_dir=state_dir() / "demo-cloud", say=_say, time_scale=min(1.0, SLOWEST_S / slowest)
+    ) as cloud:
+        _say(
+            f"Ready after {time.monotonic() - started:.1f} s. "
+            f"One prediction for each of {len(shots)} models:"
+        )
         _run_all(cloud, shots)
     for shot in shots:
         for line in shot.saved:
             print(line)
         if shot.problem:
-            print(f"{shot.model}: {shot.problem}", file=sys.stderr)
+            print(f"{shot.model.model}: {shot.problem}", file=sys.stderr)
     good = sum(shot.problem is None and bool(shot.saved) for shot in shots)
     _say(f"{good} of {len(shots)} models succeeded in {time.monotonic() - started:.0f} s.")
+    if not everything:
+        _say(f"ALL=1 runs all {len(catalogue.names())} models of the catalogue.")
     return 0 if good == len(shots) else 1
 
 
@@ -194,10 +205,10 @@ def _run_all(cloud: EmbeddedCloud, shots: Sequence[Shot]) -> None:
         trust_env=False,
         timeout=60,
     )
-    schnell = next((shot for shot in shots if shot.name == "flux-schnell"), None)
+    first = next((shot for shot in shots if shot.model.model == FIRST), None)
     with api, ThreadPoolExecutor(len(shots)) as pool:
         try:
-            pictures = Pictures(api, schnell)
+            pictures = Pictures(api, first)
             running = [pool.submit(shot.run, api, pictures, stopping) for shot in shots]
             with _progress(shots) as show:
                 while not all(future.done() for future in running):
@@ -206,8 +217,8 @@ def _run_all(cloud: EmbeddedCloud, shots: Sequence[Shot]) -> None:
                 show()
         finally:
             stopping.set()
-            if schnell:
-                schnell.ended.set()  # whoever waits for its picture gives up
+            if first:
+                first.ended.set()  # whoever waits for its picture gives up
         for future in running:
             future.result()
 
@@ -215,24 +226,24 @@ def _run_all(cloud: EmbeddedCloud, shots: Sequence[Shot]) -> None:
 @contextlib.contextmanager
 def _progress(shots: Sequence[Shot]) -> Iterator[Any]:
     """A function that shows where all shots stand: in place on a terminal, else as a log."""
-    width = max(len(shot.model) for shot in shots)
+    width = max(len(shot.model.model) for shot in shots)
     shown: dict[str, str] = {}
 
     def line(shot: Shot) -> str:
-        return f"  {shot.model:<{width}}  {shot.state:<10}  {shot.seconds:5.1f} s"
+        return f"  {shot.model.model:<{width}}  {shot.state:<10}  {shot.seconds:5.1f} s"
 
     def in_place() -> None:
         if shown:
             sys.stdout.write(f"\x1b[{len(shots)}F")
         for shot in shots:
-            shown[shot.model] = shot.state
+            shown[shot.name] = shot.state
             sys.stdout.write(f"\x1b[2K{line(shot)}\n")
         sys.stdout.flush()
 
     def as_log() -> None:
         for shot in shots:
-            if shot.state not in {"waiting", shown.get(shot.model)}:
-                shown[shot.model] = shot.state
+            if shot.state not in {"waiting", shown.get(shot.name)}:
+                shown[shot.name] = shot.state
                 print(line(shot), flush=True)
 
     yield in_place if sys.stdout.isatty() else as_log
@@ -242,50 +253,28 @@ def _check(
     path: Path,
     content: bytes,
     file: Mapping[str, Any],
-    extension: str,
-    size: tuple[int, int] | None,
+    expected: tuple[str | None, tuple[int, int] | None],
 ) -> str:
     """Save one output and describe it. Raises DemoError where it is not what was asked for."""
-    path.write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
     if digest != file["sha256"] or len(content) != file["bytes"]:
         raise DemoError(f"{path.name} differs from the record: {digest} and {file['sha256']}")
-    with Image.open(path) as picture:
+    with Image.open(io.BytesIO(content)) as picture:
         picture.load()
-        if picture.format != _FORMATS[extension]:
-            raise DemoError(f"{path.name} is {picture.format}")
-        if size and picture.size != size:
-            raise DemoError(f"{path.name} has {picture.size} pixels and not {size}")
-        width, height = picture.size
-    return f"  {os.path.relpath(path)}  {width}x{height}  sha256 {digest}"
+        extension, size = _FORMATS[str(picture.format)], picture.size
+    if expected[0] not in {None, extension, "jpeg" if extension == "jpg" else extension}:
+        raise DemoError(f"{path.name} is {extension} and not {expected[0]}")
+    if expected[1] not in {None, size}:
+        raise DemoError(f"{path.name} has {size} pixels and not {expected[1]}")
+    path = path.with_name(f"{path.name}.{extension}")
+    path.write_bytes(content)
+    return f"  {os.path.relpath(path)}  {size[0]}x{size[1]}  sha256 {digest}"
 
 
 def _json(answer: httpx.Response, status: int) -> Any:
     if answer.status_code != status:
         raise DemoError(f"{answer.request.url.path} answered {answer.status_code}: {answer.text}")
     return answer.json()
-
-
-def _landscape(size: tuple[int, int]) -> Image.Image:
-    width, height = size
-    sky = Image.linear_gradient("L").resize(size)
-    picture = Image.merge("RGB", (sky.point(lambda v: 90 + v // 2), sky.point(lambda v: v), sky))
-    draw = ImageDraw.Draw(picture)
-    draw.ellipse((width * 0.6, height * 0.15, width * 0.75, height * 0.4), fill=(255, 214, 120))
-    hills = [(0, height), (0, height * 0.7), (width * 0.3, height * 0.45), (width * 0.55, height)]
-    draw.polygon(hills, fill=(38, 70, 83))
-    draw.rectangle((0, height * 0.82, width, height), fill=(42, 157, 143))
-    return picture
-
-
-def _mask(size: tuple[int, int]) -> Image.Image:
-    """White where the model shall paint anew."""
-    mask = Image.new("L", size, 0)
-    width, height = size
-    ImageDraw.Draw(mask).ellipse(
-        (width * 0.25, height * 0.25, width * 0.75, height * 0.75), fill=255
-    )
-    return mask
 
 
 def _png(picture: Image.Image) -> bytes:

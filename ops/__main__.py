@@ -1,4 +1,4 @@
-"""The operator's commands: `python -m ops setup|keys|limits|usage|doctor|live|rotate|…`."""
+"""The operator's commands: `python -m ops setup|keys|limits|models|usage|doctor|live|rotate|…`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from botocore.exceptions import (
     NoRegionError,
     ProfileNotFound,
 )
+from darkroom.domain.model import InvalidModelError
 
 from ops import (
     audit,
@@ -25,6 +26,8 @@ from ops import (
     keys,
     limits,
     live,
+    model_entry,
+    models,
     redrive,
     restore,
     rotate,
@@ -42,7 +45,9 @@ REFUSALS = (
     cost.CostError,
     keys.KeyRefusedError,
     limits.LimitRefusedError,
+    model_entry.EntryRefusedError,
     BudgetError,
+    InvalidModelError,
     redrive.RedriveError,
     restore.RestoreRefusedError,
     rotate.RotationRefusedError,
@@ -106,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     keys.add_parsers(commands, [where, table])
     limits.add_parsers(commands, [where, table])
     usage.add_parser(commands, [where, table])
+    models.add_parsers(commands, [where])
     rotate.add_parsers(commands, [where])
     doctor.add_parser(commands, [where])
     live.add_parser(commands, [where])

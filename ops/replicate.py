@@ -46,6 +46,15 @@ class Replicate:
             raise SetupError("Replicate gave no secret that signs its webhooks.")
         return key
 
+    def model(self, token: str, name: str) -> dict[str, Any] | None:
+        """How it describes a model, `owner/name`, its newest version's schema included; None where
+        it knows none of that name."""
+        return self._known(f"/v1/models/{name}", token)
+
+    def version(self, token: str, name: str, id_: str) -> dict[str, Any] | None:
+        """One version of a model, with its schema; None where it knows none such."""
+        return self._known(f"/v1/models/{name}/versions/{id_}", token)
+
     def newest(self, token: str) -> list[dict[str, Any]]:
         """The first page of the account's predictions, newest first."""
         results = self._ask("/v1/predictions", token).get("results")
@@ -55,8 +64,7 @@ class Replicate:
 
     def get(self, token: str, id_: str) -> dict[str, Any] | None:
         """One prediction; None where Replicate has forgotten it."""
-        answer = self._send(f"/v1/predictions/{id_}", token)
-        return None if answer.status_code == 404 else self._read(answer)
+        return self._known(f"/v1/predictions/{id_}", token)
 
     def create(self, token: str, model: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """A prediction of an official model, by its name: HTTP status, and what was answered."""
@@ -67,6 +75,10 @@ class Replicate:
     def cancel(self, token: str, id_: str) -> None:
         """Stop a prediction; one that is over stays as it is."""
         self._send(f"/v1/predictions/{id_}/cancel", token, {})
+
+    def _known(self, path: str, token: str) -> dict[str, Any] | None:
+        answer = self._send(path, token)
+        return None if answer.status_code == 404 else self._read(answer)
 
     def _ask(self, path: str, token: str) -> dict[str, Any]:
         return self._read(self._send(path, token))

@@ -698,6 +698,13 @@ REPORTED: dict[str, tuple[str, str]] = {
             "with both, `completed` has them."
         ),
     ),
+    "field-F6": (
+        "tests/unit/domain/test_prices.py::test_field_f6_every_picture_of_a_series_is_reserved_and_charged",
+        (
+            "An entry names the input that counts its pictures, and beside which values of others "
+            "it does: `max_images` of 15 in a series is reserved and charged as 15."
+        ),
+    ),
     "field-F9": (
         "tests/unit/handlers/test_submit.py::test_field_f9_an_empty_filter_is_none",
         ("As if absent: all four events."),
@@ -815,15 +822,15 @@ REPORTED: dict[str, tuple[str, str]] = {
     "newcomer-bug-15": (
         "tests/emulator/test_pictures.py::test_newcomer_bug_15_a_picture_that_is_too_large_is_called_so",
         (
-            "Captions are in letters that the font has, too many pixels are called so, "
+            "Captions are drawn with their accents, too many pixels are called so, "
             "`urls.web` and EXIF are spoken of, counts in pages are held by tests."
         ),
     ),
     "newcomer-friction-1": (
         "tests/unit/api/test_newcomers.py::test_newcomer_friction_1_a_model_that_is_not_there_names_the_catalogue",
         (
-            "The 422 names GET /v1/models and docs/models.md, whose script writes a catalogue "
-            "file from Replicate's description."
+            "The 422 names GET /v1/models, docs/models.md and `python -m ops models add`, which "
+            "writes a catalogue file from Replicate's description."
         ),
     ),
     "newcomer-friction-3": (
@@ -870,7 +877,6 @@ REPORTED: dict[str, tuple[str, str]] = {
 """What was found from outside: the test that holds it, and the answer that it has now."""
 
 OPEN: dict[str, str] = {
-    "field-F6": ("Counts beyond `num_outputs` come with the catalogue of more models."),
     "newcomer-friction-5": "There is a console in an issue of its own.",
 }
 """What is not done, and why."""

@@ -156,7 +156,13 @@ def _least(id_: str, state: State, code: Code | None) -> Prediction:
     )
 
 
-_SAMPLES: dict[str, Any] = {"str": "x", "int": 7, "bool": True, "tuple[str, ...]": ("x", "y")}
+_SAMPLES: dict[str, Any] = {
+    "str": "x",
+    "int": 7,
+    "bool": True,
+    "tuple[str, ...]": ("x", "y"),
+    "tuple[int, ...]": (7, 8),
+}
 
 
 def _full(id_: str, state: State, code: Code | None) -> Prediction:

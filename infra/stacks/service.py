@@ -221,6 +221,7 @@ class ServiceStack(DarkroomStack):
             "RETENTION_DAYS": str(config.retention_days),
             "MAX_OUTPUT_BYTES": str(config.max_output_bytes),
             "OPEN_MODELS": _flag(value=config.open_models),
+            "STRICT_INPUTS": _flag(value=config.strict_inputs),
             "RESULT_CACHE": _flag(value=config.result_cache),
             "DEDICATED_ACCOUNT": _flag(value=config.dedicated_account),
             "PUBLIC_URL": self._public_url(),

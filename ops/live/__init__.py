@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from darkroom.catalog import Catalogue
 from darkroom.domain.money import MICRO
+from darkroom.domain.price import picture_usd
 
 from ops.checks import LOOK_ERRORS, why
 from ops.deployment import ROOT, SetupError
@@ -181,7 +182,7 @@ def _prove(
         tenant=tenant,
         logs=Logs(deployment, began),
         model=model.model,
-        picture_usd=float((model.price or {"usd": 0})["usd"]),
+        picture_usd=picture_usd(model.price) or 0.0,
         receiver=receiver,
         state_machine=given.state_machine,
         event_source=sources[0] if sources else None,

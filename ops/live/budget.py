@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain.money import MICRO, price_of
+from darkroom.domain.price import picture_usd
 from darkroom.domain.timings import Timings
 
 from ops.deployment import SetupError
@@ -45,16 +46,15 @@ class Paid:
 
 def cheapest(catalogue: Catalogue) -> str:
     """The model that makes a picture of a prompt for the least, by its price for one."""
-    prices = {
-        name: model.price["usd"]
-        for name in catalogue.names()
-        if (model := catalogue.model(name)).task == "text-to-image"
-        and model.price is not None
-        and model.price["unit"] == "image"
-    }
+    prices: dict[str, float] = {}
+    for name in catalogue.names():
+        model = catalogue.model(name)
+        usd = picture_usd(model.price)
+        if usd is not None and model.tasks[0] == "text-to-image" and not model.status:
+            prices[name] = usd
     if not prices:
         raise SetupError("The catalogue has no text-to-image model with a price per image.")
-    return min(sorted(prices), key=lambda name: float(prices[name]))
+    return min(sorted(prices), key=lambda name: prices[name])
 
 
 def plan(facts: Facts, model: str) -> list[Paid]:

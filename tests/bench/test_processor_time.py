@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.api.multipart import read_form
+from darkroom.domain.checker import problem_detail, validate_input
 from darkroom.domain.errors import BadRequestError, UnsupportedMediaError
-from darkroom.domain.model import input_schema_of, problem_detail, validate_input
+from darkroom.domain.model import input_schema_of
 
 from tests.unit.api.test_multipart import FORM, form
 
@@ -97,6 +98,32 @@ SCHEMAS: dict[str, tuple[dict[str, Any], Any]] = {
     "many types": ({"items": {"type": ["string"] * 9000 + ["integer"]}}, ONES),
     "many types that are none": ({"items": {"type": ["string"] * 9000 + ["colour"]}}, ONES),
     "a long URL in many branches": (branches(2000, type="string", format="uri"), LONG_URL + " "),
+    "patterns": (branches(2000, pattern="^a*[ab]*b$"), "a" * 700),
+    "patterns of one repetition": (branches(2000, pattern="a*b"), "a" * 990),
+    "patterns of long texts": (branches(2000, pattern="^a+$"), "a" * 900_000 + "b"),
+    "patterns of many atoms": ({"items": {"pattern": "(" * 200}}, ["a" * 200] * 9000),
+    "lists told apart": (
+        branches(2000, uniqueItems=True),
+        [*([n] * 300 for n in range(200)), [0] * 300],
+    ),
+    "items told apart": (branches(2000, uniqueItems=True), [*range(60_000), 1]),
+    "multiples": ({"items": {"multipleOf": 1e-300}}, [10**999] * 6000),
+    "a multiple in many branches": (
+        {"anyOf": [{"allOf": [{"multipleOf": 1e-300}] * 4500 + [{"type": "string"}]}] * 2},
+        10**999,
+    ),
+    "branches of which one fits": (
+        {"oneOf": [{"oneOf": [{"oneOf": [{"minimum": n}] * 20}] * 20} for n in range(20)]},
+        50,
+    ),
+    "exclusions within exclusions": (
+        {"items": {"not": {"not": {"not": {"anyOf": [{"minimum": 9}] * 300}}}}},
+        ONES,
+    ),
+    "many dependencies": (
+        {"items": {"dependentRequired": {"a": [f"r{n}" for n in range(9000)]}}},
+        [{"a": 1}] * 60_000,
+    ),
     "all of all": ({"allOf": [{"allOf": [{"items": {}}] * 100}] * 50}, ONES),
 }
 

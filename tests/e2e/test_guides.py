@@ -1,4 +1,4 @@
-"""The code of docs/guides and docs/models.md, cut out of the pages and run as it stands there."""
+"""The code of docs/guides, cut out of the pages and run as it stands there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import datetime as dt
 import importlib
 import importlib.util
 import io
-import json
 import re
 import socket
 import sys
@@ -21,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 import uvicorn
-from darkroom.catalog import Catalogue
 from PIL import Image
 from standardwebhooks import Webhook
 from starlette.applications import Starlette
@@ -29,7 +27,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from emulator.server import running
 from tests.e2e.test_callbacks import receiving
 from tests.e2e.waiting import until
 
@@ -38,8 +35,7 @@ if TYPE_CHECKING:
 
     from local.cloud import EmbeddedCloud
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
-GUIDES = DOCS / "guides"
+GUIDES = Path(__file__).resolve().parents[2] / "docs" / "guides"
 BLOCK = re.compile(r"^( *)```python\n\1# (\w+\.py)\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
 
 
@@ -70,7 +66,7 @@ class FastAPI(Starlette):
 @pytest.fixture
 def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where a reader would have saved the guides' files."""
-    for page in (*GUIDES.glob("*.md"), DOCS / "models.md"):
+    for page in GUIDES.glob("*.md"):
         cut_out(page, tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     if importlib.util.find_spec("fastapi") is None:
@@ -309,23 +305,3 @@ def test_guide_a_photo_is_changed_and_enlarged(folder: Path) -> None:
     enlarge.darkroom.close()
     with Image.open(folder / "winter.png") as picture:
         assert picture.width >= 2 * 256
-
-
-# models.md
-
-
-@pytest.mark.parametrize("name", ["black-forest-labs/flux-dev", "nightmareai/real-esrgan"])
-def test_newcomer_friction_1_a_catalogue_file_is_made_from_replicates_description(
-    saved: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    models = saved / "models"
-    models.mkdir()
-    with running(token="r8_guide") as emulator:
-        monkeypatch.setenv("REPLICATE_BASE_URL", emulator.url)
-        monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_guide")
-        path = importlib.import_module("describe").main(name, str(models))
-    assert Path(path).name == f"{name.replace('/', '--')}.json"
-    made, ours = Catalogue.load(models).model(name), Catalogue.load().model(name)
-    assert (made.version, made.official, made.output) == (ours.version, ours.official, ours.output)
-    assert made.input_schema["properties"].keys() == ours.input_schema["properties"].keys()
-    assert json.loads(Path(path).read_text())["model"] == name

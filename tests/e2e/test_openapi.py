@@ -146,6 +146,9 @@ def test_every_operation_does_what_the_document_says(
     assert ask("predictions.cancel", 200, f"{here}/cancel")["status"] == "succeeded"
     listed = ask("predictions.list", 200, "/v1/predictions")["results"]
     assert made["id"] in {prediction["id"] for prediction in listed}
+    asked = {**body, "version": MODEL}
+    quote = ask("predictions.create", 200, "/v1/predictions?dry_run=true", json=asked)
+    assert quote["darkroom"]["most"] > 0
     ask("predictions.get", 404, f"/v1/predictions/{'0' * 26}")
     ask("predictions.create", 422, "/v1/predictions", json={"input": {}})
     ask("predictions.create", 422, "/v1/predictions", json={"version": MODEL, "input": {}})

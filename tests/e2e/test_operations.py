@@ -241,6 +241,18 @@ def test_the_audit_command_exits_with_1_and_names_the_difference(
     assert lines[-1].endswith(" differences")
 
 
+@pytest.mark.usefixtures("announced")
+def test_a_stages_own_model_is_added_from_what_the_emulator_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--local", "--folder", str(tmp_path)]
+    assert main(["models", "add", "stability-ai/sdxl", "--price", "image=0.5", *where]) == 0
+    entry = json.loads((tmp_path / "stability-ai--sdxl.json").read_text())
+    assert entry["price"] == {"unit": "image", "usd": 0.5}
+    assert main(["models", "refresh", "stability-ai/sdxl", *where]) == 0
+    assert capsys.readouterr().out.endswith("stability-ai/sdxl: as it was\n")
+
+
 def test_an_audit_that_cannot_run_exits_with_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

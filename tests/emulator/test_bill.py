@@ -43,6 +43,16 @@ def priced(name: str, **price: Any) -> dict[str, Any]:
     }
 
 
+TABLED = {
+    **priced("tabled"),
+    "price": [
+        {"unit": "prediction", "usd": 0.25},
+        {"unit": "whole_megapixel", "usd": {"by": "prompt", "usd": {"dear": 2, "*": 1}}},
+        {"unit": "whole_megapixel_in", "usd": 0.5},
+        {"unit": "megapixel_in", "usd": 0.5},
+    ],
+}
+TIERED = {**priced("tiered"), "price": {"unit": "image", "usd": {"tiers": [[100, 1], [400, 3]]}}}
 AREA = priced("area", unit="megapixel", usd=0.5)
 RUN = priced("run", unit="prediction", usd=0.25)
 
@@ -125,6 +135,49 @@ def test_a_failure_is_billed_for_what_it_did(client: Client) -> None:
     assert (by_image["status"], by_second["status"]) == ("failed", "failed")
     assert billed(client, by_image) == 0
     assert billed(client, by_second) == pytest.approx(ran_s(by_second) * SECOND_USD, abs=2e-9)
+
+
+def ended(entry: dict[str, Any], status: str, **did: Any) -> Prediction:
+    """A prediction that did this."""
+    return Prediction(
+        seq=0,
+        model=read_model(entry),
+        version="",
+        webhook=None,
+        events=(),
+        time_scale=1,
+        output_kind="picture",
+        cancel_after=None,
+        created=0,
+        started=1,
+        completed=2,
+        status=status,
+        **{"input": {}, **did},
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "prompt", "dollars"),
+    [
+        ("succeeded", "a fox", 0.25 + 3 + 1.5 + 0.5 * 1.573888),
+        ("succeeded", "dear", 0.25 + 6 + 1.5 + 0.5 * 1.573888),
+        ("canceled", "a fox", 3),
+    ],
+)
+def test_the_parts_of_a_price_are_added(status: str, prompt: str, dollars: float) -> None:
+    done = ended(
+        TABLED,
+        status,
+        input={"prompt": prompt},
+        pictures=[(1024, 1024), (1024, 1025)],
+        given=[(512, 1024), (1024, 1025)],
+    )
+    assert billed_by_rule(done) == pytest.approx(dollars)
+
+
+def test_a_picture_costs_what_its_tier_says() -> None:
+    sizes = [(10, 10), (10, 11), (20, 20), (99, 99)]
+    assert billed_by_rule(ended(TIERED, "succeeded", pictures=sizes)) == 1 + 3 + 3 + 3
 
 
 @pytest.mark.parametrize("status", ["canceled", "failed"])

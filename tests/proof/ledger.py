@@ -138,6 +138,6 @@ def _told_of_all(config: Config, record: Prediction, up: Up) -> bool:
         timed = config.completed_at == "true" or config.metrics == "full"
         return config.metrics != "bare" and timed
     if up.status != "succeeded":
-        return True
+        return unit != "megapixel" or not up.grown
     kept = record.state is State.SUCCEEDED
     return kept if unit == "megapixel" else kept or record.output is not None

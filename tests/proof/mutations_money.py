@@ -59,7 +59,7 @@ MONEY_MUTANTS: dict[str, Mutant] = {
         ),
     ),
     "a success costs a millionth of a dollar": Mutant(
-        Edit(_MONEY, "cost_of", "Cost(math.ceil(units * price.micro))", "Cost(1)"),
+        Edit(_MONEY, "cost_of", "Cost(math.ceil(micro) + record.price_base * made)", "Cost(1)"),
     ),
     "unpriced models run under a cap": Mutant(
         Edit("services.limits", "check", "record.price is None", "False"),
@@ -69,8 +69,8 @@ MONEY_MUTANTS: dict[str, Mutant] = {
         Edit(
             _MONEY,
             "cost_of",
-            "Cost(math.ceil(units * price.micro))",
-            "Cost(min(math.ceil(units * price.micro), price.most))",
+            "Cost(math.ceil(micro) + record.price_base * made)",
+            "Cost(min(math.ceil(micro), terms.most))",
         ),
         where="surplus",
     ),

@@ -6,15 +6,16 @@ from random import SystemRandom
 from typing import Any
 
 from darkroom.catalog import Catalogue
+from darkroom.domain.checker import problem_detail, unseen, validate_input
 from darkroom.domain.model import (
     InvalidModelError,
     Model,
     draw_seed,
     input_schema_of,
     output_shape_of,
-    problem_detail,
-    validate_input,
 )
+from darkroom.domain.unknown_names import problems as refusals
+from darkroom.domain.unknown_names import unknown_names, warning
 from hypothesis import event, given
 from hypothesis import strategies as st
 
@@ -34,7 +35,9 @@ values = st.recursive(
 keywords = st.sampled_from(
     [
         *["type", "enum", "minimum", "maximum", "minLength", "maxLength", "format", "nullable"],
-        *["items", "properties", "required", "anyOf", "allOf", "$ref", "default"],
+        *["items", "properties", "required", "anyOf", "allOf", "$ref", "default", "oneOf", "not"],
+        *["const", "pattern", "multipleOf", "exclusiveMinimum", "exclusiveMaximum", "minItems"],
+        *["maxItems", "uniqueItems", "dependentRequired", "additionalProperties", "contains"],
     ]
 )
 types = st.sampled_from(["string", "integer", "number", "boolean", "array", "object", "null"])
@@ -52,6 +55,15 @@ sound_schemas: st.SearchStrategy[dict[str, Any]] = st.deferred(
             "required": st.lists(names, max_size=2),
             "anyOf": st.lists(sound_schemas, max_size=2),
             "allOf": st.lists(sound_schemas, max_size=2),
+            "oneOf": st.lists(sound_schemas, max_size=2),
+            "not": sound_schemas,
+            "const": values,
+            "pattern": st.text("ab(|)[]^$*+?{},1\\\\d-", max_size=9) | st.text(max_size=5),
+            "multipleOf": st.integers() | st.floats(),
+            "exclusiveMinimum": st.booleans() | st.floats(),
+            "uniqueItems": st.just(True),
+            "maxItems": st.integers(0, 2),
+            "dependentRequired": st.dictionaries(names, st.lists(names)),
         },
     )
 )
@@ -66,7 +78,12 @@ def test_any_schema_and_any_input_are_answered(schema: dict[str, Any], value: ob
     assert len(fields) <= 20
     assert problem_detail(fields).count("\n") >= len(fields)
     assert all(f.field == "input" or f.field.startswith("input.") for f in fields)
+    assert len(unseen(schema)) <= 100
     if isinstance(value, dict):
+        told = warning(schema, value, "acme/portrait") or ""
+        assert told.isascii()
+        assert '"' not in told
+        assert bool(told) == bool(unknown_names(schema, value)) == bool(refusals(schema, value))
         drawn = draw_seed(schema, value, RANDOM)
         assert {k: v for k, v in drawn.items() if k != "seed"} == {
             k: v for k, v in value.items() if k != "seed"
@@ -98,6 +115,7 @@ def test_any_openapi_schema_is_answered(given_components: dict[str, Any]) -> Non
     assert "$ref" not in schema
     assert "allOf" not in schema
     validate_input(schema, {"x": 1, "a": {"b": []}})
+    unseen(schema)
     assert output_shape_of(openapi) in {"array", "string"}
 
 
@@ -135,10 +153,12 @@ def test_an_accepted_input_stays_accepted_with_its_seed(
         drawn = draw_seed(schema, value, RANDOM)
         assert validate_input(schema, drawn) == []
         if "seed" in schema["properties"]:
-            # None, or a negative one, asks for one that is drawn.
-            given_ = more.get("seed")
-            drawn_ = given_ is None or given_ < 0
-            assert drawn["seed"] > 0 if drawn_ else drawn["seed"] == given_
+            # None, or a negative one, asks for one that is drawn; without one the default counts.
+            given_ = more.get("seed", schema["properties"]["seed"].get("default"))
+            if given_ is None or given_ < 0:
+                assert drawn["seed"] > 0
+            else:
+                assert drawn.get("seed") == more.get("seed")
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=())))

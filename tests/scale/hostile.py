@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from darkroom.api.multipart import read_form
+from darkroom.domain.checker import validate_input
 from darkroom.domain.errors import BadRequestError
-from darkroom.domain.model import validate_input
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -182,6 +182,6 @@ MUTANTS: Mapping[str, Mutant] = {
     "no bound of a check": Mutant(
         "hostile uploads and schemas",
         1,
-        (Edit("domain.model", "", "MAX_STEPS = 30_000", "MAX_STEPS = 10**12"),),
+        (Edit("domain.checker", "", "MAX_STEPS = 30_000", "MAX_STEPS = 10**12"),),
     ),
 }

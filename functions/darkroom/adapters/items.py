@@ -245,6 +245,7 @@ _BY_TYPE: dict[str, Callable[[Any], Any]] = {
     "bool": _exactly(bool),
     "dict[str, str]": _mapping,
     "tuple[str, ...]": _each(_exactly(str)),
+    "tuple[int, ...]": _each(_exactly(int)),
     "State": State,
     "Code": Code,
     "CreateState": CreateState,

@@ -78,6 +78,11 @@ _QUERIES: dict[str, dict[str, Any]] = {
         "description": "All models have the same times: either order is one of names",
     },
     "sort_direction": {"type": "string", "enum": list(queries.DIRECTIONS), "default": "asc"},
+    "dry_run": {
+        "type": "string",
+        "enum": ["true"],
+        "description": "Check and price the request, and make nothing: the answer is a 200",
+    },
     "from": {**_DAY, "description": "First day, 30 days ago by default (UTC)"},
     "to": {**_DAY, "description": "Last day, today by default (UTC)"},
 }
@@ -133,6 +138,8 @@ def document() -> dict[str, Any]:
 
 def _operation(route: Route) -> dict[str, Any]:
     answers = {str(route.status): _answer(route)}
+    if route.creates:
+        answers = {"200": _content("OK", schemas.DryRun), **answers}
     for status in sorted({*_EVERYWHERE, *route.errors}):
         answers[str(status)] = _problem(status)
     parameters = list(_parameters(route))
@@ -155,6 +162,7 @@ def _parameters(route: Route) -> Iterator[dict[str, Any]]:
     for name in route.query or ():
         yield {"name": name, "in": "query", "schema": _QUERIES[name]}
     if route.creates:
+        yield {"name": "dry_run", "in": "query", "schema": _QUERIES["dry_run"]}
         for name, schema in _CREATE_HEADERS.items():
             yield {"name": name, "in": "header", "schema": schema}
 
@@ -179,10 +187,14 @@ def _answer(route: Route) -> dict[str, Any]:
     found: dict[str, Any] = {"description": HTTPStatus(route.status).phrase}
     if route.creates:
         found["headers"] = {"Location": {"schema": {"type": "string", "format": "uri"}}}
-    if route.answer:
-        schema = {"$ref": _REF.format(model=_name(answer_type(route)))}
-        found["content"] = {_JSON: {"schema": schema}}
-    return found
+    if not route.answer:
+        return found
+    return {**found, **_content(found["description"], answer_type(route))}
+
+
+def _content(description: str, answer: type[BaseModel]) -> dict[str, Any]:
+    schema = {"$ref": _REF.format(model=_name(answer))}
+    return {"description": description, "content": {_JSON: {"schema": schema}}}
 
 
 def answer_type(route: Route) -> type[BaseModel]:
@@ -209,7 +221,7 @@ def _problem(status: int) -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     answers = {answer_type(route) for route in described() if route.answer}
-    models: list[type[BaseModel]] = sorted([*answers, schemas.Problem], key=_name)
+    models: list[type[BaseModel]] = sorted([*answers, schemas.DryRun, schemas.Problem], key=_name)
     _, found = models_json_schema([(model, "serialization") for model in models])
     made: dict[str, Any] = _renamed(found["$defs"])
     fields = dict(bodies.CREATE["properties"])

@@ -13,6 +13,7 @@ from darkroom.api.bodies import LONGEST_KEY
 from darkroom.api.media_types import media_type, parameters
 from darkroom.domain import strict_json
 from darkroom.domain.callbacks import EVENTS, LOOPBACK
+from darkroom.domain.checker import InvalidField, additional, invalid, validate_body
 from darkroom.domain.correlation import METADATA_KEPT, MOST_TAGS, is_end_user, is_tag
 from darkroom.domain.errors import (
     BadRequestError,
@@ -20,7 +21,6 @@ from darkroom.domain.errors import (
     TooLargeError,
     UnsupportedMediaError,
 )
-from darkroom.domain.model import InvalidField, additional, invalid, validate_body
 from darkroom.services.create import SHORTEST_CANCEL_AFTER_S
 from darkroom.services.read_input import INPUT_KEPT
 from darkroom.services.submit import NewPrediction
@@ -138,6 +138,14 @@ class ReadCreate:
             task_token=token,
             request_id=envelope.request_id,
         )
+
+
+def is_dry_run(request: Request) -> bool:
+    """Whether a create is only to be checked and priced. Raises BadRequestError."""
+    text = request.query.get("dry_run")
+    if text not in {"true", None}:
+        raise BadRequestError("dry_run is true, or is left out.")
+    return text is not None
 
 
 def _event_key(id_: str | None, token: str | None, event_id: str) -> str:

@@ -123,15 +123,59 @@ class ModelVersion(BaseModel):
     openapi_schema: dict[str, Any]
 
 
+class PriceTable(BaseModel):
+    """Chosen by the value of an input; `*` is every other value."""
+
+    by: str
+    usd: dict[str, float | PriceTable]
+
+
+class PriceTiers(BaseModel):
+    """For one picture by its size."""
+
+    tiers: list[Annotated[list[float], Field(min_length=2, max_length=2)]] = Field(
+        description="Pixels, up to which it costs so many dollars"
+    )
+
+
 class PriceBody(BaseModel):
-    unit: Literal["image", "second", "megapixel", "prediction"]
-    usd: float
+    unit: Literal[
+        "image",
+        "second",
+        "megapixel",
+        "whole_megapixel",
+        "prediction",
+        "megapixel_in",
+        "whole_megapixel_in",
+    ]
+    usd: float | PriceTable | PriceTiers
+    most: float = Field(default_factory=float, description="Megapixels of one output")
+
+
+class ModelStatus(BaseModel):
+    """How its maker has taken the model back."""
+
+    state: Literal["deprecated"]
+    as_of: str
+    successor: str = Absent
 
 
 class ModelDetails(Expected):
-    """What to expect of a model, and what a run costs on Replicate."""
+    """What to expect of a model, and what a run costs on Replicate: the sum, of several prices."""
 
-    price: PriceBody | None
+    tasks: list[str]
+    status: ModelStatus | None
+    price: PriceBody | list[PriceBody] | None
+
+
+class DryRunDetails(BaseModel):
+    most: float | None = Field(description="US dollars, at most; null: no price is known")
+
+
+class DryRun(BaseModel):
+    """The answer to a create with `dry_run=true`: it is valid, and nothing was made."""
+
+    darkroom: DryRunDetails
 
 
 class ModelBody(BaseModel):

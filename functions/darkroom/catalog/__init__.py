@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,99})?")
+_DIGITS = re.compile(rb'"([0-9a-f]{64})"')
 _ALIASES_FILE = "aliases.json"
 
 
@@ -31,30 +32,36 @@ class Resolved:
 class Catalogue:
     """The entries of one folder: `owner--name.json` each, and optionally `aliases.json`.
 
-    A file is read when its model is first wanted.
+    A file is parsed when its model is first wanted.
     """
 
     def __init__(self, files: Mapping[str, Path], aliases: Mapping[str, str]) -> None:
         self._files = dict(files)
         self._aliases = dict(aliases)
         self._models: dict[str, Model] = {}
+        self._by_version: dict[str, list[str]] = {}
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> Catalogue:
-        """List the folder (the package's own by default) and read its aliases.
+    def load(cls, folder: Path | None = None, *, over: Path | None = None) -> Catalogue:
+        """List the folder (the package's own by default) and read its aliases. The files of `over`
+        stand before those of the same name, as a stage's do in its functions.
 
         Raises InvalidModelError for a file name or an alias that cannot be meant.
         """
-        folder = folder or Path(__file__).parent
+        folders = [each for each in (folder or Path(__file__).parent, over) if each]
         files = {
             path.stem.replace("--", "/", 1): path
-            for path in sorted(folder.glob("*.json"))
+            for each in folders
+            for path in sorted(each.glob("*.json"))
             if path.name != _ALIASES_FILE
         }
         for name, path in files.items():
             if MODEL_NAME.fullmatch(name) is None:
                 raise InvalidModelError(f"{path.name}: the file name is not owner--name.json")
-        catalogue = cls(files, _read_aliases(folder / _ALIASES_FILE))
+        aliases: dict[str, str] = {}
+        for each in folders:
+            aliases = _read_aliases(each / _ALIASES_FILE) or aliases
+        catalogue = cls(files, aliases)
         for alias, target in catalogue._aliases.items():
             if catalogue._find(target) is None:
                 raise InvalidModelError(f"{_ALIASES_FILE}: {alias} points to an unknown model")
@@ -63,6 +70,14 @@ class Catalogue:
     def names(self) -> tuple[str, ...]:
         """All models as owner/name, sorted."""
         return tuple(sorted(self._files))
+
+    def file(self, name: str) -> Path:
+        """Where the entry of one of `names` is written."""
+        return self._files[name]
+
+    def aliases_of(self, name: str) -> list[str]:
+        """The aliases that mean this model, or a version of it."""
+        return [alias for alias, to in self._aliases.items() if to.partition(":")[0] == name]
 
     def resolve(self, reference: str) -> Resolved | None:
         """The model and version that a client means by `reference`; None if it is none of ours.
@@ -78,7 +93,7 @@ class Catalogue:
 
     def _find(self, reference: str) -> Resolved | None:
         if VERSION.fullmatch(reference):
-            found = (self._at_version(name, reference) for name in self._files)
+            found = (self._at_version(name, reference) for name in self._naming(reference))
             return next((resolved for resolved in found if resolved), None)
         name, colon, version = reference.partition(":")
         if name not in self._files:
@@ -86,14 +101,23 @@ class Catalogue:
         if colon:
             return self._at_version(name, version)
         model = self.model(name)
-        return Resolved(model, model.version)
+        return Resolved(model, model.version, _warning(model))
+
+    def _naming(self, version: str) -> list[str]:
+        """The models whose files name the version, found without parsing them."""
+        if not self._by_version:
+            for name, path in self._files.items():
+                for digits in set(_DIGITS.findall(path.read_bytes())):
+                    self._by_version.setdefault(digits.decode(), []).append(name)
+        return self._by_version.get(version, [])
 
     def _at_version(self, name: str, version: str) -> Resolved | None:
         model = self.model(name)
         if version in model.version_aliases:
-            return Resolved(model, model.version, model.version_aliases[version])
+            told = _warning(model, model.version_aliases[version])
+            return Resolved(model, model.version, told)
         if version == model.version or version in model.known_versions:
-            return Resolved(model, version)
+            return Resolved(model, version, _warning(model))
         return None
 
     def model(self, name: str) -> Model:
@@ -111,6 +135,16 @@ class Catalogue:
                 raise InvalidModelError(f"{path.name}: holds the model {model.model}")
             self._models[name] = model
         return self._models[name]
+
+
+def _warning(model: Model, other: str | None = None) -> str | None:
+    """What whoever uses the model is told, beside another warning."""
+    if not model.status:
+        return other
+    told = f"{model.model} is deprecated ({model.status['as_of']})"
+    successor = model.status.get("successor")
+    told += f": use {successor} in its place." if successor else "."
+    return f"{told} {other}" if other else told
 
 
 def _read_aliases(path: Path) -> dict[str, str]:

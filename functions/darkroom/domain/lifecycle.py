@@ -196,6 +196,8 @@ def _over(before: Prediction, record: Prediction, now: int) -> Prediction:
         cost=cost.micro,
         cost_assumed=cost.assumed,
         price=None,
+        price_base=0,
+        price_tiers=(),
         create=replace(record.create, started_at=0, until=0, not_before=0),
         makes_files=False,
         output_places=(),

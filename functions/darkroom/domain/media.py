@@ -340,6 +340,21 @@ class Walk:
             self.ended, self._steps = True, None
 
 
+_PLAIN_PICTURES = frozenset({PNG, JPEG, WEBP})
+"""Of a GIF a picture may be larger than its screen, of the others none than what it says."""
+_SIZE_IN = 1 << 18
+
+
+def pixels(start: bytes) -> int | None:
+    """Of a picture, by its first bytes; None where those do not tell."""
+    found = sniff(start)
+    if found not in _PLAIN_PICTURES:
+        return None
+    walk = Walk(found, to_the_end=False)
+    walk.feed(start[:_SIZE_IN])
+    return walk.size[0] * walk.size[1] if walk.size else None
+
+
 # Each walk yields what it wants of the file: so many bytes, so many to be passed over (negative),
 # a mark to be passed; or says a size. It returns at the file's end.
 

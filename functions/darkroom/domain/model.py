@@ -1,16 +1,17 @@
-"""A model: its input schema, price and typical duration, and how an input is checked against it."""
+"""A model: its input schema, price and typical duration, and the seed that is drawn for it."""
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import dataclass, field
-from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from darkroom.domain import strict_json
-from darkroom.domain.errors import InvalidInputError
+from darkroom.domain import price
+from darkroom.domain.checker import MAX_SCHEMA_DEPTH, is_a, types_of, validate_input
+from darkroom.domain.checker import as_dict as _dict
+from darkroom.domain.checker import as_list as _list
+from darkroom.domain.checker import as_number as _number
 from darkroom.domain.places import Place
 
 if TYPE_CHECKING:
@@ -21,29 +22,11 @@ MODEL_NAME = re.compile(
     r"(?=.{3,200}\Z)[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?/[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?"
 )
 VERSION = re.compile(r"[0-9a-f]{64}")
-PRICE_UNITS = ("image", "second", "megapixel", "prediction")
+DAY = re.compile(r"20[0-9]{2}-[01][0-9]-[0-3][0-9]")
+LEVELS = ("high", "medium", "low")
 
-MAX_PROBLEMS = 20
-"""As many problems are reported at once, so that a hostile input cannot grow the answer."""
-MAX_STEPS = 30_000
-"""What one check may cost, in calls of `_problems`: some 0.2 s. Both the schema and the input may
-come from outside, and each can multiply what the other costs."""
-MAX_SCHEMA_DEPTH = 16
 _MAX_SCHEMA_NODES = 10_000
 _MAX_SEED = 2**31 - 1
-_HUGE = 1e300
-_NAMES_A_STEP = 20
-"""Names or choices of a schema's list that cost about as much as a step."""
-_TEXT_A_STEP = 200
-"""Characters looked through or written that do."""
-_LONGEST_NAME = 100
-"""Characters of one name or choice that are repeated back."""
-_LONGEST_CHOICES = 1000
-
-# What Replicate can fetch or decode; anything else would only fail after it has been paid for.
-_URI = re.compile(r"https?://[^\s/?#]\S*\Z|\s*+data:[^,]{0,999},", re.IGNORECASE)
-
-
 _TEXTS = ("!", "!/*")
 
 
@@ -57,7 +40,8 @@ class Model:
 
     model: str
     """owner/name"""
-    task: str
+    tasks: tuple[str, ...]
+    """What it is for, the first above all: `text-to-image`, `inpainting`, `text` and others."""
     official: bool
     """Official models are run by name; all others by `version`."""
     version: str | None
@@ -66,9 +50,25 @@ class Model:
     """The `Input` object with its enums inline."""
     output: Literal["array", "string"]
     typical_seconds: float
-    price: dict[str, Any] | None = None
-    """`{"unit": "image" | "second" | "megapixel" | "prediction", "usd": number}`, for megapixels
-    also `most`, of one output; None: unknown, as for a model outside the catalogue."""
+    price: dict[str, Any] | list[dict[str, Any]] | None = None
+    """As `domain.price` reads it; None: unknown, as for a model outside the catalogue."""
+    most_pixels: dict[str, Any] = field(default_factory=dict)
+    """Of one picture, `in` and `out`."""
+    counts: str | dict[str, Any] | None = None
+    """The input that says how many pictures are made. Where it does so only beside certain values
+    of others: `{"input": name, "where": {name: value}}`."""
+    pictures: tuple[str, ...] = ()
+    """Inputs that hold pictures, one or a list of them, or their addresses; no mask."""
+    mask: str | None = None
+    mask_repaints: Literal["white", "black"] | None = None
+    """The part of the mask that comes out new."""
+    status: dict[str, str] = field(default_factory=dict)
+    """`{"state": "deprecated", "as_of": day}` and the `successor`, if one is known; empty for a
+    model that nobody has taken back."""
+    sources: dict[str, Any] = field(default_factory=dict)
+    """Of `schema` and `price`: where they were read, `from`, and the `date` of that."""
+    confidence: dict[str, str] = field(default_factory=dict)
+    """In `schema`, `price` and `seconds`: high, medium or low."""
     description: str = ""
     price_note: str = ""
     known_versions: tuple[str, ...] = ()
@@ -94,6 +94,15 @@ class Model:
                 raise InvalidModelError(f"field {name!r} is missing")
             if name in data and not fits(data[name]):
                 raise InvalidModelError(f"field {name!r} must be {expected}")
+        try:
+            price.check(data)
+        except price.InvalidPriceError as error:
+            raise InvalidModelError(str(error)) from None
+        tasks = _tasks(data)
+        named = [*data.get("pictures", ()), *([data["mask"]] if "mask" in data else [])]
+        missing = [name for name in named if name not in data["input_schema"]["properties"]]
+        if missing:
+            raise InvalidModelError(f"input_schema has no input {missing[0]!r}")
         version = data.get("version")
         if data["official"] is (version is not None):
             raise InvalidModelError("an official model has no pinned version, any other has one")
@@ -101,9 +110,11 @@ class Model:
             raise InvalidModelError("version aliases need a pinned version")
         return cls(
             **{
-                **data,
-                "makes_files": data["task"] != "text",
-                "output_places": _TEXTS if data["task"] == "text" else (),
+                **{name: value for name, value in data.items() if name != "task"},
+                "tasks": tasks,
+                "makes_files": "text" not in tasks,
+                "output_places": _TEXTS if "text" in tasks else (),
+                "pictures": tuple(data.get("pictures", ())),
                 "version": version,
                 "known_versions": tuple(data.get("known_versions", ())),
                 "typical_seconds": float(data["typical_seconds"]),
@@ -111,113 +122,32 @@ class Model:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class InvalidField:
-    """One thing wrong with an input, in the vocabulary of gojsonschema, which Replicate uses."""
-
-    type: str
-    field: str
-    """`input`, or `input.` and the path below it."""
-    description: str
-
-
-class _Steps:
-    """What a check may still cost."""
-
-    __slots__ = ("left",)
-
-    def __init__(self, most: float) -> None:
-        self.left = most
-
-    def take(self, number: int = 1) -> None:
-        """Raises _TooManyStepsError where less is left."""
-        self.left -= number
-        if self.left < 0:
-            raise _TooManyStepsError
-
-
-class _TooManyStepsError(Exception):
-    """The check would take too long."""
-
-
-def validate_input(schema: Mapping[str, Any], value: object) -> list[InvalidField]:
-    """What Replicate would refuse in this input, and what could only fail: at most 20 problems.
-
-    Keys that the schema does not name are allowed, as Replicate allows them. A schema from
-    outside never makes this raise: what is not understood in it is not checked, and what cannot be
-    checked in `MAX_STEPS` is a problem.
-    """
-    if not isinstance(value, dict):
-        return [_wrong_type("object", value, "")]
-    try:
-        return list(islice(_input_problems(schema, value), MAX_PROBLEMS))
-    except _TooManyStepsError:
-        text = f"Cannot be checked against the model's schema in {MAX_STEPS} steps"
-        return [InvalidField("too_complex", "input", f"{text}; send fewer values")]
-
-
-def validate_body(schema: Mapping[str, Any], body: object) -> list[InvalidField]:
-    """The same for a body of our own API: fields are named from its top, and no other name than
-    the schema's is allowed there."""
-    if not isinstance(body, dict):
-        return [InvalidField("invalid_type", "", _wrong_type("object", body, "").description)]
-    problems = chain(
-        # Our own schemas branch nowhere: the check costs what the body's size does.
-        _problems(schema, body, "", 0, _Steps(math.inf)),
-        (additional(name) for name in body if name not in schema["properties"]),
-    )
-    return [
-        InvalidField(p.type, p.field.removeprefix("input").removeprefix("."), p.description)
-        for p in islice(problems, MAX_PROBLEMS)
-    ]
-
-
-def additional(name: str) -> InvalidField:
-    """A name that may not be there. What is no plain word is not repeated back."""
-    shown = name if name.isascii() and name.isprintable() and len(name) <= 100 else "(unnamed)"
-    text = f"Additional property {shown} is not allowed"
-    return InvalidField("additional_property_not_allowed", "", text)
-
-
-def invalid(fields: list[InvalidField]) -> InvalidInputError:
-    """What is wrong with an input, in Replicate's form."""
-    return InvalidInputError(
-        problem_detail(fields), [(f.type, f.field, f.description) for f in fields]
-    )
-
-
-def problem_detail(fields: list[InvalidField]) -> str:
-    """Replicate's `detail` for these problems: one line each.
-
-    A problem of the whole body has no field, and its line then no colon.
-    """
-    lines = (f"{f.field}: {f.description}" if f.field else f.description for f in fields)
-    return "".join(f"- {line}\n" for line in lines)
-
-
 def draw_seed(schema: Mapping[str, Any], value: dict[str, Any], random: Random) -> dict[str, Any]:
     """The input with a seed, drawn where the model takes an integer one and none was given.
 
-    A negative one says "draw one", whatever the schema's range is. A seed of ours lies between 1
-    and 2**31 - 1, and in that range: some models draw one of their own for 0.
+    None is drawn where the schema has one of its own for that case. A negative one, given or by
+    default, says "draw one", whatever the schema's range is. A seed of ours lies between 1 and
+    2**31 - 1, and in that range: some models draw one of their own for 0.
     """
     seed = _dict(_dict(schema.get("properties")).get("seed"))
     branches = [seed, *map(_dict, _list(seed.get("anyOf")))]
-    if not any("integer" in _types(b) for b in branches):
+    if not any("integer" in types_of(b) for b in branches):
         return value
-    given = value.get("seed")
+    alone = {"properties": {"seed": seed}}
+    given = value.get("seed", seed.get("default"))
     if given is None:
         # A null that the schema does not know is refused, like any wrong value.
-        null = {"seed": None}
-        wanted = "seed" not in value or not validate_input({"properties": {"seed": seed}}, null)
+        wanted = "seed" not in value or not validate_input(alone, {"seed": None})
     else:
-        wanted = _is_a(given, "integer") and given < 0
+        wanted = is_a(given, "integer") and given < 0
     low, high = _number(seed.get("minimum")), _number(seed.get("maximum"))
     first = 1 if low is None else max(1, math.ceil(low))
     last = _MAX_SEED if high is None else min(_MAX_SEED, math.floor(high))
     if not wanted or first > last:
         return value
-    return {**value, "seed": random.randint(first, last)}
+    drawn = {"seed": random.randint(first, last)}
+    # The schema may want more of it than its range, and the client has not even asked for one.
+    return value if validate_input(alone, drawn) else {**value, **drawn}
 
 
 def fixes_the_result(seed: object) -> bool:
@@ -225,7 +155,7 @@ def fixes_the_result(seed: object) -> bool:
 
     Not where a model may draw one for it: for a negative seed all do, for 0 some.
     """
-    return seed is not None and not (_is_a(seed, "number") and cast("float", seed) <= 0)
+    return seed is not None and not (is_a(seed, "number") and cast("float", seed) <= 0)
 
 
 def input_schema_of(openapi_schema: object) -> dict[str, Any]:
@@ -245,7 +175,7 @@ def input_schema_of(openapi_schema: object) -> dict[str, Any]:
 
 def output_shape_of(openapi_schema: object) -> Literal["array", "string"]:
     """`array` where the version's output is a list; everything else counts as `string`."""
-    return "array" if "array" in _types(_dict(_output(openapi_schema))) else "string"
+    return "array" if "array" in types_of(_dict(_output(openapi_schema))) else "string"
 
 
 def makes_files(openapi_schema: object) -> bool:
@@ -286,201 +216,6 @@ def choices(schema: Mapping[str, Any]) -> dict[str, frozenset[str]]:
     return found
 
 
-def _input_problems(schema: Mapping[str, Any], value: dict[str, Any]) -> Iterator[InvalidField]:
-    yield from _problems({**schema, "type": "object"}, value, "", 0, _Steps(MAX_STEPS))
-    prompt = value.get("prompt")
-    if "prompt" in _list(schema.get("required")) and isinstance(prompt, str) and not prompt.strip():
-        yield InvalidField("string_gte", "input.prompt", "prompt must not be empty")
-    for name, item in value.items():
-        if strict_json.has_nul([name, item]):
-            # An unknown name is not repeated back: it may be anything.
-            known = name in _dict(schema.get("properties"))
-            yield InvalidField(
-                "format", _field(_shown(name) if known else ""), "Must not contain NUL characters"
-            )
-
-
-def _problems(
-    schema: Mapping[str, Any], value: object, path: str, depth: int, steps: _Steps
-) -> Iterator[InvalidField]:
-    steps.take()
-    if depth > MAX_SCHEMA_DEPTH or (value is None and schema.get("nullable") is True):
-        return
-    steps.take(len(_list(schema.get("type"))) // _NAMES_A_STEP)
-    types = _types(schema)
-    if types and not any(_is_a(value, name) for name in types):
-        yield _wrong_type(types[0] if len(types) == 1 else f"[{','.join(types[:9])}]", value, path)
-        return
-    yield from _combined_problems(schema, value, path, depth, steps)
-    yield from _enum_problems(schema, value, path, steps)
-    if isinstance(value, str):
-        yield from _string_problems(schema, value, path, steps)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield from _number_problems(schema, value, path)
-    elif isinstance(value, list):
-        items = _dict(schema.get("items"))
-        for index, item in enumerate(value):
-            yield from _problems(items, item, _join(path, str(index)), depth + 1, steps)
-    elif isinstance(value, dict):
-        yield from _object_problems(schema, value, path, depth, steps)
-
-
-def _object_problems(
-    schema: Mapping[str, Any], value: dict[str, Any], path: str, depth: int, steps: _Steps
-) -> Iterator[InvalidField]:
-    required, properties = _list(schema.get("required")), _dict(schema.get("properties"))
-    steps.take((len(required) + len(properties)) // _NAMES_A_STEP)
-    for name in required:
-        if isinstance(name, str) and name not in value:
-            yield InvalidField("required", _field(path), f"{_shown(name)} is required")
-    for name, inner in properties.items():
-        if name in value:
-            yield from _problems(_dict(inner), value[name], _join(path, name), depth + 1, steps)
-
-
-def _combined_problems(
-    schema: Mapping[str, Any], value: object, path: str, depth: int, steps: _Steps
-) -> Iterator[InvalidField]:
-    for inner in _list(schema.get("allOf")):
-        yield from _problems(_dict(inner), value, path, depth + 1, steps)
-    fewest: list[InvalidField] = []
-    for inner in _list(schema.get("anyOf")):
-        problems = _problems(_dict(inner), value, path, depth + 1, steps)
-        found = list(islice(problems, MAX_PROBLEMS))
-        if not found:
-            return
-        if not fewest or len(found) < len(fewest):
-            fewest = found
-    if fewest:
-        yield InvalidField(
-            "number_any_of", _field(path), "Must validate at least one schema (anyOf)"
-        )
-        yield from fewest
-
-
-def _enum_problems(
-    schema: Mapping[str, Any], value: object, path: str, steps: _Steps
-) -> Iterator[InvalidField]:
-    allowed = _list(schema.get("enum"))
-    # Texts and numbers are compared at a glance; a list or an object may be alike up to its end.
-    steps.take(len(allowed) // (1 if isinstance(value, list | dict) else _NAMES_A_STEP))
-    if allowed and not any(
-        value == choice and isinstance(value, bool) is isinstance(choice, bool)
-        for choice in allowed
-    ):
-        shown = _choices(allowed)
-        steps.take(len(shown) // _TEXT_A_STEP)
-        text = f"{path or 'input'} must be one of the following: {shown}"
-        yield InvalidField("enum", _field(path), text)
-
-
-def _choices(allowed: list[Any]) -> str:
-    """The choices as JSON, as far as an answer has room for them."""
-    shown: list[str] = []
-    room = _LONGEST_CHOICES
-    for choice in allowed:
-        if room < 0:
-            shown.append("…")
-            break
-        shown.append(_choice(choice))
-        room -= len(shown[-1])
-    return ", ".join(shown)
-
-
-def _choice(choice: object) -> str:
-    if isinstance(choice, list | dict):
-        return "[…]" if isinstance(choice, list) else "{…}"
-    return json.dumps(_shown(choice) if isinstance(choice, str) else choice, ensure_ascii=False)
-
-
-def _string_problems(
-    schema: Mapping[str, Any], value: str, path: str, steps: _Steps
-) -> Iterator[InvalidField]:
-    low, high = _number(schema.get("minLength")), _number(schema.get("maxLength"))
-    if low is not None and len(value) < low:
-        text = f"String length must be greater than or equal to {low:.10g}"
-        yield InvalidField("string_gte", _field(path), text)
-    if high is not None and len(value) > high:
-        text = f"String length must be less than or equal to {high:.10g}"
-        yield InvalidField("string_lte", _field(path), text)
-    if schema.get("format") == "uri":
-        steps.take(len(value) // _TEXT_A_STEP)
-        if _URI.match(value) is None:
-            yield InvalidField("format", _field(path), "Does not match format 'uri'")
-
-
-def _number_problems(schema: Mapping[str, Any], value: float, path: str) -> Iterator[InvalidField]:
-    low, high = _number(schema.get("minimum")), _number(schema.get("maximum"))
-    if low is not None and value < low:
-        text = f"Must be greater than or equal to {low:.10g}"
-        yield InvalidField("number_gte", _field(path), text)
-    if high is not None and value > high:
-        text = f"Must be less than or equal to {high:.10g}"
-        yield InvalidField("number_lte", _field(path), text)
-
-
-def _wrong_type(expected: str, value: object, path: str) -> InvalidField:
-    text = f"Invalid type. Expected: {expected}, given: {_type_of(value)}"
-    return InvalidField("invalid_type", _field(path), text)
-
-
-def _type_of(value: object) -> str:
-    return next((name for name in _JSON_TYPES if _is_a(value, name)), "undefined")
-
-
-def _is_a(value: object, name: str) -> bool:
-    if name in {"integer", "number"}:
-        # 1.0 is an integer in JSON Schema, and true is none.
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return is_number and (name == "number" or cast("float", value) % 1 == 0)
-    return isinstance(value, _JSON_TYPES[name])
-
-
-_JSON_TYPES: dict[str, Any] = {
-    "null": type(None),
-    "boolean": bool,
-    "integer": int,
-    "number": float,
-    "string": str,
-    "array": list,
-    "object": dict,
-}
-
-
-def _types(schema: Mapping[str, Any]) -> list[str]:
-    declared = schema.get("type")
-    names = declared if isinstance(declared, list) else [declared]
-    known = [name for name in names if isinstance(name, str) and name in _JSON_TYPES]
-    return known if len(known) == len(names) else []
-
-
-def _field(path: str) -> str:
-    return f"input.{path}" if path else "input"
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{_shown(name)}" if path else _shown(name)
-
-
-def _shown(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _number(value: object) -> float | None:
-    # The bound also keeps out NaN, the infinities, and integers that no float can hold.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _HUGE:
-        return None
-    return value
-
-
 def _component_schemas(openapi_schema: object) -> dict[str, Any]:
     return _dict(_dict(_dict(openapi_schema).get("components")).get("schemas"))
 
@@ -515,28 +250,74 @@ def _are_texts(values: Iterable[object]) -> bool:
     return all(isinstance(value, str) for value in values)
 
 
-def _is_price(value: object) -> bool:
-    price = _dict(value)
-    usd = _number(price.get("usd"))
-    known = {"unit", "usd"} <= price.keys() <= {"unit", "usd", "most"}
-    if not known or price["unit"] not in PRICE_UNITS or usd is None or usd < 0:
-        return False
-    most = _number(price.get("most", 1))
-    return most is not None and most > 0 and ("most" not in price or price["unit"] == "megapixel")
+def _tasks(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """`tasks`, or the one `task` that entries had before."""
+    if "task" in data and "tasks" in data:
+        raise InvalidModelError("field 'task' is the older name of 'tasks': keep one of them")
+    if "task" not in data and "tasks" not in data:
+        raise InvalidModelError("field 'tasks' is missing")
+    return tuple(data["tasks"]) if "tasks" in data else (data["task"],)
 
 
-_REQUIRED = frozenset(
-    {"model", "task", "official", "input_schema", "output", "typical_seconds", "price"}
-)
+def _is_status(value: object) -> bool:
+    status = _dict(value)
+    return (
+        {"state", "as_of"} <= status.keys() <= {"state", "as_of", "successor"}
+        and status["state"] == "deprecated"
+        and _matches(DAY, status["as_of"])
+        and _matches(MODEL_NAME, status.get("successor", "owner/name"))
+    )
+
+
+def _is_source(value: object) -> bool:
+    source = _dict(value)
+    return (
+        source.keys() == {"from", "date"}
+        and isinstance(source["from"], str)
+        and _matches(DAY, source["date"])
+    )
+
+
+def _are_among(values: object, names: set[str], fits: Callable[[Any], bool]) -> bool:
+    known = _dict(values)
+    return isinstance(values, dict) and known.keys() <= names and all(map(fits, known.values()))
+
+
+def _matches(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+_REQUIRED = frozenset({"model", "official", "input_schema", "output", "typical_seconds", "price"})
 _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "model": (lambda v: isinstance(v, str) and bool(MODEL_NAME.fullmatch(v)), "owner/name"),
     "task": (lambda v: isinstance(v, str) and bool(v), "a text"),
+    "tasks": (
+        lambda v: isinstance(v, list) and bool(v) and all(v) and _are_texts(v),
+        "a list of texts",
+    ),
     "official": (lambda v: isinstance(v, bool), "true or false"),
     "version": (lambda v: v is None or _is_versions([v]), "64 hex digits or null"),
     "input_schema": (lambda v: isinstance(_dict(v).get("properties"), dict), "an object schema"),
     "output": (lambda v: v in ("array", "string"), "array or string"),
     "typical_seconds": (lambda v: (_number(v) or 0) > 0, "a number above 0"),
-    "price": (_is_price, f"an object of usd, at least 0, and unit, one of {PRICE_UNITS}"),
+    "price": (
+        lambda v: isinstance(v, dict | list),
+        "an object of unit and usd, or a list of those",
+    ),
+    "most_pixels": (lambda v: isinstance(v, dict), "an object of in and out"),
+    "counts": (lambda v: isinstance(v, str | dict), "an input's name, or an object"),
+    "pictures": (lambda v: isinstance(v, list) and _are_texts(v), "a list of inputs"),
+    "mask": (lambda v: isinstance(v, str), "an input's name"),
+    "mask_repaints": (lambda v: v in ("white", "black"), "white or black"),
+    "status": (_is_status, "an object of state, deprecated, of as_of, a day, and of successor"),
+    "sources": (
+        lambda v: _are_among(v, {"schema", "price"}, _is_source),
+        "an object of schema and price, each of from and date",
+    ),
+    "confidence": (
+        lambda v: _are_among(v, {"schema", "price", "seconds"}, LEVELS.__contains__),
+        "an object of schema, price and seconds, each high, medium or low",
+    ),
     "description": (lambda v: isinstance(v, str), "a text"),
     "price_note": (lambda v: isinstance(v, str), "a text"),
     "known_versions": (lambda v: isinstance(v, list) and _is_versions(v), "a list of versions"),

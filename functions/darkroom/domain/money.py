@@ -11,22 +11,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from darkroom.domain import strict_json
+from darkroom.domain import price, strict_json
 from darkroom.domain.outputs import file_texts, places_in
 from darkroom.domain.prediction import Code, CreateState, Price, State
 from darkroom.domain.snapshot import milliseconds, within
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from darkroom.domain.model import Model
     from darkroom.domain.prediction import Prediction
 
-MICRO = 1_000_000
-COUNTS = ("num_outputs", "num_images", "number_of_images")
-"""Inputs that say how many pictures are asked for."""
-SLACK_S = 10
-"""The provider stops a run at its deadline, but not to the second."""
-LARGEST_PICTURE = 16
-"""Megapixels of one output at most, where the catalogue says nothing."""
+MICRO = price.MICRO
 MOST_PIXELS = 1_000_000_000
 """A picture that says that it is larger is not believed: its size is a number in its head."""
 CLOCKS_APART_S = 60
@@ -86,30 +82,25 @@ class LedgerEntry:
         return None if self.cap is None else self.cap - self.committed
 
 
+def terms_of(
+    model: Model,
+    given: dict[str, Any],
+    limit_s: float,
+    pixels: Mapping[str, int] | None = None,
+) -> tuple[Price | None, int, tuple[int, ...]]:
+    """What a record of this input keeps of its price: `price`, `price_base` and `price_tiers`.
+
+    `pixels` are those of the given pictures whose size is known, by JSON pointer.
+    """
+    if model.price is None:
+        return None, 0, ()
+    unit, micro, most, base, tiers = price.terms(model, given, limit_s, pixels or {})
+    return Price(unit, micro, most), base, tiers
+
+
 def price_of(model: Model, given: dict[str, Any], limit_s: float) -> Price | None:
     """The price that a prediction of this input has, and the most that it can come to."""
-    if model.price is None:
-        return None
-    unit, micro = model.price["unit"], round(model.price["usd"] * MICRO)
-    match unit:
-        case "second":
-            units = math.ceil(limit_s) + SLACK_S
-        case "image":
-            units = _count(model, given)
-        case "megapixel":
-            units = _count(model, given) * model.price.get("most", LARGEST_PICTURE)
-        case _:
-            units = 1
-    return Price(unit, micro, math.ceil(units * micro))
-
-
-def _count(model: Model, given: dict[str, Any]) -> int:
-    properties = model.input_schema["properties"]
-    name = next((name for name in COUNTS if name in properties), None)
-    if name is None:
-        return 1
-    asked = given.get(name, properties[name].get("default", 1))
-    return max(1, int(asked)) if isinstance(asked, int | float) else 1
+    return terms_of(model, given, limit_s)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +119,21 @@ def cost_of(record: Prediction, *, ran: bool, now: int) -> Cost:
     Settled from what the provider said of it. Nothing is let go without proof: where nobody knows
     what ran, it has cost the most that it could. Total: no word of the provider's raises.
     """
-    price = record.price
-    if price is None:
+    terms = record.price
+    if terms is None:
         return Cost(None)
     if nothing_ran(record, ran=ran):
         return Cost(0)
-    units = _units(record, price.unit, ran=ran, now=now)
-    if units is None:
-        return Cost(price.most, assumed=True)
-    return Cost(math.ceil(units * price.micro))
+    made = record.finished_at is not None or record.code in _MADE
+    if record.price_tiers and record.code not in _UNTOLD:
+        micro: float | None = _by_tiers(record, made=made)
+    else:
+        units = _units(record, terms.unit, made=made, ran=ran, now=now)
+        micro = None if units is None else units * terms.micro
+    if micro is None:
+        return Cost(terms.most, assumed=True)
+    # What is paid once, whatever is made, is paid where the run succeeded.
+    return Cost(math.ceil(micro) + record.price_base * made)
 
 
 def nothing_ran(record: Prediction, *, ran: bool) -> bool:
@@ -146,21 +143,33 @@ def nothing_ran(record: Prediction, *, ran: bool) -> bool:
     return record.state is State.ABORTED and not ran
 
 
-def _units(record: Prediction, unit: str, *, ran: bool, now: int) -> float | None:
-    """How many units the provider bills; None where that is not known."""
+def _units(record: Prediction, unit: str, *, made: bool, ran: bool, now: int) -> float | None:
+    """How many units the provider bills; None where that is not known. `made`: with the provider,
+    it succeeded."""
     if record.code in _UNTOLD:
         return None
     if unit == "second":
         return _seconds(record, ran=ran, now=now)
-    if record.finished_at is None and record.code not in _MADE:
-        # It failed or was stopped: what it had made by then counts.
-        return float(_files(record) * (unit != "prediction"))
+    if not made:
+        # It failed or was stopped: what it had made by then counts, and nobody told its size.
+        files = _files(record)
+        return None if files and unit in price.OUT else float(files * (unit != "prediction"))
     if unit == "prediction":
         return 1.0
     if unit == "image":
         # A success that shows no picture has made some all the same.
         return float(_files(record)) or None
-    return _megapixels(record)
+    sizes = _sizes(record)
+    known = sizes and all(sizes)
+    return sum(price.megapixels(unit, size) for size in sizes) if known else None
+
+
+def _by_tiers(record: Prediction, *, made: bool) -> float | None:
+    """By the size of each picture, the dearest where that is not known."""
+    sizes = _sizes(record)[: _files(record)]
+    unknown = [0] * (_files(record) - len(sizes))
+    costs = [price.tier(record.price_tiers, size or None) for size in (*sizes, *unknown)]
+    return sum(costs) if costs or not made else None
 
 
 def _files(record: Prediction) -> int:
@@ -170,10 +179,10 @@ def _files(record: Prediction) -> int:
     return len(file_texts(record.output, record.places))
 
 
-def _megapixels(record: Prediction) -> float | None:
+def _sizes(record: Prediction) -> list[int]:
+    """Of the stored files, in pixels; 0 where a size is unknown, or not to be believed."""
     sizes = [(file.width or 0) * (file.height or 0) for file in record.files]
-    known = sizes and all(0 < size <= MOST_PIXELS for size in sizes)
-    return sum(sizes) / MICRO if known else None
+    return [size if 0 < size <= MOST_PIXELS else 0 for size in sizes]
 
 
 def _seconds(record: Prediction, *, ran: bool, now: int) -> float | None:

@@ -100,7 +100,8 @@ class Price:
     """What a prediction costs, in millionths of a US dollar, as the catalogue had it at submit."""
 
     unit: str
-    """`image`, `second`, `megapixel` or `prediction`: how the provider bills."""
+    """How the provider bills what is known at the end: `image`, `second`, `megapixel`,
+    `whole_megapixel`; or `prediction`."""
     micro: int
     """Of one unit."""
     most: int
@@ -142,6 +143,11 @@ class Prediction:
     """End of retention, in seconds since the epoch: DynamoDB's TTL attribute."""
     price: Price | None = None
     """Until the end. None: unknown, as for a model outside the catalogue."""
+    price_base: int = 0
+    """Millionths that a run costs beside its price's units: for itself, and for the pictures that
+    it was given. Until the end."""
+    price_tiers: tuple[int, ...] = ()
+    """Pixels and millionths in turn: what one picture costs up to that size. Until the end."""
     ledger: str | None = None
     """The row of the tenant's month that holds the reservation; None where nothing is reserved."""
     end_user_ledger: bool = False

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from darkroom.api.http import Response, respond
-from darkroom.api.requests import ReadCreate
+from darkroom.api.requests import ReadCreate, is_dry_run
 from darkroom.api.routes import MODEL, Routes
+from darkroom.domain.money import usd
 from darkroom.runtime import parts, rights
 from darkroom.runtime.function import Function, Right
 from darkroom.runtime.observability import count, logger
@@ -45,7 +46,13 @@ ROUTES: Routes[Submits] = Routes()
 
 def _create(made: Submits, call: Call) -> dict[str, Any]:
     key = call.key
-    accepted = made.submit(made.read_create(call.request, key.tenant, key.dedupe_window_s))
+    wanted = made.read_create(call.request, key.tenant, key.dedupe_window_s)
+    if is_dry_run(call.request):
+        most, warning = made.submit.most(wanted)
+        call.status = 200
+        _warn(call, warning)
+        return {"darkroom": {"most": usd(most)}}
+    accepted = made.submit(wanted)
     record = accepted.record
     count("Replayed" if accepted.replayed else "Accepted")
     if record.cached_from:
@@ -60,11 +67,15 @@ def _create(made: Submits, call: Call) -> dict[str, Any]:
         provider_id=record.provider_id,
     )
     call.headers["location"] = f"{made.submit.public_url}/v1/predictions/{record.id}"
-    if accepted.warning:
-        call.headers["warning"] = f'299 darkroom "{accepted.warning}"'
+    _warn(call, accepted.warning)
     if accepted.replayed:
         call.headers["idempotent-replayed"] = "true"
     return made.shown.created(record, accepted.expected)
+
+
+def _warn(call: Call, text: str | None) -> None:
+    if text:
+        call.headers["warning"] = f'299 darkroom "{text}"'
 
 
 _CREATES: dict[str, Any] = {

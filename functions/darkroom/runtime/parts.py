@@ -94,6 +94,7 @@ def submit(s: settings.Submitting, a: Adapters) -> Submit:
         limits=limits(s, a),
         run_times=RunTimes(controls, a.clock()),
         reuse=_reuse(controls, ours.store, outputs) if s.result_cache else None,
+        strict=s.strict_inputs,
     )
 
 

@@ -144,6 +144,7 @@ class Submitting(Creating, ShowingHttp):
     """Functions that accept predictions."""
 
     open_models: bool = False
+    strict_inputs: bool = False
     retention_days: int = 90
     local_callbacks: bool | None = None
     """Callbacks to this machine; None where there is no such switch, as in every deployed stage."""

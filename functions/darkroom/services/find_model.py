@@ -54,8 +54,8 @@ class FindModel:
         return (
             "The specified version does not exist "
             "(or perhaps you don't have permission to use it?) "
-            f"Darkroom runs the models of its catalogue{pinned}: GET /v1/models lists them, and "
-            "docs/models.md says how the operator adds one."
+            f"Darkroom runs the models of its catalogue{pinned}: GET /v1/models and docs/models.md "
+            "list them. The operator adds one by `python -m ops models add owner/name`."
         )
 
     def _open_model(self, reference: str) -> Model | None:
@@ -82,7 +82,7 @@ class FindModel:
             self.controls.cache_schema(name, version, schema)
         return Model(
             model=name,
-            task="any",
+            tasks=("any",),
             official=False,
             version=version,
             input_schema=input_schema_of(schema),

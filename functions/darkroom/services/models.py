@@ -95,5 +95,5 @@ class Models:
         return found.model if found else None
 
     def _body(self, model: Model) -> dict[str, Any]:
-        expected = self.run_times.expected(model)
-        return {**cog.model_body(model), "darkroom": {**expected, "price": model.price}}
+        known = {"tasks": model.tasks, "status": model.status or None, "price": model.price}
+        return {**cog.model_body(model), "darkroom": {**self.run_times.expected(model), **known}}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from darkroom.domain import media, strict_json
+from darkroom.domain.checker import InvalidField, invalid
 from darkroom.domain.errors import TooLargeError
 from darkroom.domain.inputs import (
     DataURI,
@@ -19,7 +20,6 @@ from darkroom.domain.inputs import (
     put_back,
     upload_key,
 )
-from darkroom.domain.model import InvalidField, invalid
 from darkroom.domain.places import Place
 
 if TYPE_CHECKING:
@@ -49,6 +49,14 @@ class InputRead:
     contents: dict[str, str] = field(default_factory=dict)
     """What tells the bytes of every file that was moved out: a client uploads it anew, or signs its
     URL anew, when it tries again."""
+    pixels: dict[str, int] = field(default_factory=dict)
+    """Of the pictures that are at hand, as far as their first bytes tell."""
+
+    def measure(self, pointer: str, start: bytes) -> None:
+        """Note how large the picture is, of which these are the first bytes."""
+        pixels = media.pixels(start)
+        if pixels is not None:
+            self.pixels[pointer] = pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,7 @@ class ReadInput:
         for number, file in enumerate(found):
             pointer = file.pointer
             if inline and isinstance(file, DataURI):
-                file.data()  # Stays where it is, if it is one.
+                read.measure(pointer, file.data())  # Stays where it is, if it is one.
                 put_back(value, pointer, file.compact())
                 continue
             pointers += len(pointer)
@@ -102,6 +110,7 @@ class ReadInput:
     def _moved(self, file: DataURI, pointer: str, place: str, read: InputRead) -> str:
         """The key of a file that was written into the input."""
         data = file.data()
+        read.measure(pointer, data)
         key = place + media.extension(data[: media.START], file.media_type, file.name)
         read.new[key] = data
         read.contents[pointer] = hashlib.sha256(data).hexdigest()
@@ -121,6 +130,7 @@ class ReadInput:
         uploaded = self.uploads.begin(file.key)
         if uploaded is None:
             raise _unknown(file)
+        read.measure(pointer, uploaded["start"])
         metadata = uploaded["metadata"]
         name = unquote(metadata.get("name", ""))
         key = place + media.extension(uploaded["start"], uploaded["content_type"], name)

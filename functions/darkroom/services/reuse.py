@@ -126,6 +126,8 @@ class Reused:
             finished_at=now,
             files=self.files,
             price=None,
+            price_base=0,
+            price_tiers=(),
             ledger=None,
             end_user_ledger=False,
             cost=0,

@@ -8,7 +8,8 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from darkroom.domain import link, strict_json
+from darkroom.domain import link, strict_json, unknown_names
+from darkroom.domain.checker import MAX_PROBLEMS, invalid, validate_input
 from darkroom.domain.errors import (
     IdempotencyKeyUsedError,
     InvalidInputError,
@@ -18,8 +19,8 @@ from darkroom.domain.errors import (
     UnavailableError,
 )
 from darkroom.domain.lifecycle import due, first_attempt
-from darkroom.domain.model import draw_seed, fixes_the_result, invalid, validate_input
-from darkroom.domain.money import month_row, price_of, reservation
+from darkroom.domain.model import draw_seed, fixes_the_result
+from darkroom.domain.money import month_row, reservation, terms_of
 from darkroom.domain.prediction import Prediction
 from darkroom.ports import IdempotencyKey
 from darkroom.services import limits, repeats
@@ -87,7 +88,8 @@ class NewPrediction:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The record after the create, and a note for the client where its reference was mended."""
+    """The record after the create, and a note for the client where its reference was mended, or
+    where its model ignores a part of the input."""
 
     record: Prediction
     warning: str | None = None
@@ -112,6 +114,8 @@ class Submit:
     run_times: RunTimes | None = None
     reuse: Reuse | None = None
     """None: the stage has no result cache."""
+    strict: bool = False
+    """Refuse inputs that the model's schema does not name."""
 
     def __call__(self, request: NewPrediction) -> Accepted:
         """Accept or refuse. Raises InvalidInputError, TooLargeError, TooManyRequestsError,
@@ -126,15 +130,37 @@ class Submit:
             repeats.note_refusal(self.changes.store, request, self.changes.clock())
             raise
 
-    def _accept(self, request: NewPrediction) -> Accepted:
-        allowed = self.limits.admit(request.tenant, request.end_user)
+    def most(self, request: NewPrediction) -> tuple[int | None, str | None]:
+        """The most that the request can cost, in millionths of a US dollar, None where its model
+        has no price; and the warning that its create would give.
+
+        Checked as a create is, with nothing written but the request's place in its rate. Raises
+        InvalidInputError, TooLargeError, TooManyRequestsError or UnavailableError.
+        """
+        self.limits.admit(request.tenant, request.end_user)
+        model, _, warning, given = self._checked(request)
+        read = self.read_input(link.new_id(), request.tenant, given, model.input_schema)
+        price, _, _ = terms_of(model, given, self._longest_s(request, model), read.pixels)
+        return price.most if price else None, warning
+
+    def _checked(
+        self, request: NewPrediction
+    ) -> tuple[Model, str | None, str | None, dict[str, Any]]:
+        """Model, version, warning, and the input with its seed. Raises InvalidInputError."""
         model, version, warning = self.find_model(request.reference)
         if strict_json.has_nul(request.input):
             raise InvalidInputError("- input: Must not contain NUL characters\n")
         given = draw_seed(model.input_schema, request.input, self.random)
-        problems = validate_input(model.input_schema, given)
-        if problems:
-            raise invalid(problems)
+        return model, version, self._check(model, given, warning), given
+
+    def _longest_s(self, request: NewPrediction, model: Model) -> float:
+        """How long the provider may run it."""
+        limit = request.cancel_after_s or model.deadline_seconds
+        return max(limit or self.changes.timings.run_limit_s, SHORTEST_CANCEL_AFTER_S)
+
+    def _accept(self, request: NewPrediction) -> Accepted:
+        allowed = self.limits.admit(request.tenant, request.end_user)
+        model, version, warning, given = self._checked(request)
         expected = self.run_times.expected(model) if self.run_times else {}
         now = self.changes.clock()
         id_ = link.new_id()
@@ -152,6 +178,8 @@ class Submit:
         budget = self._budget_s(request, started)
         timings = self.changes.timings
         limit = request.cancel_after_s or model.deadline_seconds
+        longest_s = self._longest_s(request, model)
+        price, base, tiers = terms_of(model, given, longest_s, read.pixels)
         record = Prediction(
             id=id_,
             tenant=request.tenant,
@@ -169,9 +197,9 @@ class Submit:
             fingerprint=fingerprint,
             cache_key=result_key,
             expires_at=now // 1000 + self.retention_days * 86_400,
-            price=price_of(
-                model, given, max(limit or timings.run_limit_s, SHORTEST_CANCEL_AFTER_S)
-            ),
+            price=price,
+            price_base=base,
+            price_tiers=tiers,
             ledger=month_row(request.tenant, now) if allowed.ledger else None,
             end_user_ledger=bool(request.end_user) and allowed.end_user_monthly_cap is not None,
             task_token=request.task_token,
@@ -199,6 +227,16 @@ class Submit:
         if reused is None:
             record = self._send(record, budget)
         return Accepted(record, warning, expected=expected)
+
+    def _check(self, model: Model, given: dict[str, Any], warning: str | None) -> str | None:
+        """What to tell the client, after the warning that there is. Raises InvalidInputError."""
+        problems = validate_input(model.input_schema, given)
+        if self.strict:
+            problems += unknown_names.problems(model.input_schema, given)
+        if problems:
+            raise invalid(problems[:MAX_PROBLEMS])
+        ignored = unknown_names.warning(model.input_schema, given, model.model)
+        return ". ".join(filter(None, [warning, ignored])) or None
 
     def _result_key(
         self, request: NewPrediction, model: Model, version: str | None, read: InputRead

@@ -87,4 +87,5 @@ def test_newcomer_friction_1_a_model_that_is_not_there_names_the_catalogue(
     assert said.startswith("The specified version does not exist")
     assert "GET /v1/models" in said
     assert "docs/models.md" in said
+    assert "python -m ops models add owner/name" in said
     assert ("owner/name:version" in said) is open_models

@@ -13,7 +13,8 @@ from typing import Any
 import darkroom.catalog
 import pytest
 from darkroom.catalog import Catalogue
-from darkroom.domain.model import InvalidModelError, draw_seed, validate_input
+from darkroom.domain.checker import validate_input
+from darkroom.domain.model import InvalidModelError, draw_seed
 
 PACKAGED = Path(darkroom.catalog.__file__).parent
 FILE = "tests/unit/domain/test_catalog.py"
@@ -97,8 +98,12 @@ def least_of(schema: dict[str, Any]) -> dict[str, Any]:
     """A value for each property that has to be given."""
     samples = {"string": "a fox", "integer": 1, "number": 1, "boolean": True}
     least: dict[str, Any] = {}
-    for name in schema.get("required", []):
+    either = schema.get("anyOf", [{}])[0].get("required", [])
+    for name in (*schema.get("required", []), *either):
         given = schema["properties"][name]
+        if given["type"] == "array":
+            least[name] = [PICTURE]
+            continue
         uri = PICTURE if given.get("format") == "uri" else samples[given["type"]]
         choices = given.get("enum", [given.get("minimum", uri)])
         least[name] = given.get("default", choices[0])
@@ -122,7 +127,8 @@ def test_newcomer_bug_11_every_packaged_model_can_be_run_and_shown(
     defaults = {key: p["default"] for key, p in properties.items() if "default" in p}
     assert validate_input(schema, {**least, **defaults}) == []
     drawn = draw_seed(schema, least, SystemRandom())
-    assert ("seed" in drawn) is ("seed" in properties)
+    # A model's own default seed stands.
+    assert ("seed" in drawn) is ("seed" in properties and "seed" not in defaults)
 
 
 def test_newcomer_bug_11_a_model_that_is_added_makes_no_test_fail(tmp_path: Path) -> None:
@@ -160,7 +166,7 @@ def test_each_model(catalogue: Catalogue, name: str) -> None:
     assert set(model.input_schema.get("required", [])) == least.keys()
     assert model.output == output
     assert found.version == model.version
-    assert found.warning is None
+    assert (found.warning is None) is (not model.status)
 
     assert validate_input(model.input_schema, least) == []
     for missing in least:
@@ -219,9 +225,9 @@ def test_each_model_has_its_limits(
             "c846a69991daf4c0e5d016514849d14ee5b2e6846ce6b9d6f21369e564cfe51e",
         ),
         (
-            "ce4035b99fc7bac18bc2f0384632858f126f6b4d96c88603a898a76b8e0c4ac2",
-            "black-forest-labs/flux-pro",
-            "ce4035b99fc7bac18bc2f0384632858f126f6b4d96c88603a898a76b8e0c4ac2",
+            "41c767bcbfffe54ef8f05eb4d0100f9314790f7fc43a7b88d73ec06839deddb9",
+            "black-forest-labs/flux-fill-pro",
+            "41c767bcbfffe54ef8f05eb4d0100f9314790f7fc43a7b88d73ec06839deddb9",
         ),
         ("stability-ai/sdxl", "stability-ai/sdxl", SDXL_VERSION),
         (f"stability-ai/sdxl:{SDXL_VERSION}", "stability-ai/sdxl", SDXL_VERSION),
@@ -238,6 +244,31 @@ def test_references(catalogue: Catalogue, reference: str, name: str, version: st
     found = catalogue.resolve(reference)
     assert found is not None
     assert (found.model.model, found.version, found.warning) == (name, version, None)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "black-forest-labs/flux-pro",
+        "ce4035b99fc7bac18bc2f0384632858f126f6b4d96c88603a898a76b8e0c4ac2",
+    ],
+)
+def test_a_deprecated_model_is_used_with_a_warning(catalogue: Catalogue, reference: str) -> None:
+    found = catalogue.resolve(reference)
+    assert found is not None
+    assert found.warning == (
+        "black-forest-labs/flux-pro is deprecated (2026-11-30): "
+        "use black-forest-labs/flux-1.1-pro in its place."
+    )
+
+
+def test_two_warnings_are_one_text(tmp_path: Path) -> None:
+    status = {"state": "deprecated", "as_of": "2026-11-01"}
+    pinned = entry(official=False, version="a" * 64, version_aliases={"b" * 64: "Mended."})
+    write(tmp_path, "acme--portrait.json", {**pinned, "status": status})
+    found = Catalogue.load(tmp_path).resolve("b" * 64)
+    assert found is not None
+    assert found.warning == "acme/portrait is deprecated (2026-11-01). Mended."
 
 
 @pytest.mark.parametrize("prefix", ["", INPAINTING + ":"])
@@ -281,7 +312,7 @@ def test_unknown_references(catalogue: Catalogue, reference: str) -> None:
 def entry(**changes: object) -> dict[str, object]:
     return {
         "model": "acme/portrait",
-        "task": "text-to-image",
+        "tasks": ["text-to-image"],
         "official": True,
         "input_schema": {"type": "object", "properties": {"prompt": {"type": "string"}}},
         "output": "string",

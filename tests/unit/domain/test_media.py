@@ -505,3 +505,13 @@ def test_f22_an_extension_is_sniffed_else_declared_else_the_names(
     start: bytes, declared: str | None, name: str, expected: str
 ) -> None:
     assert media.extension(start, declared, name) == expected
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_the_pixels_of_a_picture_by_its_first_bytes(form: str) -> None:
+    assert media.pixels(encode(picture(61, 47), form)[:4096]) == 61 * 47
+
+
+@pytest.mark.parametrize("data", [b"", b"GIF89a" + bytes(20), b"\x89PNG\r\n\x1a\n", b"no picture"])
+def test_no_pixels_are_guessed(data: bytes) -> None:
+    assert media.pixels(data) is None

@@ -1,4 +1,4 @@
-"""Checking an input as Replicate would, drawing seeds, and reading models and their schemas."""
+"""Drawing seeds, and reading models and their schemas."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from darkroom import catalog
 from darkroom.domain.model import (
-    InvalidField,
     InvalidModelError,
     Model,
     draw_seed,
@@ -18,332 +17,11 @@ from darkroom.domain.model import (
     input_schema_of,
     makes_files,
     output_shape_of,
-    problem_detail,
-    validate_body,
-    validate_input,
 )
+
+from tests.unit.domain.test_checker import SCHEMA, one, problems
 
 VERSION = "a1" * 32
-
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "title": "Input",
-    "required": ["prompt"],
-    "properties": {
-        "prompt": {"type": "string", "x-order": 0},
-        "image": {"type": "string", "format": "uri"},
-        "num_outputs": {"type": "integer", "minimum": 1, "maximum": 4},
-        "guidance": {"type": "number", "minimum": 1.5, "maximum": 10},
-        "go_fast": {"type": "boolean"},
-        "output_format": {"type": "string", "enum": ["jpg", "png"]},
-        "width": {"type": "integer", "enum": [64, 128]},
-        "hf_loras": {"type": "array", "items": {"type": "string"}},
-        "extra": {"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}}},
-        "seed": {"type": "integer"},
-    },
-}
-
-
-def problems(schema: dict[str, Any], value: object) -> list[tuple[str, str, str]]:
-    return [(f.type, f.field, f.description) for f in validate_input(schema, value)]
-
-
-def one(schema: dict[str, Any], value: object) -> list[tuple[str, str, str]]:
-    """The problems of one property called `x`."""
-    return problems({"type": "object", "properties": {"x": schema}}, {"x": value})
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        {},
-        {"image": "https://example.com/a.png"},
-        {"image": "http://example.com/a.png?x=1"},
-        {"image": "data:application/octet-stream;base64,AAAA"},
-        {"image": "data:,"},
-        {"image": "HTTPS://example.com/a.png"},
-        {"image": "Http://EXAMPLE.com/a.png"},
-        {"image": "DATA:image/png;base64,AAAA"},
-        {"image": "data:image/png;name=my%20photo.png;base64,AAAA"},
-        {"image": 'data:image/png;name="my photo.png";base64,AA\r\nAA\n'},
-        {"num_outputs": 1},
-        {"num_outputs": 4.0},
-        {"guidance": 1.5},
-        {"guidance": 2},
-        {"go_fast": False},
-        {"output_format": "png"},
-        {"width": 128},
-        {"width": 64.0},
-        {"hf_loras": []},
-        {"hf_loras": ["a", "b"]},
-        {"extra": {"a": 1, "b": None}},
-        {"seed": 10**30},
-        {"unknown": {"deep": [1, None, "x"]}},
-        {"prompt": " a fox "},
-    ],
-)
-def test_valid_input(value: dict[str, Any]) -> None:
-    assert problems(SCHEMA, {"prompt": "a fox", **value}) == []
-
-
-@pytest.mark.parametrize(
-    ("value", "problem"),
-    [
-        ({"num_outputs": 0}, ("number_gte", "num_outputs", "Must be greater than or equal to 1")),
-        ({"num_outputs": 5}, ("number_lte", "num_outputs", "Must be less than or equal to 4")),
-        ({"guidance": 1}, ("number_gte", "guidance", "Must be greater than or equal to 1.5")),
-        ({"guidance": 10**400}, ("number_lte", "guidance", "Must be less than or equal to 10")),
-        (
-            {"num_outputs": 1.5},
-            ("invalid_type", "num_outputs", "Invalid type. Expected: integer, given: number"),
-        ),
-        (
-            {"num_outputs": "1"},
-            ("invalid_type", "num_outputs", "Invalid type. Expected: integer, given: string"),
-        ),
-        (
-            {"num_outputs": True},
-            ("invalid_type", "num_outputs", "Invalid type. Expected: integer, given: boolean"),
-        ),
-        (
-            {"guidance": False},
-            ("invalid_type", "guidance", "Invalid type. Expected: number, given: boolean"),
-        ),
-        (
-            {"go_fast": 1},
-            ("invalid_type", "go_fast", "Invalid type. Expected: boolean, given: integer"),
-        ),
-        ({"seed": None}, ("invalid_type", "seed", "Invalid type. Expected: integer, given: null")),
-        (
-            {"hf_loras": "a"},
-            ("invalid_type", "hf_loras", "Invalid type. Expected: array, given: string"),
-        ),
-        (
-            {"hf_loras": ["a", {}]},
-            ("invalid_type", "hf_loras.1", "Invalid type. Expected: string, given: object"),
-        ),
-        (
-            {"prompt": ["a"]},
-            ("invalid_type", "prompt", "Invalid type. Expected: string, given: array"),
-        ),
-        (
-            {"output_format": "gif"},
-            (
-                "enum",
-                "output_format",
-                'output_format must be one of the following: "jpg", "png"',
-            ),
-        ),
-        ({"width": 65}, ("enum", "width", "width must be one of the following: 64, 128")),
-        ({"extra": {}}, ("required", "extra", "a is required")),
-        (
-            {"extra": {"a": "1"}},
-            ("invalid_type", "extra.a", "Invalid type. Expected: integer, given: string"),
-        ),
-        ({"prompt": ""}, ("string_gte", "prompt", "prompt must not be empty")),
-        ({"prompt": " \n\t\u2003"}, ("string_gte", "prompt", "prompt must not be empty")),
-        ({"prompt": "a\0b"}, ("format", "prompt", "Must not contain NUL characters")),
-        ({"hf_loras": ["\0"]}, ("format", "hf_loras", "Must not contain NUL characters")),
-    ],
-)
-def test_one_problem(value: dict[str, Any], problem: tuple[str, str, str]) -> None:
-    kind, field, description = problem
-    found = problems(SCHEMA, {"prompt": "a fox", **value})
-    assert found == [(kind, f"input.{field}", description)]
-
-
-@pytest.mark.parametrize(
-    "uri",
-    [
-        "",
-        "fox.png",
-        "/etc/passwd",
-        "file:///etc/passwd",
-        "ftp://example.com/a.png",
-        "javascript:alert(1)",
-        "https://",
-        "https:///a.png",
-        "https://example.com/a b.png",
-        "https://example.com/\n",
-        " https://example.com/a.png",
-        "data:image/png;base64",
-        "data:" + "x" * 1000 + ",AAAA",
-    ],
-)
-def test_a_file_must_be_a_url_or_a_data_uri(uri: str) -> None:
-    found = problems(SCHEMA, {"prompt": "a fox", "image": uri})
-    assert found == [("format", "input.image", "Does not match format 'uri'")]
-
-
-def test_missing_prompt_reads_as_replicate_writes_it() -> None:
-    fields = validate_input(SCHEMA, {})
-    assert fields == [InvalidField("required", "input", "prompt is required")]
-    assert problem_detail(fields) == "- input: prompt is required\n"
-
-
-def test_every_problem_gets_a_line() -> None:
-    fields = validate_input(SCHEMA, {"num_outputs": 0, "output_format": "bmp"})
-    assert problem_detail(fields) == (
-        "- input: prompt is required\n"
-        "- input.num_outputs: Must be greater than or equal to 1\n"
-        '- input.output_format: output_format must be one of the following: "jpg", "png"\n'
-    )
-
-
-@pytest.mark.parametrize(
-    ("value", "given"), [([], "array"), ("x", "string"), (None, "null"), (1, "integer")]
-)
-def test_an_input_is_an_object(value: object, given: str) -> None:
-    description = f"Invalid type. Expected: object, given: {given}"
-    assert problems(SCHEMA, value) == [("invalid_type", "input", description)]
-    assert problems({}, value) == [("invalid_type", "input", description)]
-
-
-def test_an_empty_prompt_is_fine_where_none_is_required() -> None:
-    assert problems({"properties": SCHEMA["properties"]}, {"prompt": ""}) == []
-
-
-def test_nul_under_an_unknown_name_does_not_repeat_the_name() -> None:
-    expected = [("format", "input", "Must not contain NUL characters")]
-    assert problems(SCHEMA, {"prompt": "x", "evil\0": 1}) == expected
-    assert problems(SCHEMA, {"prompt": "x", "evil": ["\0"]}) == expected
-
-
-def test_a_hostile_input_gets_a_short_answer() -> None:
-    found = problems(SCHEMA, {"prompt": "x", "hf_loras": [0] * 100_000})
-    assert len(found) == 20
-    branches = {"anyOf": [SCHEMA["properties"]["hf_loras"], {"type": "null"}]}
-    assert len(one(branches, [0] * 100_000)) <= 20
-
-
-def test_any_of() -> None:
-    optional = {"anyOf": [{"type": "string", "format": "uri"}, {"type": "null"}]}
-    assert one(optional, None) == []
-    assert one(optional, "https://example.com") == []
-    assert one(optional, 1) == [
-        ("number_any_of", "input.x", "Must validate at least one schema (anyOf)"),
-        ("invalid_type", "input.x", "Invalid type. Expected: string, given: integer"),
-    ]
-
-
-def test_all_of() -> None:
-    schema = {"allOf": [{"type": "string", "enum": ["a", "b"]}], "default": "a"}
-    assert one(schema, "b") == []
-    assert one(schema, "c") == [("enum", "input.x", 'x must be one of the following: "a", "b"')]
-
-
-def test_lengths() -> None:
-    schema = {"type": "string", "minLength": 2, "maxLength": 3}
-    assert one(schema, "é😀") == []
-    assert one(schema, "a") == [
-        ("string_gte", "input.x", "String length must be greater than or equal to 2")
-    ]
-    assert one(schema, "abcd") == [
-        ("string_lte", "input.x", "String length must be less than or equal to 3")
-    ]
-
-
-def test_several_types_and_nullable() -> None:
-    schema = {"type": ["string", "null"]}
-    assert one(schema, None) == []
-    assert one(schema, 1) == [
-        ("invalid_type", "input.x", "Invalid type. Expected: [string,null], given: integer")
-    ]
-    assert one({"type": "string", "nullable": True}, None) == []
-    assert one({"type": "string", "nullable": "yes"}, None) != []
-
-
-@pytest.mark.parametrize(
-    ("allowed", "value", "fits"),
-    [
-        ([1], True, False),
-        ([0, 1], False, False),
-        ([True], 1, False),
-        ([True], True, True),
-        ([1], 1.0, True),
-        ([None], None, True),
-        ([None, {"a": 1}], {"a": 1}, True),
-        (["1", "0.25"], 1, False),
-    ],
-)
-def test_enum_tells_types_apart(allowed: list[object], value: object, fits: bool) -> None:
-    assert (one({"enum": allowed}, value) == []) is fits
-
-
-@pytest.mark.parametrize(
-    "schema",
-    [
-        {"type": "colour"},
-        {"type": 7},
-        {"type": ["string", []]},
-        {"type": {}},
-        {"enum": "abc"},
-        {"enum": []},
-        {"minimum": "1", "maximum": None},
-        {"minimum": True, "maximum": float("nan")},
-        {"minimum": float("inf"), "maximum": 10**400},
-        {"items": [1], "properties": 7, "required": "prompt"},
-        {"required": [1, None]},
-        {"anyOf": {"type": "string"}, "allOf": 1},
-        {"anyOf": [7], "allOf": [None]},
-        {"format": ["uri"], "pattern": "((", "$ref": "#/nowhere"},
-        {"minLength": [], "maxLength": "x"},
-    ],
-)
-@pytest.mark.parametrize("value", [1, "x", None, True, [1], {"a": 1}, 2.5])
-def test_what_a_schema_says_unclearly_is_not_checked(schema: dict[str, Any], value: object) -> None:
-    assert one(schema, value) == []
-
-
-def test_a_schema_without_an_end_is_followed_only_so_far() -> None:
-    endless: dict[str, Any] = {"type": "array"}
-    endless["items"] = endless
-    value: object = 1
-    for _ in range(60):
-        value = [value]
-    assert one(endless, value) == []
-    assert one(endless, [[1]]) != []
-
-
-ONES = [1] * 60_000
-
-
-def branches(number: int, **schema: Any) -> dict[str, Any]:
-    return {"anyOf": [{**schema, "title": str(index)} for index in range(number)]}
-
-
-TOO_LONG: dict[str, tuple[dict[str, Any], Any]] = {
-    "list": ({"items": {"type": "string"}}, ["x"] * 60_000),
-    "branches": (branches(2000, items={"type": "integer"}), [*ONES, "x"]),
-    "names": ({"items": {"required": ["a"] * 9000}}, [{"a": 1}] * 6000),
-    "types": ({"items": {"type": ["string"] * 9000 + ["integer"]}}, ONES),
-    "choices": ({"items": {"enum": [*range(9000), "x"]}}, ["x"] * 6000),
-    "lists as choices": ({"items": {"enum": [[n] for n in range(4000)]}}, [[3999]] * 100),
-    "URL": (branches(2000, type="string", format="uri"), "https://" + "a" * 200_000 + " "),
-}
-
-
-@pytest.mark.parametrize(("schema", "value"), TOO_LONG.values(), ids=TOO_LONG)
-def test_what_takes_too_long_to_check_is_refused(schema: dict[str, Any], value: object) -> None:
-    said = "Cannot be checked against the model's schema in 30000 steps; send fewer values"
-    assert one(schema, value) == [("too_complex", "input", said)]
-
-
-def test_a_body_of_our_own_has_no_budget() -> None:
-    schema = {"properties": {"x": {"type": "array", "items": {"type": "integer"}}}}
-    assert validate_body(schema, {"x": ONES}) == []
-
-
-def test_a_large_input_of_a_plain_schema_is_checked() -> None:
-    assert one({"type": "array", "items": {"type": "integer"}}, [1] * 29_000) == []
-
-
-def test_what_is_shown_of_a_long_enum_is_cut() -> None:
-    ((_, _, text),) = one({"enum": ["a" * 3000, [1], {"b": 1}, *range(3000)]}, "x")
-    assert text.startswith('x must be one of the following: "' + "a" * 100 + '…", […], {…}, 0, 1, ')
-    assert text.endswith(", …")
-    assert len(text) < 2000
-
 
 SEEDED = {"properties": {"prompt": {"type": "string"}, "seed": {"type": "integer"}}}
 RANDOM = SystemRandom()
@@ -418,6 +96,23 @@ class TestSeed:
     def test_null_counts_as_none_given(self, seed: dict[str, Any]) -> None:
         schema = {"properties": {"seed": seed}}
         assert isinstance(draw_seed(schema, {"seed": None}, RANDOM)["seed"], int)
+
+    @pytest.mark.parametrize("default", [1337, 0, 1337.0, "none"])
+    def test_the_schemas_own_is_left_alone(self, default: object) -> None:
+        schema = {"properties": {"seed": {"type": "integer", "default": default}}}
+        assert draw_seed(schema, {"prompt": "x"}, RANDOM) == {"prompt": "x"}
+        assert draw_seed(schema, {"seed": -1}, RANDOM)["seed"] > 0
+        assert draw_seed(schema, {"seed": 5}, RANDOM) == {"seed": 5}
+
+    @pytest.mark.parametrize("default", [-1, None])
+    def test_a_default_that_is_none_asks_for_one(self, default: int | None) -> None:
+        schema = {"properties": {"seed": {"type": "integer", "default": default}}}
+        assert draw_seed(schema, {}, RANDOM)["seed"] > 0
+
+    @pytest.mark.parametrize("word", [{"multipleOf": 10**10}, {"enum": [-7]}, {"not": {}}])
+    def test_is_not_drawn_where_the_schema_would_refuse_it(self, word: dict[str, Any]) -> None:
+        schema = {"properties": {"seed": {"type": "integer", **word}}}
+        assert draw_seed(schema, {}, RANDOM) == {}
 
     def test_null_is_a_wrong_value_where_the_schema_does_not_know_it(self) -> None:
         assert draw_seed(SEEDED, {"seed": None}, RANDOM) == {"seed": None}
@@ -532,7 +227,7 @@ class TestOpenAPI:
 
 ENTRY: dict[str, Any] = {
     "model": "acme/portrait",
-    "task": "text-to-image",
+    "tasks": ["text-to-image"],
     "official": False,
     "version": VERSION,
     "input_schema": SCHEMA,
@@ -580,6 +275,9 @@ class TestModel:
             ("model", "../portrait"),
             ("model", "acme/portrait\n"),
             ("model", None),
+            ("tasks", []),
+            ("tasks", [""]),
+            ("tasks", ["text-to-image", 1]),
             ("task", ""),
             ("official", "yes"),
             ("version", "latest"),
@@ -600,6 +298,24 @@ class TestModel:
             ("price", {"unit": "image", "usd": "0.01"}),
             ("price", {"unit": "image", "usd": 0.01, "currency": "EUR"}),
             ("description", None),
+            ("most_pixels", []),
+            ("counts", 1),
+            ("pictures", "image"),
+            ("pictures", [1]),
+            ("mask", None),
+            ("mask_repaints", "grey"),
+            ("status", "deprecated"),
+            ("status", {"state": "deprecated"}),
+            ("status", {"state": "retired", "as_of": "2026-11-30"}),
+            ("status", {"state": "deprecated", "as_of": "today"}),
+            ("status", {"state": "deprecated", "as_of": "2026-11-30", "successor": "x"}),
+            ("sources", []),
+            ("sources", {"output": {"from": "x", "date": "2026-11-30"}}),
+            ("sources", {"price": {"from": "x"}}),
+            ("sources", {"price": {"from": 1, "date": "2026-11-30"}}),
+            ("sources", {"price": {"from": "x", "date": "2026"}}),
+            ("confidence", {"price": "sure"}),
+            ("confidence", {"taste": "high"}),
             ("price_note", 1),
             ("known_versions", "0" * 64),
             ("known_versions", ["latest"]),
@@ -614,6 +330,15 @@ class TestModel:
     def test_refuses_and_names_the_field(self, name: str, value: object) -> None:
         with pytest.raises(InvalidModelError, match=f"field '{name}' must be"):
             Model.from_dict({**ENTRY, name: value})
+
+    @pytest.mark.parametrize("changes", [{"pictures": ["img"]}, {"mask": "img"}])
+    def test_pictures_and_mask_are_inputs(self, changes: dict[str, Any]) -> None:
+        with pytest.raises(InvalidModelError, match="input_schema has no input 'img'"):
+            Model.from_dict({**ENTRY, **changes})
+
+    def test_the_older_name_of_the_tasks_stands_alone(self) -> None:
+        with pytest.raises(InvalidModelError, match="older name of 'tasks'"):
+            Model.from_dict({**ENTRY, "task": "text-to-image"})
 
     @pytest.mark.parametrize("data", [None, [], "x", 7])
     def test_refuses_what_is_no_object(self, data: object) -> None:
@@ -665,5 +390,8 @@ def test_an_output_that_is_nested_without_end_is_no_file() -> None:
 @pytest.mark.parametrize(("task", "files"), [("text", False), ("text-to-image", True)])
 def test_a_catalogue_model_makes_files_unless_its_task_is_text(task: str, files: bool) -> None:
     packaged = Path(catalog.__file__).parent / "black-forest-labs--flux-schnell.json"
-    entry = {**json.loads(packaged.read_text()), "task": task}
-    assert Model.from_dict(entry).makes_files is files
+    entry = json.loads(packaged.read_text())
+    assert Model.from_dict({**entry, "tasks": [task]}).makes_files is files
+    del entry["tasks"]
+    older = Model.from_dict({**entry, "task": task})
+    assert (older.tasks, older.makes_files) == ((task,), files)

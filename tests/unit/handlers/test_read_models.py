@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 SDXL = "stability-ai/sdxl"
 INPAINTING = "stability-ai/stable-diffusion-inpainting"
 MODELS = load_catalogue().names()
+PAGE = 25
 
 
 def test_every_model_of_the_catalogue_is_listed(app: App) -> None:
     page = app.get("/v1/models").json
-    assert [f"{m['owner']}/{m['name']}" for m in page["results"]] == list(MODELS)
-    assert (page["next"], page["previous"]) == (None, None)
+    assert names(page) == list(MODELS[:PAGE])
+    assert (page["next"] is None, page["previous"]) == (len(MODELS) <= PAGE, None)
+    rest = app.get("/v1/models", query={"cursor": MODELS[PAGE - 1]}).json
+    assert names(rest) == list(MODELS[PAGE:])
+    assert rest["next"] is None
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -90,7 +94,7 @@ def test_a_cursor_of_models_that_is_none_is_refused(app: App, cursor: str) -> No
 
 def test_a_page_of_models_begins_after_its_cursor(app: App) -> None:
     found = app.get("/v1/models", query={"cursor": MODELS[5]}).json["results"]
-    assert [f"{m['owner']}/{m['name']}" for m in found] == list(MODELS[6:])
+    assert [f"{m['owner']}/{m['name']}" for m in found] == list(MODELS[6 : 6 + PAGE])
 
 
 def names(page: Any) -> list[str]:
@@ -100,12 +104,12 @@ def names(page: Any) -> list[str]:
 @pytest.mark.parametrize("by", ["model_created_at", "latest_version_created_at"])
 def test_oracles_f8_a_list_of_models_is_turned_round(app: App, by: str) -> None:
     query = {"sort_by": by, "sort_direction": "desc"}
-    assert names(app.get("/v1/models", query=query).json) == list(MODELS[::-1])
+    assert names(app.get("/v1/models", query=query).json) == list(MODELS[::-1][:PAGE])
     query |= {"cursor": MODELS[5]}
     found = app.get("/v1/models", query=query).json
     assert names(found) == list(MODELS[4::-1])
     assert found["previous"].endswith(f"&sort_by={by}&sort_direction=desc")
-    assert names(app.get("/v1/models", query={"sort_direction": "asc"}).json) == list(MODELS)
+    assert names(app.get("/v1/models", query={"sort_direction": "asc"}).json) == list(MODELS[:PAGE])
 
 
 @pytest.mark.parametrize("query", [{"sort_by": "name"}, {"sort_direction": "up"}])
@@ -119,10 +123,17 @@ def test_a_model_and_a_create_say_what_to_expect(app: App) -> None:
     typical = load_catalogue().model(SCHNELL).typical_seconds
     expected = {"expected_seconds": typical, "cold": False}
     shown = app.get(f"/v1/models/{SCHNELL}").json["darkroom"]
-    assert shown == {**expected, "price": {"unit": "image", "usd": 0.003}}
+    known = {"tasks": ["text-to-image"], "status": None}
+    assert shown == {**expected, **known, "price": {"unit": "image", "usd": 0.003}}
     created = app.submit().json["darkroom"]
     assert created.items() >= expected.items()
     assert app.calls["FakeControls.run_times"] == 2, "once in each function"
+
+
+def test_a_model_that_was_taken_back_says_what_comes_after_it(app: App) -> None:
+    shown = app.get("/v1/models/black-forest-labs/flux-pro").json["darkroom"]
+    successor = "black-forest-labs/flux-1.1-pro"
+    assert shown["status"] == {"state": "deprecated", "as_of": "2026-11-30", "successor": successor}
 
 
 def test_the_account_is_the_tenant(app: App) -> None:

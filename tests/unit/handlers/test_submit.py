@@ -159,6 +159,61 @@ def test_a_hint_for_a_mended_version_comes_as_a_warning_header(app: App) -> None
     assert answer.headers["warning"].startswith('299 darkroom "')
 
 
+def test_a_name_that_the_model_ignores_comes_as_a_warning_header(app: App) -> None:
+    answer = app.submit(with_input(promt="a fox", **{'q"\r\nx: y': 1}))
+    assert answer.status == 201
+    assert answer.headers["warning"] == (
+        f'299 darkroom "{SCHNELL} has no such input and ignores it: '
+        'promt (did you mean prompt?); (unnamed)"'
+    )
+
+
+@pytest.mark.parametrize("model", [SCHNELL, "nobody/nothing"])
+def test_a_secret_in_an_input_is_refused_and_nowhere_repeated(app: App, model: str) -> None:
+    value = "sk-proj-0123456789"
+    answer = app.submit({"version": model, "input": {"prompt": "p", "openai_api_key": value}})
+    assert is_problem(answer, 422)
+    assert value not in answer.text
+    assert value not in app.logs.getvalue()
+    assert len(app.world.store) == 0
+    if model == SCHNELL:
+        assert "input.openai_api_key: Must be left out: it is a secret" in answer.json["detail"]
+
+
+@pytest.mark.parametrize("path", ["/v1/predictions", MODEL_PATH])
+def test_a_dry_run_says_the_most_and_makes_nothing(app: App, path: str) -> None:
+    asked = {"input": {"prompt": "a corgi", "num_outputs": 3}}
+    if path != MODEL_PATH:
+        asked["version"] = SCHNELL
+    headers = {"idempotency-key": "once", "x-stainless-retry-count": "0"}
+    answer = app.submit(asked, path=path, query={"dry_run": "true"}, headers=headers)
+    assert (answer.status, answer.json) == (200, {"darkroom": {"most": 0.009}})
+    assert "location" not in answer.headers
+    assert app.calls == {"FakeControls.api_key": 1, "FakeControls.limits": 1}
+
+
+def test_a_dry_run_of_a_deprecated_model_warns_as_its_create_does(app: App) -> None:
+    asked = {"version": "black-forest-labs/flux-pro", "input": {"prompt": "a corgi"}}
+    priced = app.submit(asked, query={"dry_run": "true"})
+    made = app.submit(asked)
+    assert (priced.status, made.status) == (200, 201)
+    assert priced.headers["warning"] == made.headers["warning"]
+    assert "use black-forest-labs/flux-1.1-pro in its place" in made.headers["warning"]
+
+
+@pytest.mark.parametrize("text", ["false", "", "1", "TRUE", "true,true"])
+def test_any_other_dry_run_is_refused(app: App, text: str) -> None:
+    assert is_problem(app.submit(GOOD, query={"dry_run": text}), 400)
+    assert app.untouched
+
+
+def test_a_dry_run_is_checked_as_a_create_is(app: App) -> None:
+    asked = {**GOOD, "input": {"prompt": "a corgi", "num_outputs": 5}}
+    answer = app.submit(asked, query={"dry_run": "true"})
+    assert is_problem(answer, 422)
+    assert answer.json == app.submit(asked).json
+
+
 def test_prefer_wait_is_answered_without_waiting(app: App) -> None:
     assert app.submit(GOOD, headers={"prefer": "wait=60"}).json["status"] == "starting"
 

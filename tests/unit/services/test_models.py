@@ -24,7 +24,7 @@ VERSION = "b" * 64
 def entry(model: str, **more: Any) -> dict[str, Any]:
     return {
         "model": model,
-        "task": "text-to-image",
+        "tasks": ["text-to-image"],
         "official": True,
         "input_schema": {"type": "object", "properties": {"prompt": {"type": "string"}}},
         "output": "string",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from darkroom.services.owed import LIMIT, OWN_MS, TENANT_FIRST, EnqueueOwed
 
 from tests.unit.services.test_deliver import ended

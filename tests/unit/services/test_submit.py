@@ -8,8 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.domain.errors import InvalidInputError, TooLargeError, UnavailableError
+from darkroom.domain.errors import (
+    InvalidInputError,
+    TooLargeError,
+    TooManyRequestsError,
+    UnavailableError,
+)
 from darkroom.domain.lifecycle import Answered
+from darkroom.domain.money import Limits
 from darkroom.services.submit import NewPrediction
 
 from tests.fakes import START
@@ -39,6 +45,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[DarkroomError]]] = {
     "not in the list": ({"input_": {"prompt": "p", "aspect_ratio": "7:5"}}, InvalidInputError),
     "NUL": ({"input_": {"prompt": "a\0b"}}, InvalidInputError),
     "NUL in a key": ({"input_": {"prompt": "p", "a\0b": 1}}, InvalidInputError),
+    "a secret": ({"input_": {"prompt": "p", "openai_api_key": "sk-1"}}, InvalidInputError),
     "unknown model": ({"reference": "nobody/nothing"}, InvalidInputError),
     "unknown version": ({"reference": f"{SCHNELL}:{'0' * 64}"}, InvalidInputError),
     "open version where models are closed": ({"reference": OPEN}, InvalidInputError),
@@ -110,6 +117,68 @@ def test_another_tenants_file_is_an_unknown_one() -> None:
     assert refused.value.fields == [("file", "input.image", "File not found")]
 
 
+def priced(world: World, **request: Any) -> int | None:
+    return world.submit.most(NewPrediction(**{"tenant": "acme", **request}))[0]
+
+
+def test_the_most_is_what_the_create_reserves() -> None:
+    world = World()
+    references = [f"https://example.com/{number}.png" for number in range(2)]
+    asked = {"prompt": "a corgi", "input_images": references}
+    name = "black-forest-labs/flux-2-pro"
+    most = priced(world, reference=name, input=asked)
+    assert most == 15_000 + 15_000 + 2 * 4 * 15_000
+    assert (len(world.store), world.provider.creates) == (0, [])
+    record = world.accept(asked, reference=name)
+    assert record.price is not None
+    assert (record.price.most, record.price_base, record.price_tiers) == (most, most - 15_000, ())
+    topaz = world.accept({"image": references[0]}, reference="topazlabs/image-upscale")
+    assert len(topaz.price_tiers) == 16
+
+
+def test_a_picture_that_is_at_hand_is_measured() -> None:
+    """Sent along, large or small, or uploaded; what is no picture counts as the largest."""
+    world = World()
+    upload = world.files.create("acme", "picture", PNG)["urls"]["get"]
+    name = "black-forest-labs/flux-2-pro"
+    wide = PNG.replace(b"\0\0\0\x02", b"\0\0\x04\x01").replace(b"\0\0\0\x03", b"\0\0\x04\0")
+    given = [PICTURE, upload, "data:image/png;base64," + base64.b64encode(wide).decode()]
+    plain = priced(world, reference=name, input={"prompt": "p", "input_images": given})
+    assert plain == 30_000 + (1 + 1 + 2) * 15_000
+    large = "data:;base64," + base64.b64encode(PNG + bytes(300_000)).decode()
+    for pictures, counted in (([large], 1), ([LARGE], 4), (["data:,x"], 4)):
+        asked = {"prompt": "p", "input_images": pictures}
+        record = world.accept(asked, reference=name)
+        assert record.price_base == 15_000 + counted * 15_000
+
+
+def test_the_most_of_a_run_by_the_second_follows_its_limit() -> None:
+    world = World()
+    one = priced(world, reference=SDXL, input={}, cancel_after_s=60)
+    assert one == 975 * 70
+
+
+def test_the_most_of_a_model_without_a_price_is_not_known() -> None:
+    world = World(open_models=True)
+    world.controls.cache_schema(*OPEN.split(":"), {"components": {"schemas": {"Input": {}}}})
+    assert priced(world, reference=OPEN, input={}) is None
+
+
+def test_a_question_for_the_most_counts_against_the_rate() -> None:
+    world = World()
+    world.controls.tenants["acme"] = Limits(rate_interval_us=1_000_000, rate_burst=1)
+    asked = {"reference": SCHNELL, "input": {"prompt": "a corgi"}, "retry_count": 0}
+    assert priced(world, **asked) == 3000
+    with pytest.raises(TooManyRequestsError):
+        priced(world, **asked)
+    assert not world.store.rows
+
+
+def test_a_file_that_is_unknown_has_no_price() -> None:
+    with pytest.raises(InvalidInputError):
+        priced(World(), reference=SDXL, input={"image": f"{PUBLIC_URL}/v1/files/{'a' * 26}"})
+
+
 def test_what_is_written_down() -> None:
     world = World()
     record = world.accept(
@@ -153,6 +222,57 @@ def test_an_alias_of_a_version_is_mended_with_a_warning() -> None:
     accepted = world.submit(NewPrediction("acme", f"{name}:{alias}", given))
     assert accepted.warning == warning
     assert accepted.record.version == found.version
+
+
+def test_a_name_that_the_model_ignores_is_told_in_a_warning() -> None:
+    world = World()
+    accepted = world.submit(NewPrediction("acme", SCHNELL, {"prompt": "p", "output": 1}))
+    assert accepted.warning == (
+        f"{SCHNELL} has no such input and ignores it: output (did you mean num_outputs?)"
+    )
+    assert "output" in json.loads(accepted.record.input)
+    assert world.submit(NewPrediction("acme", SCHNELL, {"prompt": "p"})).warning is None
+
+
+def test_both_warnings_are_told() -> None:
+    world = World()
+    name = "stability-ai/stable-diffusion-inpainting"
+    found = load_catalogue().resolve(name)
+    assert found is not None
+    ((alias, warning),) = found.model.version_aliases.items()
+    given = {"image": "https://x.test/i.png", "mask": "https://x.test/m.png", "mode": 1}
+    accepted = world.submit(NewPrediction("acme", f"{name}:{alias}", given))
+    assert accepted.warning is not None
+    assert accepted.warning.startswith(f"{warning}. {name} has no such input")
+
+
+def test_a_strict_stage_refuses_it() -> None:
+    world = World()
+    world.submit = replace(world.submit, strict=True)
+    with pytest.raises(InvalidInputError) as refused:
+        world.accept({"prompt": "p", "output": 1, "num_outputs": 9})
+    assert str(refused.value) == (
+        "- input.num_outputs: Must be less than or equal to 4\n"
+        "- input: Additional property output is not allowed (did you mean num_outputs?)\n"
+    )
+    assert len(world.store) == 0
+    assert world.accept({"prompt": "p", "num_outputs": 2}).provider_id
+
+
+def test_a_strict_stage_tells_of_twenty_problems_at_most() -> None:
+    world = World()
+    world.submit = replace(world.submit, strict=True)
+    with pytest.raises(InvalidInputError) as refused:
+        world.accept({"prompt": 1, **{f"n{number}": 1 for number in range(30)}})
+    assert len(refused.value.fields) == 20
+
+
+def test_a_models_own_seed_is_neither_drawn_nor_sent() -> None:
+    world = World(open_models=True)
+    seed = {"type": "integer", "default": 1337}
+    world.provider.schemas[OPEN] = schema(text={"type": "string"}, seed=seed)
+    record = world.accept({"text": "hello"}, reference=OPEN)
+    assert json.loads(record.input) == world.provider.creates[0]["input_"] == {"text": "hello"}
 
 
 def test_a_models_own_deadline_counts_where_the_client_sets_none() -> None:

@@ -290,7 +290,7 @@ def _() -> None:
 
 @works("models.list")
 def _() -> None:
-    assert SDXL in {model.id for model in client.models.list()}
+    assert SCHNELL in {model.id for model in client.models.list()}
 
 
 @works("models.versions.list")

@@ -223,7 +223,7 @@ def _() -> None:
 
 @works("models.list")
 def _() -> None:
-    assert "sdxl" in {model.name for model in client.models.list().results}
+    assert "flux-schnell" in {model.name for model in client.models.list().results}
 
 
 @works("models.versions.list")

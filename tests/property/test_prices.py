@@ -1,0 +1,132 @@
+"""Nothing that the provider may bill for an input passes the most that was reserved for it.
+
+The bill is the emulator's, which shares no code with the reckoning of the most. How large pictures
+get is reckoned here anew, from what the models' pages say.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from darkroom.domain.model import Model, validate_input
+from darkroom.domain.money import terms_of
+from darkroom.domain.price import SLACK_S
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from emulator.bill import billed
+from emulator.models import CATALOGUE, read_model
+from emulator.predictions import Prediction
+
+ENTRIES = [json.loads(file.read_text("utf-8")) for file in sorted(CATALOGUE.glob("*--*.json"))]
+URL = "https://example.com/a.png"
+MP = 1024 * 1024
+LIMIT_S = 60.0
+ANY_SIZE = 100_000_000
+
+Size = tuple[int, int]
+
+
+def value(declared: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """What the schema of one input allows, more or less."""
+    found: st.SearchStrategy[Any]
+    low, high = declared.get("minimum", -50), declared.get("maximum", 5000)
+    match declared.get("type"):
+        case _ if "enum" in declared:
+            found = st.sampled_from(declared["enum"])
+        case "boolean":
+            found = st.booleans()
+        case "integer":
+            found = st.integers(math.ceil(low), math.floor(high))
+            found |= found.map(float)
+        case "number":
+            found = st.floats(low, high)
+        case "array":
+            item = declared["items"]
+            most = declared.get("maxItems", 12)
+            found = st.lists(value(item), min_size=declared.get("minItems", 0), max_size=most)
+        case _:
+            found = st.just(URL)
+    return found | st.none() if declared.get("nullable") else found
+
+
+def inputs(schema: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    properties = schema["properties"]
+    needed = [*schema.get("required", ()), *schema.get("anyOf", [{}])[0].get("required", ())]
+    return st.fixed_dictionaries(
+        {name: value(properties[name]) for name in needed},
+        optional={name: value(each) for name, each in properties.items() if name not in needed},
+    )
+
+
+def largest(name: str, values: dict[str, Any]) -> int:
+    """The pixels of one picture at most, by the model's page."""
+    if name == "prunaai/z-image-turbo":
+        return int(values["width"] * values["height"])
+    if name == "topazlabs/image-upscale":
+        return 512_000_000
+    if not name.startswith("black-forest-labs/flux-2-"):
+        return ANY_SIZE
+    if values["aspect_ratio"] == "custom":
+        side = 1440 if name.endswith("dev") else 2048
+        sides = (values.get(key) or side for key in ("width", "height"))
+        return math.prod(16 * round(each / 16) for each in sides)
+    tier = values.get("resolution") or values.get("output_megapixels") or "1"
+    if tier == "match_input_image":
+        return 4 * MP
+    return round(float(tier.removesuffix(" MP")) * MP)
+
+
+def number(values: dict[str, Any]) -> int:
+    """How many pictures the model makes at most."""
+    if values.get("sequential_image_generation") == "auto":
+        return int(values["max_images"])
+    return int(values.get("num_outputs") or values.get("number_of_images") or 1)
+
+
+def texts(given: Any) -> int:
+    return sum(map(texts, given)) if isinstance(given, list) else int(isinstance(given, str))
+
+
+@st.composite
+def sizes(draw: st.DrawFn, most: int) -> Size:
+    """A picture of no more pixels than that."""
+    width = draw(st.integers(1, most) | st.just(math.isqrt(most)))
+    return width, draw(st.integers(1, most // width) | st.just(most // width))
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: str(entry["model"]))
+@settings(max_examples=15)
+@given(data=st.data())
+def test_no_bill_passes_the_most(entry: dict[str, Any], data: st.DataObject) -> None:
+    model, upstream = Model.from_dict(entry), read_model(entry)
+    asked = data.draw(inputs(model.input_schema))
+    assume(not validate_input(model.input_schema, asked))
+    values = upstream.with_defaults({k: v for k, v in asked.items() if v is not None})
+    made = largest(entry["model"], values)
+    references = sum(texts(values.get(name)) for name in entry.get("pictures", ()))
+    of_reference = entry.get("most_pixels", {}).get("in", ANY_SIZE)
+    run_s = data.draw(st.floats(0, LIMIT_S + SLACK_S))
+    prediction = Prediction(
+        seq=0,
+        model=upstream,
+        version="",
+        input=asked,
+        webhook=None,
+        events=(),
+        time_scale=1,
+        output_kind="picture",
+        cancel_after=None,
+        created=0,
+        started=0,
+        completed=run_s,
+        status=data.draw(st.sampled_from(["succeeded", "failed", "canceled"])),
+        pictures=[data.draw(sizes(made)) for _ in range(number(values))],
+        given=[data.draw(sizes(of_reference)) for _ in range(references)],
+    )
+    price, _, _ = terms_of(model, asked, LIMIT_S)
+    assert price is not None
+    assert billed(prediction) <= price.most / 1e6 + 1e-9
