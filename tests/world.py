@@ -202,7 +202,8 @@ class World:
         request.setdefault("reference", SCHNELL)
         given = {"prompt": "a corgi"} if input_ is None else input_
         wanted = NewPrediction(input=given, **request)
-        return self.submit(wanted).record
+        record: Prediction = self.submit(wanted).record
+        return record
 
     def record(self, id_: str) -> Prediction:
         """The record as it is stored now."""
@@ -233,7 +234,8 @@ class World:
         }
         if token is None:
             token = link.token(id_, record.created_at, key=self.secrets.link[0])
-        return self.receive(id_, token, headers, body)
+        received: Received = self.receive(id_, token, headers, body)
+        return received
 
     # What AWS does
 
@@ -263,7 +265,7 @@ class World:
     def sweep(self, seconds: float = 0) -> Tick:
         """Let time pass, then run one tick."""
         self.clock.advance(seconds)
-        tick = self.sweep_service(lambda: 50_000)
+        tick: Tick = self.sweep_service(lambda: 50_000)
         for error in tick.failed.values():
             raise error
         return tick
