@@ -82,6 +82,7 @@ def test_every_resource_variable_names_the_resource_it_is_called_after(prod: Syn
         "RETENTION_DAYS": {"90"},
         "MAX_OUTPUT_BYTES": {"250000000"},
         "OPEN_MODELS": {"false"},
+        "STRICT_INPUTS": {"false"},
         "RESULT_CACHE": {"true"},
         "DEDICATED_ACCOUNT": {"false"},
         "CDN_DOMAIN": {"Distribution.DomainName"},
@@ -103,6 +104,15 @@ def test_the_local_stage_shows_recovery_within_seconds(local: Synth) -> None:
     timings = parsed(local, "Sweep").timings
     assert max(timings.first_poll_s, timings.create_silence_s, timings.store_grace_s) <= 10
     assert parsed(local, "Persist").timings == timings != Timings()
+
+
+def test_a_stage_may_refuse_what_a_model_does_not_name(
+    synth: Callable[[StageConfig], Synth], local: Synth
+) -> None:
+    done = synth(replace(StageConfig.prod(), strict_inputs=True))
+    for function in ("Submit", "Intake"):
+        assert parsed(done, function).strict_inputs
+        assert not parsed(local, function).strict_inputs
 
 
 def test_a_stage_sets_how_large_an_output_may_be(synth: Callable[[StageConfig], Synth]) -> None:
