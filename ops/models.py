@@ -182,11 +182,13 @@ def _refresh(given: argparse.Namespace) -> int:
     names = given.model or stage.catalogue.names()
     entries = [(name, stage.entry(name)) for name in names]
     with Upstream.of(given) as upstream:
-        done = [_renew(stage, upstream, name, ours, given.write) for name, ours in entries]
+        done = [_renew(stage, upstream, name, ours, write=given.write) for name, ours in entries]
     return 0 if all(done) else 1
 
 
-def _renew(stage: Stage, upstream: Upstream, name: str, ours: dict[str, Any], write: bool) -> bool:
+def _renew(
+    stage: Stage, upstream: Upstream, name: str, ours: dict[str, Any], *, write: bool
+) -> bool:
     """Tell what changed. Whether the stage's entry says what Replicate does, afterwards."""
     try:
         found = upstream.described(name, None)

@@ -509,11 +509,9 @@ def test_a_change_that_the_price_does_not_survive_is_not_written(
     serving(with_inputs(style=None))
     capsys.readouterr()
     assert models("refresh", OWN, "stability-ai/sdxl", "--write") == 1
-    assert capsys.readouterr().out.splitlines()[-2:] == [
-        f"{OWN}: {OWN} would be no entry: field 'price' must be chosen by inputs that the schema "
-        "has, at most four in a row",
-        "stability-ai/sdxl: as it was",
-    ]
+    refused, other = capsys.readouterr().out.splitlines()[-2:]
+    assert refused.startswith(f"{OWN}: {OWN} would be no entry: field 'price' must be chosen by")
+    assert other == "stability-ai/sdxl: as it was"
     assert held(folder) == before
 
 
