@@ -91,6 +91,15 @@ def test_the_local_stage_shows_recovery_within_seconds(local: Synth) -> None:
     assert parsed(local, "Persist").timings == timings != Timings()
 
 
+def test_a_stage_may_refuse_what_a_model_does_not_name(
+    synth: Callable[[StageConfig], Synth], local: Synth
+) -> None:
+    done = synth(replace(StageConfig.prod(), strict_inputs=True))
+    for function in ("Submit", "Intake"):
+        assert parsed(done, function).strict_inputs
+        assert not parsed(local, function).strict_inputs
+
+
 def test_a_stage_sets_how_large_an_output_may_be(synth: Callable[[StageConfig], Synth]) -> None:
     done = synth(replace(StageConfig.prod(), max_output_bytes=1_000_000_000))
     assert parsed(done, "Persist").max_output_bytes == 1_000_000_000
