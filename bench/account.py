@@ -23,7 +23,8 @@ from darkroom.adapters import aws as aws_
 from darkroom.adapters.http import Client
 from darkroom.adapters.items import RELAY
 from darkroom.domain import keys, signature
-from darkroom.runtime import wiring
+from darkroom.runtime import adapters
+from darkroom.runtime.function import declared
 from moto import mock_aws
 
 from bench.meter import Call, Meter
@@ -297,7 +298,7 @@ def account(**environment: str) -> Iterator[Account]:
         token = keys.new_token()
         put_key(clients["dynamodb"], "controls", token, tenant=TENANT)
         made = Account(meter, outside, token, clients)
-        lasting.enter_context(mock.patch.object(wiring, "now", made.now))
+        lasting.enter_context(mock.patch.object(adapters, "now", made.now))
         yield made
 
 
@@ -385,10 +386,8 @@ def _environment(outside: str, queues: dict[str, str]) -> dict[str, str]:
 def new_process() -> None:
     """Forget what a new process would not know."""
     aws_.client.cache_clear()
-    for name in dir(wiring):
-        made = getattr(wiring, name)
-        if hasattr(made, "cache_clear"):
-            made.cache_clear()
+    for function in declared().values():
+        function.forget()
 
 
 @contextlib.contextmanager

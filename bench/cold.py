@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uv
-from darkroom.runtime import settings
+from darkroom.runtime.function import declared
 
 from bench.report import Result
 
@@ -47,8 +47,8 @@ def run(progress: Callable[[str], None]) -> list[Result]:
     """Every function, and the peers where their packages can be had."""
     ours = (packages(), ROOT / "functions")
     cases = {"floor": Case(FLOOR, ours)}
-    for function in functions():
-        code = f"import darkroom.handlers.{function} as f; f.wiring.{function}()"
+    for function in declared():
+        code = f"import darkroom.handlers.{function} as f; f.FUNCTION.made()"
         cases[function] = Case(code, ours)
     peer = _peer_packages(progress)
     if peer:
@@ -64,12 +64,6 @@ def run(progress: Callable[[str], None]) -> list[Result]:
             for n, t in times.items()
         ),
     ]
-
-
-def functions() -> list[str]:
-    """The handlers' names."""
-    files = (ROOT / "functions" / "darkroom" / "handlers").glob("[a-z]*.py")
-    return sorted(path.stem for path in files)
 
 
 def measure(cases: Mapping[str, Case], progress: Callable[[str], None]) -> dict[str, float]:
@@ -100,8 +94,8 @@ def _environment(path: Iterable[Path]) -> dict[str, str]:
     """No PYTHONDONTWRITEBYTECODE: the first run of each case, not counted, writes the bytecode."""
     required = {
         name.upper(): "https://x.test" if name.endswith("_url") else "x"
-        for function in functions()
-        for name in getattr(settings, f"{function.title()}Settings").required()
+        for function in declared().values()
+        for name in function.settings.required()
     }
     return {
         **required,

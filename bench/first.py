@@ -76,7 +76,7 @@ def _once(name: str, found: Path, environment: dict[str, str]) -> tuple[float, f
     """Milliseconds of the import, and of the first event."""
     ran = subprocess.run(  # noqa: S603
         [sys.executable, "-S", str(CHILD), name, str(found)],
-        env=environment,
+        env={**environment, "_HANDLER": f"darkroom.handlers.{name}.handler"},
         stdout=subprocess.PIPE,
         text=True,
         check=True,

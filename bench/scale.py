@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters.items import DUE_SHARDS
+from darkroom.runtime.function import declared
 
 from app import stage
 from bench.report import Result
 from infra.config import RELAYS_PER_SHARD, StageConfig
-from infra.stacks.service import SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -173,7 +173,7 @@ def deployment(
 
     names = ("submit", "webhook", "persist", "relay")
     templates = Templates(
-        {name: Function(SHAPES[name.title()].memory_mb, platform_logs=False) for name in names}
+        {name: Function(declared()[name].memory_mb, platform_logs=False) for name in names}
     )
     model = Model.load(templates)
     times = {name: model.milliseconds(name, "limits") / 1000 for name in names}

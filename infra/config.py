@@ -5,17 +5,25 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from aws_cdk.aws_cloudfront import PriceClass
 from aws_cdk.aws_lambda import ApplicationLogLevel, SystemLogLevel
 from aws_cdk.aws_logs import RetentionDays
 from darkroom.domain.events import SOURCE, TENANT
 from darkroom.domain.timings import Timings
-from darkroom.runtime.settings import PersistSettings
+from darkroom.handlers.persist import PersistSettings
+from darkroom.runtime.function import declared
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from darkroom.runtime.function import Function
+
+
+class UnknownDoorError(ValueError):
+    """No function belongs to an optional part of this name."""
 
 
 class UnknownStageError(Exception):
@@ -93,6 +101,12 @@ class Concurrency:
 LARGEST_COPY = 5_000_000_000
 """S3 copies no larger object in one call, as a cached result is."""
 
+
+def all_doors() -> tuple[str, ...]:
+    """The optional parts of a stage: those that functions declare."""
+    return tuple(sorted({f.door for f in declared().values() if f.door is not None}))
+
+
 OPTIONAL_STACKS = ("Cdn", "Observability")
 """What a stage may leave out, and the embedded cloud always does: it lacks the types."""
 
@@ -162,6 +176,9 @@ class StageConfig:
     """Who may ask for predictions by events, and for which tenant."""
     state_machines: tuple[str, ...] = ()
     """Names of the state machines whose tasks may wait for a prediction."""
+    doors: tuple[str, ...] = ()
+    """The optional parts that the stage has. One that is left out has no function, route, alarm or
+    right. All those that there are: `all_doors()`."""
     observability: bool = False
     """A dashboard, and alarms to a topic."""
     alarm_emails: tuple[str, ...] = ()
@@ -181,6 +198,9 @@ class StageConfig:
             ApplicationLogLevel.TRACE,
         }:
             raise ValueError(f"log_level {self.log_level.value}: metrics and alarms need INFO")
+        if unknown := set(self.doors) - set(all_doors()):
+            known = ", ".join(all_doors()) or "none"
+            raise UnknownDoorError(f"doors: {', '.join(sorted(unknown))}; known: {known}")
         if not 1 <= self.sweeps <= 8:
             raise ValueError("sweeps: 1 to 8")
         if not 0 < self.max_output_bytes <= LARGEST_COPY:
@@ -218,6 +238,15 @@ class StageConfig:
         if name not in stages:
             raise UnknownStageError(f"no stage {name!r}; choose one of {', '.join(stages)}")
         return stages[name]()
+
+    def functions(self) -> Mapping[str, Function[Any, Any]]:
+        """The functions of this stage: the core's, and those of its doors. By their names in
+        logical ids and outputs, which are those of their modules with a capital letter."""
+        return {
+            name.title(): function
+            for name, function in declared().items()
+            if function.door is None or function.door in self.doors
+        }
 
     @property
     def concurrency(self) -> Concurrency:

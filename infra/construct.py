@@ -12,7 +12,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
-from darkroom.domain.events import REQUESTED, SOURCE, TENANT
+from darkroom.domain.events import OF_PREDICTIONS, REQUESTED, SOURCE, TENANT
 
 from .config import StageConfig
 from .constructs.python_function import bucket_export
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 BY_DEFAULT = StageConfig(name="prod", cdn=False)
 """Everything kept and protected. Without the CDN, as its key must exist before the stacks."""
 
-EVENTS = ("Started", "Succeeded", "Failed", "Canceled", "Rejected")
+EVENTS = tuple(name.removeprefix("Prediction ") for name in OF_PREDICTIONS)
 """What `on` takes. Rejected: a `Prediction Requested` that did not become a prediction."""
 
 

@@ -162,9 +162,12 @@ class Shot:
     def _expected(self, given: Mapping[str, Any]) -> tuple[str | None, tuple[int, int] | None]:
         """The format and the size of the pictures, where the input alone says them."""
         declared = self.model.input_schema["properties"].get("output_format", {})
-        sides = given.get("width"), given.get("height")
         extension = given.get("output_format", declared.get("default"))
-        return extension, sides if all(isinstance(side, int) for side in sides) else None
+        match given:
+            case {"width": int(width), "height": int(height)}:
+                return extension, (width, height)
+            case _:
+                return extension, None
 
 
 def demo(*, everything: bool = False) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from aws_cdk.aws_logs import RetentionDays
 from darkroom.domain.timings import Timings
 
-from infra.config import EventSource, StageConfig
+from infra.config import EventSource, StageConfig, all_doors
 
 NAME = "local"
 CATALOGUE = Path(__file__).parent / "catalogue"
@@ -49,5 +49,6 @@ def local_stage() -> StageConfig:
         dedicated_account=True,
         event_sources=(EventSource(source="local.app", tenant="local"),),
         state_machines=("darkroom-pictures",),
+        doors=all_doors(),
         local_callbacks=True,
     )

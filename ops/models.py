@@ -181,22 +181,31 @@ def _refresh(given: argparse.Namespace) -> int:
     stage = Stage.of(given)
     names = given.model or stage.catalogue.names()
     entries = [(name, stage.entry(name)) for name in names]
-    left = 0
     with Upstream.of(given) as upstream:
-        for name, ours in entries:
-            found = upstream.described(name, None)
-            told = ["gone: Replicate knows it no more"] if found is None else []
-            told += model_entry.changes(ours, found) if found else []
-            for line in told or ["as it was"]:
-                _say(f"{name}: {line}")
-            if not told:
-                continue
-            if given.write and found:
-                stage.write(model_entry.renewed(ours, found, upstream.source(name)))
-                print(f"{name}: wrote {stage.path(name)}")
-            else:
-                left += 1
-    return 1 if left else 0
+        done = [_renew(stage, upstream, name, ours, write=given.write) for name, ours in entries]
+    return 0 if all(done) else 1
+
+
+def _renew(
+    stage: Stage, upstream: Upstream, name: str, ours: dict[str, Any], *, write: bool
+) -> bool:
+    """Tell what changed. Whether the stage's entry says what Replicate does, afterwards."""
+    try:
+        found = upstream.described(name, None)
+        if found is None:
+            _say(f"{name}: gone: Replicate knows it no more")
+            return False
+        told = model_entry.changes(ours, found)
+        for line in told or ["as it was"]:
+            _say(f"{name}: {line}")
+        if told and write:
+            stage.write(model_entry.renewed(ours, found, upstream.source(name)))
+            print(f"{name}: wrote {stage.path(name)}")
+    except EntryRefusedError as error:
+        # The others are looked at all the same.
+        _say(f"{name}: {error}")
+        return False
+    return write or not told
 
 
 def _remove(given: argparse.Namespace) -> int:

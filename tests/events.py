@@ -7,8 +7,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from darkroom.api import routes
-from darkroom.api.routes import aliases
+from darkroom.api.routes import gateway_keys
+from darkroom.runtime.function import declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 TIME = 1_800_000_000_000
 """When the gateway got a request, unless a test says otherwise: where FakeClock starts."""
 
-ROUTES = (
-    *(key for function in routes.ROUTES for key in aliases(function)),
-    "POST /hooks/replicate/{id}",
-)
+ROUTES = tuple(key for function in declared().values() for key in gateway_keys(function))
 """The routes of the HTTP API; whatever matches none of them is `$default`."""
 
 

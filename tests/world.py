@@ -1,4 +1,4 @@
-"""The whole of Darkroom over the fakes: services wired as in production, moved by hand."""
+"""The whole of Darkroom over the fakes: its functions built as in production, moved by hand."""
 
 from __future__ import annotations
 
@@ -6,39 +6,16 @@ import json
 from dataclasses import dataclass, field
 from functools import lru_cache
 from random import Random
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters.items import read_prediction
 from darkroom.catalog import Catalogue
 from darkroom.domain import link, signature
-from darkroom.services.authenticate import Authenticate
-from darkroom.services.callback_secrets import CallbackSecrets
-from darkroom.services.cancel import Cancel
-from darkroom.services.carry_out import CarryOut
-from darkroom.services.changes import Changes
-from darkroom.services.create import SendCreate
-from darkroom.services.deliver import DeliverCallback
-from darkroom.services.deliveries import Deliveries
-from darkroom.services.dispatch import Dispatch
-from darkroom.services.files import Files
-from darkroom.services.find_model import FindModel
-from darkroom.services.intake import NotTaken
-from darkroom.services.limits import TenantLimits
-from darkroom.services.look import AskForLook, Look
-from darkroom.services.models import Models
-from darkroom.services.owed import EnqueueOwed
-from darkroom.services.persist import Persist
-from darkroom.services.read import Read
-from darkroom.services.read_input import ReadInput
-from darkroom.services.receive import Receive, Received
-from darkroom.services.relay import Relay
-from darkroom.services.reuse import Remember, Reuse
-from darkroom.services.run_times import RunTimes
-from darkroom.services.shown import Shown
-from darkroom.services.submit import NewPrediction, Submit
-from darkroom.services.sweep import Sweep, Tick
-from darkroom.services.tasks import TASK, TellTask
-from darkroom.services.usage import Usage
+from darkroom.runtime.adapters import Adapters
+from darkroom.runtime.function import declared
+from darkroom.services.submit import NewPrediction
+from darkroom.services.tasks import TASK
 
 from tests.fakes import (
     FakeBus,
@@ -61,8 +38,14 @@ from tests.fakes import (
 from tests.records import TIMINGS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from darkroom import ports
     from darkroom.domain.prediction import Prediction
     from darkroom.domain.timings import Timings
+    from darkroom.runtime.settings import Settings
+    from darkroom.services.receive import Received
+    from darkroom.services.sweep import Tick
 
 load_catalogue = lru_cache(Catalogue.load)
 PUBLIC_URL = "https://darkroom.test"
@@ -72,6 +55,84 @@ PNG = (
     b"\x12\x34\x56\x78\x00\x00\x00\x00IEND\xaeB`\x82"
 )
 """A picture of 2 by 3 pixels as far as its header and its end go."""
+
+
+def named(kind: type[Settings], given: Mapping[str, Any]) -> Any:
+    """Settings without an environment: what is not given and must be there is its own name.
+
+    What is given and is none of this function's is left out.
+    """
+    ours = {name: value for name, value in given.items() if name in kind.kinds()}
+    return kind(**({name: name for name in kind.required()} | ours))
+
+
+class Doubles(Adapters):
+    """Makes a world's fakes, which are there already."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def clock(self) -> FakeClock:
+        return self.world.clock
+
+    def dice(self) -> Any:
+        return lambda: 0.5
+
+    def seeds(self) -> Random:
+        return Random(7)  # noqa: S311 - the same seeds in every run
+
+    def catalogue(self) -> Any:
+        return load_catalogue
+
+    def predictions(self, table: str, controls: str = "") -> FakePredictions:
+        return self.world.store
+
+    def controls(self, table: str) -> FakeControls:
+        return self.world.controls
+
+    def deliveries(self, table: str) -> FakeDeliveries:
+        return self.world.deliveries
+
+    def uploads(self, bucket: str) -> FakeUploads:
+        return self.world.uploads
+
+    def forms(self, bucket: str, endpoint: str) -> FakeForms:
+        return self.world.forms
+
+    def outputs(self, bucket: str, *, lazy: bool = False) -> FakeOutputs:
+        return self.world.outputs
+
+    def signer(self, outputs: str, uploads: str, endpoint: str) -> FakeSigner:
+        return self.world.signer
+
+    def secrets(self, **names: str) -> FakeSecrets:
+        return self.world.secrets
+
+    def provider(self, url: str, secrets: ports.Secrets) -> FakeProvider:
+        return self.world.provider
+
+    def queue(self, url: str, *, lazy: bool = False) -> FakeQueue:
+        """By the name of the setting, which is the attribute of the world."""
+        found: FakeQueue = getattr(self.world, url)
+        return found
+
+    def redelivery(self, url: str) -> FakeQueue:
+        return self.queue(url)
+
+    def dead_letters(self, url: str) -> FakeDeadLetters:
+        return self.world.rejected
+
+    def bus(self, name: str, *, lazy: bool = False) -> FakeBus:
+        return self.world.bus
+
+    def tasks(self) -> FakeTasks:
+        return self.world.tasks
+
+    def fetcher(self, hosts: tuple[str, ...], most: int, budget_s: float) -> FakeFetcher:
+        return self.world.fetcher
+
+    def sender(self, *, local: bool) -> FakeCallbacks:
+        return self.world.callbacks
 
 
 @dataclass
@@ -97,97 +158,41 @@ class World:
         self.callbacks = FakeCallbacks()
         self.persist_queue, self.dispatch_queue = FakeQueue(), FakeQueue()
         self.deliver_queue, self.tasks_queue = FakeQueue(), FakeQueue()
-        signer = FakeSigner()
-        self.shown = Shown(signer, PUBLIC_URL)
-        self.changes = Changes(
-            self.store, self.clock, self.timings, dedicated_account=self.dedicated
-        )
-        self.limits = TenantLimits(self.controls, self.clock)
-        self.reuse = Reuse(self.controls, self.store, self.outputs)
-        create = SendCreate(
-            self.changes, self.provider, signer, self.secrets, lambda: 0.5, PUBLIC_URL
-        )
-        self.submit = Submit(
-            changes=self.changes,
-            create=create,
-            find_model=FindModel(load_catalogue, self.controls, self.provider, self.open_models),
-            read_input=ReadInput(self.uploads, self.outputs, signer, PUBLIC_URL),
-            random=Random(7),  # noqa: S311 - the same seeds in every run
-            retention_days=90,
-            public_url=PUBLIC_URL,
-            limits=self.limits,
-            run_times=RunTimes(self.controls, self.clock),
-            reuse=self.reuse,
-        )
-        self.usage = Usage(self.controls, self.clock)
-        self.models = Models(
-            load_catalogue,
-            self.controls,
-            RunTimes(self.controls, self.clock),
-            self.open_models,
-        )
-        self.tasks = FakeTasks()
-        self.tell_task = TellTask(self.store, self.tasks, self.shown)
+        self.tasks, self.signer = FakeTasks(), FakeSigner()
         self.intake_queue, self.rejected = FakeQueue(), FakeDeadLetters()
-        self.not_taken = NotTaken(
-            self.bus, self.rejected, self.intake_queue, self.tasks, lambda: 0.5
-        )
-        self.authenticate = Authenticate(self.controls)
         self.forms = FakeForms(self.uploads)
-        self.files = Files(self.uploads, self.clock, PUBLIC_URL, self.forms, self.limits)
-        self.read = Read(self.store)
-        self.cancel = Cancel(self.changes, self.provider, self.read, self.limits)
-        self.receive = Receive(self.changes, self.secrets)
-        self.dispatch = Dispatch(self.changes, create, self.provider)
-        self.ask_for_look = AskForLook(self.store, self.dispatch_queue, self.clock)
-        self.look = Look(self.changes, self.provider, self.controls)
-        carry_out = CarryOut(
-            persist=self.persist_queue,
-            dispatch=self.dispatch_queue,
-            deliver=self.deliver_queue,
-            tasks_queue=self.tasks_queue,
-            bus=self.bus,
-            deliveries=self.deliveries,
-            clock=self.clock,
-            timings=self.timings,
+        given = {
+            "public_url": PUBLIC_URL,
+            "timings": self.timings,
+            "dedicated_account": self.dedicated,
+            "open_models": self.open_models,
+            "result_cache": True,
+            "tasks": True,
+            "copies_at_once": 1,
+        }
+        doubles = Doubles(self)
+        self.functions = {
+            name: function.build(named(function.settings, given), doubles)
+            for name, function in declared().items()
+        }
+        """What each function runs with, by its name."""
+        made = SimpleNamespace(**self.functions)
+        self.authenticate, self.submit, self.shown = (
+            made.submit.authenticate,
+            made.submit.submit,
+            made.submit.shown,
         )
-        self.relay = Relay(carry_out, self.store, Remember(self.controls))
-        self.persist = Persist(
-            self.changes, self.fetcher, self.outputs, RunTimes(self.controls, self.clock)
-        )
-        self.callback_secrets = CallbackSecrets(self.secrets, self.controls, self.clock)
-        self.deliver = DeliverCallback(
-            deliveries=self.deliveries,
-            store=self.store,
-            controls=self.controls,
-            sender=self.callbacks,
-            secrets=self.callback_secrets,
-            shown=self.shown,
-            queue=self.deliver_queue,
-            bus=self.bus,
-            random=lambda: 0.5,
-            clock=self.clock,
-            timings=self.timings,
-        )
-        self.delivered = Deliveries(
-            read=self.read,
-            limits=self.limits,
-            deliveries=self.deliveries,
-            controls=self.controls,
-            queue=self.deliver_queue,
-            clock=self.clock,
-            timings=self.timings,
-        )
-        self.sweep_service = Sweep(
-            changes=self.changes,
-            provider=self.provider,
-            carry_out=carry_out,
-            owed=EnqueueOwed(
-                self.deliveries, self.store, self.deliver_queue, self.clock, self.timings
-            ),
-            public_host="darkroom.test",
-            choices=Catalogue.load().choices,
-        )
+        self.limits, self.reuse = self.submit.limits, self.submit.reuse
+        self.read, self.models, self.usage = made.read.read, made.read.models, made.read.usage
+        self.ask_for_look = made.read.ask_for_look
+        self.cancel, self.files = made.cancel.cancel, made.files.files
+        self.not_taken = made.intake.not_taken
+        self.receive, self.relay, self.persist = made.webhook, made.relay, made.persist
+        self.dispatch, self.look = made.dispatch.dispatch, made.dispatch.look
+        self.changes = self.dispatch.changes
+        self.deliver, self.tell_task = made.deliver.deliver, made.deliver.tell_task
+        self.callback_secrets = self.deliver.secrets
+        self.delivered, self.sweep_service = made.deliveries.deliveries, made.sweep
 
     # What clients do
 
@@ -197,7 +202,8 @@ class World:
         request.setdefault("reference", SCHNELL)
         given = {"prompt": "a corgi"} if input_ is None else input_
         wanted = NewPrediction(input=given, **request)
-        return self.submit(wanted).record
+        record: Prediction = self.submit(wanted).record
+        return record
 
     def record(self, id_: str) -> Prediction:
         """The record as it is stored now."""
@@ -228,7 +234,8 @@ class World:
         }
         if token is None:
             token = link.token(id_, record.created_at, key=self.secrets.link[0])
-        return self.receive(id_, token, headers, body)
+        received: Received = self.receive(id_, token, headers, body)
+        return received
 
     # What AWS does
 
@@ -258,7 +265,7 @@ class World:
     def sweep(self, seconds: float = 0) -> Tick:
         """Let time pass, then run one tick."""
         self.clock.advance(seconds)
-        tick = self.sweep_service(lambda: 50_000)
+        tick: Tick = self.sweep_service(lambda: 50_000)
         for error in tick.failed.values():
             raise error
         return tick

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from aws_cdk import aws_sqs as sqs
+    from darkroom.runtime.function import Function
     from darkroom.runtime.settings import Settings
 
 RUNTIME_REASON = (
@@ -48,10 +49,11 @@ class FunctionDefaults:
 
 
 class PythonFunction(Construct):
-    """One handler of `darkroom.handlers`, allowed exactly `statements` and its own log group.
+    """One function of `darkroom.handlers`, as it is declared there, allowed exactly `statements`
+    and its own log group.
 
-    Raises EnvironmentMismatchError unless `environment` holds every variable that `settings`
-    requires and none that it does not know.
+    Raises EnvironmentMismatchError unless `environment` holds every variable that its settings
+    require and none that they do not know.
     """
 
     def __init__(
@@ -60,15 +62,13 @@ class PythonFunction(Construct):
         id_: str,
         *,
         defaults: FunctionDefaults,
-        settings: type[Settings],
+        declared: Function[Any, Any],
         environment: Mapping[str, str],
         statements: Sequence[iam.PolicyStatement],
-        memory_mb: int,
-        timeout_s: int,
         reserved_concurrency: int | None = None,
     ) -> None:
         super().__init__(scope, id_)
-        check_environment(settings, environment)
+        check_environment(declared.settings, environment)
         self.log_group = logs.LogGroup(
             self,
             "Logs",
@@ -96,7 +96,7 @@ class PythonFunction(Construct):
             self,
             "Function",
             code=defaults.code,
-            handler=f"darkroom.handlers.{id_.lower()}.handler",
+            handler=f"{declared.module}.handler",
             runtime=RUNTIME,
             architecture=ARCHITECTURE,
             # CDK would widen the role on its own, for event sources for example.
@@ -105,8 +105,8 @@ class PythonFunction(Construct):
             logging_format=lambda_.LoggingFormat.JSON,
             application_log_level_v2=defaults.log_level,
             system_log_level_v2=defaults.system_log_level,
-            memory_size=memory_mb,
-            timeout=Duration.seconds(timeout_s),
+            memory_size=declared.memory_mb,
+            timeout=Duration.seconds(declared.timeout_s),
             tracing=lambda_.Tracing.ACTIVE if defaults.tracing else lambda_.Tracing.DISABLED,
             reserved_concurrent_executions=reserved_concurrency,
             environment=dict(environment),

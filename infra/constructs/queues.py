@@ -8,8 +8,6 @@ from constructs import Construct
 
 from ..nag import acknowledge
 
-MAX_RECEIVES = 5
-
 
 class FailureQueue(sqs.Queue):
     """Holds what could not be done for 14 days, the longest that SQS keeps a message."""
@@ -34,9 +32,7 @@ class FailureQueue(sqs.Queue):
 class TaskQueue(Construct):
     """A work queue; a message that was received so often goes to its dead-letter queue."""
 
-    def __init__(
-        self, scope: Construct, id_: str, *, visibility_s: int, max_receives: int = MAX_RECEIVES
-    ) -> None:
+    def __init__(self, scope: Construct, id_: str, *, visibility_s: int, max_receives: int) -> None:
         super().__init__(scope, id_)
         self.dlq = FailureQueue(self, "Dlq")
         self.queue = sqs.Queue(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import aws_cdk as cdk
@@ -33,92 +32,6 @@ SUM, MOST = "Sum", "Maximum"
 MICRO_USD = 1_000_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Watch:
-    """At what value a metric that the functions write alarms, and what that means."""
-
-    metric: str
-    statistic: str
-    threshold: int
-    says: str
-    minutes: int = 5
-    below: bool = False
-    """Alarms below the threshold, and where nothing is written at all."""
-
-
-WATCHES: Mapping[str, Watch] = {
-    "DueLate": Watch(
-        metric="OldestDue",
-        statistic=MOST,
-        threshold=300,
-        says="A record has been due for more than 5 minutes: the sweep does not keep up.",
-    ),
-    "StoringLate": Watch(
-        metric="StoringAge",
-        statistic=MOST,
-        threshold=600,
-        says="A result is not stored 10 minutes after Replicate had it.",
-    ),
-    "StoringVeryLate": Watch(
-        metric="StoringAge",
-        statistic=MOST,
-        threshold=2700,
-        says="A result is not stored after 45 minutes: Replicate deletes it after 60.",
-    ),
-    "SignatureFailures": Watch(
-        metric="SignatureFailed",
-        statistic=SUM,
-        threshold=5,
-        says="Webhooks come with signatures by a secret that is not known here.",
-    ),
-    "ParkedCreates": Watch(
-        metric="CreateParked",
-        statistic=SUM,
-        threshold=1,
-        says="Replicate refuses our token or our account: predictions wait.",
-    ),
-    "LostPredictions": Watch(
-        metric="ProviderLost",
-        statistic=SUM,
-        threshold=1,
-        says="A prediction of which Replicate told nothing more was given up and charged in full.",
-    ),
-    "CostsAboveMost": Watch(
-        metric="CostAboveMost",
-        statistic=SUM,
-        threshold=1,
-        says="Replicate billed more than was reserved: a tenant's cap can be passed by that much.",
-    ),
-    "UnreadableRecords": Watch(
-        metric="RecordUnreadable",
-        statistic=SUM,
-        threshold=1,
-        says="The sweep met a record that this version cannot read.",
-    ),
-    "UnreadableList": Watch(
-        metric="ListUnreadable",
-        statistic=SUM,
-        threshold=1,
-        says="Items of Replicate's list of predictions cannot be read.",
-    ),
-    "DoubleCreates": Watch(
-        metric="DoubleCreate",
-        statistic=SUM,
-        threshold=1,
-        says="Replicate made a second prediction for one of ours; it is being cancelled.",
-    ),
-    "SweepStopped": Watch(
-        metric="Ticks",
-        statistic=SUM,
-        threshold=1,
-        below=True,
-        says="The sweep has not run for 5 minutes: what was lost is not recovered.",
-    ),
-}
-"""Alarms on the functions' own metrics, by their name in the runbook."""
-
-BACKGROUND = ("Dispatch", "Relay", "Persist", "Deliver", "Intake", "Sweep")
-"""Functions that no client waits for."""
 INDEXES = (("Predictions", "tenant"), ("Predictions", "due"), ("Deliveries", "due"))
 FIVE, DAY = Duration.minutes(5), Duration.days(1)
 
@@ -148,13 +61,8 @@ class ObservabilityStack(DarkroomStack):
             "Deliveries": stateful.deliveries,
         }
         self._dlqs: Mapping[str, sqs.Queue] = {
-            "Intake": service.intake.dlq,
-            "Dispatch": service.dispatch.dlq,
-            "Persist": service.persist.dlq,
-            "Deliver": service.deliver.dlq,
-            "Tasks": service.tasks.dlq,
-            "Relay": service.relay_failures,
-            "Sweep": service.sweep_failures,
+            **{name: tasks.dlq for name, tasks in service.queues.items()},
+            **service.failures,
         }
         self.topic = self._make_topic()
         """Where alarms go, and their ends."""
@@ -241,9 +149,10 @@ class ObservabilityStack(DarkroomStack):
         )
 
     def _watch_ours(self) -> None:
-        for name, watch in WATCHES.items():
-            metric = self._ours(watch.metric, watch.statistic, watch.minutes)
-            self._alarm(name, metric, watch.threshold, watch.says, below=watch.below)
+        for function in self._service.declared.values():
+            for alarm in function.alarms:
+                metric = self._ours(alarm.metric, SUM if alarm.sums else MOST)
+                self._alarm(alarm.name, metric, alarm.threshold, alarm.says, below=alarm.below)
 
     def _watch_queues(self) -> None:
         for name, queue in self._dlqs.items():
@@ -263,9 +172,10 @@ class ObservabilityStack(DarkroomStack):
             5,
             "The API answers 5xx, to clients or to Replicate's webhooks.",
         )
+        waited_for = [n for n, function in self._service.declared.items() if function.routes]
         for name, members in (
-            ("RequestsThrottled", [n for n in functions if n not in BACKGROUND]),
-            ("WorkThrottled", list(BACKGROUND)),
+            ("RequestsThrottled", waited_for),
+            ("WorkThrottled", [n for n in functions if n not in waited_for]),
         ):
             throttles = {n: functions[n].metric_throttles(period=FIVE) for n in members}
             says = f"Lambda holds back {', '.join(members)}."
@@ -397,16 +307,9 @@ class ObservabilityStack(DarkroomStack):
     def _storing(self) -> list[cloudwatch.IWidget]:
         times = [self._ours("StoringTime", p) for p in ("p50", "p99")]
         ages = [self._ours("StoringAge", MOST), self._ours("OldestDue", MOST)]
-        service = self._service
         waiting = [
             tasks.queue.metric_approximate_age_of_oldest_message(label=name)
-            for name, tasks in {
-                "Persist": service.persist,
-                "Dispatch": service.dispatch,
-                "Deliver": service.deliver,
-                "Tasks": service.tasks,
-                "Intake": service.intake,
-            }.items()
+            for name, tasks in self._service.queues.items()
         ]
         dead = [
             queue.metric_approximate_number_of_messages_visible(label=name)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aws_cdk as cdk
 from aws_cdk import Duration
@@ -11,72 +10,29 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
-from darkroom.adapters.items import RELAY
-from darkroom.api.routes import aliases
-from darkroom.runtime import settings
-from darkroom.services.intake import MOST_RECEIVES
+from darkroom.api.routes import gateway_keys
 
 from ..bundling import lambda_code
 from ..constructs.events_in import EventsIn
 from ..constructs.http_api import DEFAULT_ROUTE, HttpApi
 from ..constructs.python_function import FunctionDefaults, PythonFunction
-from ..constructs.queues import MAX_RECEIVES, FailureQueue, TaskQueue
+from ..constructs.queues import FailureQueue, TaskQueue
 from ..flags import DarkroomStack
-from ..grants import grants
+from ..grants import data, read_stream, statements, take_messages
 from ..nag import acknowledge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Sequence
 
+    from aws_cdk import aws_iam as iam
     from constructs import Construct
-    from darkroom.runtime.settings import Settings
+    from darkroom.runtime.function import Function, Schedule, Stream, WorkQueue
 
     from ..config import StageConfig
     from .cdn import CdnStack
     from .stateful import StatefulStack
 
 
-@dataclass(frozen=True)
-class Shape:
-    """A function's size, settings and routes."""
-
-    settings: type[Settings]
-    memory_mb: int
-    timeout_s: int
-    routes: tuple[str, ...] = ()
-
-
-SHAPES: Mapping[str, Shape] = {
-    # The body that asks for most takes less than 256 MB (tests/bench/test_memory.py). Not less than
-    # half as much again: the share of a processor that a cold start gets goes by the memory.
-    "Submit": Shape(
-        settings.SubmitSettings,
-        384,
-        15,
-        aliases("Submit"),
-    ),
-    "Intake": Shape(settings.IntakeSettings, 512, 60),
-    "Read": Shape(
-        settings.ReadSettings,
-        512,
-        10,
-        (*aliases("Read"), DEFAULT_ROUTE),
-    ),
-    "Cancel": Shape(settings.CancelSettings, 512, 15, aliases("Cancel")),
-    "Files": Shape(
-        settings.FilesSettings,
-        512,
-        30,
-        aliases("Files"),
-    ),
-    "Webhook": Shape(settings.WebhookSettings, 512, 10, ("POST /hooks/replicate/{id}",)),
-    "Dispatch": Shape(settings.DispatchSettings, 512, 60),
-    "Relay": Shape(settings.RelaySettings, 256, 60),
-    "Persist": Shape(settings.PersistSettings, 512, 120),
-    "Deliver": Shape(settings.DeliverSettings, 512, 60),
-    "Deliveries": Shape(settings.DeliveriesSettings, 512, 10, aliases("Deliveries")),
-    "Sweep": Shape(settings.SweepSettings, 512, 55),
-}
 SLOW_PART = 5
 """One in so many consumers of callbacks may be at one tenant's slow or failing endpoints."""
 VISIBILITY_FACTOR = 6
@@ -85,13 +41,6 @@ VISIBILITY_FACTOR = 6
 
 TARGETS_OF_A_RULE = 4
 """AWS lets an event rule have five."""
-
-WITH_EFFECTS = tuple(
-    {"eventName": ["INSERT", "MODIFY"], "dynamodb": {"NewImage": {RELAY: {"BOOL": [said]}}}}
-    # Absent where an earlier version wrote the item: such a change is let through.
-    for said in (True, {"exists": False})
-)
-"""The changes that the relay is invoked for: `lifecycle.may_cause` says it of each record."""
 
 
 class ServiceStack(DarkroomStack):
@@ -122,27 +71,27 @@ class ServiceStack(DarkroomStack):
             log_retention=config.log_retention,
             infrequent_access_log=config.infrequent_access_log,
         )
-        self.dispatch = self._task_queue("Dispatch")
-        self.persist = self._task_queue("Persist")
-        self.deliver = self._task_queue("Deliver")
-        # Step Functions' tasks and their heartbeats never wait behind a client's endpoint.
-        self.tasks = self._task_queue("Tasks", consumer="Deliver")
-        # Putting a request off is no failure: the function itself gives up, a little earlier.
-        self.intake = self._task_queue("Intake", max_receives=MOST_RECEIVES + MAX_RECEIVES)
-        self.relay_failures = FailureQueue(self, "RelayFailures")
+        self.declared = config.functions()
+        """The functions that the stage has, by their names in logical ids and outputs."""
+        self.queues = {
+            queue.name: self._task_queue(function, queue)
+            for function in self.declared.values()
+            for queue in function.queues
+        }
+        self.failures = self._failure_queues()
+        """Where what a function without a queue could not do is kept, by the function's name."""
         self.bus = events.EventBus(self, "Events", description="What became of predictions")
         self.functions = self._make_functions()
         self.api.add_routes(
             {
-                name: (self.functions[name].function, shape.routes)
-                for name, shape in SHAPES.items()
-                if shape.routes
+                name: (self.functions[name].function, _route_keys(function))
+                for name, function in self.declared.items()
+                if function.routes
             }
         )
         self._take_events()
-        self._consume_queues()
-        self._follow_the_stream()
-        self._sweep_every_minute()
+        for name, function in self.declared.items():
+            self._feed(self.functions[name], function)
         self._write_outputs()
 
     def admit(self, tenant: str) -> str:
@@ -154,26 +103,23 @@ class ServiceStack(DarkroomStack):
             self,
             "EventsIn",
             bus=self.bus,
-            intake=self.intake,
+            intake=self.queues["Intake"],
             log_retention=self._config.log_retention,
         )
         self.unmatched = self._events_in.unmatched
         """The log group of events that no rule of ours takes."""
-        tells = "Relay", "Sweep", "Intake", "Deliver"
+        tells = [name for name, function in self.declared.items() if _tells(function)]
         self._events_in.only_ours([self.functions[name].role for name in tells])
         for given in self._config.event_sources:
             self._events_in.add(given)
 
-    def _task_queue(
-        self, name: str, max_receives: int = MAX_RECEIVES, consumer: str = ""
-    ) -> TaskQueue:
-        by_default = VISIBILITY_FACTOR * SHAPES[consumer or name].timeout_s
+    def _task_queue(self, consumer: Function[Any, Any], queue: WorkQueue) -> TaskQueue:
         override = self._config.queue_visibility_s
         tasks = TaskQueue(
             self,
-            f"{name}Tasks",
-            visibility_s=override or by_default,
-            max_receives=max_receives,
+            f"{queue.name}Tasks",
+            visibility_s=override or VISIBILITY_FACTOR * consumer.timeout_s,
+            max_receives=queue.max_receives,
         )
         if override:
             acknowledge(
@@ -194,48 +140,64 @@ class ServiceStack(DarkroomStack):
             system_log_level=config.system_log_level,
             tracing=config.tracing,
         )
-        statements = grants(
-            stateful=self._stateful,
-            bus=self.bus,
-            dispatch=self.dispatch.queue,
-            persist=self.persist.queue,
-            deliver=self.deliver.queue,
-            tasks=self.tasks.queue,
-            relay_failures=self.relay_failures,
-            intake=self.intake,
-            state_machines=[
-                self.format_arn(
-                    service="states",
-                    resource="stateMachine",
-                    resource_name=name,
-                    arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-                )
-                for name in config.state_machines
-            ],
-            cdn=self._cdn is not None,
-            dedicated_account=config.dedicated_account,
-            open_models=config.open_models,
-        )
+        resources, switches = self._resources(), self._switches()
         environment = self._environment()
-        reserved = {"Webhook": config.concurrency.webhook}
         return {
             name: PythonFunction(
                 self,
                 name,
                 defaults=defaults,
-                settings=shape.settings,
+                declared=function,
                 environment={
                     variable: value
                     for variable, value in environment.items()
-                    if variable in shape.settings.names()
+                    if variable in function.settings.names()
                 },
-                statements=statements[name],
-                memory_mb=shape.memory_mb,
-                timeout_s=shape.timeout_s,
-                reserved_concurrency=reserved.get(name),
+                statements=statements(function, resources, switches, self._fed_by(function)),
+                reserved_concurrency=getattr(config.concurrency, function.reserve)
+                if function.reserve
+                else None,
             )
-            for name, shape in SHAPES.items()
+            for name, function in self.declared.items()
         }
+
+    def _resources(self) -> dict[str, Sequence[str]]:
+        """Everything that a right may be on, by the name that rights have for it."""
+        queues = {}
+        for name, tasks in self.queues.items():
+            queues[f"{name.lower()}_queue"] = [tasks.queue.queue_arn]
+            queues[f"{name.lower()}_dlq"] = [tasks.dlq.queue_arn]
+        machines = [
+            self.format_arn(
+                service="states",
+                resource="stateMachine",
+                resource_name=name,
+                arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+            )
+            for name in self._config.state_machines
+        ]
+        bus = {"bus": [self.bus.event_bus_arn], "state_machines": machines}
+        return {**data(self._stateful), **queues, **bus}
+
+    def _switches(self) -> frozenset[str]:
+        """What rights are needed with alone, as far as this stage has it."""
+        config = self._config
+        on = {
+            "dedicated_account": config.dedicated_account,
+            "open_models": config.open_models,
+            "state_machines": bool(config.state_machines),
+            "cdn": self._cdn is not None,
+            "no cdn": self._cdn is None,
+        }
+        return frozenset(name for name, is_on in on.items() if is_on)
+
+    def _fed_by(self, function: Function[Any, Any]) -> list[iam.PolicyStatement]:
+        """What Lambda's pollers do in the function's name."""
+        taken = [take_messages(self.queues[q.name].queue.queue_arn) for q in function.queues]
+        if function.stream:
+            failures = self.failures[function.name.title()].queue_arn
+            taken += read_stream(self._stateful.predictions, failures)
+        return taken
 
     def _environment(self) -> dict[str, str]:
         """Every variable that some function reads, with this deployment's value."""
@@ -251,13 +213,8 @@ class ServiceStack(DarkroomStack):
             "REPLICATE_WEBHOOK_SECRET": stateful.replicate_webhook.secret_arn,
             "LINK_KEY_SECRET": stateful.link_key.secret_arn,
             "CALLBACK_KEY_SECRET": stateful.callback_key.secret_arn,
-            "DISPATCH_QUEUE": self.dispatch.queue.queue_url,
-            "PERSIST_QUEUE": self.persist.queue.queue_url,
-            "DELIVER_QUEUE": self.deliver.queue.queue_url,
-            "TASKS_QUEUE": self.tasks.queue.queue_url,
+            **dict(self._queue_variables()),
             "SLOW_CALLBACKS": str(max(1, config.queue_concurrency // SLOW_PART)),
-            "INTAKE_QUEUE": self.intake.queue.queue_url,
-            "INTAKE_DLQ": self.intake.dlq.queue_url,
             "TASKS": _flag(value=bool(config.state_machines)),
             "EVENT_BUS": self.bus.event_bus_name,
             "TIMINGS": config.timing_overrides(),
@@ -314,46 +271,56 @@ class ServiceStack(DarkroomStack):
         )
         return cdk.Fn.condition_if(is_given.logical_id, given, self.api.url).to_string()
 
-    def _consume_queues(self) -> None:
-        at_most = self._config.concurrency.each_queue
-        for name, tasks, batch_size in (
-            ("Intake", self.intake, 5),
-            ("Dispatch", self.dispatch, 5),
-            ("Persist", self.persist, 1),
-            # One at a time: an endpoint that is slow to answer holds up no other.
-            ("Deliver", self.deliver, 1),
-        ):
-            self.functions[name].consume(
-                tasks.queue, batch_size=batch_size, max_concurrency=at_most
-            )
-        self.functions["Deliver"].consume(
-            self.tasks.queue, batch_size=5, max_concurrency=at_most, id_="Tasks"
-        )
+    def _queue_variables(self) -> Iterator[tuple[str, str]]:
+        for name, tasks in self.queues.items():
+            yield f"{name.upper()}_QUEUE", tasks.queue.queue_url
+            yield f"{name.upper()}_DLQ", tasks.dlq.queue_url
 
-    def _follow_the_stream(self) -> None:
+    def _failure_queues(self) -> dict[str, FailureQueue]:
+        """Of the functions that a stream or a schedule calls: a work queue has its own."""
+        return {
+            name: FailureQueue(self, f"{name}Failures")
+            for name, function in self.declared.items()
+            if function.stream or function.schedule
+        }
+
+    def _feed(self, made: PythonFunction, function: Function[Any, Any]) -> None:
+        """Have the function called by what it declares besides routes."""
+        for number, queue in enumerate(function.queues):
+            made.consume(
+                self.queues[queue.name].queue,
+                batch_size=queue.batch_size,
+                max_concurrency=self._config.concurrency.each_queue,
+                id_=queue.name if number else "Messages",
+            )
+        if function.stream:
+            self._follow_the_stream(function.name.title(), function.stream)
+        if function.schedule:
+            self._call_each_minute(function.name.title(), function.schedule)
+
+    def _follow_the_stream(self, name: str, stream: Stream) -> None:
         lambda_.EventSourceMapping(
             self,
             "Changes",
-            target=self.functions["Relay"].function,
+            target=self.functions[name].function,
             event_source_arn=self._stateful.predictions.table_stream_arn,
             # From the oldest: records written while the mapping is made must not be skipped.
             starting_position=lambda_.StartingPosition.TRIM_HORIZON,
-            batch_size=25,
+            batch_size=stream.batch_size,
             # One prediction's changes stay in order, whatever the number.
             parallelization_factor=self._config.concurrency.each_shard,
             bisect_batch_on_error=True,
             retry_attempts=10,
             max_record_age=Duration.hours(6),
             report_batch_item_failures=True,
-            on_failure=sources.SqsDlq(self.relay_failures),
-            filters=[lambda_.FilterCriteria.filter(pattern) for pattern in WITH_EFFECTS],
+            on_failure=sources.SqsDlq(self.failures[name]),
+            filters=[lambda_.FilterCriteria.filter(pattern) for pattern in stream.filters],
         )
 
-    def _sweep_every_minute(self) -> None:
-        sweep, sweeps = self.functions["Sweep"].function, self._config.sweeps
-        self.sweep_failures = FailureQueue(self, "SweepFailures")
+    def _call_each_minute(self, name: str, schedule: Schedule) -> None:
+        sweep, sweeps = self.functions[name].function, self._config.sweeps
         # The next tick is the retry: one that comes late would only run beside it.
-        at_most_old = Duration.minutes(1)
+        at_most_old = Duration.minutes(schedule.minutes)
         sweep.configure_async_invoke(retry_attempts=0, max_event_age=at_most_old)
         acknowledge(
             sweep,
@@ -365,7 +332,7 @@ class ServiceStack(DarkroomStack):
         made = [
             targets.LambdaFunction(
                 sweep,
-                dead_letter_queue=self.sweep_failures,
+                dead_letter_queue=self.failures[name],
                 event=events.RuleTargetInput.from_object({"part": part, "parts": sweeps}),
                 retry_attempts=0,
                 max_event_age=at_most_old,
@@ -376,7 +343,7 @@ class ServiceStack(DarkroomStack):
             events.Rule(
                 self,
                 f"EveryMinute{first or ''}",
-                schedule=events.Schedule.rate(Duration.minutes(1)),
+                schedule=events.Schedule.rate(Duration.minutes(schedule.minutes)),
                 targets=made[first : first + TARGETS_OF_A_RULE],
             )
 
@@ -385,23 +352,24 @@ class ServiceStack(DarkroomStack):
             "ApiId": self.api.api.api_id,
             "ApiUrl": self.api.url,
             "EventBus": self.bus.event_bus_name,
-            "IntakeQueue": self.intake.queue.queue_url,
             "UnmatchedEvents": self._events_in.unmatched,
-            "IntakeDlq": self.intake.dlq.queue_url,
-            "DispatchQueue": self.dispatch.queue.queue_url,
-            "PersistQueue": self.persist.queue.queue_url,
-            "DeliverQueue": self.deliver.queue.queue_url,
-            "TasksQueue": self.tasks.queue.queue_url,
-            "DispatchDlq": self.dispatch.dlq.queue_url,
-            "PersistDlq": self.persist.dlq.queue_url,
-            "DeliverDlq": self.deliver.dlq.queue_url,
-            "TasksDlq": self.tasks.dlq.queue_url,
-            "RelayFailures": self.relay_failures.queue_url,
-            "SweepFailures": self.sweep_failures.queue_url,
+            **{f"{name}Queue": tasks.queue.queue_url for name, tasks in self.queues.items()},
+            **{f"{name}Dlq": tasks.dlq.queue_url for name, tasks in self.queues.items()},
+            **{f"{name}Failures": queue.queue_url for name, queue in self.failures.items()},
             **{f"Function{name}": f.function.function_name for name, f in self.functions.items()},
         }.items():
             # The construct needs an id of its own: a resource may already have this one.
             cdk.CfnOutput(self, f"{name}Output", value=value).override_logical_id(name)
+
+
+def _route_keys(function: Function[Any, Any]) -> tuple[str, ...]:
+    keys = gateway_keys(function)
+    return (*keys, DEFAULT_ROUTE) if function.default_route else keys
+
+
+def _tells(function: Function[Any, Any]) -> bool:
+    """Whether it puts events on the bus."""
+    return any("bus" in right.on for right in function.rights)
 
 
 def _flag(*, value: bool) -> str:

@@ -202,7 +202,7 @@ def judge_cold(seen: Times) -> Verdict:
             )
         )
     if wrong or not seen.reports:
-        remedy = "see wiring.at_init, and memory_mb in infra/stacks/service.py"
+        remedy = "see `Function.handler`, and memory_mb in the module of the function"
         return fail("; ".join(wrong) or "nothing was reported", remedy).showing(*table)
     return ok(f"of {len(seen.reports)} functions").showing(*table)
 

@@ -172,10 +172,9 @@ def test_a_cold_start_loads_no_openssl_for_it() -> None:
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
     code = (
-        "import sys; from darkroom.runtime import settings, wiring;"
-        "s = settings.Showing.from_env();"
-        "shown = wiring._shown(s, wiring._signer('o', 'u', ''), 'https://api.test');"
-        "print(type(shown.signer).__name__, *sys.modules)"
+        "import sys; from darkroom.runtime import adapters, parts, settings;"
+        "signer = parts.signer(settings.Showing.from_env(), adapters.Adapters());"
+        "print(type(signer).__name__, *sys.modules)"
     )
     ran = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True

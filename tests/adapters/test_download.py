@@ -20,8 +20,8 @@ from darkroom.adapters.download import (
 from darkroom.adapters.http import Client
 from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.prediction import Code
+from darkroom.handlers.persist import PersistSettings
 from darkroom.ports import CallbackAnswer
-from darkroom.runtime.settings import PersistSettings
 
 from tests.adapters import servers
 from tests.adapters.servers import Server, answer, drip, http, serving

@@ -17,7 +17,6 @@ from darkroom.adapters.download import Callbacks, OutputFetcher, callback_guard,
 from darkroom.adapters.http import Client
 from darkroom.domain.prediction import Code, State
 from darkroom.handlers import deliver, persist
-from darkroom.runtime import wiring
 
 from tests import events
 from tests.adapters import servers
@@ -47,25 +46,22 @@ def copied(
     world: World,
     record: Prediction,
     hosts: tuple[str, ...],
-    monkeypatch: pytest.MonkeyPatch,
     budget_s: float = 5.0,
 ) -> Prediction:
     """The record after its message went through persist, over the real client."""
     fetcher = OutputFetcher(Client(output_guard(hosts)), hosts, MOST, budget_s)
     service = replace(world.persist, fetcher=fetcher)
-    monkeypatch.setattr(wiring, "persist", lambda: service)
-    result = persist.handler(events.sqs({"id": record.id}), events.Context())
+    handler = persist.FUNCTION.entry(lambda: service)
+    result = handler(events.sqs({"id": record.id}), events.Context())
     assert result == {"batchItemFailures": []}
     fetcher.client.close()
     return world.record(record.id)
 
 
-def copied_from(
-    server: Server, monkeypatch: pytest.MonkeyPatch, budget_s: float = 5.0
-) -> tuple[World, Prediction]:
+def copied_from(server: Server, budget_s: float = 5.0) -> tuple[World, Prediction]:
     world = World()
     record = storing(world, f"{server.url}/0.png")
-    return world, copied(world, record, (server.url,), monkeypatch, budget_s)
+    return world, copied(world, record, (server.url,), budget_s)
 
 
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +115,7 @@ def test_an_output_elsewhere_is_never_fetched(url: str, monkeypatch: pytest.Monk
     record = storing(world, url)
     assert record.state is State.STORING
     no_network(monkeypatch)
-    after = copied(world, record, HOSTS, monkeypatch)
+    after = copied(world, record, HOSTS)
     assert (after.state, after.code) == (State.FAILED, Code.OUTPUT_REFUSED)
     assert not world.outputs.objects
     assert url not in json.dumps(world.shown(after))
@@ -143,7 +139,7 @@ def test_an_output_of_another_scheme_is_never_fetched(
     world = World()
     record = storing(world, text)
     no_network(monkeypatch)
-    after = copied(world, record, HOSTS, monkeypatch)
+    after = copied(world, record, HOSTS)
     # What is no URL of a file at all is asked for once more, and nowhere else.
     assert after.state.terminal or after.asked_again
     assert (after.files, world.outputs.objects) == ((), {})
@@ -167,7 +163,7 @@ def test_an_allowed_name_at_an_address_of_ours_is_not_connected_to(
     record = storing(world, "https://x.replicate.delivery/0.png")
     no_network(monkeypatch)
     monkeypatch.setattr(socket, "getaddrinfo", addresses(*found))
-    after = copied(world, record, HOSTS, monkeypatch)
+    after = copied(world, record, HOSTS)
     assert (after.state, after.store_attempts) == (State.STORING, 1)
     assert not world.outputs.objects
 
@@ -201,7 +197,7 @@ def test_a47_a_proxy_of_the_environment_is_not_asked(
 ) -> None:
     with serving(answer(200, PNG)) as server, serving(answer(200, PNG)) as proxy:
         monkeypatch.setenv(name, proxy.url)
-        _, after = copied_from(server, monkeypatch)
+        _, after = copied_from(server)
     assert after.state is State.SUCCEEDED
     assert (server.connections, proxy.connections) == (1, 0)
 
@@ -238,11 +234,9 @@ CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r
         ),
     ],
 )
-def test_what_fails_on_the_way_stores_nothing_and_is_tried_again(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_fails_on_the_way_stores_nothing_and_is_tried_again(serve: Serve) -> None:
     with serving(serve) as server:
-        world, after = copied_from(server, monkeypatch)
+        world, after = copied_from(server)
     assert (after.state, after.store_attempts) == (State.STORING, 1)
     assert not world.outputs.objects
     assert server.connections == 1
@@ -250,11 +244,9 @@ def test_what_fails_on_the_way_stores_nothing_and_is_tried_again(
 
 
 @pytest.mark.parametrize("said", ["image/png", "image/svg+xml", "text/plain"])
-def test_a54_an_svg_is_never_stored_whatever_it_is_called(
-    said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a54_an_svg_is_never_stored_whatever_it_is_called(said: str) -> None:
     with serving(answer(200, SVG, {"content-type": said})) as server:
-        world, after = copied_from(server, monkeypatch)
+        world, after = copied_from(server)
     assert (after.state, after.code) == (State.FAILED, Code.OUTPUT_REFUSED)
     assert not world.outputs.objects
 
@@ -267,9 +259,9 @@ def test_a54_an_svg_is_never_stored_whatever_it_is_called(
         pytest.param(servers.silent, id="silent"),
     ],
 )
-def test_a50_a_drip_ends_at_the_wall_clock(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a50_a_drip_ends_at_the_wall_clock(serve: Serve) -> None:
     with serving(serve) as server, within(BUDGET):
-        world, after = copied_from(server, monkeypatch, BUDGET)
+        world, after = copied_from(server, BUDGET)
     assert (after.state, after.store_attempts) == (State.STORING, 1)
     assert not world.outputs.objects
 
@@ -289,18 +281,18 @@ def test_a50_a_drip_ends_at_the_wall_clock(serve: Serve, monkeypatch: pytest.Mon
         ),
     ],
 )
-def test_a51_above_the_cap_it_fails_for_good(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a51_above_the_cap_it_fails_for_good(serve: Serve) -> None:
     with serving(serve) as server:
-        world, after = copied_from(server, monkeypatch)
+        world, after = copied_from(server)
     assert (after.state, after.code) == (State.FAILED, Code.OUTPUT_TOO_LARGE)
     assert not world.outputs.objects
 
 
-def test_a52_what_stays_away_for_an_hour_has_expired(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a52_what_stays_away_for_an_hour_has_expired() -> None:
     with serving(answer(404, {})) as server:
-        world, after = copied_from(server, monkeypatch)
+        world, after = copied_from(server)
         world.clock.advance(3600)
-        after = copied(world, after, (server.url,), monkeypatch)
+        after = copied(world, after, (server.url,))
     assert (after.state, after.code) == (State.FAILED, Code.OUTPUT_EXPIRED)
 
 
@@ -330,8 +322,8 @@ def test_a_clients_name_at_an_address_of_ours_is_not_called(
     service = replace(world.deliver, sender=sender)
     no_network(monkeypatch)
     monkeypatch.setattr(socket, "getaddrinfo", addresses(*found))
-    monkeypatch.setattr(wiring, "deliver", lambda: service)
-    assert deliver.handler(events.sqs(message), events.Context()) == {"batchItemFailures": []}
+    handler = deliver.FUNCTION.entry(lambda: deliver.Delivers(service, world.tell_task))
+    assert handler(events.sqs(message), events.Context()) == {"batchItemFailures": []}
     row = world.deliveries.rows[record.id, "completed"]
     assert (row.state, row.attempts) == ("pending", 1)
     assert "10.0.0.1" not in repr(row)

@@ -19,8 +19,9 @@ from urllib.parse import urlsplit
 import pytest
 from darkroom.adapters import aws as aws_
 from darkroom.domain import keys, signature
-from darkroom.runtime import settings, wiring
+from darkroom.runtime.function import declared
 from darkroom.runtime.observability import logger
+from darkroom.runtime.settings import SettingsError
 from pytest_socket import enable_socket, socket_allow_hosts
 
 from ops.keys import put_key
@@ -34,19 +35,6 @@ if TYPE_CHECKING:
 
     from tests.adapters.conftest import Aws
 
-FUNCTIONS = (
-    "submit",
-    "intake",
-    "read",
-    "cancel",
-    "files",
-    "webhook",
-    "dispatch",
-    "relay",
-    "persist",
-    "deliver",
-    "sweep",
-)
 TOKEN = keys.new_token()
 WEBHOOK_KEY = b"w" * 32
 
@@ -165,8 +153,8 @@ def stack(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
 def _forget() -> None:
     """What a new process would not remember."""
     aws_.client.cache_clear()
-    for function in (*FUNCTIONS, "tell_task"):
-        getattr(wiring, function).cache_clear()
+    for function in declared().values():
+        function.forget()
 
 
 def test_a_prediction_from_submit_to_callback(stack: Stack) -> None:
@@ -273,21 +261,31 @@ def test_requests_by_event_are_taken_and_refused(stack: Stack) -> None:
     assert stack.call("deliver", events.sqs(message)) == {"batchItemFailures": []}
 
 
+def test_deliveries_are_wired(stack: Stack) -> None:
+    callback = f"{stack.outside.url}/callback"
+    body = {"version": SCHNELL, "input": {"prompt": "x"}, "webhook": callback}
+    _, made = stack.request("submit", "POST", "/v1/predictions", body)
+    path = f"/v1/predictions/{made['id']}/deliveries"
+    assert stack.request("deliveries", "GET", path)[0] == 200
+    # Nothing is owed as yet.
+    assert stack.request("deliveries", "POST", f"{path}/start/redeliver")[0] == 404
+
+
 def test_dispatch_is_wired(stack: Stack) -> None:
     message = {"action": "create", "id": "0" * 26}
     assert stack.call("dispatch", events.sqs(message)) == {"batchItemFailures": []}
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", declared())
 def test_a_function_without_its_environment_says_what_is_missing(
     function: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class_ = getattr(settings, f"{function.title()}Settings")
+    class_ = declared()[function].settings
     for name in class_.names():
         monkeypatch.delenv(name, raising=False)
     _forget()
-    with pytest.raises(settings.SettingsError, match=class_.__name__):
-        getattr(wiring, function)()
+    with pytest.raises(SettingsError, match=class_.__name__):
+        declared()[function].made()
 
 
 @pytest.fixture

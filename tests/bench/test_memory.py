@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from darkroom.runtime.function import declared
 
 from bench.memory import IDLE, bodies, measure
-from infra.stacks.service import SHAPES
 
 
 @pytest.fixture(scope="module")
 def memory_mb() -> float:
     """Lambda's are of 1024 * 1024 bytes."""
-    return SHAPES["Submit"].memory_mb * 1.048576
+    return declared()["submit"].memory_mb * 1.048576
 
 
 def test_the_bodies_that_ask_for_most_leave_a_quarter_of_it(memory_mb: float) -> None:

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from darkroom.runtime.function import declared
 
-from infra.stacks.observability import MOST, NAMESPACE, WATCHES
+from infra.stacks.observability import NAMESPACE
 from tests.e2e.test_callbacks import receiving
 from tests.e2e.test_creates import SCHNELL, created, submit
 from tests.e2e.test_webhooks import signed, webhook_key
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from local.cloud import EmbeddedCloud
 
 
+ALARMS = {alarm.name: alarm for function in declared().values() for alarm in function.alarms}
 CONCERNED = ("Submit", "Dispatch", "Sweep", "Webhook", "Relay", "Persist", "Deliver", "Read")
 
 
@@ -60,12 +62,12 @@ class Logs:
 
     def alarming(self, name: str, *functions: str) -> Callable[[], bool]:
         """Whether what the functions wrote is enough for the alarm."""
-        watch = WATCHES[name]
+        alarm = ALARMS[name]
 
         def check() -> bool:
-            values = [v for f in functions for v in self.values(f, watch.metric)]
-            total = max(values, default=0) if watch.statistic == MOST else sum(values)
-            return total >= watch.threshold
+            values = [v for f in functions for v in self.values(f, alarm.metric)]
+            total = sum(values) if alarm.sums else max(values, default=0)
+            return total >= alarm.threshold
 
         return check
 
@@ -85,7 +87,7 @@ def test_forged_webhooks_are_signature_failures(
     submit(api, prompt)
     (made,) = created(upstream, prompt)
     url = urlsplit(made["webhook"])
-    for _ in range(WATCHES["SignatureFailures"].threshold):
+    for _ in range(ALARMS["SignatureFailures"].threshold):
         assert hook(cloud, f"{url.path}?{url.query}", b"{}", bytes(32)) == 401
     until(logs.alarming("SignatureFailures", "Webhook"))
     assert logs.values("Webhook", "WebhookRefused")
@@ -205,7 +207,7 @@ def test_what_relay_does_not_do_is_due_late(
     try:
         id_ = submit(api, f"no relay {uuid.uuid4()}")["id"]
         until(lambda: is_storing(cloud, id_))
-        set_back(cloud, id_, "due_at", WATCHES["DueLate"].threshold + 5)
+        set_back(cloud, id_, "due_at", ALARMS["DueLate"].threshold + 5)
         until(logs.alarming("DueLate", "Sweep"))
         assert finished(id_)["status"] == "succeeded"
         kinds = {line["kind"] for line in logs.lines("Sweep") if line.get("prediction") == id_}

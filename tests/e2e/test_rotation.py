@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from local.chaos import Receiver
+from local.stage import local_stage
 from ops.__main__ import main
 from ops.audit import audit
 from ops.deployment import embedded
@@ -26,8 +27,12 @@ if TYPE_CHECKING:
     from local.cloud import EmbeddedCloud
     from ops.deployment import Deployment
 
-LINKED = ("Submit", "Dispatch", "Webhook", "Sweep")
-"""Who makes or checks links."""
+LINKED = [
+    name
+    for name, function in local_stage().functions().items()
+    if any("link_key" in right.on for right in function.rights)
+]
+"""Functions that make or check links."""
 
 
 @pytest.fixture

@@ -117,15 +117,30 @@ def test_the_wheel_holds_both_packages_and_nothing_else(wheel: Path) -> None:
 def test_what_the_library_imports_is_declared(wheel: Path) -> None:
     declared = tomllib.loads((ROOT / "infra" / "pyproject.toml").read_text())["project"]
     owners = metadata.packages_distributions()
+    nodes = [
+        *(n for p in (ROOT / "infra").rglob("*.py") for n in ast.walk(ast.parse(p.read_text()))),
+        *(n for path in _loaded_by_synth() for n in ast.parse(path.read_text()).body),
+    ]
     imported = {
         owners[name.partition(".")[0]][0].lower()
-        for path in (ROOT / "infra").rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes
         for name in _imports(node)
         if name.partition(".")[0] not in sys.stdlib_module_names | {"darkroom"}
     }
     named = {re.split(r"[<>=]", requirement)[0] for requirement in declared["dependencies"]}
     assert {name.replace("_", "-") for name in imported} == named
+
+
+def _loaded_by_synth() -> list[Path]:
+    """The modules of the functions that come along, whose own imports must be there too."""
+    code = (
+        "import sys, infra; from darkroom.runtime.function import declared; declared();"
+        "print(*(m.__file__ for name, m in sys.modules.items() if name.startswith('darkroom')))"
+    )
+    shell = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}"}
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, env=shell, check=True, capture_output=True, text=True)
+    return [Path(name) for name in ran.stdout.split()]
 
 
 def _imports(node: ast.AST) -> list[str]:

@@ -210,14 +210,13 @@ def test_what_a_stage_switches_is_granted_then_and_to_whom_it_concerns(
     )
     machine = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:stateMachine:pictures"
     answers = "states:SendTaskFailure states:SendTaskHeartbeat states:SendTaskSuccess"
-    keys = {"Submit": "IDEM#* SCHEMA#*", "Intake": "IDEM#* SCHEMA#*"}
     roles = done.service.properties("IAM::Role")
     for function, grants in GRANTS.items():
         expected = dict(grants)
         if expected.pop(CDN_KEY, None):
             expected.setdefault("Outputs/*", "s3:GetObject")
-        if function in keys:
-            expected[f"Controls {keys[function]}"] = expected.pop("Controls IDEM#*")
+        if function in {"Submit", "Intake"}:
+            expected["Controls SCHEMA#*"] = "dynamodb:PutItem"
         if function in {"Submit", "Intake", "Dispatch"}:
             expected["Controls PID#*"] = "dynamodb:PutItem"
         if function in {"Webhook", "Sweep"}:
@@ -267,13 +266,9 @@ def test_each_function_is_called_by_one_kind_of_caller(prod: Synth) -> None:
         callers.setdefault(prod.shown(permission["FunctionName"]), set()).add(
             permission["Principal"]
         )
-    gateway = {"apigateway.amazonaws.com"}
+    gateway, schedule = {"apigateway.amazonaws.com"}, {"events.amazonaws.com"}
     assert callers == {
-        "SubmitFunction": gateway,
-        "ReadFunction": gateway,
-        "CancelFunction": gateway,
-        "DeliveriesFunction": gateway,
-        "FilesFunction": gateway,
-        "WebhookFunction": gateway,
-        "SweepFunction": {"events.amazonaws.com"},
+        f"{name}Function": gateway if function.routes else schedule
+        for name, function in prod.config.functions().items()
+        if function.routes or function.schedule
     }

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import aws_cdk as cdk
 import pytest
+from darkroom.runtime.function import declared
 
 from infra import Darkroom, StageConfig
-from infra.stacks.observability import NAMESPACE, WATCHES
+from infra.config import all_doors
+from infra.stacks.observability import NAMESPACE
 from ops.__main__ import _parser
 from tests.infra.synthesis import NO_BUNDLING, bare
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 SOURCES = "".join(p.read_text() for p in (ROOT / "functions" / "darkroom").rglob("*.py"))
+DECLARED = [alarm for function in declared().values() for alarm in function.alarms]
 MADE_UP = {
     "Refused": {"Refused4xx", "Refused5xx", "Refused402", "Refused429"},
     "Swept": {"SweptStoring", "SweptEffects", "SweptPoll", "SweptCreate", "SweptDeliveries"},
@@ -37,7 +40,12 @@ MADE_UP = {
 def watched(synth: Callable[[StageConfig], Synth]) -> Synth:
     """Prod with all that may be asked for."""
     emails = ("ops@example.com",)
-    return synth(replace(StageConfig.prod(), monthly_budget_usd=300, alarm_emails=emails))
+    every: dict[str, Any] = {
+        "monthly_budget_usd": 300,
+        "alarm_emails": emails,
+        "doors": all_doors(),
+    }
+    return synth(replace(StageConfig.prod(), **every))
 
 
 def alarms(synth: Synth) -> dict[str, dict[str, Any]]:
@@ -134,7 +142,7 @@ def test_alarms_watch_metrics_that_functions_write(watched: Synth) -> None:
         for metric in metrics(alarm)
         if metric["Namespace"] == NAMESPACE
     }
-    assert ours == {watch.metric for watch in WATCHES.values()} | {"CostMicroUsd"}
+    assert ours == {alarm.metric for alarm in DECLARED} | {"CostMicroUsd"}
     assert ours <= written()
 
 
@@ -142,7 +150,7 @@ def test_the_dashboard_shows_metrics_that_functions_write(watched: Synth) -> Non
     body = dashboard(watched)
     shown = set(re.findall(rf'"{NAMESPACE}","(\w+)","service"', body))
     assert shown <= written()
-    assert {watch.metric for watch in WATCHES.values()} <= shown
+    assert {alarm.metric for alarm in DECLARED} <= shown
     for question in (
         "Are we accepting?",
         "Are webhooks arriving?",

@@ -8,10 +8,10 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from darkroom.handlers.relay import WITH_EFFECTS
 from darkroom.services.intake import MOST_RECEIVES
 
 from infra.config import StageConfig
-from infra.stacks.service import WITH_EFFECTS
 from ops.queues import failure_queues, work_queues
 
 if TYPE_CHECKING:
@@ -19,69 +19,20 @@ if TYPE_CHECKING:
 
     from tests.infra.synthesis import Synth
 
-SIZES = {
-    "Submit": (384, 15),
-    "Intake": (512, 60),
-    "Read": (512, 10),
-    "Cancel": (512, 15),
-    "Files": (512, 30),
-    "Webhook": (512, 10),
-    "Dispatch": (512, 60),
-    "Relay": (256, 60),
-    "Persist": (512, 120),
-    "Deliver": (512, 60),
-    "Deliveries": (512, 10),
-    "Sweep": (512, 55),
-}
-"""MB of memory and seconds of time-out."""
-
-ROUTES = {
-    "POST /v1/predictions": "Submit",
-    "POST /v1/models/{owner}/{name}/predictions": "Submit",
-    "GET /v1/predictions": "Read",
-    "GET /v1/predictions/{id}": "Read",
-    "GET /v1/models": "Read",
-    "GET /v1/models/{owner}/{name}": "Read",
-    "GET /v1/models/{owner}/{name}/versions": "Read",
-    "GET /v1/models/{owner}/{name}/versions/{id}": "Read",
-    "GET /v1/account": "Read",
-    "GET /v1/usage": "Read",
-    "GET /v1/webhooks/default/secret": "Read",
-    "$default": "Read",
-    "POST /v1/predictions/{id}/cancel": "Cancel",
-    "GET /v1/predictions/{id}/deliveries": "Deliveries",
-    "POST /v1/predictions/{id}/deliveries/{event}/redeliver": "Deliveries",
-    "POST /v1/files": "Files",
-    "GET /v1/files": "Files",
-    "GET /v1/files/{id}": "Files",
-    "DELETE /v1/files/{id}": "Files",
-    "POST /v1/uploads": "Files",
-    "POST /hooks/replicate/{id}": "Webhook",
-}
-
-WORK_QUEUES = ("Intake", "Dispatch", "Persist", "Deliver", "Tasks")
-CONSUMERS = {"Tasks": "Deliver"}
-"""The functions of queues that are not named after theirs."""
-FAILURE_QUEUES = {
-    "IntakeTasksDlq",
-    "DispatchTasksDlq",
-    "PersistTasksDlq",
-    "DeliverTasksDlq",
-    "TasksTasksDlq",
-    "RelayFailures",
-    "SweepFailures",
-}
+CORE = StageConfig.prod().functions()
+WORK_QUEUES = [queue.name for function in CORE.values() for queue in function.queues]
+CONSUMERS = {queue.name: name for name, function in CORE.items() for queue in function.queues}
+FAILURE_QUEUES = {f"{name}TasksDlq" for name in WORK_QUEUES} | {"RelayFailures", "SweepFailures"}
 
 
 def test_functions(prod: Synth) -> None:
     functions = prod.service.properties("Lambda::Function")
-    assert {
-        name.removesuffix("Function"): (f["MemorySize"], f["Timeout"])
-        for name, f in functions.items()
-    } == SIZES
-    for name, function in functions.items():
-        handler = name.removesuffix("Function").lower()
-        assert function["Handler"] == f"darkroom.handlers.{handler}.handler"
+    assert functions.keys() == {f"{name}Function" for name in CORE}
+    for name, declared in CORE.items():
+        function = functions[f"{name}Function"]
+        size = function["MemorySize"], function["Timeout"]
+        assert size == (declared.memory_mb, declared.timeout_s)
+        assert function["Handler"] == f"darkroom.handlers.{declared.name}.handler"
         assert function["Runtime"] == "python3.13"
         assert function["Architectures"] == ["arm64"]
         assert "TracingConfig" not in function
@@ -106,7 +57,7 @@ def test_every_log_group_belongs_to_something_and_ends(prod: Synth) -> None:
         prod.shown(f["LoggingConfig"]["LogGroup"])
         for f in prod.service.properties("Lambda::Function").values()
     }
-    assert used == {f"{name}Logs" for name in SIZES}
+    assert used == {f"{name}Logs" for name in CORE}
     assert set(groups) == used | {"HttpApiAccessLines", "EventsInUnmatchedLog"}
     assert {group["RetentionInDays"] for group in groups.values()} == {90}
 
@@ -158,8 +109,10 @@ def test_routes(prod: Synth) -> None:
         route["RouteKey"]: functions[prod.shown(route["Target"]).removeprefix("integrations/")]
         for route in prod.service.properties("ApiGatewayV2::Route").values()
     }
-    expected = dict(ROUTES)
-    for key, name in ROUTES.items():
+    expected = {"$default": "Read"}
+    served = {key: name for name, function in CORE.items() for key in function.routes}
+    for key, name in served.items():
+        expected[key] = name
         method, _, path = key.partition(" ")
         if not path.startswith("/v1/"):
             continue
@@ -223,7 +176,7 @@ def test_every_work_queue_has_a_dead_letter_queue_of_its_own(prod: Synth, name: 
     assert prod.shown(redrive["deadLetterTargetArn"]) == f"{name}TasksDlq"
     # Intake puts requests off on purpose, and gives up by itself a little before that.
     assert redrive["maxReceiveCount"] == (MOST_RECEIVES + 5 if name == "Intake" else 5)
-    assert queue["VisibilityTimeout"] == 6 * SIZES[CONSUMERS.get(name, name)][1]
+    assert queue["VisibilityTimeout"] == 6 * CORE[CONSUMERS[name]].timeout_s
     assert queue["MessageRetentionPeriod"] < queues[f"{name}TasksDlq"]["MessageRetentionPeriod"]
 
 
@@ -248,7 +201,7 @@ def mapping(synth: Synth, function: str, source: str) -> dict[str, Any]:
     [("Intake", 5), ("Dispatch", 5), ("Persist", 1), ("Deliver", 1), ("Tasks", 5)],
 )
 def test_queues_feed_their_functions(prod: Synth, name: str, batch: int) -> None:
-    found = mapping(prod, CONSUMERS.get(name, name), f"{name}TasksQueue")
+    found = mapping(prod, CONSUMERS[name], f"{name}TasksQueue")
     assert found["BatchSize"] == batch
     assert found["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert found["ScalingConfig"] == {"MaximumConcurrency": 50}
@@ -306,7 +259,7 @@ def test_outputs_have_their_stable_names(prod: Synth) -> None:
         **{f"{name}Dlq": f"{name}TasksDlq" for name in WORK_QUEUES},
         "RelayFailures": "RelayFailures",
         "SweepFailures": "SweepFailures",
-        **{f"Function{name}": f"{name}Function" for name in SIZES},
+        **{f"Function{name}": f"{name}Function" for name in CORE},
     }
 
 

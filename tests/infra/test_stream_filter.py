@@ -20,9 +20,9 @@ from darkroom.domain.lifecycle import (
     effects,
 )
 from darkroom.domain.prediction import Prediction, State
+from darkroom.handlers.relay import WITH_EFFECTS
 from hypothesis import given
 
-from infra.stacks.service import WITH_EFFECTS
 from tests import events
 from tests.fakes import START
 from tests.property.test_lifecycle import PROPERTY, beginnings, file, histories, lives

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.stacks.service import SHAPES
+from infra.config import StageConfig
 from ops.__main__ import _parser
 from tests.support.make import planned
 
@@ -79,7 +79,7 @@ def test_lines_of_a_page_end_at_100_columns(page: Path) -> None:
 def test_newcomer_bug_15_doctors_sample_counts_the_functions_that_there_are() -> None:
     sample = re.search(r"functions: (\d+) are ready", (ROOT / "docs" / "operations.md").read_text())
     assert sample
-    assert int(sample[1]) == len(SHAPES)
+    assert int(sample[1]) == len(StageConfig.dev().functions())
 
 
 def test_what_the_pages_pass_to_cdk_arrives() -> None:

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import keys
-from darkroom.handlers import (
-    cancel,
-    deliver,
-    deliveries,
-    dispatch,
-    intake,
-    persist,
-    relay,
-    submit,
-    sweep,
-    webhook,
-)
 from darkroom.ports import ApiKey
+from darkroom.runtime.function import declared
 
 from tests.fakes import FakeClock, FakeControls, FakeDeliveries, FakeOutputs, FakeUploads
 from tests.proof import versions
@@ -28,6 +16,7 @@ from tests.proof.gate import Gate, Gated, OutageError
 from tests.proof.states import canonical_key
 from tests.proof.table import Predictions
 from tests.proof.upstream import Upstream
+from tests.proof.wired import handler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +29,11 @@ if TYPE_CHECKING:
 PERSISTENCE = 6
 """A row that is broken is tried again so often, before it is mended."""
 QUEUES = ("persist", "dispatch", "deliver", "tasks_queue", "intake")
-HANDLERS = (submit, cancel, deliveries, intake, webhook, dispatch, relay, persist, deliver, sweep)
+LEFT_OUT = {
+    "read": "writes nothing but that a client polls, and is asked for no look here",
+    "files": "touches no record",
+}
+"""Functions that no schedule runs, and why."""
 
 
 class Cloud:
@@ -111,8 +104,9 @@ class Cloud:
         }
         self.ports: dict[str, Any] = {n: Gated(n, port, self.gate) for n, port in named.items()}
         self.handlers = {
-            module.__name__.rpartition(".")[2]: inspect.unwrap(module.handler)
-            for module in HANDLERS
+            name: handler(function, self)
+            for name, function in declared().items()
+            if name not in LEFT_OUT
         }
 
     def count(self, *, name: str, value: int, unit: object) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import inspect
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from darkroom import ports, services
-from darkroom.runtime import wiring
+from darkroom.runtime import parts
+from darkroom.runtime.function import declared
 
+from tests.proof.cloud import LEFT_OUT
 from tests.proof.gate import PURE, phases
 
 PORTS = {
@@ -35,12 +38,7 @@ PORTS = {
 """By the names of the services' attributes."""
 CALLED = {"queue": "deliver"}
 """The port behind an attribute of another name."""
-HANDLERS = (
-    *("submit", "cancel", "deliveries", "intake", "webhook"),
-    *("dispatch", "relay", "persist", "deliver", "sweep"),
-)
-ALSO_WIRED = {"deliver": ("tell_task",)}
-"""A handler's other functions in the wiring."""
+HANDLERS = tuple(name for name in declared() if name not in LEFT_OUT)
 
 UNREACHED: dict[tuple[str, str], str] = {
     ("cancel", "store.list_ids"): "pages are read's; cancel looks one record up",
@@ -73,7 +71,11 @@ UNREACHED: dict[tuple[str, str], str] = {
     ("submit", "provider.token_works"): "a first attempt is not asked about: nobody waits for that",
     ("intake", "provider.token_works"): "as for submit",
     ("deliver", "store.commit"): "wired for its store alone; it writes no record",
-    ("relay", "store.commit"): "as above",
+    ("dispatch", "controls.take"): "a look at the provider for a client that polls: nobody polls",
+    ("dispatch", "provider.get"): "as above",
+    ("dispatch", "store.watch"): "as above, and the wish for a look is read's",
+    ("dispatch", "deliver.send"): "as above",
+    ("relay", "store.commit"): "wired for its store alone; it writes no record",
     ("relay", "controls.cached_result"): "results are looked up by submit",
     ("relay", "store.get"): "as above",
     ("relay", "controls.run_times"): "of persist, which reuse loads for the names of files",
@@ -88,12 +90,12 @@ makes one after all fails the proof, so that no reason here can go stale."""
 
 
 def services_of(handler: str) -> set[str]:
-    """The service modules that a handler's wiring imports, with what those import."""
-    found: set[str] = set()
-    for name in (handler, *ALSO_WIRED.get(handler, ())):
-        for function in _wiring(name):
-            found |= _imported(ast.parse(inspect.getsource(function)))
-    found.add("changes")
+    """The service modules that a function's own module imports, and the parts that it is built of,
+    with what those import."""
+    module = ast.parse(inspect.getsource(import_module(declared()[handler].module)))
+    found = {"changes"} | _imported(module)
+    for function in _parts(module):
+        found |= _imported(function)
     while True:
         wider = found | {other for name in found for other in _imported(_tree(name))}
         if wider == found:
@@ -101,11 +103,26 @@ def services_of(handler: str) -> set[str]:
         found = wider
 
 
-def _wiring(name: str) -> list[Any]:
-    """The wiring's function, and those of its own that it uses."""
-    function = inspect.unwrap(getattr(wiring, name))
-    used = [n for n in function.__code__.co_names if n.startswith("_") and n in vars(wiring)]
-    return [function, *(other for n in used for other in _wiring(n))]
+def _parts(tree: ast.AST) -> list[ast.AST]:
+    """The functions of `runtime.parts` that the code names, and those that they name."""
+    named = {_last_name(node) for node in ast.walk(tree) if isinstance(node, ast.expr)}
+    found: dict[str, ast.AST] = {}
+    while new := {name for name in named if name in _PARTS and name not in found}:
+        found |= {name: _PARTS[name] for name in new}
+        named = {
+            _last_name(node)
+            for name in new
+            for node in ast.walk(_PARTS[name])
+            if isinstance(node, ast.expr)
+        }
+    return list(found.values())
+
+
+_PARTS = {
+    node.name: node
+    for node in ast.parse(inspect.getsource(parts)).body
+    if isinstance(node, ast.FunctionDef)
+}
 
 
 def expected() -> set[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""The product's own wiring, over the gated doubles in place of the adapters."""
+"""The product's own functions, built over the gated doubles in place of the adapters."""
 
 from __future__ import annotations
 
@@ -12,32 +12,23 @@ from typing import TYPE_CHECKING, Any, Self
 from unittest.mock import patch
 
 from darkroom import catalog
-from darkroom.adapters import (
-    aws,
-    controls,
-    deliveries,
-    download,
-    http,
-    predictions,
-    queues,
-    replicate,
-    s3,
-)
 from darkroom.catalog import Catalogue
 from darkroom.domain import link
 from darkroom.handlers import relay
-from darkroom.runtime import observability, settings, wiring
+from darkroom.runtime import observability
+from darkroom.runtime.adapters import Adapters
 from darkroom.services import persist, reuse
 
 from tests import fakes
 from tests.fakes import FakeSigner
-from tests.world import PUBLIC_URL
+from tests.world import PUBLIC_URL, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from darkroom.runtime.function import Function
+
     from tests.proof.cloud import Cloud
-    from tests.proof.config import Config
 
 
 @lru_cache
@@ -48,42 +39,93 @@ def _catalogue() -> Catalogue:
     return Catalogue({path.stem.replace("--", "/", 1): path for path in files}, {})
 
 
+class Doubles(Adapters):
+    """Makes the ports of a cloud, which are there already; what is a name is the port's."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.ports = cloud.ports
+
+    def clock(self) -> Callable[[], int]:
+        return self.cloud.process_clock
+
+    def dice(self) -> Callable[[], float]:
+        return lambda: 0.5
+
+    def seeds(self) -> Any:
+        return SimpleNamespace(randint=lambda low, _high: low + len(self.cloud.submitted))
+
+    def catalogue(self) -> Callable[[], Catalogue]:
+        return _catalogue
+
+    def predictions(self, table: str, controls: str = "") -> Any:
+        return self.ports["store"]
+
+    def controls(self, table: str) -> Any:
+        return self.ports["controls"]
+
+    def deliveries(self, table: str) -> Any:
+        return self.ports["deliveries"]
+
+    def uploads(self, bucket: str) -> Any:
+        return self.ports["uploads"]
+
+    def outputs(self, bucket: str, *, lazy: bool = False) -> Any:
+        return self.ports["outputs"]
+
+    def signer(self, outputs: str, uploads: str, endpoint: str) -> FakeSigner:
+        return FakeSigner()
+
+    def secrets(self, **names: str) -> Any:
+        return self.ports["secrets"]
+
+    def provider(self, url: str, secrets: object) -> Any:
+        return self.ports["provider"]
+
+    def queue(self, url: str, *, lazy: bool = False) -> Any:
+        return self.ports.get(url) or self.ports[url.removesuffix("_queue")]
+
+    def redelivery(self, url: str) -> Any:
+        return self.queue(url)
+
+    def dead_letters(self, url: str) -> Any:
+        return self.ports["dead"]
+
+    def bus(self, name: str, *, lazy: bool = False) -> Any:
+        return self.ports["bus"]
+
+    def tasks(self) -> Any:
+        return self.ports["tasks"]
+
+    def fetcher(self, hosts: tuple[str, ...], most: int, budget_s: float) -> Any:
+        return self.ports["fetcher"]
+
+    def sender(self, *, local: bool) -> Any:
+        return self.ports["sender"]
+
+
+def handler(function: Function[Any, Any], cloud: Cloud) -> Callable[[Any, Any], Any]:
+    """A function's handler over this world, each run built anew as after a cold start."""
+    given = {
+        "public_url": PUBLIC_URL,
+        "timings": cloud.config.timings,
+        "dedicated_account": cloud.config.dedicated,
+        "open_models": True,
+        "result_cache": cloud.config.cache,
+        "tasks": True,
+    }
+    settings, doubles = named(function.settings, given), Doubles(cloud)
+
+    def handle(event: Any, context: Any) -> Any:
+        return function.handle(function.build(settings, doubles), event, context)
+
+    return handle
+
+
 @contextmanager
 def installed(cloud: Cloud) -> Iterator[None]:
-    """The handlers run over this world, each run wired anew as after a cold start."""
-    p = cloud.ports
-
-    def port(name: str) -> Callable[..., Any]:
-        return lambda *_args, **_named: p[name]
-
-    def nothing(*_args: Any, **_named: Any) -> None:
-        return None
-
-    drawn = SimpleNamespace(randint=lambda low, _high: low + len(cloud.submitted))
-    dice = SimpleNamespace(SystemRandom=lambda: drawn, random=lambda: 0.5)
+    """What no adapter stands for is this world's too: ids, metrics, threads, logs."""
     replaced: list[tuple[Any, str, Any]] = [
-        (aws, "client", nothing),
-        (aws, "OnFirstUse", nothing),
-        (predictions, "DynamoPredictions", port("store")),
-        (controls, "DynamoControls", port("controls")),
-        (deliveries, "DynamoDeliveries", port("deliveries")),
-        (s3, "S3Outputs", port("outputs")),
-        (s3, "S3Uploads", port("uploads")),
-        (s3, "S3Signer", lambda *_: FakeSigner()),
-        (queues, "SqsQueue", lambda _client, url: p.get(url) or p[url.removesuffix("_queue")]),
-        (queues, "EventBridgeBus", port("bus")),
-        (http, "Client", nothing),
-        (download, "OutputFetcher", port("fetcher")),
-        (download, "Callbacks", port("sender")),
-        (replicate, "Replicate", port("provider")),
-        (Catalogue, "load", _catalogue),
-        (settings.Settings, "from_env", classmethod(_reader(cloud.config))),
-        (wiring, "_secrets", port("secrets")),
-        (wiring, "_tasks", port("tasks")),
-        (wiring, "tell_task", wiring.tell_task.__wrapped__),
-        (queues, "SqsDeadLetters", port("dead")),
-        (wiring, "now", cloud.process_clock),
-        (wiring, "random", dice),
         (link, "new_id", lambda *_: f"{len(cloud.submitted) - 1:026d}"),
         (observability.metrics, "add_metric", cloud.count),
         (persist, "ThreadPoolExecutor", InTurn),
@@ -92,7 +134,6 @@ def installed(cloud: Cloud) -> Iterator[None]:
         (relay, "read_prediction", cloud.store.read),
         (fakes, "prediction_item", cloud.store.item_of),
     ]
-    replaced += [(wiring, n, getattr(wiring, n).__wrapped__) for n in cloud.handlers]
     off = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     with ExitStack() as patches:
@@ -100,27 +141,6 @@ def installed(cloud: Cloud) -> Iterator[None]:
             patches.enter_context(patch.object(where, name, value))
         yield
     logging.disable(off)
-
-
-def _reader(config: Config) -> Callable[[type[Any]], Any]:
-    """Reads a function's settings without an environment; what is a name is its own value."""
-    ours = {
-        "public_url": PUBLIC_URL,
-        "timings": config.timings,
-        "dedicated_account": config.dedicated,
-        "open_models": True,
-        "result_cache": config.cache,
-        "tasks": True,
-    }
-    known: dict[type[Any], Any] = {}
-
-    def read(kind: type[Any]) -> Any:
-        if kind not in known:
-            given = {name: ours[name] for name in kind.kinds() if name in ours}
-            known[kind] = kind(**({name: name for name in kind.required()} | given))
-        return known[kind]
-
-    return read
 
 
 class InTurn:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from darkroom.adapters.replicate import Replicate
 from darkroom.domain import link, signature
+from darkroom.runtime.function import MOST_FAILURES, declared
 from darkroom.services.tasks import TASK
 
 from tests.fakes import FakeClock, FakeSecrets
@@ -38,17 +39,18 @@ if TYPE_CHECKING:
     from tests.scale.endpoints import Callbacks, OutputHost
     from tests.simulated import Timeline
 
-TICK_S, EVERY_S = 55.0, 60.0
+TICK_S, EVERY_S = float(declared()["sweep"].timeout_s), 60.0
 QUEUES: dict[str, tuple[str, float]] = {
-    "persist_queue": ("persist", 120.0),
-    "dispatch_queue": ("dispatch", 60.0),
-    "deliver_queue": ("deliver", 60.0),
-    "tasks_queue": ("tell", 60.0),
+    f"{queue.name.lower()}_queue": (name, float(function.timeout_s))
+    for name, function in declared().items()
+    for queue in function.queues
+    # Here all requests come over HTTP.
+    if name != "intake"
 }
 """By the attribute of the world: who takes the messages, and that function's time-out."""
 CONCURRENCY = 50
 """Invocations at once for each queue, in the production stage."""
-VISIBILITY_FACTOR, MAX_RECEIVES = 6, 5
+VISIBILITY_FACTOR, MAX_RECEIVES = 6, MOST_FAILURES
 RELAYS, BATCH = 40, 25
 """Four shards of the stream, ten batches at once of each."""
 WEBHOOK_AGAIN_S = (2.0, 5.0, 10.0, 20.0, 25.0)
@@ -215,7 +217,6 @@ class Cloud:
             "persist": lambda m: self.persist(m["id"], self.remaining_ms),
             "dispatch": self._dispatch,
             "deliver": self._deliver,
-            "tell": self._deliver,
         }
         self.queues = {
             name: CrowdQueue(self, takes[function], most, timeout_s)

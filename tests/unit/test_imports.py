@@ -12,7 +12,7 @@ from pathlib import Path
 
 import darkroom
 import pytest
-from darkroom.runtime import settings
+from darkroom.runtime.function import declared
 
 FUNCTIONS = Path(darkroom.__file__).parent.parent
 
@@ -21,21 +21,16 @@ ALWAYS = {
     *("botocore", "certifi", "dateutil", "jmespath", "six", "urllib3"),
 }
 HTTP = {"httpx", "httpcore", "h11"}
-LOADED: dict[str, tuple[set[str], set[str]]] = {
-    "cancel": (HTTP, {"dynamodb", "secretsmanager"}),
-    "deliver": (HTTP, {"dynamodb", "secretsmanager", "sqs"}),
-    "deliveries": (set(), {"dynamodb", "sqs"}),
-    "dispatch": (HTTP, {"dynamodb", "secretsmanager"}),
-    "files": (set(), {"dynamodb", "s3"}),
-    "intake": (HTTP, {"dynamodb", "events", "secretsmanager", "sqs"}),
-    "persist": (HTTP, {"dynamodb", "s3"}),
-    "read": (set(), {"dynamodb"}),
-    "relay": (set(), {"dynamodb", "events", "sqs"}),
-    "submit": (HTTP, {"dynamodb", "secretsmanager"}),
-    "sweep": (HTTP, {"dynamodb", "events", "secretsmanager", "sqs"}),
-    "webhook": (set(), {"dynamodb", "secretsmanager"}),
+CALLS_OUT = {"provider", "fetcher", "sender"}
+"""Adapters that load HTTP."""
+CLIENTS = {
+    **dict.fromkeys(("predictions", "controls", "deliveries"), "dynamodb"),
+    **dict.fromkeys(("forms", "outputs"), "s3"),
+    **dict.fromkeys(("queue", "redelivery", "dead_letters"), "sqs"),
+    "bus": "events",
+    "secrets": "secretsmanager",
 }
-"""Per function: what it loads beside ALWAYS, and the services that it makes a client of at init."""
+"""The service that an adapter makes a client of, unless it is `lazy`. Others make theirs later."""
 
 # boto3 and pydantic are here for the development environment alone; what httpcore finds there
 # besides (h2, anyio) is in no asset.
@@ -43,53 +38,80 @@ WATCHED = ALWAYS | HTTP | {"boto3", "s3transfer", "pydantic", "cryptography", "m
 
 CODE = """
 import gc, json, sys
-import darkroom.handlers.{function} as handler
-print(handler.wiring.{function}.cache_info().currsize)
-handler.wiring.{function}()
+from darkroom.handlers.{function} import FUNCTION
+print(FUNCTION.is_ready)
+from darkroom.runtime.adapters import Adapters
+
+class Recording(Adapters):
+    asked = set()
+
+    def __getattribute__(self, name):
+        make = super().__getattribute__(name)
+
+        def recorded(*args, lazy=None, **named):
+            self.asked.add((name, bool(lazy)))
+            return make(*args, **named) if lazy is None else make(*args, lazy=lazy, **named)
+
+        return make if name == "asked" else recorded
+
+FUNCTION.build(FUNCTION.settings.from_env(), Recording())
 from botocore.client import BaseClient
 gc.unfreeze()
 clients = [each for each in gc.get_objects() if isinstance(each, BaseClient)]
 print(json.dumps([
-    sorted({{name.partition(".")[0] for name in sys.modules}}),
-    sorted({{each.meta.service_model.service_name for each in clients}}),
+    sorted(Recording.asked),
+    sorted({name.partition(".")[0] for name in sys.modules}),
+    sorted({each.meta.service_model.service_name for each in clients}),
 ]))
 """
 
 
-def test_every_function_is_in_the_table() -> None:
-    handlers = (FUNCTIONS / "darkroom" / "handlers").glob("[a-z]*.py")
-    assert LOADED.keys() == {path.stem for path in handlers}
+@pytest.mark.parametrize("function", declared())
+def test_a_cold_start_loads_what_the_function_is_built_of_and_no_more(function: str) -> None:
+    """The packages, and the clients of AWS; what it asks for `lazy` is not among these."""
+    asked, modules, clients = json.loads(_started(function, CODE)[1])
+    packages = HTTP if {name for name, _ in asked} & CALLS_OUT else set()
+    assert set(modules) & WATCHED == ALWAYS | packages
+    assert set(clients) == {CLIENTS[name] for name, lazy in asked if name in CLIENTS and not lazy}
 
 
-@pytest.mark.parametrize("function", LOADED)
-def test_a_cold_start_loads_what_the_table_says_and_no_more(function: str) -> None:
-    packages, services = LOADED[function]
-    modules, clients = cold_start(function)
-    assert modules & WATCHED == ALWAYS | packages
-    assert clients == services
-
-
-@pytest.mark.parametrize("function", LOADED)
+@pytest.mark.parametrize("function", declared())
 def test_aws_m2_on_lambda_all_is_made_before_the_first_event(function: str) -> None:
     """Secrets are asked for besides; where there are none, each is tried again when wanted."""
     on_lambda = {"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "AWS_EC2_METADATA_DISABLED": "true"}
-    assert ready(function) == "0"
-    assert ready(function, **on_lambda) == "1"
+    assert ready(function) == "False"
+    assert ready(function, _HANDLER=f"darkroom.handlers.{function}.handler", **on_lambda) == "True"
 
 
-def cold_start(function: str) -> tuple[set[str], set[str]]:
-    """Top-level modules and AWS services of a fresh process that is ready for its first event."""
-    modules, clients = json.loads(_started(function)[1])
-    return set(modules), set(clients)
+def test_a_function_that_names_the_others_routes_makes_nothing_of_theirs() -> None:
+    """A request that nothing serves is answered with what is served on its path."""
+    on_lambda = {"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "AWS_EC2_METADATA_DISABLED": "true"}
+    code = (
+        "from darkroom.api.routes import methods_on; import darkroom.handlers.read as read;"
+        "from darkroom.runtime.function import declared;"
+        "print(methods_on('/v1/predictions'));"
+        "print(*(name for name, function in declared().items() if function.is_ready))"
+    )
+    handler = "darkroom.handlers.read.handler"
+    written = _started("read", code, _HANDLER=handler, **on_lambda)
+    assert written == ["['GET', 'HEAD', 'POST']", "read"]
+
+
+def test_nothing_is_ready_that_a_cold_start_of_another_function_needs() -> None:
+    code = "import sys, darkroom.handlers.webhook; print(*sys.modules)"
+    (modules,) = _started("webhook", code)
+    loaded = {name for name in modules.split() if name.startswith("darkroom.handlers.")}
+    assert loaded == {"darkroom.handlers.webhook"}
 
 
 def ready(function: str, **environment: str) -> str:
     """How often the handler's module, once imported, has made what it needs."""
-    return _started(function, **environment)[0]
+    return _started(function, CODE, **environment)[0]
 
 
-def _started(function: str, **environment: str) -> list[str]:
-    required = getattr(settings, f"{function.title()}Settings").required()
+def _started(function: str, code: str, **environment: str) -> list[str]:
+    """What a new process writes that has the function's environment and runs the code."""
+    required = declared()[function].settings.required()
     environment |= {
         **{name.upper(): "https://x.test" if name.endswith("_url") else "x" for name in required},
         "PYTHONPATH": str(FUNCTIONS),
@@ -98,7 +120,7 @@ def _started(function: str, **environment: str) -> list[str]:
         "RESULT_CACHE": "true",
     }
     ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", CODE.format(function=function)],
+        [sys.executable, "-W", "error", "-c", code.replace("{function}", function)],
         env=environment,
         capture_output=True,
         text=True,

@@ -13,7 +13,11 @@ from darkroom.api import routes
 from darkroom.domain import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
+
+    from darkroom.api.routes import Routes
+    from darkroom.ports import ApiKey
+    from darkroom.runtime.function import Route
 
 Response = dict[str, Any]
 UNKNOWN = "$default"
@@ -43,8 +47,32 @@ class Request:
         return str(values[0]) if values else None
 
 
-def read_request(event: dict[str, Any]) -> Request:
-    """Read the event. Raises BadRequestError where a body said to be base64 is not.
+class Call:
+    """A request to a route, with what is known of it once the caller may make it."""
+
+    __slots__ = ("asked", "headers", "key", "request", "status", "tenant")
+    key: ApiKey
+    """The caller's; there is none on a route that takes no API key."""
+    tenant: str
+    """Whose key it is."""
+
+    def __init__(self, request: Request, status: int, asked: dict[str, str]) -> None:
+        self.request = request
+        self.status = status
+        """Of the answer: the route's own, unless what serves the call sets another."""
+        self.asked = asked
+        """The query but for the cursor: what the links to other pages ask for as well."""
+        self.headers: dict[str, str] = {}
+        """Of the answer."""
+
+    def named(self, name: str) -> str:
+        """What the path says in the place of the route's `{name}`."""
+        return self.request.parameters[name]
+
+
+def read_request(event: dict[str, Any], ours: dict[str, Route]) -> Request:
+    """Read the event of a function with these routes. Raises BadRequestError where a body said to
+    be base64 is not.
 
     Here alone spellings are done away with: /v1/v1/…, /prod/v1/… and a slash at the end are
     /v1/… to all that follows, and HEAD is GET.
@@ -55,8 +83,8 @@ def read_request(event: dict[str, Any]) -> Request:
     key = event.get("routeKey") or "$default"
     parameters = event.get("pathParameters") or {}
     if routes.is_open(key):
-        key, parameters = routes.find(method, path) or (UNKNOWN, {})
-    else:
+        key, parameters = routes.find(ours, method, path) or (UNKNOWN, {})
+    elif key not in ours:
         key = routes.canonical_key(key)
     return Request(
         route=key,
@@ -134,6 +162,7 @@ _STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.UnavailableError: (503, "Temporarily unavailable"),
     errors.UnreadableRecordError: (503, "Temporarily unavailable"),
 }
+_NAME_SHOWN = 60
 UNREADABLE_RETRY_S = 60
 """A record that cannot be read is mended by people, or by the next deployment."""
 
@@ -167,15 +196,17 @@ def problem(error: Exception) -> Response:
     return answer(status, body, headers)
 
 
-def respond(event: dict[str, Any], route: Callable[[Request], Response]) -> Response:
-    """Read the request, run the route, and turn whatever it raises into a problem answer."""
+def respond(event: dict[str, Any], ours: Routes[Any], made: Any) -> Response:
+    """Read the request, run its route, and turn whatever it raises into a problem answer.
+
+    `made` is what the function is built of; where its routes take an API key, it has an
+    `authenticate`.
+    """
     from darkroom.runtime.observability import logger
 
     try:
-        request = read_request(event)
-        if request.route == UNKNOWN:
-            raise routes.unserved(request.method, request.path)  # noqa: TRY301 - as below
-        response = route(request)
+        request = read_request(event, ours)
+        response = _run(request, ours, made)
         logger.info("answered", route=request.route, status=response["statusCode"])
     except errors.DarkroomError as error:
         response = problem(error)
@@ -195,3 +226,31 @@ def respond(event: dict[str, Any], route: Callable[[Request], Response]) -> Resp
     if _method(event) == "HEAD":
         response["body"] = ""
     return response
+
+
+def _run(request: Request, ours: Routes[Any], made: Any) -> Response:
+    route = ours.get(request.route)
+    if route is None:
+        raise routes.unserved(request.method, request.path)
+    asked = {name: text for name, text in request.query.items() if name != "cursor"}
+    call = Call(request, route.status, asked)
+    if route.scope is not None:
+        call.key = made.authenticate.key(request.header("authorization"), route.scope)
+        call.tenant = call.key.tenant
+        ours.admit(made, call)
+    _check_names(request.query, route.query)
+    body = route.run(made, call)
+    if call.status == 204:
+        return {"statusCode": 204, "headers": {"content-type": "text/plain"}, "body": ""}
+    return answer(call.status, body, call.headers)
+
+
+def _check_names(query: Mapping[str, str], names: tuple[str, ...] | None) -> None:
+    """Refuse a name that a list does not have: what it asks for would be passed over."""
+    if names is None:
+        return
+    for name in query:
+        if name not in names:
+            known = f"it has {', '.join(names)}" if names else "it has none"
+            shown = "".join(c if c.isprintable() else "?" for c in name[:_NAME_SHOWN])
+            raise errors.BadRequestError(f"This list has no query parameter {shown}: {known}.")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import models_json_schema
 
 from darkroom.api import bodies, queries, schemas
-from darkroom.api.routes import MODEL, ROUTES
+from darkroom.api.routes import described
 from darkroom.api.schemas import published
 from darkroom.domain.correlation import LONGEST_END_USER, LONGEST_TAG
 from darkroom.services.files import MOST_SAID
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pydantic import BaseModel
+
+    from darkroom.runtime.function import Route
 
 DESCRIPTION = """\
 Replicate's HTTP API in front of Replicate: its official clients work with this base URL and a
@@ -35,129 +36,6 @@ _REF = "#/components/schemas/{model}"
 _JSON = "application/json"
 _PROBLEM = "application/problem+json"
 
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """What a route is for, what it takes, and what it answers besides the usual problems."""
-
-    id: str
-    summary: str
-    status: int
-    answer: type[BaseModel] | None
-    problems: tuple[int, ...] = ()
-    body: str | None = None
-    creates: bool = False
-
-
-_CREATES: dict[str, Any] = {
-    "status": 201,
-    "answer": schemas.CreatedPrediction,
-    "problems": (400, 402, 413, 415, 422, 503),
-    "creates": True,
-}
-
-OPERATIONS: dict[str, Operation] = {
-    "POST /v1/predictions": Operation(
-        "predictions.create",
-        "Create a prediction; never waits for its result",
-        body="NewPrediction",
-        **_CREATES,
-    ),
-    f"POST {MODEL}/predictions": Operation(
-        "models.predictions.create",
-        "Create a prediction of a model; never waits for its result",
-        body="NewModelPrediction",
-        **_CREATES,
-    ),
-    "GET /v1/predictions": Operation(
-        "predictions.list",
-        "The tenant's predictions, newest first, 100 a page; a page may be short, or empty",
-        200,
-        schemas.PageBody[schemas.PredictionBody],
-        (400,),
-    ),
-    "GET /v1/predictions/{id}": Operation(
-        "predictions.get", "One prediction", 200, schemas.PredictionBody, (404,)
-    ),
-    "POST /v1/predictions/{id}/cancel": Operation(
-        "predictions.cancel",
-        "Stop a prediction; one that has ended stays as it is",
-        200,
-        schemas.PredictionBody,
-        (404, 503),
-    ),
-    "GET /v1/predictions/{id}/deliveries": Operation(
-        "predictions.deliveries.list",
-        "What became of a prediction's callbacks",
-        200,
-        schemas.PageBody[schemas.DeliveryBody],
-        (400, 404),
-    ),
-    "POST /v1/predictions/{id}/deliveries/{event}/redeliver": Operation(
-        "predictions.deliveries.redeliver",
-        "Send a callback again",
-        202,
-        schemas.DeliveryBody,
-        (400, 404, 422, 503),
-    ),
-    "GET /v1/models": Operation(
-        "models.list",
-        "The models of this deployment, 25 a page",
-        200,
-        schemas.PageBody[schemas.ModelBody],
-        (400,),
-    ),
-    f"GET {MODEL}": Operation("models.get", "One model", 200, schemas.ModelBody, (404,)),
-    f"GET {MODEL}/versions": Operation(
-        "models.versions.list",
-        "A model's versions; none of one that is run by its name",
-        200,
-        schemas.PageBody[schemas.ModelVersion],
-        (400, 404),
-    ),
-    f"GET {MODEL}/versions/{{id}}": Operation(
-        "models.versions.get", "One version", 200, schemas.ModelVersion, (404,)
-    ),
-    "GET /v1/account": Operation("account.get", "Whose token this is", 200, schemas.Account),
-    "GET /v1/usage": Operation(
-        "usage.get", "Predictions and cost by day and model", 200, schemas.UsageBody, (400,)
-    ),
-    "GET /v1/webhooks/default/secret": Operation(
-        "webhooks.default.secret.get",
-        "The secret that callbacks are verified with",
-        200,
-        schemas.WebhookSecret,
-        (503,),
-    ),
-    "POST /v1/files": Operation(
-        "files.create",
-        "Keep a file of up to 4.5 MB, for inputs to name",
-        201,
-        schemas.FileBody,
-        (400, 413, 415),
-        body="multipart/form-data",
-    ),
-    "GET /v1/files": Operation(
-        "files.list",
-        "The tenant's files, newest first, 25 a page",
-        200,
-        schemas.PageBody[schemas.FileBody],
-        (400,),
-    ),
-    "GET /v1/files/{id}": Operation(
-        "files.get", "What is known of a file", 200, schemas.FileBody, (404,)
-    ),
-    "DELETE /v1/files/{id}": Operation("files.delete", "Delete a file", 204, None, (404,)),
-    "POST /v1/uploads": Operation(
-        "uploads.create",
-        "A form by which the client itself stores a file of up to 100 MB",
-        201,
-        schemas.Upload,
-        (400, 413, 415, 422),
-        body="NewUpload",
-    ),
-}
-"""By route. A route without an operation cannot be served unnoticed: `document` fails."""
 
 _EVERYWHERE = (401, 403, 429, 500)
 """Problems of every operation. 429 and 500 come from the gateway too, in its own form."""
@@ -231,11 +109,14 @@ _CREATE_HEADERS: dict[str, dict[str, Any]] = {
 
 
 def document() -> dict[str, Any]:
-    """The whole document, made from the route table and the types of the bodies."""
+    """The whole document, made from the functions' routes and the types of the bodies.
+
+    In an order of its own, so that nothing moves in it when a function takes over a route.
+    """
     paths: dict[str, Any] = {}
-    for route in (route for routes in ROUTES.values() for route in routes):
-        method, path = route.split(" ")
-        paths.setdefault(path, {})[method.lower()] = _operation(route, OPERATIONS[route])
+    for route in sorted(described(), key=lambda route: route.key.split(" ")[::-1]):
+        method, path = route.key.split(" ")
+        paths.setdefault(path, {})[method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Darkroom", "version": "v1", "description": DESCRIPTION},
@@ -255,32 +136,32 @@ def document() -> dict[str, Any]:
     }
 
 
-def _operation(route: str, operation: Operation) -> dict[str, Any]:
-    answers = {str(operation.status): _answer(operation)}
-    if operation.creates:
+def _operation(route: Route) -> dict[str, Any]:
+    answers = {str(route.status): _answer(route)}
+    if route.creates:
         answers = {"200": _content("OK", schemas.DryRun), **answers}
-    for status in sorted({*_EVERYWHERE, *operation.problems}):
+    for status in sorted({*_EVERYWHERE, *route.errors}):
         answers[str(status)] = _problem(status)
-    parameters = list(_parameters(route, operation))
-    body = {"requestBody": _body(operation.body)} if operation.body else {}
+    parameters = list(_parameters(route))
+    body = {"requestBody": _body(route.body)} if route.body else {}
     return {
-        "operationId": operation.id,
-        "summary": operation.summary,
-        "tags": [operation.id.split(".")[0]],
+        "operationId": route.operation,
+        "summary": route.run.__doc__,
+        "tags": [route.operation.split(".")[0]],
         **({"parameters": parameters} if parameters else {}),
         **body,
         "responses": answers,
     }
 
 
-def _parameters(route: str, operation: Operation) -> Iterator[dict[str, Any]]:
-    for segment in route.split("/"):
+def _parameters(route: Route) -> Iterator[dict[str, Any]]:
+    for segment in route.key.split("/"):
         if segment.startswith("{"):
             name = segment.strip("{}")
             yield {"name": name, "in": "path", "required": True, "schema": _PARAMETERS[name]}
-    for name in queries.NAMES.get(route, ()):
+    for name in route.query or ():
         yield {"name": name, "in": "query", "schema": _QUERIES[name]}
-    if operation.creates:
+    if route.creates:
         yield {"name": "dry_run", "in": "query", "schema": _QUERIES["dry_run"]}
         for name, schema in _CREATE_HEADERS.items():
             yield {"name": name, "in": "header", "schema": schema}
@@ -302,18 +183,26 @@ def _body(name: str) -> dict[str, Any]:
     return {"required": name != "NewUpload", "content": {_JSON: {"schema": schema}}}
 
 
-def _answer(operation: Operation) -> dict[str, Any]:
-    found: dict[str, Any] = {"description": HTTPStatus(operation.status).phrase}
-    if operation.creates:
+def _answer(route: Route) -> dict[str, Any]:
+    found: dict[str, Any] = {"description": HTTPStatus(route.status).phrase}
+    if route.creates:
         found["headers"] = {"Location": {"schema": {"type": "string", "format": "uri"}}}
-    return {**found, **_content(found["description"], operation.answer)}
+    if not route.answer:
+        return found
+    return {**found, **_content(found["description"], answer_type(route))}
 
 
-def _content(description: str, answer: type[BaseModel] | None) -> dict[str, Any]:
-    if answer is None:
-        return {"description": description}
+def _content(description: str, answer: type[BaseModel]) -> dict[str, Any]:
     schema = {"$ref": _REF.format(model=_name(answer))}
     return {"description": description, "content": {_JSON: {"schema": schema}}}
+
+
+def answer_type(route: Route) -> type[BaseModel]:
+    """The type that a route names as its answer: `PageBody[FileBody]`, or one alone."""
+    outer, _, inner = route.answer.rstrip("]").partition("[")
+    found: Any = getattr(schemas, outer)
+    made: type[BaseModel] = found[getattr(schemas, inner)] if inner else found
+    return made
 
 
 _PHRASES = {413: "Request Entity Too Large", 422: "Unprocessable Entity"}
@@ -331,7 +220,7 @@ def _problem(status: int) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    answers = {operation.answer for operation in OPERATIONS.values() if operation.answer}
+    answers = {answer_type(route) for route in described() if route.answer}
     models: list[type[BaseModel]] = sorted([*answers, schemas.DryRun, schemas.Problem], key=_name)
     _, found = models_json_schema([(model, "serialization") for model in models])
     made: dict[str, Any] = _renamed(found["$defs"])

@@ -1,4 +1,4 @@
-"""The query of each list: which names it has, and what they say."""
+"""What the queries of lists say, by the names that their routes have."""
 
 from __future__ import annotations
 
@@ -13,20 +13,6 @@ from darkroom.services.read import Wanted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from darkroom.api.http import Request
-
-NAMES: Mapping[str, tuple[str, ...]] = {
-    "GET /v1/predictions": (
-        *("cursor", "limit", "created_after", "created_before", "source"),
-        *("tag", "end_user", "model", "status"),
-    ),
-    "GET /v1/predictions/{id}/deliveries": (),
-    "GET /v1/models": ("cursor", "sort_by", "sort_direction"),
-    "GET /v1/models/{owner}/{name}/versions": (),
-    "GET /v1/files": ("cursor",),
-    "GET /v1/usage": ("from", "to", "tag"),
-}
-"""By route. A name that a list does not have is refused: what it asks for would be ignored."""
 SOURCES = ("api", "web")
 STATUSES = tuple(dict.fromkeys(STATUS.values()))
 SORTS = ("model_created_at", "latest_version_created_at")
@@ -34,21 +20,6 @@ DIRECTIONS = ("asc", "desc")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_TIME = 40
-_SHOWN = 60
-
-
-def asked(request: Request) -> dict[str, str]:
-    """All of the query but the cursor: what the links to other pages ask for as well.
-
-    Raises BadRequestError for a name that the request's list does not have.
-    """
-    if request.route in NAMES:
-        names = NAMES[request.route]
-        for name in request.query:
-            if name not in names:
-                known = f"it has {', '.join(names)}" if names else "it has none"
-                raise BadRequestError(f"This list has no query parameter {_shown(name)}: {known}.")
-    return {name: text for name, text in request.query.items() if name != "cursor"}
 
 
 def wanted(query: Mapping[str, str]) -> Wanted:
@@ -105,8 +76,3 @@ def _one_of(query: Mapping[str, str], name: str, choices: tuple[str, ...]) -> st
     if text is not None and text not in choices:
         raise BadRequestError(f"{name} is {' or '.join(choices)}.")
     return text
-
-
-def _shown(name: str) -> str:
-    """The name as far as it can be shown in a text."""
-    return "".join(c if c.isprintable() else "?" for c in name[:_SHOWN])

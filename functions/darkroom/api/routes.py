@@ -1,50 +1,22 @@
-"""Which function serves which route: what the gateway, `$default` and OpenAPI are made from."""
+"""The routes of the HTTP API: how a function declares its own, and which one a request is for."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from darkroom.domain import errors
+from darkroom.runtime.function import Route, declared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator
+
+    from darkroom.api.http import Call
+    from darkroom.runtime.function import Function
+
+M = TypeVar("M")
 
 MODEL = "/v1/models/{owner}/{name}"
-
-ROUTES: Mapping[str, tuple[str, ...]] = {
-    "Submit": (
-        "POST /v1/predictions",
-        f"POST {MODEL}/predictions",
-    ),
-    "Read": (
-        "GET /v1/predictions",
-        "GET /v1/predictions/{id}",
-        "GET /v1/models",
-        f"GET {MODEL}",
-        f"GET {MODEL}/versions",
-        f"GET {MODEL}/versions/{{id}}",
-        "GET /v1/account",
-        "GET /v1/usage",
-        "GET /v1/webhooks/default/secret",
-    ),
-    "Cancel": ("POST /v1/predictions/{id}/cancel",),
-    "Deliveries": (
-        "GET /v1/predictions/{id}/deliveries",
-        "POST /v1/predictions/{id}/deliveries/{event}/redeliver",
-    ),
-    "Files": (
-        "POST /v1/files",
-        "GET /v1/files",
-        "GET /v1/files/{id}",
-        "DELETE /v1/files/{id}",
-        "POST /v1/uploads",
-    ),
-}
-"""Function's name to its routes. Each has other spellings: see `aliases`."""
-
-DEFAULT = "Read"
-"""Serves what no route of the gateway's does, and with it the rarer spellings of its own routes."""
 
 _BASE = "/{base}"
 _REST = "/{rest+}"
@@ -57,18 +29,47 @@ _LEFT_OUT = re.compile(
 )
 
 
-def aliases(function: str) -> tuple[str, ...]:
+class Routes(dict[str, Route], Generic[M]):
+    """A function's routes by key. Each is declared by decorating what serves it:
+
+    `@ROUTES.add("GET /v1/account", scope="read", operation="account.get", answer="Account")`
+    """
+
+    def __init__(self, admit: Callable[[M, Call], None] = lambda _made, _call: None) -> None:
+        super().__init__()
+        self.admit = admit
+        """Called before each of them, once the caller is known; raises what refuses the call."""
+
+    def add(self, key: str, **declared: Any) -> Callable[[Serve[M]], Serve[M]]:
+        """Declare a route; the arguments are those of `Route`."""
+
+        def decorated(serve: Serve[M]) -> Serve[M]:
+            self[key] = Route(key, serve, **declared)
+            return serve
+
+        return decorated
+
+
+if TYPE_CHECKING:
+    Serve = Callable[[M, Call], Any]
+
+
+def gateway_keys(function: Function[Any, Any]) -> tuple[str, ...]:
     """The gateway's route keys of a function: its routes, each in all its spellings.
 
     A client whose base URL ends in /v1 and that adds /v1 of its own calls /v1/v1/…; one behind a
     stage or a proxy may call /prod/v1/…. Some end a path with a slash, which no route key may: a
     variable that takes all that is left takes nothing as well. HEAD asks for a GET's headers. What
-    `$default` brings to its function anyway needs no route key.
+    `$default` brings to its function anyway needs no route key. What is not below /v1, or not for
+    clients, is spelt in one way.
     """
-    rare = function != DEFAULT
     keys: list[str] = []
-    for route in ROUTES[function]:
-        method, path = route.split(" ")
+    for route in function.routes.values():
+        method, path = route.key.split(" ")
+        if not (route.operation and path.startswith("/v1/")):
+            keys.append(route.key)
+            continue
+        rare = not function.default_route
         methods = (method, "HEAD") if method == "GET" and rare else (method,)
         ends = ("", _REST) if rare else ("",)
         keys += [f"{m} {base}{path}{end}" for m in methods for base in ("", _BASE) for end in ends]
@@ -96,18 +97,35 @@ def canonical_key(key: str) -> str:
     return f"{method} {path}"
 
 
-def find(method: str, path: str) -> tuple[str, dict[str, str]] | None:
-    """The route of a canonical method and path, and what the path names in it."""
-    for each, template in _all():
+def find(routes: dict[str, Route], method: str, path: str) -> tuple[str, dict[str, str]] | None:
+    """The one of these routes that a canonical method and path is for, and what the path names."""
+    for route in routes.values():
+        each, _, template = route.key.partition(" ")
         if each == method and (named := _match(template, path)) is not None:
-            return f"{method} {template}", named
+            return route.key, named
     return None
+
+
+def described() -> Iterator[Route]:
+    """All routes for clients, of every part that a stage may have."""
+    yield from (route for route, _ in _all())
+
+
+def served() -> Iterator[Route]:
+    """The routes of the core, by which a function says why nothing serves a request.
+
+    Which of the optional parts its stage has, no function knows.
+    """
+    for route, function in _all():
+        if function.door is None:
+            yield route
 
 
 def methods_on(path: str) -> list[str]:
     """The methods that are served on a canonical path, sorted; none where nothing is."""
-    served = {method for method, template in _all() if _match(template, path) is not None}
-    return sorted(served | {"HEAD"} if "GET" in served else served)
+    keys = (route.key.split(" ") for route in served())
+    methods = {method for method, template in keys if _match(template, path) is not None}
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
 def unserved(method: str, path: str) -> errors.DarkroomError:
@@ -129,11 +147,11 @@ def unserved(method: str, path: str) -> errors.DarkroomError:
     return errors.NotFoundError("Not found")
 
 
-def _all() -> Iterator[tuple[str, str]]:
-    for routes in ROUTES.values():
-        for route in routes:
-            method, path = route.split(" ")
-            yield method, path
+def _all() -> Iterator[tuple[Route, Function[Any, Any]]]:
+    for function in declared().values():
+        for route in function.routes.values():
+            if route.operation:
+                yield route, function
 
 
 def _match(template: str, path: str) -> dict[str, str] | None:

@@ -33,6 +33,8 @@ _TYPES = {
     # As on the wire: `darkroom.code` says that it was the deadline.
     State.ABORTED.value: "Prediction Canceled",
 }
+OF_PREDICTIONS = tuple(dict.fromkeys((*_TYPES.values(), REJECTED)))
+"""The detail-types that tell what became of a prediction, or of the request for one."""
 
 
 def detail_type(event: str) -> str:

@@ -2,23 +2,66 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from darkroom.runtime import wiring
+from darkroom.runtime import parts, rights
 from darkroom.runtime.batches import run_messages
-from darkroom.runtime.observability import count, invocation, logger
-from darkroom.services.deliver import Outcome
-from darkroom.services.tasks import TASK
+from darkroom.runtime.function import Function, Right, WorkQueue
+from darkroom.runtime.observability import count, logger
+from darkroom.runtime.settings import ShowingHttp
+from darkroom.services.callback_secrets import CallbackSecrets
+from darkroom.services.deliver import DeliverCallback, Outcome
+from darkroom.services.tasks import TASK, TellTask
+
+if TYPE_CHECKING:
+    from darkroom.runtime.adapters import Adapters
 
 
-def _one(message: dict[str, str]) -> None:
+class DeliverSettings(ShowingHttp):
+    deliveries_table: str
+    deliver_queue: str
+    event_bus: str
+    callback_key_secret: str
+    slow_callbacks: int = 1
+    """Attempts at once at a tenant's endpoints that are slow or failing."""
+    local_callbacks: bool = False
+
+
+class Delivers(NamedTuple):
+    deliver: DeliverCallback
+    tell_task: TellTask
+
+
+def build(s: DeliverSettings, a: Adapters) -> Delivers:
+    controls, store = a.controls(s.controls_table), parts.changes(s, a).store
+    shown = parts.shown(s, a)
+    secrets = a.secrets(callback_name=s.callback_key_secret)
+    deliver = DeliverCallback(
+        deliveries=a.deliveries(s.deliveries_table),
+        store=store,
+        controls=controls,
+        sender=a.sender(local=s.local_callbacks),
+        secrets=CallbackSecrets(secrets, controls, a.clock()),
+        shown=shown,
+        queue=a.queue(s.deliver_queue),
+        bus=a.bus(s.event_bus, lazy=True),
+        random=a.dice(),
+        clock=a.clock(),
+        timings=s.timings,
+        share=s.slow_callbacks,
+    )
+    return Delivers(deliver, TellTask(store, a.tasks(), shown))
+
+
+def _one(made: Delivers, message: dict[str, str]) -> None:
     # A queue of its own brings these: here they never wait behind a client that does not answer.
     if message["event"] == TASK:
-        told = wiring.tell_task()(message["prediction"])
+        told = made.tell_task(message["prediction"])
         count("TaskTold" if told else "TaskGone")
         logger.info("task", prediction=message["prediction"], told=told)
         return
-    outcome = wiring.deliver()(message["prediction"], message["event"])
+    outcome = made.deliver(message["prediction"], message["event"])
     _count(outcome)
     logger.info(
         "deliver",
@@ -40,10 +83,36 @@ def _count(outcome: Outcome) -> None:
         count("CallbackDisabled")
 
 
-@invocation
-def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+def handle(made: Delivers, event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """At least once, with a `webhook-id` that a repetition shares."""
-    return run_messages(event, _one, frozenset({"prediction", "event"}))
+    return run_messages(event, partial(_one, made), frozenset({"prediction", "event"}))
 
 
-wiring.at_init(wiring.deliver, wiring.tell_task)
+FUNCTION = Function(
+    __name__,
+    settings=DeliverSettings,
+    build=build,
+    handle=handle,
+    queues=(
+        # One at a time: an endpoint that is slow to answer holds up no other.
+        WorkQueue("Deliver", batch_size=1),
+        # Step Functions' tasks and their heartbeats never wait behind a client's endpoint.
+        WorkQueue("Tasks", batch_size=5),
+    ),
+    timeout_s=60,
+    rights=(
+        Right("dynamodb:GetItem PutItem", "deliveries"),
+        Right("dynamodb:GetItem", "predictions", "controls"),
+        Right("dynamodb:PutItem", "controls", keys=("HOOK#*",)),
+        Right("sqs:SendMessage", "deliver_queue"),
+        *rights.SHOW,
+        Right(rights.READ_SECRET, "callback_key"),
+        Right("events:PutEvents", "bus"),
+        Right(
+            "states:SendTaskSuccess SendTaskFailure SendTaskHeartbeat",
+            "state_machines",
+            when="state_machines",
+        ),
+    ),
+)
+handler = FUNCTION.handler()

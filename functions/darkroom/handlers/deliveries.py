@@ -5,34 +5,97 @@ A function of its own, so that the one that serves reads may write nothing.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from darkroom.api import queries
-from darkroom.api.http import Request, Response, answer, page, respond
-from darkroom.runtime import wiring
-from darkroom.runtime.observability import count, invocation, logger
-from darkroom.services.deliveries import shown
+from darkroom.api.http import Response, page, respond
+from darkroom.api.routes import Routes
+from darkroom.runtime import parts, rights
+from darkroom.runtime.function import Function, Right
+from darkroom.runtime.observability import count, logger
+from darkroom.runtime.settings import Common, Controlled
+from darkroom.services.deliveries import Deliveries, shown
+from darkroom.services.read import Read
+
+if TYPE_CHECKING:
+    from darkroom.api.http import Call
+    from darkroom.runtime.adapters import Adapters
+    from darkroom.services.authenticate import Authenticate
 
 
-def _deliveries(request: Request) -> Response:
-    authenticate, deliveries = wiring.deliveries()
-    token = request.header("authorization")
-    if request.method == "GET":
-        tenant = authenticate(token, "read")
-        queries.asked(request)
-        rows = deliveries.history(tenant, request.parameters["id"])
-        return answer(200, page("", [shown(row) for row in rows], None))
-    tenant = authenticate(token, "submit")
-    row = deliveries.redeliver(tenant, request.parameters["id"], request.parameters["event"])
+class DeliveriesSettings(Controlled, Common):
+    deliveries_table: str
+    deliver_queue: str
+
+
+class Redelivers(NamedTuple):
+    authenticate: Authenticate
+    deliveries: Deliveries
+
+
+def build(s: DeliveriesSettings, a: Adapters) -> Redelivers:
+    deliveries = Deliveries(
+        read=Read(parts.changes(s, a).store),
+        limits=parts.limits(s, a),
+        deliveries=a.deliveries(s.deliveries_table),
+        controls=a.controls(s.controls_table),
+        queue=a.queue(s.deliver_queue),
+        clock=a.clock(),
+        timings=s.timings,
+    )
+    return Redelivers(parts.authenticate(s, a), deliveries)
+
+
+ROUTES: Routes[Redelivers] = Routes()
+
+
+@ROUTES.add(
+    "GET /v1/predictions/{id}/deliveries",
+    scope="read",
+    query=(),
+    operation="predictions.deliveries.list",
+    answer="PageBody[DeliveryBody]",
+    errors=(400, 404),
+)
+def list_deliveries(made: Redelivers, call: Call) -> dict[str, Any]:
+    """What became of a prediction's callbacks"""
+    rows = made.deliveries.history(call.tenant, call.named("id"))
+    return page("", [shown(row) for row in rows], None)
+
+
+@ROUTES.add(
+    "POST /v1/predictions/{id}/deliveries/{event}/redeliver",
+    scope="submit",
+    status=202,
+    operation="predictions.deliveries.redeliver",
+    answer="DeliveryBody",
+    errors=(400, 404, 422, 503),
+)
+def redeliver(made: Redelivers, call: Call) -> dict[str, Any]:
+    """Send a callback again"""
+    row = made.deliveries.redeliver(call.tenant, call.named("id"), call.named("event"))
     count("Redelivered")
     logger.info("redeliver", prediction=row.prediction, event_name=row.event)
-    return answer(202, shown(row))
+    return shown(row)
 
 
-@invocation
-def handler(event: dict[str, Any], _context: Any) -> Response:
+def handle(made: Redelivers, event: dict[str, Any], _context: Any) -> Response:
     """Show what became of callbacks, or send one again."""
-    return respond(event, _deliveries)
+    return respond(event, ROUTES, made)
 
 
-wiring.at_init(wiring.deliveries)
+FUNCTION = Function(
+    __name__,
+    settings=DeliveriesSettings,
+    build=build,
+    handle=handle,
+    routes=ROUTES,
+    timeout_s=10,
+    rights=(
+        Right("dynamodb:GetItem", "predictions", "controls"),
+        Right("dynamodb:GetItem PutItem Query", "deliveries"),
+        Right("dynamodb:PutItem", "controls", keys=("HOOK#*",)),
+        rights.COUNT_REQUEST,
+        Right("sqs:SendMessage", "deliver_queue"),
+    ),
+)
+handler = FUNCTION.handler()

@@ -2,32 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from darkroom.runtime import wiring
+from darkroom.runtime import parts, rights
 from darkroom.runtime.batches import BadMessageError, run_messages
-from darkroom.runtime.observability import count, invocation, logger
+from darkroom.runtime.function import Function, Right, WorkQueue
+from darkroom.runtime.observability import count, logger
+from darkroom.runtime.settings import Creating
+from darkroom.services.dispatch import Dispatch
+from darkroom.services.look import Look
+
+if TYPE_CHECKING:
+    from darkroom.runtime.adapters import Adapters
 
 
-def _one(message: dict[str, str]) -> None:
+class DispatchSettings(Creating):
+    """No more than what every function has that creates predictions at Replicate."""
+
+
+class Dispatches(NamedTuple):
+    dispatch: Dispatch
+    look: Look
+
+
+def build(s: DispatchSettings, a: Adapters) -> Dispatches:
+    changes = parts.changes(s, a, s.controls_table, dedicated=s.dedicated_account)
+    secrets = a.secrets(token_name=s.replicate_token_secret, link_name=s.link_key_secret)
+    provider = a.provider(s.replicate_url, secrets)
+    create = parts.send_create(s, a, changes, provider, secrets)
+    return Dispatches(
+        dispatch=Dispatch(changes, create, provider),
+        look=Look(changes, provider, a.controls(s.controls_table)),
+    )
+
+
+def _one(made: Dispatches, message: dict[str, str]) -> None:
     match message:
         case {"action": "create", "id": id_}:
-            sent = wiring.dispatch().create_upstream(id_)
+            sent = made.dispatch.create_upstream(id_)
             count("CreateRepeated", int(sent))
             logger.info("dispatch", prediction=id_, sent=sent)
         case {"action": "cancel", "id": id_, "provider_id": provider_id}:
-            wiring.dispatch().cancel_upstream(id_, provider_id)
+            made.dispatch.cancel_upstream(id_, provider_id)
             logger.info("cancel upstream", prediction=id_)
         case {"action": "look", "id": id_}:
-            count("Looked", int(wiring.look()(id_)))
+            count("Looked", int(made.look(id_)))
         case _:
             raise BadMessageError("an action that dispatch does not know")
 
 
-@invocation
-def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+def handle(made: Dispatches, event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """At least once; the record decides whether anything is left to do."""
-    return run_messages(event, _one, frozenset({"action", "id"}))
+    return run_messages(event, partial(_one, made), frozenset({"action", "id"}))
 
 
-wiring.at_init(wiring.dispatch)
+FUNCTION = Function(
+    __name__,
+    settings=DispatchSettings,
+    build=build,
+    handle=handle,
+    queues=(WorkQueue("Dispatch", batch_size=5),),
+    timeout_s=60,
+    rights=(
+        rights.CHANGE,
+        rights.CLAIM,
+        # What clients that poll may make of calls to the provider, all together.
+        rights.COUNT_REQUEST,
+        rights.COUNT_END,
+        # An output may be the input of a later prediction, which the provider reads at S3.
+        Right("s3:GetObject", "uploads/*", "outputs/*"),
+        Right(rights.READ_SECRET, "replicate_token", "link_key"),
+    ),
+)
+handler = FUNCTION.handler()

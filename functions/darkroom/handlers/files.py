@@ -2,51 +2,131 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from darkroom.api import queries
-from darkroom.api.http import Request, Response, answer, page, respond
+from darkroom.api.http import Response, page, respond
 from darkroom.api.multipart import read_form
 from darkroom.api.requests import read_metadata, read_upload
-from darkroom.api.routes import unserved
-from darkroom.runtime import wiring
-from darkroom.runtime.observability import count, invocation
-from darkroom.services.files import file_name
+from darkroom.api.routes import Routes
+from darkroom.runtime import parts, rights
+from darkroom.runtime.function import Function, Right
+from darkroom.runtime.observability import count
+from darkroom.runtime.settings import Controlled
+from darkroom.services.files import Files, file_name
+
+if TYPE_CHECKING:
+    from darkroom.api.http import Call
+    from darkroom.runtime.adapters import Adapters
+    from darkroom.services.authenticate import Authenticate
 
 
-def _files(request: Request) -> Response:
-    authenticate, files = wiring.files()
-    writes = request.method != "GET"
-    tenant = authenticate(request.header("authorization"), "submit" if writes else "read")
-    files.admit(tenant, writes=writes)
-    match request.route:
-        case "POST /v1/files":
-            form = read_form(request.header("content-type"), request.body)
-            said = read_metadata(form.metadata)
-            name = file_name(form.filename)
-            made = files.create(tenant, name, form.data, form.content_type, said)
-            count("FileUploaded")
-            return answer(201, made)
-        case "POST /v1/uploads":
-            filename, content_type = read_upload(request)
-            count("UploadBegun")
-            return answer(201, files.form(tenant, file_name(filename), content_type))
-        case "GET /v1/files":
-            queries.asked(request)
-            shown, following = files.page(tenant, request.query.get("cursor"))
-            return answer(200, page(f"{files.public_url}/v1/files", shown, following))
-        case "GET /v1/files/{id}":
-            return answer(200, files.get(tenant, request.parameters["id"]))
-        case "DELETE /v1/files/{id}":
-            files.delete(tenant, request.parameters["id"])
-            return {"statusCode": 204, "headers": {"content-type": "text/plain"}, "body": ""}
-    raise unserved(request.method, request.path)
+class FilesSettings(Controlled):
+    public_url: str
+    uploads_bucket: str
+    s3_endpoint: str = ""
 
 
-@invocation
-def handler(event: dict[str, Any], _context: Any) -> Response:
+class Keeps(NamedTuple):
+    authenticate: Authenticate
+    files: Files
+
+
+def build(s: FilesSettings, a: Adapters) -> Keeps:
+    forms = a.forms(s.uploads_bucket, s.s3_endpoint)
+    uploads, limits = a.uploads(s.uploads_bucket), parts.limits(s, a)
+    files = Files(uploads, a.clock(), s.public_url, forms, limits)
+    return Keeps(parts.authenticate(s, a), files)
+
+
+def _admit(made: Keeps, call: Call) -> None:
+    made.files.admit(call.tenant, writes=call.request.method != "GET")
+
+
+ROUTES: Routes[Keeps] = Routes(_admit)
+
+
+@ROUTES.add(
+    "POST /v1/files",
+    scope="submit",
+    status=201,
+    operation="files.create",
+    answer="FileBody",
+    errors=(400, 413, 415),
+    body="multipart/form-data",
+)
+def create_file(made: Keeps, call: Call) -> dict[str, Any]:
+    """Keep a file of up to 4.5 MB, for inputs to name"""
+    form = read_form(call.request.header("content-type"), call.request.body)
+    said = read_metadata(form.metadata)
+    name = file_name(form.filename)
+    kept = made.files.create(call.tenant, name, form.data, form.content_type, said)
+    count("FileUploaded")
+    return kept
+
+
+@ROUTES.add(
+    "GET /v1/files",
+    scope="read",
+    query=("cursor",),
+    operation="files.list",
+    answer="PageBody[FileBody]",
+    errors=(400,),
+)
+def list_files(made: Keeps, call: Call) -> dict[str, Any]:
+    """The tenant's files, newest first, 25 a page"""
+    shown, following = made.files.page(call.tenant, call.request.query.get("cursor"))
+    return page(f"{made.files.public_url}/v1/files", shown, following)
+
+
+@ROUTES.add(
+    "GET /v1/files/{id}", scope="read", operation="files.get", answer="FileBody", errors=(404,)
+)
+def get_file(made: Keeps, call: Call) -> dict[str, Any]:
+    """What is known of a file"""
+    return made.files.get(call.tenant, call.named("id"))
+
+
+@ROUTES.add(
+    "DELETE /v1/files/{id}", scope="submit", status=204, operation="files.delete", errors=(404,)
+)
+def delete_file(made: Keeps, call: Call) -> None:
+    """Delete a file"""
+    made.files.delete(call.tenant, call.named("id"))
+
+
+@ROUTES.add(
+    "POST /v1/uploads",
+    scope="submit",
+    status=201,
+    operation="uploads.create",
+    answer="Upload",
+    errors=(400, 413, 415, 422),
+    body="NewUpload",
+)
+def create_upload(made: Keeps, call: Call) -> dict[str, Any]:
+    """A form by which the client itself stores a file of up to 100 MB"""
+    filename, content_type = read_upload(call.request)
+    count("UploadBegun")
+    return made.files.form(call.tenant, file_name(filename), content_type)
+
+
+def handle(made: Keeps, event: dict[str, Any], _context: Any) -> Response:
     """Keep small files that later inputs name."""
-    return respond(event, _files)
+    return respond(event, ROUTES, made)
 
 
-wiring.at_init(wiring.files)
+FUNCTION = Function(
+    __name__,
+    settings=FilesSettings,
+    build=build,
+    handle=handle,
+    routes=ROUTES,
+    timeout_s=30,
+    rights=(
+        Right("dynamodb:GetItem", "controls"),
+        rights.COUNT_REQUEST,
+        Right("s3:PutObject GetObject DeleteObject", "uploads/*"),
+        Right("s3:ListBucket", "uploads", prefixes=("*/files/*",)),
+    ),
+)
+handler = FUNCTION.handler()

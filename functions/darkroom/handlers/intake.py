@@ -3,23 +3,60 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from darkroom.api.http import problem
 from darkroom.api.messages import read_message
-from darkroom.runtime import wiring
+from darkroom.api.requests import ReadCreate
+from darkroom.runtime import parts, rights
 from darkroom.runtime.batches import run_each
-from darkroom.runtime.observability import count, invocation, logger
-from darkroom.services.intake import Receipt
+from darkroom.runtime.function import MOST_FAILURES, Function, Right, WorkQueue
+from darkroom.runtime.observability import count, logger
+from darkroom.runtime.settings import Submitting
+from darkroom.services.intake import MOST_RECEIVES, NotTaken, Receipt
+
+if TYPE_CHECKING:
+    from darkroom.runtime.adapters import Adapters
+    from darkroom.services.submit import Submit
 
 
 class RetryMessageError(Exception):
     """The message is put off: the queue must not take it for done."""
 
 
-def _one(record: dict[str, Any]) -> None:
+class IntakeSettings(Submitting):
+    event_bus: str
+    intake_queue: str
+    intake_dlq: str
+    tasks: bool = False
+    """Some state machine's tasks may be answered."""
+
+
+class Takes(NamedTuple):
+    read_create: ReadCreate
+    submit: Submit
+    not_taken: NotTaken
+
+
+def build(s: IntakeSettings, a: Adapters) -> Takes:
+    return Takes(
+        read_create=ReadCreate(local_callbacks=s.local_callbacks, tasks=s.tasks),
+        submit=parts.submit(s, a),
+        not_taken=NotTaken(
+            bus=a.bus(s.event_bus),
+            dead=a.dead_letters(s.intake_dlq),
+            queue=a.redelivery(s.intake_queue),
+            # Where no state machine may be answered, what names a task is refused as any request.
+            tasks=a.tasks() if s.tasks else None,
+            random=a.dice(),
+        ),
+    )
+
+
+def _one(made: Takes, record: dict[str, Any]) -> None:
     try:
-        done = _take(record)
+        done = _take(made, record)
     except Exception:
         logger.exception("message failed", message_id=record["messageId"])
         count("MessageFailed")
@@ -28,18 +65,17 @@ def _one(record: dict[str, Any]) -> None:
         raise RetryMessageError
 
 
-def _take(record: dict[str, Any]) -> bool:
-    read_create, submit, not_taken = wiring.intake()
+def _take(made: Takes, record: dict[str, Any]) -> bool:
     message = read_message(record["body"], record["messageId"])
     request = message.envelope.id
     try:
         detail, tenant = message.requested()
-        accepted = submit(read_create.event(detail, tenant, message.envelope))
+        accepted = made.submit(made.read_create.event(detail, tenant, message.envelope))
     except Exception as error:  # noqa: BLE001 - as over HTTP, whatever it is has an answer
         receives = int(record["attributes"]["ApproximateReceiveCount"])
         receipt = Receipt(record["body"], record["receiptHandle"], receives)
         answer = json.loads(problem(error)["body"])
-        refused = not_taken(receipt, message.envelope, answer)
+        refused = made.not_taken(receipt, message.envelope, answer)
         count("RequestRejected" if refused else "RequestPutOff")
         unforeseen = answer["status"] == 500
         logger.info("not taken", request=request, reason=type(error).__name__, exc_info=unforeseen)
@@ -49,10 +85,25 @@ def _take(record: dict[str, Any]) -> bool:
     return True
 
 
-@invocation
-def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+def handle(made: Takes, event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """At least once; an event's id makes one prediction. What is put off comes again by itself."""
-    return run_each(event["Records"], _one, lambda record: record["messageId"])
+    return run_each(event["Records"], partial(_one, made), lambda record: record["messageId"])
 
 
-wiring.at_init(wiring.intake)
+FUNCTION = Function(
+    __name__,
+    settings=IntakeSettings,
+    build=build,
+    handle=handle,
+    # Putting a request off is no failure: the function itself gives up, a little earlier.
+    queues=(WorkQueue("Intake", batch_size=5, max_receives=MOST_RECEIVES + MOST_FAILURES),),
+    timeout_s=60,
+    rights=(
+        *rights.SUBMIT,
+        Right("sqs:ChangeMessageVisibility", "intake_queue"),
+        Right("sqs:SendMessage", "intake_dlq"),
+        Right("events:PutEvents", "bus"),
+        Right("states:SendTaskFailure", "state_machines", when="state_machines"),
+    ),
+)
+handler = FUNCTION.handler()

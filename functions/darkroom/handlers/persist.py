@@ -5,16 +5,39 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from darkroom.runtime import wiring
+from darkroom.runtime import parts, rights
 from darkroom.runtime.batches import run_messages
-from darkroom.runtime.observability import invocation, logger, measure_s
+from darkroom.runtime.function import Function, Right, WorkQueue
+from darkroom.runtime.observability import logger, measure_s
+from darkroom.runtime.settings import Common, Controlled
+from darkroom.services.persist import Persist
+from darkroom.services.run_times import RunTimes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from darkroom.runtime.adapters import Adapters
 
 
-def _one(message: dict[str, str], remaining_ms: Callable[[], int]) -> None:
-    record = wiring.persist()(message["id"], remaining_ms)
+class PersistSettings(Controlled, Common):
+    outputs_bucket: str
+    output_hosts: tuple[str, ...] = ("replicate.delivery", "*.replicate.delivery")
+    max_output_bytes: int = 250_000_000
+    """Fits the catalogue's largest: a photograph of 13 megapixels, enlarged four times each way."""
+    copies_at_once: int = 4
+    """Of one prediction's outputs."""
+
+
+def build(s: PersistSettings, a: Adapters) -> Persist:
+    return Persist(
+        parts.changes(s, a, s.controls_table),
+        a.fetcher(s.output_hosts, s.max_output_bytes, s.timings.output_budget_s),
+        a.outputs(s.outputs_bucket),
+        RunTimes(a.controls(s.controls_table), a.clock()),
+        at_once=s.copies_at_once,
+    )
+
+
+def _one(made: Persist, message: dict[str, str], context: Any) -> None:
+    record = made(message["id"], context.get_remaining_time_in_millis)
     if record is None:
         return
     if record.state.value == "storing" and record.finished_at is not None:
@@ -23,11 +46,25 @@ def _one(message: dict[str, str], remaining_ms: Callable[[], int]) -> None:
     logger.info("persist", prediction=record.id, state=record.state.value)
 
 
-@invocation
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handle(made: Persist, event: dict[str, Any], context: Any) -> dict[str, Any]:
     """At least once; what is stored already is not stored again."""
-    one = partial(_one, remaining_ms=context.get_remaining_time_in_millis)
-    return run_messages(event, one, frozenset({"id"}))
+    return run_messages(event, partial(_one, made, context=context), frozenset({"id"}))
 
 
-wiring.at_init(wiring.persist)
+FUNCTION = Function(
+    __name__,
+    settings=PersistSettings,
+    build=build,
+    handle=handle,
+    queues=(WorkQueue("Persist", batch_size=1),),
+    timeout_s=120,
+    rights=(
+        rights.CHANGE,
+        Right("dynamodb:GetItem UpdateItem", "controls", keys=("RUNTIMES",)),
+        rights.COUNT_END,
+        Right("s3:PutObject GetObject AbortMultipartUpload", "outputs/*"),
+        # One prediction's files.
+        Right("s3:ListBucket", "outputs", prefixes=("*/????/??/*/",)),
+    ),
+)
+handler = FUNCTION.handler()

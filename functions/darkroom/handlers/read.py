@@ -2,64 +2,222 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from darkroom.api import queries
-from darkroom.api.http import Request, Response, answer, page, respond
-from darkroom.api.routes import ROUTES, unserved
-from darkroom.runtime import wiring
-from darkroom.runtime.observability import best_effort, invocation, logger
+from darkroom.api.http import Response, page, respond
+from darkroom.api.routes import MODEL, Routes
+from darkroom.runtime import parts, rights
+from darkroom.runtime.function import Function, Right
+from darkroom.runtime.observability import best_effort, logger
+from darkroom.runtime.settings import ShowingHttp
+from darkroom.services.callback_secrets import CallbackSecrets
+from darkroom.services.look import AskForLook
+from darkroom.services.models import Models
+from darkroom.services.read import Read
+from darkroom.services.run_times import RunTimes
+from darkroom.services.usage import Usage
 
 if TYPE_CHECKING:
-    from darkroom.runtime.wiring import Reads
+    from collections.abc import Callable
+
+    from darkroom.api.http import Call
+    from darkroom.runtime.adapters import Adapters
+    from darkroom.services.authenticate import Authenticate
+    from darkroom.services.limits import TenantLimits
+    from darkroom.services.shown import Shown
 
 
-def _read(request: Request) -> Response:
-    if request.route not in ROUTES["Read"]:
-        raise unserved(request.method, request.path)
+class ReadSettings(ShowingHttp):
+    callback_key_secret: str
+    dispatch_queue: str
+    open_models: bool = False
+
+
+class Reads(NamedTuple):
+    authenticate: Authenticate
+    read: Read
+    ask_for_look: AskForLook
+    models: Models
+    shown: Shown
+    usage: Usage
+    limits: TenantLimits
+    callback_secrets: Callable[[], CallbackSecrets]
+    """Makes its client when it is first called: most reads need no secret."""
+    public_url: str
+
+
+def build(s: ReadSettings, a: Adapters) -> Reads:
+    controls, store = a.controls(s.controls_table), parts.changes(s, a).store
+    return Reads(
+        authenticate=parts.authenticate(s, a),
+        read=Read(store),
+        ask_for_look=AskForLook(store, a.queue(s.dispatch_queue, lazy=True), a.clock()),
+        models=Models(a.catalogue(), controls, RunTimes(controls, a.clock()), s.open_models),
+        shown=parts.shown(s, a, often=True),
+        usage=Usage(controls, a.clock()),
+        limits=parts.limits(s, a),
+        callback_secrets=lru_cache(
+            lambda: CallbackSecrets(
+                a.secrets(callback_name=s.callback_key_secret), controls, a.clock()
+            )
+        ),
+        public_url=s.public_url,
+    )
+
+
+ROUTES: Routes[Reads] = Routes(admit=lambda made, call: made.limits.admit_read(call.tenant))
+
+
+@ROUTES.add(
+    "GET /v1/predictions",
+    scope="read",
+    query=(
+        *("cursor", "limit", "created_after", "created_before", "source"),
+        *("tag", "end_user", "model", "status"),
+    ),
+    operation="predictions.list",
+    answer="PageBody[PredictionBody]",
+    errors=(400,),
+)
+def list_predictions(made: Reads, call: Call) -> dict[str, Any]:
+    """The tenant's predictions, newest first, 100 a page; a page may be short, or empty"""
+    cursor, limit = call.request.query.get("cursor"), call.request.query.get("limit")
+    wanted = queries.wanted(call.asked)
+    listed = made.read.page(call.tenant, cursor, limit, made.shown, wanted)
+    for left_out in listed.unreadable:
+        logger.error("unreadable", prediction=left_out.id, reason=left_out.reason)
+    here = f"{made.public_url}/v1/predictions"
+    return page(here, listed.results, *listed.cursors, call.asked)
+
+
+@ROUTES.add(
+    "GET /v1/predictions/{id}",
+    scope="read",
+    operation="predictions.get",
+    answer="PredictionBody",
+    errors=(404,),
+)
+def get_prediction(made: Reads, call: Call) -> dict[str, Any]:
+    """One prediction"""
+    record = made.read.get(call.tenant, call.named("id"))
+    logger.append_keys(prediction=record.id)
+    with best_effort("a look was not asked for"):
+        made.ask_for_look(record)
+    return made.shown(record)
+
+
+@ROUTES.add(
+    "GET /v1/models",
+    scope="read",
+    query=("cursor", "sort_by", "sort_direction"),
+    operation="models.list",
+    answer="PageBody[ModelBody]",
+    errors=(400,),
+)
+def list_models(made: Reads, call: Call) -> dict[str, Any]:
+    """The models of this deployment, 25 a page"""
+    descending = queries.descending(call.asked)
+    found = made.models.page(call.request.query.get("cursor"), descending=descending)
+    return page(f"{made.public_url}/v1/models", *found, call.asked)
+
+
+def _model(call: Call) -> str:
+    return f"{call.named('owner')}/{call.named('name')}"
+
+
+@ROUTES.add(f"GET {MODEL}", scope="read", operation="models.get", answer="ModelBody", errors=(404,))
+def get_model(made: Reads, call: Call) -> dict[str, Any]:
+    """One model"""
+    return made.models.get(_model(call))
+
+
+@ROUTES.add(
+    f"GET {MODEL}/versions",
+    scope="read",
+    query=(),
+    operation="models.versions.list",
+    answer="PageBody[ModelVersion]",
+    errors=(400, 404),
+)
+def list_versions(made: Reads, call: Call) -> dict[str, Any]:
+    """A model's versions; none of one that is run by its name"""
+    return page(made.public_url, made.models.versions(_model(call)), None)
+
+
+@ROUTES.add(
+    f"GET {MODEL}/versions/{{id}}",
+    scope="read",
+    operation="models.versions.get",
+    answer="ModelVersion",
+    errors=(404,),
+)
+def get_version(made: Reads, call: Call) -> dict[str, Any]:
+    """One version"""
+    return made.models.version(_model(call), call.named("id"))
+
+
+@ROUTES.add("GET /v1/account", scope="read", operation="account.get", answer="Account")
+def get_account(_made: Reads, call: Call) -> dict[str, Any]:
+    """Whose token this is"""
+    return {"type": "organization", "username": call.tenant, "name": call.tenant}
+
+
+@ROUTES.add(
+    "GET /v1/usage",
+    scope="read",
+    query=("from", "to", "tag"),
+    operation="usage.get",
+    answer="UsageBody",
+    errors=(400,),
+)
+def get_usage(made: Reads, call: Call) -> dict[str, Any]:
+    """Predictions and cost by day and model"""
+    asked = call.asked
+    return made.usage(call.tenant, asked.get("from"), asked.get("to"), queries.tag(asked))
+
+
+@ROUTES.add(
+    "GET /v1/webhooks/default/secret",
     # Whoever has the secret can forge callbacks: the right to read predictions is not enough.
-    scope = "submit" if request.route.endswith("/secret") else "read"
-    reads = wiring.read()
-    reads.limits.admit_read(tenant := reads.authenticate(request.header("authorization"), scope))
-    return answer(200, _shown(reads, tenant, request))
+    scope="submit",
+    operation="webhooks.default.secret.get",
+    answer="WebhookSecret",
+    errors=(503,),
+)
+def get_secret(made: Reads, call: Call) -> dict[str, Any]:
+    """The secret that callbacks are verified with"""
+    return {"key": made.callback_secrets().current(call.tenant)}
 
 
-def _shown(reads: Reads, tenant: str, request: Request) -> dict[str, Any]:
-    here, given = reads.public_url, request.parameters
-    cursor, limit = request.query.get("cursor"), request.query.get("limit")
-    model, asked = f"{given.get('owner')}/{given.get('name')}", queries.asked(request)
-    match request.route:
-        case "GET /v1/predictions":
-            listed = reads.read.page(tenant, cursor, limit, reads.shown, queries.wanted(asked))
-            for left_out in listed.unreadable:
-                logger.error("unreadable", prediction=left_out.id, reason=left_out.reason)
-            return page(f"{here}/v1/predictions", listed.results, *listed.cursors, asked)
-        case "GET /v1/predictions/{id}":
-            record = reads.read.get(tenant, given["id"])
-            logger.append_keys(prediction=record.id)
-            with best_effort("a look was not asked for"):
-                reads.ask_for_look(record)
-            return reads.shown(record)
-        case "GET /v1/models":
-            found = reads.models.page(cursor, descending=queries.descending(asked))
-            return page(f"{here}/v1/models", *found, asked)
-        case "GET /v1/models/{owner}/{name}":
-            return reads.models.get(model)
-        case "GET /v1/models/{owner}/{name}/versions":
-            return page(here, reads.models.versions(model), None)
-        case "GET /v1/models/{owner}/{name}/versions/{id}":
-            return reads.models.version(model, given["id"])
-        case "GET /v1/account":
-            return {"type": "organization", "username": tenant, "name": tenant}
-        case "GET /v1/usage":
-            return reads.usage(tenant, asked.get("from"), asked.get("to"), queries.tag(asked))
-    return {"key": reads.callback_secret(tenant)}
-
-
-@invocation
-def handler(event: dict[str, Any], _context: Any) -> Response:
+def handle(made: Reads, event: dict[str, Any], _context: Any) -> Response:
     """Show what is recorded; asks no provider."""
-    return respond(event, _read)
+    return respond(event, ROUTES, made)
 
 
-wiring.at_init(wiring.read)
+FUNCTION = Function(
+    __name__,
+    settings=ReadSettings,
+    build=build,
+    handle=handle,
+    routes=ROUTES,
+    default_route=True,
+    timeout_s=10,
+    rights=(
+        Right("dynamodb:GetItem BatchGetItem", "predictions"),
+        # Noting in a record that a client polls it, and nothing else; asking for a look upstream.
+        Right(
+            "dynamodb:UpdateItem",
+            "predictions",
+            attributes=("id", "revision", "watched_until", "relay"),
+        ),
+        Right("sqs:SendMessage", "dispatch_queue"),
+        Right("dynamodb:BatchGetItem", "controls", keys=rights.USAGE),
+        Right("dynamodb:Query", "predictions/tenant"),
+        Right("dynamodb:GetItem", "controls"),
+        *rights.SHOW,
+        Right(rights.READ_SECRET, "callback_key"),
+    ),
+)
+handler = FUNCTION.handler()

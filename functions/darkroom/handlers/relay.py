@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.items import read_prediction
+from darkroom.adapters.items import RELAY, read_prediction
 from darkroom.domain.errors import UnreadableRecordError
-from darkroom.runtime import wiring
+from darkroom.runtime import parts, rights
 from darkroom.runtime.batches import run_each
 from darkroom.runtime.changes import count_change
-from darkroom.runtime.observability import count, invocation, logger
+from darkroom.runtime.function import Alarm, Function, Right, Stream
+from darkroom.runtime.observability import count, logger
+from darkroom.runtime.settings import Effects
+from darkroom.services.relay import Relay
+from darkroom.services.reuse import Remember
+
+if TYPE_CHECKING:
+    from darkroom.runtime.adapters import Adapters
+
+WITH_EFFECTS = tuple(
+    {"eventName": ["INSERT", "MODIFY"], "dynamodb": {"NewImage": {RELAY: {"BOOL": [said]}}}}
+    # Absent where an earlier version wrote the item: such a change is let through.
+    for said in (True, {"exists": False})
+)
+"""The changes that it is invoked for: `lifecycle.may_cause` says it of each record."""
 
 
-def _one(record: dict[str, Any]) -> None:
+class RelaySettings(Effects):
+    """No more than what every function has that carries out effects."""
+
+
+def build(s: RelaySettings, a: Adapters) -> Relay:
+    remember = Remember(a.controls(s.controls_table))
+    return Relay(parts.carry_out(s, a), parts.changes(s, a, s.controls_table).store, remember)
+
+
+def _one(made: Relay, record: dict[str, Any]) -> None:
     change = record["dynamodb"]
     if "NewImage" not in change:
         # A removal, by the table's TTL: nothing follows from it.
@@ -21,7 +45,7 @@ def _one(record: dict[str, Any]) -> None:
     try:
         old = read_prediction(change["OldImage"]) if change.get("OldImage") else None
         new = read_prediction(change["NewImage"])
-        wiring.relay()(old, new)
+        made(old, new)
     except UnreadableRecordError as error:
         # Not tried again, which would hold up what is behind it: once it can be read, the sweep
         # derives what it causes. Until then each claim of the sweep's is one more such change.
@@ -36,10 +60,52 @@ def _one(record: dict[str, Any]) -> None:
     logger.info("relayed", prediction=new.id, state=new.state.value, revision=new.revision)
 
 
-@invocation
-def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+def handle(made: Relay, event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """At least once and in order per prediction; failed records are reported, not raised."""
-    return run_each(event["Records"], _one, lambda record: record["dynamodb"]["SequenceNumber"])
+    one = partial(_one, made)
+    return run_each(event["Records"], one, lambda record: record["dynamodb"]["SequenceNumber"])
 
 
-wiring.at_init(wiring.relay)
+FUNCTION = Function(
+    __name__,
+    settings=RelaySettings,
+    build=build,
+    handle=handle,
+    stream=Stream(batch_size=25, filters=WITH_EFFECTS),
+    alarms=(
+        Alarm(
+            "ParkedCreates",
+            "CreateParked",
+            1,
+            "Replicate refuses our token or our account: predictions wait.",
+        ),
+        Alarm(
+            "LostPredictions",
+            "ProviderLost",
+            1,
+            "A prediction of which Replicate told nothing more was given up and charged in full.",
+        ),
+        Alarm(
+            "CostsAboveMost",
+            "CostAboveMost",
+            1,
+            "Replicate billed more than was reserved: a tenant's cap can be passed by that much.",
+        ),
+        Alarm(
+            "DoubleCreates",
+            "DoubleCreate",
+            1,
+            "Replicate made a second prediction for one of ours; it is being cancelled.",
+        ),
+    ),
+    memory_mb=256,
+    timeout_s=60,
+    rights=(
+        Right("dynamodb:UpdateItem", "predictions"),
+        Right("dynamodb:UpdateItem", "controls", keys=rights.USAGE),
+        Right("dynamodb:PutItem", "controls", keys=("CACHE#*",)),
+        Right("dynamodb:PutItem", "deliveries"),
+        *rights.HAND_ON,
+    ),
+)
+handler = FUNCTION.handler()

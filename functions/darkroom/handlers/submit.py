@@ -2,23 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from darkroom.api.http import Request, Response, answer, respond
-from darkroom.api.requests import is_dry_run
+from darkroom.api.http import Response, respond
+from darkroom.api.requests import ReadCreate, is_dry_run
+from darkroom.api.routes import MODEL, Routes
 from darkroom.domain.money import usd
-from darkroom.runtime import wiring
-from darkroom.runtime.observability import count, invocation, logger
+from darkroom.runtime import parts, rights
+from darkroom.runtime.function import Function, Right
+from darkroom.runtime.observability import count, logger
+from darkroom.runtime.settings import Submitting
+
+if TYPE_CHECKING:
+    from darkroom.api.http import Call
+    from darkroom.runtime.adapters import Adapters
+    from darkroom.services.authenticate import Authenticate
+    from darkroom.services.shown import Shown
+    from darkroom.services.submit import Submit
 
 
-def _submit(request: Request) -> Response:
-    authenticate, read_create, submit, shown = wiring.submit()
-    key = authenticate.key(request.header("authorization"), "submit")
-    wanted = read_create(request, key.tenant, key.dedupe_window_s)
-    if is_dry_run(request):
-        most, warning = submit.most(wanted)
-        return answer(200, {"darkroom": {"most": usd(most)}}, _warning(warning))
-    accepted = submit(wanted)
+class SubmitSettings(Submitting):
+    """No more than what every function has that accepts predictions."""
+
+
+class Submits(NamedTuple):
+    authenticate: Authenticate
+    read_create: ReadCreate
+    submit: Submit
+    shown: Shown
+
+
+def build(s: SubmitSettings, a: Adapters) -> Submits:
+    return Submits(
+        authenticate=parts.authenticate(s, a),
+        read_create=ReadCreate(local_callbacks=s.local_callbacks),
+        submit=parts.submit(s, a),
+        shown=parts.shown(s, a),
+    )
+
+
+ROUTES: Routes[Submits] = Routes()
+
+
+def _create(made: Submits, call: Call) -> dict[str, Any]:
+    key = call.key
+    wanted = made.read_create(call.request, key.tenant, key.dedupe_window_s)
+    if is_dry_run(call.request):
+        most, warning = made.submit.most(wanted)
+        call.status = 200
+        _warn(call, warning)
+        return {"darkroom": {"most": usd(most)}}
+    accepted = made.submit(wanted)
     record = accepted.record
     count("Replayed" if accepted.replayed else "Accepted")
     if record.cached_from:
@@ -32,21 +66,49 @@ def _submit(request: Request) -> Response:
         model=record.model,
         provider_id=record.provider_id,
     )
-    location = f"{submit.public_url}/v1/predictions/{record.id}"
-    headers = {"location": location, **_warning(accepted.warning)}
+    call.headers["location"] = f"{made.submit.public_url}/v1/predictions/{record.id}"
+    _warn(call, accepted.warning)
     if accepted.replayed:
-        headers["idempotent-replayed"] = "true"
-    return answer(201, shown.created(record, accepted.expected), headers)
+        call.headers["idempotent-replayed"] = "true"
+    return made.shown.created(record, accepted.expected)
 
 
-def _warning(text: str | None) -> dict[str, str]:
-    return {"warning": f'299 darkroom "{text}"'} if text else {}
+def _warn(call: Call, text: str | None) -> None:
+    if text:
+        call.headers["warning"] = f'299 darkroom "{text}"'
 
 
-@invocation
-def handler(event: dict[str, Any], _context: Any) -> Response:
+_CREATES: dict[str, Any] = {
+    "scope": "submit",
+    "status": 201,
+    "answer": "CreatedPrediction",
+    "errors": (400, 402, 413, 415, 422, 503),
+    "creates": True,
+}
+
+
+@ROUTES.add(
+    "POST /v1/predictions", operation="predictions.create", body="NewPrediction", **_CREATES
+)
+def create(made: Submits, call: Call) -> dict[str, Any]:
+    """Create a prediction; never waits for its result"""
+    return _create(made, call)
+
+
+@ROUTES.add(
+    f"POST {MODEL}/predictions",
+    operation="models.predictions.create",
+    body="NewModelPrediction",
+    **_CREATES,
+)
+def create_of_model(made: Submits, call: Call) -> dict[str, Any]:
+    """Create a prediction of a model; never waits for its result"""
+    return _create(made, call)
+
+
+def handle(made: Submits, event: dict[str, Any], _context: Any) -> Response:
     """Accept a prediction; never waits for its result."""
-    response = respond(event, _submit)
+    response = respond(event, ROUTES, made)
     status = response["statusCode"]
     if status >= 400:
         count(f"Refused{status // 100}xx")
@@ -55,4 +117,22 @@ def handler(event: dict[str, Any], _context: Any) -> Response:
     return response
 
 
-wiring.at_init(wiring.submit)
+FUNCTION = Function(
+    __name__,
+    settings=SubmitSettings,
+    build=build,
+    handle=handle,
+    routes=ROUTES,
+    # The body that asks for most takes less than 256 MB (tests/bench/test_memory.py). Not less than
+    # half as much again: the share of a processor that a cold start gets goes by the memory.
+    memory_mb=384,
+    timeout_s=15,
+    rights=(
+        *rights.SUBMIT,
+        # A client may repeat itself without a key: its equal requests share a row.
+        Right("dynamodb:UpdateItem", "controls", keys=("REPEAT#*",)),
+        # Without a CDN the right to copy outputs is the right to show them.
+        rights.SIGN_AT_CDN,
+    ),
+)
+handler = FUNCTION.handler()

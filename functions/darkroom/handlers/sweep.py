@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from darkroom.domain.errors import UnreadableRecordError
-from darkroom.runtime import wiring
-from darkroom.runtime.observability import count, invocation, logger, measure_s
+from darkroom.runtime import parts, rights
+from darkroom.runtime.function import Alarm, Function, Right, Schedule
+from darkroom.runtime.observability import count, logger, measure_s
+from darkroom.runtime.settings import Effects, Providing
+from darkroom.services.owed import EnqueueOwed
+from darkroom.services.sweep import Sweep
+
+if TYPE_CHECKING:
+    from darkroom.runtime.adapters import Adapters
 
 
-@invocation
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+class SweepSettings(Providing, Effects):
+    public_url: str
+
+
+def build(s: SweepSettings, a: Adapters) -> Sweep:
+    secrets = a.secrets(token_name=s.replicate_token_secret)
+    carry_out = parts.carry_out(s, a)
+    changes = parts.changes(s, a, s.controls_table, dedicated=s.dedicated_account)
+    return Sweep(
+        changes=changes,
+        provider=a.provider(s.replicate_url, secrets),
+        carry_out=carry_out,
+        owed=EnqueueOwed(
+            carry_out.deliveries, changes.store, carry_out.deliver, a.clock(), s.timings
+        ),
+        public_host=urlsplit(s.public_url).netloc.lower(),
+        # What the enums of a catalogue model know: where a create's outcome is unknown alone.
+        choices=lru_cache(lambda model: a.catalogue()().choices(model)),
+    )
+
+
+def handle(made: Sweep, event: dict[str, Any], context: Any) -> dict[str, Any]:
     """One bounded tick; ticks may overlap. `part` of `parts` is this one's share."""
     count("Ticks")
-    part, parts = event.get("part", 0), event.get("parts", 1)
-    tick = wiring.sweep()(context.get_remaining_time_in_millis, part=part, parts=parts)
+    part, of_parts = event.get("part", 0), event.get("parts", 1)
+    tick = made(context.get_remaining_time_in_millis, part=part, parts=of_parts)
     for kind, number in tick.done.items():
         count(f"Swept{kind.title()}", number)
     count("SweepLeft", tick.left)
@@ -38,4 +67,65 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return {"done": dict(tick.done), "left": tick.left}
 
 
-wiring.at_init(wiring.sweep)
+FUNCTION = Function(
+    __name__,
+    settings=SweepSettings,
+    build=build,
+    handle=handle,
+    schedule=Schedule(minutes=1),
+    alarms=(
+        Alarm(
+            "DueLate",
+            "OldestDue",
+            300,
+            "A record has been due for more than 5 minutes: the sweep does not keep up.",
+            sums=False,
+        ),
+        Alarm(
+            "StoringLate",
+            "StoringAge",
+            600,
+            "A result is not stored 10 minutes after Replicate had it.",
+            sums=False,
+        ),
+        Alarm(
+            "StoringVeryLate",
+            "StoringAge",
+            2700,
+            "A result is not stored after 45 minutes: Replicate deletes it after 60.",
+            sums=False,
+        ),
+        Alarm(
+            "UnreadableRecords",
+            "RecordUnreadable",
+            1,
+            "The sweep met a record that this version cannot read.",
+        ),
+        Alarm(
+            "UnreadableList",
+            "ListUnreadable",
+            1,
+            "Items of Replicate's list of predictions cannot be read.",
+        ),
+        Alarm(
+            "SweepStopped",
+            "Ticks",
+            1,
+            "The sweep has not run for 5 minutes: what was lost is not recovered.",
+            below=True,
+        ),
+    ),
+    timeout_s=55,
+    rights=(
+        Right("dynamodb:GetItem BatchGetItem PutItem UpdateItem", "predictions"),
+        Right("dynamodb:Query", "predictions/due"),
+        rights.SEE_OWNERS,
+        rights.CLAIM,
+        rights.COUNT_END,
+        Right("dynamodb:PutItem UpdateItem", "deliveries"),
+        Right("dynamodb:Query", "deliveries/due"),
+        *rights.HAND_ON,
+        Right(rights.READ_SECRET, "replicate_token"),
+    ),
+)
+handler = FUNCTION.handler()

@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from darkroom.api.http import Request, Response, answer, respond
+from darkroom.api.http import Response, respond
+from darkroom.api.routes import Routes
 from darkroom.domain import link
 from darkroom.domain.errors import WebhookRefusedError
 from darkroom.domain.signature import Reason
-from darkroom.runtime import wiring
-from darkroom.runtime.observability import count, invocation, logger
-from darkroom.services.receive import Received
+from darkroom.runtime import parts, rights
+from darkroom.runtime.function import Alarm, Function, Right
+from darkroom.runtime.observability import count, logger
+from darkroom.runtime.settings import Common, Controlled
+from darkroom.services.receive import Receive, Received
+
+if TYPE_CHECKING:
+    from darkroom.api.http import Call
+    from darkroom.runtime.adapters import Adapters
 
 LARGEST_BODY = 8_000_000
 
 
-def _receive(request: Request) -> Response:
+class WebhookSettings(Controlled, Common):
+    replicate_webhook_secret: str
+    link_key_secret: str
+    dedicated_account: bool = False
+
+
+def build(s: WebhookSettings, a: Adapters) -> Receive:
+    secrets = a.secrets(webhook_name=s.replicate_webhook_secret, link_name=s.link_key_secret)
+    changes = parts.changes(s, a, s.controls_table, dedicated=s.dedicated_account)
+    return Receive(changes, secrets)
+
+
+ROUTES: Routes[Receive] = Routes()
+
+
+@ROUTES.add("POST /hooks/replicate/{id}", scope=None)
+def receive(made: Receive, call: Call) -> dict[str, Any]:
+    """What Replicate says of a prediction."""
+    request = call.request
     id_ = request.parameters.get("id", "")
     if link.is_id(id_):
         logger.append_keys(prediction=id_)
@@ -23,8 +48,7 @@ def _receive(request: Request) -> Response:
         count("WebhookRefused")
         raise WebhookRefusedError("size")
     try:
-        token = request.query.get("t", "")
-        received = wiring.webhook()(id_, token, request.headers, request.body)
+        received = made(id_, request.query.get("t", ""), request.headers, request.body)
     except WebhookRefusedError as refused:
         count("WebhookRefused")
         # Well formed and in time: what a forger sends, and Replicate under a secret we do not know.
@@ -34,13 +58,36 @@ def _receive(request: Request) -> Response:
     if received is Received.MISDIRECTED:
         count("WebhookMisdirected")
     logger.append_keys(received=received.value)
-    return answer(200, {})
+    return {}
 
 
-@invocation
-def handler(event: dict[str, Any], _context: Any) -> Response:
+def handle(made: Receive, event: dict[str, Any], _context: Any) -> Response:
     """Acknowledge only what is written down: a 5xx makes Replicate send it again."""
-    return respond(event, _receive)
+    return respond(event, ROUTES, made)
 
 
-wiring.at_init(wiring.webhook)
+FUNCTION = Function(
+    __name__,
+    settings=WebhookSettings,
+    build=build,
+    handle=handle,
+    routes=ROUTES,
+    timeout_s=10,
+    reserve="webhook",
+    alarms=(
+        Alarm(
+            "SignatureFailures",
+            "SignatureFailed",
+            5,
+            "Webhooks come with signatures by a secret that is not known here.",
+        ),
+    ),
+    rights=(
+        rights.CHANGE,
+        rights.SEE_OWNERS,
+        rights.CLAIM,
+        rights.COUNT_END,
+        Right(rights.READ_SECRET, "replicate_webhook", "link_key"),
+    ),
+)
+handler = FUNCTION.handler()

@@ -1,1 +1,2 @@
-"""What a process needs before its first event: settings, logging, and the composition root."""
+"""What a process needs before its first event: declarations, settings, logging, adapters, and the
+parts that several functions are built of."""

@@ -1,6 +1,7 @@
-"""What each function reads from its environment: one class per function.
+"""How a function reads its environment, and what several have in common there.
 
-The CDK construct takes the same class, so a variable that one side forgets fails at synth.
+The class of one function is in its own module of `darkroom.handlers`. The CDK construct takes the
+same class, so a variable that one side forgets fails at synth.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ class Settings:
 
     `str` fields are taken as they are, `bool` as `true`/`false`, `int` in decimal, tuples as
     comma-separated lists, `Timings` as a JSON object of overrides. To the type checker these are
-    frozen dataclasses; real ones would compile their methods at every cold start, for all
-    functions' classes: 12 ms.
+    frozen dataclasses; real ones would compile their methods at every cold start, which takes half
+    a millisecond for each class that a function's own is made of.
     """
 
     powertools_service_name: str = "darkroom"
@@ -87,31 +88,45 @@ def _parse(kind: str, text: str) -> Any:
 
 
 class Common(Settings):
-    """What every function has."""
+    """Functions that read or write records."""
 
     predictions_table: str
     timings: Timings = Timings()
 
 
-class _Http(Common):
-    """Functions behind the API: they authenticate, and write absolute URLs on our own host."""
+class Controlled(Settings):
+    """Functions that read or write what is kept beside the records."""
 
     controls_table: str
+
+
+class Http(Controlled, Common):
+    """Functions behind the API: they authenticate, and write absolute URLs on our own host."""
+
     public_url: str
 
 
-class Showing(Settings):
-    """Functions that show a prediction with its files: they sign at the moment of showing."""
+class Signing(Settings):
+    """Functions that sign URLs of files at S3."""
 
     outputs_bucket: str
     uploads_bucket: str
     s3_endpoint: str = ""
+
+
+class Showing(Signing):
+    """Functions that show a prediction with its files: they sign at the moment of showing."""
+
     cdn_domain: str = ""
     """Where outputs are read; empty: at S3, presigned."""
     cdn_key_secret: str = ""
 
 
-class _Provider(Settings):
+class ShowingHttp(Showing, Http):
+    """Functions behind the API that show predictions."""
+
+
+class Providing(Settings):
     """Functions that call Replicate."""
 
     replicate_url: str
@@ -119,8 +134,15 @@ class _Provider(Settings):
     dedicated_account: bool = False
 
 
-class SubmitSettings(_Provider, Showing, _Http):
+class Creating(Providing, Signing, Http):
+    """Functions that create predictions there."""
+
     link_key_secret: str
+
+
+class Submitting(Creating, ShowingHttp):
+    """Functions that accept predictions."""
+
     open_models: bool = False
     strict_inputs: bool = False
     retention_days: int = 90
@@ -129,48 +151,7 @@ class SubmitSettings(_Provider, Showing, _Http):
     result_cache: bool = False
 
 
-class IntakeSettings(SubmitSettings):
-    event_bus: str
-    intake_queue: str
-    intake_dlq: str
-    tasks: bool = False
-    """Some state machine's tasks may be answered."""
-
-
-class ReadSettings(Showing, _Http):
-    callback_key_secret: str
-    dispatch_queue: str
-    open_models: bool = False
-
-
-class CancelSettings(_Provider, Showing, _Http):
-    pass
-
-
-class FilesSettings(Settings):
-    controls_table: str
-    public_url: str
-    uploads_bucket: str
-    s3_endpoint: str = ""
-
-
-class WebhookSettings(Common):
-    controls_table: str
-    replicate_webhook_secret: str
-    link_key_secret: str
-    dedicated_account: bool = False
-
-
-class DispatchSettings(_Provider, Common):
-    controls_table: str
-    outputs_bucket: str
-    uploads_bucket: str
-    public_url: str
-    link_key_secret: str
-    s3_endpoint: str = ""
-
-
-class _Effects(Common):
+class Effects(Controlled, Common):
     """Functions that carry out what a committed change causes."""
 
     deliveries_table: str
@@ -179,36 +160,3 @@ class _Effects(Common):
     persist_queue: str
     deliver_queue: str
     tasks_queue: str
-
-
-class RelaySettings(_Effects):
-    controls_table: str
-
-
-class PersistSettings(Common):
-    controls_table: str
-    outputs_bucket: str
-    output_hosts: tuple[str, ...] = ("replicate.delivery", "*.replicate.delivery")
-    max_output_bytes: int = 250_000_000
-    """Fits the catalogue's largest: a photograph of 13 megapixels, enlarged four times each way."""
-
-
-class DeliverSettings(Showing, _Http):
-    deliveries_table: str
-    deliver_queue: str
-    event_bus: str
-    callback_key_secret: str
-    slow_callbacks: int = 1
-    """Attempts at once at a tenant's endpoints that are slow or failing."""
-    local_callbacks: bool = False
-
-
-class DeliveriesSettings(Common):
-    controls_table: str
-    deliveries_table: str
-    deliver_queue: str
-
-
-class SweepSettings(_Provider, _Effects):
-    controls_table: str
-    public_url: str

@@ -7,16 +7,23 @@ from itertools import product
 
 import pytest
 from darkroom.api.http import UNKNOWN, page, problem, read_request, respond
-from darkroom.api.routes import DEFAULT, ROUTES, aliases, unserved
+from darkroom.api.routes import Routes, gateway_keys, served, unserved
 from darkroom.domain import errors
+from darkroom.runtime.function import declared
 
 from tests import events
 
-SERVED = [route for routes in ROUTES.values() for route in routes]
+SERVED = [route.key for route in served()]
 
 
 @pytest.mark.parametrize(
-    ("function", "route"), [(name, route) for name in ROUTES for route in ROUTES[name]]
+    ("function", "route"),
+    [
+        (name, route.key)
+        for name, function in declared().items()
+        for route in function.routes.values()
+        if route.operation
+    ],
 )
 def test_field_f31_a_route_is_the_same_in_all_its_spellings(function: str, route: str) -> None:
     """What the gateway does not route to its function comes to the one that has `$default`."""
@@ -25,8 +32,9 @@ def test_field_f31_a_route_is_the_same_in_all_its_spellings(function: str, route
     methods = (method, "HEAD") if method == "GET" else (method,)
     for spelt, base, end in product(methods, ("", "/v1", "/prod"), ("", "/")):
         event = events.http(spelt, base + path + end)
-        assert event["routeKey"] in (*aliases(function), *(["$default"] * (function == DEFAULT)))
-        request = read_request(event)
+        ours = declared()[function]
+        assert event["routeKey"] in (*gateway_keys(ours), *(["$default"] * ours.default_route))
+        request = read_request(event, ours.routes)
         assert (request.route, request.method, request.path) == (route, method, path)
         named = {name.strip("{}") for name in template.split("/") if name.startswith("{")}
         assert request.parameters == {**request.parameters, **{name: name for name in named}}
@@ -39,13 +47,14 @@ def test_what_lies_below_a_route_is_not_that_route(path: str) -> None:
     """The gateway brings it to the route's function all the same."""
     event = events.http("POST", path)
     assert event["routeKey"].endswith("/{rest+}")
-    assert read_request(event).route == UNKNOWN
-    answer = respond(event, lambda _: {"statusCode": 201, "headers": {}, "body": ""})
+    routes = declared()["submit"].routes
+    assert read_request(event, routes).route == UNKNOWN
+    answer = respond(event, Routes(), None)
     assert answer["statusCode"] == 404
 
 
 def test_a_function_has_no_two_equal_route_keys() -> None:
-    keys = [key for function in ROUTES for key in aliases(function)]
+    keys = [key for function in declared().values() for key in gateway_keys(function)]
     assert len(keys) == len(set(keys))
     # HTTP APIs have 300 at most, and other parts of the deployment have some too.
     assert len(keys) < 150
@@ -55,7 +64,7 @@ def test_a_function_has_no_two_equal_route_keys() -> None:
     "path", ["//v1/predictions", "/a/b/v1/x", "/v1", "/", "/hooks/replicate/x"]
 )
 def test_a_path_without_a_base_is_left_as_it_is(path: str) -> None:
-    assert read_request(events.http("PUT", path)).path == path
+    assert read_request(events.http("PUT", path), {}).path == path
 
 
 @pytest.mark.parametrize("route", SERVED)

@@ -19,11 +19,12 @@ MAY_IMPORT = {
     "ports": {"domain", "ports"},
     "services": {"domain", "ports", "services", "catalog"},
     "adapters": {"domain", "ports", "adapters"},
-    "api": {"domain", "api", "services", "runtime"},
+    "api": {"domain", "ports", "api", "services", "runtime"},
     # The relay's events are the table's items: reading those is an adapter's knowledge.
     "handlers": {"domain", "api", "services", "runtime", "adapters.items"},
     "runtime": {"domain", "runtime"},
-    "runtime.wiring": {"domain", "ports", "services", "adapters", "api", "runtime", "catalog"},
+    "runtime.adapters": {"ports", "adapters", "runtime", "catalog"},
+    "runtime.parts": {"ports", "services", "runtime"},
 }
 
 
@@ -73,8 +74,10 @@ def test_aws_and_http_are_the_adapters_alone(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "handlers").glob("*.py")), ids=name)
-def test_a_handler_is_plumbing_and_fits_on_a_page(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 66
+def test_a_handler_is_plumbing(path: Path) -> None:
+    """Each of its functions is read at one look; what it declares besides may be long."""
+    functions = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef)]
+    assert all((f.end_lineno or 0) - f.lineno < 30 for f in functions)
 
 
 def test_a_class_has_a_name_of_its_own() -> None:

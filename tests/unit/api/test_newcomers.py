@@ -10,7 +10,7 @@ from darkroom.api.http import read_request
 from darkroom.api.requests import ReadCreate
 from darkroom.api.routes import unserved
 from darkroom.domain import errors
-from darkroom.runtime.settings import SubmitSettings
+from darkroom.handlers.submit import SubmitSettings
 
 from tests import events
 from tests.world import SCHNELL, World
@@ -23,7 +23,7 @@ def create(webhook: str, *, local: bool | None) -> Any:
     request = events.http(
         "POST", "/v1/predictions", json.dumps(body), {"content-type": "application/json"}
     )
-    return ReadCreate(local_callbacks=local)(read_request(request), "acme")
+    return ReadCreate(local_callbacks=local)(read_request(request, {}), "acme")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import json
 from collections import Counter
@@ -12,14 +11,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.api.requests import ReadCreate
 from darkroom.domain import keys, link, signature
 from darkroom.ports import ApiKey
-from darkroom.runtime import wiring
+from darkroom.runtime.function import declared
 from darkroom.runtime.observability import logger
 
 from tests import events, fakes
-from tests.world import PUBLIC_URL, SCHNELL, World
+from tests.world import SCHNELL, World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,11 +54,14 @@ class App:
     logs: io.StringIO
     """Log lines and metrics."""
     calls: Counter[str] = field(default_factory=Counter)
+    handlers: dict[str, Any] = field(default_factory=dict)
 
     def call(self, function: str, event: dict[str, Any]) -> Any:
-        handler = importlib.import_module(f"darkroom.handlers.{function}").handler
+        if function not in self.handlers:
+            made = self.world.functions[function]
+            self.handlers[function] = declared()[function].entry(lambda: made)
         with contextlib.redirect_stdout(self.logs):
-            return handler(event, events.Context())
+            return self.handlers[function](event, events.Context())
 
     def http(self, function: str, event: dict[str, Any]) -> Answer:
         answer = self.call(function, event)
@@ -175,34 +176,6 @@ def wired(monkeypatch: pytest.MonkeyPatch) -> App:
         (READER, "acme", {"read"}),
     ):
         world.controls.keys[keys.key_id(token)] = ApiKey(tenant, frozenset(scopes))
-    functions: dict[str, Any] = {
-        "submit": (world.authenticate, ReadCreate(), world.submit, world.shown),
-        "intake": wiring.Takes(ReadCreate(tasks=True), world.submit, world.not_taken),
-        "tell_task": world.tell_task,
-        "read": wiring.Reads(
-            authenticate=world.authenticate,
-            read=world.read,
-            ask_for_look=world.ask_for_look,
-            models=world.models,
-            shown=world.shown,
-            usage=world.usage,
-            limits=world.limits,
-            callback_secret=lambda tenant: f"whsec_of_{tenant}",
-            public_url=PUBLIC_URL,
-        ),
-        "cancel": (world.authenticate, world.cancel, world.shown),
-        "files": (world.authenticate, world.files),
-        "webhook": world.receive,
-        "dispatch": world.dispatch,
-        "look": world.look,
-        "relay": world.relay,
-        "persist": world.persist,
-        "deliver": world.deliver,
-        "deliveries": (world.authenticate, world.delivered),
-        "sweep": world.sweep_service,
-    }
-    for name, services in functions.items():
-        monkeypatch.setattr(wiring, name, lambda services=services: services)
     logs = io.StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", logs)
     found = App(world, logs)

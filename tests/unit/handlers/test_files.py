@@ -149,7 +149,7 @@ def test_a_deleted_file_is_gone(app: App) -> None:
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_a62_another_tenants_file_is_an_unknown_one(app: App, method: str) -> None:
     file = upload(app, form()).json
-    app.world.limits.of("other")  # Read once in half a minute, whatever is asked for.
+    app.world.files.limits.of("other")  # Read once in half a minute, whatever is asked for.
     seen = []
     for id_ in (file["id"], "0" * 26):
         app.calls.clear()

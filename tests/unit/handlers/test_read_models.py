@@ -143,8 +143,9 @@ def test_the_account_is_the_tenant(app: App) -> None:
 
 def test_the_webhook_secret_is_the_tenants_own(app: App) -> None:
     path = "/v1/webhooks/default/secret"
-    assert app.get(path).json == {"key": "whsec_of_acme"}
-    assert app.get(path, OTHER).json == {"key": "whsec_of_other"}
+    keys = [app.get(path, token).json["key"] for token in (ACME, OTHER)]
+    assert keys == [app.world.callback_secrets.current(tenant) for tenant in ("acme", "other")]
+    assert keys[0] != keys[1]
     assert is_problem(app.get(path, READER), 403)
 
 

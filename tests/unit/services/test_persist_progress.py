@@ -14,7 +14,6 @@ from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.prediction import Code, State
 from darkroom.handlers import persist
 from darkroom.ports import StoredObject
-from darkroom.runtime import wiring
 
 from tests import events
 from tests.fakes import Crash, FakeDownload, FakeOutputs, GeneratedDownload, SlowDownload
@@ -387,7 +386,7 @@ def test_an_outage_of_our_own_ends_the_run_for_all_files() -> None:
     assert len(world.fetcher.fetched) <= 2
 
 
-def test_the_handler_tells_how_much_time_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_handler_tells_how_much_time_is_left() -> None:
     class Short(events.Context):
         @staticmethod
         def get_remaining_time_in_millis() -> int:
@@ -395,8 +394,8 @@ def test_the_handler_tells_how_much_time_is_left(monkeypatch: pytest.MonkeyPatch
 
     world = World()
     record = storing(world, *names(3))
-    monkeypatch.setattr(wiring, "persist", lambda: world.persist)
+    handler = persist.FUNCTION.entry(lambda: world.persist)
     for stored in (1, 2, 3):
-        persist.handler(events.sqs({"id": record.id}), Short())
+        handler(events.sqs({"id": record.id}), Short())
         assert len(world.record(record.id).files) == stored
     assert world.record(record.id).state is State.SUCCEEDED

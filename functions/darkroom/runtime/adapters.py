@@ -1,0 +1,170 @@
+"""What makes the adapters that a function is built with: the only module that imports them.
+
+Each is imported where it is made, so that a function loads only its own.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from darkroom.runtime.function import INITIALIZATION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from darkroom import ports
+    from darkroom.adapters.secrets import ManagedSecrets
+    from darkroom.catalog import Catalogue
+
+
+def now() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class Adapters:
+    """Makes what implements the ports in a deployed stack; tests and the proof make doubles.
+
+    The arguments are values of the function's settings. `lazy`: most invocations do not call it,
+    so that its client is made at the first call.
+    """
+
+    def clock(self) -> ports.Clock:
+        return now
+
+    def dice(self) -> Callable[[], float]:
+        """Draws from 0 to 1, for jitter."""
+        return random.random
+
+    def seeds(self) -> random.Random:
+        """Draws the seeds of predictions."""
+        return random.SystemRandom()
+
+    def catalogue(self) -> Callable[[], Catalogue]:
+        """Loads the models at the first call."""
+        from darkroom.catalog import Catalogue
+
+        return lru_cache(Catalogue.load)
+
+    def predictions(self, table: str, controls: str = "") -> ports.PredictionStore:
+        """`controls` is the table of the rows that change with a record, where it does write."""
+        from darkroom.adapters.aws import client
+        from darkroom.adapters.predictions import DynamoPredictions
+
+        return DynamoPredictions(client("dynamodb"), table, controls)
+
+    def controls(self, table: str) -> ports.Controls:
+        from darkroom.adapters.aws import client
+        from darkroom.adapters.controls import DynamoControls
+
+        return DynamoControls(client("dynamodb"), table)
+
+    def deliveries(self, table: str) -> ports.DeliveryStore:
+        from darkroom.adapters.aws import client
+        from darkroom.adapters.deliveries import DynamoDeliveries
+
+        return DynamoDeliveries(client("dynamodb"), table)
+
+    def uploads(self, bucket: str) -> ports.UploadStore:
+        from darkroom.adapters.aws import OnFirstUse
+        from darkroom.adapters.s3 import S3Uploads
+
+        return S3Uploads(OnFirstUse("s3"), bucket)
+
+    def forms(self, bucket: str, endpoint: str) -> ports.UploadForms:
+        from darkroom.adapters.aws import client
+        from darkroom.adapters.s3 import S3Forms
+
+        return S3Forms(client("s3", endpoint or None), bucket)
+
+    def outputs(self, bucket: str, *, lazy: bool = False) -> ports.OutputStore:
+        from darkroom.adapters.aws import OnFirstUse, client
+        from darkroom.adapters.s3 import S3Outputs
+
+        return S3Outputs(OnFirstUse("s3") if lazy else client("s3"), bucket)
+
+    def signer(self, outputs: str, uploads: str, endpoint: str) -> ports.Signer:
+        from darkroom.adapters.aws import OnFirstUse
+        from darkroom.adapters.s3 import S3Signer
+
+        return S3Signer(OnFirstUse("s3", endpoint or None), outputs, uploads)
+
+    def cdn_signer(
+        self, domain: str, key_name: str, inputs: ports.Signer, *, lazy: bool
+    ) -> ports.Signer:
+        """Signs outputs' URLs at the CDN, and inputs' as `inputs` does."""
+        from darkroom.adapters.cdn import CdnSigner
+
+        made = lru_cache(lambda: _secrets(cdn_name=key_name))
+        if not lazy and INITIALIZATION in os.environ:
+            made()
+        return CdnSigner(domain, lambda: made().cdn_key(), inputs, self.clock())
+
+    def secrets(self, **names: str) -> ports.Secrets:
+        """Reads the secrets of these names, `token_name=…`; on Lambda before the first event."""
+        return _secrets(**names)
+
+    def provider(self, url: str, secrets: ports.Secrets) -> ports.Provider:
+        from darkroom.adapters.http import Client
+        from darkroom.adapters.replicate import Replicate
+
+        return Replicate(Client(), url, secrets)
+
+    def queue(self, url: str, *, lazy: bool = False) -> ports.Queue:
+        from darkroom.adapters.aws import OnFirstUse, client
+        from darkroom.adapters.queues import SqsQueue
+
+        return SqsQueue(OnFirstUse("sqs") if lazy else client("sqs"), url)
+
+    def redelivery(self, url: str) -> ports.Redelivery:
+        """The queue that the function takes its messages from."""
+        from darkroom.adapters.aws import client
+        from darkroom.adapters.queues import SqsQueue
+
+        return SqsQueue(client("sqs"), url)
+
+    def dead_letters(self, url: str) -> ports.DeadLetters:
+        from darkroom.adapters.aws import client
+        from darkroom.adapters.queues import SqsDeadLetters
+
+        return SqsDeadLetters(client("sqs"), url)
+
+    def bus(self, name: str, *, lazy: bool = False) -> ports.EventBus:
+        from darkroom.adapters.aws import OnFirstUse, client
+        from darkroom.adapters.queues import EventBridgeBus
+
+        return EventBridgeBus(OnFirstUse("events") if lazy else client("events"), name)
+
+    def tasks(self) -> ports.Tasks:
+        from darkroom.adapters.aws import OnFirstUse
+        from darkroom.adapters.stepfunctions import StepFunctionsTasks
+
+        return StepFunctionsTasks(OnFirstUse("stepfunctions"))
+
+    def fetcher(self, hosts: tuple[str, ...], most: int, budget_s: float) -> ports.Fetcher:
+        """Copies files of at most so many bytes from these hosts alone."""
+        from darkroom.adapters.download import OutputFetcher, output_guard
+        from darkroom.adapters.http import Client
+
+        return OutputFetcher(Client(output_guard(hosts)), hosts, most, budget_s)
+
+    def sender(self, *, local: bool) -> ports.CallbackSender:
+        """Calls clients' webhooks; with `local` also those on this machine."""
+        from darkroom.adapters.download import Callbacks, callback_guard
+        from darkroom.adapters.http import Client
+
+        return Callbacks(Client(callback_guard(local=local)), local)
+
+
+def _secrets(**names: str) -> ManagedSecrets:
+    from darkroom.adapters.aws import client
+    from darkroom.adapters.secrets import ManagedSecrets
+
+    made = ManagedSecrets(client("secretsmanager"), **names)
+    if INITIALIZATION in os.environ:
+        made.read_ahead()
+    return made

@@ -1,0 +1,121 @@
+"""What several functions are built of: use cases over adapters, by a function's settings.
+
+The services are imported inside, so that a function loads only its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from darkroom.services.changes import Changes
+
+if TYPE_CHECKING:
+    from darkroom import ports
+    from darkroom.runtime import settings
+    from darkroom.runtime.adapters import Adapters
+    from darkroom.services.authenticate import Authenticate
+    from darkroom.services.carry_out import CarryOut
+    from darkroom.services.create import SendCreate
+    from darkroom.services.limits import TenantLimits
+    from darkroom.services.reuse import Reuse
+    from darkroom.services.shown import Shown
+    from darkroom.services.submit import Submit
+
+
+def changes(
+    s: settings.Common, a: Adapters, controls: str = "", *, dedicated: bool = False
+) -> Changes:
+    """`controls` is the table of the rows that change with a record, where it does write."""
+    store = a.predictions(s.predictions_table, controls)
+    return Changes(store, a.clock(), s.timings, dedicated_account=dedicated)
+
+
+def authenticate(s: settings.Controlled, a: Adapters) -> Authenticate:
+    from darkroom.services.authenticate import Authenticate
+
+    return Authenticate(a.controls(s.controls_table))
+
+
+def limits(s: settings.Controlled, a: Adapters) -> TenantLimits:
+    from darkroom.services.limits import TenantLimits
+
+    return TenantLimits(a.controls(s.controls_table), a.clock())
+
+
+def signer(s: settings.Showing, a: Adapters, *, often: bool = False) -> ports.Signer:
+    """Signs where the stage has its files read: at its CDN, or at S3.
+
+    A function that rarely shows a file makes no client for the CDN's key before it does.
+    """
+    inputs = a.signer(s.outputs_bucket, s.uploads_bucket, s.s3_endpoint)
+    if not s.cdn_domain:
+        return inputs
+    return a.cdn_signer(s.cdn_domain, s.cdn_key_secret, inputs, lazy=not often)
+
+
+def shown(s: settings.ShowingHttp, a: Adapters, *, often: bool = False) -> Shown:
+    from darkroom.services.shown import Shown
+
+    return Shown(signer(s, a, often=often), s.public_url)
+
+
+def send_create(
+    s: settings.Creating,
+    a: Adapters,
+    changes: Changes,
+    provider: ports.Provider,
+    secrets: ports.Secrets,
+) -> SendCreate:
+    from darkroom.services.create import SendCreate
+
+    inputs = a.signer(s.outputs_bucket, s.uploads_bucket, s.s3_endpoint)
+    return SendCreate(changes, provider, inputs, secrets, a.dice(), s.public_url)
+
+
+def submit(s: settings.Submitting, a: Adapters) -> Submit:
+    from darkroom.services.find_model import FindModel
+    from darkroom.services.read_input import ReadInput
+    from darkroom.services.run_times import RunTimes
+    from darkroom.services.submit import Submit
+
+    ours = changes(s, a, s.controls_table, dedicated=s.dedicated_account)
+    secrets = a.secrets(token_name=s.replicate_token_secret, link_name=s.link_key_secret)
+    provider = a.provider(s.replicate_url, secrets)
+    controls = a.controls(s.controls_table)
+    outputs = a.outputs(s.outputs_bucket, lazy=True)
+    return Submit(
+        changes=ours,
+        create=send_create(s, a, ours, provider, secrets),
+        find_model=FindModel(a.catalogue(), controls, provider, s.open_models),
+        read_input=ReadInput(a.uploads(s.uploads_bucket), outputs, signer(s, a), s.public_url),
+        random=a.seeds(),
+        retention_days=s.retention_days,
+        public_url=s.public_url,
+        limits=limits(s, a),
+        run_times=RunTimes(controls, a.clock()),
+        reuse=_reuse(controls, ours.store, outputs) if s.result_cache else None,
+        strict=s.strict_inputs,
+    )
+
+
+def _reuse(
+    controls: ports.Controls, store: ports.PredictionStore, outputs: ports.OutputStore
+) -> Reuse:
+    from darkroom.services.reuse import Reuse
+
+    return Reuse(controls, store, outputs)
+
+
+def carry_out(s: settings.Effects, a: Adapters) -> CarryOut:
+    from darkroom.services.carry_out import CarryOut
+
+    return CarryOut(
+        persist=a.queue(s.persist_queue),
+        dispatch=a.queue(s.dispatch_queue),
+        deliver=a.queue(s.deliver_queue),
+        tasks_queue=a.queue(s.tasks_queue),
+        bus=a.bus(s.event_bus),
+        deliveries=a.deliveries(s.deliveries_table),
+        clock=a.clock(),
+        timings=s.timings,
+    )

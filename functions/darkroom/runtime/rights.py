@@ -1,0 +1,48 @@
+"""Rights that several functions need, beside those that are in their own modules."""
+
+from __future__ import annotations
+
+from darkroom.runtime.function import Right
+
+READ_SECRET = "secretsmanager:GetSecretValue"  # noqa: S105 - an action's name
+OWNERS = "PID#*"
+"""Rows of which record owns a provider's id."""
+USAGE = ("USAGE#*", "TAGGED#*")
+"""Rows of tenants' days of usage, and of their tags'."""
+
+# In an account that is shared, nobody owns a provider's id.
+CLAIM = Right("dynamodb:PutItem", "controls", keys=(OWNERS,), when="dedicated_account")
+SEE_OWNERS = Right("dynamodb:GetItem", "controls", keys=(OWNERS,), when="dedicated_account")
+
+# A change of a record is a conditional PutItem, in a transaction with its owner and with its
+# tenant's months and days where it is the end. Transactions need no actions besides.
+CHANGE = Right("dynamodb:GetItem PutItem", "predictions")
+COUNT_END = Right("dynamodb:UpdateItem", "controls", keys=("SPEND#*", *USAGE))
+COUNT_REQUEST = Right("dynamodb:UpdateItem", "controls", keys=("RATE#*",))
+
+# Lambda's own role signs S3's URLs, so it must hold what they allow; the CDN's key needs none.
+SIGN_AT_CDN = Right(READ_SECRET, "cdn_key", when="cdn")
+SHOW = (
+    Right("s3:GetObject", "uploads/*"),
+    SIGN_AT_CDN,
+    Right("s3:GetObject", "outputs/*", when="no cdn"),
+)
+
+SUBMIT = (
+    CHANGE,
+    Right("dynamodb:GetItem", "controls"),
+    Right("dynamodb:PutItem", "controls", keys=("IDEM#*",)),
+    Right("dynamodb:PutItem", "controls", keys=("SCHEMA#*",), when="open_models"),
+    CLAIM,
+    Right("dynamodb:UpdateItem", "controls", keys=("SPEND#*", *USAGE, "RATE#*")),
+    Right("s3:PutObject GetObject", "uploads/*"),
+    # A cached result is copied from record to record, and an output may be an input.
+    Right("s3:PutObject GetObject", "outputs/*"),
+    Right(READ_SECRET, "replicate_token", "link_key"),
+)
+
+HAND_ON = (
+    Right("sqs:SendMessage", "dispatch_queue", "persist_queue", "deliver_queue"),
+    Right("sqs:SendMessage", "tasks_queue", when="state_machines"),
+    Right("events:PutEvents", "bus"),
+)
