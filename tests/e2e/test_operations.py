@@ -245,9 +245,10 @@ def test_the_audit_command_exits_with_1_and_names_the_difference(
 def test_a_stages_own_model_is_added_from_what_the_emulator_says(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    where = ["--local", "--folder", str(tmp_path)]
+    folder = tmp_path / "models"
+    where = ["--local", "--folder", str(folder)]
     assert main(["models", "add", "stability-ai/sdxl", "--price", "image=0.5", *where]) == 0
-    entry = json.loads((tmp_path / "stability-ai--sdxl.json").read_text())
+    entry = json.loads((folder / "stability-ai--sdxl.json").read_text())
     assert entry["price"] == {"unit": "image", "usd": 0.5}
     assert main(["models", "refresh", "stability-ai/sdxl", *where]) == 0
     assert capsys.readouterr().out.endswith("stability-ai/sdxl: as it was\n")
