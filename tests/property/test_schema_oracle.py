@@ -11,7 +11,7 @@ import jsonschema_rs
 import pytest
 from darkroom.catalog import Catalogue
 from darkroom.domain.checker import unseen, validate_input
-from hypothesis import event, given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
@@ -243,6 +243,7 @@ def near(declared: Schema) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: str(model.model))
+@settings(max_examples=30)
 @given(data=st.data())
 def test_every_model_takes_the_same_inputs(model: Model, data: st.DataObject) -> None:
     schema = model.input_schema
