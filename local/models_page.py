@@ -105,10 +105,9 @@ def _sections(catalogue: Catalogue) -> Iterator[str]:
 
 
 def _section(model: Model) -> str:
-    source = f"models/{picture_name(model)}"
     lines = [
         f"#### {model.model}\n",
-        f'<img src="{source}" width="{WIDTH}" align="right" alt="Drawn by the emulator">\n',
+        f"![Drawn by the emulator](models/{picture_name(model)})\n",
         _wrapped(f"{model.description}."),
     ]
     facts = [f"Tasks: {', '.join(model.tasks)}"]

@@ -177,7 +177,8 @@ def remarks(made: Mapping[str, Any]) -> Iterator[str]:
         for name, declared in properties.items()
         if isinstance(declared, dict) and declared.get("default") is not None
     }
-    for problem in validate_input({**schema, "required": []}, defaults):
+    # What is wanted of an input as a whole, defaults alone need not fulfil.
+    for problem in validate_input({"properties": properties}, defaults):
         yield f"its own defaults are refused: {problem.field}: {problem.description}"
     if "counts" not in made:
         for name in MAY_COUNT:

@@ -16,6 +16,7 @@ from darkroom.domain.money import price_of
 import app
 from emulator.server import running
 from ops.__main__ import main
+from ops.model_entry import remarks
 from ops.replicate import Replicate
 
 if TYPE_CHECKING:
@@ -564,6 +565,12 @@ def test_show_has_the_entry_and_what_its_check_passes_over(
     assert "note: not checked here, left to Replicate: format of input.mail" in said
     assert models("show", OWN, "--json") == 0
     assert json.loads(capsys.readouterr().out)["version"] == VERSION
+
+
+@pytest.mark.parametrize("name", Catalogue.load().names())
+def test_of_a_packaged_model_nothing_is_passed_over(name: str) -> None:
+    entry = json.loads(Catalogue.load().file(name).read_bytes())
+    assert list(remarks(entry)) == []
 
 
 def test_what_is_not_there_is_said_with_the_nearest_name(

@@ -243,7 +243,7 @@ def near(declared: Schema) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: str(model.model))
-@settings(max_examples=30)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_every_model_takes_the_same_inputs(model: Model, data: st.DataObject) -> None:
     schema = model.input_schema

@@ -89,7 +89,10 @@ def test_every_test_that_the_security_page_names_exists() -> None:
 def test_there_is_one_way_out() -> None:
     """A client without the guard, the caps and the closed proxies would be a way round them."""
     functions = ROOT / "functions" / "darkroom"
-    opens = re.compile(r"\bhttpx\b|ConnectionPool\(|urlopen|http\.client|create_connection\(")
+    opens = re.compile(
+        r"\bhttpx\.(\w*Client|\w*Transport\(|get|post|put|request|stream)\b"
+        r"|ConnectionPool\(|urlopen|http\.client|create_connection\("
+    )
     found = {
         path.relative_to(functions).as_posix()
         for path in functions.rglob("*.py")
