@@ -93,7 +93,9 @@ def shaped(pixels: int, shape: Size) -> Size:
     """Sides in the shape's ratio, of no more than so many pixels."""
     stretch = math.sqrt(shape[0] / shape[1])
     side = math.sqrt(pixels)
-    return _down(side * stretch), _down(side / stretch)
+    # A strip of the least width is no longer than the pixels allow.
+    longest = pixels / STEP
+    return _down(min(side * stretch, longest)), _down(min(side / stretch, longest))
 
 
 def around(size: Size, shape: Size) -> Size:

@@ -186,7 +186,7 @@ def test_a42_the_second_answer_of_a_resolver_is_never_asked_for(
         record = storing(world, f"{origin}/0.png")
         with monkeypatch.context() as dns:
             dns.setattr(socket, "getaddrinfo", rebinding)
-            after = copied(world, record, (origin,), dns)
+            after = copied(world, record, (origin,))
     assert after.state is State.SUCCEEDED
     assert asked == ["output.test"]
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from emulator.bill import billed
 from emulator.models import CATALOGUE, read_model
 from emulator.predictions import Prediction
+from emulator.sizes import wanted
 
 ENTRIES = [json.loads(file.read_text("utf-8")) for file in sorted(CATALOGUE.glob("*--*.json"))]
 URL = "https://example.com/a.png"
@@ -106,9 +107,13 @@ def test_no_bill_passes_the_most(entry: dict[str, Any], data: st.DataObject) -> 
     asked = data.draw(inputs(model.input_schema))
     assume(not validate_input(model.input_schema, asked))
     values = upstream.with_defaults({k: v for k, v in asked.items() if v is not None})
-    made = largest(entry["model"], values)
+    made = sizes(largest(entry["model"], values))
     references = sum(texts(values.get(name)) for name in entry.get("pictures", ()))
     of_reference = entry.get("most_pixels", {}).get("in", ANY_SIZE)
+    given_sizes = [data.draw(sizes(of_reference)) for _ in range(references)]
+    if set(entry["tasks"]) <= {"text-to-image", "image-editing"}:
+        # What the emulator would draw, before it fits that into what the entry declares.
+        made |= st.just(wanted(values, given_sizes[0] if given_sizes else None))
     run_s = data.draw(st.floats(0, LIMIT_S + SLACK_S))
     prediction = Prediction(
         seq=0,
@@ -124,8 +129,8 @@ def test_no_bill_passes_the_most(entry: dict[str, Any], data: st.DataObject) -> 
         started=0,
         completed=run_s,
         status=data.draw(st.sampled_from(["succeeded", "failed", "canceled"])),
-        pictures=[data.draw(sizes(made)) for _ in range(number(values))],
-        given=[data.draw(sizes(of_reference)) for _ in range(references)],
+        pictures=[data.draw(made) for _ in range(number(values))],
+        given=given_sizes,
     )
     price, _, _ = terms_of(model, asked, LIMIT_S)
     assert price is not None
