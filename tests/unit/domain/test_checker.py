@@ -634,6 +634,7 @@ def test_what_a_check_passes_over_is_told_with_its_place() -> None:
             "tags": {"type": "array", "items": {"type": "string", "format": "email"}},
             "size": {"anyOf": [{"contentEncoding": "base64"}, {"type": "null"}]},
             "width": {"minimum": "1", "not": {"if": {}}},
+            "seed": {"minimum": 0, "exclusiveMinimum": True, "nullable": True},
         },
     }
     assert unseen(schema) == [
