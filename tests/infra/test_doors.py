@@ -58,7 +58,7 @@ def test_the_local_stage_has_every_door(local: Synth) -> None:
 def test_a_door_that_is_closed_has_no_function_route_alarm_or_right(
     prod: Synth, parlor: None, tmp_path: Path
 ) -> None:
-    assert all_doors() == ("parlor",)
+    assert all_doors() == ("parlor", "wait")
     assert "Parlor" not in StageConfig.prod().functions()
     assert methods_on("/v1/parlor") == []
     assert "parlor" not in written(prod).lower()
@@ -83,7 +83,7 @@ def test_a_door_that_is_closed_has_no_function_route_alarm_or_right(
 
 
 def test_a_door_that_there_is_not_is_refused_with_those_that_there_are(parlor: None) -> None:
-    with pytest.raises(UnknownDoorError, match="doors: attic; known: parlor"):
+    with pytest.raises(UnknownDoorError, match="doors: attic; known: parlor, wait"):
         replace(StageConfig.prod(), doors=("attic", "parlor"))
 
 
