@@ -59,7 +59,7 @@ def shown(
 ) -> Shown:
     from darkroom.services.shown import Shown
 
-    return Shown(signer(s, a, often=often), s.public_url, watch)
+    return Shown(signer(s, a, often=often), s.public_url, watch.url if watch else None)
 
 
 def watch(s: settings.Http, a: Adapters, secrets: ports.Secrets) -> Watch:

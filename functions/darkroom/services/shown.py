@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from darkroom.domain import wire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from darkroom.domain.prediction import Prediction
     from darkroom.ports import Signer
-    from darkroom.services.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Shown:
 
     signer: Signer
     public_url: str
-    watch: Watch | None = None
+    watch_url: Callable[[Prediction], str | None] | None = None
     """None: the stage has no door `wait`."""
 
     def created(self, record: Prediction, expected: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -36,7 +37,7 @@ class Shown:
         client that waits goes on from."""
         shown = self(record)
         shown["darkroom"]["revision"] = record.revision
-        url = self.watch.url(record) if self.watch else None
+        url = self.watch_url(record) if self.watch_url else None
         if url:
             shown["urls"]["watch"] = url
         return shown
