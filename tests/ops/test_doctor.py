@@ -19,8 +19,8 @@ from ops.setup import Setup
 from tests.adapters.servers import Server, read_request, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     import socket
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.ops.stacks import Stacks
