@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from darkroom.runtime.adapters import Adapters
     from darkroom.services.authenticate import Authenticate
     from darkroom.services.shown import Shown
-    from darkroom.services.submit import Submit
+    from darkroom.services.submit import Accepted, Submit
 
 
 class SubmitSettings(Submitting):
@@ -63,6 +63,19 @@ def _create(made: Submits, call: Call) -> dict[str, Any]:
     redirects = made.waits and goes_to_wait(call.request)
     accepted = made.submit(wanted)
     record = accepted.record
+    _note(accepted)
+    call.headers["location"] = f"{made.submit.public_url}/v1/predictions/{record.id}"
+    _warn(call, accepted.warning)
+    if accepted.replayed:
+        call.headers["idempotent-replayed"] = "true"
+    if redirects and not record.state.terminal:
+        call.status = 303
+        call.headers["location"] = waiting_place(record.id)
+    return made.shown.created(record, accepted.expected)
+
+
+def _note(accepted: Accepted) -> None:
+    record = accepted.record
     count("Replayed" if accepted.replayed else "Accepted")
     if record.cached_from:
         count("Reused", int(not accepted.replayed))
@@ -75,14 +88,6 @@ def _create(made: Submits, call: Call) -> dict[str, Any]:
         model=record.model,
         provider_id=record.provider_id,
     )
-    call.headers["location"] = f"{made.submit.public_url}/v1/predictions/{record.id}"
-    _warn(call, accepted.warning)
-    if accepted.replayed:
-        call.headers["idempotent-replayed"] = "true"
-    if redirects and not record.state.terminal:
-        call.status = 303
-        call.headers["location"] = waiting_place(record.id)
-    return made.shown.created(record, accepted.expected)
 
 
 def _warn(call: Call, text: str | None) -> None:

@@ -269,7 +269,7 @@ def test_creates_and_gets_have_a_watch_url_and_nothing_else_has(app: App) -> Non
     canceled = app.cancel(id_).json
     assert "watch" not in canceled["urls"]
     end(app, id_)
-    told = json.dumps([app.world.bus.events, [str(c) for c in app.world.callbacks.sent]])
+    told = json.dumps([app.world.bus.events, [str(post) for post in app.world.callbacks.posts]])
     assert id_ in told
     for secret in ("/watch", parse_qsl(urlsplit(url).query)[0][1]):
         assert secret not in told
