@@ -50,6 +50,13 @@ class StoppingError(Exception):
     """The front ends while somebody waits."""
 
 
+class _ReadAnew(ManagedSecrets):
+    """Nothing tells the front to forget a key that is rotated; a function is started anew."""
+
+    def _read(self, name: str, *, force: bool = False) -> str:  # noqa: ARG002
+        return super()._read(name, force=True)
+
+
 class Beside(Adapters):
     """Makes what the function is built with over the embedded AWS, which is another process."""
 
@@ -71,7 +78,7 @@ class Beside(Adapters):
         return S3Signer(self._aws.client("s3", endpoint=endpoint), outputs, uploads)
 
     def secrets(self, **names: str) -> ports.Secrets:
-        return ManagedSecrets(self._aws.client("secretsmanager"), **names)
+        return _ReadAnew(self._aws.client("secretsmanager"), **names)
 
     def queue(self, url: str, *, lazy: bool = False) -> ports.Queue:  # noqa: ARG002
         return SqsQueue(self._aws.client("sqs"), url)

@@ -99,6 +99,7 @@ _QUERIES: dict[str, dict[str, Any]] = {
     "revision": {
         "type": "integer",
         "minimum": 0,
+        "maximum": waiting.LATEST,
         "description": "The one that is known: any other is waited for. Without it, the end is",
     },
     "hop": {

@@ -14,7 +14,7 @@ LONGEST_S = 25
 """The gateway gives up after 30."""
 MOST_HOPS = 18
 """Clients follow 20 redirects in all."""
-_LATEST = 10**12
+LATEST = 10**12
 """No record has so many revisions."""
 
 
@@ -36,7 +36,7 @@ def asked(query: Mapping[str, str]) -> Asked:
     """Raises BadRequestError."""
     return Asked(
         seconds=_number(query, "seconds", 1, LONGEST_S),
-        revision=_number(query, "revision", 0, _LATEST),
+        revision=_number(query, "revision", 0, LATEST),
         hop=_number(query, "hop", 1, MOST_HOPS) or 0,
     )
 
