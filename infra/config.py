@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from aws_cdk.aws_cloudfront import PriceClass
 from aws_cdk.aws_lambda import ApplicationLogLevel, SystemLogLevel
 from aws_cdk.aws_logs import RetentionDays
+from darkroom.api.waiting import LONGEST_S
 from darkroom.domain.events import SOURCE, TENANT
 from darkroom.domain.timings import Timings
 from darkroom.handlers.persist import PersistSettings
@@ -80,6 +81,7 @@ class EventSource:
 
 _SOURCE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,80}[A-Za-z0-9])?")
 
+WAIT_IN_A_SMALL_ACCOUNT_S = 5
 FEWEST_OF_A_QUEUE = 2
 """The least that Lambda allows."""
 RELAYS_PER_SHARD = 10
@@ -92,6 +94,8 @@ class Concurrency:
 
     webhook: int | None
     """Reserved for the webhook function, if any are."""
+    wait: int | None
+    """Reserved for the function `wait`, if any are."""
     each_queue: int
     """For each queue, at most."""
     each_shard: int
@@ -147,10 +151,16 @@ class StageConfig:
     small_account: bool = False
     """The account allows fewer than 200 invocations at once; a new one may have 10. Nothing is
     reserved then, and queues and stream take the fewest that AWS lets them, so that the functions
-    behind the API find room. The next two settings have no effect."""
+    behind the API find room. The settings `…_concurrency` have no effect."""
     webhook_concurrency: int | None = None
     """Reserved for the webhook function, so that a flood of submits cannot starve it. An account
     must keep 100 unreserved."""
+    wait_concurrency: int = 100
+    """Of the door `wait`: reserved for it, and the most that wait at once. Whoever comes above it
+    gets a 503, and asks again."""
+    wait_s: int = LONGEST_S
+    """Of the door `wait`: the longest wait in one request, in seconds. A small account waits for 5
+    at most."""
     queue_concurrency: int = 5
     """At most so many invocations at once for each queue (2 to 1000)."""
     sweeps: int = 1
@@ -201,6 +211,10 @@ class StageConfig:
         if unknown := set(self.doors) - set(all_doors()):
             known = ", ".join(all_doors()) or "none"
             raise UnknownDoorError(f"doors: {', '.join(sorted(unknown))}; known: {known}")
+        if not 1 <= self.wait_s <= LONGEST_S:
+            raise ValueError(f"wait_s: 1 to {LONGEST_S}")
+        if self.wait_concurrency < 1:
+            raise ValueError("wait_concurrency: 1 or more")
         if not 1 <= self.sweeps <= 8:
             raise ValueError("sweeps: 1 to 8")
         if not 0 < self.max_output_bytes <= LARGEST_COPY:
@@ -252,12 +266,18 @@ class StageConfig:
     def concurrency(self) -> Concurrency:
         """How many invocations there may be at once."""
         if self.small_account:
-            return Concurrency(webhook=None, each_queue=FEWEST_OF_A_QUEUE, each_shard=1)
+            return Concurrency(webhook=None, wait=None, each_queue=FEWEST_OF_A_QUEUE, each_shard=1)
         return Concurrency(
             webhook=self.webhook_concurrency,
+            wait=self.wait_concurrency,
             each_queue=self.queue_concurrency,
             each_shard=RELAYS_PER_SHARD,
         )
+
+    @property
+    def longest_wait_s(self) -> int:
+        """Where nothing is reserved, who waits takes what others need, and so does it for less."""
+        return min(self.wait_s, WAIT_IN_A_SMALL_ACCOUNT_S) if self.small_account else self.wait_s
 
     @property
     def service_name(self) -> str:

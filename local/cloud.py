@@ -23,6 +23,7 @@ from local.deploy import ACCOUNT, REGION, SECRET_KEY, Aws, deploy
 from local.front import Front, FrontServer
 from local.processes import ROOT, Child, StartError, free_port, listen
 from local.synth import synthesise
+from local.waiting import Waiters
 from ops.keys import put_key
 
 if TYPE_CHECKING:
@@ -166,6 +167,7 @@ class EmbeddedCloud:
 
         self._lambda = self.client("lambda")
         self._sqs = self.client("sqs")
+        waiters = self._start_waiters(started)
         front = Front(
             aws_endpoint=self.aws_endpoint,
             api_id=self.outputs["ApiId"],
@@ -176,6 +178,7 @@ class EmbeddedCloud:
             port=port,
             sweep=self.sweep,
             secret_key=SECRET_KEY,
+            waiters=waiters,
         )
         log = self._state_dir / "logs" / "front.log"
         server = FrontServer(front, listener, log=log, tls=server_tls)
@@ -184,6 +187,12 @@ class EmbeddedCloud:
         self._write_kept()
         self._warm_up()
         self._start_ticking(started)
+
+    def _start_waiters(self, started: contextlib.ExitStack) -> Waiters:
+        log = self._state_dir / "logs" / "wait.log"
+        waiters = Waiters(self._aws, self.outputs["FunctionWait"], log=log, origins=self._origins)
+        started.callback(waiters.stop)
+        return waiters
 
     def _make_certificates(self) -> ssl.SSLContext | None:
         if not self._tls:

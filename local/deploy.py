@@ -41,13 +41,15 @@ class Aws:
             region_name=REGION,
         )
 
-    def client(self, service: str) -> Any:
-        """A boto3 client. Untyped, because the service is only known at run time."""
+    def client(self, service: str, *, endpoint: str | None = None, connections: int = 10) -> Any:
+        """A boto3 client. Untyped, because the service is only known at run time. URLs that it
+        signs are for the `endpoint`."""
         return self._session.client(
             service,  # type: ignore[call-overload]
-            endpoint_url=self.endpoint,
+            endpoint_url=endpoint or self.endpoint,
             config=Config(
                 proxies={},
+                max_pool_connections=connections,
                 signature_version="s3v4" if service == "s3" else None,
                 s3={"addressing_style": "path"},
                 read_timeout=90,

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
+    from local.waiting import Waiters
+
 MAX_BODY = 10_000_000
 """Bytes. The HTTP API's limit is 10 MB."""
 MAX_HEADERS = 10_240
@@ -83,10 +85,12 @@ class Front:
         calls_at_once: int = CALLS_AT_ONCE,
         patience_s: float = PATIENCE_S,
         cors: Mapping[str, Sequence[Mapping[str, Any]]] = MappingProxyType({}),
+        waiters: Waiters | None = None,
     ) -> None:
         """`host` is the host and port for which file URLs are signed, by this `secret_key`. `cors`
-        are the buckets' CORS rules, as S3 has them. Of calls to functions `calls_at_once` are
-        under way, and each of the others waits for its turn for so long."""
+        are the buckets' CORS rules, as S3 has them. `waiters` answer what is for them. Of calls to
+        functions `calls_at_once` are under way, and each of the others waits for its turn for so
+        long."""
         self._aws = aws_endpoint
         # By path, not by Host: the embedded AWS keeps paths of its own on every host, /health and
         # /_ministack/reset among them, and this way none of them can be reached from outside.
@@ -98,6 +102,7 @@ class Front:
         self._sweep = sweep
         self._secret_key = secret_key
         self._cors = cors
+        self._waiters = waiters
         self._calls = asyncio.Semaphore(calls_at_once)
         self._hooks = asyncio.Semaphore(HOOKS_AT_ONCE)
         self._patience_s = patience_s
@@ -149,6 +154,8 @@ class Front:
     async def _function(self, request: Request) -> Response:
         if sum(len(name) + len(value) for name, value in request.headers.raw) > MAX_HEADERS:
             return _problem(431, "Headers too large", f"Headers may have {MAX_HEADERS} bytes.")
+        if self._waiters and self._waiters.serves(request):
+            return await self._waiters.answer(request)
         body = await _read(request)
         if body is None:
             is_file = request.url.path.endswith("/v1/files")

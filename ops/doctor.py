@@ -35,6 +35,9 @@ OLDEST_CDN_KEY_DAYS = 365
 LOOKED_AT = 5
 """Of each tenant's newest predictions, at most, for what Replicate tells of them."""
 TENANTS = 20
+NO_ID = "0" * 26
+"""No prediction has it."""
+_SEE_WAIT = "see the log of the function wait; at its `wait_concurrency` a 503 is right"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class _Doctor:
             ("functions", self._functions),
             ("concurrency", self._concurrency),
             ("API", self._api),
+            ("wait", self._wait),
             ("secrets", self._secrets),
             ("API keys", self._keys),
             ("Replicate", self._account),
@@ -161,6 +165,30 @@ class _Doctor:
                 self._add(OK, name, f"{url} refuses who proves nothing")
             else:
                 self._add(FAIL, name, f"{path} answered {status} and not 401", remedy)
+
+    def _wait(self) -> None:
+        """The door `wait`: both its routes lead to it, which refuses who proves nothing."""
+        if "FunctionWait" not in self._outputs:
+            return
+        here = f"{self._told['PUBLIC_URL']}/v1/predictions/{NO_ID}"
+        wanted = {"wait": 401, "watch": 404}
+        try:
+            answers = {name: self._http.get(f"{here}/{name}") for name in wanted}
+        except httpx.HTTPError as error:
+            self._add(FAIL, "wait", f"cannot be reached: {type(error).__name__}", _SEE_WAIT)
+            return
+        wrong = [
+            f"…/{name} answered {answer.status_code} and not {wanted[name]}"
+            for name, answer in answers.items()
+            if answer.status_code != wanted[name]
+        ]
+        # What no route serves is a 404 too, without a word for other origins.
+        if not wrong and "access-control-allow-origin" not in answers["watch"].headers:
+            wrong = ["…/watch is not served by the function wait"]
+        if wrong:
+            self._add(FAIL, "wait", "; ".join(wrong), _SEE_WAIT)
+        else:
+            self._add(OK, "wait", "serves …/wait and …/watch")
 
     def _secrets(self) -> None:
         """Read as the functions do."""

@@ -216,6 +216,12 @@ class FakePredictions:
     def get(self, id_: str) -> Prediction | None:
         return self._read(id_) if self._lives(id_) else None
 
+    def glance(self, id_: str) -> Prediction | None:
+        item = (self.before if self.lagging else self.items).get(id_)
+        if item is None or expired(item, self.clock() / 1000):
+            return None
+        return read_prediction(deepcopy(item))
+
     def get_many(
         self, ids: Iterable[str], unreadable: list[UnreadableRecordError] | None = None
     ) -> list[Prediction]:

@@ -38,7 +38,7 @@ from tests.fakes import (
 from tests.records import TIMINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from darkroom import ports
     from darkroom.domain.prediction import Prediction
@@ -74,6 +74,9 @@ class Doubles(Adapters):
 
     def clock(self) -> FakeClock:
         return self.world.clock
+
+    def sleep(self) -> Any:
+        return self.world.pass_time
 
     def dice(self) -> Any:
         return lambda: 0.5
@@ -143,6 +146,8 @@ class World:
     timings: Timings = TIMINGS
     open_models: bool = False
     store: FakePredictions = field(default_factory=FakePredictions)
+    waits: bool = False
+    """The stage has the door `wait`."""
 
     def __post_init__(self) -> None:
         self.clock = FakeClock()
@@ -169,7 +174,12 @@ class World:
             "result_cache": True,
             "tasks": True,
             "copies_at_once": 1,
+            **({"watch_key_secret": "link_key_secret"} if self.waits else {}),
         }
+        self.naps: list[float] = []
+        """What was slept in waits, in seconds."""
+        self.meanwhile: dict[int, Callable[[], object]] = {}
+        """What happens while the nap of this number lasts, from 0."""
         doubles = Doubles(self)
         self.functions = {
             name: function.build(named(function.settings, given), doubles)
@@ -193,6 +203,12 @@ class World:
         self.deliver, self.tell_task = made.deliver.deliver, made.deliver.tell_task
         self.callback_secrets = self.deliver.secrets
         self.delivered, self.sweep_service = made.deliveries.deliveries, made.sweep
+
+    def pass_time(self, seconds: float) -> None:
+        """Sleep: the clock goes on, and so does whatever is to happen meanwhile."""
+        self.naps.append(seconds)
+        self.clock.advance(seconds)
+        self.meanwhile.pop(len(self.naps) - 1, lambda: None)()
 
     # What clients do
 

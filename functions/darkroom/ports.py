@@ -108,6 +108,9 @@ class PredictionStore(Protocol):
     def get(self, id_: str) -> Prediction | None:
         """Read one record, strongly consistent."""
 
+    def glance(self, id_: str) -> Prediction | None:
+        """Read one record, eventually consistent: it may be as it was a moment ago."""
+
     def get_many(
         self, ids: Iterable[str], unreadable: list[UnreadableRecordError] | None = None
     ) -> list[Prediction]:

@@ -59,6 +59,7 @@ ASKED_WITH = (
     "cancel-after",
     "content-type",
     "darkroom-cache",
+    "darkroom-wait",
     "idempotency-key",
     "prefer",
     "user-agent",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_dynamodb as dynamodb
     from aws_cdk import aws_sqs as sqs
     from constructs import Construct
+    from darkroom.runtime.function import Function
 
     from ..config import StageConfig
     from .service import ServiceStack
@@ -172,11 +173,7 @@ class ObservabilityStack(DarkroomStack):
             5,
             "The API answers 5xx, to clients or to Replicate's webhooks.",
         )
-        waited_for = [n for n, function in self._service.declared.items() if function.routes]
-        for name, members in (
-            ("RequestsThrottled", waited_for),
-            ("WorkThrottled", [n for n in functions if n not in waited_for]),
-        ):
+        for name, members in _throttled_together(self._service.declared).items():
             throttles = {n: functions[n].metric_throttles(period=FIVE) for n in members}
             says = f"Lambda holds back {', '.join(members)}."
             self._alarm(name, _total(throttles), 10, says)
@@ -344,6 +341,18 @@ class ObservabilityStack(DarkroomStack):
             period=period,
             label="USD",
         )
+
+
+def _throttled_together(declared: Mapping[str, Function[Any, Any]]) -> dict[str, list[str]]:
+    """The functions whose throttles are one alarm, by its name. A door with a reserve of its own is
+    held back by it before anything else is, which is no news of the others."""
+    found: dict[str, list[str]] = {"RequestsThrottled": [], "WorkThrottled": []}
+    for name, function in declared.items():
+        alarm = "RequestsThrottled" if function.routes else "WorkThrottled"
+        if function.door and function.reserve:
+            alarm = f"{name}Throttled"
+        found.setdefault(alarm, []).append(name)
+    return found
 
 
 def _total(metrics: Mapping[str, cloudwatch.IMetric]) -> cloudwatch.MathExpression:

@@ -188,6 +188,7 @@ class ServiceStack(DarkroomStack):
             "state_machines": bool(config.state_machines),
             "cdn": self._cdn is not None,
             "no cdn": self._cdn is None,
+            **{f"door {door}": True for door in config.doors},
         }
         return frozenset(name for name, is_on in on.items() if is_on)
 
@@ -247,6 +248,9 @@ class ServiceStack(DarkroomStack):
         if self._cdn:
             environment["CDN_DOMAIN"] = self._cdn.domain
             environment["CDN_KEY_SECRET"] = stateful.cdn_key.secret_name
+        if "wait" in config.doors:
+            environment["WAIT_S"] = str(config.longest_wait_s)
+            environment["WATCH_KEY_SECRET"] = stateful.link_key.secret_arn
         if config.local_callbacks:
             environment["LOCAL_CALLBACKS"] = cdk.CfnParameter(
                 self,

@@ -163,6 +163,7 @@ def _prove(
         receiver=receiver is not None,
         state_machine=given.state_machine is not None,
         platform_lines=speaks or not given.leave_functions,
+        wait="FunctionWait" in deployment.outputs,
     )
     catalogue = Catalogue.load()
     model = catalogue.model(cheapest(catalogue))

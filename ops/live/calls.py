@@ -145,6 +145,48 @@ def judge_stored(seen: Stored) -> Verdict:
     return ok(f"{', '.join(seen.types)}, ${seen.cost}")
 
 
+# The door `wait`
+
+
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """HTTP status by request, and what the watch URL showed."""
+
+    by_key: int
+    watched: int
+    forged: int
+    """The watch URL with another token."""
+    status: str | None
+    to_any_origin: bool
+
+
+def see_wait(run: Run) -> Waited:
+    """Wait for the first prediction in both ways."""
+    return run.once("wait", lambda: _wait(run))
+
+
+def _wait(run: Run) -> Waited:
+    id_ = main_id(run)
+    by_key = run.api.ask("GET", f"/v1/predictions/{id_}/wait?seconds=2").status_code
+    main(run)
+    url = str(run.api.get(id_)["urls"].get("watch", ""))
+    if not url:
+        return Waited(by_key, 0, 0, None, to_any_origin=False)
+    got, forged = run.http.get(url), run.http.get(url[:-1] + ("A" if url[-1] != "A" else "B"))
+    status = got.json().get("status") if got.status_code == 200 else None
+    allowed = "access-control-allow-origin" in got.headers
+    return Waited(by_key, got.status_code, forged.status_code, status, to_any_origin=allowed)
+
+
+def judge_wait(seen: Waited) -> Verdict:
+    """The end is shown, and to nobody with another token."""
+    text = f"wait {seen.by_key}, watch {seen.watched} ({seen.status}), forged {seen.forged}"
+    if (seen.by_key, seen.watched, seen.forged) == (200, 200, 404) and seen.status == "succeeded":
+        cors = "" if seen.to_any_origin else "; the stage's `cors_origins` may read it alone"
+        return ok(text + cors)
+    return fail(text, "see the log of Wait")
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
     """A stored output, read by URL."""

@@ -134,8 +134,12 @@ def see_invoked(run: Run) -> Invoked:
 def _invoked(run: Run) -> Invoked:
     calls.main(run)
     run.api.read("GET", f"/v1/predictions/{calls.main_id(run)}/deliveries")
+    if run.facts.wait:
+        calls.see_wait(run)
     called = run.facts.receiver or run.facts.state_machine
-    unasked = () if called else ("Deliver",)
+    # The embedded cloud runs `wait` in its front.
+    idle = {"Deliver": not called, "Wait": run.facts.embedded and run.facts.wait}
+    unasked = tuple(name for name, is_idle in idle.items() if is_idle)
 
     def times() -> dict[str, int]:
         return {name: len(run.logs.reports(name)) for name in run.logs.functions}

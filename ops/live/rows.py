@@ -74,6 +74,13 @@ ROWS: tuple[Row[Any], ...] = (
         calls.judge_hit,
         (Need.CACHE,),
     ),
+    Row(
+        "door wait",
+        "the end of a prediction is waited for, with a key and by its watch URL",
+        calls.see_wait,
+        calls.judge_wait,
+        (Need.WAIT,),
+    ),
     Row("cancel", "a cancel arrives at Replicate", calls.see_cancel, calls.judge_cancel),
     Row(
         "deadline",

@@ -49,6 +49,7 @@ class Need(StrEnum):
         "DARKROOM_LOCAL_CALLBACKS=1"
     )
     STATE_MACHINE = "no --state-machine was given"
+    WAIT = "the stage lets nobody wait (`doors`)"
     PLATFORM_LINES = "Lambda writes no lines of its own, and --leave-functions was given"
 
 
@@ -64,6 +65,7 @@ class Facts:
     receiver: bool
     state_machine: bool
     platform_lines: bool
+    wait: bool
 
     def lacks(self, need: Need) -> bool:
         """Whether rows that need it are n/a."""
@@ -77,4 +79,5 @@ class Facts:
             Need.RECEIVER: not self.receiver,
             Need.STATE_MACHINE: not self.state_machine,
             Need.PLATFORM_LINES: not self.platform_lines,
+            Need.WAIT: not self.wait,
         }[need]

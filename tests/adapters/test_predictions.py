@@ -143,6 +143,7 @@ def test_every_field_of_the_full_record_differs_from_its_default() -> None:
 def test_a_record_comes_back_as_it_was_written(store: PredictionStore, given: Prediction) -> None:
     store.insert(given)
     assert store.get(given.id) == given
+    assert store.glance(given.id) == given
     assert store.get_many([given.id]) == [given]
 
 
@@ -156,6 +157,7 @@ def test_what_is_read_is_a_copy(store: PredictionStore) -> None:
 
 def test_an_unknown_id(store: PredictionStore) -> None:
     assert store.get(name(404)) is None
+    assert store.glance(name(404)) is None
     assert store.get_many([name(404)]) == []
     assert store.get_many([]) == []
 
@@ -164,6 +166,7 @@ def test_a_record_above_400_kb_is_refused_and_nothing_is_written(store: Predicti
     with pytest.raises((ItemTooLargeError, ClientError)):
         store.insert(record(metrics="x" * 420_000))
     assert store.get(name(1)) is None
+    assert store.glance(name(1)) is None
 
 
 def test_a_record_just_below_400_kb_is_written(store: PredictionStore) -> None:
@@ -354,6 +357,7 @@ def test_a_stale_key_claims_nothing(store: PredictionStore, key: Due) -> None:
     assert store.claim(key, T + 60_000) is None
     assert store.get(name(1)) == record()
     assert store.get(name(404)) is None
+    assert store.glance(name(404)) is None
 
 
 def test_a_claim_makes_no_record_that_was_not_due_due_again(store: PredictionStore) -> None:
@@ -371,6 +375,7 @@ def test_field_f34_that_a_client_polls_is_noted_once(store: PredictionStore) -> 
     assert not store.watch(record(revision=2), T + 20_000), "it is not as it was read"
     assert not store.watch(replace(record(), id=name(404)), T + 5000)
     assert store.get(name(404)) is None
+    assert store.glance(name(404)) is None
     # News that read the record earlier is written all the same.
     store.commit(following(record(), logs="news"))
 
@@ -391,6 +396,7 @@ def test_effects_done_holds_for_the_same_revision_only(store: PredictionStore) -
     store.mark_effects_done(record(404))
     assert store.get(name(1)) == after
     assert store.get(name(404)) is None
+    assert store.glance(name(404)) is None
 
 
 # Money

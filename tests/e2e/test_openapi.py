@@ -82,7 +82,9 @@ def test_whatever_is_asked_the_answer_is_described(
     def ask(case: Case) -> None:
         if mode is GenerationMode.POSITIVE:
             say_what_no_schema_can(case)
-        response = case.call(base_url=cloud.base_url, session=session, timeout=60)
+        response = case.call(
+            base_url=cloud.base_url, session=session, timeout=60, allow_redirects=False
+        )
         case.validate_response(response, checks=checks)
 
     try:
@@ -143,6 +145,17 @@ def test_every_operation_does_what_the_document_says(
     finished(made["id"])
     here = f"/v1/predictions/{made['id']}"
     assert ask("predictions.get", 200, here)["status"] == "succeeded"
+    waited = ask("predictions.wait", 200, f"{here}/wait?seconds=1")
+    watched = ask("predictions.watch", 200, waited["urls"]["watch"])
+    assert watched["revision"] == waited["darkroom"]["revision"]
+    patient = {"Darkroom-Wait": "redirect"}
+    ask(
+        "predictions.create",
+        303,
+        "/v1/predictions",
+        json={**body, "version": MODEL},
+        headers=patient,
+    )
     assert ask("predictions.cancel", 200, f"{here}/cancel")["status"] == "succeeded"
     listed = ask("predictions.list", 200, "/v1/predictions")["results"]
     assert made["id"] in {prediction["id"] for prediction in listed}

@@ -58,7 +58,7 @@ def test_the_local_stage_has_every_door(local: Synth) -> None:
 def test_a_door_that_is_closed_has_no_function_route_alarm_or_right(
     prod: Synth, parlor: None, tmp_path: Path
 ) -> None:
-    assert all_doors() == ("parlor",)
+    assert all_doors() == ("parlor", "wait")
     assert "Parlor" not in StageConfig.prod().functions()
     assert methods_on("/v1/parlor") == []
     assert "parlor" not in written(prod).lower()
@@ -83,10 +83,60 @@ def test_a_door_that_is_closed_has_no_function_route_alarm_or_right(
 
 
 def test_a_door_that_there_is_not_is_refused_with_those_that_there_are(parlor: None) -> None:
-    with pytest.raises(UnknownDoorError, match="doors: attic; known: parlor"):
+    with pytest.raises(UnknownDoorError, match="doors: attic; known: parlor, wait"):
         replace(StageConfig.prod(), doors=("attic", "parlor"))
 
 
 def test_a_right_on_what_no_stack_has_fails_the_synth() -> None:
     with pytest.raises(UnknownResourceError, match="dynamodb:GetItem BatchGetItem: predictions"):
         statements(declared()["read"], {}, set())
+
+
+def told(synth: Synth, function: str) -> dict[str, object]:
+    made = synth.service.properties("Lambda::Function")[f"{function}Function"]
+    variables: dict[str, object] = made["Environment"]["Variables"]
+    return variables
+
+
+def test_the_door_wait_adds_to_the_core_what_it_needs_and_no_more(
+    prod: Synth, synth: Callable[[StageConfig], Synth]
+) -> None:
+    opened = synth(replace(StageConfig.prod(), doors=("wait",)))
+    for function in prod.config.functions():
+        added = told(opened, function).keys() - told(prod, function).keys()
+        assert added == ({"WATCH_KEY_SECRET"} if function in {"Submit", "Read"} else set())
+    routes = {
+        name: {r["RouteKey"] for r in made.service.properties("ApiGatewayV2::Route").values()}
+        for name, made in (("opened", opened), ("closed", prod))
+    }
+    added = routes["opened"] - routes["closed"]
+    assert {"GET /v1/predictions/{id}/wait", "GET /v1/predictions/{id}/watch"} <= added
+    assert all("/wait" in key or "/watch" in key for key in added)
+    assert "wait" not in json.dumps(sorted(routes["closed"]))
+    alarms = [set(made.observability.properties("CloudWatch::Alarm")) for made in (opened, prod)]
+    assert alarms[0] - alarms[1] == {"WaitThrottled"}
+    names = json.dumps(opened.observability.properties("CloudWatch::Alarm")["RequestsThrottled"])
+    assert "Wait" not in names
+    # A secret would cost as much each month as a thousand predictions: it adds none.
+    assert opened.stateful.body == prod.stateful.body
+
+
+def test_what_the_door_wait_reserves_is_the_stages(
+    synth: Callable[[StageConfig], Synth],
+) -> None:
+    def made(**settings: object) -> tuple[object, object]:
+        found = synth(replace(StageConfig.prod(), doors=("wait",), **settings))  # type: ignore[arg-type]
+        functions = found.service.properties("Lambda::Function")
+        reserved = functions["WaitFunction"].get("ReservedConcurrentExecutions")
+        return reserved, told(found, "Wait")["WAIT_S"]
+
+    assert made() == (100, "25")
+    assert made(wait_concurrency=7, wait_s=9) == (7, "9")
+    assert made(small_account=True) == (None, "5")
+    assert made(small_account=True, wait_s=2) == (None, "2")
+
+
+@pytest.mark.parametrize("wrong", [{"wait_s": 0}, {"wait_s": 26}, {"wait_concurrency": 0}])
+def test_a_wait_that_cannot_be_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        replace(StageConfig.prod(), **wrong)  # type: ignore[arg-type]

@@ -195,6 +195,29 @@ def test_a_function_holds_exactly_these_actions(prod: Synth, function: str) -> N
     assert held(prod, roles[f"{function}Role"]) == GRANTS[function]
 
 
+WAIT = {
+    "Predictions": "dynamodb:GetItem",
+    "Predictions id revision watched_until relay": "dynamodb:UpdateItem",
+    "Controls": "dynamodb:GetItem",
+    "DispatchTasksQueue": "sqs:SendMessage",
+    "Uploads/*": "s3:GetObject",
+    CDN_KEY: SECRET,
+    "LinkKey": SECRET,
+    "WaitLogs": LOGS,
+}
+
+
+def test_the_door_wait_holds_no_token_and_changes_the_rights_of_read_alone(
+    synth: Callable[[StageConfig], Synth],
+) -> None:
+    opened = synth(replace(StageConfig.prod(), doors=("wait",)))
+    roles = opened.service.properties("IAM::Role")
+    assert held(opened, roles["WaitRole"]) == WAIT
+    for function, grants in GRANTS.items():
+        also = {"LinkKey": SECRET} if function == "Read" else {}
+        assert held(opened, roles[f"{function}Role"]) == grants | also
+
+
 def test_what_a_stage_switches_is_granted_then_and_to_whom_it_concerns(
     synth: Callable[[StageConfig], Synth],
 ) -> None:

@@ -101,7 +101,11 @@ def test_a_stage_differs_from_dev_only_here(
 ) -> None:
     other: Synth = request.getfixturevalue(stage)
     # What the alarms watch is exported to their stack, where there is one.
-    dev = synth(replace(StageConfig.dev(), observability=other.config.observability))
+    beside: dict[str, Any] = {
+        "observability": other.config.observability,
+        "doors": other.config.doors,
+    }
+    dev = synth(replace(StageConfig.dev(), **beside))
     pairs = [(dev.stateful, other.stateful), (dev.service, other.service)]
     pairs += [(dev.cdn, other.cdn)] if other.config.cdn else []
     pairs += [(dev.observability, other.observability)] if other.config.observability else []

@@ -20,6 +20,7 @@ from tests.adapters.servers import Server, read_request, serving
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.ops.stacks import Stacks
@@ -102,6 +103,58 @@ def upstream(request: httpx.Request) -> httpx.Response:
 def checks(stage: Deployment, name: str) -> list[Check]:
     with httpx.Client(transport=httpx.MockTransport(refused)) as client:
         return [check for check in examine(stage, "prod", client) if check.name == name]
+
+
+# The door `wait`
+
+
+def waiting(stage: Deployment, answer: Callable[[httpx.Request], httpx.Response]) -> list[Check]:
+    opened = replace(stage, outputs=stage.outputs | {"FunctionWait": "wait"})
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        return [check for check in examine(opened, "prod", client) if check.name == "wait"]
+
+
+def served(request: httpx.Request) -> httpx.Response:
+    if request.url.path.endswith("/watch"):
+        return httpx.Response(404, headers={"access-control-allow-origin": "*"})
+    return httpx.Response(401)
+
+
+def unserved(_: httpx.Request) -> httpx.Response:
+    return httpx.Response(404)
+
+
+def shut(request: httpx.Request) -> httpx.Response:
+    if request.url.path.endswith("/watch"):
+        return httpx.Response(404)
+    return httpx.Response(401)
+
+
+def gone(request: httpx.Request) -> httpx.Response:
+    if "/predictions/" in request.url.path:
+        raise httpx.ConnectError("down")
+    return httpx.Response(401)
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "text"),
+    [
+        (served, OK, "serves"),
+        (unserved, FAIL, "…/wait answered 404 and not 401"),
+        (shut, FAIL, "not served by the function wait"),
+        (gone, FAIL, "cannot be reached: ConnectError"),
+    ],
+)
+def test_doctor_tells_whether_the_door_wait_is_served(
+    stage: Deployment,
+    answer: Callable[[httpx.Request], httpx.Response],
+    state: str,
+    text: str,
+) -> None:
+    (check,) = waiting(stage, answer)
+    assert check.state == state
+    assert text in check.text
+    assert checks(stage, "wait") == [], "without the door there is nothing to look at"
 
 
 # The account's concurrency

@@ -23,7 +23,7 @@ from ops.keys import list_keys
 from ops.live import platform
 from ops.live.behind import Called, Hooks, Relayed, Requested, Task, Ticks, event_sources
 from ops.live.budget import CANCEL_TRIES, BudgetError, cheapest, check, most, plan
-from ops.live.calls import Hit, Listed, Read, Stopped, Stored, Unserved, Uploaded
+from ops.live.calls import Hit, Listed, Read, Stopped, Stored, Unserved, Uploaded, Waited
 from ops.live.logs import Logs, Report, denials, read_report
 from ops.live.platform import AccessLog, Alarms, Denied, Invoked, Keys, Times
 from ops.live.receiver import Receiver, receiving
@@ -50,6 +50,7 @@ ALL = Facts(
     receiver=True,
     state_machine=True,
     platform_lines=True,
+    wait=True,
 )
 EMBEDDED = replace(ALL, embedded=True, cdn=False, alarms=False, state_machine=False)
 
@@ -106,6 +107,16 @@ SEEN: dict[str, tuple[Any, tuple[Any, ...]]] = {
             Hit("a", "succeeded", "b", None, 0),
             Hit("a", "succeeded", "a", None, 0.003),
             Hit("a", "failed", "a", None, 0),
+        ),
+    ),
+    "door wait": (
+        Waited(200, 200, 404, "succeeded", to_any_origin=True),
+        (
+            Waited(404, 200, 404, "succeeded", to_any_origin=True),
+            Waited(200, 404, 404, None, to_any_origin=True),
+            Waited(200, 200, 200, "succeeded", to_any_origin=True),
+            Waited(200, 200, 404, "processing", to_any_origin=True),
+            Waited(200, 0, 0, None, to_any_origin=False),
         ),
     ),
     "cancel": (
@@ -249,6 +260,7 @@ def test_a_whole_stage_has_every_row() -> None:
         ("event_source", {"event"}),
         ("receiver", {"callback"}),
         ("state_machine", {"task"}),
+        ("wait", {"door wait"}),
         ("platform_lines", {"functions", "cold starts", "billed durations", "waiting"}),
     ],
 )

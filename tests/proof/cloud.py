@@ -32,6 +32,7 @@ QUEUES = ("persist", "dispatch", "deliver", "tasks_queue", "intake")
 LEFT_OUT = {
     "read": "writes nothing but that a client polls, and is asked for no look here",
     "files": "touches no record",
+    "wait": "as read",
 }
 """Functions that no schedule runs, and why."""
 

@@ -397,3 +397,33 @@ def test_what_is_changed_here_is_right_to_begin_with() -> None:
         assert app.webhook(app.hook(record, spelled(BODY))).status == 200
         assert app.world.record(record).state.name == "STORING"
         assert signature.TOLERANCE_S == 300
+
+
+# Waits
+
+numbers = st.integers(-2, 30).map(str)
+
+
+@PROPERTY
+@given(
+    way=st.sampled_from(["wait", "watch"]),
+    query=st.dictionaries(
+        st.sampled_from(["seconds", "revision", "hop", "t"]) | texts, numbers | texts, max_size=3
+    ),
+)
+def test_whatever_a_wait_is_asked_it_tells_no_secret_and_leads_nowhere_else(
+    way: str, query: dict[str, str]
+) -> None:
+    with pytest.MonkeyPatch.context() as patches:
+        app = wired(patches, waits=True)
+        record = app.world.accept()
+        headers = {"authorization": f"Bearer {ACME}"}
+        path = f"/v1/predictions/{record.id}/{way}"
+        answer = app.http("wait", events.http("GET", path, None, headers, query))
+        event(f"{way} {answer.status}")
+        assert is_clean(app, answer, secrets_of(app))
+        assert answer.status in ({200, 303, 400} if way == "wait" else {400, 404})
+        assert sum(app.world.naps) <= 25.001
+        there = f"/v1/predictions/{record.id}/wait?"
+        assert answer.headers.get("location", there).startswith(there)
+        assert app.world.record(record.id).revision == record.revision

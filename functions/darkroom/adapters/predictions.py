@@ -295,11 +295,13 @@ class DynamoPredictions:
         return int(from_item(item).get("in_flight", 0))
 
     def get(self, id_: str) -> Prediction | None:
-        item = self._item(id_)
-        return read_prediction(item) if item and not expired(item, time.time()) else None
+        return _living(self._item(id_))
 
-    def _item(self, id_: str) -> dict[str, Any] | None:
-        answer = self.client.get_item(TableName=self.table, Key=_id(id_), ConsistentRead=True)
+    def glance(self, id_: str) -> Prediction | None:
+        return _living(self._item(id_, consistent=False))
+
+    def _item(self, id_: str, *, consistent: bool = True) -> dict[str, Any] | None:
+        answer = self.client.get_item(TableName=self.table, Key=_id(id_), ConsistentRead=consistent)
         item: dict[str, Any] | None = answer.get("Item")
         return item
 
@@ -554,6 +556,10 @@ def _latest(row: dict[str, Any], record: Prediction) -> dict[str, Any]:
             "An equal request is being refused at this moment; try again."
         ) from None
     return {"prediction": made[0].prediction, "fingerprint": record.fingerprint}
+
+
+def _living(item: dict[str, Any] | None) -> Prediction | None:
+    return read_prediction(item) if item and not expired(item, time.time()) else None
 
 
 def _id(id_: str) -> dict[str, Any]:

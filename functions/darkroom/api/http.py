@@ -246,7 +246,7 @@ def _run(request: Request, ours: Routes[Any], made: Any) -> Response:
 
 
 def _check_names(query: Mapping[str, str], names: tuple[str, ...] | None) -> None:
-    """Refuse a name that a list does not have: what it asks for would be passed over."""
+    """Refuse a name that a route does not have: what it asks for would be passed over."""
     if names is None:
         return
     for name in query:

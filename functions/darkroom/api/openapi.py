@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import models_json_schema
 
-from darkroom.api import bodies, queries, schemas
+from darkroom.api import bodies, queries, schemas, waiting
 from darkroom.api.routes import described
 from darkroom.api.schemas import published
 from darkroom.domain.correlation import LONGEST_END_USER, LONGEST_TAG
@@ -39,6 +39,9 @@ _PROBLEM = "application/problem+json"
 
 _EVERYWHERE = (401, 403, 429, 500)
 """Problems of every operation. 429 and 500 come from the gateway too, in its own form."""
+
+_WITHOUT_KEY = (429, 500)
+"""As much of an operation that takes no API key."""
 
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "id": {"type": "string", "description": "26 characters; of a version, 64 hex digits"},
@@ -85,10 +88,31 @@ _QUERIES: dict[str, dict[str, Any]] = {
     },
     "from": {**_DAY, "description": "First day, 30 days ago by default (UTC)"},
     "to": {**_DAY, "description": "Last day, today by default (UTC)"},
+    "t": {"type": "string", "description": "The token of the watch URL"},
+    "seconds": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": waiting.LONGEST_S,
+        "description": "How long to wait at most; as long as the deployment lets where it is left "
+        "out, and never longer",
+    },
+    "revision": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": waiting.LATEST,
+        "description": "The one that is known: any other is waited for. Without it, the end is",
+    },
+    "hop": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": waiting.MOST_HOPS,
+        "description": "The number of this wait in a chain: when the time is over, the answer is a "
+        "303 to the next one",
+    },
 }
 
 _CREATE_HEADERS: dict[str, dict[str, Any]] = {
-    "Prefer": {"type": "string", "description": "`wait` is taken and not waited for"},
+    "Prefer": {"type": "string", "description": "`wait` is taken and not waited for; see 303"},
     "Cancel-After": {
         "type": "string",
         "pattern": "^([0-9]{1,5}|([0-9]{1,2}h)?([0-9]{1,3}m)?([0-9]{1,5}s)?)$",
@@ -98,6 +122,12 @@ _CREATE_HEADERS: dict[str, dict[str, Any]] = {
         "type": "string",
         "pattern": f"^[!-~]{{1,{bodies.LONGEST_KEY}}}$",
         "description": "A repeated request with the same key answers with the first prediction",
+    },
+    "Darkroom-Wait": {
+        "type": "string",
+        "enum": ["redirect"],
+        "description": "The answer is a 303 to where the prediction is waited for, if the "
+        "deployment has the door `wait`",
     },
     "Darkroom-Cache": {
         "type": "string",
@@ -138,9 +168,16 @@ def document() -> dict[str, Any]:
 
 def _operation(route: Route) -> dict[str, Any]:
     answers = {str(route.status): _answer(route)}
+    if route.redirects:
+        answers["303"] = {
+            **_answer(route),
+            "description": "Go on waiting at `Location`; of a deployment that has the door `wait`",
+            "headers": {"Location": {"schema": {"type": "string", "format": "uri-reference"}}},
+        }
     if route.creates:
         answers = {"200": _content("OK", schemas.DryRun), **answers}
-    for status in sorted({*_EVERYWHERE, *route.errors}):
+    everywhere = _EVERYWHERE if route.scope is not None else _WITHOUT_KEY
+    for status in sorted({*everywhere, *route.errors}):
         answers[str(status)] = _problem(status)
     parameters = list(_parameters(route))
     body = {"requestBody": _body(route.body)} if route.body else {}
@@ -150,6 +187,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "tags": [route.operation.split(".")[0]],
         **({"parameters": parameters} if parameters else {}),
         **body,
+        **({} if route.scope is not None else {"security": []}),
         "responses": answers,
     }
 
@@ -160,7 +198,8 @@ def _parameters(route: Route) -> Iterator[dict[str, Any]]:
             name = segment.strip("{}")
             yield {"name": name, "in": "path", "required": True, "schema": _PARAMETERS[name]}
     for name in route.query or ():
-        yield {"name": name, "in": "query", "schema": _QUERIES[name]}
+        needed = {"required": True} if name == "t" else {}
+        yield {"name": name, "in": "query", **needed, "schema": _QUERIES[name]}
     if route.creates:
         yield {"name": "dry_run", "in": "query", "schema": _QUERIES["dry_run"]}
         for name, schema in _CREATE_HEADERS.items():

@@ -148,6 +148,23 @@ def is_dry_run(request: Request) -> bool:
     return text is not None
 
 
+PATIENT = "ai-sdk/replicate/"
+"""In the User-Agent of a client that follows a 303 and never polls in some of its versions."""
+
+
+def goes_to_wait(request: Request) -> bool:
+    """Whether the client is to be sent to where it can wait. Raises BadRequestError.
+
+    Who only prefers to wait gets no 303: most clients poll, and some follow no redirect.
+    """
+    asked = request.header("darkroom-wait")
+    if asked not in {"redirect", None}:
+        raise BadRequestError("Darkroom-Wait is redirect, or is left out.")
+    preferences = (request.header("prefer") or "").lower().split(",")
+    waits = any(re.split("[=;]", one, maxsplit=1)[0].strip() == "wait" for one in preferences)
+    return asked is not None or (waits and PATIENT in (request.header("user-agent") or "").lower())
+
+
 def _event_key(id_: str | None, token: str | None, event_id: str) -> str:
     """What repetitions of an event share. A task's token is one attempt of one task: whatever
     brings it again, by an event of whatever id, is a repetition."""

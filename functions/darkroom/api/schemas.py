@@ -55,6 +55,11 @@ class PredictionDetails(BaseModel):
     )
     cached_from: str | None = Field(description="The prediction whose stored result this one got")
     files: list[OutputFile]
+    revision: int = Field(
+        default_factory=int,
+        description="One more with each change, for `revision` of a wait. In the answers to a "
+        "create, a get and a wait alone",
+    )
 
 
 class Expected(BaseModel):
@@ -73,6 +78,11 @@ class PredictionUrls(BaseModel):
     cancel: Url
     web: Url
     stream: Url = Absent
+    watch: Url = Field(
+        default_factory=str,
+        description="For a day, without an API key: waits, and shows what came of it. A secret. In "
+        "the answers to a create, a get and a wait alone, of a deployment that has the door `wait`",
+    )
 
 
 class Said(BaseModel):
@@ -108,6 +118,19 @@ class PredictionBody(Said):
     urls: PredictionUrls
     webhook: Url = Absent
     darkroom: PredictionDetails
+
+
+class WatchedBody(BaseModel):
+    """What a watch URL shows of its prediction."""
+
+    id: Id
+    status: Literal["starting", "processing", "succeeded", "failed", "canceled"]
+    output: Any = Field(description="Null until every file of it is stored")
+    error: str | None
+    progress: float | None = Field(
+        ge=0, le=1, description="The last progress bar in the logs; null: there is none"
+    )
+    revision: int
 
 
 class CreatedPrediction(PredictionBody):

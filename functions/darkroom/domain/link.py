@@ -1,4 +1,4 @@
-"""Record ids, and the token that ties a webhook URL to its record."""
+"""Record ids, and the tokens that tie a URL to one record: a webhook's, and a watcher's."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ _TIME = 9
 """Characters of a time: they last for 3,000 years."""
 _ID = re.compile(r"[0-9a-z]{26}")
 _PURPOSE = b"darkroom webhook link v1\0"  # keeps these MACs apart from any other use of the key
+_WATCH_PURPOSE = b"darkroom watch key v1\0"
 _TOKEN_BYTES = 24
 _MIN_KEY_BYTES = 16
+_WATCH_TOKEN = re.compile(r"([1-9][0-9]{0,10})\.([A-Za-z0-9_-]{32})")
+WATCHED_S = 24 * 3600
+"""How long a watch token counts."""
 
 
 def new_id(random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> str:
@@ -81,3 +85,39 @@ def check(given: object, record_id: str, created_at_ms: int, *, keys: Iterable[b
 def webhook_url(public_url: str, record_id: str, link_token: str) -> str:
     """The URL given to Replicate, which keeps the query but does not sign it."""
     return f"{public_url.rstrip('/')}/hooks/replicate/{record_id}?t={link_token}"
+
+
+def watch_token(record_id: str, expires_at: int, *, key: bytes) -> str:
+    """The token for one record's watch URL until a time in seconds: the time, and 192 bits of
+    HMAC-SHA256.
+
+    `key` is the link key. What signs is derived from it for this purpose alone: no webhook's token
+    is ever one of these, and whoever has one of these knows nothing of the link key. Raises
+    ValueError for a key below 16 bytes.
+    """
+    if len(key) < _MIN_KEY_BYTES:
+        raise ValueError("the link key is too short")
+    derived = hmac.digest(key, _WATCH_PURPOSE, "sha256")
+    message = f"{expires_at}.{record_id}".encode("utf-8", "surrogatepass")
+    mac = hmac.digest(derived, message, "sha256")
+    return f"{expires_at}.{base64.urlsafe_b64encode(mac[:_TOKEN_BYTES]).decode()}"
+
+
+def check_watch(given: str, record_id: str, now_ms: int, *, keys: Iterable[bytes]) -> bool:
+    """Whether `given` is this record's watch token under any of the keys, and not yet expired.
+
+    Never raises on what came from outside.
+    """
+    parts = _WATCH_TOKEN.fullmatch(given)
+    if parts is None:
+        return False
+    expires_at, matched = int(parts[1]), False
+    for key in keys:
+        expected = watch_token(record_id, expires_at, key=key)
+        matched |= hmac.compare_digest(expected, given)
+    return matched and now_ms < expires_at * 1000
+
+
+def watch_url(public_url: str, record_id: str, token: str) -> str:
+    """What a browser without an API key waits at. Its query is a secret."""
+    return f"{public_url.rstrip('/')}/v1/predictions/{record_id}/watch?t={token}"

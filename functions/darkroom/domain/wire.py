@@ -9,6 +9,7 @@ from darkroom.domain import correlation, outputs
 from darkroom.domain.inputs import put_back
 from darkroom.domain.money import usd
 from darkroom.domain.prediction import Prediction, State
+from darkroom.domain.progress import progress
 from darkroom.domain.snapshot import rfc3339
 
 STATUS = {
@@ -66,6 +67,18 @@ def body(
     if record.webhook:
         shown["webhook"] = record.webhook
     return shown
+
+
+def watched(record: Prediction, output_urls: list[str]) -> dict[str, Any]:
+    """What a watch URL shows: nothing of the request, and nothing that leads anywhere else."""
+    return {
+        "id": record.id,
+        "status": STATUS[record.state],
+        "output": outputs.shown(record.output, output_urls) if _stored(record) else None,
+        "error": record.error,
+        "progress": 1.0 if _stored(record) else progress(record.logs),
+        "revision": record.revision,
+    }
 
 
 def details(record: Prediction) -> dict[str, Any]:

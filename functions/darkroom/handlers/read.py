@@ -33,6 +33,8 @@ class ReadSettings(ShowingHttp):
     callback_key_secret: str
     dispatch_queue: str
     open_models: bool = False
+    watch_key_secret: str = ""
+    """What signs watch URLs; empty: the stage has no door `wait`."""
 
 
 class Reads(NamedTuple):
@@ -50,12 +52,15 @@ class Reads(NamedTuple):
 
 def build(s: ReadSettings, a: Adapters) -> Reads:
     controls, store = a.controls(s.controls_table), parts.changes(s, a).store
+    watch = None
+    if s.watch_key_secret:
+        watch = parts.watch(s, a, a.secrets(link_name=s.watch_key_secret))
     return Reads(
         authenticate=parts.authenticate(s, a),
         read=Read(store),
         ask_for_look=AskForLook(store, a.queue(s.dispatch_queue, lazy=True), a.clock()),
         models=Models(a.catalogue(), controls, RunTimes(controls, a.clock()), s.open_models),
-        shown=parts.shown(s, a, often=True),
+        shown=parts.shown(s, a, often=True, watch=watch),
         usage=Usage(controls, a.clock()),
         limits=parts.limits(s, a),
         callback_secrets=lru_cache(
@@ -105,7 +110,7 @@ def get_prediction(made: Reads, call: Call) -> dict[str, Any]:
     logger.append_keys(prediction=record.id)
     with best_effort("a look was not asked for"):
         made.ask_for_look(record)
-    return made.shown(record)
+    return made.shown.alone(record)
 
 
 @ROUTES.add(
@@ -206,18 +211,13 @@ FUNCTION = Function(
     timeout_s=10,
     rights=(
         Right("dynamodb:GetItem BatchGetItem", "predictions"),
-        # Noting in a record that a client polls it, and nothing else; asking for a look upstream.
-        Right(
-            "dynamodb:UpdateItem",
-            "predictions",
-            attributes=("id", "revision", "watched_until", "relay"),
-        ),
-        Right("sqs:SendMessage", "dispatch_queue"),
+        *rights.ASK_FOR_LOOK,
         Right("dynamodb:BatchGetItem", "controls", keys=rights.USAGE),
         Right("dynamodb:Query", "predictions/tenant"),
         Right("dynamodb:GetItem", "controls"),
         *rights.SHOW,
         Right(rights.READ_SECRET, "callback_key"),
+        Right(rights.READ_SECRET, "link_key", when="door wait"),
     ),
 )
 handler = FUNCTION.handler()

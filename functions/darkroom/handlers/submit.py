@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from darkroom.api.http import Response, respond
-from darkroom.api.requests import ReadCreate, is_dry_run
+from darkroom.api.requests import ReadCreate, goes_to_wait, is_dry_run
 from darkroom.api.routes import MODEL, Routes
+from darkroom.api.waiting import waiting_place
 from darkroom.domain.money import usd
 from darkroom.runtime import parts, rights
 from darkroom.runtime.function import Function, Right
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
     from darkroom.runtime.adapters import Adapters
     from darkroom.services.authenticate import Authenticate
     from darkroom.services.shown import Shown
-    from darkroom.services.submit import Submit
+    from darkroom.services.submit import Accepted, Submit
 
 
 class SubmitSettings(Submitting):
-    """No more than what every function has that accepts predictions."""
+    watch_key_secret: str = ""
+    """What signs watch URLs, which is the link key; empty: the stage has no door `wait`."""
 
 
 class Submits(NamedTuple):
@@ -30,14 +32,20 @@ class Submits(NamedTuple):
     read_create: ReadCreate
     submit: Submit
     shown: Shown
+    waits: bool
+    """There is somewhere to send a client that wants to wait."""
 
 
 def build(s: SubmitSettings, a: Adapters) -> Submits:
+    submit = parts.submit(s, a)
+    waits = bool(s.watch_key_secret)
+    watch = parts.watch(s, a, submit.create.secrets) if waits else None
     return Submits(
         authenticate=parts.authenticate(s, a),
         read_create=ReadCreate(local_callbacks=s.local_callbacks),
-        submit=parts.submit(s, a),
-        shown=parts.shown(s, a),
+        submit=submit,
+        shown=parts.shown(s, a, watch=watch),
+        waits=waits,
     )
 
 
@@ -52,7 +60,21 @@ def _create(made: Submits, call: Call) -> dict[str, Any]:
         call.status = 200
         _warn(call, warning)
         return {"darkroom": {"most": usd(most)}}
+    redirects = made.waits and goes_to_wait(call.request)
     accepted = made.submit(wanted)
+    record = accepted.record
+    _note(accepted)
+    call.headers["location"] = f"{made.submit.public_url}/v1/predictions/{record.id}"
+    _warn(call, accepted.warning)
+    if accepted.replayed:
+        call.headers["idempotent-replayed"] = "true"
+    if redirects and not record.state.terminal:
+        call.status = 303
+        call.headers["location"] = waiting_place(record.id)
+    return made.shown.created(record, accepted.expected)
+
+
+def _note(accepted: Accepted) -> None:
     record = accepted.record
     count("Replayed" if accepted.replayed else "Accepted")
     if record.cached_from:
@@ -66,11 +88,6 @@ def _create(made: Submits, call: Call) -> dict[str, Any]:
         model=record.model,
         provider_id=record.provider_id,
     )
-    call.headers["location"] = f"{made.submit.public_url}/v1/predictions/{record.id}"
-    _warn(call, accepted.warning)
-    if accepted.replayed:
-        call.headers["idempotent-replayed"] = "true"
-    return made.shown.created(record, accepted.expected)
 
 
 def _warn(call: Call, text: str | None) -> None:
@@ -84,6 +101,7 @@ _CREATES: dict[str, Any] = {
     "answer": "CreatedPrediction",
     "errors": (400, 402, 413, 415, 422, 503),
     "creates": True,
+    "redirects": True,
 }
 
 

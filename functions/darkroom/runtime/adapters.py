@@ -36,6 +36,10 @@ class Adapters:
     def clock(self) -> ports.Clock:
         return now
 
+    def sleep(self) -> Callable[[float], object]:
+        """Waits for so many seconds."""
+        return time.sleep
+
     def dice(self) -> Callable[[], float]:
         """Draws from 0 to 1, for jitter."""
         return random.random

@@ -50,6 +50,7 @@ class Route:
         errors: tuple[int, ...] = (),
         body: str = "",
         creates: bool = False,
+        redirects: bool = False,
     ) -> None:
         self.key = key
         self.run = run
@@ -71,6 +72,8 @@ class Route:
         """The schema of the body in the OpenAPI document, or `multipart/form-data`."""
         self.creates = creates
         """It takes the headers of a create and answers with its location."""
+        self.redirects = redirects
+        """It may answer 303, with where to go on waiting."""
 
 
 class WorkQueue:
@@ -125,7 +128,8 @@ class Right:
         self.prefixes = prefixes
         """The prefixes of the only objects that a list may show."""
         self.when = when
-        """The switch of the stage with which it is needed at all: `dedicated_account`, `no cdn`."""
+        """The switch of the stage with which it is needed at all: `dedicated_account`, `no cdn`,
+        `door wait`."""
 
 
 class Alarm:

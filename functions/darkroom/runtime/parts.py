@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from darkroom.services.reuse import Reuse
     from darkroom.services.shown import Shown
     from darkroom.services.submit import Submit
+    from darkroom.services.watch import Watch
 
 
 def changes(
@@ -53,10 +54,18 @@ def signer(s: settings.Showing, a: Adapters, *, often: bool = False) -> ports.Si
     return a.cdn_signer(s.cdn_domain, s.cdn_key_secret, inputs, lazy=not often)
 
 
-def shown(s: settings.ShowingHttp, a: Adapters, *, often: bool = False) -> Shown:
+def shown(
+    s: settings.ShowingHttp, a: Adapters, *, often: bool = False, watch: Watch | None = None
+) -> Shown:
     from darkroom.services.shown import Shown
 
-    return Shown(signer(s, a, often=often), s.public_url)
+    return Shown(signer(s, a, often=often), s.public_url, watch.url if watch else None)
+
+
+def watch(s: settings.Http, a: Adapters, secrets: ports.Secrets) -> Watch:
+    from darkroom.services.watch import Watch
+
+    return Watch(secrets, a.clock(), s.public_url)
 
 
 def send_create(

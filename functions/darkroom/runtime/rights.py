@@ -41,6 +41,16 @@ SUBMIT = (
     Right(READ_SECRET, "replicate_token", "link_key"),
 )
 
+# Noting in a record that a client polls it, and nothing else; asking for a look upstream.
+ASK_FOR_LOOK = (
+    Right(
+        "dynamodb:UpdateItem",
+        "predictions",
+        attributes=("id", "revision", "watched_until", "relay"),
+    ),
+    Right("sqs:SendMessage", "dispatch_queue"),
+)
+
 HAND_ON = (
     Right("sqs:SendMessage", "dispatch_queue", "persist_queue", "deliver_queue"),
     Right("sqs:SendMessage", "tasks_queue", when="state_machines"),

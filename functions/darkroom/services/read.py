@@ -123,6 +123,14 @@ class Read:
             raise NotFoundError("Not found")
         return record
 
+    def opened(self, id_: str) -> Prediction:
+        """One record for whoever has proven that it may be shown. Raises NotFoundError, or
+        UnreadableRecordError."""
+        record = self.store.get(id_)
+        if record is None:
+            raise NotFoundError("Not found")
+        return record
+
     def page(
         self,
         tenant: str,

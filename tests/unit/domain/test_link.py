@@ -33,6 +33,71 @@ def test_ids_of_what_is_listed_by_key_begin_with_the_newest() -> None:
     assert len({link.newest_first_id(AT) for _ in range(500)}) == 500
 
 
+WATCHED_UNTIL = AT // 1000 + link.WATCHED_S
+WATCH = link.watch_token(ID, WATCHED_UNTIL, key=KEY)
+
+
+def watches(given: str, id_: str = ID, at: int = AT, *keys: bytes) -> bool:
+    return link.check_watch(given, id_, at, keys=keys or (KEY,))
+
+
+def test_a_watch_token_opens_its_own_prediction_until_it_expires() -> None:
+    assert watches(WATCH)
+    assert watches(WATCH, ID, WATCHED_UNTIL * 1000 - 1)
+    assert not watches(WATCH, ID, WATCHED_UNTIL * 1000)
+    assert not watches(WATCH, ID[::-1])
+    assert not watches(WATCH, ID, AT, PREVIOUS)
+    assert watches(WATCH, ID, AT, PREVIOUS, KEY), "a rotation leaves it as it is"
+
+
+def test_no_watch_token_is_prolonged() -> None:
+    expires_at, _, mac = WATCH.partition(".")
+    assert not watches(f"{int(expires_at) + 1}.{mac}")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        ".",
+        WATCH.partition(".")[2],
+        WATCH + "A",
+        WATCH[:-1],
+        WATCH + "\n",
+        " " + WATCH,
+        "0" + WATCH,
+        "-" + WATCH,
+        "\u0661" + WATCH[1:],
+        "9" * 4000 + "." + "A" * 32,
+        "1." + "\ud800" * 32,
+        "1." + "é" * 32,
+    ],
+)
+def test_what_is_no_watch_token_opens_nothing(given: str) -> None:
+    assert not watches(given)
+
+
+def test_neither_purpose_takes_the_others_token() -> None:
+    assert not watches(TOKEN)
+    assert not watches(f"{WATCHED_UNTIL}.{TOKEN}")
+    as_link = link.token(ID, WATCHED_UNTIL, key=KEY)
+    assert not watches(f"{WATCHED_UNTIL}.{as_link}")
+    for text in (WATCH, WATCH.partition(".")[2]):
+        assert not link.check(text, ID, AT, keys=(KEY,))
+        assert not link.check(text, ID, WATCHED_UNTIL, keys=(KEY,))
+
+
+def test_a_short_key_makes_no_watch_token() -> None:
+    with pytest.raises(ValueError, match="too short"):
+        link.watch_token(ID, WATCHED_UNTIL, key=b"short")
+
+
+def test_a_watch_url_is_below_the_prediction() -> None:
+    url = urlsplit(link.watch_url("https://darkroom.test/", ID, WATCH))
+    assert (url.netloc, url.path) == ("darkroom.test", f"/v1/predictions/{ID}/watch")
+    assert parse_qs(url.query) == {"t": [WATCH]}
+
+
 def test_every_character_is_as_likely_at_every_place() -> None:
     ids = [link.new_id() for _ in range(3600)]
     for place in range(26):

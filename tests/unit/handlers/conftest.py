@@ -90,6 +90,10 @@ class App:
     def get(self, path: str, token: str | None = ACME, **more: Any) -> Answer:
         return self.http("read", events.http("GET", path, None, _bearer(token), **more))
 
+    def wait(self, path: str, token: str | None = ACME, **query: Any) -> Answer:
+        asked = {name: str(value) for name, value in query.items()}
+        return self.http("wait", events.http("GET", path, None, _bearer(token), asked))
+
     def cancel(self, id_: str, token: str | None = ACME) -> Answer:
         path = f"/v1/predictions/{id_}/cancel"
         return self.http("cancel", events.http("POST", path, None, _bearer(token)))
@@ -167,9 +171,15 @@ def app(monkeypatch: pytest.MonkeyPatch) -> App:
     return wired(monkeypatch)
 
 
-def wired(monkeypatch: pytest.MonkeyPatch) -> App:
+@pytest.fixture
+def waiting_app(monkeypatch: pytest.MonkeyPatch) -> App:
+    """Of a stage that has the door `wait`."""
+    return wired(monkeypatch, waits=True)
+
+
+def wired(monkeypatch: pytest.MonkeyPatch, *, waits: bool = False) -> App:
     """Every function over one new world, until the patches are undone."""
-    world = World()
+    world = World(waits=waits)
     for token, tenant, scopes in (
         (ACME, "acme", {"submit", "read"}),
         (OTHER, "other", {"submit", "read"}),

@@ -1,0 +1,40 @@
+"""URLs at which whoever has one may wait for one prediction, without an API key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from darkroom.domain import link
+from darkroom.domain.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from darkroom.domain.prediction import Prediction
+    from darkroom.ports import Clock, Secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Makes watch URLs, and knows its own."""
+
+    secrets: Secrets
+    clock: Clock
+    public_url: str
+
+    def url(self, record: Prediction) -> str | None:
+        """A URL for a day; None where the key cannot be read at the moment: an answer that is
+        there has to be shown all the same."""
+        try:
+            key = self.secrets.link_keys()[0]
+        except UnavailableError:
+            return None
+        expires_at = self.clock() // 1000 + link.WATCHED_S
+        token = link.watch_token(record.id, expires_at, key=key)
+        return link.watch_url(self.public_url, record.id, token)
+
+    def opens(self, id_: str, token: str) -> bool:
+        """Whether the token is this prediction's, and its day is not over. Raises
+        UnavailableError."""
+        if not link.is_id(id_):
+            return False
+        return link.check_watch(token, id_, self.clock(), keys=self.secrets.link_keys())

@@ -1,0 +1,180 @@
+"""The function `wait` in the front's own process.
+
+On AWS each wait has an invocation to itself. Here a function has a few workers, and a dozen waits
+would hold them all, so the front runs the same handler in threads that mostly sleep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from botocore.exceptions import BotoCoreError, ClientError
+from darkroom.adapters.controls import DynamoControls
+from darkroom.adapters.predictions import DynamoPredictions
+from darkroom.adapters.queues import SqsQueue
+from darkroom.adapters.s3 import S3Signer
+from darkroom.adapters.secrets import ManagedSecrets
+from darkroom.api import routes
+from darkroom.handlers.wait import FUNCTION
+from darkroom.runtime.adapters import Adapters
+from darkroom.runtime.observability import logger
+from starlette.responses import JSONResponse, Response
+
+from infra.constructs.http_api import ANSWERED_WITH
+from local.processes import StartError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from darkroom import ports
+    from darkroom.handlers.wait import Waits
+    from starlette.requests import Request
+
+    from local.deploy import Aws
+
+AT_ONCE = 200
+"""Waits at a time; above it the answer is the gateway's 503, as above the reserve on AWS."""
+CONNECTIONS = 32
+_THREADS = "darkroom-waiter"
+_ALLOWED = "access-control-allow-origin"
+
+
+class StoppingError(Exception):
+    """The front ends while somebody waits."""
+
+
+class _ReadAnew(ManagedSecrets):
+    """Nothing tells the front to forget a key that is rotated; a function is started anew."""
+
+    def _read(self, name: str, *, force: bool = False) -> str:  # noqa: ARG002
+        return super()._read(name, force=True)
+
+
+class Beside(Adapters):
+    """Makes what the function is built with over the embedded AWS, which is another process."""
+
+    def __init__(self, aws: Aws, sleep: Callable[[float], object]) -> None:
+        self._aws = aws
+        self._sleep = sleep
+
+    def sleep(self) -> Callable[[float], object]:
+        return self._sleep
+
+    def predictions(self, table: str, controls: str = "") -> ports.PredictionStore:
+        client = self._aws.client("dynamodb", connections=CONNECTIONS)
+        return DynamoPredictions(client, table, controls)
+
+    def controls(self, table: str) -> ports.Controls:
+        return DynamoControls(self._aws.client("dynamodb", connections=CONNECTIONS), table)
+
+    def signer(self, outputs: str, uploads: str, endpoint: str) -> ports.Signer:
+        return S3Signer(self._aws.client("s3", endpoint=endpoint), outputs, uploads)
+
+    def secrets(self, **names: str) -> ports.Secrets:
+        return _ReadAnew(self._aws.client("secretsmanager"), **names)
+
+    def queue(self, url: str, *, lazy: bool = False) -> ports.Queue:  # noqa: ARG002
+        return SqsQueue(self._aws.client("sqs"), url)
+
+
+class Waiters:
+    """Answers what the routes of `wait` are for."""
+
+    def __init__(
+        self, aws: Aws, function: str, *, log: Path, origins: tuple[str, ...] = ()
+    ) -> None:
+        """`function` is its name in the embedded AWS, which knows its environment. Raises
+        StartError."""
+        try:
+            found = aws.client("lambda").get_function_configuration(FunctionName=function)
+        except (BotoCoreError, ClientError) as error:
+            raise StartError(f"The function wait cannot be looked at: {error}") from None
+        settings = FUNCTION.settings.from_env(found["Environment"]["Variables"])
+        self._stopping = threading.Event()
+        self._made: Waits = FUNCTION.build(settings, Beside(aws, self._sleep))
+        self._origins = origins
+        self._room = threading.BoundedSemaphore(AT_ONCE)
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix=_THREADS)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._log = logging.FileHandler(log, mode="w")
+        logging.getLogger(logger.name).addFilter(self._divert)
+
+    def stop(self) -> None:
+        """Those that wait are told at once that it is over."""
+        self._stopping.set()
+        self._threads.shutdown()
+        logging.getLogger(logger.name).removeFilter(self._divert)
+        self._log.close()
+
+    def serves(self, request: Request) -> bool:
+        """Whether the request is for the function."""
+        method, path = routes.canonical(request.method, request.url.path)
+        return routes.find(dict(FUNCTION.routes), method, path) is not None
+
+    async def answer(self, request: Request) -> Response:
+        """The function's answer, or the gateway's where too many wait."""
+        if not self._room.acquire(blocking=False):
+            return JSONResponse({"message": "Service Unavailable"}, status_code=503)
+        try:
+            loop = asyncio.get_running_loop()
+            made = await loop.run_in_executor(self._threads, self._call, event_of(request))
+        finally:
+            self._room.release()
+        response = Response(made["body"], made["statusCode"])
+        response.headers.update(self._headers(request, made["headers"]))
+        return response
+
+    def _call(self, event: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = FUNCTION.handle(self._made, event, None)
+        return answer
+
+    def _headers(self, request: Request, given: dict[str, str]) -> dict[str, str]:
+        """An API that has CORS of its own passes over what its functions say of it."""
+        if not self._origins:
+            return given
+        kept = {name: value for name, value in given.items() if name != _ALLOWED}
+        origin = request.headers.get("origin")
+        if origin not in self._origins:
+            return kept
+        exposed = {"access-control-expose-headers": ",".join(ANSWERED_WITH)}
+        return {**kept, _ALLOWED: origin, **exposed}
+
+    def _sleep(self, seconds: float) -> None:
+        if self._stopping.wait(seconds):
+            raise StoppingError
+
+    def _divert(self, record: logging.LogRecord) -> bool:
+        """Our threads' lines go to a file of their own: this process's output is for people."""
+        if not threading.current_thread().name.startswith(_THREADS):
+            return True
+        self._log.handle(record)
+        return False
+
+
+def event_of(request: Request) -> dict[str, Any]:
+    """The request as the gateway hands it over (payload 2.0), on the way of the default route."""
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    query: dict[str, str] = {}
+    for name, value in parse_qsl(request.url.query, keep_blank_values=True):
+        query[name] = f"{query[name]},{value}" if name in query else value
+    path = request.url.path
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "headers": headers,
+        "queryStringParameters": query,
+        "requestContext": {
+            "http": {"method": request.method, "path": path},
+            "timeEpoch": time.time_ns() // 1_000_000,
+        },
+    }
