@@ -12,6 +12,8 @@ from PIL import Image, ImageDraw
 from emulator.server import running
 from tests.emulator.conftest import TOKEN, Client
 from tests.emulator.test_pictures import data_uri, difference, half_mask, photo
+from tests.least import SIZE as SMALL
+from tests.least import least
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +30,6 @@ IDEOGRAM = "ideogram-ai/ideogram-v3-turbo"
 GPT = "openai/gpt-image-2"
 QWEN = "qwen/qwen-image-edit-plus"
 EXPAND = "bria/expand-image"
-SMALL = (96, 64)
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 DEFAULTS: dict[str, tuple[tuple[int, int], str]] = {
@@ -116,23 +117,9 @@ def near(picture: Image.Image, colour: tuple[int, int, int]) -> int:
     )
 
 
-def least(name: str) -> dict[str, Any]:
-    """The least that a model can work with, and else its defaults."""
-    model = CATALOGUE.model(name)
-    if "text-to-image" in model.tasks:
-        return {}
-    field = model.pictures[0]
-    uri = data_uri(photo(*SMALL))
-    several = model.input_schema["properties"][field].get("type") == "array"
-    given: dict[str, Any] = {field: [uri] if several else uri}
-    if model.mask and "inpainting" in model.tasks:
-        given[model.mask] = data_uri(half_mask(*SMALL))
-    return given
-
-
 @pytest.mark.parametrize("name", CATALOGUE.names())
 def test_every_entry_s_defaults_give_a_picture(client: Client, name: str) -> None:
-    (picture,) = run(client, name, **least(name))
+    (picture,) = run(client, name, **least(CATALOGUE.model(name)))
     size, kind = DEFAULTS.get(name, (picture.size, picture.format))
     assert (picture.size, picture.format) == (size, kind)
 

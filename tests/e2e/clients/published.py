@@ -136,8 +136,24 @@ def drive(cloud: EmbeddedCloud, scratch: Path) -> dict[str, list[dict[str, Any]]
             return dict(zip((client.name for client in CLIENTS), lines, strict=True))
 
 
-def _lines(client: Client, environment: Mapping[str, str]) -> list[dict[str, Any]]:
-    script = str(SCRIPTS / client.script)
+def run_models(client: Client, cloud: EmbeddedCloud, models: Path) -> list[tuple[str, list[str]]]:
+    """Run each model of a file with one client. Returns the references, and how each output file
+    begins, in hex."""
+    install(client)
+    environment = {
+        "PATH": os.defpath,
+        "SSL_CERT_FILE": str(cloud.ca_file),
+        "NODE_EXTRA_CA_CERTS": str(cloud.ca_file),
+        "REPLICATE_POLL_INTERVAL": "0.2",
+        "DARKROOM_URL": cloud.base_url,
+        "DARKROOM_TOKEN": cloud.token,
+        "DARKROOM_MODELS": str(models),
+    }
+    return _lines(client, environment, f"models{Path(client.script).suffix}")
+
+
+def _lines(client: Client, environment: Mapping[str, str], script: str = "") -> list[Any]:
+    script = str(SCRIPTS / (script or client.script))
     if client.script.endswith(".py"):
         command = [str(client.python), script]
     else:

@@ -1,0 +1,36 @@
+"""The least input of a catalogue's model: what it cannot work without; all else is its default."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+if TYPE_CHECKING:
+    from darkroom.domain.model import Model
+
+SIZE = (96, 64)
+
+
+def least(model: Model) -> dict[str, Any]:
+    """A prompt where it takes one, and a picture, and a mask, where it works on one."""
+    properties = model.input_schema["properties"]
+    given: dict[str, Any] = {"prompt": "a lighthouse"} if "prompt" in properties else {}
+    if "text-to-image" in model.tasks:
+        return given
+    field = model.pictures[0]
+    picture = _data_uri(Image.radial_gradient("L").resize(SIZE).convert("RGB"))
+    given[field] = [picture] if properties[field].get("type") == "array" else picture
+    if model.mask and "inpainting" in model.tasks:
+        mask = Image.new("L", SIZE)
+        mask.paste(255, (SIZE[0] // 2, 0, *SIZE))
+        given[model.mask] = _data_uri(mask)
+    return given
+
+
+def _data_uri(picture: Image.Image) -> str:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
