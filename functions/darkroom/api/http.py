@@ -253,4 +253,4 @@ def _check_names(query: Mapping[str, str], names: tuple[str, ...] | None) -> Non
         if name not in names:
             known = f"it has {', '.join(names)}" if names else "it has none"
             shown = "".join(c if c.isprintable() else "?" for c in name[:_NAME_SHOWN])
-            raise errors.BadRequestError(f"This list has no query parameter {shown}: {known}.")
+            raise errors.BadRequestError(f"There is no query parameter {shown}: {known}.")
