@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 from darkroom.adapters import aws as aws_
@@ -38,6 +39,7 @@ RESOURCES = ("_TABLE", "_BUCKET", "_SECRET", "_QUEUE", "_DLQ", "EVENT_BUS")
 LARGE_FILE = "data:image/png;base64," + base64.b64encode(PICTURE + bytes(300_000)).decode()
 TOKEN = "AQCEAAAAKgAAAAMAAAAAAAAAAQ" * 4
 NEXT_DAY_S = 86_400
+WATCH_KEY = "WATCH_KEY_SECRET"
 
 
 @dataclass(frozen=True)
@@ -556,6 +558,24 @@ def callbacks(aws: Account) -> None:
         aws.outside.callback_status = 200
 
 
+def waits(aws: Account) -> None:
+    """By key while it runs, and by key and watch URL once it is over."""
+    id_ = _from_file(aws)
+    aws.settle()
+    here = f"/v1/predictions/{id_}"
+    url = _ask(aws, "read", f"GET {here}")["urls"]["watch"]
+    # A look is asked for anew.
+    aws.later(10)
+    aws.request("wait", "GET", f"{here}/wait", query={"revision": "0"})
+    _lose(aws)
+    finish(aws, id_)
+    _ask(aws, "wait", f"GET {here}/wait")
+    token = dict(parse_qsl(urlsplit(url).query))
+    answer = aws.call("wait", events.http("GET", f"{here}/watch", None, {}, token))
+    if answer["statusCode"] != 200:
+        raise RuntimeError(f"the watch URL was answered {answer['statusCode']}")
+
+
 RARE: tuple[Callable[[Account], object], ...] = (
     files,
     inputs,
@@ -577,13 +597,19 @@ RARE: tuple[Callable[[Account], object], ...] = (
 def everything_asked(environment: Mapping[str, str]) -> set[Asked]:
     """All that all paths ask for, on a stage with these settings."""
     recorder = Recorder()
-    paths = (*PATHS.values(), *RARE, *([tasks] if environment["TASKS"] == "true" else []))
+    optional = {tasks: environment["TASKS"] == "true", waits: WATCH_KEY in environment}
+    paths = (*PATHS.values(), *RARE, *(path for path, there_is in optional.items() if there_is))
     with _listening(recorder), account(**environment) as aws:
         aws.outside.picture = PICTURE
         if "CDN_KEY_SECRET" in environment:
             key = {"key_id": "K1", "private_key": new_private_key()}
             aws.clients["secretsmanager"].create_secret(
                 Name=environment["CDN_KEY_SECRET"], SecretString=json.dumps(key)
+            )
+        if WATCH_KEY in environment:
+            # The link key, by a name of its own, so that each call is of one variable.
+            aws.clients["secretsmanager"].create_secret(
+                Name=environment[WATCH_KEY], SecretString=json.dumps({"current": "l" * 64})
             )
         recorder.account = aws
         for path in paths:

@@ -251,6 +251,6 @@ def _check_names(query: Mapping[str, str], names: tuple[str, ...] | None) -> Non
         return
     for name in query:
         if name not in names:
-            known = f"it has {', '.join(names)}" if names else "it has none"
+            known = f"there are {', '.join(names)}" if names else "there are none"
             shown = "".join(c if c.isprintable() else "?" for c in name[:_NAME_SHOWN])
-            raise errors.BadRequestError(f"This list has no query parameter {shown}: {known}.")
+            raise errors.BadRequestError(f"There is no query parameter {shown}: {known}.")
