@@ -21,12 +21,12 @@ from darkroom.adapters.queues import SqsQueue
 from darkroom.adapters.s3 import S3Signer
 from darkroom.adapters.secrets import ManagedSecrets
 from darkroom.api import routes
+from darkroom.api.http import ANSWERED_WITH
 from darkroom.handlers.wait import FUNCTION
 from darkroom.runtime.adapters import Adapters
 from darkroom.runtime.observability import logger
 from starlette.responses import JSONResponse, Response
 
-from infra.constructs.http_api import ANSWERED_WITH
 from local.processes import StartError
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_route53_targets as targets
 from constructs import Construct
+from darkroom.api.http import ANSWERED_WITH
 
 from ..nag import acknowledge
 
@@ -67,8 +68,6 @@ ASKED_WITH = (
 )
 """Headers that a browser may send from another origin: those that the functions read, and those
 that generated clients add to every request."""
-ANSWERED_WITH = ("allow", "idempotent-replayed", "location", "retry-after", "warning")
-"""Headers that a script may read of an answer: those that the functions set."""
 
 
 class HttpApi(Construct):

@@ -94,6 +94,7 @@ def test_nothing_is_wrong_with_a_new_deployment(
             "webhook echo",
             "dead letters",
             "sweep",
+            "wait",
         ),
         "OK",
     )

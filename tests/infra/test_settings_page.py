@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from darkroom.api.http import ANSWERED_WITH
 
 import app
 from infra.config import CdnDomain, Domain, EventSource, StageConfig, UnknownStageError
-from infra.constructs.http_api import ANSWERED_WITH, ASKED_WITH
+from infra.constructs.http_api import ASKED_WITH
 from local.stage import local_stage
 
 if TYPE_CHECKING:

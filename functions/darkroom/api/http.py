@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Response = dict[str, Any]
 UNKNOWN = "$default"
 """The route of a request that none is for."""
+ANSWERED_WITH = ("allow", "idempotent-replayed", "location", "retry-after", "warning")
+"""Headers that functions set, and a browser's script may read of an answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -321,7 +321,7 @@ def _() -> None:
 @works("models.async_get, async_list, versions.async_get, versions.async_list")
 async def _() -> None:
     model = await client.models.async_get(SDXL)
-    assert SDXL in {each.id for each in await client.models.async_list()}
+    assert SCHNELL in {each.id for each in await client.models.async_list()}
     assert (await model.versions.async_get(SDXL_VERSION)).id == SDXL_VERSION
     assert SDXL_VERSION in {version.id for version in await model.versions.async_list()}
 
