@@ -82,9 +82,7 @@ def test_whatever_is_asked_the_answer_is_described(
     def ask(case: Case) -> None:
         if mode is GenerationMode.POSITIVE:
             say_what_no_schema_can(case)
-        response = case.call(
-            base_url=cloud.base_url, session=session, timeout=60, allow_redirects=False
-        )
+        response = case.call(base_url=cloud.base_url, session=session, timeout=60)
         case.validate_response(response, checks=checks)
 
     try:
