@@ -113,9 +113,11 @@ def test_a_callback_comes_once_and_can_be_verified(
 
 
 def without_urls(shown: dict[str, Any]) -> dict[str, Any]:
-    """Nor does a callback have the URL with which whoever has it may watch."""
+    """Nor what is for those that wait: the watch URL, and the revision to wait from."""
     urls = {name: value for name, value in shown["urls"].items() if name != "watch"}
-    return {name: value for name, value in shown.items() if name != "output"} | {"urls": urls}
+    ours = {name: value for name, value in shown["darkroom"].items() if name != "revision"}
+    kept = {name: value for name, value in shown.items() if name != "output"}
+    return kept | {"urls": urls, "darkroom": ours}
 
 
 def test_all_events_of_a_prediction_are_told_and_the_end_is_the_last(
