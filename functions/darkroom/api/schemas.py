@@ -55,6 +55,11 @@ class PredictionDetails(BaseModel):
     )
     cached_from: str | None = Field(description="The prediction whose stored result this one got")
     files: list[OutputFile]
+
+
+class ShownDetails(PredictionDetails):
+    """In an answer; no event has more than the above."""
+
     revision: int = Field(
         default_factory=int,
         description="One more with each change, for `revision` of a wait. In the answers to a "
@@ -69,8 +74,8 @@ class Expected(BaseModel):
     cold: bool | None = Field(description="It has probably to be started first; null: unknown")
 
 
-class CreatedDetails(Expected, PredictionDetails):
-    """As `PredictionDetails`, and what to expect."""
+class CreatedDetails(Expected, ShownDetails):
+    """As `ShownDetails`, and what to expect."""
 
 
 class PredictionUrls(BaseModel):
@@ -117,7 +122,7 @@ class PredictionBody(Said):
     metrics: dict[str, Any]
     urls: PredictionUrls
     webhook: Url = Absent
-    darkroom: PredictionDetails
+    darkroom: ShownDetails
 
 
 class WatchedBody(BaseModel):

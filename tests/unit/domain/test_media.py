@@ -279,7 +279,6 @@ def test_a_wave_that_was_recorded_as_it_went_has_no_length(length: int) -> None:
     assert is_complete(media.WAV, struct.pack("<4sI4s", b"RIFF", length, b"WAVE"))
 
 
-@pytest.mark.no_cover
 def test_a_file_of_more_pieces_than_are_walked_is_taken_at_its_word() -> None:
     start = encode(picture(20, 10), "GIF")[:-1]
     endless = start + b"!\xfe" + b"\1x" * (media.MOST_STEPS // 2 + 1)
