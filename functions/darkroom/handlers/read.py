@@ -60,7 +60,7 @@ def build(s: ReadSettings, a: Adapters) -> Reads:
         read=Read(store),
         ask_for_look=AskForLook(store, a.queue(s.dispatch_queue, lazy=True), a.clock()),
         models=Models(a.catalogue(), controls, RunTimes(controls, a.clock()), s.open_models),
-        shown=parts.shown(s, a, often=True, watch=watch),
+        shown=parts.shown(s, a, often=True, watches=watch),
         usage=Usage(controls, a.clock()),
         limits=parts.limits(s, a),
         callback_secrets=lru_cache(

@@ -44,7 +44,7 @@ def build(s: SubmitSettings, a: Adapters) -> Submits:
         authenticate=parts.authenticate(s, a),
         read_create=ReadCreate(local_callbacks=s.local_callbacks),
         submit=submit,
-        shown=parts.shown(s, a, watch=watch),
+        shown=parts.shown(s, a, watches=watch),
         waits=waits,
     )
 

@@ -63,7 +63,7 @@ def build(s: WaitSettings, a: Adapters) -> Waits:
         read=Read(store),
         wait=Wait(store, a.clock(), a.sleep(), seen),
         watch=watch,
-        shown=parts.shown(s, a, often=True, watch=watch),
+        shown=parts.shown(s, a, often=True, watches=watch),
         longest_s=s.wait_s,
     )
 

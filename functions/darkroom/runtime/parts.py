@@ -55,11 +55,11 @@ def signer(s: settings.Showing, a: Adapters, *, often: bool = False) -> ports.Si
 
 
 def shown(
-    s: settings.ShowingHttp, a: Adapters, *, often: bool = False, watch: Watch | None = None
+    s: settings.ShowingHttp, a: Adapters, *, often: bool = False, watches: Watch | None = None
 ) -> Shown:
     from darkroom.services.shown import Shown
 
-    return Shown(signer(s, a, often=often), s.public_url, watch.url if watch else None)
+    return Shown(signer(s, a, often=often), s.public_url, watches.url if watches else None)
 
 
 def watch(s: settings.Http, a: Adapters, secrets: ports.Secrets) -> Watch:
