@@ -116,7 +116,7 @@ class Waiters:
     def serves(self, request: Request) -> bool:
         """Whether the request is for the function."""
         method, path = routes.canonical(request.method, request.url.path)
-        return routes.find(dict(FUNCTION.routes), method, path) is not None
+        return routes.find(FUNCTION.routes, method, path) is not None
 
     async def answer(self, request: Request) -> Response:
         """The function's answer, or the gateway's where too many wait."""

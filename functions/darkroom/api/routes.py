@@ -9,7 +9,7 @@ from darkroom.domain import errors
 from darkroom.runtime.function import Route, declared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from darkroom.api.http import Call
     from darkroom.runtime.function import Function
@@ -97,7 +97,7 @@ def canonical_key(key: str) -> str:
     return f"{method} {path}"
 
 
-def find(routes: dict[str, Route], method: str, path: str) -> tuple[str, dict[str, str]] | None:
+def find(routes: Mapping[str, Route], method: str, path: str) -> tuple[str, dict[str, str]] | None:
     """The one of these routes that a canonical method and path is for, and what the path names."""
     for route in routes.values():
         each, _, template = route.key.partition(" ")

@@ -132,7 +132,7 @@ def unseen(schema: Mapping[str, Any]) -> list[tuple[str, str]]:
 def is_secret(name: str, schema: object) -> bool:
     """Whether an input is a secret, by its name or by what its schema says of it."""
     branches = [as_dict(schema)]
-    branches += [as_dict(each) for word in _BRANCHES for each in as_list(branches[0].get(word))]
+    branches += [as_dict(each) for word in BRANCHES for each in as_list(branches[0].get(word))]
     return _names_secret(name) or any(map(_says_secret, branches))
 
 
@@ -318,7 +318,8 @@ def _identity(value: object, steps: _Steps) -> object:
     return value
 
 
-_BRANCHES = ("allOf", "anyOf", "oneOf")
+BRANCHES = ("allOf", "anyOf", "oneOf")
+"""Keywords with a list of schemas for the same value."""
 
 
 def _combined_problems(
@@ -622,7 +623,7 @@ def _unseen(
         yield from _unseen(as_dict(inner), _join(path, name), depth + 1, steps)
     if isinstance(schema.get("items"), dict):
         yield from _unseen(schema["items"], f"{path}[]", depth + 1, steps)
-    branches = [inner for word in _BRANCHES for inner in as_list(schema.get(word))]
+    branches = [inner for word in BRANCHES for inner in as_list(schema.get(word))]
     for inner in (*branches, schema.get("not")):
         if isinstance(inner, dict):
             yield from _unseen(inner, path, depth + 1, steps)

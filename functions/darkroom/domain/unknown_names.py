@@ -7,7 +7,14 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from darkroom.domain.checker import MAX_PROBLEMS, MAX_SCHEMA_DEPTH, InvalidField, as_dict, as_list
+from darkroom.domain.checker import (
+    BRANCHES,
+    MAX_PROBLEMS,
+    MAX_SCHEMA_DEPTH,
+    InvalidField,
+    as_dict,
+    as_list,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +28,6 @@ _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _MOST_COMPARED = 60
 """Declared names among which the nearest is looked for: both sides come from outside."""
 _NEAR = 0.6
-_BRANCHES = ("allOf", "anyOf", "oneOf")
 _OTHERS = ("additionalProperties", "patternProperties", "$ref")
 """Keywords with which a schema may take names that it does not list."""
 
@@ -29,16 +35,15 @@ _OTHERS = ("additionalProperties", "patternProperties", "$ref")
 def unknown_names(schema: Mapping[str, Any], value: Mapping[str, Any]) -> list[str]:
     """The names that the schema does not declare; none where it declares no name at all, or may
     take others."""
-    known = _declared(schema)
-    return [name for name in value if name not in known] if known else []
+    return _unknown(_declared(schema), value)
 
 
 def warning(schema: Mapping[str, Any], value: Mapping[str, Any], model: str) -> str | None:
     """What to tell a client of the names that its model ignores, in plain ASCII."""
-    names = unknown_names(schema, value)
+    known = _declared(schema)
+    names = _unknown(known, value)
     if not names:
         return None
-    known = _declared(schema)
     told = [_told(name, known, "{}") for name in names[:MOST_WARNED]]
     if len(names) > MOST_WARNED:
         told.append(f"and {len(names) - MOST_WARNED} more")
@@ -50,7 +55,7 @@ def problems(schema: Mapping[str, Any], value: Mapping[str, Any]) -> list[Invali
     known, said = _declared(schema), "Additional property {} is not allowed"
     return [
         InvalidField("additional_property_not_allowed", "input", _told(name, known, said))
-        for name in islice(unknown_names(schema, value), MAX_PROBLEMS)
+        for name in islice(_unknown(known, value), MAX_PROBLEMS)
     ]
 
 
@@ -63,6 +68,10 @@ def nearest(name: str, known: Mapping[str, object]) -> str | None:
     likeness = {each: _likeness(name, each) for each in islice(plain, _MOST_COMPARED)}
     best = max(likeness, key=lambda each: likeness[each], default=None)
     return best if best is not None and likeness[best] >= _NEAR else None
+
+
+def _unknown(known: Mapping[str, object], value: Mapping[str, Any]) -> list[str]:
+    return [name for name in value if name not in known] if known else []
 
 
 def _declared(schema: Mapping[str, Any]) -> dict[str, None]:
@@ -79,7 +88,7 @@ def _parts(schema: Mapping[str, Any], depth: int) -> Iterator[Mapping[str, Any]]
     """The schema and its branches."""
     yield schema
     if depth < MAX_SCHEMA_DEPTH:
-        for word in _BRANCHES:
+        for word in BRANCHES:
             for branch in as_list(schema.get(word)):
                 yield from _parts(as_dict(branch), depth + 1)
 

@@ -140,7 +140,8 @@ class Submit:
         self.limits.admit(request.tenant, request.end_user)
         model, _, warning, given = self._checked(request)
         read = self.read_input(link.new_id(), request.tenant, given, model.input_schema)
-        price, _, _ = terms_of(model, given, self._longest_s(request, model), read.pixels)
+        longest_s = self._longest_s(_limit_s(request, model))
+        price, _, _ = terms_of(model, given, longest_s, read.pixels)
         return price.most if price else None, warning
 
     def _checked(
@@ -153,9 +154,8 @@ class Submit:
         given = draw_seed(model.input_schema, request.input, self.random)
         return model, version, self._check(model, given, warning), given
 
-    def _longest_s(self, request: NewPrediction, model: Model) -> float:
-        """How long the provider may run it."""
-        limit = request.cancel_after_s or model.deadline_seconds
+    def _longest_s(self, limit: float | None) -> float:
+        """How long the provider may run what has this limit."""
         return max(limit or self.changes.timings.run_limit_s, SHORTEST_CANCEL_AFTER_S)
 
     def _accept(self, request: NewPrediction) -> Accepted:
@@ -177,9 +177,8 @@ class Submit:
         started = self.changes.clock()
         budget = self._budget_s(request, started)
         timings = self.changes.timings
-        limit = request.cancel_after_s or model.deadline_seconds
-        longest_s = self._longest_s(request, model)
-        price, base, tiers = terms_of(model, given, longest_s, read.pixels)
+        limit = _limit_s(request, model)
+        price, base, tiers = terms_of(model, given, self._longest_s(limit), read.pixels)
         record = Prediction(
             id=id_,
             tenant=request.tenant,
@@ -310,6 +309,11 @@ class Submit:
         """What is left of the budget since the gateway got the request; a second at least."""
         spent = max(0, now - (request.received_at or now)) / 1000
         return max(1.0, self.changes.timings.create_budget_s - spent)
+
+
+def _limit_s(request: NewPrediction, model: Model) -> int | None:
+    """For how long it may run at most, where the client or the model's entry says so."""
+    return request.cancel_after_s or model.deadline_seconds
 
 
 def _asked(request: NewPrediction, read: InputRead) -> dict[str, Any]:
