@@ -71,16 +71,17 @@ def _tier(tiers: list[list[float]], area: int) -> float:
     return fitting[0] if fitting else tiers[-1][1]
 
 
+def named(value: object) -> str:
+    """An input's value as the tables of an entry name it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _rate(usd: Any, prediction: Prediction) -> float:
     """Follow the tables to a number."""
-    seen = prediction.model.with_defaults(
-        {name: value for name, value in prediction.input.items() if value is not None}
-    )
+    seen = prediction.model.seen(prediction.input)
     while isinstance(usd, dict):
-        value = seen.get(usd["by"])
-        named = str(value).lower() if isinstance(value, bool) else str(value)
-        table = usd["usd"]
-        usd = table[named] if named in table else table["*"]
+        key, table = named(seen.get(usd["by"])), usd["usd"]
+        usd = table[key] if key in table else table["*"]
     return float(usd)
 
 

@@ -30,17 +30,17 @@ def problems(schema: dict[str, Any], value: object) -> list[Problem]:
 @lru_cache(maxsize=64)
 def _validator(schema: str) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(
-        _translated(json.loads(schema)), validate_formats=True, formats={"uri": _is_uri}
+        in_json_schema(json.loads(schema)), validate_formats=True, formats={"uri": _is_uri}
     )
 
 
-def _translated(schema: Any) -> Any:
+def in_json_schema(schema: Any) -> Any:
     """OpenAPI 3.0's own keywords in the words of JSON Schema, which the library knows."""
     if isinstance(schema, list):
-        return [_translated(each) for each in schema]
+        return [in_json_schema(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    said = {word: _translated(each) for word, each in schema.items()}
+    said = {word: in_json_schema(each) for word, each in schema.items()}
     for bound, excluded in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
         if isinstance(said.get(excluded), bool) and said.pop(excluded) and bound in said:
             said[excluded] = said.pop(bound)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import darkroom.catalog
 
-from emulator.bill import check_price
+from emulator.bill import check_price, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -107,6 +107,10 @@ class Model:
         """What the model looks at: a null says nothing, and a name that it lacks is ignored."""
         properties = self.input_schema.get("properties", {})
         return {n: value for n, value in values.items() if n in properties and value is not None}
+
+    def seen(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The input as the model works with it."""
+        return self.with_defaults(self.known(values))
 
     def has(self, name: str) -> bool:
         """Whether there is such an input."""
@@ -204,8 +208,7 @@ def _output_schema(output: str) -> dict[str, Any]:
 def _chosen(amount: Any, values: Mapping[str, Any]) -> float:
     """A number, or the one in a table that the input chooses; no bound where neither is known."""
     if isinstance(amount, dict) and "by" in amount:
-        value = values.get(amount["by"])
-        key = str(value).lower() if isinstance(value, bool) else str(value)
+        key = named(values.get(amount["by"]))
         return _chosen(amount["pixels"].get(key, amount["pixels"].get("*")), values)
     return float(amount) if isinstance(amount, int | float) else math.inf
 

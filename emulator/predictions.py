@@ -211,7 +211,7 @@ class Predictions:
         if prediction.stream:
             await self._write(prediction, prediction.stream, prompt, values, seconds)
             return
-        values = model.with_defaults(model.known(prediction.input))
+        values = model.seen(prediction.input)
         given = await self._inputs.fetch(values, model)
         prediction.given = [source.size for source in given.pictures]
         seed = self._seed(model, values)
