@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import io
@@ -19,7 +18,7 @@ from darkroom.catalog import Catalogue
 from PIL import Image
 
 from local.cloud import EmbeddedCloud
-from local.examples import example, passed_on
+from local.examples import data_uri, example, passed_on, png
 from local.processes import state_dir
 
 if TYPE_CHECKING:
@@ -67,12 +66,12 @@ class Pictures:
 
     def as_data(self, picture: Image.Image) -> str:
         """Inside the request itself."""
-        return "data:image/png;base64," + base64.b64encode(_png(picture)).decode()
+        return data_uri(picture)
 
     def as_upload(self, picture: Image.Image) -> str:
         """Uploaded beforehand."""
         answer = self._api.post(
-            "/v1/files", files={"content": ("picture.png", _png(picture), "image/png")}
+            "/v1/files", files={"content": ("picture.png", png(picture), "image/png")}
         )
         if answer.status_code != 201:
             raise DemoError(f"the upload was answered {answer.status_code}: {answer.text[:300]}")
@@ -278,12 +277,6 @@ def _json(answer: httpx.Response, status: int) -> Any:
     if answer.status_code != status:
         raise DemoError(f"{answer.request.url.path} answered {answer.status_code}: {answer.text}")
     return answer.json()
-
-
-def _png(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _say(text: str) -> None:

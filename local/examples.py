@@ -6,6 +6,8 @@ goes, the input has the picture itself: the caller passes it on as it likes.
 
 from __future__ import annotations
 
+import base64
+import io
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +66,18 @@ def passed_on(value: Any, passing: Callable[[Image.Image], str]) -> Any:
     if isinstance(value, list):
         return [passed_on(inner, passing) for inner in value]
     return passing(value) if isinstance(value, Image.Image) else value
+
+
+def png(picture: Image.Image) -> bytes:
+    """The file that a client passes on."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def data_uri(picture: Image.Image, media_type: str = "image/png") -> str:
+    """The same inside the request itself."""
+    return f"data:{media_type};base64,{base64.b64encode(png(picture)).decode()}"
 
 
 def _inputs(model: Model) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ from PIL import Image
 from emulator.inputs import Given, Source
 from emulator.models import Models
 from emulator.pictures import render
-from local.examples import drawn, example
+from local.examples import drawn, example, png
 from local.processes import ROOT
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def picture(model: Model, emulated_models: Mapping[str, EmulatedModel]) -> bytes
     given = example(model)
     emulated = emulated_models[model.model]
     sources = [
-        Source(name, _png(each))
+        Source(name, png(each))
         for name in emulated.pictures
         for each in _listed(given.get(name))
         if isinstance(each, Image.Image)
@@ -82,7 +82,7 @@ def picture(model: Model, emulated_models: Mapping[str, EmulatedModel]) -> bytes
     file, _ = render(
         emulated,
         emulated.with_defaults(given),
-        Given(tuple(sources), Source("mask", _png(mask)) if mask else None),
+        Given(tuple(sources), Source("mask", png(mask)) if mask else None),
         given.get("seed", drawn(model, 999)),
         0,
     )
@@ -220,12 +220,6 @@ def _wrapped(text: str, mark: str = "") -> str:
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def _png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def main() -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
+
+from local.examples import data_uri
 
 if TYPE_CHECKING:
     from darkroom.domain.model import Model
@@ -21,16 +21,10 @@ def least(model: Model) -> dict[str, Any]:
     if "text-to-image" in model.tasks:
         return given
     field = model.pictures[0]
-    picture = _data_uri(Image.radial_gradient("L").resize(SIZE).convert("RGB"))
+    picture = data_uri(Image.radial_gradient("L").resize(SIZE).convert("RGB"))
     given[field] = [picture] if properties[field].get("type") == "array" else picture
     if model.mask and "inpainting" in model.tasks:
         mask = Image.new("L", SIZE)
         mask.paste(255, (SIZE[0] // 2, 0, *SIZE))
-        given[model.mask] = _data_uri(mask)
+        given[model.mask] = data_uri(mask)
     return given
-
-
-def _data_uri(picture: Image.Image) -> str:
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -10,8 +10,9 @@ from darkroom.catalog import Catalogue
 from PIL import Image, ImageDraw
 
 from emulator.server import running
+from local.examples import data_uri
 from tests.emulator.conftest import TOKEN, Client
-from tests.emulator.test_pictures import data_uri, difference, half_mask, photo
+from tests.emulator.test_pictures import difference, half_mask, photo
 from tests.least import SIZE as SMALL
 from tests.least import least
 

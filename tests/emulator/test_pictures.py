@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import struct
 import zlib
@@ -13,6 +12,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageStat
 
 from emulator.inputs import ModelError, Source
 from emulator.lettering import Lettering
+from local.examples import data_uri
 from tests.emulator.conftest import SCHNELL, Client
 
 DEV = "black-forest-labs/flux-dev"
@@ -22,12 +22,6 @@ FILL = "black-forest-labs/flux-fill-pro"
 SDXL = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"
 INPAINTING = "95b7223104132402a9ae91cc677285bc5eb997834bd2349fa486f53910fd68b3"
 ESRGAN = "f121d640bd286e1fdc67f9799164c1d5be36ff74576ee11c803ae5b665dd46aa"
-
-
-def data_uri(picture: Image.Image, media_type: str = "image/png") -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return f"data:{media_type};base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def photo(width: int, height: int) -> Image.Image:
