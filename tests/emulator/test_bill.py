@@ -10,12 +10,14 @@ import pytest
 
 from emulator.bill import billed as billed_by_rule
 from emulator.models import CATALOGUE, STREAM_TEXT, read_model
-from emulator.predictions import Prediction
 from emulator.server import running
 from tests.emulator.conftest import SCHNELL, TOKEN, Client, until
+from tests.emulator.ran import ran
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from emulator.predictions import Prediction
 
 SDXL = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"
 IMAGE_USD, SECOND_USD = 0.003, 0.000975
@@ -139,21 +141,7 @@ def test_a_failure_is_billed_for_what_it_did(client: Client) -> None:
 
 def ended(entry: dict[str, Any], status: str, **did: Any) -> Prediction:
     """A prediction that did this."""
-    return Prediction(
-        seq=0,
-        model=read_model(entry),
-        version="",
-        webhook=None,
-        events=(),
-        time_scale=1,
-        output_kind="picture",
-        cancel_after=None,
-        created=0,
-        started=1,
-        completed=2,
-        status=status,
-        **{"input": {}, **did},
-    )
+    return ran(read_model(entry), completed=2, status=status, **did)
 
 
 @pytest.mark.parametrize(
@@ -182,20 +170,8 @@ def test_a_picture_costs_what_its_tier_says() -> None:
 
 @pytest.mark.parametrize("status", ["canceled", "failed"])
 def test_pictures_are_billed_though_the_run_ends_after_them(status: str) -> None:
-    prediction = Prediction(
-        seq=0,
-        model=read_model(priced("two", unit="image", usd=0.04)),
-        version="",
-        input={},
-        webhook=None,
-        events=(),
-        time_scale=1,
-        output_kind="picture",
-        cancel_after=None,
-        created=0,
-        started=1,
-        pictures=[(64, 64), (64, 64)],
-    )
+    model = read_model(priced("two", unit="image", usd=0.04))
+    prediction = ran(model, pictures=[(64, 64), (64, 64)])
     assert billed_by_rule(prediction) == 0
     prediction.status, prediction.completed = status, 2
     assert billed_by_rule(prediction) == 0.08

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from emulator.bill import billed
 from emulator.models import CATALOGUE, read_model
-from emulator.predictions import Prediction
 from emulator.sizes import wanted
+from tests.emulator.ran import ran
 
 ENTRIES = [json.loads(file.read_text("utf-8")) for file in sorted(CATALOGUE.glob("*--*.json"))]
 URL = "https://example.com/a.png"
@@ -115,17 +115,9 @@ def test_no_bill_passes_the_most(entry: dict[str, Any], data: st.DataObject) -> 
         # What the emulator would draw, before it fits that into what the entry declares.
         made |= st.just(wanted(values, given_sizes[0] if given_sizes else None))
     run_s = data.draw(st.floats(0, LIMIT_S + SLACK_S))
-    prediction = Prediction(
-        seq=0,
-        model=upstream,
-        version="",
+    prediction = ran(
+        upstream,
         input=asked,
-        webhook=None,
-        events=(),
-        time_scale=1,
-        output_kind="picture",
-        cancel_after=None,
-        created=0,
         started=0,
         completed=run_s,
         status=data.draw(st.sampled_from(["succeeded", "failed", "canceled"])),

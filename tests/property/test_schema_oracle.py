@@ -14,6 +14,8 @@ from darkroom.domain.checker import unseen, validate_input
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
+from emulator.checking import in_json_schema
+
 if TYPE_CHECKING:
     from darkroom.domain.model import Model
 
@@ -183,16 +185,6 @@ def accepts(schema: Schema, value: dict[str, Any]) -> bool:
     return jsonschema_rs.Draft202012Validator(
         {**in_json_schema(schema), "type": "object"}, validate_formats=False
     ).is_valid(value)
-
-
-def in_json_schema(schema: Any) -> Any:
-    """A schema of OpenAPI 3.0, whose `nullable` JSON Schema does not know."""
-    if isinstance(schema, list):
-        return [in_json_schema(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    inner = {key: in_json_schema(each) for key, each in schema.items() if key != "nullable"}
-    return {"anyOf": [{"type": "null"}, inner]} if schema.get("nullable") is True else inner
 
 
 @given(schema=SCHEMAS, value=st.dictionaries(NAMES, VALUES, max_size=3))
