@@ -1,4 +1,4 @@
-"""The CDK app: a stage's name becomes its stacks. Needs no account, network or Docker to synth."""
+"""The CDK app. Builds the stacks of one stage; synth needs no account, network or Docker."""
 
 from __future__ import annotations
 
@@ -27,14 +27,16 @@ if TYPE_CHECKING:
 
 
 OWN_STAGES = ROOT / "stages.py"
-"""A file of the operator's: docs/settings.md."""
+"""The operator's own stages, see docs/settings.md."""
 MODELS = ROOT / "models"
-"""The operator's too: in it a folder of catalogue entries for each stage that names none."""
+"""Optional catalogue entries of the operator: one folder for each stage without its own
+`catalogue`."""
 
 
 def stage(name: str, own: Path = OWN_STAGES, models: Path = MODELS) -> StageConfig:
-    """The stage of this name, of `own` first, with its folder of `models` where there is one.
+    """Return the stage of this name; stages of `own` take precedence over the packaged ones.
 
+    A stage without a `catalogue` gets the folder of its name below `models`, if there is one.
     Raises UnknownStageError.
     """
     if name == local.stage.NAME:
@@ -63,9 +65,10 @@ def build(
     outdir: str | None = None,
     context: Mapping[str, Any] | None = None,
 ) -> cdk.App:
-    """The app, not yet synthesised. Without `config` the context value `stage` names the stage, and
-    `cors_origins` (with commas) the origins whose browsers may call it, where it names none."""
-    # Only the CDK command line reads cdk.json: here, `python app.py` gets the same flags.
+    """Build the app without synthesizing it. If `config` is None, the context value `stage` names
+    the stage, and the context value `cors_origins` (separated by commas) lists the browser origins
+    that may call it, unless the stage lists its own."""
+    # Only the CDK command line reads cdk.json, so `python app.py` loads the same flags here.
     app = cdk.App(outdir=outdir, context={**flags(), **(context or {})})
     if config is None:
         config = stage(app.node.try_get_context("stage") or "dev")

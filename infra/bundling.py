@@ -1,4 +1,4 @@
-"""The one Lambda asset: a clean copy of the code, and its dependencies built for arm64 by uv."""
+"""The single Lambda asset: a clean copy of the code, with dependencies built for arm64 by uv."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aws_cdk import Stack
 
 PACKAGE = Path(darkroom.__file__).resolve().parent
-"""The functions' code: beside this package in the wheel, below functions/ in the repository."""
+"""The functions' code: next to this package in the wheel, below functions/ in the repository."""
 LOCK = next(
     path
     for path in (
@@ -37,23 +37,23 @@ ARCHITECTURE = lambda_.Architecture.ARM_64
 PYTHON = "3.13"
 PLATFORM = "aarch64-manylinux2014"
 BUNDLER_VERSION = "2"
-"""Part of the asset's hash: raise it when a change here changes what lands in the asset."""
+"""Part of the asset's hash. Raise it when a change here changes the content of the asset."""
 
 
 UNUSED = (
     "bin",
     ".lock",
-    # Parsers of C declarations: cryptography needs cffi's compiled half alone.
+    # Parsers of C declarations; cryptography needs only cffi's compiled half.
     "cffi",
     "pycparser",
-    # A megabyte of JavaScript that shows an API in a browser.
+    # A megabyte of JavaScript that renders an API in a browser.
     "aws_lambda_powertools/event_handler/openapi/swagger_ui",
-    # Write the documentation's schemas, with pydantic, which the asset does not carry.
+    # Used by `make openapi` only; they need pydantic, which the asset does not contain.
     "darkroom/api/events.py",
     "darkroom/api/openapi.py",
     "darkroom/api/schemas.py",
 )
-"""What the wheels and the package bring and no function imports."""
+"""Files of the wheels and of the package that no function imports."""
 
 
 class BundlingError(Exception):
@@ -62,30 +62,31 @@ class BundlingError(Exception):
 
 @dataclass(frozen=True)
 class Staged:
-    """A folder with what goes into the asset before its dependencies, and the asset's hash."""
+    """A folder with the sources of the asset before its dependencies are installed, and its
+    hash."""
 
     folder: Path
     asset_hash: str
 
 
 def lambda_code(stack: Stack, *, catalogue: Path | None) -> lambda_.Code:
-    """The code of every function, with the stage's catalogue laid over the packaged one.
+    """Return the code of all functions, with the stage's catalogue laid over the packaged one.
 
-    Where the context switches bundling off, the sources alone: that is enough for an embedded cloud
-    and for reading the template.
+    If the context disables bundling, the asset contains the sources only. That is enough for the
+    embedded cloud and for reading the template.
     """
     build = Path(cast("Stage", Stage.of(stack)).outdir) / "darkroom"
-    # Without bundling nothing is compiled, and every machine makes the same templates.
+    # Nothing is compiled without bundling, so every machine produces the same templates.
     bytecode = stack.bundling_required and runtimes_python() is not None
     staged = stage(PACKAGE, LOCK, catalogue=catalogue, build=build, bytecode=bytecode)
     return lambda_.Code.from_asset(
         str(staged.folder),
-        # CDK's own hash would look at the staged folder alone and miss the platform.
+        # CDK's own hash would cover the staged folder only and miss the platform.
         asset_hash=staged.asset_hash,
         asset_hash_type=AssetHashType.CUSTOM,
         bundling=BundlingOptions(
             image=RUNTIME.bundling_image,  # never pulled: local bundling succeeds or raises
-            # jsii passes the options as one object, the generated type takes them apart.
+            # jsii passes the options as one object, but the generated type splits them.
             local=cast("ILocalBundling", UvBundler(staged.folder)),
         )
         if stack.bundling_required
@@ -96,17 +97,18 @@ def lambda_code(stack: Stack, *, catalogue: Path | None) -> lambda_.Code:
 def stage(
     package: Path, lock: Path, *, catalogue: Path | None, build: Path, bytecode: bool
 ) -> Staged:
-    """Copy the sources into `build`, under a name made of their content.
+    """Copy the sources into a folder of `build` that is named after their content.
 
-    Neither caches nor files outside the package and its lock take part. `bytecode` says whether
-    the asset is going to have it: what is already uploaded under a hash is never uploaded again.
+    Caches and files outside the package and its lock are left out. `bytecode` tells whether the
+    asset will contain bytecode; it is part of the hash because CDK never uploads the same hash
+    twice.
     """
     files = _sources(package, lock, catalogue)
     asset_hash = _hash(files, bytecode=bytecode)
     folder = build / f"asset-{asset_hash[:16]}"
     if not folder.exists():
         build.mkdir(parents=True, exist_ok=True)
-        # Copied aside and renamed: another synth at the same time never sees half of it.
+        # Copied aside and then renamed, so a concurrent synth never sees a partial copy.
         with tempfile.TemporaryDirectory(dir=build) as scratch:
             copy = Path(scratch) / "copy"
             for name, source in files.items():
@@ -145,15 +147,15 @@ def _hash(files: Mapping[str, Path], *, bytecode: bool) -> str:
 
 @jsii.implements(ILocalBundling)
 class UvBundler:
-    """Builds the asset without Docker. Every failure raises: answering False would make CDK start
-    Docker, and hide the cause behind Docker's message."""
+    """Builds the asset without Docker. Every failure raises, because returning False would make CDK
+    start Docker and hide the cause behind Docker's message."""
 
     def __init__(self, source: Path, *, uv_command: str | None = None) -> None:
         self._source = source
         self._uv = uv_command
 
     def try_bundle(self, output_dir: str, options: BundlingOptions) -> bool:  # noqa: ARG002
-        """Raises BundlingError with uv's own message."""
+        """Build the asset in `output_dir`. Raises BundlingError with uv's own message."""
         target = Path(output_dir)
         run(install_command(self._uv or uv.find_uv_bin(), self._source, target))
         shutil.copytree(self._source, target, dirs_exist_ok=True)
@@ -167,19 +169,20 @@ class UvBundler:
 
 
 def install_command(uv_command: str, source: Path, target: Path) -> list[str]:
-    """Wheels for the functions' platform only, each with the hash the lock names."""
+    """Install wheels for the functions' platform only, each verified against its hash in the
+    lock."""
     return [
         *(uv_command, "pip", "install", "--quiet", "--no-config"),
         *("--python", sys.executable, "--target", str(target)),
         *("--python-platform", PLATFORM, "--python-version", PYTHON),
         *("--only-binary", ":all:", "--require-hashes"),
-        *("--link-mode", "copy"),  # hard links into uv's cache would let later edits spoil it
+        *("--link-mode", "copy"),  # hard links into uv's cache would let later edits corrupt it
         *("--requirement", str(source / "requirements.txt")),
     ]
 
 
 def run(command: list[str]) -> None:
-    """Run to the end. Raises BundlingError with what the command wrote."""
+    """Run the command to its end. Raises BundlingError with the command's output."""
     try:
         subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
     except OSError as error:
@@ -190,10 +193,11 @@ def run(command: list[str]) -> None:
 
 
 def compile_bytecode(target: Path) -> None:
-    """Ship .pyc files: without them every cold start compiles again, /var/task being read-only.
+    """Compile .pyc files into the asset.
 
-    Only an interpreter of the runtime's own minor version can write them. `unchecked-hash`, as the
-    zip archive resets the file times that ordinary ones are checked against.
+    /var/task is read-only, so without them every cold start compiles all modules again. Only an
+    interpreter of the runtime's own minor version can write them. `unchecked-hash` is used because
+    the zip archive resets the file times that the default mode compares.
     """
     python = runtimes_python()
     if python is None:
@@ -211,12 +215,12 @@ def compile_bytecode(target: Path) -> None:
 
 
 def runtimes_python() -> str | None:
-    """An interpreter of the runtime's minor version, if this machine has one."""
+    """Return an interpreter of the runtime's minor version, or None if this machine has none."""
     return next(filter(_is_runtimes, _interpreters()), None)
 
 
 def _interpreters() -> Iterator[str]:
-    """This one, the one on PATH, and those that pyenv and uv keep."""
+    """Yield this interpreter, the one on PATH, and those installed by pyenv and uv."""
     yield sys.executable
     on_path = shutil.which(f"python{PYTHON}")
     if on_path:

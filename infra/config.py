@@ -1,4 +1,4 @@
-"""What differs between stages, and nothing else does."""
+"""Stage configuration: everything that differs between stages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class UnknownDoorError(ValueError):
-    """No function belongs to an optional part of this name."""
+    """A stage names a door that no function declares."""
 
 
 class UnknownStageError(Exception):
@@ -33,17 +33,19 @@ class UnknownStageError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Domain:
-    """A custom domain for the API. Replicate calls back to URLs that were baked into predictions
-    hours ago, so a domain of your own outlives a replaced API."""
+    """A custom domain for the API. Replicate sends webhooks to URLs that were set when the
+    prediction was created, possibly hours ago; with a custom domain these URLs stay valid when the
+    API is replaced."""
 
     name: str
     certificate_arn: str
     """An ACM certificate for `name` in the stack's own region."""
     hosted_zone_id: str | None = None
     hosted_zone_name: str | None = None
-    """Both or neither: with them the alias record is made, without them point DNS yourself."""
+    """Set both or neither. With both, the alias record is created; without, you manage DNS
+    yourself."""
     close_default_endpoint: bool = False
-    """Turn the execute-api address off. Predictions in flight must not still name it."""
+    """Disable the execute-api address. No prediction in flight may still use it for its webhook."""
 
     def __post_init__(self) -> None:
         if (self.hosted_zone_id is None) != (self.hosted_zone_name is None):
@@ -52,24 +54,24 @@ class Domain:
 
 @dataclass(frozen=True, kw_only=True)
 class CdnDomain:
-    """A domain of your own for outputs. DNS is yours: an alias to the output CdnTarget."""
+    """A custom domain for outputs. You manage its DNS: an alias to the stack output CdnTarget."""
 
     name: str
     certificate_arn: str
-    """An ACM certificate for `name` in us-east-1, wherever the stacks are."""
+    """An ACM certificate for `name`; it must be in us-east-1, in whatever region the stacks are."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventSource:
-    """An application that asks for predictions by events."""
+    """An application that requests predictions by events."""
 
     source: str
-    """The source that its events name; letters, digits, dots and dashes."""
+    """The `source` of its events: letters, digits, dots and dashes."""
     tenant: str
-    """Whose its predictions are."""
+    """The tenant that owns its predictions."""
     principals: tuple[str, ...] = ()
-    """ARNs of the only IAM roles and users that may use the source, of other accounts as well.
-    Without any: whoever of this account may put events on the bus."""
+    """ARNs of the only IAM roles and users that may use the source; other accounts are allowed. If
+    empty, every principal of this account that may put events on the bus may use it."""
 
     def __post_init__(self) -> None:
         ours = self.source == SOURCE or self.source.startswith("aws.")
@@ -83,36 +85,37 @@ _SOURCE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,80}[A-Za-z0-9])?")
 
 WAIT_IN_A_SMALL_ACCOUNT_S = 5
 FEWEST_OF_A_QUEUE = 2
-"""The least that Lambda allows."""
+"""The minimum that Lambda allows."""
 RELAYS_PER_SHARD = 10
-"""The most that Lambda allows. One alone falls behind at ten times Replicate's default limit."""
+"""The maximum that Lambda allows. A single relay falls behind at ten times Replicate's default rate
+limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Concurrency:
-    """Invocations at once."""
+    """Limits of concurrent invocations."""
 
     webhook: int | None
-    """Reserved for the webhook function, if any are."""
+    """Reserved for the webhook function, or None."""
     wait: int | None
-    """Reserved for the function `wait`, if any are."""
+    """Reserved for the function `wait`, or None."""
     each_queue: int
-    """For each queue, at most."""
+    """Maximum for each queue."""
     each_shard: int
-    """For each shard of the table's stream; an on-demand table begins with four."""
+    """Maximum for each shard of the table's stream. An on-demand table starts with four shards."""
 
 
 LARGEST_COPY = 5_000_000_000
-"""S3 copies no larger object in one call, as a cached result is."""
+"""The largest object that S3 copies in one call. Cached results are copied that way."""
 
 
 def all_doors() -> tuple[str, ...]:
-    """The optional parts of a stage: those that functions declare."""
+    """Return the names of all optional parts that functions declare."""
     return tuple(sorted({f.door for f in declared().values() if f.door is not None}))
 
 
 OPTIONAL_STACKS = ("Cdn", "Observability")
-"""What a stage may leave out, and the embedded cloud always does: it lacks the types."""
+"""Stacks that a stage may leave out. The embedded cloud always does, since it lacks their types."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,85 +124,92 @@ class StageConfig:
 
     name: str
     retain: bool = True
-    """Keep tables, buckets and secrets when their stack goes, and protect the tables."""
+    """Keep tables, buckets and secrets when their stack is deleted, and protect the tables."""
     recovery_days: int | None = 35
     """Point-in-time recovery of the tables Predictions and Controls, 1 to 35 days."""
     retention_days: int = 90
-    """Life of a record. Outputs expire a day later, so a record never shows a file that is gone."""
+    """Lifetime of a record. Outputs expire one day later, so a record never shows a deleted
+    file."""
     log_retention: RetentionDays = RetentionDays.ONE_MONTH
     log_level: ApplicationLogLevel = ApplicationLogLevel.INFO
-    """INFO or more. Metrics are lines at INFO, so that above it no alarm would ever go off."""
+    """Must be INFO or more verbose. Metrics are log lines at INFO, so no alarm would work above
+    it."""
     system_log_level: SystemLogLevel = SystemLogLevel.WARN
-    """Of Lambda's own lines. Below WARN it writes two for each invocation, which cost as much as
-    Darkroom's; duration and errors are in its metrics all the same."""
+    """Level of Lambda's own log lines. Below WARN, Lambda writes two lines for each invocation,
+    which cost as much as Darkroom's; duration and errors are available as metrics anyway."""
     infrequent_access_log: bool = True
-    """The API's access log in the class Infrequent Access, at half the price. No page of AWS says
-    that the gateway may write to one, and none that it may not: False where it is refused."""
+    """Store the API's access log in the class Infrequent Access, at half the price. AWS does not
+    document whether the gateway may write to this class. Set False if the deployment refuses it."""
     tracing: bool = False
     throttle_rate: int = 50
-    """Requests a second of each route, before any tenant's own limit; the API as a whole has the
-    account's quota alone."""
+    """Requests per second for each route, before any limit of a tenant. The API as a whole is
+    limited only by the account's quota."""
     throttle_burst: int = 100
     cors_origins: tuple[str, ...] = ()
     """Origins whose browsers may call the API; none by default."""
     domain: Domain | None = None
     cdn: bool = True
-    """Show outputs through CloudFront; without it by URLs that S3 itself signs."""
+    """Serve outputs through CloudFront. Without it, outputs have URLs presigned by S3."""
     cdn_domain: CdnDomain | None = None
     cdn_price_class: PriceClass = PriceClass.PRICE_CLASS_100
-    """From which edge locations: 100 is North America and Europe, the cheapest."""
+    """Edge locations that serve outputs. Class 100 is North America and Europe, the cheapest."""
     small_account: bool = False
-    """The account allows fewer than 200 invocations at once; a new one may have 10. Nothing is
-    reserved then, and queues and stream take the fewest that AWS lets them, so that the functions
-    behind the API find room. The settings `…_concurrency` have no effect."""
+    """Set when the account allows fewer than 200 concurrent invocations; a new account may have 10.
+    Then nothing is reserved, and queues and stream use the smallest concurrency that AWS allows,
+    which leaves room for the functions behind the API. The settings `…_concurrency` have no effect.
+    """
     webhook_concurrency: int | None = None
-    """Reserved for the webhook function, so that a flood of submits cannot starve it. An account
-    must keep 100 unreserved."""
+    """Concurrency reserved for the webhook function, so that a flood of submits cannot starve it.
+    An account must keep 100 unreserved."""
     wait_concurrency: int = 100
-    """Of the door `wait`: reserved for it, and the most that wait at once. Whoever comes above it
-    gets a 503, and asks again."""
+    """Concurrency reserved for the door `wait`, which is also the maximum of requests that wait at
+    once. Requests above it get a 503 and are retried by clients."""
     wait_s: int = LONGEST_S
-    """Of the door `wait`: the longest wait in one request, in seconds. A small account waits for 5
-    at most."""
+    """The longest wait of the door `wait` in one request, in seconds. A small account waits at most
+    5."""
     queue_concurrency: int = 5
-    """At most so many invocations at once for each queue (2 to 1000)."""
+    """Maximum of concurrent invocations for each queue (2 to 1000)."""
     sweeps: int = 1
-    """Sweeps that share what is due, side by side in each minute, up to 8. One takes up some 2,000
-    records a minute; docs/scale.md says which rate needs how many."""
+    """Number of sweeps, 1 to 8, that run side by side every minute and share the due records. One
+    sweep handles some 2,000 records per minute; docs/scale.md tells which rate needs how many."""
     queue_visibility_s: int | None = None
-    """Overrides the visibility time-out of all queues; by default 6 times the function's."""
+    """Overrides the visibility timeout of all queues. The default is 6 times the function's
+    timeout."""
     timings: Timings = field(default_factory=Timings)
     catalogue: Path | None = None
-    """A folder of *.json laid over the packaged catalogue, `aliases.json` included: a file of the
-    same name replaces the packaged one."""
+    """A folder of *.json files laid over the packaged catalogue, `aliases.json` included. A file
+    replaces the packaged file of the same name."""
     max_output_bytes: int = PersistSettings.max_output_bytes
-    """A prediction with a larger file fails. What it takes to arrive within is in `timings`."""
+    """The largest output file; a prediction with a larger one fails. The time to fetch it is in
+    `timings`."""
     open_models: bool = False
-    """Let any pinned version through, not only catalogue models."""
+    """Accept any pinned version, not only catalogue models."""
     strict_inputs: bool = False
-    """Refuse an input that the model's schema does not name; without it the client is warned."""
+    """Reject an input that the model's schema does not name. Otherwise the client gets a
+    warning."""
     dedicated_account: bool = False
-    """Nothing but this deployment uses the Replicate account."""
+    """Declares that only this deployment uses the Replicate account."""
     result_cache: bool = True
     """Answer a request that equals an earlier one of its tenant with the stored result."""
     event_sources: tuple[EventSource, ...] = ()
-    """Who may ask for predictions by events, and for which tenant."""
+    """Applications that may request predictions by events, each for one tenant."""
     state_machines: tuple[str, ...] = ()
     """Names of the state machines whose tasks may wait for a prediction."""
     doors: tuple[str, ...] = ()
-    """The optional parts that the stage has. One that is left out has no function, route, alarm or
-    right. All those that there are: `all_doors()`."""
+    """The optional parts of the stage. A part that is left out has no function, route, alarm or
+    right. `all_doors()` lists every part."""
     observability: bool = False
-    """A dashboard, and alarms to a topic."""
+    """Create a dashboard, and alarms that notify a topic."""
     alarm_emails: tuple[str, ...] = ()
-    """Who is told of alarms; each has to confirm an e-mail of AWS first."""
+    """Recipients of alarms. Each has to confirm an e-mail from AWS first."""
     runbook_url: str | None = None
-    """Where docs/runbook.md is read as a page: alarms link to their entry in it. Without one they
-    link to the dashboard, which shows the entries too."""
+    """URL of docs/runbook.md rendered as a page; each alarm links to its entry there. Without it,
+    alarms link to the dashboard, which contains the same entries."""
     monthly_budget_usd: int | None = None
-    """Alarms when a day costs more than a thirtieth of it at Replicate; nothing is stopped."""
+    """Alarm when one day's cost at Replicate exceeds a thirtieth of this budget. Nothing is
+    stopped."""
     local_callbacks: bool = False
-    """Adds the LocalCallbacks parameter, which lets callbacks go to 127.0.0.1."""
+    """Adds the parameter LocalCallbacks, which allows callbacks to 127.0.0.1."""
 
     def __post_init__(self) -> None:
         if self.log_level not in {
@@ -226,12 +236,12 @@ class StageConfig:
 
     @classmethod
     def dev(cls) -> Self:
-        """An AWS account to try things in: everything goes with the stack."""
+        """A stage for experiments. All its data is deleted with the stack."""
         return cls(name="dev", retain=False, recovery_days=1)
 
     @classmethod
     def prod(cls) -> Self:
-        """An AWS account that people rely on."""
+        """A stage for production."""
         return cls(
             name="prod",
             retain=True,
@@ -247,15 +257,15 @@ class StageConfig:
 
     @classmethod
     def named(cls, name: str) -> Self:
-        """The stage of this name. Raises UnknownStageError."""
+        """Return the packaged stage of this name. Raises UnknownStageError."""
         stages = {"dev": cls.dev, "prod": cls.prod}
         if name not in stages:
             raise UnknownStageError(f"no stage {name!r}; choose one of {', '.join(stages)}")
         return stages[name]()
 
     def functions(self) -> Mapping[str, Function[Any, Any]]:
-        """The functions of this stage: the core's, and those of its doors. By their names in
-        logical ids and outputs, which are those of their modules with a capital letter."""
+        """Return the functions of this stage: the core and those of its doors. Keys are the names
+        used in logical ids and outputs, which are the names of their modules, capitalized."""
         return {
             name.title(): function
             for name, function in declared().items()
@@ -264,7 +274,7 @@ class StageConfig:
 
     @property
     def concurrency(self) -> Concurrency:
-        """How many invocations there may be at once."""
+        """The limits of concurrent invocations that this stage deploys."""
         if self.small_account:
             return Concurrency(webhook=None, wait=None, each_queue=FEWEST_OF_A_QUEUE, each_shard=1)
         return Concurrency(
@@ -276,16 +286,18 @@ class StageConfig:
 
     @property
     def longest_wait_s(self) -> int:
-        """Where nothing is reserved, who waits takes what others need, and so does it for less."""
+        """The longest wait in seconds. It is shorter in a small account, where nothing is reserved
+        and a waiting request takes concurrency that other functions need."""
         return min(self.wait_s, WAIT_IN_A_SMALL_ACCOUNT_S) if self.small_account else self.wait_s
 
     @property
     def service_name(self) -> str:
-        """What logs and metrics are of: tells the stages of one account apart."""
+        """Name of this stage in logs and metrics; distinguishes the stages of one account."""
         return f"darkroom-{self.name}"
 
     def timing_overrides(self) -> str:
-        """The timings that differ from the code's own, as the JSON object that TIMINGS takes."""
+        """Return the timings that differ from the defaults, as the JSON object that TIMINGS
+        takes."""
         default = Timings()
         overrides = {
             f.name: getattr(self.timings, f.name)

@@ -1,4 +1,4 @@
-"""Darkroom as one construct, for an app of yours."""
+"""Darkroom as one construct for your own app."""
 
 from __future__ import annotations
 
@@ -30,18 +30,21 @@ if TYPE_CHECKING:
     Target = lambda_.IFunction | sqs.IQueue | sfn.IStateMachine | events.IRuleTarget
 
 BY_DEFAULT = StageConfig(name="prod", cdn=False)
-"""Everything kept and protected. Without the CDN, as its key must exist before the stacks."""
+"""The default: data is retained and protected. No CDN, because its key must exist before the
+stacks."""
 
 EVENTS = tuple(name.removeprefix("Prediction ") for name in OF_PREDICTIONS)
-"""What `on` takes. Rejected: a `Prediction Requested` that did not become a prediction."""
+"""Event names that `on` takes. `Rejected` reports a `Prediction Requested` that was not
+accepted."""
 
 
 class Darkroom(Construct):
-    """Stacks of its own beside yours, and what your functions need to work with them.
+    """Creates Darkroom's stacks next to yours, and grants your functions access to them.
 
-    The stacks are called `Darkroom-{config.name}-…` wherever the construct stands, so that moving
-    it replaces nothing and `python -m ops … --stage {config.name}` finds them. `tenant` is whom the
-    grants and rules below are for; a method's own `tenant` names another one.
+    The stacks are named `Darkroom-{config.name}-…` regardless of the construct's place in the tree,
+    so that moving it replaces nothing and `python -m ops … --stage {config.name}` finds them.
+    `tenant` is the default tenant of the grants and rules below; each method's own `tenant`
+    overrides it.
     """
 
     def __init__(
@@ -82,29 +85,29 @@ class Darkroom(Construct):
 
     @property
     def api_url(self) -> str:
-        """Where clients reach the API; no trailing slash, no `/v1`."""
+        """The URL of the API, without a trailing slash and without `/v1`."""
         return self._service.api.url
 
     @property
     def bus(self) -> events.EventBus:
-        """Where Darkroom's events are: docs/events.md."""
+        """The bus that carries Darkroom's events, see docs/events.md."""
         return self._service.bus
 
     @property
     def outputs(self) -> s3.Bucket:
-        """Where the results are, each under the `key` that its event names."""
+        """The bucket of outputs. An event's `key` names the object."""
         return self._stateful.outputs
 
     @property
     def alarm_topic(self) -> sns.Topic | None:
-        """Where alarms go; None without `observability`."""
+        """The topic that alarms notify; None without `observability`."""
         return self._observability.topic if self._observability else None
 
     def grant_submit(self, function: lambda_.Function, *, tenant: str | None = None) -> None:
-        """Let the function ask for predictions: by events, so that it needs no API key.
+        """Allow the function to request predictions by events, without an API key.
 
-        It may put `Prediction Requested` on the bus in the name of the source that stands for the
-        tenant, and nothing else. Sets DARKROOM_BUS and DARKROOM_SOURCE in its environment.
+        It may put only `Prediction Requested` on the bus, with the source that is mapped to the
+        tenant. Sets DARKROOM_BUS and DARKROOM_SOURCE in its environment.
         """
         source = self._service.admit(_checked(tenant or self._tenant))
         function.add_to_role_policy(
@@ -112,7 +115,7 @@ class Darkroom(Construct):
                 actions=["events:PutEvents"],
                 resources=[self.bus.event_bus_arn],
                 conditions={
-                    # A call may hold events of several sources.
+                    # One PutEvents call may contain events of several sources.
                     "ForAllValues:StringEquals": {"events:source": source},
                     "Null": {"events:source": "false"},
                     "StringEquals": {"events:detail-type": REQUESTED},
@@ -123,7 +126,8 @@ class Darkroom(Construct):
         function.add_environment("DARKROOM_SOURCE", source)
 
     def grant_read(self, function: lambda_.Function, *, tenant: str | None = None) -> None:
-        """Let the function read the tenant's outputs. Sets DARKROOM_OUTPUTS in its environment."""
+        """Allow the function to read the tenant's outputs. Sets DARKROOM_OUTPUTS in its
+        environment."""
         prefix = f"{_checked(tenant or self._tenant)}/*"
         objects = self._stateful.objects_arn(self.outputs).removesuffix("*") + prefix
         function.add_to_role_policy(
@@ -139,7 +143,7 @@ class Darkroom(Construct):
     def on_succeeded(
         self, target: Target, *, tenant: str | None = None, scope: Construct | None = None
     ) -> events.Rule:
-        """Bring `Prediction Succeeded` to the target, at least once: see `on`."""
+        """Send `Prediction Succeeded` to the target, at least once; see `on`."""
         return self.on("Succeeded", target=target, tenant=tenant, scope=scope)
 
     def on(
@@ -149,11 +153,12 @@ class Darkroom(Construct):
         tenant: str | None = None,
         scope: Construct | None = None,
     ) -> events.Rule:
-        """Bring these of EVENTS to the target, at least once.
+        """Send the named EVENTS to the target, at least once.
 
-        The rule is made in the target's own stack, so that no two stacks wait for each other, with
-        a dead-letter queue for what the target does not take. Any other rule target brings its own
-        queue, and `scope`: where its rule is made. Raises ValueError without one.
+        The rule is created in the target's own stack, so that no two stacks depend on each other.
+        It gets a dead-letter queue for events that the target does not accept. Any other rule
+        target brings its own dead-letter queue and needs `scope`, the construct in which the rule
+        is created. Raises ValueError without one.
         """
         if not what or (unknown := set(what) - set(EVENTS)):
             named = f"no event is called {', '.join(unknown)}" if what else "no event is named"

@@ -1,4 +1,5 @@
-"""CDK's feature flags: Darkroom's stacks bring their own, whatever the app around them has set."""
+"""CDK's feature flags. Darkroom's stacks set their own, independent of the app that contains
+them."""
 
 from __future__ import annotations
 
@@ -17,17 +18,17 @@ _CDK_JSON = next(path for path in (_HERE / "cdk.json", _HERE.parent / "cdk.json"
 
 
 def flags() -> dict[str, Any]:
-    """The flags that the templates are made and tested with."""
+    """Return the flags that the templates are built and tested with."""
     found: dict[str, Any] = json.loads(_CDK_JSON.read_text())["context"]
     return found
 
 
 class DarkroomStack(cdk.Stack):
-    """A stack with Darkroom's flags, under its id: inside a Stage too, where the operator's
-    commands look for it.
+    """A stack with Darkroom's feature flags. Its name is its id, inside a Stage too, because the
+    operator's commands find it by that name.
 
-    Without its own flags an app with older ones would get other templates: after an upgrade of the
-    app, perhaps other resources.
+    Without its own flags, an app with older flags would produce other templates and, after an
+    upgrade of the app, possibly other resources.
     """
 
     def __init__(
@@ -47,6 +48,6 @@ class DarkroomStack(cdk.Stack):
             description=description,
             termination_protection=termination_protection,
         )
-        # Before the first resource.
+        # Must precede the first resource.
         for name, value in flags().items():
             self.node.set_context(name, value)

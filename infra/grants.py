@@ -1,4 +1,4 @@
-"""What each function may do: the rights that its module declares, on the resources of a stage."""
+"""IAM statements of each function: the rights that its module declares, on a stage's resources."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ READ_STREAM = "dynamodb:DescribeStream GetRecords GetShardIterator ListStreams"
 
 
 class UnknownResourceError(Exception):
-    """A function declares a right on what no stack has."""
+    """A function declares a right on a resource that no stack has."""
 
 
 def data(stateful: StatefulStack) -> dict[str, Sequence[str]]:
-    """The resources that hold data, by the names that rights have for them, to their ARNs."""
+    """Map the resource names that rights use to ARNs, for the resources that hold data."""
     return {
         "predictions": [stateful.predictions.table_arn],
         "predictions/tenant": [_index(stateful.predictions, "tenant")],
@@ -39,7 +39,7 @@ def data(stateful: StatefulStack) -> dict[str, Sequence[str]]:
         "replicate_webhook": [stateful.replicate_webhook.secret_arn],
         "link_key": [stateful.link_key.secret_arn],
         "callback_key": [stateful.callback_key.secret_arn],
-        # By name: AWS ends the ARN of a secret with six characters of its own.
+        # By name and with a wildcard, since AWS appends six characters to the ARN of a secret.
         "cdn_key": [f"{stateful.cdn_key.secret_arn}-??????"],
     }
 
@@ -50,19 +50,20 @@ def statements(
     switches: Collection[str],
     fed_by: Sequence[iam.PolicyStatement] = (),
 ) -> list[iam.PolicyStatement]:
-    """The statements of a function: its rights as far as the stage's switches want them, and what
-    Lambda's pollers do in its name. Raises UnknownResourceError."""
+    """Return the statements of a function: its rights that need no switch or one of `switches`, and
+    the permissions of Lambda's pollers (`fed_by`). Raises UnknownResourceError."""
     wanted = [right for right in function.rights if not right.when or right.when in switches]
     return [*(_statement(right, resources) for right in wanted), *fed_by]
 
 
 def take_messages(queue_arn: str) -> iam.PolicyStatement:
-    """What Lambda's pollers of a queue use in the function's name."""
+    """Return the permissions that Lambda's poller of a queue needs in the function's role."""
     return _allow(TAKE_MESSAGES, [queue_arn])
 
 
 def read_stream(table: dynamodb.ITable, failures_arn: str) -> list[iam.PolicyStatement]:
-    """What Lambda's pollers of a table's stream use in the function's name."""
+    """Return the permissions that Lambda's poller of a table's stream needs in the function's
+    role."""
     if table.table_stream_arn is None:
         raise ValueError(f"{table.node.path} has no stream")
     return [
@@ -77,7 +78,7 @@ def _statement(right: Right, resources: Mapping[str, Sequence[str]]) -> iam.Poli
         raise UnknownResourceError(f"{right.actions}: {', '.join(unknown)}")
     statement = _allow(right.actions, [arn for name in right.on for arn in resources[name]])
     if right.keys:
-        # No function may write itself an API key into the table that holds them beside others.
+        # The table also holds API keys, and no function may write one for itself.
         keys = {"dynamodb:LeadingKeys": list(right.keys)}
         statement.add_condition("ForAllValues:StringLike", keys)
     if right.attributes:
@@ -89,7 +90,7 @@ def _statement(right: Right, resources: Mapping[str, Sequence[str]]) -> iam.Poli
 
 
 def _allow(actions: str, arns: Sequence[str]) -> iam.PolicyStatement:
-    """`s3:GetObject PutObject`: one service, its actions."""
+    """Allow `actions`, one service and its actions: `s3:GetObject PutObject`."""
     service, names = actions.split(":")
     return iam.PolicyStatement(
         actions=[f"{service}:{name}" for name in names.split()], resources=list(arns)

@@ -1,4 +1,4 @@
-"""cdk-nag: the packs that every synth runs, and how a construct answers a finding."""
+"""cdk-nag: the packs that every synth runs, and how a construct acknowledges a finding."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 
 def add_checks(app: cdk.App) -> None:
-    """Run both packs at synth; a finding that nobody acknowledged makes it fail."""
+    """Run both packs at synth. A finding that is not acknowledged fails it."""
     packs = AwsSolutionsChecks(app, verbose=True), ServerlessChecks(app, verbose=True)
     cdk.Validations.of(app).add_plugins(*packs)
 
 
 def acknowledge(construct: Construct, reasons: Mapping[str, str]) -> None:
-    """Accept findings on this construct and what it contains: rule id to the reason why."""
+    """Acknowledge findings on this construct and its children. `reasons` maps a rule id to the
+    reason."""
     cdk.Validations.of(construct).acknowledge(
         *(cdk.Acknowledgment(id=rule, reason=reason) for rule, reason in reasons.items())
     )

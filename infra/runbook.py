@@ -1,4 +1,4 @@
-"""The runbook's entries, as the dashboard shows them: beside the graphs, in the account itself."""
+"""The runbook's entries for the dashboard, which shows them next to the graphs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _PAGE = next(
 
 
 def entries() -> tuple[str, dict[str, str]]:
-    """What the page begins with, and the text of each alarm's entry by the alarm's name."""
+    """Return the page's introduction, and the text of each entry by its alarm's name."""
     begins, *parts = re.split(r"^## (\w+)\n", _PAGE.read_text(), flags=re.MULTILINE)
     texts = {name: _plain(text) for name, text in zip(parts[::2], parts[1::2], strict=True)}
     return _plain(begins.partition("\n")[2]), texts
 
 
 def _plain(text: str) -> str:
-    """Without links to other places of the pages: a dashboard cannot follow them."""
+    """Remove links to other places in the docs, since a dashboard cannot follow them."""
     text = re.sub(r"\[([^\]]+)\]\(#\w+\)", r"\1", text)
     return re.sub(r"\[([^\]]+)\]\(([\w-]+\.md)[^)]*\)", r"\1 (docs/\2)", text).strip()

@@ -1,4 +1,4 @@
-"""Requests that come as events: one rule per source, which alone says whose they are."""
+"""Requests by events: one rule per source, which alone decides the tenant."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class EventsIn(Construct):
-    """Turns `Prediction Requested` on the bus into messages of the intake queue.
+    """Turns `Prediction Requested` events on the bus into messages of the intake queue.
 
-    No event can name its tenant: the rule of its source writes it into the message. Who may put
-    events of a source, so, speaks for its tenant.
+    An event cannot name its tenant; the rule of its source adds it to the message. A principal that
+    may put events of a source therefore acts for the source's tenant.
     """
 
     def __init__(
@@ -41,9 +41,9 @@ class EventsIn(Construct):
         self._bus = bus
         self._intake = intake
         self._sources: dict[str, EventSource] = {}
-        # Below the prefix that the console gives such groups, too.
+        # The same prefix that the console uses for log groups of rules.
         self.unmatched = f"/aws/events/{Stack.of(self).stack_name}/unmatched"
-        """The log group with a line for each event on the bus that no rule of ours takes: its
+        """Name of the log group with one line for each event on the bus that no rule matches. Its
         metric IncomingLogEvents counts them."""
         self._group = logs.LogGroup(
             self,
@@ -55,11 +55,12 @@ class EventsIn(Construct):
         self._unmatched = self._log_unmatched()
 
     def only_ours(self, roles: Sequence[iam.IRole]) -> None:
-        """Nobody but these roles puts events that look like Darkroom's own."""
+        """Deny every other principal to put events with Darkroom's own source."""
         self._deny("OnlyDarkroomTellsOfPredictions", SOURCE, [role.role_arn for role in roles])
 
     def add(self, given: EventSource) -> None:
-        """Take requests from the source, for its tenant. Raises ValueError for a second tenant."""
+        """Accept requests from the source for its tenant. Raises ValueError if it has another
+        tenant."""
         known = self._sources.setdefault(given.source, given)
         if known.tenant != given.tenant:
             raise ValueError(f"{given.source} stands for {known.tenant} already")
@@ -90,9 +91,10 @@ class EventsIn(Construct):
             self._deny(f"Only{name}", given.source, given.principals)
 
     def admit(self, tenant: str) -> str:
-        """The source whose requests are the tenant's: one that exists, or a new one.
+        """Return a source whose requests belong to the tenant: an existing one, or a new one.
 
-        One that is kept to named principals would refuse whoever is to be admitted.
+        A source that is restricted to named principals is skipped, since it would deny the
+        caller's.
         """
         for known in self._sources.values():
             if known.tenant == tenant and not known.principals:
@@ -102,8 +104,8 @@ class EventsIn(Construct):
         return given.source
 
     def _log_unmatched(self) -> events.CfnRule:
-        """A misspelled source or detail-type would vanish without a word. What the event says is
-        not written down: only where it came from and what it called itself."""
+        """Log unmatched events, since a misspelled source or detail-type would otherwise be lost
+        silently. Only the source, detail-type, id and time are logged, never the detail."""
         logs.CfnResourcePolicy(
             self,
             "UnmatchedLogPolicy",
@@ -153,7 +155,8 @@ class EventsIn(Construct):
         return rule
 
     def _nobodys(self) -> dict[str, Any]:
-        """The pattern of what is neither Darkroom's own nor a request of a source of ours."""
+        """Return the pattern of events that are neither Darkroom's own nor requests of a known
+        source."""
         known = sorted(self._sources)
         stranger = {"source": [{"anything-but": [SOURCE, *known]}]}
         if not known:
@@ -162,13 +165,13 @@ class EventsIn(Construct):
         return {"$or": [stranger, misnamed]}
 
     def _allow(self, name: str, given: EventSource) -> None:
-        """For principals of another account; one's own need no more than their own policy."""
+        """Allow principals of other accounts. Those of this account need only their own policy."""
         statement = iam.PolicyStatement(
             principals=[iam.ArnPrincipal(arn) for arn in given.principals],
             actions=["events:PutEvents"],
             resources=[self._bus.event_bus_arn],
             conditions={
-                # A call may hold events of several sources.
+                # One PutEvents call may contain events of several sources.
                 "ForAllValues:StringEquals": {"events:source": given.source},
                 "Null": {"events:source": "false"},
                 "StringEquals": {"events:detail-type": REQUESTED},
@@ -190,7 +193,7 @@ class EventsIn(Construct):
         self._state(sid, statement)
 
     def _state(self, sid: str, statement: iam.PolicyStatement) -> None:
-        # Not CfnEventBusPolicy: whoever reads all its properties is warned of a deprecated one.
+        # Not CfnEventBusPolicy: reading all its properties raises a deprecation warning.
         CfnResource(
             self,
             f"Policy{sid}",

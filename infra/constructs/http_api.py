@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from ..config import Domain
 
 DEFAULT_ROUTE = "$default"
-"""Serves what no other route does: unknown paths, methods that a path does not have."""
+"""Serves requests that match no other route: unknown paths, and methods that a path does not
+have."""
 
 ACCESS_LOG = {
-    # The route, never the path: paths hold ids, and the webhook's query string holds its token.
+    # The route and never the path: paths contain ids, and the webhook's query contains its token.
     "request": "$context.requestId",
     "route": "$context.routeKey",
     "status": "$context.status",
@@ -71,9 +72,9 @@ that generated clients add to every request."""
 
 
 class HttpApi(Construct):
-    """An API without routes; `add_routes` hangs the functions in.
+    """An API without routes; `add_routes` connects the functions.
 
-    It is made before the functions, which need its address in their environment.
+    It is created before the functions, because they need its URL in their environment.
     """
 
     def __init__(
@@ -112,9 +113,9 @@ class HttpApi(Construct):
         access_log = logs.LogGroup(
             self,
             "AccessLines",
-            # All names with this beginning are one entry of the account's policy that lets AWS's
-            # services write logs: others are one each, and it has room for some dozens. A group
-            # keeps its class for life, so that another class needs another name.
+            # Log groups with this prefix share one entry in the account's resource policy for AWS's
+            # log delivery; each other name adds an entry, and the policy has room for some dozens.
+            # A log group cannot change its class, so another class needs another name.
             log_group_name=f"/aws/vendedlogs/{Stack.of(self).stack_name}/"
             + ("access" if infrequent_access_log else "access-standard"),
             log_group_class=classes.INFREQUENT_ACCESS if infrequent_access_log else None,
@@ -128,7 +129,7 @@ class HttpApi(Construct):
             format=json.dumps(ACCESS_LOG, separators=(",", ":")),
         )
         self.url: str = f"https://{domain.name}" if domain else self.api.api_endpoint
-        """Where clients and Replicate reach the API; no trailing slash."""
+        """The URL for clients and for Replicate; no trailing slash."""
         acknowledge(
             self,
             {
@@ -140,9 +141,11 @@ class HttpApi(Construct):
     def add_routes(
         self, functions: Mapping[str, tuple[lambda_.IFunction, tuple[str, ...]]]
     ) -> None:
-        """Function's id to the function and its route keys: `METHOD /path`, or `$default`."""
+        """Add the routes of each function. `functions` maps a function's id to the function and its
+        route keys: `METHOD /path`, or `$default`."""
         for name, (function, routes) in functions.items():
-            # One permission for all its routes: a function's own policy ends at 20 kB.
+            # One permission for all its routes, because a function's resource policy is limited to
+            # 20 kB.
             integration = integrations.HttpLambdaIntegration(
                 name, function, scope_permission_to_route=False
             )
@@ -158,8 +161,9 @@ class HttpApi(Construct):
                 self._admit_default_route(function)
 
     def _admit_default_route(self, function: lambda_.IFunction) -> None:
-        """The permission for all routes is for `stage/METHOD/path`: the gateway calls the default
-        route as `stage/$default`, and answers 500 where no permission says that."""
+        """Permit the gateway to call the function for the default route. The permission for all
+        routes covers `stage/METHOD/path` only, but the gateway calls `stage/$default` and answers
+        500 without this."""
         function.add_permission(
             "DefaultRoute",
             principal=iam.ServicePrincipal("apigateway.amazonaws.com"),

@@ -39,7 +39,7 @@ class EnvironmentMismatchError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionDefaults:
-    """What all functions of a stage share."""
+    """Settings that all functions of a stage share."""
 
     code: lambda_.Code
     log_retention: logs.RetentionDays
@@ -49,11 +49,11 @@ class FunctionDefaults:
 
 
 class PythonFunction(Construct):
-    """One function of `darkroom.handlers`, as it is declared there, allowed exactly `statements`
-    and its own log group.
+    """One function as its module in `darkroom.handlers` declares it. Its role allows exactly
+    `statements` and writing to its own log group.
 
-    Raises EnvironmentMismatchError unless `environment` holds every variable that its settings
-    require and none that they do not know.
+    Raises EnvironmentMismatchError unless `environment` has every variable that its settings
+    require and no unknown one.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class PythonFunction(Construct):
             handler=f"{declared.module}.handler",
             runtime=RUNTIME,
             architecture=ARCHITECTURE,
-            # CDK would widen the role on its own, for event sources for example.
+            # Otherwise CDK would widen the role by itself, for example for event sources.
             role=self.role.without_policy_updates(),
             log_group=self.log_group,
             logging_format=lambda_.LoggingFormat.JSON,
@@ -133,7 +133,8 @@ class PythonFunction(Construct):
             )
 
     def _wildcards(self, statements: Sequence[iam.PolicyStatement]) -> dict[str, str]:
-        """cdk-nag's ids for statements on all objects of a bucket, and why they are so wide."""
+        """Map cdk-nag's ids for statements on all objects of a bucket to the reason for their
+        width."""
         stack = Stack.of(self)
         return {
             f"AwsSolutions-IAM5[Resource::{bucket_export(stack.resolve(arn))}/*]": OBJECTS_REASON
@@ -145,8 +146,8 @@ class PythonFunction(Construct):
     def consume(
         self, queue: sqs.IQueue, *, batch_size: int, max_concurrency: int, id_: str = "Messages"
     ) -> None:
-        """Take messages from the queue; the role's statements must allow it. A second queue needs
-        an id of its own."""
+        """Invoke the function with messages of the queue; `statements` must allow it. A second
+        queue needs its own id."""
         mapping = lambda_.EventSourceMapping(
             self,
             id_,
@@ -167,7 +168,7 @@ class PythonFunction(Construct):
 
 
 def check_environment(settings: type[Settings], environment: Mapping[str, str]) -> None:
-    """Raises EnvironmentMismatchError, naming every variable that is missing or unknown."""
+    """Raise EnvironmentMismatchError that names every missing and every unknown variable."""
     required = {name.upper() for name in settings.required()}
     missing = required - environment.keys()
     unknown = environment.keys() - settings.names()
@@ -178,7 +179,7 @@ def check_environment(settings: type[Settings], environment: Mapping[str, str]) 
 
 
 def bucket_export(arn: Any) -> str:
-    """The export that the resolved ARN of another stack's objects begins with."""
+    """Return the name of the export in the resolved ARN of another stack's objects."""
     name: str = arn["Fn::Join"][1][0]["Fn::ImportValue"]
     return name
 

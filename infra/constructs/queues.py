@@ -1,4 +1,4 @@
-"""Queues: encrypted, TLS only, and each work queue with a place for what keeps failing."""
+"""Queues: encrypted, TLS only, and a dead-letter queue for each work queue."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..nag import acknowledge
 
 
 class FailureQueue(sqs.Queue):
-    """Holds what could not be done for 14 days, the longest that SQS keeps a message."""
+    """Keeps failed work for 14 days, the longest that SQS keeps a message."""
 
     def __init__(self, scope: Construct, id_: str) -> None:
         super().__init__(
@@ -30,7 +30,7 @@ class FailureQueue(sqs.Queue):
 
 
 class TaskQueue(Construct):
-    """A work queue; a message that was received so often goes to its dead-letter queue."""
+    """A work queue. A message received `max_receives` times moves to its dead-letter queue."""
 
     def __init__(self, scope: Construct, id_: str, *, visibility_s: int, max_receives: int) -> None:
         super().__init__(scope, id_)

@@ -1,1 +1,1 @@
-"""The two stacks: what must survive a redeployment, and what may be replaced at any time."""
+"""The stacks: data that must survive a redeployment, and parts that may be replaced at any time."""

@@ -1,4 +1,4 @@
-"""Outputs through CloudFront: signed URLs by a key group, the bucket closed to all others."""
+"""CloudFront distribution for outputs: URLs signed by a key group, the bucket closed otherwise."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from .stateful import StatefulStack
 
 NO_SCRIPTS = "default-src 'none'; sandbox"
-"""For who opens an output as a page: nothing in it may run or load."""
+"""Content-Security-Policy of outputs: one that is opened as a page runs and loads nothing."""
 
 
 class CdnStack(DarkroomStack):
-    """Holds no state. Deleting it changes the outputs' host, and ends the URLs that are out."""
+    """Holds no state. Deleting it changes the host of outputs and invalidates issued URLs."""
 
     def __init__(
         self,
@@ -38,24 +38,25 @@ class CdnStack(DarkroomStack):
     ) -> None:
         super().__init__(scope, id_, env=env, description="Darkroom: outputs through CloudFront")
         self._config = config
-        # CloudFront's names are one account's, in all regions.
+        # Names of CloudFront resources are unique per account across all regions.
         self._name = f"{self.stack_name}-{cdk.Aws.REGION}"
         self._keys = self._trusted_keys()
         self.distribution = self._distribute(stateful.outputs)
         own_domain = self.distribution.distribution_domain_name
         self.domain: str = config.cdn_domain.name if config.cdn_domain else own_domain
-        """Where outputs are read."""
-        # Also where a stage has a domain of its own: an export that goes while ServiceStack still
-        # holds to it would stop the deployment that brings the domain.
+        """The host that serves outputs."""
+        # Also exported when a stage has its own domain: the deployment that adds the domain would
+        # fail if it removed an export that ServiceStack still uses.
         self.export_value(own_domain)
         for name, value in {"CdnDomain": self.domain, "CdnTarget": own_domain}.items():
             cdk.CfnOutput(self, f"{name}Output", value=value).override_logical_id(name)
 
     def _key(self, parameter: str, output: str) -> tuple[cdk.CfnParameter, str]:
-        """A place for a public key: its parameter, and its id or nothing for the key group.
+        """Create a slot for a public key. Returns its parameter, and its id for the key group or no
+        value.
 
-        CloudFront refuses to change a public key, so two places take turns in a rotation: the one
-        that is out of use is emptied by one deployment and filled by a later one.
+        CloudFront does not allow changing a public key, so a rotation alternates between two slots:
+        one deployment empties the unused slot and a later one fills it.
         """
         given = cdk.CfnParameter(
             self,
@@ -75,13 +76,13 @@ class CdnStack(DarkroomStack):
             self,
             f"{parameter}Resource",
             public_key_config=cloudfront.CfnPublicKey.PublicKeyConfigProperty(
-                # One for each key that there ever is: CloudFront may take a reference that it has
-                # seen for a request sent again, and another key under it for a mistake.
+                # Unique for each key: CloudFront may treat a known reference as a repeated request
+                # and reject another key under it.
                 caller_reference=cdk.Fn.join(
                     "-", [self._name, parameter, _own_letters(given.value_as_string)]
                 ),
                 name=f"{self._name}-{parameter}",
-                # With the line break at its end that command lines drop.
+                # Restores the final line break, which command lines drop.
                 encoded_key=cdk.Fn.join("", [given.value_as_string, "\n"]),
             ),
         )
@@ -119,8 +120,8 @@ class CdnStack(DarkroomStack):
 
     def _distribute(self, outputs: s3.Bucket) -> cloudfront.Distribution:
         config = self._config
-        # Imported, so that CDK leaves its policy alone: one that named this distribution would
-        # make each of the two stacks wait for the other. StatefulStack admits CloudFront.
+        # Imported, so that CDK does not change its policy: a policy that names this distribution
+        # would make the two stacks depend on each other. StatefulStack's policy allows CloudFront.
         bucket = s3.Bucket.from_bucket_attributes(
             self,
             "Outputs",
@@ -140,7 +141,7 @@ class CdnStack(DarkroomStack):
             comment=f"Darkroom {config.name}: outputs",
             domain_names=[config.cdn_domain.name] if config.cdn_domain else None,
             certificate=certificate,
-            # Of no effect on CloudFront's own domain, which CDK warns of.
+            # Has no effect on CloudFront's own domain, and CDK warns about it there.
             minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021
             if config.cdn_domain
             else None,
@@ -149,7 +150,7 @@ class CdnStack(DarkroomStack):
             default_behavior=cloudfront.BehaviorOptions(
                 origin=origins.S3BucketOrigin.with_origin_access_control(
                     bucket,
-                    # Always: a client's own Authorization header then never reaches S3.
+                    # Always signed, so that a client's own Authorization header never reaches S3.
                     origin_access_control=cloudfront.S3OriginAccessControl(
                         self,
                         "AccessControl",
@@ -187,7 +188,7 @@ class CdnStack(DarkroomStack):
         return distribution
 
     def _cache_policy(self) -> cloudfront.CachePolicy:
-        """Nothing of the request but its path: CloudFront takes the signature out by itself."""
+        """Cache by path only. CloudFront removes the signature from the query by itself."""
         return cloudfront.CachePolicy(
             self,
             "Caching",
@@ -201,7 +202,8 @@ class CdnStack(DarkroomStack):
         )
 
     def _headers_policy(self) -> cloudfront.ResponseHeadersPolicy:
-        """Whoever holds a URL may read it, so scripts of every origin may; no page may be made."""
+        """Allow cross-origin reads from any origin, since possession of the URL is the
+        authorization. Forbid rendering as a page."""
         headers = cloudfront.ResponseSecurityHeadersBehavior(
             content_type_options=cloudfront.ResponseHeadersContentTypeOptions(override=True),
             content_security_policy=cloudfront.ResponseHeadersContentSecurityPolicy(
@@ -235,8 +237,8 @@ class CdnStack(DarkroomStack):
 
 
 def _own_letters(pem: str) -> str:
-    """What the first line of a P-256 key in PEM holds of the key itself: 28 letters, after those
-    that all such keys begin with. Nothing of a key of another kind."""
+    """Return the 28 letters of a P-256 key's first PEM line that follow the prefix which all such
+    keys share. For other kinds of keys the result is empty."""
     begins = "DQgAE"
     after = cdk.Fn.select(1, cdk.Fn.split(begins, cdk.Fn.join("", [pem, begins])))
     return cdk.Fn.select(0, cdk.Fn.split("\n", after))

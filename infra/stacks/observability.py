@@ -1,4 +1,4 @@
-"""A dashboard that answers an operator's first questions, and alarms that name what to do."""
+"""A dashboard for an operator's first questions, and alarms that link to their runbook entries."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ FIVE, DAY = Duration.minutes(5), Duration.days(1)
 
 
 class ObservabilityStack(DarkroomStack):
-    """Holds no state, and nothing needs it: it may be deleted and made again at any time."""
+    """Holds no state, and no other stack uses it. It may be deleted and created again at any
+    time."""
 
     def __init__(
         self,
@@ -53,8 +54,8 @@ class ObservabilityStack(DarkroomStack):
         super().__init__(scope, id_, env=env, description="Darkroom: dashboard and alarms")
         self._config = config
         self._service = service
-        # Named here: the alarms link to the dashboard, which shows the alarms. One account's
-        # dashboards are the same in all regions.
+        # The name is set here because the alarms link to the dashboard, which shows the alarms.
+        # Dashboard names are shared by all regions of an account.
         self._dashboard = f"Darkroom-{config.name}-{cdk.Aws.REGION}"
         self._tables: Mapping[str, dynamodb.Table] = {
             "Predictions": stateful.predictions,
@@ -66,7 +67,7 @@ class ObservabilityStack(DarkroomStack):
             **service.failures,
         }
         self.topic = self._make_topic()
-        """Where alarms go, and their ends."""
+        """Notified when an alarm starts and when it ends."""
         self.alarms: dict[str, cloudwatch.Alarm] = {}
         self._watch_ours()
         self._watch_queues()
@@ -77,7 +78,7 @@ class ObservabilityStack(DarkroomStack):
 
     def _make_topic(self) -> sns.Topic:
         topic = sns.Topic(self, "Alarms", display_name=f"Darkroom {self._config.name}")
-        # A policy of its own replaces the default one, which let the account's alarms in.
+        # The default policy, which allows the account's alarms, is replaced by any explicit one.
         topic.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="AlarmsOfThisAccount",
@@ -139,7 +140,7 @@ class ObservabilityStack(DarkroomStack):
         self.alarms[name] = alarm
 
     def _entry(self, name: str) -> str:
-        """Where it says what to do."""
+        """Return the link to the alarm's runbook entry."""
         anchor = f"#{name.lower()}"
         if self._config.runbook_url:
             return f"{self._config.runbook_url}{anchor}"
@@ -289,7 +290,7 @@ class ObservabilityStack(DarkroomStack):
         ]
 
     def _webhooks(self) -> list[cloudwatch.IWidget]:
-        # Lambda counts them for nothing: what is not refused was received.
+        # Lambda's invocation count costs nothing. Webhooks received are invocations minus refusals.
         webhook = self._service.functions["Webhook"].function
         came = webhook.metric_invocations(label="Came, refused ones too")
         return [
@@ -344,8 +345,8 @@ class ObservabilityStack(DarkroomStack):
 
 
 def _throttled_together(declared: Mapping[str, Function[Any, Any]]) -> dict[str, list[str]]:
-    """The functions whose throttles are one alarm, by its name. A door with a reserve of its own is
-    held back by it before anything else is, which is no news of the others."""
+    """Group functions whose throttles share an alarm, by the alarm's name. A door with its own
+    reserve gets its own alarm, since its throttling tells nothing about the others."""
     found: dict[str, list[str]] = {"RequestsThrottled": [], "WorkThrottled": []}
     for name, function in declared.items():
         alarm = "RequestsThrottled" if function.routes else "WorkThrottled"
@@ -356,7 +357,8 @@ def _throttled_together(declared: Mapping[str, Function[Any, Any]]) -> dict[str,
 
 
 def _total(metrics: Mapping[str, cloudwatch.IMetric]) -> cloudwatch.MathExpression:
-    """The sum of at most ten metrics, which is what an alarm takes; one without data counts 0."""
+    """Return the sum of the metrics, at most ten as an alarm allows. A metric without data counts
+    as 0."""
     names = {name[0].lower() + name[1:]: metric for name, metric in metrics.items()}
     filled = [f"FILL({name}, 0)" for name in names]
     return cloudwatch.MathExpression(

@@ -1,4 +1,4 @@
-"""What may be replaced at any time: the functions, and what calls them."""
+"""Parts that may be replaced at any time: the functions and their triggers."""
 
 from __future__ import annotations
 
@@ -34,17 +34,18 @@ if TYPE_CHECKING:
 
 
 SLOW_PART = 5
-"""One in so many consumers of callbacks may be at one tenant's slow or failing endpoints."""
+"""Share of callback consumers (one in five) that may serve slow or failing endpoints of one
+tenant."""
 VISIBILITY_FACTOR = 6
-"""A queue's visibility time-out, in time-outs of its function: what AWS advises."""
+"""A queue's visibility timeout in multiples of its function's timeout, as AWS recommends."""
 
 
 TARGETS_OF_A_RULE = 4
-"""AWS lets an event rule have five."""
+"""EventBridge allows five targets per rule."""
 
 
 class ServiceStack(DarkroomStack):
-    """Holds no state: it can be deleted and created again under the stateful stack."""
+    """Holds no state. It can be deleted and created again on top of the stateful stack."""
 
     def __init__(
         self,
@@ -72,14 +73,14 @@ class ServiceStack(DarkroomStack):
             infrequent_access_log=config.infrequent_access_log,
         )
         self.declared = config.functions()
-        """The functions that the stage has, by their names in logical ids and outputs."""
+        """The functions of this stage, by their names in logical ids and outputs."""
         self.queues = {
             queue.name: self._task_queue(function, queue)
             for function in self.declared.values()
             for queue in function.queues
         }
         self.failures = self._failure_queues()
-        """Where what a function without a queue could not do is kept, by the function's name."""
+        """Failure queues of functions without a work queue, by the function's name."""
         self.bus = events.EventBus(self, "Events", description="What became of predictions")
         self.functions = self._make_functions()
         self.api.add_routes(
@@ -95,7 +96,7 @@ class ServiceStack(DarkroomStack):
         self._write_outputs()
 
     def admit(self, tenant: str) -> str:
-        """The source whose `Prediction Requested` events are the tenant's."""
+        """Return the source whose `Prediction Requested` events belong to the tenant."""
         return self._events_in.admit(tenant)
 
     def _take_events(self) -> None:
@@ -107,7 +108,7 @@ class ServiceStack(DarkroomStack):
             log_retention=self._config.log_retention,
         )
         self.unmatched = self._events_in.unmatched
-        """The log group of events that no rule of ours takes."""
+        """The log group of events that no rule matches."""
         tells = [name for name, function in self.declared.items() if _tells(function)]
         self._events_in.only_ours([self.functions[name].role for name in tells])
         for given in self._config.event_sources:
@@ -162,7 +163,7 @@ class ServiceStack(DarkroomStack):
         }
 
     def _resources(self) -> dict[str, Sequence[str]]:
-        """Everything that a right may be on, by the name that rights have for it."""
+        """Map every resource name that a right may use to its ARNs."""
         queues = {}
         for name, tasks in self.queues.items():
             queues[f"{name.lower()}_queue"] = [tasks.queue.queue_arn]
@@ -180,7 +181,7 @@ class ServiceStack(DarkroomStack):
         return {**data(self._stateful), **queues, **bus}
 
     def _switches(self) -> frozenset[str]:
-        """What rights are needed with alone, as far as this stage has it."""
+        """Return the switches of this stage, which rights with a `when` depend on."""
         config = self._config
         on = {
             "dedicated_account": config.dedicated_account,
@@ -193,7 +194,7 @@ class ServiceStack(DarkroomStack):
         return frozenset(name for name, is_on in on.items() if is_on)
 
     def _fed_by(self, function: Function[Any, Any]) -> list[iam.PolicyStatement]:
-        """What Lambda's pollers do in the function's name."""
+        """Return the permissions of Lambda's pollers that invoke this function."""
         taken = [take_messages(self.queues[q.name].queue.queue_arn) for q in function.queues]
         if function.stream:
             failures = self.failures[function.name.title()].queue_arn
@@ -201,7 +202,7 @@ class ServiceStack(DarkroomStack):
         return taken
 
     def _environment(self) -> dict[str, str]:
-        """Every variable that some function reads, with this deployment's value."""
+        """Return every variable that some function reads, with this deployment's value."""
         config, stateful = self._config, self._stateful
         environment = {
             "POWERTOOLS_SERVICE_NAME": config.service_name,
@@ -281,7 +282,8 @@ class ServiceStack(DarkroomStack):
             yield f"{name.upper()}_DLQ", tasks.dlq.queue_url
 
     def _failure_queues(self) -> dict[str, FailureQueue]:
-        """Of the functions that a stream or a schedule calls: a work queue has its own."""
+        """Create failure queues for functions that a stream or a schedule invokes. A work queue has
+        its own."""
         return {
             name: FailureQueue(self, f"{name}Failures")
             for name, function in self.declared.items()
@@ -289,7 +291,7 @@ class ServiceStack(DarkroomStack):
         }
 
     def _feed(self, made: PythonFunction, function: Function[Any, Any]) -> None:
-        """Have the function called by what it declares besides routes."""
+        """Connect the function to the triggers that it declares besides routes."""
         for number, queue in enumerate(function.queues):
             made.consume(
                 self.queues[queue.name].queue,
@@ -308,10 +310,11 @@ class ServiceStack(DarkroomStack):
             "Changes",
             target=self.functions[name].function,
             event_source_arn=self._stateful.predictions.table_stream_arn,
-            # From the oldest: records written while the mapping is made must not be skipped.
+            # From the oldest record: records written while the mapping is created must not be
+            # skipped.
             starting_position=lambda_.StartingPosition.TRIM_HORIZON,
             batch_size=stream.batch_size,
-            # One prediction's changes stay in order, whatever the number.
+            # Changes of one prediction stay in order with any factor.
             parallelization_factor=self._config.concurrency.each_shard,
             bisect_batch_on_error=True,
             retry_attempts=10,
@@ -323,7 +326,7 @@ class ServiceStack(DarkroomStack):
 
     def _call_each_minute(self, name: str, schedule: Schedule) -> None:
         sweep, sweeps = self.functions[name].function, self._config.sweeps
-        # The next tick is the retry: one that comes late would only run beside it.
+        # The next tick is the retry. A delayed tick would only run next to it.
         at_most_old = Duration.minutes(schedule.minutes)
         sweep.configure_async_invoke(retry_attempts=0, max_event_age=at_most_old)
         acknowledge(
@@ -362,7 +365,7 @@ class ServiceStack(DarkroomStack):
             **{f"{name}Failures": queue.queue_url for name, queue in self.failures.items()},
             **{f"Function{name}": f.function.function_name for name, f in self.functions.items()},
         }.items():
-            # The construct needs an id of its own: a resource may already have this one.
+            # The construct needs its own id, because a resource may already have this one.
             cdk.CfnOutput(self, f"{name}Output", value=value).override_logical_id(name)
 
 
@@ -372,7 +375,7 @@ def _route_keys(function: Function[Any, Any]) -> tuple[str, ...]:
 
 
 def _tells(function: Function[Any, Any]) -> bool:
-    """Whether it puts events on the bus."""
+    """Whether the function puts events on the bus."""
     return any("bus" in right.on for right in function.rights)
 
 

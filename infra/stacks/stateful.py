@@ -1,4 +1,4 @@
-"""What must survive a redeployment: tables, buckets and secrets."""
+"""Data that must survive a redeployment: tables, buckets and secrets."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 S, N = dynamodb.AttributeType.STRING, dynamodb.AttributeType.NUMBER
 UPLOADS_DAYS = 7
-"""Longer than a record may wait for its create, so that an input never goes before its use."""
+"""Longer than a record may wait for its create, so that an input is never deleted before its
+use."""
 
 
 class StatefulStack(DarkroomStack):
-    """A change of any logical id here means data loss; a test pins them."""
+    """A change of any logical id here causes data loss; a test pins them."""
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class StatefulStack(DarkroomStack):
             "LinkKeySecret": self.link_key.secret_arn,
             "CallbackKeySecret": self.callback_key.secret_arn,
         }.items():
-            # The construct needs an id of its own: the resource may already have this one.
+            # The construct needs its own id, because the resource may already have this one.
             cdk.CfnOutput(self, f"{name}Output", value=value).override_logical_id(name)
 
     def _make_tables(self) -> None:
@@ -115,7 +116,7 @@ class StatefulStack(DarkroomStack):
         )
         self.outputs = self._bucket(
             "Outputs",
-            # Without a CDN, browsers read here; the CDN's answers have CORS headers of its own.
+            # Without a CDN, browsers read from the bucket. The CDN adds its own CORS headers.
             cors=self._cors(s3.HttpMethods.GET, s3.HttpMethods.HEAD),
             versioned=True,
             server_access_logs_bucket=self.access_logs,
@@ -128,13 +129,13 @@ class StatefulStack(DarkroomStack):
                 )
             ],
         )
-        # Also without a CDN: the stack that once had one still holds to this export.
+        # Exported without a CDN too, because a CDN stack that is about to be removed still uses it.
         self.export_value(self.outputs.bucket_regional_domain_name)
         if self._config.cdn:
             self._admit_cloudfront()
         self.uploads = self._bucket(
             "Uploads",
-            # The form that `POST /v1/uploads` gives is sent here.
+            # Browsers send the form of `POST /v1/uploads` here.
             cors=self._cors(s3.HttpMethods.GET, s3.HttpMethods.HEAD, s3.HttpMethods.POST),
             server_access_logs_bucket=self.access_logs,
             server_access_logs_prefix="uploads/",
@@ -147,7 +148,7 @@ class StatefulStack(DarkroomStack):
         )
 
     def _cors(self, *methods: s3.HttpMethods) -> list[s3.CorsRule] | None:
-        """For the origins whose browsers may call the API; none by default."""
+        """Return CORS rules for the origins whose browsers may call the API; None by default."""
         origins = list(self._config.cors_origins)
         if not origins:
             return None
@@ -161,8 +162,8 @@ class StatefulStack(DarkroomStack):
         return [rule]
 
     def _admit_cloudfront(self) -> None:
-        """Any distribution of this account: to name ours, this stack and its stack would have to
-        wait for each other."""
+        """Allow every distribution of this account to read outputs. Naming the distribution of
+        CdnStack would make the two stacks depend on each other."""
         distributions = self.format_arn(
             service="cloudfront", region="", resource="distribution", resource_name="*"
         )
@@ -171,14 +172,16 @@ class StatefulStack(DarkroomStack):
                 principals=[iam.ServicePrincipal("cloudfront.amazonaws.com")],
                 actions=["s3:GetObject"],
                 resources=[self.outputs.arn_for_objects("*")],
-                # The key that CloudFront is documented to send, which holds the account as well.
+                # The condition key that CloudFront is documented to send; its value also contains
+                # the account.
                 conditions={"ArnLike": {"aws:SourceArn": distributions}},
             )
         )
 
     def objects_arn(self, bucket: s3.Bucket) -> str:
-        """All objects of a bucket, for another stack's policies. Exported at once and not by CDK
-        at the end of the synth, so that the name is there for cdk-nag's acknowledgement."""
+        """Return the ARN of all objects of a bucket, for policies of other stacks. The ARN is
+        exported here and not by CDK at the end of the synth, because cdk-nag's acknowledgement
+        needs the export's name."""
         return f"{self.export_value(bucket.bucket_arn)}/*"
 
     def _bucket(self, id_: str, **options: Any) -> s3.Bucket:
@@ -200,8 +203,8 @@ class StatefulStack(DarkroomStack):
             "ReplicateWebhook", "Replicate's webhook signing secrets: {current, previous}"
         )
         for secret in (self.replicate_token, self.replicate_webhook):
-            # Empty until the operator stores Replicate's own: a random value in its place would
-            # look like a wrong token.
+            # Empty until the operator stores Replicate's own secret. A random value would look like
+            # a wrong token.
             resource = cast("secretsmanager.CfnSecret", secret.node.default_child)
             resource.add_property_deletion_override("GenerateSecretString")
         self.link_key = self._secret(
@@ -213,7 +216,7 @@ class StatefulStack(DarkroomStack):
         self.callback_key = self._secret(
             "CallbackKey", "Master key of the tenants' callback signing secrets"
         )
-        # Not made here: its public half must reach the first template (docs/adr/0010).
+        # Not created here, because its public half must be in the first template (docs/adr/0010).
         name = CDN_KEY_SECRET.format(stage=self._config.name)
         self.cdn_key = secretsmanager.Secret.from_secret_name_v2(self, "CdnKey", name)
 
@@ -225,7 +228,7 @@ class StatefulStack(DarkroomStack):
             id_,
             description=description,
             removal_policy=self._keep,
-            # Letters and digits in a multiple of four are valid base64: here 48 bytes of key.
+            # Letters and digits in a multiple of four are valid base64, here 48 bytes of key.
             generate_secret_string=secretsmanager.SecretStringGenerator(
                 password_length=64,
                 exclude_punctuation=True,
