@@ -1,4 +1,4 @@
-"""The command: run the named benchmarks, or all of them, and report."""
+"""The command: runs the named benchmarks, or all of them, and reports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ MODULES = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Each module has `run(progress) -> list[Result]`, where `progress` takes a line of text."""
+    """Run the benchmarks. Each module has `run(progress) -> list[Result]`; `progress` takes a line
+    of text."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=main.__doc__)
     parser.add_argument("names", nargs="*", help=f"of: {' '.join(MODULES)}")
     names = parser.parse_args(arguments).names or MODULES

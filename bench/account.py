@@ -1,6 +1,6 @@
-"""Darkroom's functions, wired as in a deployed stack, over an AWS account in this process (moto).
+"""Darkroom's functions, built as in a deployed stack, over an AWS account in this process (moto).
 
-Between them and AWS stands a meter, which writes down every request and what DynamoDB would bill.
+A meter between them and AWS records every request and its billed DynamoDB units.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ TENANT = "acme"
 PROVIDER_ID = "p" * 26
 QUEUES = ("dispatch", "persist", "deliver", "tasks")
 CONSUMERS = {"tasks": "deliver"}
-"""The functions of queues that are not named after theirs."""
+"""Functions that consume queues of another name."""
 _OTHER_QUEUES = {"intake": "INTAKE_QUEUE", "intake-dlq": "INTAKE_DLQ"}
-"""Queues that nothing here hands on from, by the variables that name them."""
+"""Queues whose messages are not passed on here, by the variables that name them."""
 _WEBHOOK_KEY = b"w" * 32
 _REGION = "eu-west-1"
 
 
 class _Context(events.Context):
-    """With a request id as long as Lambda's: it is in the lines of warnings and errors."""
+    """Has a request id as long as Lambda's, since lines of warnings and errors contain it."""
 
     aws_request_id = "8f507cfc-0000-4000-8000-0123456789ab"
 
@@ -59,17 +59,17 @@ TABLES: dict[str, tuple[dict[str, str], dict[str, dict[str, str]]]] = {
     "deliveries": ({"prediction": "S", "event": "S"}, {"due": _DUE}),
     "controls": ({"pk": "S"}, {}),
 }
-"""Keys, and the keys of the KEYS_ONLY indexes, as the stateful stack makes them."""
+"""Keys of the tables and of their KEYS_ONLY indexes, as in the stateful stack."""
 
 
 class _Outside(http.server.BaseHTTPRequestHandler):
-    """Replicate's API, its output host, and a client's webhook, in one."""
+    """Replicate's API, its output host, and a client's webhook endpoint, in one server."""
 
     protocol_version = "HTTP/1.1"
     server: Outside
 
     def handle_one_request(self) -> None:
-        """Take the end of a connection, whatever its manner, for an end."""
+        """Treat any error of a connection as its end."""
         with contextlib.suppress(ConnectionError):
             super().handle_one_request()
 
@@ -108,11 +108,11 @@ class _Outside(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Outside(http.server.ThreadingHTTPServer):
-    """What Darkroom talks to beside AWS, on a port of its own."""
+    """The services that Darkroom calls besides AWS, on one port."""
 
     daemon_threads = True
 
@@ -121,16 +121,16 @@ class Outside(http.server.ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.requests: list[tuple[str, str, bytes]] = []
         self.provider_id = PROVIDER_ID
-        """Of what is created next, and of what is said."""
+        """Id of the next prediction that is created, and of the status answers."""
         self.create_statuses: list[int] = []
-        """Answers to the next creates; 201 when none is left."""
+        """Statuses of the answers to the next creates; then 201."""
         self.said: dict[str, Any] = {}
-        """What a GET of the prediction answers, and a cancel."""
+        """The answer to a GET of the prediction, and to a cancel."""
         self.picture = b""
         self.callback_status = 200
 
     def answer_to_create(self, status: int) -> dict[str, Any]:
-        """A prediction, or why there is none."""
+        """Return a prediction, or the error body."""
         if status != 201:
             return {"detail": "Request was throttled.", "status": status, "retry_after": 1}
         return {"id": self.provider_id, "status": "starting", "logs": ""}
@@ -138,7 +138,7 @@ class Outside(http.server.ThreadingHTTPServer):
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """A function, its event, and how many requests had gone outside before."""
+    """A function, its event, and the number of outside requests before it."""
 
     function: str
     event: dict[str, Any]
@@ -147,29 +147,29 @@ class Invocation:
 
 @dataclass
 class Account:
-    """The account, and what API Gateway, SQS, the table's stream and the schedule would do."""
+    """The account, with the roles of API Gateway, SQS, the table's stream and the schedule."""
 
     meter: Meter
     outside: Outside
     token: str
     clients: dict[str, Any]
-    """Clients that nobody counts."""
+    """Clients that are not metered."""
     log_bytes: int = 0
-    """What the functions have written to standard output."""
+    """Bytes that the functions have written to standard output."""
     invocations: list[str] = field(default_factory=list)
     inputs: list[Invocation] = field(default_factory=list)
     ahead_ms: int = 0
 
     def now(self) -> int:
-        """Milliseconds since the epoch, on the clock that the functions have."""
+        """Return the milliseconds since the epoch, on the functions' clock."""
         return time.time_ns() // 1_000_000 + self.ahead_ms
 
     def later(self, seconds: float) -> None:
-        """Let time pass without waiting for it."""
+        """Advance the clock without waiting."""
         self.ahead_ms += int(seconds * 1000)
 
     def call(self, function: str, event: dict[str, Any]) -> Any:
-        """Invoke a function as Lambda does."""
+        """Invoke a function like Lambda does."""
         module = importlib.import_module(f"darkroom.handlers.{function}")
         self.invocations.append(function)
         self.inputs.append(Invocation(function, event, len(self.outside.requests)))
@@ -188,7 +188,7 @@ class Account:
         headers: dict[str, str] | None = None,
         query: dict[str, str] | None = None,
     ) -> tuple[int, Any]:
-        """One HTTP request through the gateway."""
+        """Send one HTTP request through the gateway."""
         sent = {
             "authorization": f"Bearer {self.token}",
             "content-type": "application/json",
@@ -200,7 +200,7 @@ class Account:
         return answer["statusCode"], json.loads(answer["body"] or "null")
 
     def webhook(self, id_: str, said: dict[str, Any]) -> None:
-        """Replicate's signed webhook for the record, at the URL that its create named."""
+        """Send Replicate's signed webhook for the record, to the URL in its create."""
         created = [body for _, path, body in self.outside.requests if path == "/v1/predictions"]
         token = json.loads(created[-1])["webhook"].partition("?t=")[2]
         text = json.dumps(said)
@@ -216,9 +216,9 @@ class Account:
             raise RuntimeError(f"the webhook was answered {answer['statusCode']}")
 
     def settle(self) -> None:
-        """Hand on stream records and messages, one an invocation, until nothing moves.
+        """Pass on stream records and messages, one per invocation, until none are left.
 
-        What the stream's filter holds back is not handed on, and costs nothing.
+        Records that the stream's filter drops are not passed on, and cost nothing.
         """
         while True:
             if self.meter.stream:
@@ -230,7 +230,7 @@ class Account:
             if queue is None:
                 return
             body = self.meter.messages[queue].pop(0)
-            # The poller's own two requests, beside the sender's: at one message a batch.
+            # The poller's own two requests, besides the sender's, with one message per batch.
             self.meter.source = f"{queue} poller"
             self.meter.calls.append(Call(self.meter.source, "sqs", "ReceiveMessage", queue))
             self.meter.calls.append(Call(self.meter.source, "sqs", "DeleteMessage", queue))
@@ -242,7 +242,7 @@ class Account:
             raise RuntimeError(f"{function} failed")
 
     def forget(self) -> None:
-        """Count from here on."""
+        """Reset the counts."""
         self.meter.calls.clear()
         self.invocations.clear()
         self.inputs.clear()
@@ -250,7 +250,7 @@ class Account:
         self.log_bytes = 0
 
     def put_limits(self, **limits: int) -> None:
-        """Give the tenant caps and rates, as `ops limits` does."""
+        """Give the tenant caps and rates, like `ops limits` does."""
         self.clients["dynamodb"].put_item(
             TableName="controls",
             Item={
@@ -262,9 +262,9 @@ class Account:
 
 @contextlib.contextmanager
 def account(**environment: str) -> Iterator[Account]:
-    """A new, empty account, its environment and Replicate beside it, for as long as it lasts.
+    """Yield a new, empty account, with its environment and an emulated Replicate.
 
-    `environment` is what a stage has beside the names of resources.
+    `environment` has a stage's variables besides the names of resources.
     """
     dummy = {
         "AWS_ACCESS_KEY_ID": "test",
@@ -304,7 +304,8 @@ def account(**environment: str) -> Iterator[Account]:
 
 @contextlib.contextmanager
 def _closing() -> Iterator[None]:
-    """Close the HTTP clients that are made meanwhile: a function keeps its own for its life."""
+    """Close the HTTP clients created meanwhile, since a function keeps its client for its
+    lifetime."""
     made: list[Client] = []
     begin = Client.__init__
 
@@ -384,7 +385,7 @@ def _environment(outside: str, queues: dict[str, str]) -> dict[str, str]:
 
 
 def new_process() -> None:
-    """Forget what a new process would not know."""
+    """Reset everything that a new process would not have."""
     aws_.client.cache_clear()
     for function in declared().values():
         function.forget()
@@ -392,7 +393,7 @@ def new_process() -> None:
 
 @contextlib.contextmanager
 def _captured() -> Iterator[io.StringIO]:
-    """Standard output of the functions: what CloudWatch would take in."""
+    """Capture the functions' standard output, which CloudWatch would receive."""
     from darkroom.runtime.observability import logger
 
     written = io.StringIO()

@@ -1,4 +1,4 @@
-"""The Lambda asset, bundled as for a deployment: its size, and what it is made of."""
+"""The Lambda asset, bundled as for a deployment: its size, and the size of its parts."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ METHOD = (
     "of 10^6 bytes."
 )
 LARGEST = 6
-"""So many parts are listed by name."""
+"""Number of parts listed by name."""
 
 
 def run(progress: Callable[[str], None]) -> list[Result]:
-    """Bundle and zip; needs the package registry, or uv's cache."""
-    # Starts a JavaScript engine: only where it is wanted.
+    """Bundle and zip. Needs the package registry or uv's cache."""
+    # It starts a JavaScript engine, so it is imported only where needed.
     from infra.bundling import LOCK, PACKAGE, UvBundler, stage
 
     with tempfile.TemporaryDirectory() as scratch:

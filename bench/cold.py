@@ -1,4 +1,4 @@
-"""Cold starts: a fresh process up to its first invocation, over one that only has a client."""
+"""Cold starts: a fresh process up to its first invocation, relative to one with only a client."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ METHOD = (
     "which every case runs once; with the packages of the asset and compiled bytecode; ratio to "
     "`import boto3` and one DynamoDB client."
 )
-# What the Lambda runtime brings; the rest is the functions' own lock.
+# Packages of the Lambda runtime; the rest is in the functions' own lock.
 RUNTIME = {"boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3"}
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One process: what it runs, and where it finds its packages."""
+    """One process: its code and its package paths."""
 
     code: str
     path: tuple[Path, ...]
 
 
 def run(progress: Callable[[str], None]) -> list[Result]:
-    """Every function, and the peers where their packages can be had."""
+    """Measure every function, and the peers if their packages can be installed."""
     ours = (packages(), ROOT / "functions")
     cases = {"floor": Case(FLOOR, ours)}
     for function in declared():
@@ -67,7 +67,8 @@ def run(progress: Callable[[str], None]) -> list[Result]:
 
 
 def measure(cases: Mapping[str, Case], progress: Callable[[str], None]) -> dict[str, float]:
-    """Median milliseconds of each case; A and B alternate, so that a busy machine meets both."""
+    """Return the median milliseconds of each case. Cases alternate, so that load affects all
+    equally."""
     for name, case in cases.items():
         progress(f"compiling what {name} imports")
         _once(case)
@@ -80,7 +81,7 @@ def measure(cases: Mapping[str, Case], progress: Callable[[str], None]) -> dict[
 
 
 def _once(case: Case) -> float:
-    # Nothing of the interpreter's own end is counted: a function's process is frozen instead.
+    # The interpreter's shutdown is not counted, because Lambda freezes a process instead.
     command = [sys.executable, "-S", "-c", f"import os; {case.code}; os._exit(0)"]
     with subprocess.Popen(command, env=_environment(case.path)) as process:  # noqa: S603
         _, status, usage = os.wait4(process.pid, 0)
@@ -91,7 +92,8 @@ def _once(case: Case) -> float:
 
 
 def _environment(path: Iterable[Path]) -> dict[str, str]:
-    """No PYTHONDONTWRITEBYTECODE: the first run of each case, not counted, writes the bytecode."""
+    """Return the environment. Bytecode is enabled: the first run of each case, not counted, writes
+    it."""
     required = {
         name.upper(): "https://x.test" if name.endswith("_url") else "x"
         for function in declared().values()
@@ -99,7 +101,7 @@ def _environment(path: Iterable[Path]) -> dict[str, str]:
     }
     return {
         **required,
-        # As every stage is deployed.
+        # As in every deployed stage.
         "RESULT_CACHE": "true",
         "PATH": os.defpath,
         "PYTHONPATH": os.pathsep.join(map(str, path)),
@@ -115,8 +117,8 @@ def _environment(path: Iterable[Path]) -> dict[str, str]:
 
 
 def packages() -> Path:
-    """A folder of what the asset and the runtime hold, and nothing else of this environment:
-    httpcore, for one, imports whatever optional package it finds."""
+    """Return a folder with the packages of the asset and of the runtime only, because some
+    packages, such as httpcore, import any optional package that they find."""
     folder = BUILD / "packages"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Dollars per million predictions, and the processor time that the functions are billed for.
+"""Dollars per million predictions, and the billed processor time of the functions.
 
 `python -m bench.cost --write` renews bench/durations.json.
 """
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 DURATIONS = DATA / "durations.json"
 SERVICES = ("dynamodb", "s3", "sqs", "events", "secretsmanager")
 PICTURE_1MB = PICTURE[:33] + bytes(1_000_000 - len(PICTURE)) + PICTURE[33:]
-"""What persist has to hash and to send is a part of its time."""
+"""A realistic size, because persist's time depends on the bytes that it hashes and sends."""
 REPEATS = 25
 SECONDS = 10.0
-"""How long a model runs upstream, where the other designs pay for it."""
+"""Duration of a model upstream, which other designs pay for."""
 ASSUMED_MS = {
     "dynamodb GetItem": 4.0,
     "dynamodb BatchGetItem": 6.0,
@@ -52,13 +52,13 @@ ASSUMED_MS = {
     "GET prediction": 100.0,
     "GET output": 120.0,
 }
-"""Waiting for others, in milliseconds a call, in one region. Assumptions: nothing here was
-measured against AWS or Replicate. 250 ms for a create is what a submit mostly consists of."""
+"""Assumed waiting in milliseconds per call, within one region. Nothing here was measured against
+AWS or Replicate. 250 ms for a create is most of a submit's time."""
 
 
 class Replay:
-    """Answers boto3's requests with what was answered before: a client's whole work is done, and
-    none of a server's."""
+    """Replays recorded answers to boto3's requests, so that a client does all its work and no
+    server does any."""
 
     def __init__(self, aws: Account) -> None:
         self._aws = aws
@@ -66,22 +66,22 @@ class Replay:
         self._left: list[tuple[str, AWSResponse]] = []
 
     def record(self) -> None:
-        """Keep what is answered from now on, by invocation."""
+        """Record answers by invocation from now on."""
         for client in map(aws_.client, SERVICES):
             service = client.meta.service_model.service_id.hyphenize()
             client.meta.events.register(f"after-call.{service}", self._keep)
 
     def answer(self) -> None:
-        """From now on, in a new process, answer from what was kept."""
+        """Replay the recorded answers from now on, in a new process."""
         new_process()
         for client in map(aws_.client, SERVICES):
-            # All handlers are called, whichever answers: moto's would work in vain.
+            # botocore calls all handlers, whichever answers, so moto's would run in vain.
             client.meta.events.unregister("before-send", botocore_stubber)
             client.meta.events.register("before-send", self._send)
 
     @contextlib.contextmanager
     def answering(self) -> Iterator[None]:
-        """As `answer`, and then back to moto, in one more new process."""
+        """Replay, and return to moto afterwards in another new process."""
         self.answer()
         yield
         new_process()
@@ -89,11 +89,11 @@ class Replay:
             self._aws.meter.attach(client)
 
     def begin(self, invocation: int) -> None:
-        """Answer as in this invocation."""
+        """Replay the answers of this invocation."""
         self._left = list(self._kept[invocation])
 
     def waits(self, invocation: int) -> Counter[str]:
-        """Everything that the invocation waited for."""
+        """Return all calls that the invocation waited for."""
         inputs, requests = self._aws.inputs, self._aws.outside.requests
         after = inputs[invocation + 1].outside if invocation + 1 < len(inputs) else len(requests)
         outside = requests[inputs[invocation].outside : after]
@@ -114,20 +114,20 @@ class Replay:
                 raw = _Raw(kept.content)
                 headers: Any = kept.headers
                 return AWSResponse(request.url, kept.status_code, headers, raw)
-        # A row that a process reads once in a minute, say.
+        # For example, a row that a process reads once per minute.
         answer: AWSResponse | None = botocore_stubber(event_name, request)
         return answer
 
 
 class _Raw(io.BytesIO):
     def stream(self, *_: Any, **__: Any) -> Any:
-        """As urllib3's response."""
+        """Stream like urllib3's response."""
         yield self.read()
 
 
 def functions(path: str, progress: Callable[[str], None]) -> dict[str, Any]:
-    """Each function's processor time on the path, and the calls that it waits for: means over
-    its invocations there, each the median of many."""
+    """Return each function's processor time on the path, and the calls that it waits for: means
+    over its invocations there, each the median of many repeats."""
     found: defaultdict[str, list[tuple[float, Counter[str]]]] = defaultdict(list)
     with account() as aws:
         aws.outside.picture = PICTURE_1MB
@@ -135,7 +135,7 @@ def functions(path: str, progress: Callable[[str], None]) -> dict[str, Any]:
         replay = Replay(aws)
         replay.record()
         _go(aws, path)
-        # Copies: what is invoked again below is not to be invoked once more.
+        # Copies, because the invocations below append to the originals.
         invocations = list(aws.inputs)
         waits = [replay.waits(number) for number in range(len(invocations))]
         replay.answer()
@@ -176,7 +176,7 @@ def _go(aws: Account, path: str) -> None:
 
 
 def measure(progress: Callable[[str], None]) -> dict[str, Any]:
-    """What bench/durations.json holds."""
+    """Return the content of bench/durations.json."""
     return {
         "method": "cpu_ms: processor time of the invoking thread, median of "
         f"{REPEATS} warm invocations whose AWS answers are replayed, so that no server's work is "
@@ -191,7 +191,7 @@ def measure(progress: Callable[[str], None]) -> dict[str, Any]:
 
 
 def run(progress: Callable[[str], None]) -> list[Result]:
-    """The bill with caps and limits, the bill without, and other designs' bills."""
+    """Return the bill with caps and limits, the bill without, and the bills of other designs."""
     progress("synthesising the templates")
     with tempfile.TemporaryDirectory() as outdir:
         model = Model.load(synthesise("prod", Path(outdir)))

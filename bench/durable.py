@@ -1,4 +1,4 @@
-"""From the provider's `completed_at` to `succeeded`, on the embedded cloud, stage by stage."""
+"""Time from the provider's `completed_at` to `succeeded`, on the embedded cloud, by stage."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STAGES = {
 
 
 def run(progress: Callable[[str], None]) -> list[Result]:
-    """Medians and 95th percentiles of the whole and of each stage."""
+    """Return medians and 95th percentiles of the total and of each stage."""
     with (
         tempfile.TemporaryDirectory() as state,
         EmbeddedCloud(time_scale=0.05, state_dir=Path(state), say=progress) as cloud,
@@ -55,7 +55,7 @@ def run(progress: Callable[[str], None]) -> list[Result]:
 
 
 def _make(api: httpx.Client) -> str:
-    """One prediction, waited for. One at a time: what is measured is a path, not a queue."""
+    """Create one prediction and wait for it. One at a time, to measure a path and not a queue."""
     body = {"version": MODEL, "input": {"prompt": "a lighthouse"}}
     made = api.post("/v1/predictions", json=body).raise_for_status().json()
     ends = time.monotonic() + LIMIT_S
@@ -68,7 +68,7 @@ def _make(api: httpx.Client) -> str:
 
 
 def _written(cloud: EmbeddedCloud) -> dict[str, dict[State, Prediction]]:
-    """Each record as it was first written in each state, from the table's stream."""
+    """Return each record as first written in each state, from the table's stream."""
     table = cloud.client("dynamodb").describe_table(TableName=cloud.outputs["PredictionsTable"])
     stream = table["Table"]["LatestStreamArn"]
     client = cloud.client("dynamodbstreams")
@@ -89,7 +89,7 @@ def _written(cloud: EmbeddedCloud) -> dict[str, dict[State, Prediction]]:
 
 
 def _asked(cloud: EmbeddedCloud) -> dict[str, float]:
-    """When each output was asked for, in milliseconds, by its path."""
+    """Return when each output was first requested, in milliseconds, by its path."""
     answer = httpx.get(f"{cloud.replicate_url}/_emulator/requests", trust_env=False)
     return {call["path"]: 1000 * call["time"] for call in answer.json() if call["method"] == "GET"}
 

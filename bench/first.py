@@ -1,7 +1,7 @@
-"""A function's first event: what is left to do in it, where Lambda had the function ready before.
+"""A function's first event: the work left after Lambda's initialization.
 
-Import and making what it needs are Lambda's initialization; the first invocation comes after it,
-and has a share of a processor only.
+Imports and building the adapters belong to the initialization. The first invocation follows it,
+with only a share of a processor.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ METHOD = (
 
 
 def run(progress: Callable[[str], None]) -> list[Result]:
-    """`first.{submit,read,webhook}` with their parts."""
+    """Measure `first.{submit,read,webhook}` with their parts."""
     results = []
     with stub_endpoints() as environment, tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "events.json"
@@ -73,7 +73,7 @@ def run(progress: Callable[[str], None]) -> list[Result]:
 
 
 def _once(name: str, found: Path, environment: dict[str, str]) -> tuple[float, float]:
-    """Milliseconds of the import, and of the first event."""
+    """Return the milliseconds of the import and of the first event."""
     ran = subprocess.run(  # noqa: S603
         [sys.executable, "-S", str(CHILD), name, str(found)],
         env={**environment, "_HANDLER": f"darkroom.handlers.{name}.handler"},

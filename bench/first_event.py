@@ -1,5 +1,5 @@
-"""Imports a function's module and invokes it once: started by bench/first.py, in a process that has
-the asset's packages and nothing else."""
+"""Imports a function's module and invokes it once. Started by bench/first.py in a process that has
+only the asset's packages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Context:
 
 
 def measure(name: str, event: dict[str, Any]) -> tuple[float, float]:
-    """Milliseconds of processor time of the import, and of the first event."""
+    """Return the milliseconds of processor time of the import and of the first event."""
     # A create's budget counts from here.
     event["requestContext"]["timeEpoch"] = time.time_ns() // 1_000_000
     began = time.process_time()

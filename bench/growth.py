@@ -1,7 +1,7 @@
-"""What reading costs as records pile up, and what a burst of submits does at the provider's limit.
+"""Cost of reads as records accumulate, and a burst of submits at the provider's limit.
 
-Counted, not timed: the emulator's own time grows with its tables. The one time that is told is
-the processor time of the function itself, with AWS's answers replayed.
+Requests are counted, not timed, since the emulator's own time grows with its tables. The only time
+reported is the function's own processor time, with AWS's answers replayed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SIZES = (100, 10_000, 100_000)
 DUE = 10
-"""Records that are due in the measured tick, however many there are."""
+"""Number of due records in the measured tick, whatever the total."""
 PLOT = Path(__file__).parent
 BURST = 1000
 LIMIT_PER_S = 10.0
@@ -40,7 +40,7 @@ LIMIT_PER_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one call of a function cost."""
+    """Cost of one call of a function."""
 
     requests: int
     items: int
@@ -50,9 +50,9 @@ class Reading:
 
 
 def fill(aws: Account, number: int) -> list[str]:
-    """So many finished records of one tenant, and one more; the ids, oldest first.
+    """Insert `number` finished records of one tenant, and one more. Returns the ids, oldest first.
 
-    Straight into moto's table: to make them through the API would take an hour.
+    They go straight into moto's table, because creating them through the API would take an hour.
     """
     id_ = PATHS["plain"](aws)
     found = aws.clients["dynamodb"].get_item(TableName="predictions", Key={"id": {"S": id_}})
@@ -67,7 +67,7 @@ def fill(aws: Account, number: int) -> list[str]:
 
 
 def make_due(aws: Account, ids: list[str]) -> None:
-    """Let these wait for the sweep, to have their files copied."""
+    """Make these records due for the sweep, to have their files copied."""
     for id_ in ids:
         key = {"id": {"S": id_}}
         found = aws.clients["dynamodb"].get_item(TableName="predictions", Key=key)["Item"]
@@ -77,7 +77,7 @@ def make_due(aws: Account, ids: list[str]) -> None:
 
 
 def read_all(number: int, repeats: int = 0) -> dict[str, Reading]:
-    """List, the last page of the list, get and one tick of the sweep, with so many records."""
+    """Measure list, last page of the list, get and one tick of the sweep, with `number` records."""
     with account() as aws:
         aws.outside.picture = PICTURE
         ids = fill(aws, number)
@@ -97,7 +97,7 @@ def read_all(number: int, repeats: int = 0) -> dict[str, Reading]:
 
 
 def _last_page(aws: Account, ids: list[str]) -> str:
-    """The cursor that leads to the oldest hundred records."""
+    """Return the cursor of the page with the oldest hundred records."""
     from darkroom.services.read import PAGE, _cursor
 
     after = ids[min(PAGE, len(ids) - 1)]
@@ -140,7 +140,7 @@ def _measure(aws: Account, action: Callable[[], Any], repeats: int) -> Reading:
 
 @dataclass
 class Throttled:
-    """The provider's door: a token bucket, which answers 429 and when to come back."""
+    """The provider's rate limit: a token bucket that answers 429 with a time to retry."""
 
     world: World
     tokens: float = LIMIT_PER_S
@@ -154,7 +154,7 @@ class Throttled:
         self.world.provider.create = self.create  # type: ignore[method-assign]
 
     def create(self, **request: Any) -> Any:
-        """As Replicate answers at its limit."""
+        """Answer like Replicate at its limit."""
         now = (self.world.clock() - self.began) / 1000
         self.tokens = min(LIMIT_PER_S, self.tokens + (now - self.at) * LIMIT_PER_S)
         self.at = now
@@ -168,8 +168,8 @@ class Throttled:
 
 
 def burst(submits: int = BURST, at_once: int = 50) -> dict[str, float]:
-    """So many submits within a second, then dispatch alone: services over fakes, on a clock of
-    their own. `at_once` is how many messages of the queue run in one instant."""
+    """Run a number of submits within a second, then only dispatch: services over fakes, on a clock
+    of their own. `at_once` is the number of messages of the queue that run at the same time."""
     world = World()
     door = Throttled(world)
     waiting: list[tuple[int, int, dict[str, str]]] = []
@@ -208,7 +208,7 @@ def burst(submits: int = BURST, at_once: int = 50) -> dict[str, float]:
 
 
 def run(progress: Callable[[str], None]) -> list[Result]:
-    """Counts at each size, a plot of them, and the burst."""
+    """Return the counts at each size and the burst; write a plot of the counts."""
     readings = {}
     for number in SIZES:
         progress(f"{number:,} records")

@@ -1,7 +1,7 @@
-"""What one prediction asks of AWS and Replicate, on each path: calls and capacity, counted.
+"""Calls to AWS and Replicate, and capacity units, of one prediction on each path.
 
-`python -m bench.io` prints the table, `--write` renews bench/io.json, which a test holds exactly,
-and `--calls PATH` names every call of one path.
+`python -m bench.io` prints the table, `--write` renews bench/io.json, which a test compares
+exactly, and `--calls PATH` lists every call of one path.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ LIMITS = {
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """One path: what one prediction on it costs, beyond what a whole process shares."""
+    """Cost of one prediction on one path, without the calls that a whole process shares."""
 
     path: str
     calls: tuple[Call, ...]
@@ -60,10 +60,10 @@ class Counted:
     http_requests: int
     log_bytes: int
     record_bytes: int
-    """Of the finished record, as DynamoDB counts."""
+    """Size of the finished record, as DynamoDB bills it."""
 
     def of(self, service: str, *operations: str) -> int:
-        """How many calls."""
+        """Return the number of calls."""
         return sum(
             call.first
             and call.service == service
@@ -73,12 +73,12 @@ class Counted:
 
     @property
     def aws_calls(self) -> int:
-        """Requests to AWS, of whatever service."""
+        """Number of requests to AWS, of any service."""
         return sum(call.first and call.service != "outside" for call in self.calls)
 
     @property
     def write_units(self) -> float:
-        """DynamoDB's, all tables and indexes."""
+        """DynamoDB write units of all tables and indexes."""
         return sum(call.write_units for call in self.calls)
 
     @property
@@ -93,11 +93,11 @@ class Counted:
 
     @property
     def read_units(self) -> float:
-        """DynamoDB's, all tables and indexes."""
+        """DynamoDB read units of all tables and indexes."""
         return sum(call.read_units for call in self.calls)
 
     def summary(self) -> dict[str, Any]:
-        """What bench/io.json holds of the path: all but the bytes is exact."""
+        """Return the path's entry in bench/io.json, in which everything but the bytes is exact."""
         names = Counter(
             f"{call.service} {call.operation}"
             for call in self.calls
@@ -119,7 +119,7 @@ class Counted:
         }
 
 
-# What happens on each path
+# The events of each path
 
 
 def submit(aws: Account, headers: dict[str, str] | None = None, **extra: Any) -> str:
@@ -131,7 +131,7 @@ def submit(aws: Account, headers: dict[str, str] | None = None, **extra: Any) ->
 
 
 def said(aws: Account, status: str, **more: Any) -> dict[str, Any]:
-    """Replicate's prediction, as its webhooks and its API show it."""
+    """Return Replicate's prediction as in its webhooks and its API."""
     now = rfc3339(aws.now())
     ended = {"completed_at": now, "logs": LOGS} if status != "processing" else {}
     id_ = aws.outside.provider_id
@@ -154,7 +154,7 @@ def said(aws: Account, status: str, **more: Any) -> dict[str, Any]:
 
 
 def finish(aws: Account, id_: str, last: str = "succeeded", **more: Any) -> None:
-    """Both webhooks, and all that follows from them."""
+    """Send both webhooks, and run all their effects."""
     aws.settle()
     aws.webhook(id_, said(aws, "processing"))
     aws.settle()
@@ -178,7 +178,7 @@ def _plain(aws: Account) -> str:
 def _limits(aws: Account) -> str:
     aws.put_limits(**LIMITS)
     if datetime.fromtimestamp(aws.now() / 1000, UTC).day <= 3:
-        # In the first two days of a month a create looks back at the one before.
+        # In the first two days of a month, a create also reads the month before.
         aws.later(3 * 86_400)
     return _plain(aws)
 
@@ -191,7 +191,8 @@ def _keyed(aws: Account) -> str:
 
 
 def _stainless(aws: Account) -> str:
-    """A first try of a client that says how often it has tried: Replicate's Python client 2.x."""
+    """The first attempt of a client that sends its retry count, such as Replicate's Python client
+    2.x."""
     id_ = submit(aws, {"x-stainless-retry-count": "0"})
     finish(aws, id_)
     show(aws, id_)
@@ -199,10 +200,10 @@ def _stainless(aws: Account) -> str:
 
 
 def _refused(aws: Account) -> str:
-    """Replicate answers 429 once; dispatch creates it from its queue."""
+    """Replicate answers 429 once; dispatch creates the prediction from its queue."""
     aws.outside.create_statuses = [429]
     id_ = submit(aws)
-    # As SQS does with its delay: the message comes when the pause is over.
+    # Like SQS's delay: the message arrives after the pause.
     aws.later(3)
     finish(aws, id_)
     show(aws, id_)
@@ -210,7 +211,7 @@ def _refused(aws: Account) -> str:
 
 
 def _missed(aws: Account) -> str:
-    """No webhook comes; the sweep polls, and finds it done."""
+    """No webhook arrives; the sweep polls and finds the end."""
     id_ = submit(aws)
     aws.settle()
     aws.later(120)
@@ -222,7 +223,7 @@ def _missed(aws: Account) -> str:
 
 
 def _watched(aws: Account) -> str:
-    """A client polls a prediction that runs for a while: one look at the provider."""
+    """A client polls a prediction that runs for a while, which polls the provider once."""
     id_ = submit(aws)
     aws.settle()
     said(aws, "processing", logs="50%")
@@ -235,7 +236,7 @@ def _watched(aws: Account) -> str:
 
 
 def _callback(aws: Account) -> str:
-    """The client names a webhook for the end, and takes it at once."""
+    """The client names a webhook for the end, which accepts the callback at once."""
     wanted: dict[str, Any] = {
         "webhook": f"{aws.outside.url}/callback",
         "webhook_events_filter": ["completed"],
@@ -277,14 +278,14 @@ PATHS: dict[str, Callable[[Account], str]] = {
 
 
 SHARED = ("controls RUNTIMES", "controls TENANT")
-"""Rows that a process reads, or writes, once in half a minute or a minute, for all predictions."""
+"""Rows that a process reads or writes once in half a minute or a minute for all predictions."""
 
 
 def count(path: str) -> Counted:
-    """Run one prediction on the path in a warm process, and count what is its own.
+    """Run one prediction on the path in a warm process, and count its own calls.
 
-    Left out is what a process needs once in minutes (secrets, run times, the tenant's limits) and
-    what a tick of the sweep reads whoever is due.
+    Calls that a process makes once in minutes (secrets, run times, the tenant's limits) are left
+    out, and reads of a sweep's tick that do not depend on the due records.
     """
     with account() as aws:
         aws.outside.picture = PICTURE
@@ -304,7 +305,7 @@ def count(path: str) -> Counted:
 
 
 def count_tick() -> dict[str, Any]:
-    """What one tick of the sweep asks of AWS when nothing is due."""
+    """Return the calls to AWS of one tick of the sweep when nothing is due."""
     with account() as aws:
         aws.call("sweep", {})
         aws.forget()
@@ -319,21 +320,21 @@ def _shared(call: Call) -> bool:
 
 
 def outside_name(method: str, path: str) -> str:
-    """A short name for a request to Replicate, or to a client."""
+    """Return a short name for a request to Replicate or to a client."""
     kind = "output" if path.startswith("/output") else path.rpartition("/")[2].partition("?")[0]
     return f"{method} {'prediction' if kind == PROVIDER_ID else kind}"
 
 
-# What is told
+# Reports
 
 
 def everything() -> dict[str, Any]:
-    """All paths and the empty tick, as bench/io.json holds them."""
+    """Return all paths and the empty tick, as in bench/io.json."""
     return {**{path: count(path).summary() for path in PATHS}, "tick": count_tick()}
 
 
 def run(progress: Callable[[str], None]) -> list[Result]:
-    """Calls and capacity units of every path."""
+    """Return calls and capacity units of every path."""
     results = []
     for path in PATHS:
         progress(path)
@@ -353,7 +354,7 @@ def run(progress: Callable[[str], None]) -> list[Result]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the table of all paths, the calls of one, or renew the file."""
+    """Print the table of all paths, or the calls of one, or renew the file."""
     parser = argparse.ArgumentParser(prog="python -m bench.io", description=main.__doc__)
     parser.add_argument("--write", action="store_true", help=f"renew {COUNTED.name}")
     parser.add_argument("--calls", choices=PATHS, metavar="PATH", help=" ".join(PATHS))

@@ -1,6 +1,6 @@
-"""What the submit function takes of its memory for the bodies that ask for most of it.
+"""Memory of the submit function with the bodies that need most of it.
 
-`python -m bench.memory` shows each: its answer, and the peak of a process that got it alone.
+`python -m bench.memory` prints for each the answer, and the peak of a process that got only it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MB = 1_000_000
 LARGEST_EVENT = 6 * 1024 * 1024
-"""What Lambda hands to a function at most, as JSON."""
+"""The largest event that Lambda passes to a function, as JSON."""
 IDLE = "an ordinary request"
 METHOD = (
     "VmHWM of a fresh process after one ordinary request, and in another after one more of those "
@@ -36,16 +36,17 @@ _INPUT = '{"input":{"prompt":"a corgi","more":'
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The answer, and MB of resident memory at the peak."""
+    """The answer, and the peak of resident memory in MB."""
 
     status: int
     peak_mb: float
 
 
 def bodies() -> dict[str, str | bytes]:
-    """Bodies as a client may send them; bytes come in base64, as the gateway hands over some."""
+    """Return bodies that a client may send. Bytes are sent in base64, like the gateway does for
+    some."""
     wide = "\N{PARTY POPPER}"
-    """With one such character in it, a text takes four bytes for each."""
+    """A string with one such character takes four bytes for each of its characters."""
     picture = "data:image/png;base64," + "iVBOR" * 900_000
     pictures = ",".join(['"data:,"'] * 80_000)
     keys = ",".join(f'"{number:x}":{{}}' for number in range(400_000))
@@ -87,7 +88,7 @@ def _lists(size: int, text: str, prompt: str = "a corgi") -> str:
 
 
 def measure(cases: Iterable[tuple[str, str | bytes]]) -> dict[str, Taken]:
-    """Each body in a fresh process, after an ordinary request; that alone is `IDLE`."""
+    """Send each body to a fresh process after an ordinary request; `IDLE` is that request alone."""
     taken = {}
     with stub_endpoints() as environment, tempfile.TemporaryDirectory() as folder:
         _put_key(environment)
@@ -130,7 +131,7 @@ def _event(body: str | bytes) -> str:
 
 
 def run(progress: Callable[[str], None]) -> list[Result]:
-    """`memory.idle`, and `memory.submit`: the most that any body takes."""
+    """Return `memory.idle`, and `memory.submit`, the maximum over all bodies."""
     progress("each body in a process of its own")
     taken = measure(bodies().items())
     idle = taken[IDLE].peak_mb
@@ -150,7 +151,7 @@ def _invoke(paths: list[str]) -> None:
         raw = Path(path).read_bytes()
         answer = submit.handler(json.loads(raw), events.Context())
         del raw
-    # Not getrusage: its peak is at first that of the process that started this one.
+    # Not getrusage, because its peak starts with that of the parent process.
     lines = Path("/proc/self/status").read_text().splitlines()
     peak = next(line.split()[1] for line in lines if line.startswith("VmHWM:"))
     print(f"\n{answer['statusCode']} {peak}")

@@ -1,9 +1,9 @@
-"""Counts what a boto3 client asks of AWS, and what DynamoDB would bill for it.
+"""Counts the requests of a boto3 client to AWS, and the units that DynamoDB would bill for them.
 
-The rules are AWS's, as its developer guide states them: a write unit per KB of the larger of the
-item before and after, a read unit per 4 KB (half of one unless consistent), both rounded up per
-item and twice as much in a transaction; one write to an index for an entry put or taken out of
-it, two where its key changes, none where it stays as it is.
+The rules are those of AWS's developer guide: one write unit per KB of the larger of the item before
+and after, one read unit per 4 KB (half of one unless consistent), both rounded up per item and
+doubled in a transaction; one index write for an entry added or removed, two if its key changes,
+none if it stays as it is.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Image = dict[str, Any] | None
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, who made it, and its capacity units where it was DynamoDB's."""
+    """One request, its caller, and its capacity units if it went to DynamoDB."""
 
     source: str
     service: str
@@ -31,15 +31,15 @@ class Call:
     write_units: float = 0.0
     read_units: float = 0.0
     items: int = 0
-    """Items that were read or written."""
+    """Number of items read or written."""
     index_units: tuple[tuple[str, int], ...] = ()
-    """The part of the write units that indexes took, by `table.index`."""
+    """The part of the write units that indexes used, by `table.index`."""
     first: bool = True
-    """False for the further items of one transaction: they are no requests of their own."""
+    """False for further items of a transaction, which are not requests of their own."""
 
 
 def item_bytes(item: Item) -> int:
-    """The size that DynamoDB bills: names and values, not JSON."""
+    """Return the size that DynamoDB bills: names and values, not JSON."""
     return sum(len(name.encode()) + _value_bytes(value) for name, value in item.items())
 
 
@@ -67,32 +67,33 @@ def _value_bytes(value: dict[str, Any]) -> int:
 
 
 def write_units(item: Item | None, before: Item | None = None) -> int:
-    """Units of one write to a table or an index, without its other indexes."""
+    """Return the units of one write to a table or an index, without its other indexes."""
     larger = max(item_bytes(each) for each in (item or {}, before or {}))
     return max(1, math.ceil(larger / 1024))
 
 
 def read_units(sizes: Iterable[int], *, consistent: bool) -> float:
-    """Units of one read, whose items are added up before rounding: a Get, or a Query's page."""
+    """Return the units of one read (a Get, or a page of a Query), whose items are added before
+    rounding."""
     return max(1, math.ceil(sum(sizes) / 4096)) * (1.0 if consistent else 0.5)
 
 
 class Meter:
-    """Listens to clients; reads images through a client of its own, which nobody counts."""
+    """Observes clients. Reads images through its own client, which is not metered."""
 
     def __init__(
         self,
         dynamodb: Any,
         tables: Mapping[str, tuple[dict[str, str], dict[str, dict[str, str]]]],
     ) -> None:
-        """`tables`: each one's key, and the keys of its KEYS_ONLY indexes."""
+        """`tables` has each table's key, and the keys of its KEYS_ONLY indexes."""
         self.calls: list[Call] = []
         self.source = ""
-        """Whoever calls now."""
+        """Name of the present caller."""
         self.stream: list[tuple[Image, Image]] = []
-        """Changes of the Predictions table that nobody has taken."""
+        """Changes of the Predictions table that are not consumed yet."""
         self.messages: dict[str, list[str]] = defaultdict(list)
-        """Bodies of messages that nobody has taken, by queue."""
+        """Bodies of messages that are not consumed yet, by queue."""
         self._images = dynamodb
         self._tables = tables
 
@@ -184,7 +185,7 @@ class Meter:
                 table = _shown(params["TableName"], params["Key"])
                 return table, read_units(sizes, consistent=consistent), len(sizes)
             case "Query":
-                # On an index with keys only, an entry holds its own key and the table's.
+                # In a KEYS_ONLY index, an entry has its own key and the table's.
                 sizes = [item_bytes(item) for item in parsed["Items"]]
                 index = params.get("IndexName", "")
                 name = f"{params['TableName']}.{index}" if index else params["TableName"]
@@ -200,7 +201,7 @@ class Meter:
 
 
 def _written(operation: str, params: dict[str, Any]) -> list[tuple[str, Item]]:
-    """Table and key (or whole item) of everything that a request writes, or tries to."""
+    """Return table and key (or whole item) of every write of a request, including failed ones."""
     match operation:
         case "PutItem":
             return [(params["TableName"], params["Item"])]
@@ -227,6 +228,6 @@ def _index_units(names: tuple[str, ...], old: Item | None, new: Item | None) -> 
 
 
 def _shown(table: str, key: Item) -> str:
-    """The table, and in Controls the kind of row, which its key begins with."""
+    """Return the table and, for Controls, the kind of row, which its key begins with."""
     kind = str(key["pk"]["S"]).partition("#")[0] if "pk" in key else ""
     return f"{table} {kind}" if kind else table

@@ -1,4 +1,4 @@
-"""Copying outputs: throughput beside boto3's own upload, memory, and several files at once."""
+"""Copying outputs: throughput relative to boto3's own upload, memory, and several files at once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SIZE = 50 * MB
 PICTURE_MB = 2
 FILES = 4
 PAUSE_S = 0.1
-"""How long the output host takes to its first byte where several files are copied."""
+"""Time to the first byte of the output host when several files are copied."""
 MEMORY_SIZES = (1, 10, 100, 1000)
 
 _HEAD = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x04\x00\x00\x00\x04\x00\x08\x02\x00\x00\x00"
@@ -43,7 +43,7 @@ _FILLING = bytes(MB)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
-    """The output host, and as much of S3 as takes an object and forgets it."""
+    """The output host, and the part of S3 that accepts objects and discards them."""
 
     protocol_version = "HTTP/1.1"
 
@@ -91,12 +91,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return True
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextlib.contextmanager
 def _servers() -> Iterator[str]:
-    """Both hosts in a process of their own; the origin of both."""
+    """Run both hosts in one process. Yields their origin."""
     command = [sys.executable, "-m", "bench.persist", "serve"]
     with subprocess.Popen(  # noqa: S603 - our own module
         command, stdout=subprocess.PIPE, text=True
@@ -122,18 +122,18 @@ class _Copier:
             endpoint_url=self.origin,
             aws_access_key_id="x",
             aws_secret_access_key="x",  # noqa: S106 - the server takes any
-            # As over TLS, where the payload is not signed beside its checksum.
+            # As over TLS, where the payload is not signed in addition to its checksum.
             config=Config(s3={"addressing_style": "path", "payload_signing_enabled": False}),
         )
         guard = output_guard((self.origin,))
         self.fetcher = OutputFetcher(Client(guard), (self.origin,), 2000 * MB, budget_s=600.0)
 
     def url(self, size: int, pause: float, number: int) -> str:
-        """An output of so many bytes."""
+        """Return the URL of an output of `size` bytes."""
         return f"{self.origin}/{size}/{pause}/{number}.png"
 
     def copy(self, *sizes: int, pause: float = 0.0, at_once: int = 1) -> float:
-        """Seconds from the message to `succeeded`."""
+        """Return the seconds from the message to `succeeded`."""
         record = self.world.accept()
         provider_id = str(record.provider_id)
         outputs = [self.url(size, pause, number) for number, size in enumerate(sizes)]
@@ -150,7 +150,8 @@ class _Copier:
         return seconds
 
     def upload(self, size: int) -> float:
-        """Seconds of boto3's own upload of the same download: nothing hashed, nothing checked."""
+        """Return the seconds of boto3's own upload of the same download, without hashes and
+        checks."""
         with self.fetcher.open(self.url(size, 0.0, 0)) as download:
             began = time.perf_counter()
             file = _File(self.fetcher.client, download.chunks())
@@ -159,7 +160,7 @@ class _Copier:
 
 
 class _File:
-    """What upload_fileobj reads from."""
+    """A file object for upload_fileobj."""
 
     def __init__(self, client: Client, chunks: Iterator[bytes]) -> None:
         self._client = client
@@ -167,8 +168,8 @@ class _File:
         self._buffer = bytearray()
 
     def read(self, most: int) -> bytes:
-        """As a file's `read`."""
-        # boto3 reads in threads of its own, and a budget is its thread's.
+        """Read like a file."""
+        # boto3 reads in its own threads, and a budget belongs to its thread.
         self._client.begin(600.0)
         while len(self._buffer) < most:
             chunk = next(self._chunks, None)
@@ -181,7 +182,7 @@ class _File:
 
 
 def run(progress: Callable[[str], None]) -> list[Result]:
-    """Throughput, memory and parallel copies."""
+    """Measure throughput, memory and parallel copies."""
     with _servers() as origin:
         return [
             *_throughput(_Copier(origin), progress),
@@ -228,7 +229,7 @@ def _memory(origin: str, progress: Callable[[str], None]) -> list[Result]:
 
 
 def _added_mb(copier: _Copier, size: int) -> float:
-    """Peak over rest of one copy in this process. Linux's own account of it."""
+    """Return peak minus resting memory of one copy in this process, from Linux's /proc."""
     copier.copy(MB)
     Path("/proc/self/clear_refs").write_text("5")
     before = _resident_kb("VmRSS")
@@ -257,7 +258,7 @@ def _several(copier: _Copier, progress: Callable[[str], None]) -> list[Result]:
 
 
 def _main(arguments: list[str]) -> None:
-    """What the processes of this benchmark run."""
+    """Run one of the processes of this benchmark."""
     if arguments[0] == "serve":
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)

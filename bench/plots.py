@@ -62,7 +62,7 @@ def plot(
 
 
 class _Axis:
-    """Maps values to pixels, from `begin` to `end`."""
+    """Maps values to pixels from `begin` to `end`."""
 
     def __init__(self, values: Sequence[float], begin: float, end: float, *, log: bool) -> None:
         self._log = log

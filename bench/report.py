@@ -1,4 +1,4 @@
-"""What a benchmark found: bench/report.json and the printed table."""
+"""Results of benchmarks: bench/report.json and the printed table."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ REPORT = Path(__file__).parent / "report.json"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One figure. `ratio` is it over what it is compared with; None where nothing is."""
+    """One result. `ratio` is relative to the baseline; None without one."""
 
     name: str
     value: float
     unit: str
     ratio: float | None
     method: str
-    """One sentence: what was measured how, so that somebody else gets the same."""
+    """One sentence that tells how it was measured, so that others can reproduce it."""
 
 
 def merge(results: Iterable[Result], path: Path = REPORT) -> list[Result]:
-    """Write the results over those of the same name in the report; those not run again stay."""
+    """Merge the results into the report by name. Results that were not run again stay."""
     found = {result.name: result for result in (*read(path), *results)}
     merged = sorted(found.values(), key=lambda result: result.name)
     path.write_text(json.dumps([asdict(result) for result in merged], indent=1) + "\n")
@@ -34,14 +34,14 @@ def merge(results: Iterable[Result], path: Path = REPORT) -> list[Result]:
 
 
 def read(path: Path = REPORT) -> list[Result]:
-    """What the report holds; nothing where there is none."""
+    """Return the results in the report; empty if there is none."""
     if not path.exists():
         return []
     return [Result(**entry) for entry in json.loads(path.read_text())]
 
 
 def table(results: Iterable[Result]) -> str:
-    """The figures in columns, without their methods: those are in the report."""
+    """Format the results in columns, without their methods, which are in the report."""
     rows = [
         (r.name, f"{r.value:,.6g}", r.unit, "" if r.ratio is None else f"{r.ratio:.3g}")
         for r in results

@@ -30,27 +30,26 @@ SIMULATED_S = 600
 TICKS_PER_S = 10
 
 PARTITION_WRITES = 1000.0
-"""Write units a second that one partition, and so one key, takes."""
+"""Write units per second that one partition, and so one key, allows."""
 PARTITIONS = 4
-"""Of a new on-demand table, and so the shards of its stream. It splits as it grows."""
+"""Partitions of a new on-demand table, and so shards of its stream. They split as it grows."""
 TABLE_WRITES = 40_000.0
-"""Write units a second of one table: the default quota of an account."""
+"""Write units per second of one table: an account's default quota."""
 API_PER_S = 10_000.0
-"""Requests a second of all HTTP APIs of an account and region."""
+"""Requests per second of all HTTP APIs of an account and region."""
 CONCURRENCY = 1000.0
 """Lambda's default for an account and region; new accounts may have 10."""
 EVENTS_PER_S = 10_000.0
-"""PutEvents a second in the largest regions; 600 in the smallest."""
+"""PutEvents per second in the largest regions; 600 in the smallest."""
 S3_PUTS_PER_S = 3500.0
-"""A second and prefix; S3 splits prefixes as they grow hot."""
+"""Per second and prefix; S3 splits prefixes as their load grows."""
 CONFLICTS = 0.25
-"""The share of a partition's writes that transactions on one row reach before they mostly lose to
-each other: an assumption."""
+"""Assumed share of a partition's writes at which transactions on one row mostly conflict."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One quota: what a prediction takes of it, and what there is in a second."""
+    """One quota: the units that a prediction uses, and the units available per second."""
 
     name: str
     each: float
@@ -59,13 +58,13 @@ class Part:
 
     @property
     def predictions_per_s(self) -> float:
-        """What it carries."""
+        """Return the rate that it allows."""
         return self.per_s / self.each if self.each else float("inf")
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What a stage sets, and what it is asked to do."""
+    """The settings of a stage, and its load."""
 
     config: StageConfig
     tenants: int
@@ -77,7 +76,7 @@ class Deployment:
 
 
 def parts(counted: Mapping[str, Any], of: Deployment) -> list[Part]:
-    """Every quota that predictions share."""
+    """Return every quota that predictions share."""
     run = counted["limits"]
     rows: Mapping[str, float] = run["writes_by_target"]
     records = run["invocations"]["relay"]
@@ -143,16 +142,16 @@ class Load:
 
     part: Part
     used: float
-    """Share of it that the offered load would take."""
+    """Share of it that the offered load would use."""
     backlog: float = 0.0
-    """Predictions that wait before it at the end."""
+    """Predictions waiting for it at the end."""
     first_s: float | None = None
-    """When its backlog first passed one second's worth."""
+    """Time at which its backlog first exceeded one second's rate."""
 
 
 def simulate(found: list[Part], rate: float, seconds: int = SIMULATED_S) -> list[Load]:
-    """Offer `rate` predictions a second to the parts in turn, each of which lets through what it
-    can; what it cannot waits. The parts stand in the order in which a prediction meets them."""
+    """Offer `rate` predictions per second to the parts in sequence. Each passes what it can, and
+    the rest waits. The parts are in the order in which a prediction reaches them."""
     loads = [Load(part, rate / part.predictions_per_s) for part in found]
     for tick in range(seconds * TICKS_PER_S):
         flow = rate / TICKS_PER_S
@@ -168,7 +167,7 @@ def simulate(found: list[Part], rate: float, seconds: int = SIMULATED_S) -> list
 def deployment(
     config: StageConfig, tenants: int = 10, parallel: int = RELAYS_PER_SHARD
 ) -> Deployment:
-    """A stage, with the durations that bench/durations.json gives its functions."""
+    """Return a stage with the durations of its functions in bench/durations.json."""
     from ops.cost import Function, Model, Templates
 
     names = ("submit", "webhook", "persist", "relay")
@@ -189,13 +188,13 @@ def deployment(
 
 
 def load_counts() -> dict[str, Any]:
-    """bench/io.json."""
+    """Load bench/io.json."""
     counted: dict[str, Any] = json.loads((DATA / "io.json").read_text())
     return counted
 
 
 def run(progress: Callable[[str], None]) -> list[Result]:
-    """What carries least, in the production stage with ten tenants."""
+    """Return the parts of least capacity in the production stage with ten tenants."""
     progress("quotas")
     of = deployment(StageConfig.prod())
     ranked = sorted(parts(load_counts(), of), key=lambda part: part.predictions_per_s)
@@ -213,7 +212,7 @@ def run(progress: Callable[[str], None]) -> list[Result]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print what each part would carry, and what waits after ten minutes at each rate."""
+    """Print the rate that each part allows, and the backlog after ten minutes at each rate."""
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description=main.__doc__)
     parser.add_argument("--stage", default="prod")
     parser.add_argument("--tenants", type=int, default=10, help="of equal size (%(default)s)")

@@ -1,5 +1,5 @@
 """Endpoints that answer at once: DynamoDB's item calls from a dict, secrets, S3's put, and the
-provider's create. Started by bench/warm.py in a process of its own."""
+provider's create. Started by bench/warm.py in a separate process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ITEMS: dict[tuple[str, str], Any] = {}
 
 
 def answer(target: str, body: dict[str, Any]) -> dict[str, Any]:
-    """What the named operation of DynamoDB or Secrets Manager answers. Conditions always hold."""
+    """Answer the named operation of DynamoDB or Secrets Manager. Conditions always hold."""
     match target.rpartition(".")[2]:
         case "PutItem":
             _put(body)
@@ -41,14 +41,14 @@ def _key(item: dict[str, Any]) -> str:
 
 
 class Stub(BaseHTTPRequestHandler):
-    """Keeps connections open, as the real endpoints do."""
+    """Keeps connections open, like the real endpoints."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
 
     def do_POST(self) -> None:
-        """One call."""
+        """Serve one call."""
         sent = self.rfile.read(int(self.headers.get("content-length", 0)))
         target = self.headers.get("x-amz-target")
         if target:
@@ -57,14 +57,14 @@ class Stub(BaseHTTPRequestHandler):
             self._send(201, {"id": "p" * 26, "status": "starting", "input": {}, "output": None})
 
     def do_PUT(self) -> None:
-        """An object, which is forgotten."""
+        """Accept an object and discard it."""
         left = int(self.headers.get("content-length", 0))
         while left:
             left -= len(self.rfile.read(min(left, 1_000_000)))
         self._send(200, None)
 
     def handle_expect_100(self) -> bool:
-        """S3's clients wait a second for this, and it would stay in the buffer."""
+        """Flush the 100 Continue at once, since S3's clients wait a second for it."""
         answered = super().handle_expect_100()
         self.wfile.flush()
         return answered
@@ -78,7 +78,7 @@ class Stub(BaseHTTPRequestHandler):
         self.wfile.write(text)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
-        """Nothing."""
+        """Log nothing."""
 
 
 if __name__ == "__main__":

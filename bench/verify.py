@@ -1,4 +1,4 @@
-"""Webhook signatures verified in a second, on one core."""
+"""Webhook signatures verified per second, on one core."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ METHOD = (
 
 
 def run(progress: Callable[[str], None]) -> list[Result]:
-    """`verify.per_s`; its goal is 100 000."""
+    """Measure `verify.per_s`; its goal is 100 000."""
     key = b"k" * 32
     body = b'{"status":"succeeded","output":["https://replicate.delivery/x.webp"]}'.ljust(1000)
     signed = signature.sign("msg_2LJCvuTzkqdSVBw8iKhKFdCyRAk", AT, body, key=key)

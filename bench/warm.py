@@ -1,4 +1,4 @@
-"""Warm invocations: a handler's time over that of the same calls made bare."""
+"""Warm invocations: a handler's time relative to that of the same calls alone."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MODEL = "black-forest-labs/flux-schnell"
 
 
 def run(progress: Callable[[str], None]) -> list[Result]:
-    """`warm.submit`, `warm.webhook` and `warm.read`."""
+    """Measure `warm.submit`, `warm.webhook` and `warm.read`."""
     with stub_endpoints() as environment, tempfile.TemporaryDirectory() as folder:
         progress(f"stub endpoints at {environment['AWS_ENDPOINT_URL']}")
         found = Path(folder) / "times.json"
@@ -58,7 +58,7 @@ def run(progress: Callable[[str], None]) -> list[Result]:
 
 @contextlib.contextmanager
 def stub_endpoints() -> Iterator[dict[str, str]]:
-    """The stub in a process of its own; the environment of a function that talks to it."""
+    """Run the stub in a separate process. Yields the environment of a function that uses it."""
     paths = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "functions")])}
     base = {"PATH": os.defpath, **paths}
     command = [sys.executable, "-m", "bench.stub"]
@@ -94,7 +94,7 @@ def _environment(url: str) -> dict[str, str]:
 
 
 class _Recorder:
-    """The calls of one invocation, to be made again."""
+    """Records the calls of one invocation, to repeat them."""
 
     def __init__(self) -> None:
         from botocore import xform_name
@@ -125,7 +125,7 @@ class _Recorder:
         Client.exchange = http  # type: ignore[assignment, method-assign]
 
     def record(self, invoke: Callable[[], Any]) -> Callable[[], None]:
-        """Invoke once and return what makes the same calls."""
+        """Invoke once and return a function that makes the same calls."""
         self.calls, self.on = [], True
         invoke()
         self.on, made = False, self.calls
@@ -140,11 +140,11 @@ class _Recorder:
 
 
 EVENTS = ("submit", "webhook", "read")
-"""The functions that are called, by their handlers' names."""
+"""The measured functions, by their handlers' names."""
 
 
 def _prepared() -> dict[str, dict[str, Any]]:
-    """An event of each function, about one prediction that the stub then has."""
+    """Return an event of each function, about one prediction that is in the stub."""
     from darkroom.adapters.aws import client
     from darkroom.handlers import submit
 
@@ -200,7 +200,8 @@ def _invocation(name: str, event: dict[str, Any], context: Any) -> Callable[[], 
 
 
 def _webhook(id_: str) -> dict[str, Any]:
-    """Replicate's `start` of the prediction, signed once: it is valid for five minutes."""
+    """Return Replicate's `start` webhook of the prediction, signed once, which is valid for five
+    minutes."""
     from darkroom.adapters.aws import client
     from darkroom.domain import link, signature
 

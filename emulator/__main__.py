@@ -1,4 +1,4 @@
-"""`python -m emulator`: the emulator as a process."""
+"""`python -m emulator`: runs the emulator as a process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from emulator.webhooks import new_secret
 
 
 def main() -> int:
-    """Serve until a signal or, if asked, until stdin ends."""
+    """Serve until a signal or, with the option, until stdin ends."""
     arguments = _parser().parse_args()
     options = Options(
         host=arguments.host,
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def _watch_stdin(server: Server) -> None:
-    # Unbuffered: a buffered read would hold a lock that the interpreter wants when it ends.
+    # Unbuffered, because a buffered read would hold a lock that the interpreter needs at exit.
     while os.read(0, 4096):
         pass
     server.should_exit = True

@@ -64,14 +64,15 @@ _BODY: dict[str, tuple[type, ...]] = {
 
 
 class Api:
-    """One method per operation; `routes` says which is which."""
+    """One method per operation; `routes` maps paths to them."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
         self._base_url = emulator.url
 
     def routes(self) -> list[Route]:
-        """All of /v1. The stream's URL is a capability: it alone asks for no token."""
+        """Return all routes of /v1. Only the stream's URL needs no token, because it is a
+        capability URL."""
         model = "/v1/models/{owner}/{name}"
         table: list[tuple[str, str, Handler]] = [
             ("POST", "/v1/predictions", self.create),
@@ -144,7 +145,7 @@ class Api:
         return await self._create(request, body, model, model.version)
 
     async def _refuse_by_fault(self) -> None:
-        """The faults under which nothing is created."""
+        """Raise the error of an active fault that prevents the create."""
         faults = self._emulator.faults
         _refuse_with(faults["create_status"])
         if faults.happens("create_429"):
@@ -193,7 +194,7 @@ class Api:
     def _created(self, prediction: Prediction, status: int) -> Response:
         view = self._emulator.showing.created(prediction)
         if status == 202:
-            # Clients take a held answer other than `starting` for the result.
+            # Clients take a blocking answer with any status but `starting` for the result.
             view |= {"status": "starting", "output": None}
         return json_response(view, status)
 
@@ -330,7 +331,7 @@ class Api:
 
 
 class GatewayTimeoutError(ProblemError):
-    """The edge gave up on a request: no problem document, as from any load balancer."""
+    """The edge timed out. Its answer is no problem document, as from any load balancer."""
 
     def __init__(self) -> None:
         super().__init__(504, "upstream request timeout")
@@ -340,7 +341,7 @@ class GatewayTimeoutError(ProblemError):
 
 
 class Reset(Response):
-    """Closes the connection hard, before any byte of an answer."""
+    """Resets the connection before any byte of an answer."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         transport: asyncio.Transport = scope["state"]["transport"]
@@ -348,7 +349,7 @@ class Reset(Response):
         linger = struct.pack("ii", 1, 0)
         transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, linger)
         transport.abort()
-        # The server must learn of the loss before this returns, or it would answer 500.
+        # The server must notice the loss before this returns; otherwise it would answer 500.
         await asyncio.sleep(0)
 
 
@@ -358,7 +359,7 @@ def _refuse_with(status: int) -> None:
 
 
 def _check_body(body: Any, *, versioned: bool) -> None:
-    """The top level of a create. Raises Problem 422 with everything that is wrong."""
+    """Check the top level of a create. Raises a 422 that lists every problem."""
     if not isinstance(body, dict):
         raise invalid([("invalid_type", "", _wrong_type("object", body))])
     types = {"version": (str,), **_BODY} if versioned else _BODY

@@ -1,21 +1,21 @@
-"""The provider's own bill: what Replicate would charge for what really ran here.
+"""The provider's bill: what Replicate would charge for the predictions that ran here.
 
-It is made from the price in the model's catalogue entry and from what the emulator did, never from
-what it showed, and shares no code with Darkroom's own reckoning: the two are there to be compared.
+It is computed from the price in the model's catalogue entry and from what the emulator did, never
+from what it showed. It shares no code with Darkroom's own calculation, since the two are compared.
 
-- By the second: the time from start to end by the emulator's clock, however the run ended. One that
+- Per second: the time from start to end by the emulator's clock, however the run ended. One that
   never started (`aborted`, or canceled while it was `starting`) costs nothing.
-- By the image: every picture that was finished, also where the run was canceled or failed later.
-  In tiers, by the area of each.
-- By the megapixel: the area of those pictures. By whole megapixels of 1024 by 1024: each picture
-  counts as so many as it needs.
-- By the prediction: one that succeeded.
-- By the megapixels of the pictures that were given: of a prediction that succeeded, each picture.
+- Per image: every finished picture, even if the run was canceled or failed later. With tiers, by
+  the area of each picture.
+- Per megapixel: the area of those pictures. Per whole megapixel of 1024 by 1024: each picture is
+  rounded up.
+- Per prediction: each that succeeded.
+- Per megapixel of the input pictures: each picture of a prediction that succeeded.
 
 A price of several parts is their sum. An amount that depends on an input is looked up by the value
-that the model saw, its default included.
+that the model used, including its default.
 
-Whatever still runs, and a model without a price, has cost nothing.
+A prediction that still runs costs nothing, nor does a model without a price.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from emulator.predictions import Prediction
 
 DIGITS = 9
-"""Of a dollar; no price is so small that the rest matters."""
+"""Decimal places of a dollar; smaller fractions do not matter for any price."""
 
 
 def billed(prediction: Prediction) -> float:
-    """Dollars for one prediction."""
+    """Return the dollars for one prediction."""
     price = prediction.model.price
     if price is None or not prediction.terminal:
         return 0.0
@@ -42,7 +42,7 @@ def billed(prediction: Prediction) -> float:
 
 
 def bill(predictions: Iterable[Prediction]) -> dict[str, float]:
-    """Dollars by the model's name."""
+    """Return dollars by model name."""
     sums: defaultdict[str, float] = defaultdict(float)
     for prediction in predictions:
         sums[prediction.model.full_name] += billed(prediction)
@@ -50,7 +50,7 @@ def bill(predictions: Iterable[Prediction]) -> dict[str, float]:
 
 
 def check_price(entry: dict[str, Any]) -> None:
-    """Raise ValueError for a catalogue entry whose price cannot be billed here."""
+    """Raise ValueError for a catalogue entry with a price that cannot be billed here."""
     price = entry.get("price") or []
     for part in price if isinstance(price, list) else [price]:
         if part.get("unit") not in _UNITS:
@@ -66,18 +66,19 @@ def _part(part: dict[str, Any], prediction: Prediction) -> float:
 
 
 def _tier(tiers: list[list[float]], area: int) -> float:
-    """A picture beyond the last tier costs what the last says."""
+    """Return the price of the first tier that fits; a larger picture has the price of the last
+    tier."""
     fitting = [usd for limit, usd in tiers if area <= limit]
     return fitting[0] if fitting else tiers[-1][1]
 
 
 def named(value: object) -> str:
-    """An input's value as the tables of an entry name it."""
+    """Return an input's value as a key of the tables in a catalogue entry."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _rate(usd: Any, prediction: Prediction) -> float:
-    """Follow the tables to a number."""
+    """Look up the amount in nested tables."""
     seen = prediction.model.seen(prediction.input)
     while isinstance(usd, dict):
         key, table = named(seen.get(usd["by"])), usd["usd"]

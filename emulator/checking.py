@@ -1,6 +1,7 @@
-"""What Replicate's API says of an input that does not fit its model: in gojsonschema's words.
+"""Validates an input against its model's schema, with Replicate's error texts (gojsonschema's).
 
-The check itself is a library's, so that a wrong rule of the product's own checker is found here.
+The validation itself is done by a library, so that wrong rules of the product's own checker show
+up.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ Problem = tuple[str, str, str]
 
 
 def problems(schema: dict[str, Any], value: object) -> list[Problem]:
-    """At most 20, in the order of the schema; none where the model would take the input."""
+    """Return at most 20 problems in the order of the schema; none if the model would accept the
+    input."""
     checked = _validator(json.dumps({**schema, "type": "object"}))
     errors = checked.iter_errors(value)
     return [_said(error) for error, _ in zip(errors, range(MOST_PROBLEMS), strict=False)]
@@ -35,7 +37,7 @@ def _validator(schema: str) -> jsonschema_rs.Draft202012Validator:
 
 
 def in_json_schema(schema: Any) -> Any:
-    """OpenAPI 3.0's own keywords in the words of JSON Schema, which the library knows."""
+    """Translate keywords of OpenAPI 3.0 to JSON Schema, which the library understands."""
     if isinstance(schema, list):
         return [in_json_schema(each) for each in schema]
     if not isinstance(schema, dict):
@@ -50,7 +52,8 @@ def in_json_schema(schema: Any) -> Any:
 
 
 def _is_uri(text: str) -> bool:
-    """A URL that a model can fetch. A form's check passes no white space."""
+    """Whether a model can fetch the URL. The library's own format check rejects white space
+    already."""
     try:
         scheme = urlsplit(text).scheme
     except ValueError:
@@ -70,7 +73,7 @@ _WITH_A_VALUE: dict[Any, tuple[str, str, str]] = {
     _KINDS.MaxItems: ("limit", "array_max_items", "Array must have at most {} items"),
     _KINDS.Pattern: ("pattern", "pattern", "Does not match pattern '{}'"),
 }
-"""Kinds whose text has one value: where it is, gojsonschema's name of the kind, and the text."""
+"""Error kinds whose text has one parameter: its attribute, gojsonschema's name, and the text."""
 _PLAIN: dict[Any, tuple[str, str]] = {
     _KINDS.Not: ("number_not", "Must not validate the schema (not)"),
     _KINDS.AnyOf: ("number_any_of", "Must validate at least one schema (anyOf)"),

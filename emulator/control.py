@@ -1,4 +1,4 @@
-"""The control surface under /_emulator: faults, what happened, and the end of the hour."""
+"""The control API under /_emulator: faults, logs of what happened, and expiry of data."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ LONGEST_OVERLAP_S = 3600
 
 
 class Control:
-    """Needs no token: whoever reaches the emulator may command it."""
+    """Needs no token: every client that reaches the emulator may control it."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
 
     def routes(self) -> list[Route]:
-        """All of /_emulator."""
+        """Return all routes of /_emulator."""
         return [
             Route("/_emulator/faults", self.get_faults, methods=["GET"]),
             Route("/_emulator/faults", self.put_faults, methods=["PUT"]),
@@ -72,7 +72,7 @@ class Control:
         )
 
     async def bill(self, _request: Request) -> Response:
-        """Dollars by model, of all predictions that are over."""
+        """Return dollars by model, of all predictions that have ended."""
         return json_response(bill(self._emulator.predictions.oldest_first()))
 
     async def expire(self, _request: Request) -> Response:
@@ -86,8 +86,8 @@ class Control:
         return json_response(list(self._emulator.requests))
 
     async def rotate_webhook_secret(self, request: Request) -> Response:
-        """The new secret is shown and signs at once, the old one signs beside it for `overlap_s`
-        seconds: 0 without a body."""
+        """Create a new secret, which is shown and signs at once. The old one signs as well for
+        `overlap_s` seconds, by default 0."""
         body = await read_json(request) if await request.body() else {}
         overlap = body.get("overlap_s", 0) if isinstance(body, dict) else None
         if not isinstance(overlap, int | float) or not 0 <= overlap <= LONGEST_OVERLAP_S:

@@ -1,4 +1,4 @@
-"""Finds what a picture shows before its background, and cuts it out."""
+"""Separates the subject of a picture from its background."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SEEN = 256
-"""Pixels of the longer side of the copy in which the subject is looked for."""
+"""Pixels of the longer side of the copy in which the subject is searched."""
 _DIFFERS = 44
-"""How far a colour lies from the background's, 0 to 255, where it is none of it."""
+"""Distance from the background's color, 0 to 255, at which a pixel belongs to the subject."""
 _LEAST, _MOST = 0.02, 0.85
-"""Shares of a picture that a subject may have; else an oval in the middle is taken for it."""
+"""Plausible shares of the subject in a picture; outside of them an oval in the middle is used."""
 
 
 def subject(picture: Image.Image) -> Image.Image:
-    """The mask of the subject, white, with soft edges; transparent parts are none of it."""
+    """Return the mask of the subject: white with soft edges. Transparent parts do not belong to
+    it."""
     seen = picture.convert("RGB")
     seen.thumbnail((_SEEN, _SEEN))
     different = ImageChops.difference(seen, _background(seen)).split()
@@ -36,7 +37,7 @@ def subject(picture: Image.Image) -> Image.Image:
 
 
 def cut(picture: Image.Image, values: Mapping[str, Any]) -> Image.Image:
-    """The subject with nothing behind it, or with what the input wants there."""
+    """Return the subject on a transparent background, or on the one that the input names."""
     mask = subject(picture)
     if values.get("reverse"):
         mask = ImageOps.invert(mask)
@@ -51,7 +52,8 @@ def cut(picture: Image.Image, values: Mapping[str, Any]) -> Image.Image:
 
 
 def _behind(picture: Image.Image, kind: str, mask: Image.Image) -> Image.Image | None:
-    """What lies behind the subject; a mask alone is the whole picture; None is transparency."""
+    """Return the background by the input's kind. A mask alone fills the picture; None is
+    transparency."""
     match kind:
         case "rgba":
             return None
@@ -69,7 +71,7 @@ def _behind(picture: Image.Image, kind: str, mask: Image.Image) -> Image.Image |
 
 
 def _background(picture: Image.Image) -> Image.Image:
-    """A smooth surface between the colours of the four corners."""
+    """Return a smooth gradient between the colors of the four corners."""
     width, height = picture.size
     inset = max(1, min(width, height) // 16)
     corners = Image.new("RGB", (2, 2))
@@ -83,7 +85,7 @@ def _background(picture: Image.Image) -> Image.Image:
 
 
 def oval(size: tuple[int, int]) -> Image.Image:
-    """A white oval in the middle, which stands for a subject where none is seen."""
+    """Return a white oval in the middle, used as the subject if none is found."""
     width, height = size
     mask = Image.new("L", size)
     ImageDraw.Draw(mask).ellipse((width * 0.2, height * 0.1, width * 0.8, height * 0.9), fill=255)

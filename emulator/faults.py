@@ -1,4 +1,4 @@
-"""Faults on demand: what goes wrong, how often, and which requests are held back meanwhile."""
+"""Faults on demand: kind and probability of each, and requests that are held."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class FaultsError(Exception):
 
 
 class UnfitError(Exception):
-    """A value that a fault cannot have; the text follows the fault's name."""
+    """A value that a fault does not accept. The text follows the fault's name."""
 
 
 def _number(highest: float) -> Read:
@@ -115,7 +115,7 @@ FAULTS: dict[str, tuple[Any, Read]] = {
         "picture", "svg", "heic", "mov", "webm", "html", "none", "empty", "text", "mapping"
     ),
 }
-"""Every fault with its default and what reads its values. They raise Unfit."""
+"""Every fault with its default and a function that parses its values, which raises UnfitError."""
 
 
 class Faults:
@@ -130,20 +130,21 @@ class Faults:
         self._values = {name: default for name, (default, _) in FAULTS.items()} | given
 
     def __getitem__(self, name: str) -> Any:
-        """The fault's present value, of the type of its default."""
+        """Return the fault's present value, of the same type as its default."""
         return self._values[name]
 
     def happens(self, name: str) -> bool:
-        """Draw once; nothing is drawn for 0, so an unused fault does not shift the others."""
+        """Draw once. Nothing is drawn for 0, so an unused fault does not shift the others'
+        draws."""
         probability: float = self[name]
         return probability > 0 and self._random.random() < probability
 
     def as_dict(self) -> dict[str, object]:
-        """Every name with its present value."""
+        """Return every name with its present value."""
         return dict(self._values)
 
     def replace(self, given: object) -> None:
-        """Take `given` as the whole set: what it does not name is back at its default.
+        """Replace the whole set by `given`; names not in it return to their defaults.
 
         Raises FaultsError, and then changes nothing.
         """
@@ -161,13 +162,13 @@ class Faults:
         self._set(values)
 
     def reset(self) -> None:
-        """Back to the defaults; whatever is held goes on at once."""
+        """Return to the defaults and release all held requests."""
         self._set({})
         self._released.set()
         self._released = asyncio.Event()
 
     async def hold(self, seconds: float) -> None:
-        """Wait so long, or until the next reset."""
+        """Wait `seconds`, or until the next reset."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._released.wait()

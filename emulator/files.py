@@ -1,4 +1,4 @@
-"""The Files API: uploads that a prediction may name as input, kept for a day."""
+"""The Files API: uploads that a prediction may use as input, kept for a day."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class File:
     created: float
 
     def view(self, base_url: str) -> dict[str, Any]:
-        """The body of the file routes."""
+        """Return the body of the file routes."""
         md5 = hashlib.md5(self.data, usedforsecurity=False).hexdigest()
         return {
             "id": self.id,
@@ -53,14 +53,14 @@ class File:
 
 
 class Files:
-    """Uploads by id; one past its day counts as absent."""
+    """Uploads by id. An expired upload counts as absent."""
 
     def __init__(self) -> None:
         self._files: dict[str, File] = {}
         self._seq = 0
 
     def add(self, content_type: str, body: bytes) -> File:
-        """Keep the `content` part of a multipart body. Raises Problem."""
+        """Store the `content` part of a multipart body. Raises ProblemError."""
         parts = dict(_parts(content_type, body))
         if "content" not in parts:
             raise ProblemError(400, "The multipart body has no part named content.", "Bad request")
@@ -83,20 +83,20 @@ class Files:
         return file
 
     def get(self, file_id: str) -> File | None:
-        """The file, unless it is gone."""
+        """Return the file unless it is deleted or expired."""
         file = self._files.get(file_id)
         return file if file and file.created + LIFE_S > time.time() else None
 
     def delete(self, file_id: str) -> bool:
-        """Whether there was such a file."""
+        """Delete a file. Returns whether it existed."""
         return self._files.pop(file_id, None) is not None
 
     def clear(self) -> None:
-        """Delete all."""
+        """Delete all files."""
         self._files.clear()
 
     def newest_first(self) -> list[File]:
-        """All that still exist."""
+        """Return all files that still exist."""
         return [file for file_id in reversed(self._files) if (file := self.get(file_id))]
 
 
@@ -111,7 +111,7 @@ def _metadata(raw: bytes) -> dict[str, Any]:
 
 
 def _parts(content_type: str, body: bytes) -> Iterator[tuple[str, tuple[Message, bytes]]]:
-    """Name, headers and bytes of each part of a multipart/form-data body."""
+    """Yield name, headers and bytes of each part of a multipart/form-data body."""
     outer = Message()
     outer["content-type"] = content_type
     boundary = outer.get_boundary()

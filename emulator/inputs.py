@@ -1,4 +1,4 @@
-"""Fetches the pictures that an input names: by URL, as data URI, or by a file's own URL."""
+"""Fetches input pictures: by URL, from a data URI, or by the URL of an uploaded file."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 100_000_000
 MAX_PIXELS = 40_000_000
-"""Of any picture, given or made, whatever the model itself would take."""
+"""Limit for any picture, input or output, regardless of the model's own limit."""
 MAX_PICTURES = 32
 TIMEOUT_S = 60.0
 _TOO_MANY_PIXELS = "(E1001) The model ran out of memory: {} has too many pixels, more than {}."
 
 
 class ModelError(Exception):
-    """The model fails; the text becomes the prediction's `error`."""
+    """The model fails. The text becomes the prediction's `error`."""
 
 
 class InputFetcher:
-    """Gets input files the way the provider would: no redirects, no proxy, at most 100 MB."""
+    """Fetches input files like the provider: no redirects, no proxy, at most 100 MB."""
 
     def __init__(self, *, client: httpx.AsyncClient, files: Files, own_url: str) -> None:
         self._client = client
@@ -40,7 +40,7 @@ class InputFetcher:
         self._own_files = f"{own_url}/v1/files/"
 
     async def fetch(self, values: Mapping[str, Any], model: Model) -> Given:
-        """Every picture that the input names. Raises ModelError."""
+        """Fetch every picture in the input. Raises ModelError."""
         named = [
             (name if len(urls) == 1 else f"{name}.{number}", url)
             for name in model.pictures
@@ -103,10 +103,10 @@ def _decode(name: str, uri: str) -> bytes:
 
 
 class Source:
-    """A picture that was given. Its head is read at once, its pixels when they are wanted."""
+    """An input picture. Its header is read at once, its pixels on demand."""
 
     def __init__(self, name: str, data: bytes, most: float = MAX_PIXELS) -> None:
-        """Raises ModelError where it is no picture, or has more than so many pixels."""
+        """Raise ModelError if it is not a picture, or has more than `most` pixels."""
         self.name = name
         self._data = data
         with _readable(name):
@@ -117,14 +117,14 @@ class Source:
             raise ModelError(_TOO_MANY_PIXELS.format(name, f"{most / 1e6:.10g} megapixels"))
 
     def open(self) -> Image.Image:
-        """All of it. Raises ModelError."""
+        """Decode the whole picture. Raises ModelError."""
         with _readable(self.name):
             picture = Image.open(io.BytesIO(self._data))
             picture.load()
         return picture
 
     def small(self, side: int) -> Image.Image:
-        """Cut to a square of this side, in RGB. Raises ModelError."""
+        """Return it cropped to a square of `side` pixels, in RGB. Raises ModelError."""
         with _readable(self.name):
             picture = Image.open(io.BytesIO(self._data))
             picture.draft("RGB", (side, side))
@@ -149,7 +149,7 @@ def _readable(name: str) -> Iterator[None]:
 
 
 def _texts(value: object) -> list[str]:
-    """The addresses in a value: one, or a list of them, however deep."""
+    """Return the URLs in a value: one, or a list of them at any depth."""
     if isinstance(value, list):
         return [text for inner in value for text in _texts(inner)]
     return [value] if isinstance(value, str) and value else []

@@ -1,6 +1,6 @@
-"""What a model makes instead of a picture: other files, other shapes of output, or nothing.
+"""Other outputs than pictures: other file types, other shapes of `output`, or none.
 
-Files are whole and begin as their type does; what they hold beside that is the picture's bytes.
+Files are complete and begin like their type does; the rest of their content is the picture's bytes.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 WITHOUT_FILES = frozenset({"none", "empty", "text"})
-"""Kinds of output that name no file."""
+"""Kinds of output without files."""
 LICENSE = "https://example.com/license"
-"""Stands beside the file in a mapping, and is none."""
+"""A URL next to the file in a mapping that is not an output file."""
 PAGE = b"<!doctype html><title>Sorry</title><p>There should be a picture here.\n"
 
 
 class File(NamedTuple):
-    """An output as it is put on the output host."""
+    """An output file on the output host."""
 
     data: bytes
     extension: str
@@ -28,9 +28,9 @@ class File(NamedTuple):
 
 
 def convert(kind: str, picture: File) -> File:
-    """The file that comes in the picture's place."""
+    """Return the file that replaces the picture."""
     if kind == "html":
-        # Under the picture's own name: whoever goes by that is deceived.
+        # It keeps the picture's file name, to deceive clients that trust names.
         return File(PAGE, picture.extension, "text/html; charset=utf-8")
     if kind not in _FILES:
         return picture
@@ -39,7 +39,7 @@ def convert(kind: str, picture: File) -> File:
 
 
 def arrange(kind: str, urls: Sequence[str], *, array: bool, prompt: str) -> Any:
-    """The `output` of a prediction whose files have these URLs."""
+    """Return the `output` of a prediction with these file URLs."""
     match kind:
         case "none":
             return None
@@ -63,7 +63,7 @@ def _svg(picture: File) -> bytes:
 
 
 def _box(name: bytes, *parts: bytes) -> bytes:
-    """A box of the ISO base media file format."""
+    """Return a box of the ISO base media file format."""
     content = b"".join(parts)
     return struct.pack(">I", 8 + len(content)) + name + content
 
@@ -78,7 +78,7 @@ def _heic(picture: File) -> bytes:
 
 
 def _mov(picture: File) -> bytes:
-    # Version and times 0; 1000 units a second, a duration of one; normal speed and volume.
+    # Version and times 0; 1000 units per second, duration 1; normal speed and volume.
     header = struct.pack(">IIIIIIH", 0, 0, 0, 1000, 1000, 1 << 16, 1 << 8)
     return (
         _box(b"ftyp", b"qt  ", bytes(4), b"qt  ")
@@ -89,7 +89,7 @@ def _mov(picture: File) -> bytes:
 
 
 def _element(name: str, content: bytes) -> bytes:
-    """An EBML element; its size always takes eight bytes."""
+    """Return an EBML element; its size always takes eight bytes."""
     return bytes.fromhex(name) + struct.pack(">Q", 1 << 56 | len(content)) + content
 
 

@@ -1,7 +1,7 @@
-"""Writes captions: Pillow's own font, the accents that it lacks drawn, the system's for the rest.
+"""Writes captions: Pillow's own font, the accents that it lacks drawn, system fonts for the rest.
 
-Pillow's font has little more than ASCII. What Latin letters carry above, below or across is drawn
-here, so that they look the same on every machine; other scripts need a font of the machine's.
+Pillow's font covers little more than ASCII. The marks of Latin letters are drawn here, so that they
+look the same on every machine; other scripts need a font of the machine.
 """
 
 from __future__ import annotations
@@ -60,14 +60,14 @@ _ABOVE: dict[str, tuple[Points, ...]] = {
     "\u030b": (((0, 1), (-0.6, 0)), ((0.9, 1), (0.3, 0))),
     "\u030c": (((-0.9, 1), (0, 0), (0.9, 1)),),
 }
-"""Strokes of each mark above a letter: from -1 to 1 across, from 0 to 1 upwards."""
+"""Strokes of each mark above a letter: x from -1 to 1, y from 0 to 1 upwards."""
 _BELOW: dict[str, tuple[Points, ...]] = {
     "\u0323": (((-0.05, -0.6), (0.05, -0.6)),),
     "\u0326": (((0.2, -0.4), (-0.2, -1.2)),),
     "\u0327": (((0, 0), (0, -0.4), (0.4, -0.7), (0.1, -1.1), (-0.4, -1)),),
     "\u0328": (((0.6, 0), (0.2, -0.5), (0.4, -1), (0.8, -0.9)),),
 }
-"""The same from the foot of the letter downwards."""
+"""Strokes of marks below a letter, from its foot downwards."""
 _FONTS = (
     "NotoSans-Regular.ttf",
     "DejaVuSans.ttf",
@@ -87,7 +87,7 @@ _FONTS = (
     "meiryo.ttc",
     "malgun.ttf",
 )
-"""Files that a system may have, with many letters each; the first that has a letter draws it."""
+"""Font files that a system may have, with many letters each. The first with the letter is used."""
 _FINE = 2
 """Lines are drawn at this multiple of their size."""
 _MOST_FONTS = 4
@@ -96,7 +96,7 @@ Font = ImageFont.FreeTypeFont
 
 
 class _Glyph(NamedTuple):
-    """One letter: what a font draws of it, and the marks that it lacks."""
+    """One letter: the font, its base letter, and the marks that the font lacks."""
 
     font: Font
     base: str
@@ -105,7 +105,7 @@ class _Glyph(NamedTuple):
 
 
 class Lettering:
-    """Text of one size, in whole pixels."""
+    """Draws text of one size, in whole pixels."""
 
     def __init__(self, size: float) -> None:
         self._size = max(8.0, size) * _FINE
@@ -113,20 +113,20 @@ class Lettering:
         self._glyphs: dict[str, list[_Glyph]] = {}
 
     def width(self, text: str) -> int:
-        """How many pixels the text is wide."""
+        """Return the width of the text in pixels."""
         return math.ceil(sum(self._advance(each) for each in self._spell(text)) / _FINE) + 1
 
     @property
     def height(self) -> int:
-        """From the top of an accent on a capital to the foot of a `g`."""
+        """Height from the top of an accent on a capital to the foot of a `g`."""
         return math.ceil(self._size * 1.5 / _FINE)
 
     def shown(self, text: str) -> str:
-        """The text as it is drawn: `?` stands for a letter that no font at hand has."""
+        """Return the text as it is drawn, with `?` for letters that no available font has."""
         return "".join(_composed(each) for letter in text for each in self._glyphs_of(letter))
 
     def mask(self, text: str) -> Image.Image:
-        """The text as a picture of its opacity, `height` high."""
+        """Return the text as a picture of its opacity, `height` high."""
         drawn = Image.new("L", (self.width(text) * _FINE, self.height * _FINE))
         draw = ImageDraw.Draw(drawn)
         x, base = 0.0, self._size * 1.15
@@ -174,7 +174,7 @@ class Lettering:
         left, top, right, bottom = glyph.font.getbbox(glyph.base, anchor="ls")
         middle, wide, high = x + (left + right) / 2, self._size * 0.17, self._size * 0.16
         if glyph.base in "ij" and any(mark in _ABOVE for mark in glyph.marks):
-            # The mark takes the place of the dot.
+            # The mark replaces the dot.
             top = glyph.font.getbbox("x", anchor="ls")[1]
             hidden = (x, 0, x + right + wide, base + top - self._size * 0.02)
             draw.rectangle(hidden, fill=0)
@@ -208,7 +208,7 @@ class Lettering:
 
 
 def _stroke(draw: ImageDraw.ImageDraw, points: Points, pen: int) -> None:
-    """A line with round ends: a line of no length is a dot."""
+    """Draw a line with round ends. A line of length zero is a dot."""
     draw.line(points, fill=255, width=pen, joint="curve")
     for x, y in (points[0], points[-1]):
         draw.ellipse((x - pen / 2, y - pen / 2, x + pen / 2, y + pen / 2), fill=255)
@@ -231,7 +231,7 @@ def _own_font(size: float) -> Font:
 
 @cache
 def _system_fonts() -> tuple[Font, ...]:
-    """The first few that this machine has; none is needed."""
+    """Return the first few fonts that this machine has; none is required."""
     found: list[Font] = []
     for name in _FONTS:
         try:
@@ -248,5 +248,5 @@ def _sized(font: Font, size: float) -> Font:
 
 
 def _has(font: Font, letter: str) -> bool:
-    """Whether the font draws the letter as something else than what stands for all it lacks."""
+    """Whether the font has its own glyph for the letter, not the replacement glyph."""
     return bytes(font.getmask(letter)) != bytes(font.getmask("\uffff"))

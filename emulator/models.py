@@ -1,4 +1,4 @@
-"""The models that the emulator serves: Darkroom's catalogue, and a few of its own."""
+"""The models that the emulator serves: Darkroom's catalogue and a few of its own."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 CATALOGUE = Path(darkroom.catalog.__file__).parent
 HIDDEN = "hidden"
 COUNTS = ("num_outputs", "num_images", "number_of_images")
-"""Inputs that say how many pictures are made, where an entry names none."""
+"""Inputs that set the number of pictures, if an entry names none."""
 FORMATS = {
     "bytedance/seedream-4.5": "jpg",
     "recraft-ai/recraft-crisp-upscale": "webp",
     "recraft-ai/recraft-v4": "webp",
 }
-"""What models without an input for it make, if not png."""
+"""Default format of models without a format input, if not png."""
 CREATED_AT = "2024-08-01T00:00:00.000000Z"
 
 STREAM_TEXT: dict[str, Any] = {
@@ -57,31 +57,31 @@ STREAM_TEXT: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Model:
-    """One model with the one schema that all its versions share here."""
+    """One model. All its versions share one schema here."""
 
     owner: str
     name: str
     description: str
     official: bool
     version: str
-    """The hash shown as the latest version; made up for an official model that names none."""
+    """The hash shown as the latest version; invented for an official model that names none."""
     versions: frozenset[str]
     input_schema: dict[str, Any]
     output: str
-    """`array` or `string` of pictures, or `text`, streamed."""
+    """`array` or `string` of pictures, or `text`, which is streamed."""
     typical_seconds: float
     price: dict[str, Any] | list[dict[str, Any]] | None
-    """As the catalogue has it; None: nobody knows."""
+    """The catalogue's price; None if unknown."""
     tasks: frozenset[str]
     pictures: tuple[str, ...]
-    """Inputs that hold pictures, one or a list of them; no mask."""
+    """Inputs that take one picture or a list of pictures, without the mask."""
     mask: str | None
     mask_repaints: str
-    """`white` or `black`: the part of the mask that comes out new."""
+    """`white` or `black`: the part of the mask that is repainted."""
     counts: dict[str, Any]
-    """`input`, the one that says how many pictures are made, and `where` it does so."""
+    """`input`, the one that sets the number of pictures, and `where`, the condition for it."""
     most_pixels: dict[str, Any]
-    """Of one picture, `in` and `out`, as numbers or tables by an input's value."""
+    """Limits for one picture, `in` and `out`, as numbers or tables by an input's value."""
 
     @property
     def full_name(self) -> str:
@@ -89,35 +89,37 @@ class Model:
 
     @property
     def draws_at_zero(self) -> bool:
-        """A seed of 0 counts as none: its code asks whether the seed is true."""
+        """Whether a seed of 0 means "draw one", because the model's code tests the seed for
+        truth."""
         return self.owner == "black-forest-labs"
 
     @property
     def shown_version(self) -> str | None:
-        """What predictions say instead of the version they ran; None: they say the version."""
+        """Return the version that predictions show instead of the real one; None to show the real
+        one."""
         return HIDDEN if self.official else None
 
     def with_defaults(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The input as the model sees it; properties without a default stay absent."""
+        """Return the input with the model's defaults; properties without a default stay absent."""
         properties = self.input_schema.get("properties", {})
         defaults = {name: p["default"] for name, p in properties.items() if "default" in p}
         return defaults | given
 
     def known(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """What the model looks at: a null says nothing, and a name that it lacks is ignored."""
+        """Return the inputs that the model reads: without nulls and without unknown names."""
         properties = self.input_schema.get("properties", {})
         return {n: value for n, value in values.items() if n in properties and value is not None}
 
     def seen(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The input as the model works with it."""
+        """Return the input that the model works with."""
         return self.with_defaults(self.known(values))
 
     def has(self, name: str) -> bool:
-        """Whether there is such an input."""
+        """Whether the model has this input."""
         return name in self.input_schema.get("properties", {})
 
     def count(self, values: Mapping[str, Any]) -> int:
-        """How many pictures this input asks for. A series is as long as it may be."""
+        """Return the number of pictures for this input. A series has its maximum length."""
         where = self.counts.get("where", {})
         if any(values.get(name) != wanted for name, wanted in where.items()):
             return 1
@@ -125,20 +127,20 @@ class Model:
         return int(asked) if isinstance(asked, int | float) else 1
 
     def most_pixels_in(self, values: Mapping[str, Any]) -> float:
-        """Of each picture that is given."""
+        """Return the limit for each input picture."""
         return _chosen(self.most_pixels.get("in"), values)
 
     def most_pixels_out(self, values: Mapping[str, Any]) -> float:
-        """Of each picture that is made."""
+        """Return the limit for each output picture."""
         return _chosen(self.most_pixels.get("out"), values)
 
     @property
     def default_format(self) -> str:
-        """Of its pictures, where no input says it."""
+        """Return the format of its pictures if no input sets it."""
         return "svg" if self.name.endswith("-svg") else FORMATS.get(self.full_name, "png")
 
     def openapi_schema(self) -> dict[str, Any]:
-        """The schema as Cog publishes it: every enum a component of its own."""
+        """Return the schema as Cog publishes it, with every enum as a separate component."""
         components: dict[str, Any] = {}
         properties: dict[str, Any] = {}
         for name, declared in self.input_schema.get("properties", {}).items():
@@ -164,7 +166,7 @@ class Model:
         }
 
     def version_view(self, version: str | None = None) -> dict[str, Any]:
-        """The body of the version routes."""
+        """Return the body of the version routes."""
         return {
             "id": version or self.version,
             "created_at": CREATED_AT,
@@ -173,7 +175,7 @@ class Model:
         }
 
     def view(self, run_count: int) -> dict[str, Any]:
-        """The body of the model routes."""
+        """Return the body of the model routes."""
         return {
             "url": f"https://replicate.com/{self.full_name}",
             "owner": self.owner,
@@ -206,7 +208,8 @@ def _output_schema(output: str) -> dict[str, Any]:
 
 
 def _chosen(amount: Any, values: Mapping[str, Any]) -> float:
-    """A number, or the one in a table that the input chooses; no bound where neither is known."""
+    """Return a number, or the one that an input selects in a table; no limit if neither is
+    known."""
     if isinstance(amount, dict) and "by" in amount:
         key = named(values.get(amount["by"]))
         return _chosen(amount["pixels"].get(key, amount["pixels"].get("*")), values)
@@ -214,7 +217,7 @@ def _chosen(amount: Any, values: Mapping[str, Any]) -> float:
 
 
 def _pictures(properties: dict[str, Any], mask: str | None) -> tuple[str, ...]:
-    """The inputs that hold files, alone or in lists, where an entry does not name them."""
+    """Return the inputs that take files, alone or in lists, for entries that do not name them."""
     return tuple(
         name
         for name, declared in properties.items()
@@ -228,7 +231,7 @@ def _list_of(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_model(entry: dict[str, Any]) -> Model:
-    """A model from an entry in the form of Darkroom's catalogue. Raises ValueError."""
+    """Build a model from an entry in the form of Darkroom's catalogue. Raises ValueError."""
     check_price(entry)
     owner, _, name = entry["model"].partition("/")
     known = entry.get("known_versions", [])
@@ -268,13 +271,14 @@ class Models:
         self._by_version = {version: model for model in self.all for version in model.versions}
 
     def named(self, owner: str, name: str) -> Model | None:
-        """The model with this name."""
+        """Return the model with this name, or None."""
         return self._by_name.get(f"{owner}/{name}")
 
     def resolve(self, reference: str) -> tuple[Model, str] | None:
-        """Model and version hash for `owner/name` (official ones only), `owner/name:hash`, `hash`.
+        """Return model and version hash for `owner/name` (official models only), `owner/name:hash`,
+        or `hash`.
 
-        Darkroom's aliases are its own: upstream does not know them.
+        Darkroom's aliases are unknown here, as they are upstream.
         """
         name, colon, version = reference.partition(":")
         if not colon and "/" in name:

@@ -1,4 +1,4 @@
-"""The output host: files behind unguessable paths, public until they are deleted."""
+"""The output host: files at unguessable paths, public until they are deleted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from emulator.faults import Faults
 
 TAIL = b"\n"
-"""What a tail is made of, as an editor or a careless upload leaves it."""
+"""Bytes appended to a file, like an editor or a careless upload appends."""
 OVERSIZE_BYTES = 400_000_000
 SLOW_PIECES = 50
 SLOW_PAUSE_S = 0.5
@@ -36,7 +36,7 @@ _HEADERS = {
 
 @dataclass(frozen=True)
 class Output:
-    """One file as the host serves it."""
+    """One file on the host."""
 
     data: bytes
     content_type: str
@@ -47,24 +47,24 @@ class Output:
 
 
 class Outputs:
-    """All files now on the host, by path."""
+    """All files on the host, by path."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
         self._files: dict[str, Output] = {}
 
     def put(self, name: str, data: bytes, content_type: str) -> str:
-        """Keep a file and return its path, `/outputs/{token}/{name}`."""
+        """Store a file and return its path, `/outputs/{token}/{name}`."""
         path = f"/outputs/{secrets.token_urlsafe(32)}/{name}"
         self._files[path] = Output(data, content_type)
         return path
 
     def delete(self, path: str) -> None:
-        """Forget a file; one already gone is no error."""
+        """Delete a file. A missing file is not an error."""
         self._files.pop(path, None)
 
     async def serve(self, request: Request) -> Response:
-        """GET and HEAD of a file, with whatever fault is set."""
+        """Serve GET and HEAD of a file, subject to the active faults."""
         file = self._files.get(request.url.path)
         if file is None or self._faults.happens("output_404"):
             raise ProblemError(404, "Not found")
@@ -72,7 +72,7 @@ class Outputs:
             file = Output(file.data + TAIL * tail, file.content_type)
         response = self._answer(request, file)
         if self._faults["output_length"] == "absent":
-            # The server then sends chunks, and nobody knows the length before the last.
+            # The server then uses chunked encoding, so the length is unknown before the last chunk.
             del response.headers["content-length"]
         return response
 
@@ -97,7 +97,7 @@ class Outputs:
 
     def _truncated(self, data: bytes, headers: dict[str, str]) -> Response:
         if self._faults["output_length"] == "absent":
-            # Ends as a whole file does: only the file itself tells that half of it is missing.
+            # Ends like a complete answer; only the file's content shows that half of it is missing.
             return Response(data[: len(data) // 2], headers=headers)
         return Truncated(data, headers)
 
@@ -116,7 +116,7 @@ def _ranged(wanted: str, data: bytes, headers: dict[str, str]) -> Response:
 
 
 class Truncated(Response):
-    """Declares the whole length, sends half, and leaves the server to close the connection."""
+    """Declares the full length, sends half, and lets the server close the connection."""
 
     def __init__(self, data: bytes, headers: dict[str, str]) -> None:
         super().__init__(data, headers=headers)

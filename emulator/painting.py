@@ -1,4 +1,4 @@
-"""Paints a scene from a prompt and a seed: the same two give the same picture."""
+"""Paints a scene from a prompt and a seed. The same two give the same picture."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ RGB = tuple[int, int, int]
 Size = tuple[int, int]
 PAINTED_PIXELS = 1 << 20
 LEAST_CAPTIONED = 192
-"""Pixels of the shorter side."""
+"""Minimum length of the shorter side, in pixels."""
 _OVERSAMPLE = 2
 _GLOW = [round(255 * max(0.0, 1 - v / 180) ** 2) for v in range(256)]
 
 
 def paint(prompt: str, seed: int, index: int, size: Size) -> Image.Image:
-    """One scene of exactly `size`; those of one prediction differ by `index`.
+    """Return one scene of exactly `size`. Scenes of one prediction differ by `index`.
 
-    A large one is painted smaller and enlarged: it costs no more than one of a megapixel.
+    A large scene is painted smaller and enlarged, so it costs no more than one of a megapixel.
     """
     random = Random(f"{prompt}\n{seed}\n{index}")
     painted = fitting(size, PAINTED_PIXELS)
@@ -33,7 +33,7 @@ def paint(prompt: str, seed: int, index: int, size: Size) -> Image.Image:
 
 
 def fitting(size: Size, most: int) -> Size:
-    """The size itself, or one of its shape with no more than so many pixels."""
+    """Return `size`, or a smaller size of the same shape with at most `most` pixels."""
     shrink = math.sqrt(size[0] * size[1] / most)
     if shrink <= 1:
         return size
@@ -57,7 +57,7 @@ def _sky(size: tuple[int, int], top: RGB, middle: RGB, horizon: RGB) -> Image.Im
 
 
 def _glow(picture: Image.Image, centre: tuple[float, float], radius: float, colour: RGB) -> None:
-    # Pillow's gradient reaches its darkest in the corners; the glow must end at the edges.
+    # Pillow's gradient is darkest in the corners; the glow must end at the edges.
     disc = Image.radial_gradient("L").point(_GLOW)
     side = max(2, round(radius * 2))
     where = (round(centre[0] - radius), round(centre[1] - radius))
@@ -196,7 +196,7 @@ def _vignette(picture: Image.Image) -> Image.Image:
 
 
 def caption(picture: Image.Image, prompt: str, note: str) -> None:
-    """Write the prompt and a note at the foot of a picture that has room for them."""
+    """Write the prompt and a note at the bottom of a picture with enough room."""
     width, height = picture.size
     if min(picture.size) < LEAST_CAPTIONED:
         return

@@ -1,6 +1,6 @@
-"""What each kind of model makes of its input: scenes, edits, masks, canvases, cutouts, formats.
+"""Renders the output of each kind of model: scenes, edits, masks, canvases, cutouts, formats.
 
-The kind follows from the tasks of the model's entry and from what is given; no model is named here.
+The kind follows from the tasks of the model's entry and from the input; no model is named here.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ FORMATS = {
     "png": ("PNG", "image/png"),
 }
 OUTPAINT_SHARE = 0.5
-"""One side grows by this share of the picture."""
+"""Share of the picture by which one side grows."""
 COMPOSED_PIXELS = 4 << 20
-"""A larger picture is made so large, and then enlarged."""
+"""A larger picture is made at this size and then enlarged."""
 ENLARGED = 4.0
-"""How many times, by an upscaler that asks for no number."""
+"""Default factor of upscalers without a factor input."""
 LEAST_SEEN = 0.2
-"""The share that a reference has in a picture, however weak it is to be."""
+"""Minimum share of a reference picture, however small the requested strength."""
 _ENLARGES = frozenset({"upscaling", "face-restoration"})
 _MAKES = frozenset({"text-to-image", "image-to-image", "image-editing"})
 _FACTORS = ("scale", "scale_factor", "upscale_factor")
@@ -45,35 +45,35 @@ _FACTORS = ("scale", "scale_factor", "upscale_factor")
 
 @dataclass(frozen=True)
 class Work:
-    """What one output is made from."""
+    """Everything that one output is made from."""
 
     model: Model
     values: Mapping[str, Any]
-    """The input with its defaults; neither nulls nor names that the model lacks."""
+    """The input with its defaults, without nulls and unknown names."""
     given: Given
     seed: int
     index: int
 
     @property
     def prompt(self) -> str:
-        """In letters that can be written: a lone surrogate cannot, nor seed a generator."""
+        """The prompt without lone surrogates, which can neither be drawn nor seed a generator."""
         return str(self.values.get("prompt", "")).encode("utf-8", "replace").decode()
 
     @property
     def note(self) -> str:
-        """What stands below the prompt."""
+        """The line below the prompt."""
         seed = f"seed {self.seed}" if self.model.has("seed") else self.model.full_name
         return f"{seed} · {self.index + 1}" if self.index else seed
 
     def paint(self, size: Size, *, captioned: bool = True) -> Image.Image:
-        """The scene for the prompt."""
+        """Return the scene for the prompt."""
         scene = paint(self.prompt, self.seed, self.index, size)
         if captioned:
             caption(scene, self.prompt, self.note)
         return scene
 
     def checked(self, size: Size) -> Size:
-        """A size that can be made. Raises ModelError."""
+        """Return the size if it can be made. Raises ModelError."""
         if min(size) < 1:
             raise ModelError(f"Cannot make a picture of {size[0]}x{size[1]} pixels.")
         if size[0] * size[1] > min(MAX_PIXELS, self.model.most_pixels_out(self.values)):
@@ -86,7 +86,8 @@ class Work:
 def render(
     model: Model, values: Mapping[str, Any], given: Given, seed: int, index: int
 ) -> tuple[File, Size]:
-    """One output and its size; `values` is the input with its defaults. Raises ModelError."""
+    """Return one output and its size. `values` is the input with its defaults. Raises
+    ModelError."""
     work = Work(model, values, given, seed, index)
     picture = _draw(work)
     return _encode(work, picture), picture.size
@@ -110,7 +111,7 @@ def _draw(work: Work) -> Image.Image:
     return _made(work)
 
 
-# --- Made anew, with or without pictures to go by -------------------------------------------------
+# --- New pictures, with or without references ----------------------------------------------------
 
 
 def _made(work: Work) -> Image.Image:
@@ -138,12 +139,12 @@ def _made(work: Work) -> Image.Image:
 
 
 def _blend(source: Source, scene: Image.Image, share: float) -> Image.Image:
-    """The picture, with so large a share of the scene."""
+    """Blend the picture with `share` of the scene."""
     return Image.blend(ImageOps.fit(source.open().convert("RGB"), scene.size), scene, share)
 
 
 def _edited(work: Work, size: Size) -> Image.Image:
-    """The first picture in the light of the scene; the others stand on it."""
+    """Tint the first picture with the scene, with the others inset."""
     first, *others = work.given.pictures
     base = ImageOps.fit(first.open().convert("RGB"), size)
     light = work.paint(size, captioned=False)
@@ -154,7 +155,7 @@ def _edited(work: Work, size: Size) -> Image.Image:
 
 
 def _inspired(work: Work, size: Size) -> Image.Image:
-    """A scene that one picture shines through, or that several stand on."""
+    """Return a scene blended with one reference picture, or with several inset."""
     pictures = work.given.pictures
     scene = work.paint(size)
     if len(pictures) > 1 or "image_prompt" not in work.values:
@@ -165,7 +166,7 @@ def _inspired(work: Work, size: Size) -> Image.Image:
 
 
 def _show(picture: Image.Image, others: Sequence[Source]) -> None:
-    """A row of small framed pictures at the top."""
+    """Draw a row of small framed pictures at the top."""
     short = min(picture.size)
     gap = max(1, short // 40)
     side = min(short // 4, (picture.width - gap) // max(1, len(others)) - gap)
@@ -204,7 +205,7 @@ def _enlarged(work: Work, first: Source) -> Image.Image:
 
 
 def _repainted(work: Work, first: Source) -> Image.Image:
-    """What the mask names comes out new, the rest as it went in, pixel for pixel."""
+    """Repaint the masked part, and keep the rest pixel for pixel."""
     values = work.values
     if {"width", "height"} <= values.keys():
         size = int(values["width"]), int(values["height"])
@@ -223,7 +224,8 @@ def _repainted(work: Work, first: Source) -> Image.Image:
 
 
 def _mask(work: Work, first: Source) -> Image.Image:
-    """White where it is to be new: by the mask given, the transparent part, else everywhere."""
+    """Return a mask that is white where to repaint: the given mask, or the transparent part, or
+    all."""
     if work.given.mask is not None:
         mask = work.given.mask.open().convert("L")
         return mask if work.model.mask_repaints == "white" else ImageOps.invert(mask)
@@ -243,7 +245,7 @@ def _replaced(work: Work, source: Image.Image, mask: Image.Image) -> Image.Image
 
 
 def _surroundings(source: Image.Image, mask: Image.Image) -> Image.Image:
-    """What might be there if nothing were: the colours around, run into each other."""
+    """Return the surrounding colors blurred into the masked part, as if nothing were there."""
     small, hidden = source.copy(), mask.copy()
     small.thumbnail((64, 64))
     hidden = hidden.resize(small.size).point(lambda value: 255 if value > 16 else 0)
@@ -260,13 +262,13 @@ def _surroundings(source: Image.Image, mask: Image.Image) -> Image.Image:
 
 
 def _extends(work: Work) -> bool:
-    """Whether the canvas grows: where an input says so, and by a model that does nothing else."""
+    """Whether the canvas grows: an input asks for it, or the model does nothing else."""
     grows = work.values.get("outpaint", "None") != "None"
     return grows or work.model.tasks == {"outpainting"}
 
 
 def _extended(work: Work, first: Source) -> Image.Image:
-    """The picture on a larger canvas, of which only the new part is painted."""
+    """Return the picture on a larger canvas; only the new part is painted."""
     size, offset, own = _canvas(work, first.size)
     work.checked(size)
     source = first.open().convert("RGB")
@@ -280,7 +282,7 @@ def _extended(work: Work, first: Source) -> Image.Image:
 
 
 def _continued(source: Image.Image, size: Size, offset: Size) -> Image.Image:
-    """A canvas that goes on as the picture ends: its mirror image, out of focus."""
+    """Return a canvas that continues the picture: its mirror image, blurred."""
     side = 64
     small = source.resize((side, side))
     tiles = Image.new("RGB", (3 * side, 3 * side))
@@ -297,14 +299,14 @@ def _continued(source: Image.Image, size: Size, offset: Size) -> Image.Image:
             (size[1] - offset[1], source.height),
         )
     ]
-    if box[0] >= box[2] or box[1] >= box[3]:  # the picture lies beside the canvas
+    if box[0] >= box[2] or box[1] >= box[3]:  # the picture lies outside the canvas
         box = [0.0, 0.0, 3.0 * side, 3.0 * side]
     blurred = tiles.filter(ImageFilter.GaussianBlur(2))
     return blurred.resize(size, Image.Resampling.BICUBIC, box=(box[0], box[1], box[2], box[3]))
 
 
 def _canvas(work: Work, given: Size) -> tuple[Size, Size, Size]:
-    """How large the canvas is, where on it the picture lies, and how large."""
+    """Return the size of the canvas, and position and size of the picture on it."""
     values, (width, height) = work.values, given
     if "outpaint" in values:
         size, offset = _grown(str(values["outpaint"]), width, height)
@@ -337,11 +339,11 @@ def _grown(outpaint: str, width: int, height: int) -> tuple[Size, Size]:
     }.get(outpaint, ((width, height), (0, 0)))
 
 
-# --- Written --------------------------------------------------------------------------------------
+# --- Encoding -------------------------------------------------------------------------------------
 
 
 def _extension(work: Work) -> str:
-    """The format, by the name that its files have."""
+    """Return the format, as the extension of its files."""
     asked = work.values.get("output_format") or work.values.get("format")
     extension = str(asked or work.model.default_format)
     return extension if extension in {*FORMATS, "svg"} else "png"
@@ -358,14 +360,14 @@ def _file(work: Work, picture: Image.Image, extension: str) -> File:
     kind, content_type = FORMATS[extension]
     quality = work.values.get("output_quality", work.values.get("output_compression"))
     buffer = io.BytesIO()
-    # Pillow reads a JPEG quality of 0 as "unset".
+    # Pillow treats a JPEG quality of 0 as unset.
     level = max(1, quality) if isinstance(quality, int) else 80
     options = {"WEBP": {"quality": level, "method": 0}, "JPEG": {"quality": level}}
     flat = picture.convert("RGB") if kind == "JPEG" else picture
     try:
         flat.save(buffer, kind, **options.get(kind, {"compress_level": 3}))
     except (OSError, ValueError):
-        # Each format has a longest side.
+        # Each format limits the longest side.
         raise ModelError(
             f"{extension} has no room for {flat.width}x{flat.height} pixels."
         ) from None

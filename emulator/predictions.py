@@ -1,4 +1,4 @@
-"""Predictions and their life: starting, processing, and one terminal state."""
+"""Predictions and their lifecycle: starting, processing, and one terminal state."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ EVENTS = ("start", "output", "logs", "completed")
 TERMINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
 ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 STARTING_SHARE = 0.15
-"""The part of a model's typical time that goes by before it starts."""
+"""Share of a model's typical time that passes before the start."""
 THROTTLE_S = 0.5
-"""`output` and `logs` webhooks of one prediction are at least so far apart."""
+"""Minimum interval between `output` and `logs` webhooks of one prediction."""
 PROGRESS_LINES = 8
 NSFW = "All generated images contained NSFW content. Try running it again with a different prompt."
 
 
 @dataclass(eq=False, kw_only=True)
 class Prediction:
-    """One prediction, from its creation on; it outlives the deletion of its data."""
+    """One prediction. The object remains after its data is deleted."""
 
     seq: int
     model: Model
@@ -63,9 +63,9 @@ class Prediction:
     output: Any = None
     output_paths: list[str] = field(default_factory=list)
     pictures: list[Size] = field(default_factory=list)
-    """The sizes of those that were drawn, whatever became of them."""
+    """Sizes of all pictures that were drawn, even if they were not delivered."""
     given: list[Size] = field(default_factory=list)
-    """The sizes of the pictures that came in, masks aside."""
+    """Sizes of the input pictures, without masks."""
     error: str | None = None
     data_removed: bool = False
     stream: Stream | None = None
@@ -79,7 +79,7 @@ class Prediction:
 
 
 class Predictions:
-    """All predictions ever created, and the one place that moves them on."""
+    """All predictions ever created. Only this class changes their state."""
 
     def __init__(
         self,
@@ -106,23 +106,23 @@ class Predictions:
         self._pool = ThreadPoolExecutor(2, "draw")
 
     def close(self) -> None:
-        """Stop everything that runs; nothing more is told to anybody."""
+        """Stop all running predictions, without further webhooks."""
         for prediction in self._by_id.values():
             if prediction.task:
                 prediction.task.cancel()
         self._pool.shutdown(cancel_futures=True)
 
     def get(self, prediction_id: str) -> Prediction | None:
-        """The prediction, deleted data or not."""
+        """Return the prediction, even if its data is deleted."""
         return self._by_id.get(prediction_id)
 
     def streaming(self, token: str) -> Stream | None:
-        """The stream behind a capability URL."""
+        """Return the stream of a capability URL."""
         prediction = self._by_stream.get(token)
         return prediction.stream if prediction else None
 
     def oldest_first(self) -> list[Prediction]:
-        """Every prediction ever created."""
+        """Return every prediction ever created."""
         return list(self._by_id.values())
 
     def create(
@@ -135,7 +135,7 @@ class Predictions:
         events: tuple[str, ...],
         cancel_after: float | None,
     ) -> Prediction:
-        """Record a prediction and start its life, which begins after the caller has gone on."""
+        """Record a prediction and schedule its run, which starts after the caller yields."""
         prediction = Prediction(
             seq=len(self._by_id),
             model=model,
@@ -146,7 +146,8 @@ class Predictions:
             time_scale=self._faults["time_scale"],
             output_kind=self._faults["output_kind"],
             cancel_after=cancel_after,
-            # What the wire shows and what list filters compare are the same milliseconds.
+            # Rounded, so that the time on the wire and the time that list filters compare are
+            # equal.
             created=int(time.time() * 1000) / 1000,
             stream=Stream() if model.output == "text" else None,
         )
@@ -158,13 +159,13 @@ class Predictions:
         return prediction
 
     def cancel(self, prediction: Prediction) -> None:
-        """Canceled at once; a terminal prediction stays as it is."""
+        """Cancel at once. A terminal prediction stays as it is."""
         if not prediction.terminal and prediction.task:
             prediction.task.cancel()
             self._finish(prediction, "canceled")
 
     def expire(self) -> int:
-        """Delete the data of everything that has ended; the number of predictions it hit."""
+        """Delete the data of all ended predictions. Returns their number."""
         ended = [p for p in self._by_id.values() if p.terminal and not p.data_removed]
         for prediction in ended:
             self._remove_data(prediction)
@@ -191,7 +192,7 @@ class Predictions:
             self._finish(prediction, "succeeded")
 
     def _check(self, prediction: Prediction, task: asyncio.Task[None]) -> None:
-        """A model that fails in a way nobody foresaw still ends its prediction."""
+        """Fail the prediction if its task crashed."""
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("prediction %s crashed", prediction.id, exc_info=error)
             self._finish(prediction, "failed", error="(E1000) Unknown error")
@@ -221,8 +222,8 @@ class Predictions:
         await self._draw(prediction, values, given, seed)
 
     def _seed(self, model: Model, values: dict[str, Any]) -> int:
-        """The given one, unless it means "draw one": a negative one to all models, 0 to some."""
-        # JSON Schema lets 1.0 pass for an integer.
+        """Return the given seed, or draw one: for a negative seed, and with some models for 0."""
+        # JSON Schema accepts 1.0 as an integer.
         given = int(values["seed"]) if values.get("seed") is not None else -1
         drawn = given < 0 or (given == 0 and model.draws_at_zero)
         return self._random.randrange(1, 1 << 31) if drawn else given
@@ -230,7 +231,7 @@ class Predictions:
     async def _show_progress(
         self, prediction: Prediction, seed: int, values: dict[str, Any], seconds: float
     ) -> None:
-        """Let the time pass, with a line in tqdm's style now and then."""
+        """Let the time pass, with occasional log lines in the style of tqdm."""
         if prediction.model.has("seed"):
             self._log(prediction, f"Using seed: {seed}\n")
         steps = int(values.get("num_inference_steps", values.get("steps", PROGRESS_LINES)))
@@ -315,7 +316,7 @@ class Predictions:
         loop.call_later(self._retention_s, self._remove_data, prediction)
 
     def _tell(self, prediction: Prediction, event: str) -> None:
-        """Send the webhook of an event, if there is one and it asked for that event."""
+        """Send the webhook of an event, if the prediction has one that asks for the event."""
         if prediction.webhook is None or event not in prediction.events:
             return
         if event in {"output", "logs"}:

@@ -1,4 +1,4 @@
-"""The emulator as a server: its parts put together, and the ways to run it."""
+"""The emulator as a server: composition, and the ways to run it."""
 
 from __future__ import annotations
 
@@ -48,25 +48,25 @@ MAX_REQUESTS_KEPT = 20_000
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How one emulator is run; every start is a new, empty Replicate."""
+    """Options of one emulator. Every start is a new, empty Replicate."""
 
     host: str = "127.0.0.1"
     port: int = 0
-    """0: any free one."""
+    """0 takes any free port."""
     token: str | None = None
-    """The only token taken; None takes any."""
+    """The only token accepted; None accepts any."""
     public_url: str | None = None
-    """Origin written into all URLs, where it differs from host and port."""
+    """Origin of all URLs in answers, if it differs from host and port."""
     webhook_secret: str = field(default_factory=new_secret)
     retention_s: float = 3600.0
     retry_scale: float = 1.0
-    """Factor on the pauses between the attempts at a terminal webhook."""
+    """Factor for the delays between attempts at a terminal webhook."""
     seed: int | None = None
     """Makes the draws of faults repeatable."""
     ca_file: Path | None = None
-    """A certificate authority to trust besides the usual ones, for webhooks and inputs."""
+    """An additional certificate authority to trust, for webhooks and inputs."""
     models: tuple[dict[str, Any], ...] = ()
-    """More models, as entries of Darkroom's catalogue."""
+    """Additional models, as entries of Darkroom's catalogue."""
 
 
 class Emulator:
@@ -75,11 +75,11 @@ class Emulator:
     def __init__(self, options: Options, url: str) -> None:
         self.options = options
         self.url = url
-        """Origin, without /v1 and without a slash at the end."""
+        """Origin, without /v1 and without a trailing slash."""
         self.requests: deque[dict[str, Any]] = deque(maxlen=MAX_REQUESTS_KEPT)
         self._sending: set[asyncio.Task[None]] = set()
         random = Random(options.seed)
-        # One connection per message: a receiver may close idle ones whenever it likes.
+        # One connection per message, because a receiver may close idle connections at any time.
         self._client = httpx.AsyncClient(
             trust_env=False,
             timeout=TIMEOUT_S,
@@ -110,7 +110,7 @@ class Emulator:
         )
 
     def app(self) -> ASGIApp:
-        """The whole surface: API, output host, control."""
+        """The application: API, output host, control API."""
         output = Route("/outputs/{path:path}", self.outputs.serve)
         app = Starlette(
             routes=[*Api(self).routes(), output, *Control(self).routes()],
@@ -125,7 +125,8 @@ class Emulator:
         return self._recorded(app)
 
     def _recorded(self, app: ASGIApp) -> ASGIApp:
-        """Every call of the API and the output host with the status it got, None for none."""
+        """Record every call of the API and of the output host with its status; None for no
+        answer."""
 
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http" or scope["path"].startswith("/_emulator/"):
@@ -187,7 +188,7 @@ def _trusted(ca_file: Path | None) -> ssl.SSLContext:
 
 
 class _Protocol(H11Protocol):
-    """Hands each request its transport, so that a fault can reset the connection."""
+    """Passes each request its transport, so that a fault can reset the connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -195,7 +196,7 @@ class _Protocol(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """Calls `ready` once it accepts connections; ends at once when asked to."""
+    """Calls `ready` once it accepts connections. Stops at once on request."""
 
     def __init__(self, emulator: Emulator, ready: Callable[[], None]) -> None:
         super().__init__(
@@ -206,7 +207,7 @@ class Server(uvicorn.Server):
                 lifespan="on",
                 loop="asyncio",
                 log_config=None,
-                log_level="critical",  # it complains of the very faults that are wanted
+                log_level="critical",  # it would warn about the faults that are intended
                 access_log=False,
                 timeout_graceful_shutdown=0,
             )
@@ -222,9 +223,10 @@ class Server(uvicorn.Server):
 
 
 def listen(options: Options) -> tuple[socket.socket, str]:
-    """A listening socket and the origin that clients see. Raises OSError if the port is taken."""
+    """Return a listening socket and the origin that clients see. Raises OSError if the port is in
+    use."""
     listener = socket.create_server((options.host, options.port), backlog=512)
-    # Connections inherit it; asyncio would not set it on them, and each answer would take 40 ms.
+    # Connections inherit it. asyncio would not set it on them, and each answer would take 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     host, port = listener.getsockname()[:2]
     return listener, (options.public_url or f"http://{host}:{port}").rstrip("/")
@@ -232,7 +234,7 @@ def listen(options: Options) -> tuple[socket.socket, str]:
 
 @contextmanager
 def running(**options: Any) -> Iterator[Emulator]:
-    """An emulator served from a thread of its own, for tests; keywords are those of Options."""
+    """Serve an emulator from a thread, for tests. Keywords are those of Options."""
     chosen = Options(**options)
     listener, url = listen(chosen)
     emulator = Emulator(chosen, url)

@@ -1,6 +1,6 @@
-"""What the API, the list and the webhooks show of a prediction: what is true, or what a fault says.
+"""Renders predictions for the API, the list and the webhooks, truthfully or as a fault demands.
 
-The emulator itself goes by the truth, and `/_emulator/predictions` tells it.
+The emulator itself uses the true state, which `/_emulator/predictions` shows.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 FILES_HOST = "https://replicate.delivery/pbxt"
 MASK = "***"
 LARGE = 10**400 - 1
-"""400 digits: more than a float holds."""
+"""400 digits, more than a float can hold."""
 _EXACT = 2**53
 _EXPONENT = 1e21
-"""From here on JavaScript writes an integer with an exponent."""
+"""From this value on, JavaScript writes integers with an exponent."""
 
 
 class Showing:
-    """Makes the bodies that describe predictions, under the faults of the moment."""
+    """Builds the bodies that describe predictions, subject to the present faults."""
 
     def __init__(self, base_url: str, faults: Faults) -> None:
         self._base_url = base_url
         self._faults = faults
 
     def view(self, prediction: Prediction) -> dict[str, Any]:
-        """The body of GET, of a list item and of a webhook."""
+        """Return the body of GET, of a list item and of a webhook."""
         removed = prediction.data_removed
         completed = prediction.completed and timestamp(prediction.completed, 6)
         body: dict[str, Any] = {
@@ -62,7 +62,7 @@ class Showing:
         return body
 
     def created(self, prediction: Prediction) -> dict[str, Any]:
-        """The answer to a create: the same, without the keys that have no value yet."""
+        """Return the answer to a create: the same body without the keys that have no value yet."""
         body = self.view(prediction)
         unset = {key for key in ("started_at", "completed_at", "metrics") if not body.get(key)}
         return {key: value for key, value in body.items() if key not in unset}
@@ -75,10 +75,10 @@ class Showing:
         return urls
 
     def _run_by(self, prediction: Prediction) -> dict[str, str]:
-        """Model and version."""
+        """Return model and version."""
         model = prediction.model
         if self._faults["show_version"] == "internal":
-            # As the API once let slip: the name and the version of what serves an official model.
+            # Like the API once did, show the internal name and version behind an official model.
             digest = hashlib.sha256(prediction.version.encode()).hexdigest()
             return {
                 "model": f"replicate-internal/{model.owner}-{model.name}",
@@ -97,7 +97,7 @@ class Showing:
         try:
             return show(prediction.input, prediction.model)
         except RecursionError:
-            # Nested more deeply than can be gone through here, though it could be read.
+            # Nested too deeply for this recursion, although the parser could read it.
             return prediction.input
 
     def _metrics(self, prediction: Prediction) -> dict[str, object]:
@@ -114,7 +114,7 @@ class Showing:
 
 
 def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
-    """The same with every text and number changed, however deep."""
+    """Return the value with every string and number replaced by `change`, at any depth."""
     if isinstance(value, dict):
         return {name: _changed(inner, change) for name, inner in value.items()}
     if isinstance(value, list):
@@ -123,7 +123,7 @@ def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def _url(value: Any) -> Any:
-    """A file that came inside the input, as the URL that it was uploaded to."""
+    """Replace a data URI by the URL that the file was uploaded to."""
     if not isinstance(value, str) or value[:5].lower() != "data:":
         return value
     media_type, _, _ = value[5:].replace(",", ";", 1).partition(";")
@@ -133,7 +133,7 @@ def _url(value: Any) -> Any:
 
 
 def _rounded(value: Any) -> Any:
-    """An integer as it comes out of a float; null where no float holds it."""
+    """Return an integer after conversion to a float; null if it exceeds a float."""
     if type(value) is not int or abs(value) <= _EXACT:
         return value
     try:
@@ -165,4 +165,4 @@ _INPUTS: dict[str, Callable[[dict[str, Any], Model], dict[str, Any]]] = {
     "masked": lambda given, _: dict(_changed(given, _masked)),
     "empty": lambda _, __: {},
 }
-"""How an input is shown, by the modes of `show_input`."""
+"""Renderings of an input, by the modes of `show_input`."""

@@ -1,8 +1,8 @@
-"""How large a picture comes out, by whatever inputs a model has for it.
+"""Size of an output picture, from whatever inputs a model has for it.
 
-Models say it in many ways: sides in pixels, a size such as `1536x1024`, a tier such as `2K` or
-`1 MP`, a shape such as `16:9`, or "as the picture given". What an input's value looks like tells
-which of them it is, so that a new model needs no line here. No size has more pixels than its tier.
+Models express it in many ways: sides in pixels, a size such as `1536x1024`, a tier such as `2K` or
+`1 MP`, a shape such as `16:9`, or the size of the input picture. The form of the value tells which
+one it is, so a new model needs no line here. No size has more pixels than its tier.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Size = tuple[int, int]
 
 MEGAPIXEL = 1024 * 1024
 STEP = 16
-"""Sides of what a tier and a shape come to are multiples of it."""
+"""Sides computed from a tier and a shape are multiples of this."""
 CUSTOM_STEP = 32
 SIZES: dict[str, Size] = {
     "1:1": (1024, 1024),
@@ -43,17 +43,17 @@ _AS_GIVEN = frozenset({"match_input", "match_input_image", "auto"})
 
 
 def wanted(values: Mapping[str, Any], given: Size | None, *, follows: bool = False) -> Size:
-    """The size of a picture that is made anew.
+    """Return the size of a new picture.
 
-    `given` is the size of the first picture; with `follows` the new one has its shape whatever the
-    input says.
+    `given` is the size of the first input picture. With `follows`, the new picture has its shape,
+    whatever the input says.
     """
     shape = values.get("aspect_ratio")
     if shape == "custom" or (shape is None and {"width", "height"} & values.keys()):
         step = 1 if shape is None else CUSTOM_STEP
         return _side(values, "width", step), _side(values, "height", step)
     numbers = ratio(shape)
-    # A `size` stands back where a shape is given in its place.
+    # A shape takes precedence over a `size`.
     texts = [values.get("resolution"), shape, None if numbers else values.get("size")]
     for text in texts:
         if exact := _EXACT.fullmatch(str(text)):
@@ -70,7 +70,7 @@ def wanted(values: Mapping[str, Any], given: Size | None, *, follows: bool = Fal
 
 
 def area(values: Mapping[str, Any], given: Size | None) -> int:
-    """The pixels of the tier that an input names; a megapixel where none does."""
+    """Return the pixels of the tier that the input names; by default one megapixel."""
     for name in _TIERS:
         value = str(values.get(name))
         if value in _AS_GIVEN and given:
@@ -85,21 +85,21 @@ def area(values: Mapping[str, Any], given: Size | None) -> int:
 
 
 def has_tier(values: Mapping[str, Any]) -> bool:
-    """Whether an input speaks of megapixels: then a repainted picture is resized to them."""
+    """Whether an input names megapixels; a repainted picture is then resized to them."""
     return any(name in values for name in _TIERS if name.endswith("megapixels"))
 
 
 def shaped(pixels: int, shape: Size) -> Size:
-    """Sides in the shape's ratio, of no more than so many pixels."""
+    """Return sides in the shape's ratio with at most `pixels` pixels."""
     stretch = math.sqrt(shape[0] / shape[1])
     side = math.sqrt(pixels)
-    # A strip of the least width is no longer than the pixels allow.
+    # A strip of minimum width is no longer than the pixels allow.
     longest = pixels / STEP
     return _down(min(side * stretch, longest)), _down(min(side / stretch, longest))
 
 
 def around(size: Size, shape: Size) -> Size:
-    """The smallest canvas of this shape that holds a picture of this size."""
+    """Return the smallest canvas of this shape that holds a picture of this size."""
     width, height = size
     return (
         max(width, math.ceil(height * shape[0] / shape[1])),
@@ -108,13 +108,14 @@ def around(size: Size, shape: Size) -> Size:
 
 
 def ratio(text: object) -> Size | None:
-    """`16:9` as numbers."""
+    """Parse `16:9` to numbers."""
     found = _SHAPE.fullmatch(str(text))
     return (int(found[1]), int(found[2])) if found else None
 
 
 def factor(values: Mapping[str, Any], names: tuple[str, ...], otherwise: float) -> float:
-    """How many times larger each side gets: a number, or a text such as `4x`; `None` is once."""
+    """Return the factor by which each side grows: a number, or a text such as `4x`; `None` means
+    1."""
     for name in names:
         if name in values:
             text = str(values[name]).removesuffix("x")
@@ -128,5 +129,5 @@ def _side(values: Mapping[str, Any], name: str, step: int) -> int:
 
 
 def _down(length: float) -> int:
-    # A hair is added: the root of a square is not always the side.
+    # The epsilon corrects the root of a square, which is not always exact.
     return max(STEP, int(length + 1e-6) // STEP * STEP)

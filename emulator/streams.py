@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 IDLE_S = 30.0
-"""Replicate closes a stream on which nothing happens for so long."""
+"""Replicate closes a stream without events after this time."""
 
 
 class Stream:
-    """All events so far, for any number of readers, each from the beginning."""
+    """All events so far. Any number of readers read them from the beginning."""
 
     def __init__(self) -> None:
         self.token = secrets.token_urlsafe(32)
@@ -24,7 +24,8 @@ class Stream:
         self._news = asyncio.Event()
 
     def add(self, event: str, data: str) -> None:
-        """Append an event; `done` ends the stream. Every event has an id: clients insist on it."""
+        """Append an event; `done` ends the stream. Every event has an id, since clients require
+        one."""
         lines = "".join(f"data: {line}\n" for line in data.split("\n"))
         text = f"event: {event}\nid: {int(time.time())}:{len(self._events)}\n{lines}\n"
         self._events.append(text.encode("utf-8", "replace"))
@@ -33,7 +34,7 @@ class Stream:
         self._news = asyncio.Event()
 
     async def read(self) -> AsyncIterator[bytes]:
-        """The events from the first, waiting for more until the stream is done."""
+        """Yield the events from the first on, and wait for more until the stream is done."""
         sent = 0
         while True:
             while sent < len(self._events):

@@ -1,4 +1,4 @@
-"""Sends webhooks as Replicate does: signed, throttled, the terminal one retried for a minute."""
+"""Sends webhooks like Replicate: signed, throttled, the terminal one retried for a minute."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ if TYPE_CHECKING:
     from emulator.faults import Faults
 
 RETRY_PAUSES_S = (0, 1, 2, 4, 8, 16, 32)
-"""Before each attempt at the terminal webhook: the last one leaves about a minute after it."""
+"""Delays before the attempts at the terminal webhook; the last is about a minute after the
+first."""
 TIMEOUT_S = 10.0
 STALE_S = 600
 
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """One webhook; its bytes and its id stay the same however often it is sent."""
+    """One webhook. Its bytes and its id are the same for every attempt."""
 
     id: str
     prediction: str
@@ -43,7 +44,7 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """What became of one attempt; `response` is the status, or None when none came."""
+    """Result of one attempt. `response` is the status, or None without an answer."""
 
     prediction: str
     event: str
@@ -56,19 +57,19 @@ class Attempt:
 
 
 def new_secret() -> str:
-    """A signing secret in Replicate's form."""
+    """Create a signing secret in Replicate's form."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
-    """The Standard Webhooks signature, version 1."""
+    """Return the Standard Webhooks signature, version 1."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
     digest = hmac.digest(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256)
     return "v1," + base64.b64encode(digest).decode()
 
 
 class WebhookSender:
-    """Takes messages and sends each in the background; keeps a list of all attempts."""
+    """Sends each message in the background, and records all attempts."""
 
     def __init__(
         self,
@@ -82,7 +83,7 @@ class WebhookSender:
         self._client = client
         self._faults = faults
         self.secret = secret
-        """The newest one: what the API shows."""
+        """The newest secret, which the API shows."""
         self._before = ""
         self._before_until = 0.0
         self._retry_scale = retry_scale
@@ -91,11 +92,11 @@ class WebhookSender:
         self._attempts: list[Attempt] = []
 
     def attempts(self) -> list[dict[str, Any]]:
-        """Every attempt so far, oldest first."""
+        """Return every attempt so far, oldest first."""
         return [asdict(attempt) for attempt in self._attempts]
 
     def rotate(self, overlap_s: float) -> None:
-        """Sign with a new secret from now on, and for so many seconds with the one before too."""
+        """Sign with a new secret, and for `overlap_s` seconds with the previous one too."""
         self._before, self._before_until = self.secret, time.time() + overlap_s
         self.secret = new_secret()
 
@@ -108,7 +109,8 @@ class WebhookSender:
         return " ".join(sign(one, message.id, sent_at, message.body) for one in secrets_)
 
     def send(self, message: Message, *, may_hold: bool) -> None:
-        """Send in the background. One that may be held can be reordered behind the terminal one."""
+        """Send in the background. With `may_hold`, it may be reordered after the terminal
+        message."""
         if may_hold and self._faults.happens("webhook_reorder"):
             self._held[message.prediction].append(message)
         else:

@@ -1,4 +1,4 @@
-"""The wire forms shared by all routes: JSON in and out, problems, pages, times."""
+"""Wire formats shared by all routes: JSON in and out, problems, pages, times."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_JSON_BYTES = 64_000_000
 
 
 class ProblemError(Exception):
-    """An answer other than success, carried to the one place that writes it."""
+    """An error answer, raised to the handler that writes it."""
 
     def __init__(
         self,
@@ -39,13 +39,14 @@ class ProblemError(Exception):
         self.body |= {"detail": detail, "status": status, **extra}
 
     def response(self) -> Response:
-        """The problem as `application/problem+json`; 304 has no body."""
+        """Return the problem as `application/problem+json`; 304 has no body."""
         body = None if self.status == 304 else encode(self.body)
         return Response(body, self.status, self.headers, media_type="application/problem+json")
 
 
 def invalid(problems: Sequence[tuple[str, str, str]]) -> ProblemError:
-    """422 from (type, field, description) in gojsonschema's vocabulary; field "" is the root."""
+    """Return a 422 from (type, field, description) in gojsonschema's vocabulary; field "" is the
+    root."""
     return ProblemError(
         422,
         "".join(f"- {field}: {text}\n" if field else f"- {text}\n" for _, field, text in problems),
@@ -57,7 +58,7 @@ def invalid(problems: Sequence[tuple[str, str, str]]) -> ProblemError:
 
 
 def encode(value: object) -> bytes:
-    """Compact UTF-8. A lone surrogate, which no UTF-8 can hold, stays an escape as it came."""
+    """Encode as compact UTF-8. A lone surrogate, which UTF-8 cannot express, stays an escape."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "backslashreplace")
 
@@ -65,12 +66,12 @@ def encode(value: object) -> bytes:
 def json_response(
     value: object, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """An answer of our own making, serialised once."""
+    """Return a JSON answer."""
     return Response(encode(value), status, headers, media_type="application/json")
 
 
 async def read_body(request: Request, limit: int, too_large: str) -> bytes:
-    """The whole body; raises Problem 413 with the given text once it passes the limit."""
+    """Read the whole body. Raises a 413 with the text `too_large` once it exceeds the limit."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -80,7 +81,7 @@ async def read_body(request: Request, limit: int, too_large: str) -> bytes:
 
 
 async def read_json(request: Request) -> Any:
-    """The body as strict JSON; raises Problem 400 or 413."""
+    """Parse the body as strict JSON. Raises a 400 or 413."""
     raw = await read_body(request, MAX_JSON_BYTES, "The request body is too large.")
     try:
         return json.loads(raw, parse_constant=_refuse, parse_float=_finite)
@@ -100,13 +101,13 @@ def _finite(text: str) -> float:
 
 
 def timestamp(seconds: float, digits: int = 3) -> str:
-    """RFC 3339 in UTC with milliseconds (3) or microseconds (6)."""
+    """Format as RFC 3339 in UTC, with milliseconds (3) or microseconds (6)."""
     kind = "milliseconds" if digits == 3 else "microseconds"
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec=kind).replace("+00:00", "Z")
 
 
 def parse_time(text: str) -> float:
-    """Unix seconds from ISO 8601; without an offset it is UTC. Raises Problem 400."""
+    """Parse ISO 8601 to Unix seconds; without an offset it is UTC. Raises a 400."""
     try:
         # An unescaped "+" in a query string arrives as a space.
         moment = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
@@ -124,7 +125,7 @@ def page(
     key: Callable[[Item], int],
     show: Callable[[Item], object],
 ) -> Response:
-    """One page of `items`, which come with falling keys, and absolute links to its neighbours."""
+    """Return one page of `items`, whose keys decrease, with absolute links to its neighbors."""
     after, before = _read_cursor(request.query_params.get("cursor"))
     if before is not None:
         chosen = [item for item in items if key(item) > before][-size:]

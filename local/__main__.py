@@ -24,11 +24,11 @@ _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|\*")
 
 
 class Stopped(BaseException):
-    """A signal asked us to end."""
+    """A signal requested the end."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Return the exit code."""
+    """Run one command and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run_command = commands.add_parser("run", help="serve until Ctrl-C")
@@ -62,8 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
-    # The developer's own AWS settings have no business here, and a profile that is missing on
-    # this machine would stop boto3.
+    # The developer's own AWS settings must not apply, and boto3 fails for a profile that this
+    # machine does not have.
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     try:
@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(*, port: int, keep: bool, tls: bool, origins: tuple[str, ...] = ()) -> int:
-    """Serve until a signal. Returns 1 when a part of the cloud ended by itself."""
+    """Serve until a signal. Returns 1 if a part of the cloud ended by itself."""
     replicate = _real_replicate()
     with (
         claimed(port) as place,
@@ -163,7 +163,7 @@ def _port_from_environment() -> int:
 
 def _stop(_number: int, _frame: object) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # cleaning up takes a moment and must not be cut
+        signal.signal(number, signal.SIG_IGN)  # the cleanup must not be interrupted
     raise Stopped
 
 

@@ -1,4 +1,5 @@
-"""Where a running embedded cloud says how it is reached, so that two of one checkout never meet."""
+"""local.json of a running embedded cloud, and the names that keep two clouds of a checkout
+apart."""
 
 from __future__ import annotations
 
@@ -18,23 +19,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Place:
-    """What belongs to one running cloud alone."""
+    """Port and files of one running cloud."""
 
     port: int
     state: Path
     """The folder of its logs, certificates and kept data."""
     announcement: Path
-    """The file that says how it is reached, while it runs."""
+    """The file with its URLs and keys, while it runs."""
     beside: bool
-    """Another one has the names without a port."""
+    """True if another cloud of the checkout has the names without a port."""
 
 
 @contextlib.contextmanager
 def claimed(port: int) -> Iterator[Place]:
-    """Be the checkout's first cloud, or one beside it, under its port's name.
+    """Claim the names of the checkout's first cloud or, if taken, names with this port.
 
-    What a cloud that was killed has left behind is taken over. The lock says who is the first, as
-    the system gives it back however a process ends.
+    Files of a killed cloud are reused. A file lock decides who is first, because the system
+    releases it however a process ends.
     """
     root = state_dir()
     root.mkdir(parents=True, exist_ok=True)
@@ -50,7 +51,7 @@ def claimed(port: int) -> Iterator[Place]:
 
 @contextlib.contextmanager
 def announced(announcement: Path, found: Mapping[str, Any]) -> Iterator[None]:
-    """Write the file, whole or not at all, and take it away again if it is still this one."""
+    """Write the file atomically, and delete it at the end if it is still the same."""
     draft = announcement.with_name(f"{announcement.name}.{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump(found, file, indent=2)

@@ -1,8 +1,8 @@
-"""The embedded AWS: ministack, whose functions have a bound on their workers.
+"""The embedded AWS: ministack with a limit on each function's workers.
 
-By itself it starts a process for every invocation that comes while others run. A burst then starts
-dozens at once, which starve, run out of their time and are started again. Here a function has a
-few, and what comes beyond them waits: its time-out counts from when it really starts.
+Unmodified, it starts a process for every concurrent invocation. A burst then starts dozens at once,
+which starve, time out and are started again. Here each function has a few workers, and further
+invocations wait; their timeout counts from the real start.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WORKERS = 4
-"""At most so many of one function."""
+"""Maximum of workers per function."""
 PATIENCE_S = 1.0
-"""Or what the last start of a worker took: no other is started for a shorter wait."""
+"""Minimum wait before another worker is started; the duration of the last start if that is
+longer."""
 
 
 def bound_workers(turns: Turns, *, starts: int) -> None:
@@ -37,7 +38,7 @@ def bound_workers(turns: Turns, *, starts: int) -> None:
 
     def in_turn(func: dict[str, Any], event: Any) -> dict[str, Any]:
         config = func.get("config") or func
-        if foreign(config):  # it comes back, in the scope of its function
+        if foreign(config):  # it returns here in the scope of its function
             return execute(func, event)
         with turns.turn(key(config), lambda: start_another(func, config)):
             return execute(func, event)
@@ -55,7 +56,7 @@ def bound_workers(turns: Turns, *, starts: int) -> None:
             lambda_runtime.release_worker(worker)
 
     def batches_in_turn(esm: Any, func: Any, config: Any, queue: Any = None) -> int:
-        # What waits in the queue keeps its visibility and makes fuller batches.
+        # Messages that stay in the queue keep their visibility and make fuller batches.
         return min(batches(esm, func, config, queue), turns.room(key(config)))
 
     class Worker(lambda_runtime.Worker):  # type: ignore[misc]  # ministack has no types
@@ -71,7 +72,8 @@ def bound_workers(turns: Turns, *, starts: int) -> None:
 
 
 def read_streams_from_their_beginning() -> None:
-    """After a restart with kept state: the positions come back, the streams begin anew."""
+    """Reset stream positions after a restart with kept state, because the streams themselves start
+    empty."""
     restore: Callable[[Any], None] = lambda_svc._restore_state  # noqa: SLF001
 
     def restored(data: Any) -> None:

@@ -1,4 +1,4 @@
-"""A certificate authority for one start, and the one certificate it signs: for this machine."""
+"""A certificate authority for one start, and the single certificate that it signs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LIFE = dt.timedelta(days=30)
 
 
 def issue(ca_file: Path) -> ssl.SSLContext:
-    """Write a new authority's certificate, and return a server's context that it vouches for.
+    """Write a new authority's certificate, and return the context of a server that it certifies.
 
-    The authority's key is never written and is gone with this call, so whoever trusts `ca_file`
-    trusts this one server and nobody else.
+    The authority's key is never stored and is lost after this call, so a client that trusts
+    `ca_file` trusts only this server.
     """
     authority = trustme.CA(path_length=0, organization_name="Darkroom local CA")
     served = authority.issue_cert(
@@ -33,11 +33,11 @@ def issue(ca_file: Path) -> ssl.SSLContext:
 def write_bundle(ca_file: Path, bundle_file: Path) -> None:
     """Write this authority's certificate and the public ones into one file.
 
-    SSL_CERT_FILE takes the place of all roots that a program knows, so it has to hold them too:
-    those of this shell's own SSL_CERT_FILE, else the ones that httpx and requests come with.
+    SSL_CERT_FILE replaces all roots that a program knows, so the file must contain those too: the
+    ones of this shell's own SSL_CERT_FILE, or else those of certifi.
     """
     usual = Path(os.environ.get("SSL_CERT_FILE", ""))
-    # A file of an earlier start, from a shell that has it set already, would grow with each.
+    # A shell may have set it to the file of an earlier start, which would then grow with each.
     taken = usual if usual.is_file() and not _same(usual, bundle_file, ca_file) else None
     roots = (taken or Path(certifi.where())).read_bytes()
     bundle_file.write_bytes(ca_file.read_bytes().rstrip() + b"\n" + roots)
@@ -48,7 +48,7 @@ def _same(file: Path, *others: Path) -> bool:
 
 
 def trusting(ca_file: Path) -> ssl.SSLContext:
-    """A client's context that trusts this authority besides the usual ones."""
+    """Return a client's context that trusts this authority besides the usual ones."""
     context = ssl.create_default_context()
     context.load_verify_locations(cafile=ca_file)
     return context

@@ -1,7 +1,8 @@
-"""The fault run: many predictions while the provider misbehaves and functions die, then the audit.
+"""The fault run: many predictions while the provider fails and functions are killed, then the
+audit.
 
-Every number that it prints was counted: the faults by the emulated provider and by what was
-killed here, the results in the tables, the bucket and the queues.
+Every printed number is counted: faults by the emulated provider and by the killer, results in the
+tables, the bucket and the queues.
 """
 
 from __future__ import annotations
@@ -47,40 +48,41 @@ if TYPE_CHECKING:
 
 TIME_SCALE = 0.2
 CAP = 10**9
-"""In micro-USD: more than the predictions can cost."""
+"""Micro-USD; more than the predictions can cost."""
 CLIENTS = 8
 CLOSEST_S = 0.5
-"""Between two submissions of all clients together; few are spread over all phases."""
+"""Minimum interval between submissions of all clients; few submissions are spread over all
+phases."""
 BROKEN_S = 5.0
-"""How long a function's handler is one that always raises."""
+"""Time for which a function's handler is replaced by one that always raises."""
 RAISES = "darkroom.domain.link.is_id"
-"""Takes one argument and is called with two. One that cannot be imported would do too much: where
-a worker does not start, the embedded AWS stops all of the function's, and each that it stops while
-it starts does the same."""
+"""A function of one argument, called as handler with two. A handler that cannot be imported would
+do too much harm: if one worker cannot start, the embedded AWS stops all of the function's workers.
+"""
 KILL_EVERY_S = 1.5
 LOOKED_AT_S = 0.5
-"""Between two looks at the workers: one that slept meanwhile has started …"""
+"""Interval between two samples of the workers. A worker that slept meanwhile counts as started …"""
 LEAST_TICKS = 10
-"""… if it used so many of the kernel's clock ticks before: importing a handler takes more."""
+"""… if it had used at least this many clock ticks before; importing a handler takes more."""
 FAULTS_S = 240.0
-"""A slow machine is behind with its work: the faults wait for it, but no longer than this."""
+"""Maximum duration of the faults. They wait for a slow machine that is behind with its work."""
 SETTLE_S = 150.0
-"""After the faults, without a change in what is left: the sweep's graces are seconds here, the
-provider's last webhook a minute."""
+"""Time after the faults without a change in the unfinished work. Here the sweep's grace periods are
+seconds, and the provider's last webhook comes within a minute."""
 SETTLE_MOST_S = 900.0
-"""In all, however slow the machine."""
+"""Maximum settling time, however slow the machine."""
 CLIENT_RETRIES_S = 60.0
 
 ELSEWHERE = "http://127.0.0.1:9/"
 HOSTILE_DEPTH = 100
-"""Of lists in one another, in the input of a prediction that somebody else makes."""
+"""Nested lists in the input of a foreign prediction."""
 
 SCHNELL = "black-forest-labs/flux-schnell"
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Faults of the provider for some seconds, and one function that cannot start meanwhile."""
+    """A period with faults of the provider, and optionally one function that cannot start."""
 
     name: str
     breaks: str
@@ -122,18 +124,18 @@ PHASES = (
 
 @dataclass
 class Wanted:
-    """One submission, and what its client was told."""
+    """One submission, and the answers that its client got."""
 
     model: str
     input: dict[str, Any]
     number: int
     keyed: bool
-    """Sent with an Idempotency-Key, and again until it is answered."""
+    """Sent with an Idempotency-Key, and repeated until it is answered."""
     callback: bool
     dead: bool
-    """Its callback goes to an endpoint that takes nothing."""
+    """Its callback goes to an endpoint that never answers."""
     cancel_s: float | None
-    """Cancelled so long after the answer."""
+    """Canceled this long after the answer."""
     cancel_after: str | None
     ids: set[str] = field(default_factory=set)
     sent: int = 0
@@ -141,7 +143,8 @@ class Wanted:
 
 
 def chaos(*, predictions: int, seed: int) -> int:
-    """Run it all. Returns 1 if anything is not as promised. A seed repeats what is asked for.
+    """Run all phases and the audit. Returns 1 if any promise is broken. A seed repeats the
+    submissions.
 
     Raises StartError.
     """
@@ -160,7 +163,7 @@ def chaos(*, predictions: int, seed: int) -> int:
         httpx.Client(base_url=cloud.replicate_url, trust_env=False, timeout=30) as emulator,
     ):
         deployment = embedded(cloud.aws_endpoint, cloud.replicate_url)
-        # With a cap every prediction is reserved and settled, and the audit compares the month.
+        # With a cap, every prediction is reserved and settled, and the audit compares the month.
         controls = cloud.outputs["ControlsTable"]
         limits.write(cloud.client("dynamodb"), controls, "local", {"monthly_cap": CAP})
         run = Run(cloud, deployment, emulator, receiver, dead, wanted, draw)
@@ -173,7 +176,7 @@ def chaos(*, predictions: int, seed: int) -> int:
 
 
 def plan(predictions: int, draw: random.Random) -> list[Wanted]:
-    """What will be asked for."""
+    """Return the submissions of a run."""
     picture = _picture()
     return [_one(number, picture, draw) for number in range(predictions)]
 
@@ -184,7 +187,7 @@ def _one(number: int, picture: str, draw: random.Random) -> Wanted:
     kind = draw.random()
     model = SCHNELL
     input_: dict[str, Any] = {**prompt, "megapixels": "0.25"}
-    if kind < 0.12:  # equal to the last byte: only their links tell them apart
+    if kind < 0.12:  # equal byte for byte: only their links distinguish them
         input_ = {"prompt": "one of many equal ones", "seed": 7, "megapixels": "0.25"}
     elif kind < 0.22:
         model = "black-forest-labs/flux-dev"
@@ -196,7 +199,7 @@ def _one(number: int, picture: str, draw: random.Random) -> Wanted:
     elif kind < 0.48:
         model, input_ = "stability-ai/sdxl", {**prompt, "width": 256, "height": 256}
     elif kind < 0.52:
-        input_["prompt"] += ": FAIL"  # the emulated model takes the hint
+        input_["prompt"] += ": FAIL"  # the emulated model fails on it
     elif kind < 0.75:
         input_["num_outputs"] = draw.randint(2, 4)
     return Wanted(
@@ -218,7 +221,7 @@ def _picture() -> str:
 
 
 class Receiver:
-    """A client's own webhook endpoint on loopback: keeps what it was told, by webhook-id."""
+    """A client's webhook endpoint on loopback. Stores what it receives by webhook-id."""
 
     def __init__(self) -> None:
         told: defaultdict[str, list[str]] = defaultdict(list)
@@ -248,7 +251,7 @@ class Receiver:
 
 @contextlib.contextmanager
 def dead_endpoint() -> Iterator[str]:
-    """The URL of an endpoint that lets everybody connect, and never reads nor answers."""
+    """Yield the URL of an endpoint that accepts connections but never reads or answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/dead"
 
@@ -271,7 +274,7 @@ class Run:
         self._receiver = receiver
         self._dead = dead
         self._foreign: set[str] = set()
-        """Predictions of the same account that are none of ours, by the provider's id."""
+        """The provider's ids of predictions in the same account that are not Darkroom's."""
         self._wanted = wanted
         self._killing = random.Random(draw.random())
         self._lambda = cloud.client("lambda")
@@ -285,7 +288,8 @@ class Run:
     # -- submitting --------------------------------------------------------------------------
 
     def submit_under_faults(self) -> None:
-        """Return when every client is done, every phase has been gone through, and most is over."""
+        """Submit, and return when every client is done, every phase is over, and most work is
+        finished."""
         killer = threading.Thread(target=self._kill_now_and_then, daemon=True)
         killer.start()
         began = time.monotonic()
@@ -331,12 +335,12 @@ class Run:
         self._emulator.put("/_emulator/faults", json=faults).raise_for_status()
 
     def _plant(self) -> None:
-        """Make a prediction that is hard to read, wherever the provider lists it."""
+        """Create a prediction that is hard to parse and appears in the provider's list."""
         self._set_faults({"time_scale": TIME_SCALE})
         deep = "[" * HOSTILE_DEPTH + "]" * HOSTILE_DEPTH
         answer = self._emulator.post(
             "/v1/predictions",
-            # A lone surrogate, which its output repeats. Its webhook says that it is not ours.
+            # A lone surrogate, which its output repeats. Its webhook shows that it is foreign.
             content=f'{{"version":"{STREAM_TEXT["version"]}","webhook":"{ELSEWHERE}",'
             f'"input":{{"prompt":"half a \\ud83d","deep":{deep}}}}}',
             headers={"authorization": f"Bearer {self._cloud.replicate_token}"},
@@ -365,11 +369,12 @@ class Run:
             _post(api, f"/v1/predictions/{id_}/cancel")
 
     def _create(self, api: httpx.Client, one: Wanted) -> None:
-        """Ask until there is an answer. Without a key once: a repeat could be a second one."""
+        """Request until there is an answer. Without a key only once, since a repeat could be a
+        second one."""
         body: dict[str, Any] = {"version": one.model, "input": one.input}
         if one.callback or one.dead:
             body["webhook"] = self._dead if one.dead else self._receiver.url
-        # Equal ones are to be created all the same.
+        # Equal requests are to be created all the same.
         headers = {"Darkroom-Cache": "bypass"}
         if one.keyed:
             headers["Idempotency-Key"] = f"fault run {one.number}"
@@ -407,15 +412,16 @@ class Run:
             }
             used = {worker.pid: worker.ticks for worker in there}
             found = [worker for worker in there if worker.pid in started]
-            # A busy machine takes long to start what was killed: there, fewer are.
+            # A busy machine takes long to restart workers, so fewer are killed.
             if 2 * len(found) < len(there) or not found:
                 continue
             if time.monotonic() - killed_at < KILL_EVERY_S:
                 continue
-            # A function first: most workers are of the two or three that are busiest.
+            # Choose a function first, because most workers belong to the two or three busiest.
             function = self._killing.choice(sorted({worker.function for worker in found}))
             found = [worker for worker in found if worker.function == function]
-            # At work as far as the kernel knows; every other time any, as one may be waiting.
+            # Every other time choose a running worker, otherwise any, since one may be waiting for
+            # I/O.
             busy = [worker for worker in found if worker.running]
             chosen = self._killing.choice(busy if busy and self._killing.random() < 0.5 else found)
             killed_at = time.monotonic()
@@ -426,7 +432,7 @@ class Run:
     # -- settling ----------------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Faults off; return when nothing is unfinished any more, or when the time is up."""
+        """End the faults. Returns when nothing is unfinished, or when the time is up."""
         self._emulator.delete("/_emulator/faults").raise_for_status()
         self._set_faults({"time_scale": TIME_SCALE})
         with self._api() as api:
@@ -450,8 +456,8 @@ class Run:
             time.sleep(3)
 
     def _audit(self, *, whole: bool) -> Report:
-        """Without what is as it should be here: foreign predictions, and callbacks that nobody
-        takes, which wait for days."""
+        """Audit, ignoring what is expected here: foreign predictions, and callbacks to the dead
+        endpoint, which are retried for days."""
         report = audit(self._deployment, settled=True, whole=whole)
         owed = self._owed_to_nobody()
         report.differences = [
@@ -463,8 +469,8 @@ class Run:
         return report
 
     def _owed_to_nobody(self) -> set[str]:
-        """The records whose callback to the dead endpoint is still to be tried. An endpoint that
-        fails in a row is put off, so that not every one was tried before."""
+        """Return the records whose callback to the dead endpoint is still pending. Repeated
+        failures delay an endpoint, so some were never attempted."""
         table = self._cloud.outputs["DeliveriesTable"]
         pages = self._cloud.client("dynamodb").get_paginator("scan")
         rows = [
@@ -481,13 +487,13 @@ class Run:
     # -- reporting ---------------------------------------------------------------------------
 
     def report(self) -> int:
-        """Print what was injected and what came out. Returns the number of differences."""
+        """Print the injected faults and the results. Returns the number of differences."""
         records = self._records()
         found = self._audit(whole=True)
         self._check_clients(records, found)
         self._check_callbacks(records, found)
         for record in records.values():
-            # No create comes later here than Darkroom waits before it repeats one.
+            # No create is slower here than Darkroom's wait before it repeats one.
             if record.extra_provider_ids:
                 text = f"{record.provider_id} and {list(record.extra_provider_ids)} upstream"
                 found.add("double create", record.id, text)
@@ -513,7 +519,7 @@ class Run:
         return {record.id: record for record in found}
 
     def _check_clients(self, records: dict[str, Prediction], found: Report) -> None:
-        """Nothing that a client was told of is missing, and no key made two."""
+        """Check that no answered request is missing, and that no key created two predictions."""
         for one in self._wanted:
             who = f"request {one.number}"
             if one.refusal or (one.keyed and not one.ids):
@@ -586,7 +592,7 @@ class Run:
 
 
 def _post(api: httpx.Client, path: str, **what: Any) -> httpx.Response | None:
-    """None where no answer came."""
+    """POST; None without an answer."""
     try:
         return api.post(path, **what)
     except httpx.TransportError:
@@ -605,17 +611,17 @@ def _section(title: str, rows: Iterator[tuple[str, object]]) -> None:
 
 @dataclass(frozen=True)
 class Worker:
-    """A process in which the embedded AWS runs one function."""
+    """A process of the embedded AWS that runs one function."""
 
     pid: int
     function: str
     running: bool
     ticks: int
-    """Processor time that it has used, in the kernel's clock ticks."""
+    """Processor time used, in the kernel's clock ticks."""
 
 
 def workers() -> list[Worker]:
-    """Those of the embedded AWS that this process started. Empty where there is no /proc."""
+    """Return the workers of the embedded AWS that this process started; empty without /proc."""
     table: dict[int, list[str]] = {}
     children = defaultdict(list)
     for path in Path("/proc").glob("[0-9]*/stat"):
@@ -623,7 +629,7 @@ def workers() -> list[Worker]:
             pid = int(path.parent.name)
             table[pid] = path.read_text().rpartition(")")[2].split()
             children[int(table[pid][1])].append(pid)
-    # Below us the tether, below that the embedded AWS, below that its workers.
+    # The process tree: the tether, then the embedded AWS, then its workers.
     return [
         Worker(
             pid,
@@ -634,7 +640,7 @@ def workers() -> list[Worker]:
         for tether in children[os.getpid()]
         for server in children[tether]
         for pid in children[server]
-        if table[pid][0] != "Z"  # killed before, and not yet missed
+        if table[pid][0] != "Z"  # killed, but not yet reaped
     ]
 
 

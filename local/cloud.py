@@ -1,4 +1,4 @@
-"""The embedded cloud: all that Darkroom needs, on loopback, for as long as a `with` lasts."""
+"""The embedded cloud: everything that Darkroom needs, on loopback, inside a `with` block."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 DEFAULT_PORT = 8787
 REPLICATE = "https://api.replicate.com"
 TICK_S = 2.0
-"""Pause between two sweeps: the embedded AWS runs the template's own schedule once a minute."""
+"""Interval between two sweeps. The embedded AWS also runs the template's schedule every minute."""
 DELIVERIES_S = 12.0
-"""A requested sweep waits no longer than this for the callbacks that it caused."""
+"""Maximum time that a requested sweep waits for its callbacks."""
 
 
 def _silent(_: str) -> None:
@@ -45,24 +45,24 @@ def _silent(_: str) -> None:
 
 
 class EmbeddedCloud:
-    """Starts on entering, and leaves nothing running or on the port on leaving.
+    """Starts on entering. On leaving, no process is left and the port is free.
 
-    Raises StartError, fit to be shown as it is, when something does not start.
+    Raises StartError, with a text for the user, if something does not start.
     """
 
     base_url: str
-    """The front port, where the API and the files are. No trailing slash, no /v1."""
+    """URL of the front, which serves the API and the files. No trailing slash, no /v1."""
     token: str
     """An API key of the tenant `local`, without limits."""
     replicate_url: str
     replicate_token: str
     aws_endpoint: str
     outputs: dict[str, str]
-    """The outputs of both stacks, by name."""
+    """The outputs of all stacks, by name."""
     ca_file: Path | None = None
-    """What a client of an https front has to trust; a new one on every start."""
+    """Certificate authority of an https front; a new one on every start."""
     bundle_file: Path | None = None
-    """The same with the public authorities, for programs that call others as well."""
+    """The same with the public authorities, for programs that call other servers as well."""
 
     def __init__(
         self,
@@ -77,13 +77,13 @@ class EmbeddedCloud:
         origins: tuple[str, ...] = (),
         say: Callable[[str], None] = _silent,
     ) -> None:
-        """`port` 0 takes a free one. `time_scale` 1 gives the models' typical times, 0 none.
+        """`port` 0 takes a free one. `time_scale` 1 uses the models' typical times, 0 none.
 
-        `replicate` is (API token, public URL of this front): with it no provider is emulated and
-        predictions are made, and paid for, on Replicate. With `keep` the tables, buckets, queues
-        and keys of the last start with `keep` come back; the emulated provider forgets even so.
-        With `tls` the front serves https, by an authority of its own: `ca_file`. Pages of the
-        `origins` may call it from a browser.
+        `replicate` is (API token, public URL of this front). With it, no provider is emulated, and
+        predictions run, and are paid for, on Replicate. With `keep`, the tables, buckets, queues
+        and keys of the last start with `keep` are restored, but not the emulated provider's data.
+        With `tls`, the front serves https with its own authority, `ca_file`. Browsers on the
+        `origins` may call it.
         """
         self._port = port
         self._time_scale = time_scale
@@ -115,11 +115,12 @@ class EmbeddedCloud:
         self._running.close()
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the embedded AWS."""
+        """Return a boto3 client of the embedded AWS."""
         return self._aws.client(service)
 
     def failure(self) -> str | None:
-        """What has died meanwhile, with the end of its log; None while all is well."""
+        """Return the description of a process that has died, with the end of its log; None if all
+        are alive."""
         for child in self._children:
             if not child.running:
                 return (
@@ -128,7 +129,7 @@ class EmbeddedCloud:
         return None
 
     def sweep(self) -> dict[str, Any]:
-        """Run one tick, and wait for the callbacks that it hands on.
+        """Run one sweep, and wait for the callbacks that it queues.
 
         Returns the function's answer with `ok`, or `ok` false and the error.
         """
@@ -207,7 +208,7 @@ class EmbeddedCloud:
         return served
 
     def _cors_rules(self) -> dict[str, list[dict[str, Any]]]:
-        """Of each bucket that has any."""
+        """Return the CORS rules by bucket; empty if there are none."""
         if not self._origins:
             return {}
         s3 = self.client("s3")
@@ -215,24 +216,24 @@ class EmbeddedCloud:
         return {bucket: s3.get_bucket_cors(Bucket=bucket)["CORSRules"] for bucket in buckets}
 
     def _start_aws(self, started: contextlib.ExitStack) -> Child:
-        port = self._kept.get("aws_port") or free_port()  # queue URLs hold it
+        port = self._kept.get("aws_port") or free_port()  # queue URLs contain it
         self.aws_endpoint = f"http://127.0.0.1:{port}"
         self._aws = Aws(self.aws_endpoint)
         environment = {
-            # Whole and explicit: functions inherit it, and nothing of the developer's shell, such
-            # as a proxy or a token, may reach them.
+            # Complete and explicit: functions inherit it, and nothing of the developer's shell,
+            # such as a proxy or a token, may reach them.
             "PATH": os.defpath,
             "GATEWAY_PORT": str(port),
             "BIND_HOST": "127.0.0.1",
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
             "MINISTACK_REGION": REGION,
             "LAMBDA_EXECUTOR": "local",
-            "LAMBDA_ACCOUNT_CONCURRENCY": "0",  # local.aws has a bound that nobody is refused by
+            "LAMBDA_ACCOUNT_CONCURRENCY": "0",  # local.aws has a limit, which queues
             "IOT_MTLS_ENABLED": "0",  # it would listen on all interfaces
             "SFTP_ENABLED": "0",
             "DOCKER_HOST": "unix:///nonexistent",
             "LOG_LEVEL": "WARNING",
-            "POWERTOOLS_LOG_LEVEL": "INFO",  # the functions', as in a deployed stage
+            "POWERTOOLS_LOG_LEVEL": "INFO",  # the level of the functions, as in a deployed stage
         }
         if self._kept_dir:
             environment |= {
@@ -246,7 +247,7 @@ class EmbeddedCloud:
             [sys.executable, "-m", "local.aws"],
             environment,
             "aws.log",
-            grace=10 if self._kept_dir else 0,  # it writes its state when it ends
+            grace=10 if self._kept_dir else 0,  # it writes its state at the end
         )
 
     def _start_replicate(self, started: contextlib.ExitStack) -> Child | None:
@@ -352,7 +353,8 @@ class EmbeddedCloud:
             (self._kept_dir / "kept.json").write_text(json.dumps(kept))
 
     def _warm_up(self) -> None:
-        """Start one worker of each HTTP function: imports take a second on a small machine."""
+        """Start one worker of each HTTP function, because imports take a second on a small
+        machine."""
         requests = (
             ("POST", "/v1/predictions"),
             ("GET", "/v1/predictions"),
@@ -366,7 +368,7 @@ class EmbeddedCloud:
             ) as client,
             ThreadPoolExecutor(len(requests)) as pool,
         ):
-            # All are refused, being unauthenticated.
+            # All are rejected as unauthenticated.
             list(pool.map(lambda request: client.request(*request), requests))
 
     # -- sweeping ----------------------------------------------------------------------------

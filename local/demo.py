@@ -1,4 +1,4 @@
-"""The demo: one prediction for each of a dozen models, or of all, watched, fetched and checked."""
+"""The demo: one prediction for each of a dozen models, or of all, followed, fetched and checked."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from darkroom.domain.model import Model
 
 LIMIT_S = 200.0
-"""A model that has not succeeded by then has failed the demo."""
+"""Time limit for a model to succeed."""
 SLOWEST_S = 20.0
-"""The emulator's time runs faster where a model would take longer."""
+"""The emulator's time is scaled down for models that would take longer."""
 CHOSEN = (
     "black-forest-labs/flux-1.1-pro",
     "black-forest-labs/flux-dev",
@@ -45,7 +45,7 @@ CHOSEN = (
     "stability-ai/sdxl",
     "stability-ai/stable-diffusion-inpainting",
 )
-"""A dozen of each kind; `ALL=1` runs every entry of the catalogue."""
+"""A dozen models of all kinds; `ALL=1` runs every entry of the catalogue."""
 FIRST = "black-forest-labs/flux-schnell"
 """The model whose picture others enlarge."""
 
@@ -54,22 +54,22 @@ _POLL_S = 0.2
 
 
 class DemoError(Exception):
-    """A model's result is not what it should be."""
+    """A model's result is not as expected."""
 
 
 class Pictures:
-    """The input pictures, in the three ways in which a client may pass one."""
+    """The input pictures, in the three forms in which a client may pass one."""
 
     def __init__(self, api: httpx.Client, first: Shot | None) -> None:
         self._api = api
         self._first = first
 
     def as_data(self, picture: Image.Image) -> str:
-        """Inside the request itself."""
+        """As a data URI inside the request."""
         return data_uri(picture)
 
     def as_upload(self, picture: Image.Image) -> str:
-        """Uploaded beforehand."""
+        """As a file uploaded beforehand."""
         answer = self._api.post(
             "/v1/files", files={"content": ("picture.png", png(picture), "image/png")}
         )
@@ -78,7 +78,7 @@ class Pictures:
         return str(answer.json()["urls"]["get"])
 
     def as_earlier_output(self) -> str:
-        """By URL: what another model has just made."""
+        """As the URL of another model's output."""
         if self._first:
             self._first.ended.wait(LIMIT_S)
         if not (self._first and self._first.first_url):
@@ -88,7 +88,7 @@ class Pictures:
 
 @dataclass
 class Shot:
-    """One model's part of the demo, and where it stands."""
+    """One model's part of the demo, and its progress."""
 
     model: Model
     state: str = "waiting"
@@ -100,11 +100,11 @@ class Shot:
 
     @property
     def name(self) -> str:
-        """The model without its owner: the files are named after it."""
+        """The model without its owner; files are named after it."""
         return self.model.model.rpartition("/")[2]
 
     def input(self, pictures: Pictures) -> dict[str, Any]:
-        """What to ask for: pictures are uploaded, masks come inside, upscalers get an output."""
+        """Return the input: pictures are uploaded, masks are data URIs, upscalers get an output."""
 
         def passing(name: str) -> Callable[[Image.Image], str]:
             if name == self.model.mask:
@@ -117,7 +117,7 @@ class Shot:
         return {name: passed_on(value, passing(name)) for name, value in given.items()}
 
     def run(self, api: httpx.Client, pictures: Pictures, stopping: threading.Event) -> None:
-        """Make it, follow it, fetch it, check it. Sets `problem` instead of raising."""
+        """Create, follow, fetch and check the prediction. Sets `problem` instead of raising."""
         try:
             given = self.input(pictures)
             started = time.monotonic()
@@ -159,7 +159,7 @@ class Shot:
             self.saved.append(_check(path, answer.content, file, self._expected(given)))
 
     def _expected(self, given: Mapping[str, Any]) -> tuple[str | None, tuple[int, int] | None]:
-        """The format and the size of the pictures, where the input alone says them."""
+        """Return format and size of the pictures, as far as the input determines them."""
         declared = self.model.input_schema["properties"].get("output_format", {})
         extension = given.get("output_format", declared.get("default"))
         match given:
@@ -220,14 +220,15 @@ def _run_all(cloud: EmbeddedCloud, shots: Sequence[Shot]) -> None:
         finally:
             stopping.set()
             if first:
-                first.ended.set()  # whoever waits for its picture gives up
+                first.ended.set()  # releases those that wait for its picture
         for future in running:
             future.result()
 
 
 @contextlib.contextmanager
 def _progress(shots: Sequence[Shot]) -> Iterator[Any]:
-    """A function that shows where all shots stand: in place on a terminal, else as a log."""
+    """Yield a function that shows the progress of all shots: in place on a terminal, else as a
+    log."""
     width = max(len(shot.model.model) for shot in shots)
     shown: dict[str, str] = {}
 
@@ -257,7 +258,7 @@ def _check(
     file: Mapping[str, Any],
     expected: tuple[str | None, tuple[int, int] | None],
 ) -> str:
-    """Save one output and describe it. Raises DemoError where it is not what was asked for."""
+    """Save one output and describe it. Raises DemoError if it is not as requested."""
     digest = hashlib.sha256(content).hexdigest()
     if digest != file["sha256"] or len(content) != file["bytes"]:
         raise DemoError(f"{path.name} differs from the record: {digest} and {file['sha256']}")

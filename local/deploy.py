@@ -1,4 +1,4 @@
-"""Puts a cloud assembly into the embedded AWS, as `cdk deploy` would into a real one."""
+"""Deploys a cloud assembly into the embedded AWS, as `cdk deploy` would into a real one."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ SECRET_KEY = "test"  # noqa: S105 - the emulator's own, which signatures are che
 BOOTSTRAP_VERSION = "30"
 
 LEFT_OUT_TYPES = frozenset({"AWS::Events::EventBusPolicy"})
-"""Resources that the embedded AWS lacks: it evaluates no policy, so that nothing is missing."""
+"""Resource types that the embedded AWS lacks. It evaluates no policies, so nothing is missing."""
 
 _TERMINAL = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 
 
 class Aws:
-    """Clients of the embedded AWS. Nothing of the developer's own AWS settings reaches them."""
+    """Clients of the embedded AWS, independent of the developer's own AWS settings."""
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
         self._session = boto3.Session(
-            # Twelve digits as the access key choose the account.
+            # An access key of twelve digits selects the account.
             aws_access_key_id=ACCOUNT,
             aws_secret_access_key=SECRET_KEY,
             region_name=REGION,
         )
 
     def client(self, service: str, *, endpoint: str | None = None, connections: int = 10) -> Any:
-        """A boto3 client. Untyped, because the service is only known at run time. URLs that it
-        signs are for the `endpoint`."""
+        """Return a boto3 client. Untyped, because the service is known only at run time. URLs that
+        it presigns are for the `endpoint`."""
         return self._session.client(
             service,  # type: ignore[call-overload]
             endpoint_url=endpoint or self.endpoint,
@@ -53,18 +53,19 @@ class Aws:
                 signature_version="s3v4" if service == "s3" else None,
                 s3={"addressing_style": "path"},
                 read_timeout=90,
-                # It answers 500 now and then, where it reads what another request is changing. An
-                # invocation is not repeated: it may have run.
+                # It sometimes answers 500 when it reads something that another request is changing.
+                # An invocation is not repeated, because it may have run.
                 retries={"total_max_attempts": 1 if service == "lambda" else 4},
             ),
         )
 
 
 def deploy(assembly: Path, aws: Aws, parameters: Mapping[str, str]) -> dict[str, str]:
-    """Create every stack of the assembly, in order, or update it; return all their outputs.
+    """Create or update every stack of the assembly in order. Returns all their outputs.
 
-    A stack gets those parameters that its template declares. What the embedded AWS drops from a
-    template (TTL, CORS) is set again through its API. Raises StartError naming what failed.
+    A stack gets the parameters that its template declares. Properties that the embedded AWS drops
+    from a template (TTL, CORS) are set again through its API. Raises StartError that names the
+    failures.
     """
     manifest = json.loads((assembly / "manifest.json").read_text())
     stacks = {
@@ -106,7 +107,7 @@ def _in_order(stacks: Mapping[str, Any]) -> list[str]:
 
 
 def _publish_assets(assembly: Path, aws: Aws) -> dict[str, str]:
-    """Upload every file asset. Returns the URLs of the files, templates among them, by path."""
+    """Upload every file asset. Returns the URLs of the files, including templates, by path."""
     s3, urls, buckets = aws.client("s3"), {}, set()
     aws.client("ssm").put_parameter(
         Name="/cdk-bootstrap/hnb659fds/version",
@@ -173,7 +174,7 @@ def _apply(aws: Aws, stack: str, template: str, parameters: Mapping[str, str]) -
             Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
         status = _settled(cloudformation, stack)
-    except ClientError as error:  # its text may hold the whole template
+    except ClientError as error:  # its text may contain the whole template
         if "No updates are to be performed" in str(error):
             return
         raise StartError(f"Stack {stack} was refused: {str(error)[:1000]}") from None

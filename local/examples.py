@@ -1,7 +1,7 @@
-"""An example input for each model, from what its catalogue entry declares.
+"""An example input for each model, derived from its catalogue entry.
 
-The demo sends them, and docs/models.md shows what the emulator draws for them. Where a picture
-goes, the input has the picture itself: the caller passes it on as it likes.
+The demo sends them, and docs/models.md shows what the emulator draws for them. The input contains
+the pictures themselves, which the caller passes on in any form.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SHAPE = "16:9"
 SIZE = (1344, 768)
-"""Pixels of the same shape, for models that want sides."""
+"""Sides in pixels, for models that need them."""
 GIVEN = (768, 448)
 NARROW = (512, 448)
 PROMPTS = (
@@ -37,13 +37,13 @@ COLOURS = (
     ("#5b2a86", "#f9a08b", "#7b5ea7", "#4b3b78", "#241f47"),
     ("#1f6f8b", "#f5e6b3", "#99a799", "#5c7f71", "#2f4f45"),
 )
-"""Of the sky above and at the horizon, and of the hills from far to near."""
+"""Colors of the sky above and at the horizon, and of the hills from far to near."""
 EDIT = "The same place on a winter evening"
 REPAINT = "A window to the sea"
 
 
 def example(model: Model) -> dict[str, Any]:
-    """An input that shows what the model is for: its first task."""
+    """Return an input that shows the model's first task."""
     given: dict[str, Any] = {}
     task = model.tasks[0]
     if "prompt" in _inputs(model) and task != "outpainting":
@@ -60,7 +60,7 @@ def example(model: Model) -> dict[str, Any]:
 
 
 def passed_on(value: Any, passing: Callable[[Image.Image], str]) -> Any:
-    """The input with an address for every picture."""
+    """Return the input with a URL in place of every picture."""
     if isinstance(value, dict):
         return {name: passed_on(inner, passing) for name, inner in value.items()}
     if isinstance(value, list):
@@ -69,14 +69,14 @@ def passed_on(value: Any, passing: Callable[[Image.Image], str]) -> Any:
 
 
 def png(picture: Image.Image) -> bytes:
-    """The file that a client passes on."""
+    """Encode as PNG."""
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def data_uri(picture: Image.Image, media_type: str = "image/png") -> str:
-    """The same inside the request itself."""
+    """Encode as a data URI."""
     return f"data:{media_type};base64,{base64.b64encode(png(picture)).decode()}"
 
 
@@ -86,7 +86,7 @@ def _inputs(model: Model) -> Mapping[str, Any]:
 
 
 def drawn(model: Model, below: int) -> int:
-    """A number of the model's own, so that examples differ, and are the same each time."""
+    """Derive a number from the model's name, so that examples differ but are repeatable."""
     return zlib.crc32(model.model.encode()) % below
 
 
@@ -116,7 +116,7 @@ def _pictures(model: Model, task: str) -> dict[str, Any]:
 
 
 def _series(model: Model) -> dict[str, Any]:
-    """Two pictures, where the model makes as many as one likes."""
+    """Request two pictures if the model can make several."""
     counts = model.counts
     if isinstance(counts, dict):
         return {**counts.get("where", {}), counts["input"]: 2}
@@ -124,7 +124,7 @@ def _series(model: Model) -> dict[str, Any]:
 
 
 def _factor(model: Model) -> dict[str, Any]:
-    """Twice as large, where a model enlarges by a number."""
+    """Request twice the size if the model has a factor."""
     inputs = _inputs(model)
     if "2x" in inputs.get("upscale_factor", {}).get("enum", ()):
         return {"upscale_factor": "2x"}
@@ -132,7 +132,7 @@ def _factor(model: Model) -> dict[str, Any]:
 
 
 def landscape(size: tuple[int, int], *, colours: int = 0) -> Image.Image:
-    """Hills below a low sun."""
+    """Draw hills below a low sun."""
     width, height = size
     top, horizon, *near = COLOURS[colours]
     picture = ImageOps.colorize(Image.linear_gradient("L").resize(size), top, horizon)
@@ -148,7 +148,7 @@ def landscape(size: tuple[int, int], *, colours: int = 0) -> Image.Image:
 
 
 def vase(size: tuple[int, int]) -> Image.Image:
-    """A vase before a plain wall: there is a subject to cut out."""
+    """Draw a vase before a plain wall, as a subject to cut out."""
     width, height = size
     wall = Image.radial_gradient("L").resize(size)
     picture = ImageOps.colorize(wall, (236, 228, 214), (205, 194, 176))
@@ -171,7 +171,7 @@ def vase(size: tuple[int, int]) -> Image.Image:
 
 
 def mask(size: tuple[int, int], *, repaints: str = "white") -> Image.Image:
-    """An oval in the middle, in the colour that the model repaints."""
+    """Draw an oval in the middle, in the color that the model repaints."""
     oval = Image.new("L", size)
     width, height = size
     box = (width * 0.28, height * 0.2, width * 0.72, height * 0.8)

@@ -1,8 +1,8 @@
-"""The one port that clients see: the HTTP API and, by signed URL, the files in the buckets.
+"""The single port that clients see: the HTTP API and, by signed URL, the files in the buckets.
 
-It adds what stands before the functions on AWS and what the embedded AWS leaves out: size limits,
-forwarding headers, the gateway's own errors, and no way to a file without a signature. A machine
-is no region: what comes in a burst waits here, in order of arrival.
+It adds what stands before the functions on AWS and what the embedded AWS lacks: size limits,
+forwarding headers, the gateway's own errors, and no access to files without a signature. One
+machine has less capacity than a region, so requests of a burst wait here in order of arrival.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ MAX_HEADERS = 10_240
 """Bytes of all header names and values together, as on the HTTP API."""
 CALLS_AT_ONCE = 8
 HOOKS_AT_ONCE = 4
-"""Apart from the calls: the provider gives up sooner than a client does."""
+"""Separate from the calls, because the provider times out sooner than clients do."""
 PATIENCE_S = 120.0
-"""What waits for its turn, or for a function's, gets a 503 after that: clients wait half as long.
-The HTTP API's 30 seconds are above the time-out of every function that it calls."""
+"""Maximum wait for a turn or for a function before a 503; clients wait half as long. The HTTP API's
+30 seconds exceed the timeout of every function that it calls."""
 RETRY_AFTER_S = 2
 
 _DRAINED = 64_000_000
@@ -69,7 +69,8 @@ _ACCESS_DENIED = (
 
 
 class Front:
-    """Routes by path: `/{bucket}/…` to S3, `/_local/…` to ourselves, all else to the HTTP API."""
+    """Routes by path: `/{bucket}/…` to S3, `/_local/…` to itself, everything else to the HTTP
+    API."""
 
     def __init__(
         self,
@@ -87,13 +88,13 @@ class Front:
         cors: Mapping[str, Sequence[Mapping[str, Any]]] = MappingProxyType({}),
         waiters: Waiters | None = None,
     ) -> None:
-        """`host` is the host and port for which file URLs are signed, by this `secret_key`. `cors`
-        are the buckets' CORS rules, as S3 has them. `waiters` answer what is for them. Of calls to
-        functions `calls_at_once` are under way, and each of the others waits for its turn for so
-        long."""
+        """`host` is the host and port for which file URLs are signed, with this `secret_key`.
+        `cors` are the buckets' CORS rules in S3's form. `waiters` answer the requests of the
+        function `wait`. At most `calls_at_once` calls of functions run concurrently; others wait up
+        to `patience_s` seconds."""
         self._aws = aws_endpoint
-        # By path, not by Host: the embedded AWS keeps paths of its own on every host, /health and
-        # /_ministack/reset among them, and this way none of them can be reached from outside.
+        # By path, not by Host: the embedded AWS serves its own paths on every host, such as /health
+        # and /_ministack/reset, and this way none of them can be reached from outside.
         self._api = f"/_aws/execute-api/{api_id}/$default".encode()
         self._outputs = outputs_bucket.encode()
         self._uploads = uploads_bucket.encode()
@@ -182,13 +183,14 @@ class Front:
         if answer.status_code == 502 and not kind.startswith("application/problem+json"):
             if b"Sandbox.Timedout" in answer.content:
                 return _busy()
-            # A function that raised; the gateway on AWS hides what it said.
+            # The function raised. The gateway on AWS hides the error text.
             return JSONResponse({"message": "Internal Server Error"}, status_code=500)
         return _with_headers(Response(answer.content, answer.status_code), answer)
 
     @contextlib.asynccontextmanager
     async def _turn(self, request: Request) -> AsyncIterator[None]:
-        """Raises TimeoutError where none comes, and ClientDisconnect if nobody waits any more."""
+        """Wait for a turn. Raises TimeoutError if none comes, ClientDisconnect if the client has
+        gone."""
         line = self._hooks if request.url.path.startswith("/hooks/") else self._calls
         waits = line.locked()
         async with asyncio.timeout(self._patience_s):
@@ -204,23 +206,23 @@ class Front:
         posted = request.method == "POST" and bucket == self._uploads
         allowed = self._allowed(request, bucket)
         if request.method == "OPTIONS":
-            # A browser asks without a signature whether it may send one.
+            # A preflight request of a browser has no signature.
             return Response(status_code=200 if allowed else 403, headers=allowed)
         if not posted and not (request.method in {"GET", "HEAD"} and _is_presigned(request)):
             return Response(_ACCESS_DENIED, 403, media_type="application/xml")
         headers = [
             (name, value)
             for name, value in _end_to_end(request.headers.raw)
-            if name != b"authorization"  # as CloudFront does: the signature in the URL counts alone
+            if name != b"authorization"  # like CloudFront: only the signature in the URL counts
         ]
-        headers.append((b"host", self._host))  # signed, and not what the client calls us
+        headers.append((b"host", self._host))  # the signed host, not the one that the client used
         try:
             body = await self._signed_form(request) if posted else b""
         except PolicyError:
             return Response(_ACCESS_DENIED, 403, media_type="application/xml")
         answer = await self._send(request.method, _target(request), headers, body, 120.0)
         response = _with_headers(StreamingResponse(_chunks(answer), answer.status_code), answer)
-        # The embedded S3 lets every origin read what it answers.
+        # The embedded S3 allows every origin to read its answers.
         response.raw_headers = [
             (name, value)
             for name, value in response.raw_headers
@@ -230,7 +232,8 @@ class Front:
         return response
 
     def _allowed(self, request: Request, bucket: bytes) -> dict[str, str]:
-        """The CORS headers of an answer: those of the bucket's first rule for origin and method."""
+        """Return the CORS headers of an answer, from the bucket's first rule for origin and
+        method."""
         origin = request.headers.get("origin", "")
         asked = request.headers.get("access-control-request-method", "")
         method = asked if request.method == "OPTIONS" else request.method
@@ -248,7 +251,7 @@ class Front:
         return {}
 
     async def _signed_form(self, request: Request) -> AsyncIterator[bytes]:
-        """The body of a presigned POST. Raises PolicyError where its policy is not signed."""
+        """Return the body of a presigned POST. Raises PolicyError if its policy is not signed."""
         form = Form(request.headers.get("content-type", ""))
         chunks = request.stream()
         async for chunk in chunks:
@@ -277,7 +280,7 @@ class Front:
             headers=headers,
             content=body,
             extensions={
-                "target": target,  # byte for byte as it came: httpx would normalise a URL
+                "target": target,  # byte for byte as received; httpx would normalize a URL
                 "timeout": httpx.Timeout(timeout_s).as_dict(),
             },
         )
@@ -285,7 +288,7 @@ class Front:
 
 
 class FrontServer:
-    """Serves a Front in a thread of its own, on a socket that listens already."""
+    """Serves a Front in its own thread, on a socket that already listens."""
 
     def __init__(
         self,
@@ -310,7 +313,7 @@ class FrontServer:
                 log_config=None,
                 log_level="warning",
                 access_log=False,
-                proxy_headers=False,  # the caller is who connects, whatever it says of itself
+                proxy_headers=False,  # the caller is the peer, whatever its headers claim
                 server_header=False,
                 date_header=False,
                 timeout_keep_alive=75,
@@ -324,11 +327,11 @@ class FrontServer:
         )
 
     def start(self) -> None:
-        """Requests that came in since the socket began to listen are served now."""
+        """Start serving, including requests received since the socket began to listen."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Requests under way get a second to finish."""
+        """Stop. Requests in progress get a second to finish."""
         self._server.should_exit = True
         self._thread.join(5)
         self._listener.close()
@@ -337,9 +340,9 @@ class FrontServer:
 
 
 async def _read(request: Request) -> bytes | None:
-    """The body, or None where it is above the limit.
+    """Return the body, or None if it exceeds the limit.
 
-    An excess is read and thrown away, within reason, since many clients show a reset connection
+    The excess is read and discarded up to a limit, because many clients report a reset connection
     and not the answer when the server stops reading.
     """
     received, kept = 0, bytearray()
@@ -353,9 +356,9 @@ async def _read(request: Request) -> bytes | None:
 
 
 def _target(request: Request, *, in_full: bool = True) -> bytes:
-    """Path and query as they came, if need be without a slash at the path's end.
+    """Return path and query as received, optionally without a trailing slash of the path.
 
-    An HTTP API takes such a path to a route that ends in `{…+}`; to the embedded one that variable
+    An HTTP API routes such a path to a route that ends in `{…+}`; in the embedded one this variable
     is never empty.
     """
     path, query = request.scope["raw_path"], request.scope["query_string"]
@@ -371,7 +374,8 @@ def _end_to_end(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]
 
 
 def _is_presigned(request: Request) -> bool:
-    """True if the query holds a whole signature, which S3 then checks; it would serve without."""
+    """Whether the query contains a complete signature. S3 verifies it, but would serve without
+    one."""
     query = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     names = [name.lower() for name, _ in query]
     signed = dict(query)
@@ -405,5 +409,5 @@ def _unavailable(detail: str) -> Response:
 
 
 def _busy() -> Response:
-    """For a function that ran out of its time, or a turn that did not come."""
+    """Answer for a function that timed out, or a turn that did not come."""
     return _unavailable(f"This machine is too busy to answer. Try again in {RETRY_AFTER_S} s.")

@@ -1,7 +1,7 @@
-"""`python -m local.models_page`: the catalogue's part of docs/models.md, and its pictures.
+"""`python -m local.models_page`: writes the catalogue's part of docs/models.md, and its pictures.
 
-The text follows from the entries alone, so that a test can tell when it is stale. The pictures are
-what the emulator draws for the demo's inputs.
+The text depends on the entries only, so a test can tell when it is stale. The pictures are what the
+emulator draws for the demo's inputs.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _TASKS = {
     "background-removal": "Cutting out",
     "face-restoration": "Mending faces",
 }
-"""Headings, in this order; a task that has none comes last, under its own name."""
+"""Headings, in this order. Tasks not listed come last, under their own names."""
 _UNITS = {
     "image": "a picture",
     "second": "a second of the run",
@@ -57,19 +57,19 @@ _UNITS = {
 
 
 def page(old: str, catalogue: Catalogue) -> str:
-    """The page with its made part replaced; what stands around it is kept."""
+    """Return the page with its generated part replaced; the rest is kept."""
     head, _, rest = old.partition(START)
     tail = rest.partition(END)[2]
     return head + START + "\n" + "\n".join(_sections(catalogue)) + END + tail
 
 
 def picture_name(model: Model) -> str:
-    """The file of its picture, in docs/models."""
+    """Return the file name of its picture in docs/models."""
     return f"{model.model.replace('/', '--')}.webp"
 
 
 def picture(model: Model, emulated_models: Mapping[str, EmulatedModel]) -> bytes:
-    """What the emulator draws for the model's example, made small."""
+    """Return the emulator's picture for the model's example, scaled down."""
     given = example(model)
     emulated = emulated_models[model.model]
     sources = [
@@ -129,7 +129,7 @@ def _section(model: Model) -> str:
 
 
 def inputs(model: Model) -> str:
-    """The names of its inputs, what is a picture, and defaults: the required first, in bold."""
+    """Format its inputs with defaults, and mark pictures; required inputs come first, in bold."""
     required = model.input_schema.get("required", [])
     properties: Mapping[str, Any] = model.input_schema["properties"]
     ordered = sorted(properties, key=lambda name: properties[name].get("x-order", 0))
@@ -154,7 +154,7 @@ def _noted(model: Model, name: str) -> str:
 
 
 def price(model: Model) -> str:
-    """The price in words."""
+    """Format the price in words."""
     parts = model.price if isinstance(model.price, list) else [model.price or {}]
     return "; plus ".join(_part(part["usd"], _UNITS[part["unit"]], model) for part in parts)
 
@@ -169,7 +169,7 @@ def _part(usd: Any, unit: str, model: Model) -> str:
 
 
 def _table(usd: dict[str, Any], model: Model) -> str:
-    """The rows of a table by an input, those of one price together."""
+    """Format a table by an input, grouping rows of the same price."""
     name = usd["by"]
     default = _default(model.input_schema["properties"][name].get("default"))
     alike: dict[str, list[str]] = {}

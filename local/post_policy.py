@@ -1,7 +1,7 @@
-"""The signature of a presigned POST to S3, which the embedded AWS does not check.
+"""The signature of a presigned POST to S3, which the embedded AWS does not verify.
 
-It checks the policy's conditions (key, size, type, expiry) itself, so what is missing is only that
-the policy was signed at all, and by us.
+It checks the policy's conditions (key, size, type, expiry) itself, so only the signature of the
+policy is checked here.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from email.message import Message
 from email.parser import BytesHeaderParser
 
 FIELDS_MAX = 64_000
-"""Bytes before the file's own: S3 takes 20 kB of fields."""
+"""Maximum bytes before the file itself; S3 accepts 20 kB of fields."""
 
 _CREDENTIAL = re.compile(r"[^/]+/(?P<day>\d{8})/(?P<region>[a-z0-9-]+)/s3/aws4_request", re.ASCII)
 
 
 class PolicyError(Exception):
-    """The form is not signed by us, or is none."""
+    """The form is not signed by us, or is not a form."""
 
 
 class Form:
-    """Reads a form up to the file in it, which S3 wants last, and keeps what it has read."""
+    """Reads a form up to its file, which S3 requires last, and keeps the bytes read."""
 
     def __init__(self, content_type: str) -> None:
-        """Raises PolicyError where the body is announced as something else."""
+        """Raise PolicyError if the content type is not a form."""
         header = Message()
         header["content-type"] = content_type
         boundary = header.get_boundary()
@@ -42,9 +42,10 @@ class Form:
         return bytes(self._seen)
 
     def feed(self, chunk: bytes) -> bool:
-        """True once the file has begun. Raises PolicyError where it does not begin in time."""
+        """Add a chunk. Returns True once the file has begun. Raises PolicyError if it begins too
+        late."""
         self._seen += chunk
-        # A chunk may be of any size: what counts is where the file begins.
+        # A chunk may have any size, so the limit applies to the position of the file.
         head = b"\r\n" + bytes(self._seen[:FIELDS_MAX])
         fields: dict[str, str] = {}
         for part in head.split(self._delimiter)[1:]:
@@ -65,7 +66,7 @@ class Form:
         return False
 
     def check(self, secret_key: str) -> None:
-        """Raises PolicyError unless the policy is signed with this key (Signature Version 4)."""
+        """Raise PolicyError unless the policy is signed with this key (Signature Version 4)."""
         policy, given = self._fields.get("policy", ""), self._fields.get("x-amz-signature", "")
         scope = _CREDENTIAL.fullmatch(self._fields.get("x-amz-credential", ""))
         if not policy or scope is None:

@@ -1,4 +1,4 @@
-"""Child processes that cannot outlive us, and the loopback ports they listen on."""
+"""Child processes that cannot outlive this one, and the loopback ports they listen on."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def state_dir() -> Path:
-    """Where local.json, logs and caches are: `.darkroom`, or DARKROOM_STATE_DIR."""
+    """Return the folder of local.json, logs and caches: `.darkroom`, or DARKROOM_STATE_DIR."""
     return Path(os.environ.get("DARKROOM_STATE_DIR") or ROOT / ".darkroom")
 
 
 class StartError(Exception):
-    """Something needed did not start. The text is for the person at the terminal."""
+    """A required part did not start. The text is for the user."""
 
 
 class Child:
-    """One command that ends with this process, even when this process is killed."""
+    """One command that ends with this process, even if this process is killed."""
 
     def __init__(
         self, command: Sequence[str], *, env: Mapping[str, str], log: Path, grace: float = 0
     ) -> None:
         """`grace` is the time in seconds between SIGTERM and SIGKILL; with 0 it is killed at once.
 
-        The command gets a TMPDIR of its own, which is deleted when it has ended.
+        The command gets its own TMPDIR, which is deleted after its end.
         """
         self.log = log
         self._grace = grace
@@ -51,7 +51,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 cwd=ROOT,
                 env={**env, "TMPDIR": scratch},
-                start_new_session=True,  # Ctrl-C is for the parent, which stops us in order
+                start_new_session=True,  # Ctrl-C goes to the parent, which stops it in order
             )
 
     def wait_until_ready(self, url: str, *, seconds: float = 20) -> None:
@@ -68,7 +68,7 @@ class Child:
         raise StartError(f"{url} did not come up. The end of {self.log}:\n{self.tail()}")
 
     def wait(self) -> int:
-        """The command's exit code, once it has ended by itself."""
+        """Wait for the command to end by itself. Returns its exit code."""
         return self._tether.wait()
 
     @property
@@ -77,11 +77,11 @@ class Child:
         return self._tether.poll() is None
 
     def tail(self, lines: int = 15) -> str:
-        """The end of what the command printed."""
+        """Return the last lines of the command's output."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def stop(self) -> None:
-        """Return when the command and all its children are gone. Harmless to repeat."""
+        """Stop the command and all its children. May be repeated."""
         if self._tether.stdin:
             self._tether.stdin.close()
         try:
@@ -92,14 +92,14 @@ class Child:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on at this moment."""
+    """Return a loopback port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def listen(port: int) -> socket.socket:
-    """Listen on loopback; 0 takes any free port. Raises StartError when the port is taken."""
+    """Listen on loopback; 0 takes any free port. Raises StartError if the port is in use."""
     server = socket.socket()
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -1,4 +1,4 @@
-"""The stage of the embedded cloud: recovery shows within seconds."""
+"""The stage of the embedded cloud, with timings that show recovery within seconds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CATALOGUE = Path(__file__).parent / "catalogue"
 
 
 def local_stage() -> StageConfig:
-    """The same for everybody: no file of an operator's changes it."""
+    """Return the local stage. No file of the operator changes it."""
     return StageConfig(
         name=NAME,
         retain=False,
@@ -43,9 +43,9 @@ def local_stage() -> StageConfig:
             callback_claim_s=20,
             callback_grace_s=3,
         ),
-        # The emulator's model that streams.
+        # The emulator's model with streamed output.
         catalogue=CATALOGUE,
-        # The emulated account is ours alone, so its list may serve as evidence.
+        # Only this cloud uses the emulated account, so its list may serve as evidence.
         dedicated_account=True,
         event_sources=(EventSource(source="local.app", tenant="local"),),
         state_machines=("darkroom-pictures",),

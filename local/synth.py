@@ -1,4 +1,4 @@
-"""The templates and assets of the local stage, made by the CDK app and cached by content."""
+"""The templates and assets of the local stage, synthesized by the CDK app and cached by content."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 KEPT = 4
-"""Synths that stay in the cache, the newest first."""
+"""Number of synths in the cache; the oldest are deleted."""
 
 _SOURCES = (
     "app.py",
@@ -35,9 +35,9 @@ _READ = {".py", ".json", ".txt"}
 def synthesise(
     *, cache: Path, logs: Path, say: Callable[[str], None], origins: tuple[str, ...] = ()
 ) -> Path:
-    """The cloud assembly of the local stage. Raises StartError with what the CDK app printed.
+    """Return the cloud assembly of the local stage. Raises StartError with the CDK app's output.
 
-    Browsers of these origins may call it.
+    Browsers on the `origins` may call the stage.
     """
     ready = cache / _key(origins)
     if not (ready / "manifest.json").exists():
@@ -96,7 +96,7 @@ def _source_files() -> Iterator[Path]:
 
 
 def _prune(cache: Path) -> None:
-    # An hour's grace: a younger one may be in the middle of another process's start.
+    # An hour's grace, since another process may be using a younger one.
     made = sorted(cache.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
     for old in made[KEPT:]:
         if time.time() - old.stat().st_mtime > 3600:

@@ -1,8 +1,8 @@
-"""Runs one command for as long as standard input stays open, then leaves nothing of it behind.
+"""Runs one command while standard input stays open, then removes every trace of it.
 
-`python -m local.tether SCRATCH GRACE COMMAND...`: whoever starts this holds the other end of
-the pipe. When that process ends, however it ends, the pipe closes, the command's whole process
-group is stopped (SIGTERM, GRACE seconds, SIGKILL) and the folder SCRATCH is deleted.
+`python -m local.tether SCRATCH GRACE COMMAND...`: the parent process holds the other end of the
+pipe. When it ends, in whatever way, the pipe closes, the command's whole process group is stopped
+(SIGTERM, GRACE seconds, SIGKILL) and the folder SCRATCH is deleted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import threading
 
 
 def main(arguments: list[str]) -> int:
-    """Return the command's exit code, as a shell would give it."""
+    """Run the command and return its exit code, like a shell would."""
     scratch, grace, *command = arguments
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     threading.Thread(target=_stop_at_eof, args=(child, float(grace)), daemon=True).start()

@@ -1,4 +1,4 @@
-"""Turns: of each kind of work a few at a time, the rest in line."""
+"""Turns: limits how much work of each kind runs concurrently; the rest waits in line."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class _Lane:
 
 
 class Turns:
-    """A lane for each key, with a line in order of arrival. Nobody is ever sent away.
+    """A lane for each key, with a line in order of arrival. No request is ever rejected.
 
     A lane begins with one place. It gets another, up to `most`, when the first in its line has
-    waited for `patience_s`: where turns are short, a place that costs something to open is worth
-    less than the wait for one that is there. Lanes know nothing of each other, so that whoever has
-    a turn may wait for the work of another lane.
+    waited for `patience_s`: if turns are short, waiting for an existing place is cheaper than
+    opening a new one. Lanes are independent, so the holder of a turn may wait for the work of
+    another lane.
     """
 
     patience_s: float
-    """May change at any time, with what it costs to open a place."""
+    """May be changed at any time, when the cost of opening a place changes."""
 
     def __init__(self, *, most: int, patience_s: float) -> None:
         self.patience_s = patience_s
@@ -40,10 +40,10 @@ class Turns:
 
     @contextlib.contextmanager
     def turn(self, key: str, open_place: Callable[[], object]) -> Iterator[None]:
-        """Wait for a place in the lane of `key`, and keep it inside the `with`.
+        """Wait for a place in the lane of `key`, and keep it inside the `with` block.
 
-        `open_place` makes another one ready, aside: who waits for it takes what is free sooner. A
-        place that it raises for is not opened.
+        `open_place` prepares another place in the background; the waiter takes a place that becomes
+        free sooner. If it raises, the place is not opened.
         """
         lane = self._enter(key, open_place)
         try:
@@ -52,12 +52,13 @@ class Turns:
             self._leave(lane)
 
     def room(self, key: str) -> int:
-        """How many it is of use to have in the lane: one beside its places makes it grow."""
+        """Return the useful number of waiters in the lane; one more than its places makes it
+        grow."""
         with self._lock:
             return min(self._lanes[key].places + 1, self._most)
 
     def waiting(self, key: str) -> int:
-        """How many stand in line."""
+        """Return the number of waiters in line."""
         with self._lock:
             return len(self._lanes[key].line)
 
@@ -80,7 +81,7 @@ class Turns:
 
     def _open(self, lane: _Lane, open_place: Callable[[], object]) -> None:
         opened = False
-        with contextlib.suppress(Exception):  # whoever gets the next turn meets it too
+        with contextlib.suppress(Exception):  # the next turn meets the same error
             open_place()
             opened = True
         with self._lock:
@@ -94,6 +95,6 @@ class Turns:
     def _leave(self, lane: _Lane) -> None:
         with self._lock:
             if lane.line:
-                lane.line.popleft().set()  # the place is handed on, never free in between
+                lane.line.popleft().set()  # handed over directly, never free in between
             else:
                 lane.taken -= 1

@@ -1,7 +1,7 @@
 """The function `wait` in the front's own process.
 
-On AWS each wait has an invocation to itself. Here a function has a few workers, and a dozen waits
-would hold them all, so the front runs the same handler in threads that mostly sleep.
+On AWS each wait has its own invocation. Here a function has a few workers, and a dozen waits would
+occupy them all, so the front runs the same handler in threads that mostly sleep.
 """
 
 from __future__ import annotations
@@ -40,25 +40,26 @@ if TYPE_CHECKING:
     from local.deploy import Aws
 
 AT_ONCE = 200
-"""Waits at a time; above it the answer is the gateway's 503, as above the reserve on AWS."""
+"""Maximum of concurrent waits. Above it the answer is the gateway's 503, like on AWS."""
 CONNECTIONS = 32
 _THREADS = "darkroom-waiter"
 _ALLOWED = "access-control-allow-origin"
 
 
 class StoppingError(Exception):
-    """The front ends while somebody waits."""
+    """The front stops during a wait."""
 
 
 class _ReadAnew(ManagedSecrets):
-    """Nothing tells the front to forget a key that is rotated; a function is started anew."""
+    """Reads secrets without a cache, because nothing restarts the front when a key is rotated."""
 
     def _read(self, name: str, *, force: bool = False) -> str:  # noqa: ARG002
         return super()._read(name, force=True)
 
 
 class Beside(Adapters):
-    """Makes what the function is built with over the embedded AWS, which is another process."""
+    """Builds the adapters that the function needs for the embedded AWS, which is another
+    process."""
 
     def __init__(self, aws: Aws, sleep: Callable[[float], object]) -> None:
         self._aws = aws
@@ -85,12 +86,12 @@ class Beside(Adapters):
 
 
 class Waiters:
-    """Answers what the routes of `wait` are for."""
+    """Answers the requests of the function `wait`."""
 
     def __init__(
         self, aws: Aws, function: str, *, log: Path, origins: tuple[str, ...] = ()
     ) -> None:
-        """`function` is its name in the embedded AWS, which knows its environment. Raises
+        """`function` is its name in the embedded AWS, which provides its environment. Raises
         StartError."""
         try:
             found = aws.client("lambda").get_function_configuration(FunctionName=function)
@@ -107,19 +108,19 @@ class Waiters:
         logging.getLogger(logger.name).addFilter(self._divert)
 
     def stop(self) -> None:
-        """Those that wait are told at once that it is over."""
+        """End all waits at once."""
         self._stopping.set()
         self._threads.shutdown()
         logging.getLogger(logger.name).removeFilter(self._divert)
         self._log.close()
 
     def serves(self, request: Request) -> bool:
-        """Whether the request is for the function."""
+        """Whether the request belongs to the function."""
         method, path = routes.canonical(request.method, request.url.path)
         return routes.find(FUNCTION.routes, method, path) is not None
 
     async def answer(self, request: Request) -> Response:
-        """The function's answer, or the gateway's where too many wait."""
+        """Return the function's answer, or the gateway's if too many requests wait."""
         if not self._room.acquire(blocking=False):
             return JSONResponse({"message": "Service Unavailable"}, status_code=503)
         try:
@@ -136,7 +137,7 @@ class Waiters:
         return answer
 
     def _headers(self, request: Request, given: dict[str, str]) -> dict[str, str]:
-        """An API that has CORS of its own passes over what its functions say of it."""
+        """Drop CORS headers of the function if the API has its own, like an HTTP API does."""
         if not self._origins:
             return given
         kept = {name: value for name, value in given.items() if name != _ALLOWED}
@@ -151,7 +152,8 @@ class Waiters:
             raise StoppingError
 
     def _divert(self, record: logging.LogRecord) -> bool:
-        """Our threads' lines go to a file of their own: this process's output is for people."""
+        """Write lines of these threads to their own file, since this process's output is for
+        people."""
         if not threading.current_thread().name.startswith(_THREADS):
             return True
         self._log.handle(record)
@@ -159,7 +161,7 @@ class Waiters:
 
 
 def event_of(request: Request) -> dict[str, Any]:
-    """The request as the gateway hands it over (payload 2.0), on the way of the default route."""
+    """Convert the request to the gateway's event (payload 2.0), as for the default route."""
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
         headers[name] = f"{headers[name]},{value}" if name in headers else value

@@ -6,7 +6,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-# The root of the Lambda asset, so that `python -m` needs no PYTHONPATH.
+# The root of the Lambda asset, so that `python -m ops` needs no PYTHONPATH.
 sys.path.append(str(Path(__file__).resolve().parents[1] / "functions"))
 
 if find_spec("boto3") is None:

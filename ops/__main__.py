@@ -54,11 +54,11 @@ REFUSALS = (
     tenants.UnknownTenantError,
     usage.UsageRefusedError,
 )
-"""Errors whose text is for the operator, and holds nothing secret."""
+"""Errors whose text is written for the operator and contains no secret."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Return the exit code; what went wrong is one line on stderr."""
+    """Run one command and return its exit code. An error is printed as one line on stderr."""
     given = _parser().parse_args(arguments)
     if getattr(given, "local_port", None):
         given.local = True

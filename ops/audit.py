@@ -1,4 +1,4 @@
-"""The audit: holds every record against what it promises, in the tables, the bucket, the queues."""
+"""The audit: compares every record with the tables, the buckets, the queues and the provider."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
     from ops.deployment import Deployment
 
 LATE_MS = 5 * 60_000
-"""What is due, and was not done within this time, is a difference."""
+"""Due work that is later than this is reported as a difference."""
 STUCK_MS = 65 * 60_000
-"""No record may be unfinished so long after its deadline: an unknown create is given up after
-50 minutes, an output is gone an hour after it was made."""
+"""Longest time that a record may stay unfinished after its deadline. An unknown create is abandoned
+after 50 minutes, and the provider deletes an output one hour after it was created."""
 DELIVERIES_KEPT_MS = 29 * 86_400_000
-"""Rows of deliveries live for 30 days."""
+"""Rows of deliveries live for 30 days; the audit leaves a margin of one day."""
 COUNTS = ("", "NotVisible", "Delayed")
 SHOWN = 200
-"""Differences printed; `--json` gives all."""
+"""Maximum number of differences printed; `--json` prints all."""
 _READERS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that is not as it should be."""
+    """One violation that the audit found."""
 
     kind: str
     id: str
@@ -56,22 +56,22 @@ class Difference:
 
 @dataclass(slots=True)
 class Report:
-    """What was looked at, and every difference."""
+    """Counts of everything that was checked, and every difference."""
 
     counts: Counter[str] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
 
     def add(self, kind: str, id_: str, text: str) -> None:
-        """Note a difference."""
+        """Add a difference."""
         self.differences.append(Difference(kind, id_, text))
 
     def about(self, id_: str) -> list[Difference]:
-        """The differences of one record, queue or upstream prediction."""
+        """Return the differences of one record, queue or upstream prediction."""
         return [difference for difference in self.differences if difference.id == id_]
 
 
 def command(deployment: Deployment, given: argparse.Namespace) -> int:
-    """`python -m ops audit`: 0 without a difference, 1 with any."""
+    """Run `python -m ops audit`. Returns 0 without a difference, 1 with any."""
     report = audit(deployment, settled=given.settled, whole=given.hash, say=_say)
     if given.json:
         shown = [asdict(difference) for difference in report.differences]
@@ -82,7 +82,7 @@ def command(deployment: Deployment, given: argparse.Namespace) -> int:
 
 
 def table(report: Report) -> Iterator[str]:
-    """The report as lines of text."""
+    """Yield the report as lines of text."""
     for name, number in report.counts.items():
         yield f"  {name:<32}{number:>10}"
     for difference in report.differences[:SHOWN]:
@@ -101,11 +101,11 @@ def audit(
     whole: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Report:
-    """Look at everything once. Changes nothing, and may run while predictions are made.
+    """Check everything once. Changes nothing, and may run while predictions are created.
 
-    `settled` takes no excuse of time: nothing may be unfinished. `whole` reads every stored byte
-    again; else S3's own size and checksum are compared. Raises ClientError, BotoCoreError or
-    httpx.HTTPError where something could not be looked at.
+    With `settled`, unfinished work is a difference even if it is not late. With `whole`, every
+    stored byte is read again; otherwise S3's own size and checksum are compared. Raises
+    ClientError, BotoCoreError or httpx.HTTPError if something cannot be read.
     """
     return _Audit(deployment, settled=settled, whole=whole, say=say).run()
 
@@ -128,7 +128,8 @@ class _Audit:
         self._books = Books({})
 
     def run(self) -> Report:
-        # Before the records: what is made upstream while we read them has no owner yet.
+        # Read before the records, because a prediction created meanwhile has no record to match
+        # yet.
         made = self._upstream()
         self._books = Books(self._money())
         self._read_predictions()
@@ -157,7 +158,8 @@ class _Audit:
                 for record in records:
                     self._look_at(record)
                     self._books.add(record)
-                    # Past its retention a record may outlive its files by DynamoDB's TTL delay.
+                    # DynamoDB deletes expired records with a delay, so a record may outlive its
+                    # files.
                     if record.expires_at > self._now // 1000:
                         stored += [(record, file) for file in record.files]
                 for difference in pool.map(lambda pair: self._file(*pair), stored):
@@ -170,7 +172,7 @@ class _Audit:
         counts["extra provider ids"] += 0
 
     def _readable(self, page: Iterable[dict[str, Any]]) -> Iterator[Prediction]:
-        """One that cannot be read is a difference, and the others are looked at all the same."""
+        """Yield the readable records. An unreadable one is reported as a difference and skipped."""
         for item in page:
             try:
                 if is_record(item):
@@ -202,7 +204,8 @@ class _Audit:
             self._owed.add(record.id)
 
     def _late(self, record: Prediction) -> str | None:
-        """What is unfinished and should not be; None where the record is over or in time."""
+        """Return a description of unfinished work that is late; None if the record is done or in
+        time."""
         if record.state.terminal and record.effects_done:
             return None
         where = record.state.value
@@ -222,12 +225,12 @@ class _Audit:
         return None
 
     def _file(self, record: Prediction, file: File) -> list[Difference]:
-        """How the stored file differs from what is recorded of it. Runs in a thread."""
+        """Return the differences between a stored file and its record. Runs in a worker thread."""
         where = {"Bucket": self._outputs["OutputsBucket"], "Key": file.key}
         try:
             size, digest = self._read(where) if self._whole else self._head(where)
         except ClientError as error:
-            # Without the right to list, S3 says 403 for an object that is not there.
+            # Without the right to list, S3 answers 403 for an object that does not exist.
             if error.response["ResponseMetadata"]["HTTPStatusCode"] not in {403, 404}:
                 raise
             return [Difference("file missing", record.id, file.key)]
@@ -248,7 +251,7 @@ class _Audit:
 
     def _head(self, where: dict[str, str]) -> tuple[int, str | None]:
         head = self._s3.head_object(**where, ChecksumMode="ENABLED")
-        # Of an upload in parts S3 keeps a checksum of checksums, with a dash.
+        # For a multipart upload, S3 keeps a checksum of checksums, which contains a dash.
         checksum = head.get("ChecksumSHA256", "-")
         digest = None if "-" in checksum else base64.b64decode(checksum).hex()
         return head["ContentLength"], digest
@@ -298,12 +301,13 @@ class _Audit:
         return {made["id"]: made for made in answer.json()}
 
     def _compare(self, before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> None:
-        """`before` and `after` are what the provider held around the reading of the records."""
+        """Compare records with the provider's predictions, read `before` and `after` the
+        records."""
         report = self._report
         report.counts["predictions upstream"] = len(before)
         for provider_id, made in before.items():
             of = _record_of(made["webhook"])
-            # An unknown create is bound when its webhook or the list tells of it.
+            # An unknown create is bound later, when its webhook arrives or the list shows it.
             if provider_id not in self._owners and (self._settled or of not in self._unfinished):
                 text = f"made for {of or 'nobody'}, {made['status']}, and no record holds it"
                 report.add("upstream", provider_id, text)
@@ -329,19 +333,20 @@ class _Audit:
 
 
 def waiting(sqs: Any, queue_url: str) -> int:
-    """Messages on the queue, in flight and delayed ones included. SQS counts approximately."""
+    """Return the number of messages, including those in flight and delayed. SQS counts
+    approximately."""
     names = [f"ApproximateNumberOfMessages{suffix}" for suffix in COUNTS]
     counts = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
     return sum(int(counts.get(name, 0)) for name in names)
 
 
 def _record_of(webhook: str | None) -> str:
-    """The record whose link an upstream prediction carries, as its webhook's path names it."""
+    """Return the id of the record that the webhook URL of an upstream prediction names."""
     return (webhook or "").partition("?")[0].rpartition("/hooks/replicate/")[2]
 
 
 def _same_end(record: Prediction, status: str) -> bool:
-    """False where the record tells of another end than the provider; unfinished ones pass."""
+    """Return False if record and provider disagree on the end. Unfinished ones always agree."""
     if record.state is State.FAILED:
         return record.code is not Code.PROVIDER_FAILED or status == "failed"
     return not record.state.terminal or status == record.state.value

@@ -1,4 +1,4 @@
-"""Holds months and days against the sum of their predictions."""
+"""Compares the ledger rows of months and days with the sum of their predictions."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Rows = dict[str, dict[str, int]]
 
 
 class Books:
-    """What the rows should hold, from the records.
+    """Sums up the records, to compare the sums with the ledger rows.
 
-    A row that is the same before and after the records were read is the sum of exactly those: each
-    entry is written in one transaction with its record. Any other row is left out.
+    A row that did not change while the records were read must equal the sum of these records,
+    because each entry is written in one transaction with its record. Other rows are skipped.
     """
 
     def __init__(self, before: Rows) -> None:
@@ -31,7 +31,7 @@ class Books:
         self._kept_s = 0
 
     def add(self, record: Prediction) -> None:
-        """Enter a record."""
+        """Add a record to the sums."""
         self._kept_s = max(self._kept_s, record.expires_at - record.created_at // 1000)
         for name in months(record):
             row = self._sums[name]
@@ -45,8 +45,8 @@ class Books:
                 row[f"c:{record.model}"] += record.cost or 0
 
     def differences(self, after: Rows, now_s: float) -> Iterator[tuple[str, str]]:
-        """Row and text for each difference. Older rows than the oldest kept records are left out,
-        since some of what they sum up is gone by its retention."""
+        """Yield row key and text for each difference. Rows older than the oldest retained record
+        are skipped, since some of their records have expired."""
         for name in sorted({*self._before, *after, *self._sums}):
             held = after.get(name, {})
             if self._before.get(name, {}) != held or not self._whole(name, now_s):
@@ -64,7 +64,7 @@ class Books:
 
 
 def _as_counted(sums: Counter[str], held: dict[str, int]) -> Counter[str]:
-    """The sums with what the row does not name under `OTHER`, if the row has that."""
+    """Move sums of models that the row does not name to `OTHER`, if the row has that entry."""
     if f"n:{OTHER}" not in held:
         return sums
     counted: Counter[str] = Counter()
@@ -74,7 +74,7 @@ def _as_counted(sums: Counter[str], held: dict[str, int]) -> Counter[str]:
 
 
 def rows(items: Iterable[dict[str, Any]]) -> Rows:
-    """The months and days among the Controls table's items."""
+    """Return the rows of months and days among the items of the Controls table."""
     found = (from_item(item) for item in items if item["pk"]["S"].startswith(PREFIXES))
     return {
         row["pk"]: {name: row[name] for name in row if name not in {"pk", "expires_at", "open"}}

@@ -1,4 +1,4 @@
-"""`ops callbacks rotate`: a new signing secret for a tenant's callbacks."""
+"""`ops callbacks rotate`: creates a new signing secret for a tenant's callbacks."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ LONGEST_OVERLAP_H = 24 * 30
 
 
 class RotationRefusedError(Exception):
-    """The secret cannot be rotated as asked. The text is for the operator."""
+    """The rotation is not possible as requested. The text is for the operator."""
 
 
 def rotate(dynamodb: Any, table: str, tenant: str, overlap_hours: float) -> tuple[int, int]:
-    """The new version, and until when (milliseconds) the one before signs beside it.
+    """Return the new version, and the time (milliseconds) until which the previous one also signs.
 
-    Only one secret can be the one before: while an earlier overlap lasts, a rotation is refused,
-    unless `overlap_hours` is 0: a secret that leaked must go at once. Raises RotationRefusedError.
+    Only one previous secret can be kept, so a rotation during an overlap is rejected. The exception
+    is `overlap_hours` 0, because a leaked secret must be replaced at once. Raises
+    RotationRefusedError.
     """
     if not TENANT.fullmatch(tenant):
         raise RotationRefusedError(f"No tenant can be called {tenant!r}.")
@@ -64,7 +65,7 @@ def rotate(dynamodb: Any, table: str, tenant: str, overlap_hours: float) -> tupl
 
 
 def command(deployment: Deployment, given: argparse.Namespace) -> int:
-    """Rotate, and say where the tenant finds the new secret, which is not shown here."""
+    """Rotate, and print where the tenant finds the new secret. The secret itself is not printed."""
     dynamodb, table = deployment.client("dynamodb"), deployment.outputs["ControlsTable"]
     tenants.check_known(dynamodb, table, given.tenant, new=given.new)
     version, until = rotate(dynamodb, table, given.tenant, given.overlap_hours)

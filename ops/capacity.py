@@ -1,4 +1,4 @@
-"""How many invocations at once the account allows, against what a deployment may take."""
+"""The account's limit of concurrent invocations, compared with the needs of a deployment."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ if TYPE_CHECKING:
     from ops.deployment import Deployment
 
 ADVISED = 1000
-"""What AWS gives accounts by default, sooner or later."""
+"""AWS's default quota, which new accounts may reach only later."""
 NEEDED = 100
-"""Below it, queues and stream can take all there is, and the functions behind the API get none."""
+"""Below this limit, queues and stream can use all concurrency and starve the functions of the
+API."""
 FEWEST_OF_A_QUEUE = 2
-"""What a stage with `small_account` gives each queue: the least that Lambda allows."""
+"""Concurrency of each queue in a stage with `small_account`, the minimum that Lambda allows."""
 ASK = (
     "ask for 1000: `aws service-quotas request-service-quota-increase --service-code lambda "
     "--quota-code L-B99A9384 --desired-value 1000`"
@@ -22,33 +23,34 @@ ASK = (
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Of one account and region."""
+    """The limit of one account and region."""
 
     limit: int
     careful: bool
-    """The stage takes as few invocations as it can: `small_account`."""
+    """The stage sets `small_account` and so uses as little concurrency as possible."""
 
     @property
     def enough(self) -> bool:
-        """For the stage as it is, though perhaps not for much traffic."""
+        """Whether the stage can work, though perhaps without room for much traffic."""
         return self.limit >= NEEDED or self.careful
 
     @property
     def text(self) -> str:
-        """In words."""
+        """Return a description for the report."""
         room = "" if self.limit >= ADVISED else f": {ADVISED} are advised"
         return f"the account allows {self.limit} invocations at once{room}"
 
     @property
     def remedy(self) -> str:
-        """What to do; nothing where there is room."""
+        """Return the advice for the operator; empty if there is room."""
         if self.limit >= ADVISED:
             return ""
         return ASK if self.enough else f"{ASK}; until then set small_account in the stage"
 
 
 def look(deployment: Deployment) -> Capacity | None:
-    """None in the embedded cloud, which has no such limit. Raises ClientError."""
+    """Read the account's limit. None in the embedded cloud, which has no such limit. Raises
+    ClientError."""
     if deployment.endpoint:
         return None
     functions = deployment.client("lambda")

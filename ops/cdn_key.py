@@ -1,4 +1,4 @@
-"""The CDN's key pair: made before the first deployment, kept in Secrets Manager by a fixed name."""
+"""The CDN's key pair, created before the first deployment and kept in Secrets Manager."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from ops.deployment import Deployment
 
 PLACES = (("CdnPublicKeyInUse", "CdnKeyId"), ("OtherCdnPublicKeyInUse", "OtherCdnKeyId"))
-"""Outputs of the CDN's stack: a public key that it was deployed with, and CloudFront's id of it."""
+"""Outputs of the CDN's stack: each public key that is deployed, and CloudFront's id of it."""
 
 
 def secret_name(stage: str) -> str:
-    """The secret `{"key_id", "private_key"}` of the stage."""
+    """Return the name of the stage's secret, `{"key_id", "private_key"}`."""
     return CDN_KEY_SECRET.format(stage=stage)
 
 
 def ensure(deployment: Deployment, stage: str) -> tuple[str, bool]:
-    """The public half in PEM, and whether the pair was made now. Needs no stacks.
+    """Return the public key in PEM, and whether the pair was created by this call. Needs no stacks.
 
-    The private half never leaves Secrets Manager, where it stays when the stacks go. Raises
-    SetupError where the secret holds something else.
+    The private key never leaves Secrets Manager, where it remains when the stacks are deleted.
+    Raises SetupError if the secret contains something else.
     """
     name = secret_name(stage)
     stored = _kept(deployment, name)
@@ -49,13 +49,13 @@ def ensure(deployment: Deployment, stage: str) -> tuple[str, bool]:
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceExistsException":
             raise
-        client.put_secret_value(SecretId=name, SecretString=value)  # there, without any value
+        client.put_secret_value(SecretId=name, SecretString=value)  # exists without a value
     return public_half(private_key), True
 
 
 def _kept(deployment: Deployment, name: str) -> str | None:
-    """The secret's text, as `Deployment.secret`. One that was deleted is brought back: its name is
-    taken as long as it could be."""
+    """Return the secret's text, like `Deployment.secret`. A deleted secret is restored first,
+    because its name stays reserved during the recovery window."""
     try:
         return deployment.secret(name)
     except ClientError as error:
@@ -66,9 +66,10 @@ def _kept(deployment: Deployment, name: str) -> str | None:
 
 
 def name_it(deployment: Deployment, stage: str) -> tuple[str | None, bool]:
-    """Write CloudFront's id of the key beside its private half: the id, and whether it is new.
+    """Store CloudFront's id of the key next to the private key. Returns the id and whether it is
+    new.
 
-    No id where the CDN was deployed with other keys than this one.
+    The id is None if the CDN was deployed with other keys.
     """
     public_key, _ = ensure(deployment, stage)
     key_id = id_of(deployment.outputs, public_key)
@@ -83,24 +84,24 @@ def name_it(deployment: Deployment, stage: str) -> tuple[str | None, bool]:
 
 
 def id_of(outputs: dict[str, str], public_key: str) -> str | None:
-    """CloudFront's id of the key; None where the CDN was not deployed with it."""
+    """Return CloudFront's id of the key; None if the CDN was not deployed with it."""
     ids = {one_line(outputs[key]): outputs[id_] for key, id_ in PLACES if key in outputs}
     return ids.get(one_line(public_key))
 
 
 def parameter(outputs: dict[str, str], public_key: str) -> str:
-    """The parameter of the CDN's stack that holds the key, or is to hold it."""
+    """Return the name of the stack parameter that has the key, or is to get it."""
     held = one_line(outputs.get("OtherCdnPublicKeyInUse", ""))
     return "OtherCdnPublicKey" if held == one_line(public_key) else "CdnPublicKey"
 
 
 def read(deployment: Deployment, stage: str) -> dict[str, Any]:
-    """What the secret holds. Raises SetupError where that is no private key."""
+    """Return the fields of the secret. Raises SetupError if it contains no private key."""
     return _fields(deployment.secret(secret_name(stage)), secret_name(stage))
 
 
 def signer(deployment: Deployment, stage: str, domain: str) -> CdnSigner | None:
-    """Signs as the functions do; None while the key has no id."""
+    """Return a signer like that of the functions; None while the key has no id."""
     stored = read(deployment, stage)
     key_id = stored.get("key_id")
     if not key_id:
@@ -111,7 +112,7 @@ def signer(deployment: Deployment, stage: str, domain: str) -> CdnSigner | None:
 
 
 def new_private_key() -> str:
-    """In PEM. It is kept in the secret and nowhere else."""
+    """Create a private key in PEM. The secret is its only copy."""
     return (
         ec.generate_private_key(ec.SECP256R1())
         .private_bytes(
@@ -124,7 +125,7 @@ def new_private_key() -> str:
 
 
 def public_half(private_key: str) -> str:
-    """In PEM. Raises SetupError for what is no private key."""
+    """Return the public key in PEM. Raises SetupError if `private_key` is not a private key."""
     try:
         key = serialization.load_pem_private_key(private_key.encode(), None)
     except (ValueError, TypeError):
@@ -144,5 +145,6 @@ def _fields(text: str | None, name: str) -> dict[str, Any]:
 
 
 def one_line(pem: str) -> str:
-    """To compare by: CloudFormation and command lines drop line breaks."""
+    """Remove white space for comparison, since CloudFormation and command lines drop line
+    breaks."""
     return "".join(pem.split())

@@ -1,4 +1,4 @@
-"""The rotation of the CDN's key: the new one into the empty place, and later the old one out."""
+"""Rotation of the CDN's key: adds the new key to the empty slot, and later removes the old one."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from ops.deployment import Deployment
 
 SETTLE_S = 300
-"""CloudFront needs some minutes until a new key is known everywhere."""
+"""Time until all of CloudFront knows a new key."""
 URLS_OUT_S = 2 * 3600
-"""A URL is good for an hour, and functions sign with the old key for five minutes more."""
+"""Lifetime of URLs signed with the old key: one hour, plus five minutes in which functions still
+sign with it, plus a margin."""
 PLACES = ("CdnPublicKey", "OtherCdnPublicKey")
-"""Parameters of the CDN's stack. CloudFront refuses to change a key, so they take turns."""
+"""Parameters of the CDN's stack. CloudFront does not allow changing a key, so they alternate."""
 _POLL_S = 5.0
 
 
@@ -33,9 +34,10 @@ def rotate(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.time,
 ) -> str:
-    """Do what is next, and return it in a sentence. A run that was stopped goes on.
+    """Run the next step of the rotation and return it as a sentence. An interrupted run can be
+    repeated.
 
-    Raises SetupError where nothing can be done.
+    Raises SetupError if no step is possible.
     """
     if not any(key in deployment.outputs for key, _ in cdn_key.PLACES):
         raise SetupError("This stage has no CDN.")

@@ -1,4 +1,4 @@
-"""What a report of looks at a deployment says: the states of its lines, and why a look failed."""
+"""States of a check's result, and the reasons why a check could not run."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ops.deployment import SetupError
 
 OK, WARN, FAIL = "OK", "WARN", "FAIL"
 LOOK_ERRORS = (SetupError, UnavailableError, ClientError, BotoCoreError, httpx.HTTPError)
-"""What may go wrong with a look that is no fault of this program."""
+"""Errors of a check that are not bugs of this program."""
 
 
 def why(error: Exception) -> str:
-    """For the operator, without the texts of AWS and of the network: they may hold anything."""
+    """Return the reason without the texts of AWS and of the network, which may contain anything."""
     match error:
         case ClientError():
             return f"AWS: {error.response['Error']['Code']} for {error.operation_name}"
@@ -24,5 +24,5 @@ def why(error: Exception) -> str:
 
 
 def line(state: str, name: str, text: str, remedy: str = "") -> str:
-    """For the terminal; the remedy below it."""
+    """Format one result for the terminal, with the remedy below it."""
     return f"{state:<6}{name}: {text}" + (f"\n      → {remedy}" if remedy else "")

@@ -1,8 +1,9 @@
-"""`ops cost`: what a million predictions cost on AWS, from the template and what was counted.
+"""`ops cost`: the cost of a million predictions on AWS, from the templates and from measurements.
 
-Counted: bench/io.json (`python -m bench.io --write`). Measured and assumed: bench/durations.json
-(`python -m bench.cost --write`). Prices: bench/prices.json. Read: each function's memory and log
-settings, and what costs by the month, in the synthesised templates.
+Calls and bytes are counted in bench/io.json (`python -m bench.io --write`), durations are measured
+or assumed in bench/durations.json (`python -m bench.cost --write`), prices are in
+bench/prices.json. Each function's memory and log settings, and everything with a monthly price, are
+read from the synthesized templates.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ DATA = ROOT / "bench"
 MILLION = 1_000_000
 GB = 1_000_000_000
 VCPU_MB = 1769
-"""Memory at which a function has one whole vCPU; below it has its share."""
+"""Memory at which a function has one whole vCPU. With less it has a proportional share."""
 PLATFORM_LOG_BYTES = 560
-"""Lambda's own JSON lines of one invocation, `platform.start` and `platform.report`, which it
-writes unless the function's system log level is WARN."""
+"""Size of Lambda's own JSON lines per invocation, `platform.start` and `platform.report`, which are
+not written if the function's system log level is WARN."""
 ACCESS_LOG_VALUES = {
     "requestId": "JKJaXmPLvHcESHA=",
     "routeKey": "GET /v1/predictions/{id}",
@@ -39,26 +40,26 @@ ACCESS_LOG_VALUES = {
     "identity.sourceIp": "203.0.113.113",
     "integrationErrorMessage": "-",
 }
-"""What the gateway puts in the place of each variable of an access log's format, about."""
+"""Typical values of the variables in the access log's format."""
 IDLE_METRICS = ("Ticks",)
-"""Our own that are written every minute, whether anybody uses the stage or not."""
+"""Darkroom's metrics that are written every minute, even in an idle stage."""
 POLLS = 5 * 3 * 60 * 24 * 30
-"""Of one queue in a month: Lambda keeps five long polls of 20 seconds, each a request."""
+"""Requests for polling one queue in a month: Lambda runs five long polls of 20 seconds each."""
 UNITS = {
     "alarm": "metrics watched",
     "dashboard": "dashboards",
     "metric": "metrics written",
     "secret": "secrets",
 }
-"""What is paid by the month, and how it is counted."""
+"""Items with a monthly price, and how they are counted."""
 EXPIRED_KEPT_DAYS = 1 + 7
-"""A file outlives its record by a day, and a version of it is kept for a week more."""
+"""A file outlives its record by one day, and its noncurrent version is kept for another week."""
 INDEX_ENTRY_BYTES = 100
-"""Stored beside each item, and with each of its index entries, beyond its own bytes."""
+"""Storage overhead that DynamoDB bills for each item and for each of its index entries."""
 
 
 class CostError(Exception):
-    """The templates are missing or the app fails. The text is for the operator."""
+    """The templates are missing, or the app fails. The text is for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,12 @@ class Line:
     quantity: float
     unit: str
     dollars: float
-    """Per million predictions."""
+    """Dollars per million predictions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """What its template says of one Lambda function."""
+    """A Lambda function's settings in its template."""
 
     memory_mb: int
     platform_logs: bool
@@ -87,25 +88,25 @@ def _access_line(form: str) -> str:
 
 @dataclass(slots=True)
 class Templates:
-    """What the synthesised templates say that costs."""
+    """Everything in the synthesized templates that affects the cost."""
 
     functions: dict[str, Function] = field(default_factory=dict)
-    """By handler module."""
+    """Functions by handler module."""
     access_log_bytes: int = 0
     access_log_infrequent: bool = False
-    """The access log's group is of the class that costs half."""
+    """Whether the access log's group has the class Infrequent Access, which costs half."""
     monthly: Counter[str] = field(default_factory=Counter)
-    """What costs by the month, by kind: secrets, metrics of alarms, dashboards."""
+    """Number of items with a monthly price, by kind: secrets, metrics of alarms, dashboards."""
     queues: int = 0
-    """Those that Lambda polls."""
+    """Number of queues that Lambda polls."""
     sweeps: int = 0
-    """Those that start every minute."""
+    """Number of sweeps that start every minute."""
     has_cdn_key: bool = False
-    """There is a secret that no template makes."""
+    """Whether there is the CDN key's secret, which no template creates."""
 
     @classmethod
     def read(cls, assembly: Path) -> Templates:
-        """Read a cloud assembly. Raises CostError where there is none."""
+        """Read a cloud assembly. Raises CostError if there is none."""
         found = cls()
         for path in sorted(assembly.glob("*.template.json")):
             resources = json.loads(path.read_text())["Resources"]
@@ -141,7 +142,7 @@ class Templates:
             case "AWS::Events::Rule" if "ScheduleExpression" in properties:
                 self.sweeps += len(properties["Targets"])
             case "AWS::CloudWatch::Alarm":
-                # Each metric that it watches is paid for.
+                # An alarm is billed for each metric that it watches.
                 watched = [m for m in properties.get("Metrics", []) if "MetricStat" in m]
                 self.monthly["alarm"] += max(1, len(watched))
             case "AWS::CloudWatch::Dashboard":
@@ -149,7 +150,7 @@ class Templates:
 
 
 def synthesise(stage: str, outdir: Path) -> Templates:
-    """Make the stage's templates, without the functions' dependencies. Raises CostError."""
+    """Synthesize the stage's templates, without the functions' dependencies. Raises CostError."""
     context = {"stage": stage, "aws:cdk:bundling-stacks": []}
     done = subprocess.run(
         [sys.executable, "app.py"],
@@ -166,7 +167,7 @@ def synthesise(stage: str, outdir: Path) -> Templates:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Everything that a bill follows from."""
+    """The inputs of a bill: templates, counts, durations and prices."""
 
     templates: Templates
     counted: Mapping[str, Any]
@@ -175,12 +176,12 @@ class Model:
 
     @classmethod
     def load(cls, templates: Templates) -> Model:
-        """With the counts, durations and prices of the data files."""
+        """Load the counts, durations and prices from the data files."""
         files = ("io", "durations", "prices")
         return cls(templates, *(json.loads((DATA / f"{name}.json").read_text()) for name in files))
 
     def bill(self, path: str) -> list[Line]:
-        """One million predictions on a path of bench/io.json."""
+        """Return the bill of one million predictions on a path of bench/io.json."""
         counted = self.counted[path]
         aws: Mapping[str, int] = counted["aws"]
         invoked: Mapping[str, int] = counted["invocations"]
@@ -201,7 +202,8 @@ class Model:
         ]
 
     def kept(self, path: str, days: int, picture_mb: float) -> list[Line]:
-        """What a million predictions cost as long as they are kept: not part of the bill."""
+        """Return the storage cost of a million predictions during their retention; not part of the
+        bill."""
         record = self.counted[path]["record_bytes"] + 3 * INDEX_ENTRY_BYTES
         stored = self.prices["gb_month"]
         records = record * MILLION / GB * days / 30
@@ -213,7 +215,7 @@ class Model:
         ]
 
     def monthly(self) -> list[Line]:
-        """What is paid whether anybody uses it or not; dollars per month."""
+        """Return the costs that do not depend on use, in dollars per month."""
         ticks = 60 * 24 * 30 * self.templates.sweeps
         tick = self.counted["tick"]
         price = self.prices["million"]
@@ -240,7 +242,8 @@ class Model:
         ]
 
     def milliseconds(self, function: str, path: str) -> float:
-        """Billed for one invocation: processor time at its share of a vCPU, and waiting."""
+        """Return the billed time of one invocation: processor time at its share of a vCPU, plus
+        waiting."""
         size = self.templates.functions[function].memory_mb
         share = min(1.0, size / VCPU_MB)
         timing = self._timing(function, path)
@@ -249,7 +252,8 @@ class Model:
         return float(timing["cpu_ms"] / share + waiting)
 
     def _timing(self, function: str, path: str) -> Mapping[str, Any]:
-        """As measured on this path, or on the first one that has the function."""
+        """Return the durations measured on this path, or else on the first path that has the
+        function."""
         paths: Mapping[str, Mapping[str, Any]] = self.durations["paths"]
         for measured in (paths.get(path, {}), *paths.values()):
             if function in measured:
@@ -286,13 +290,13 @@ class Model:
         )
         return float(counted["log_bytes"] + platform)
 
-    # Other ways to build it, computed in the same way
+    # Costs of alternative designs
 
     def others(self, seconds: float) -> dict[str, list[Line]]:
-        """Bills of other designs, for a model that runs so long upstream.
+        """Return the bills of alternative designs for a model that runs `seconds` upstream.
 
-        Each takes a request, keeps one record, stores one picture, is read once, and writes a log
-        line per invocation; none of them recovers what it loses.
+        Each design accepts a request, keeps one record, stores one picture, is read once, and
+        writes one log line per invocation. None of them recovers lost work.
         """
         return {
             "blocking Lambda": self._blocking(seconds),
@@ -336,7 +340,7 @@ class Model:
         return self._other(http=2, invocations=2, gb_s=gb_s, writes=3, reads=3)
 
     def _polling(self, seconds: float) -> list[Line]:
-        """A message that comes back every two seconds until the prediction has ended."""
+        """A message that returns every two seconds until the prediction has ended."""
         polls = max(1.0, seconds / 2)
         gb_s = self._shared_gb_s("submit", "read", "persist")
         gb_s += polls * self._shared_gb_s("dispatch")
@@ -345,13 +349,13 @@ class Model:
         )
 
     def _state_machine(self) -> list[Line]:
-        """Standard workflow: create, wait for the webhook's task token, persist, record."""
+        """A Standard workflow: create, wait for the webhook's task token, persist, record."""
         gb_s = self._shared_gb_s("submit", "webhook", "persist", "read")
         lines = self._other(http=3, invocations=5, gb_s=gb_s, writes=5, reads=4)
         return [*lines, self._million("Step Functions", "state_transitions", 6)]
 
     def _durable(self) -> list[Line]:
-        """Create, wait for the callback, persist, record, end: five durable operations."""
+        """Five durable operations: create, wait for the callback, persist, record, end."""
         gb_s = self._shared_gb_s("submit", "webhook", "persist", "read")
         lines = self._other(http=3, invocations=5, gb_s=gb_s, writes=4, reads=4)
         written = 5 * 1000 * MILLION / GB
@@ -363,12 +367,12 @@ class Model:
 
 
 def total(lines: list[Line]) -> float:
-    """Dollars of all lines."""
+    """Return the dollars of all lines."""
     return sum(line.dollars for line in lines)
 
 
 def add_parser(commands: Any) -> None:
-    """`cost`, which needs no deployment."""
+    """Add the command `cost`, which needs no deployment."""
     parser = commands.add_parser("cost", help="dollars per million predictions, itemised")
     parser.add_argument("--stage", default="prod", help="whose templates (default: prod)")
     parser.add_argument("--assembly", type=Path, help="a synthesised cdk.out instead")
@@ -379,7 +383,7 @@ def add_parser(commands: Any) -> None:
 
 
 def command(given: argparse.Namespace) -> int:
-    """Print the bill, what is kept, what a month costs, and other designs' bills."""
+    """Print the bill, the storage cost, the monthly cost, and the bills of other designs."""
     with tempfile.TemporaryDirectory() as outdir:
         made = given.assembly
         templates = Templates.read(made) if made else synthesise(given.stage, Path(outdir))

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 STACKS = ("Stateful", "Cdn", "Service", "Observability")
 OPTIONAL_STACKS = ("Cdn", "Observability")
-"""What a stage may be without."""
+"""Stacks that a stage may leave out."""
 REGION_VARIABLES = ("AWS_REGION", "AMAZON_REGION")
-"""Read by the CDK command line before AWS_DEFAULT_REGION, and by boto3 not at all."""
+"""The CDK command line reads them before AWS_DEFAULT_REGION; boto3 does not read them at all."""
 _NOT_RUNNING = "The embedded cloud is not running: start it with `make run`"
 
 
@@ -38,26 +38,27 @@ class SetupError(Exception):
 
 @dataclass(frozen=True)
 class Deployment:
-    """Where its resources are, and a session that may reach them."""
+    """The outputs of a deployment's stacks, and a session with access to its resources."""
 
     session: boto3.Session
     endpoint: str | None
     outputs: dict[str, str]
     emulator: str | None = None
-    """Where the emulated provider is, if there is one: it tells all that it ever made."""
+    """URL of the emulated provider, if there is one. It lists every prediction ever created."""
     authority: Path | None = None
-    """Whom to trust in certificates beside the public authorities: the embedded cloud's own."""
+    """Certificate authority to trust in addition to the public ones: that of the embedded cloud."""
 
     def client(self, service: str) -> Any:
-        """A boto3 client of this deployment's account and region."""
-        # A proxy of the operator's shell has no way to the loopback of this machine.
+        """Return a boto3 client for this deployment's account and region."""
+        # A proxy of the operator's shell cannot reach the loopback of this machine.
         config = Config(proxies={}) if self.endpoint else None
         return self.session.client(  # type: ignore[call-overload]
             service, endpoint_url=self.endpoint, config=config
         )
 
     def secret(self, name: str) -> str | None:
-        """A secret's text, by its name or ARN; None where it or its value is not there yet."""
+        """Return a secret's text by name or ARN; None if the secret or its value does not exist
+        yet."""
         try:
             found = self.client("secretsmanager").get_secret_value(SecretId=name)
         except ClientError as error:
@@ -67,7 +68,8 @@ class Deployment:
         return found.get("SecretString") or None
 
     def environment(self, function: str) -> dict[str, str]:
-        """What a function is told, such as the addresses that this deployment really uses."""
+        """Return a function's environment variables, such as the URLs that this deployment really
+        uses."""
         found = self.client("lambda").get_function_configuration(
             FunctionName=self.outputs[f"Function{function}"]
         )
@@ -75,20 +77,20 @@ class Deployment:
 
 
 def functions(outputs: Mapping[str, str]) -> dict[str, str]:
-    """The names that AWS knows the functions by, by ours."""
+    """Return the functions' names in AWS by their names in Darkroom."""
     prefix = "Function"
     named = {key: name for key, name in outputs.items() if key.startswith(prefix)}
     return {key.removeprefix(prefix): name for key, name in named.items()}
 
 
 def predictions(deployment: Deployment) -> DynamoPredictions:
-    """The records, as the functions have them."""
+    """Return the store of records, with the adapter that the functions use."""
     table, controls = (deployment.outputs[f"{name}Table"] for name in ("Predictions", "Controls"))
     return DynamoPredictions(deployment.client("dynamodb"), table, controls)
 
 
 def fields(text: str | None) -> dict[str, Any]:
-    """A secret's JSON object; empty where it holds none."""
+    """Return a secret's JSON object; empty if it is not one."""
     try:
         value = json.loads(text or "{}")
     except ValueError:
@@ -104,10 +106,11 @@ def find(
     table: str | None = None,
     stacks: bool = True,
 ) -> Deployment:
-    """Raises NotFoundError. `table` is the Controls table's name and spares reading the stacks.
+    """Find a deployment. Raises NotFoundError.
 
-    `port` is that of the local one to find, if it is not the first that was started. With `stacks`
-    false they need not be there yet, and `outputs` may be empty.
+    `table` is the name of the Controls table and avoids reading the stacks. `port` selects an
+    embedded cloud other than the first. If `stacks` is False, the stacks need not exist and
+    `outputs` may be empty.
     """
     found = _announced(port) if local else Deployment(_session(), None, {})
     if not stacks:
@@ -118,21 +121,22 @@ def find(
 
 
 def _session() -> boto3.Session:
-    """In the region where the CDK command line deploys: in another one a key would be made beside
-    no stack."""
+    """Return a session in the region where the CDK command line deploys. In another region a key
+    would be created where no stack uses it."""
     regions = (os.environ.get(name) for name in REGION_VARIABLES)
     return boto3.Session(region_name=next(filter(None, regions), None))
 
 
 def refreshed(deployment: Deployment, stage: str) -> Deployment:
-    """The same, with its stacks' outputs as they are now."""
+    """Return the deployment with the present outputs of its stacks."""
     return replace(deployment, outputs=_outputs(deployment, stage))
 
 
 def embedded(endpoint: str, emulator: str | None) -> Deployment:
-    """The embedded cloud whose AWS is at `endpoint`. Raises NotFoundError where it has no stacks.
+    """Return the embedded cloud whose AWS endpoint is `endpoint`. Raises NotFoundError without
+    stacks.
 
-    Changes AWS_PROFILE: boto3 stops at one that this machine lacks.
+    Removes AWS_PROFILE, because boto3 fails if it names a profile that this machine does not have.
     """
     os.environ.pop("AWS_PROFILE", None)
     session = boto3.Session(
@@ -153,7 +157,7 @@ def _announced(port: int | None) -> Deployment:
     if port is None and len(running) > 1:
         print(f"The embedded cloud on {chosen.port}.{_others(running[1:])}", file=sys.stderr)
     told = chosen.told
-    # With the real provider no token is announced: it is the developer's secret.
+    # With the real provider no token is announced, since it is the developer's secret.
     emulator = told["replicate_url"] if told.get("replicate_token") else None
     found = embedded(told["aws_endpoint"], emulator)
     return replace(found, authority=Path(told["ca_file"]) if told.get("ca_file") else None)
@@ -167,7 +171,7 @@ class _Announcement:
 
 
 def _running() -> list[_Announcement]:
-    """Every embedded cloud of this checkout that is alive, the first one first."""
+    """Return every embedded cloud of this checkout that is alive, the first one first."""
     folder = Path(os.environ.get("DARKROOM_STATE_DIR") or ROOT / ".darkroom")
     found = []
     for path in (folder / "local.json", *sorted(folder.glob("local-*.json"))):

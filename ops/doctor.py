@@ -1,4 +1,4 @@
-"""`ops doctor`: looks at a deployment, changes nothing, and names the remedy of what is wrong."""
+"""`ops doctor`: checks a deployment without changing it, and names a remedy for each problem."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 SWEEP_WARN_MS = 3 * 60_000
 SWEEP_FAIL_MS = 10 * 60_000
-"""How long something may be due: the sweep runs every minute."""
+"""Maximum delay of due work before it is a problem; the sweep runs every minute."""
 OLDEST_CDN_KEY_DAYS = 365
 LOOKED_AT = 5
-"""Of each tenant's newest predictions, at most, for what Replicate tells of them."""
+"""Number of each tenant's newest predictions that are compared with Replicate."""
 TENANTS = 20
 NO_ID = "0" * 26
-"""No prediction has it."""
+"""An id that no prediction has."""
 _SEE_WAIT = "see the log of the function wait; at its `wait_concurrency` a 503 is right"
 
 
@@ -57,7 +57,7 @@ def examine(
     *,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Check]:
-    """All checks. What cannot be looked at is a FAIL, and the others go on."""
+    """Run all checks. A check that cannot run is a FAIL, and the others continue."""
     return _Doctor(deployment, stage, client, say).run()
 
 
@@ -167,7 +167,8 @@ class _Doctor:
                 self._add(FAIL, name, f"{path} answered {status} and not 401", remedy)
 
     def _wait(self) -> None:
-        """The door `wait`: both its routes lead to it, which refuses who proves nothing."""
+        """Check the door `wait`: both its routes reach it, and it rejects requests without
+        proof."""
         if "FunctionWait" not in self._outputs:
             return
         here = f"{self._told['PUBLIC_URL']}/v1/predictions/{NO_ID}"
@@ -182,7 +183,7 @@ class _Doctor:
             for name, answer in answers.items()
             if answer.status_code != wanted[name]
         ]
-        # What no route serves is a 404 too, without a word for other origins.
+        # The default route also answers 404, but without CORS headers.
         if not wrong and "access-control-allow-origin" not in answers["watch"].headers:
             wrong = ["…/watch is not served by the function wait"]
         if wrong:
@@ -191,7 +192,7 @@ class _Doctor:
             self._add(OK, "wait", "serves …/wait and …/watch")
 
     def _secrets(self) -> None:
-        """Read as the functions do."""
+        """Read the secrets with the functions' own adapter."""
         secrets = ManagedSecrets(
             self._deployment.client("secretsmanager"),
             token_name=self._outputs["ReplicateTokenSecret"],
@@ -260,7 +261,7 @@ class _Doctor:
         told, waiting_for = 0, []
         for page in pages.paginate(TopicArn=topic):
             for one in page["Subscriptions"]:
-                # Without an ARN of its own as long as its owner has not confirmed it.
+                # A subscription has no ARN until its owner confirms it.
                 if one["SubscriptionArn"].startswith("arn:"):
                     told += 1
                 else:
@@ -323,7 +324,7 @@ class _Doctor:
 
     def _webhook_secret(self) -> None:
         if self._token is None:
-            return  # said already
+            return  # reported already
         current = self._replicate().webhook_secret(self._token)
         stored = fields(self._deployment.secret(self._outputs["ReplicateWebhookSecret"]))
         if current == stored.get("current"):
@@ -336,7 +337,8 @@ class _Doctor:
             self._add(state, "webhook secret", text, "`ops rotate webhook-secret`")
 
     def _echo(self) -> None:
-        """Whether Replicate shows a prediction's webhook: it proves whose an unknown create is."""
+        """Check whether Replicate shows a prediction's webhook, which identifies unknown
+        creates."""
         if self._token is None:
             return
         dedicated = self._told.get("DEDICATED_ACCOUNT") == "true"
@@ -375,7 +377,7 @@ class _Doctor:
             self._add(OK, "dedicated account", "nobody else was seen to use it")
 
     def _latest(self) -> list[str]:
-        """Replicate's ids of the newest predictions that we made."""
+        """Return Replicate's ids of the newest predictions of this deployment."""
         store = predictions(self._deployment)
         tenants = sorted({row["tenant"] for row in self._key_rows()})[:TENANTS]
         ids = [id_ for tenant in tenants for id_ in store.recent_ids(tenant, 0, LOOKED_AT)]
@@ -388,7 +390,7 @@ class _Doctor:
 
 
 def add_parser(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
-    """`doctor`."""
+    """Add the command `doctor`."""
     parser = commands.add_parser(
         "doctor", parents=parents, help="what is wrong, and what to do; changes nothing"
     )
@@ -397,7 +399,7 @@ def add_parser(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
 
 
 def command(deployment: Deployment, given: argparse.Namespace) -> int:
-    """0 without a FAIL, 1 with one, 2 where nothing could be looked at."""
+    """Return 0 without a FAIL, 1 with one, 2 if nothing could be checked."""
     stage = "local" if given.local else given.stage
     with http(deployment) as client:
         checks = examine(deployment, stage, client, say=_say)

@@ -1,4 +1,4 @@
-"""API keys in the Controls table: a row each, found by the hash of its token."""
+"""API keys in the Controls table: one row each, found by the hash of its token."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from ops.deployment import Deployment
 
 SHOWN_ID = 12
-"""Digits of a key's id that are shown, and that suffice to revoke it."""
+"""Number of digits of a key's id that are shown, and that suffice to revoke it."""
 LONGEST_DEDUPE_S = 3600
 LONGEST_OVERLAP_H = 24 * 90
 
 
 class KeyRefusedError(Exception):
-    """The key cannot be made or found as asked. The text is for the operator."""
+    """The key cannot be created or found as requested. The text is for the operator."""
 
 
 def put_key(
@@ -39,7 +39,7 @@ def put_key(
     scopes: Iterable[str] = SCOPES,
     dedupe_window_s: int = 0,
 ) -> dict[str, Any]:
-    """Store the row of `token`, which itself is not stored. Raises KeyRefusedError."""
+    """Store the row of `token`, without the token itself. Raises KeyRefusedError."""
     wanted = list(dict.fromkeys(scopes))
     check_tenant(tenant)
     if not wanted or not set(wanted) <= set(SCOPES):
@@ -59,13 +59,14 @@ def put_key(
 
 
 def check_tenant(tenant: str) -> None:
-    """Raises KeyRefusedError where no tenant can be called so."""
+    """Raise KeyRefusedError if `tenant` is not a valid name."""
     if not TENANT.fullmatch(tenant):
         raise KeyRefusedError("A tenant's name has 1 to 63 of A-Z a-z 0-9 . _ -")
 
 
 def list_keys(dynamodb: Any, table: str) -> Iterator[dict[str, Any]]:
-    """All keys' rows, with the shown `id`. Reads the whole table: fit for an operator's visit."""
+    """Yield all keys' rows, with the shown `id`. Reads the whole table, so it is for operators
+    only."""
     pages = dynamodb.get_paginator("scan").paginate(
         TableName=table,
         FilterExpression="begins_with(pk, :key)",
@@ -79,7 +80,7 @@ def list_keys(dynamodb: Any, table: str) -> Iterator[dict[str, Any]]:
 def rotate_key(
     dynamodb: Any, table: str, id_: str, overlap_hours: float
 ) -> tuple[str, dict[str, Any]]:
-    """A new token with the rights of the key `id_`, which lives on for the overlap.
+    """Create a token with the rights of the key `id_`, which stays valid for the overlap.
 
     Returns the token and the new row. Both writes are one transaction. Raises KeyRefusedError.
     """
@@ -111,7 +112,7 @@ def rotate_key(
 
 
 def revoke_key(dynamodb: Any, table: str, id_: str) -> dict[str, Any]:
-    """Delete the row, so that the next request with the token is refused. Returns the row."""
+    """Delete the row, so that the next request with the token is rejected. Returns the row."""
     row = _find(dynamodb, table, id_)
     dynamodb.delete_item(TableName=table, Key=to_item({"pk": row["pk"]}))
     return row
@@ -136,7 +137,7 @@ def _now_ms() -> int:
 
 
 def add_parsers(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
-    """`keys create|list|rotate|revoke`."""
+    """Add the commands `keys create|list|rotate|revoke`."""
     keys = commands.add_parser("keys", help="API keys").add_subparsers(dest="action", required=True)
     create = keys.add_parser("create", parents=parents, help="prints the token, once")
     create.add_argument("--tenant", required=True)

@@ -1,4 +1,4 @@
-"""`ops limits`: what a tenant may spend, how fast it may ask, how much it may have running."""
+"""`ops limits`: a tenant's caps, request rates and limits of predictions in flight."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from ops.deployment import Deployment
 
 NAMES = tuple(limit.name for limit in fields(Limits))
-"""Attributes of the tenant's row; one that is not there does not limit."""
+"""Attributes of the tenant's row. An absent attribute means no limit."""
 LARGEST = Decimal(1_000_000_000)
 
 
 class LimitRefusedError(Exception):
-    """A limit cannot be set as asked. The text is for the operator."""
+    """A limit cannot be set as requested. The text is for the operator."""
 
 
 def read(dynamodb: Any, table: str, tenant: str) -> dict[str, int]:
-    """The limits that are set."""
+    """Return the limits that are set."""
     found = dynamodb.get_item(TableName=table, Key=_key(tenant), ConsistentRead=True)
     row = from_item(found.get("Item", {}))
     return {name: row[name] for name in NAMES if name in row}
 
 
 def write(dynamodb: Any, table: str, tenant: str, changes: dict[str, int | None]) -> None:
-    """Set these, take away those that are None, and leave the row's other attributes alone."""
+    """Set these limits, remove those that are None, and keep the row's other attributes."""
     check_tenant(tenant)
     kept = {name: value for name, value in changes.items() if value is not None}
     gone = [name for name, value in changes.items() if value is None]
@@ -63,7 +63,7 @@ def _key(tenant: str) -> dict[str, Any]:
 
 
 def add_parsers(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
-    """`limits show|set`."""
+    """Add the commands `limits show|set`."""
     limits = commands.add_parser("limits", help="what a tenant may do")
     actions = limits.add_subparsers(dest="action", required=True)
     show = actions.add_parser("show", parents=parents)
@@ -111,7 +111,7 @@ def _set(deployment: Deployment, given: argparse.Namespace) -> int:
 
 
 def asked(given: argparse.Namespace, held: dict[str, int]) -> dict[str, int | None]:
-    """The attributes that the command line wants changed. Raises LimitRefusedError."""
+    """Return the attributes that the command line changes. Raises LimitRefusedError."""
     changes: dict[str, int | None] = {}
     for option, name in _CAPS.items():
         text = _given(given, option)
@@ -128,17 +128,17 @@ def asked(given: argparse.Namespace, held: dict[str, int]) -> dict[str, int | No
 
 @dataclass(frozen=True)
 class _Rate:
-    """A rate by its options and its attributes."""
+    """A rate limit: its command-line option and its attributes."""
 
     option: str
     burst_option: str
     prefix: str
-    """Of the attributes `rate_interval_us` and `rate_burst`."""
+    """Prefix of the attributes `rate_interval_us` and `rate_burst`."""
     seconds: int
-    """In which so many are allowed as the option says."""
+    """Period in which the number given by the option is allowed."""
 
     def asked(self, given: argparse.Namespace, held: dict[str, int]) -> dict[str, int | None]:
-        """What the command line wants changed of it."""
+        """Return the changes that the command line makes to this rate."""
         changes: dict[str, int | None] = {}
         interval_us, most = f"{self.prefix}rate_interval_us", f"{self.prefix}rate_burst"
         text, burst_text = _given(given, self.option), _given(given, self.burst_option)
@@ -161,7 +161,7 @@ class _Rate:
         return changes
 
     def line(self, held: dict[str, int]) -> str:
-        """As it is shown."""
+        """Return the line that `limits show` prints."""
         interval_us = held.get(f"{self.prefix}rate_interval_us")
         if not interval_us:
             return "no limit"

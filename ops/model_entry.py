@@ -1,6 +1,6 @@
-"""A catalogue entry from Replicate's own description of a model, and what has changed since.
+"""Builds a catalogue entry from Replicate's description of a model, and lists later changes.
 
-What Replicate says is text from outside: it is checked, and nothing of it is run.
+Replicate's description is untrusted text: it is validated, and nothing in it is executed.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 MASKS = ("mask", "mask_image")
 MAY_COUNT = ("max_images", "n", "n_images", "image_count", "batch_size", "num_samples", "samples")
-"""Inputs that may say how many pictures are made, where the entry has to say so."""
+"""Inputs that may set the number of pictures, which the entry's price then must mention."""
 OWN_WORDS = frozenset({"title", "description", "x-order", "example", "examples"})
-"""Keywords of an input that say nothing of what is allowed: an entry has its own."""
+"""Keywords of an input that do not restrict values. An entry has its own."""
 OWN_LIMITS = frozenset(
     {"minItems", "maxItems", "uniqueItems", "multipleOf", "dependentRequired", "anyOf", "oneOf"}
 )
-"""Limits that Replicate tells in prose alone: an entry may have them, its schema does not."""
+"""Limits that Replicate states only in prose, so an entry may have them and its schema does not."""
 UNKNOWN_S = 10.0
 LONGEST_DESCRIPTION = 300
 
 
 class EntryRefusedError(Exception):
-    """No entry can be made. The text is for the operator."""
+    """No entry can be created. The text is for the operator."""
 
 
 @dataclass(frozen=True)
@@ -48,20 +48,17 @@ class Described:
     name: str
     official: bool
     version: str | None
-    """The one to run; of an official model the one whose schema this is, if it is told."""
+    """The version to run. For an official model, the version whose schema this is, if known."""
     input_schema: dict[str, Any]
     output: str
     makes_files: bool
     description: str
     seconds: float | None
-    """What its example took."""
+    """Duration of its example."""
 
 
 def described(name: str, body: Mapping[str, Any], pinned: Mapping[str, Any] | None) -> Described:
-    """From the body of GET /v1/models/{name}, and that of the version that is asked for, if one is.
-
-    Raises EntryRefusedError.
-    """
+    """Read the body of GET /v1/models/{name}, and the body of the requested version, if any."""
     version = as_dict(body.get("latest_version")) if pinned is None else pinned
     id_, schema = version.get("id"), version.get("openapi_schema")
     inputs = input_schema_of(schema)
@@ -89,9 +86,10 @@ def described(name: str, body: Mapping[str, Any], pinned: Mapping[str, Any] | No
 
 
 def entry(found: Described, given: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """The catalogue file's content. `given` are fields that the operator sets, price among them.
+    """Return the catalogue file's content. `given` are fields set by the operator, including the
+    price.
 
-    Raises EntryRefusedError for what is no entry, or what Darkroom cannot run.
+    Raises EntryRefusedError if the entry would be invalid, or if Darkroom cannot run the model.
     """
     needed = as_list(found.input_schema.get("required"))
     secrets = [name for name in secret_inputs(found.input_schema) if name in needed]
@@ -126,7 +124,7 @@ def entry(found: Described, given: Mapping[str, Any], source: str) -> dict[str, 
 
 
 def check(made: Mapping[str, Any]) -> Model:
-    """The entry as the functions will read it. Raises EntryRefusedError."""
+    """Parse the entry like the functions do. Raises EntryRefusedError."""
     try:
         return Model.from_dict(strict_json.loads(json.dumps(made).encode()))
     except ValueError as error:
@@ -134,10 +132,8 @@ def check(made: Mapping[str, Any]) -> Model:
 
 
 def prices(texts: Iterable[str]) -> dict[str, Any] | list[dict[str, Any]]:
-    """A price from `unit=usd`, or from JSON for all that this cannot say; several are added.
-
-    Raises EntryRefusedError.
-    """
+    """Parse prices given as `unit=usd` or, for everything else, as JSON. Several prices are added
+    up."""
     parts: list[Any] = []
     for text in texts:
         if text.lstrip().startswith(("{", "[")):
@@ -156,7 +152,7 @@ def prices(texts: Iterable[str]) -> dict[str, Any] | list[dict[str, Any]]:
 
 
 def value(option: str, text: str) -> Any:
-    """JSON of the command line. Raises EntryRefusedError."""
+    """Parse JSON from the command line. Raises EntryRefusedError."""
     try:
         return strict_json.loads(text.encode())
     except strict_json.StrictJSONError as error:
@@ -164,8 +160,8 @@ def value(option: str, text: str) -> Any:
 
 
 def remarks(made: Mapping[str, Any]) -> Iterator[str]:
-    """What an operator should know of an entry: what is not checked, what is refused, what the
-    price may leave out."""
+    """Yield remarks for the operator: keywords that are not checked, inputs that are rejected, and
+    costs that the price may omit."""
     schema = made["input_schema"]
     for place, word in unseen(schema):
         yield f"not checked here, left to Replicate: {word} of {place}"
@@ -177,7 +173,7 @@ def remarks(made: Mapping[str, Any]) -> Iterator[str]:
         for name, declared in properties.items()
         if isinstance(declared, dict) and declared.get("default") is not None
     }
-    # What is wanted of an input as a whole, defaults alone need not fulfil.
+    # Defaults alone need not satisfy conditions on the input as a whole.
     for problem in validate_input({"properties": properties}, defaults):
         yield f"its own defaults are refused: {problem.field}: {problem.description}"
     if "counts" not in made:
@@ -190,13 +186,13 @@ def remarks(made: Mapping[str, Any]) -> Iterator[str]:
 
 
 def secret_inputs(schema: Mapping[str, Any]) -> list[str]:
-    """Inputs that are refused as secrets."""
+    """Return the inputs that are rejected as secrets."""
     properties = as_dict(schema.get("properties"))
     return [name for name, declared in properties.items() if is_secret(name, declared)]
 
 
 def file_inputs(schema: Mapping[str, Any]) -> list[str]:
-    """Inputs that take files: a URI, or a list of them."""
+    """Return the inputs that take files: a URI, or a list of URIs."""
     properties = as_dict(schema.get("properties"))
     return [name for name, declared in properties.items() if _takes_uris(declared)]
 
@@ -208,7 +204,7 @@ def _takes_uris(declared: object) -> bool:
 
 
 def _tasks(found: Described, files: list[str], masks: list[str]) -> list[str]:
-    """A guess, by what it takes and makes."""
+    """Guess the tasks from inputs and outputs."""
     if not found.makes_files:
         return ["text"]
     if masks:
@@ -228,7 +224,7 @@ def _number(text: str) -> float | None:
 
 
 def plain(text: str) -> str:
-    """A text from outside as a terminal may have it."""
+    """Replace unprintable characters of untrusted text for the terminal."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
@@ -236,7 +232,7 @@ def plain(text: str) -> str:
 
 
 def changes(ours: Mapping[str, Any], found: Described) -> list[str]:
-    """What Replicate says otherwise than an entry, one line each."""
+    """Return the differences between Replicate's description and an entry, one line each."""
     return [*_version_changes(ours, found), *schema_changes(ours["input_schema"], found)]
 
 
@@ -245,7 +241,7 @@ def _version_changes(ours: Mapping[str, Any], found: Described) -> Iterator[str]
     if found.version and found.version not in known:
         before = next((each for each in known if each), None)
         yield f"version {before[:8] if before else 'none'} → {found.version[:8]}"
-    # What is run by its version here may be so on purpose.
+    # An entry may pin a version on purpose.
     if ours["official"] and not found.official:
         yield "no longer official: it is run by its version"
     if ours["output"] != found.output:
@@ -253,7 +249,7 @@ def _version_changes(ours: Mapping[str, Any], found: Described) -> Iterator[str]
 
 
 def schema_changes(ours: Mapping[str, Any], found: Described) -> Iterator[str]:
-    """Inputs that are new, gone or of other values, and another list of those required."""
+    """Yield added and removed inputs, changed values, and a changed list of required inputs."""
     before, after = as_dict(ours.get("properties")), found.input_schema["properties"]
     yield from (f"input {name} is new" for name in after if name not in before)
     yield from (f"input {name} is gone" for name in before if name not in after)
@@ -282,10 +278,8 @@ def _short(said: object) -> str:
 
 
 def renewed(ours: Mapping[str, Any], found: Described, source: str) -> dict[str, Any]:
-    """The entry with Replicate's schema and version; words and limits of its own stay.
-
-    Raises EntryRefusedError where its price or its other fields do not fit the new schema.
-    """
+    """Return the entry with Replicate's schema and version. Its own descriptions and limits are
+    kept."""
     same = not list(schema_changes(ours["input_schema"], found))
     known = [ours.get("version"), *ours.get("known_versions", [])] if same else []
     version = None if found.official else found.version

@@ -1,7 +1,7 @@
-"""`ops models`: a stage's own catalogue entries, from Replicate's descriptions.
+"""`ops models`: a stage's own catalogue entries, created from Replicate's descriptions.
 
-A stage's folder is the one that its settings name, else `models/{stage}`; its files stand before
-the packaged ones, from the next deployment on.
+The stage's folder is `catalogue` in its settings, or else `models/{stage}`. From the next
+deployment on, its files take precedence over the packaged ones.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ REPLICATE = "https://api.replicate.com"
 
 
 def add_parsers(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
-    """`models list|show|add|refresh|remove`."""
+    """Add the commands `models list|show|add|refresh|remove`."""
     models = commands.add_parser("models", help="the stage's models and their prices")
     actions = models.add_subparsers(dest="action", required=True)
 
@@ -103,7 +103,7 @@ def _row(stage: Stage, name: str) -> dict[str, Any]:
 
 
 def _price(price: Any) -> str:
-    """In short: parts without their tables."""
+    """Format a price briefly: its parts without their tables."""
     parts = price if isinstance(price, list) else [price]
     amounts = ("by input" if isinstance(p["usd"], dict) else f"{p['usd']:g}" for p in parts)
     return " + ".join(f"{p['unit']} {amount}" for p, amount in zip(parts, amounts, strict=True))
@@ -163,7 +163,7 @@ def _add(given: argparse.Namespace) -> int:
 
 
 def _fields(given: argparse.Namespace) -> dict[str, Any]:
-    """What the command line sets of the entry."""
+    """Return the fields of the entry that the command line sets."""
     fields: dict[str, Any] = {"price": model_entry.prices(given.price)}
     if given.seconds is not None:
         fields["typical_seconds"] = given.seconds
@@ -189,7 +189,7 @@ def _refresh(given: argparse.Namespace) -> int:
 def _renew(
     stage: Stage, upstream: Upstream, name: str, ours: dict[str, Any], *, write: bool
 ) -> bool:
-    """Tell what changed. Whether the stage's entry says what Replicate does, afterwards."""
+    """Print what changed. Returns whether the stage's entry agrees with Replicate afterwards."""
     try:
         found = upstream.described(name, None)
         if found is None:
@@ -202,7 +202,7 @@ def _renew(
             stage.write(model_entry.renewed(ours, found, upstream.source(name)))
             print(f"{name}: wrote {stage.path(name)}")
     except EntryRefusedError as error:
-        # The others are looked at all the same.
+        # Continue with the other models.
         _say(f"{name}: {error}")
         return False
     return write or not told
@@ -221,7 +221,7 @@ def _remove(given: argparse.Namespace) -> int:
 
 
 def _say(line: str) -> None:
-    """Print what may hold Replicate's words."""
+    """Print text that may contain Replicate's words."""
     print(plain(line))
 
 
@@ -229,21 +229,21 @@ def _say(line: str) -> None:
 
 
 class Stage:
-    """A stage's folder of entries, over the packaged ones."""
+    """A stage's folder of entries, laid over the packaged ones."""
 
     def __init__(self, folder: Path, deploy: str) -> None:
         self.folder = folder
         self.deploy = deploy
-        """The command that brings a change into use."""
+        """The command that deploys a change."""
         self.catalogue = Catalogue.load(over=folder if folder.is_dir() else None)
 
     @classmethod
     def of(cls, given: argparse.Namespace) -> Stage:
-        """The stage that the command line names. Raises SetupError."""
+        """Return the stage that the command line names. Raises SetupError."""
         deploy = "make run" if given.local else f"make deploy STAGE={given.stage}"
         if given.folder:
             return cls(given.folder, deploy)
-        import app  # starts the CDK: some seconds
+        import app  # starts the CDK, which takes some seconds
         from infra.config import UnknownStageError
 
         try:
@@ -253,7 +253,7 @@ class Stage:
         return cls(folder or app.MODELS / given.stage, deploy)
 
     def path(self, name: str) -> Path:
-        """Where the stage's own entry of a model is, or would be."""
+        """Return the path of the stage's own entry of a model, existing or not."""
         return self.folder / f"{name.replace('/', '--')}.json"
 
     def has(self, name: str) -> bool:
@@ -261,7 +261,7 @@ class Stage:
         return self.path(name).is_file()
 
     def entry(self, name: str) -> dict[str, Any]:
-        """A file's content. Raises EntryRefusedError or InvalidModelError."""
+        """Return a file's content. Raises EntryRefusedError or InvalidModelError."""
         names = self.catalogue.names()
         if name not in names:
             close = get_close_matches(name, names, n=1)
@@ -272,7 +272,7 @@ class Stage:
         return found
 
     def write(self, made: dict[str, Any]) -> None:
-        """Put an entry into the stage's folder, whole or not at all."""
+        """Write an entry into the stage's folder atomically."""
         path = self.path(made["model"])
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f".{path.name}.{os.getpid()}")
@@ -284,7 +284,8 @@ class Stage:
             aside.unlink(missing_ok=True)
 
     def check_unnamed(self, name: str) -> None:
-        """Raise EntryRefusedError where an alias of the stage's would lose its model."""
+        """Raise EntryRefusedError if a removal would leave one of the stage's aliases without its
+        model."""
         packaged = name in Catalogue.load().names()
         aliases = [] if packaged else self.catalogue.aliases_of(name)
         if aliases:
@@ -294,7 +295,7 @@ class Stage:
 
 
 class Upstream:
-    """Replicate, or the emulator, and the token to ask it with."""
+    """Replicate or the emulator, with a token."""
 
     def __init__(self, replicate: Replicate, token: str) -> None:
         self._replicate = replicate
@@ -303,7 +304,8 @@ class Upstream:
     @classmethod
     @contextmanager
     def of(cls, given: argparse.Namespace) -> Iterator[Upstream]:
-        """By the shell's token, else by the stage's. Raises SetupError, NotFoundError."""
+        """Connect with the shell's token, or else the stage's. Raises SetupError and
+        NotFoundError."""
         token = None if given.local else os.environ.get("REPLICATE_API_TOKEN")
         if token:
             url = os.environ.get("REPLICATE_BASE_URL") or REPLICATE
@@ -321,7 +323,8 @@ class Upstream:
             yield cls(Replicate(client, url.rstrip("/")), token.strip())
 
     def described(self, name: str, version: str | None) -> Described | None:
-        """None where Replicate does not know it. Raises SetupError, EntryRefusedError."""
+        """Return a model's description; None if unknown. Raises SetupError and
+        EntryRefusedError."""
         body = self._replicate.model(self._token, name)
         pinned = self._replicate.version(self._token, name, version) if version else None
         if body is None or (version and pinned is None):
@@ -329,5 +332,5 @@ class Upstream:
         return model_entry.described(name, body, pinned)
 
     def source(self, name: str) -> str:
-        """Where a schema was read."""
+        """Return the request that read the schema."""
         return f"GET {self._replicate.url}/v1/models/{name}"

@@ -1,4 +1,4 @@
-"""Redrive: hands what ended in a dead-letter queue back to the work queue it came from."""
+"""Redrive: moves messages of a dead-letter queue back to the work queue they came from."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from ops.deployment import Deployment
 
 BY_NAME = ("intake",)
-"""Not among `all`: a request that was refused is refused again, unless something has changed."""
+"""Not part of `all`: a rejected request is rejected again unless something has changed."""
 MAX_TICKS = 20
-"""Sweeps for failures without a queue, at most: each takes up some hundreds of records."""
+"""Maximum of sweeps for failures without a work queue. Each handles some hundreds of records."""
 
 _BATCH = 10
 _HIDDEN_S = 60
 _POLL_S = 2.0
 _PASSED_OVER = 100
-"""Messages that came later, at most, among which one that was there is looked for."""
+"""Maximum of newer messages that are skipped while looking for an older one."""
 _NOT_OFFERED = {"InvalidAction", "UnknownOperation", "UnknownOperationException"}
 
 
@@ -39,17 +39,17 @@ class RedriveError(Exception):
 
 @dataclass(slots=True)
 class Moved:
-    """What became of one dead-letter queue."""
+    """Result of one dead-letter queue."""
 
     queue: str
     found: int = 0
     moved: int = 0
-    """Messages sent to the work queue; without one, changes that the sweep stands in for."""
+    """Messages sent to the work queue or, without one, changes that the sweep does instead."""
     error: str | None = None
 
 
 def command(deployment: Deployment, given: argparse.Namespace) -> int:
-    """`python -m ops redrive`: 0 when all was moved, 1 when something was not, 130 on Ctrl-C."""
+    """Run `python -m ops redrive`. Returns 0 if all was moved, 1 if not, 130 on Ctrl-C."""
     known = targets(deployment)
     if given.queue not in {*known, "all"}:
         raise RedriveError(f"There is no queue {given.queue!r}: say {', '.join(known)} or all.")
@@ -74,7 +74,7 @@ def command(deployment: Deployment, given: argparse.Namespace) -> int:
 
 
 def targets(deployment: Deployment) -> tuple[str, ...]:
-    """What can be redriven, by its name in the command."""
+    """Return the queues that can be redriven, by their names in the command."""
     return (*work_queues(deployment.outputs), *stood_in_for(deployment.outputs))
 
 
@@ -84,10 +84,11 @@ def redrive(
     *,
     say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Moved]:
-    """Move what was in each queue as it began, one result per queue; by default of all.
+    """Move the messages that each queue had at the start; one result per queue. By default all
+    queues.
 
     Safe to repeat and to interrupt: a message is deleted only after it was sent, every function
-    takes a message twice, and the records say whether there is anything left to do.
+    handles duplicate messages, and the records say whether work remains.
     """
     sqs, outputs = deployment.client("sqs"), deployment.outputs
     work = work_queues(outputs)
@@ -98,7 +99,8 @@ def redrive(
                 dlq, target = (outputs[name] for name in work[queue])
                 result.found = waiting(sqs, dlq)
                 if queue in BY_NAME:
-                    # What is refused again is back at once: SQS would move it round and round.
+                    # A message that is rejected again is back at once, and SQS would move it in
+                    # circles.
                     _move_by_hand(sqs, dlq, target, result, say)
                 elif result.found:
                     _move(sqs, dlq, target, result, say)
@@ -134,8 +136,8 @@ def _task(sqs: Any, arn: str) -> dict[str, Any]:
 def _follow(
     sqs: Any, arn: str, earlier: int | None, result: Moved, say: Callable[[str], None]
 ) -> None:
-    """Watch SQS move the messages: it goes on even if we stop watching. `earlier` is the start of
-    the task before ours."""
+    """Watch SQS move the messages. SQS continues even if watching stops. `earlier` is the start of
+    the previous task."""
     while True:
         task = _task(sqs, arn)
         if task and task.get("StartedTimestamp") != earlier:
@@ -151,7 +153,8 @@ def _follow(
 def _move_by_hand(
     sqs: Any, dlq: str, target: str, result: Moved, say: Callable[[str], None]
 ) -> None:
-    """For an SQS that moves none itself, and for what may be back at once."""
+    """Move messages one by one, for an SQS without move tasks, and for messages that may be back at
+    once."""
     for messages in _there(sqs, dlq, result.found):
         entries = [{"Id": str(n), **_again(message)} for n, message in enumerate(messages)]
         sent = sqs.send_message_batch(QueueUrl=target, Entries=entries)
@@ -164,7 +167,7 @@ def _move_by_hand(
 
 
 def _again(message: dict[str, Any]) -> dict[str, str]:
-    """What makes the message anew: our messages are a body, and perhaps a group."""
+    """Return the fields that send the message again: its body and, if any, its group."""
     group = message["Attributes"].get("MessageGroupId")
     return {"MessageBody": message["Body"], **({"MessageGroupId": group} if group else {})}
 
@@ -172,8 +175,8 @@ def _again(message: dict[str, Any]) -> dict[str, str]:
 def _stand_in(
     deployment: Deployment, sqs: Any, failures: str, result: Moved, say: Callable[[str], None]
 ) -> None:
-    """The messages only name places in the stream, which may have gone from there, or a tick: but
-    whatever they stood for is in the records, and the sweep carries it out."""
+    """Run the sweep instead of moving messages. They only name positions in the stream, which may
+    have expired, or a tick; but the records still contain the work, and the sweep does it."""
     result.found = waiting(sqs, failures)
     if not result.found:
         return
@@ -186,7 +189,7 @@ def _stand_in(
 
 
 def _sweep_all(deployment: Deployment, say: Callable[[str], None]) -> None:
-    """Run the sweep until a tick leaves nothing for the next one."""
+    """Run the sweep until a tick leaves no work for the next one."""
     lambda_ = deployment.client("lambda")
     for number in range(1, MAX_TICKS + 1):
         answer = lambda_.invoke(FunctionName=deployment.outputs["FunctionSweep"], Payload=b"{}")
@@ -200,8 +203,8 @@ def _sweep_all(deployment: Deployment, say: Callable[[str], None]) -> None:
 
 
 def _batch_size(message: dict[str, Any]) -> int:
-    """Changes that a failure message of the stream stands for, or one tick of the schedule; 0 where
-    it does not say."""
+    """Return the number of changes that a failure message of the stream stands for, 1 for a tick of
+    the schedule, 0 if unknown."""
     try:
         body = json.loads(message["Body"])
         size = 1 if "detail-type" in body else body["DDBStreamBatchInfo"]["batchSize"]
@@ -213,8 +216,8 @@ def _batch_size(message: dict[str, Any]) -> int:
 def _there(
     sqs: Any, queue_url: str, most: int, began: int | None = None
 ) -> Iterator[list[dict[str, Any]]]:
-    """Batches of the messages that were there at `began` (now, by default), `most` in all, hidden
-    from others for a minute. One that came later stays."""
+    """Yield batches of the messages that existed at `began` (default: now), `most` in all,
+    invisible to other consumers for a minute. Newer messages stay."""
     began = began or _clock_of(sqs, queue_url)
     left, passed_over = most, 0
     while left > 0 and passed_over <= _PASSED_OVER:
@@ -222,7 +225,7 @@ def _there(
             QueueUrl=queue_url,
             MaxNumberOfMessages=min(_BATCH, left),
             VisibilityTimeout=_HIDDEN_S,
-            WaitTimeSeconds=1,  # long polling asks all of SQS's servers
+            WaitTimeSeconds=1,  # long polling queries all of SQS's servers
             MessageSystemAttributeNames=["SentTimestamp", "MessageGroupId"],
         ).get("Messages", [])
         if not messages:
@@ -235,7 +238,7 @@ def _there(
 
 
 def _clock_of(sqs: Any, queue_url: str) -> int:
-    """The time by SQS's own clock, which says when messages were sent; milliseconds."""
+    """Return the time of SQS's own clock, which sets SentTimestamp; in milliseconds."""
     answer = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
     told = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
     if told is None:
@@ -245,7 +248,8 @@ def _clock_of(sqs: Any, queue_url: str) -> int:
 
 
 def _delete(sqs: Any, queue_url: str, messages: list[dict[str, Any]]) -> None:
-    """One that stays is moved again by the next redrive: harmless."""
+    """Delete the messages. One that remains is moved again by the next redrive, which is
+    harmless."""
     if messages:
         sqs.delete_message_batch(
             QueueUrl=queue_url,

@@ -1,4 +1,4 @@
-"""Replicate's API as the operator's commands ask it, from here and with a deployment's token."""
+"""A client of Replicate's API for the operator's commands, with a deployment's token."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ TIMEOUT_S = 20
 
 
 def http(deployment: Deployment) -> AbstractContextManager[httpx.Client]:
-    """A client that takes the shell's proxies, but not to the loopback of the embedded cloud, whose
-    own authority it trusts."""
+    """Return an HTTP client. It uses the shell's proxies, except for the loopback of the embedded
+    cloud, whose own certificate authority it trusts."""
     trusted = httpx.create_ssl_context()
     if deployment.authority:
         trusted.load_verify_locations(cafile=deployment.authority)
@@ -29,51 +29,51 @@ def http(deployment: Deployment) -> AbstractContextManager[httpx.Client]:
 
 @dataclass(frozen=True)
 class Replicate:
-    """Every method raises SetupError where Replicate does not answer as wanted."""
+    """Every method raises SetupError if Replicate does not give the expected answer."""
 
     http: httpx.Client
     url: str
     """Origin, without /v1."""
 
     def account(self, token: str) -> dict[str, Any]:
-        """Whose token it is."""
+        """Return the account of the token."""
         return self._ask("/v1/account", token)
 
     def webhook_secret(self, token: str) -> str:
-        """What Replicate signs webhooks with, `whsec_…`."""
+        """Return the signing secret of Replicate's webhooks, `whsec_…`."""
         key = self._ask("/v1/webhooks/default/secret", token).get("key")
         if not isinstance(key, str) or not key.startswith("whsec_"):
             raise SetupError("Replicate gave no secret that signs its webhooks.")
         return key
 
     def model(self, token: str, name: str) -> dict[str, Any] | None:
-        """How it describes a model, `owner/name`, its newest version's schema included; None where
-        it knows none of that name."""
+        """Return the description of a model `owner/name`, with the schema of its newest version;
+        None if unknown."""
         return self._known(f"/v1/models/{name}", token)
 
     def version(self, token: str, name: str, id_: str) -> dict[str, Any] | None:
-        """One version of a model, with its schema; None where it knows none such."""
+        """Return one version of a model with its schema; None if unknown."""
         return self._known(f"/v1/models/{name}/versions/{id_}", token)
 
     def newest(self, token: str) -> list[dict[str, Any]]:
-        """The first page of the account's predictions, newest first."""
+        """Return the first page of the account's predictions, newest first."""
         results = self._ask("/v1/predictions", token).get("results")
         if not isinstance(results, list):
             raise SetupError("Replicate's list of predictions is not a page.")
         return list(_objects(results))
 
     def get(self, token: str, id_: str) -> dict[str, Any] | None:
-        """One prediction; None where Replicate has forgotten it."""
+        """Return one prediction; None if Replicate does not know it any more."""
         return self._known(f"/v1/predictions/{id_}", token)
 
     def create(self, token: str, model: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """A prediction of an official model, by its name: HTTP status, and what was answered."""
+        """Create a prediction of an official model by name. Returns HTTP status and answer."""
         path = f"/v1/models/{model}/predictions"
         answer = self._send(path, token, body)
         return answer.status_code, fields(answer.text)
 
     def cancel(self, token: str, id_: str) -> None:
-        """Stop a prediction; one that is over stays as it is."""
+        """Cancel a prediction. One that has ended stays as it is."""
         self._send(f"/v1/predictions/{id_}/cancel", token, {})
 
     def _known(self, path: str, token: str) -> dict[str, Any] | None:
@@ -90,7 +90,7 @@ class Replicate:
                 return self.http.get(url, headers=headers)
             return self.http.post(url, headers=headers, json=body)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            # ValueError: a token that is no header. The error's own text may hold it.
+            # A token that is not a valid header raises ValueError, whose text may contain it.
             raise SetupError(f"{url} cannot be reached: {type(error).__name__}") from None
 
     def _read(self, answer: httpx.Response) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""`ops restore`: puts rows of a restored copy of a table back into the table of the stage.
+"""`ops restore`: copies rows of a restored table into the table of the stage.
 
-DynamoDB restores to a point in time under another name, while the stacks go on with their own.
+DynamoDB restores to a point in time under another name, while the stacks keep using their own
+table.
 """
 
 from __future__ import annotations
@@ -20,25 +21,26 @@ if TYPE_CHECKING:
     from ops.deployment import Deployment
 
 TABLES = {"predictions": ("PredictionsTable", "id"), "controls": ("ControlsTable", "pk")}
-"""What can be restored: the output that names it, and its key. Deliveries follow from records."""
+"""Tables that can be restored: the output that names each, and its key. Deliveries are derived from
+records."""
 _SAID_EVERY = 1000
 
 
 class RestoreRefusedError(Exception):
-    """Nothing is restored as asked. The text is for the operator."""
+    """The restore is not possible as requested. The text is for the operator."""
 
 
 @dataclass(slots=True)
 class Restored:
-    """What became of the copy's rows."""
+    """Counts of the copy's rows by result."""
 
     read: int = 0
     put: int = 0
-    """Back in the table: they were missing or, where that was asked for, different."""
+    """Written to the table: missing there or, if `overwrite` was requested, different."""
     kept: int = 0
     """Left as they are in the table."""
     expired: int = 0
-    """Past their time, and so gone for good."""
+    """Past their expiry, and therefore not restored."""
 
 
 def restore(
@@ -52,7 +54,7 @@ def restore(
     dry_run: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Restored:
-    """Put back the copy's rows whose key begins with `only`. May be stopped, and run again."""
+    """Restore the copy's rows whose key begins with `only`. May be interrupted and repeated."""
     result, now_s = Restored(), time.time()
     for item in _rows(dynamodb, copy, key, only):
         result.read += 1
@@ -83,7 +85,7 @@ def _rows(dynamodb: Any, copy: str, key: str, only: str) -> Iterator[dict[str, A
 def _put(
     dynamodb: Any, table: str, key: str, item: dict[str, Any], *, overwrite: bool, dry_run: bool
 ) -> bool:
-    """True where the row was, or would be, written."""
+    """Return True if the row was written, or would be in a dry run."""
     if overwrite or dry_run:
         found = dynamodb.get_item(TableName=table, Key={key: item[key]}, ConsistentRead=True)
         held = found.get("Item")
@@ -91,7 +93,7 @@ def _put(
             return False
     if dry_run:
         return True
-    # Without `overwrite` what is there wins, also what came since it was looked at.
+    # Without `overwrite` an existing row wins, even one written after the check.
     missing = {
         "ConditionExpression": "attribute_not_exists(#key)",
         "ExpressionAttributeNames": {"#key": key},
@@ -109,7 +111,7 @@ def _put(
 
 
 def add_parser(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
-    """`restore`."""
+    """Add the command `restore`."""
     parser = commands.add_parser(
         "restore", parents=parents, help="rows of a restored copy back into the stage's table"
     )
@@ -127,7 +129,7 @@ def add_parser(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
 
 
 def command(deployment: Deployment, given: argparse.Namespace) -> int:
-    """Restore, and say how much. Raises RestoreRefusedError."""
+    """Restore, and print the counts. Raises RestoreRefusedError."""
     if given.overwrite and not given.only:
         raise RestoreRefusedError(
             "--overwrite without --only would take back all that has happened since."

@@ -1,4 +1,4 @@
-"""`ops rotate`: new secrets in the place of old ones, while both are taken for a time."""
+"""`ops rotate`: replaces secrets, with an overlap in which both are accepted."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from ops.deployment import Deployment
 
 SETTLE_S = CACHED_S + 30
-"""After this long every function has read a secret again, whatever it held in its cache."""
+"""Time after which every function has read a secret again, whatever its cache contained."""
 LINK_OVERLAP_H = 26
-"""A prediction lives for 24 hours at most, and its webhook is sent again for a minute."""
+"""A prediction lives for 24 hours at most, and its webhook is retried for a minute."""
 WEBHOOK_OVERLAP_H = 24
 CALLBACK_OVERLAP_H = 24
 LONGEST_OVERLAP_H = 24 * 30
@@ -36,19 +36,20 @@ _KEY_LENGTH = 64
 
 
 class RotationRefusedError(Exception):
-    """The secret cannot be rotated now, or not as asked. The text is for the operator."""
+    """The secret cannot be rotated now, or not as requested. The text is for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rotated:
-    """What was done; `changed` is false where nothing had to be."""
+    """Result of a rotation; `changed` is False if nothing had to be done."""
 
     changed: bool
     text: str
 
 
 def succeeded_by(stored: dict[str, Any], current: str, overlap_hours: float) -> dict[str, Any]:
-    """The pair in which `current` follows what is stored, if anything is."""
+    """Return the pair with `current` as the new value and the stored one, if any, as the
+    previous."""
     previous = stored.get("current")
     if not previous:
         return {"current": current}
@@ -57,7 +58,8 @@ def succeeded_by(stored: dict[str, Any], current: str, overlap_hours: float) -> 
 
 
 class Rotation:
-    """Rotates secrets of one deployment. One operator at a time: Secrets Manager knows no locks."""
+    """Rotates secrets of one deployment. Secrets Manager has no locks, so only one operator may run
+    it."""
 
     def __init__(
         self,
@@ -73,7 +75,7 @@ class Rotation:
         self._sleep = sleep
 
     def replicate_token(self, new: str | None, *, other_account: bool = False) -> Rotated:
-        """Store the token if Replicate takes it. Raises SetupError or RotationRefusedError."""
+        """Store the token if Replicate accepts it. Raises SetupError or RotationRefusedError."""
         if not new:
             raise RotationRefusedError(
                 "Set REPLICATE_API_TOKEN to the new token, or pipe it in with "
@@ -97,7 +99,7 @@ class Rotation:
         try:
             before = self._replicate.account(stored).get("username")
         except SetupError:
-            return  # it was taken back already: nothing to compare with
+            return  # the old token is revoked already, so there is nothing to compare
         if before != whose:
             raise RotationRefusedError(
                 f"The stored token is of the account {before}, this one of {whose}, which knows "
@@ -106,9 +108,9 @@ class Rotation:
             )
 
     def webhook_secret(self, wait_s: float = 0) -> Rotated:
-        """Fetch what Replicate signs with; the one before stays valid for a day.
+        """Fetch Replicate's signing secret. The previous one stays valid for a day.
 
-        With `wait_s` it asks for so long, until Replicate has another one than is stored.
+        With `wait_s`, poll that long until Replicate has another secret than the stored one.
         """
         stored = fields(self._deployment.secret(self._name("ReplicateWebhookSecret")))
         token = self._text("ReplicateTokenSecret").strip()
@@ -131,7 +133,8 @@ class Rotation:
         )
 
     def link_key(self, settle_s: float = SETTLE_S) -> Rotated:
-        """A new key for the tokens in webhook URLs; the one before is taken for 26 hours."""
+        """Create a new key for the tokens in webhook URLs. The previous one is accepted for 26
+        hours."""
         self._follow("LinkKeySecret", LINK_OVERLAP_H, settle_s)
         text = f"New links carry the new key; the one before is taken for {LINK_OVERLAP_H} hours."
         return Rotated(changed=True, text=text)
@@ -139,7 +142,8 @@ class Rotation:
     def callback_key(
         self, overlap_hours: float = CALLBACK_OVERLAP_H, settle_s: float = SETTLE_S
     ) -> Rotated:
-        """A new master key: every tenant's secret changes. Both sign until the overlap ends."""
+        """Create a new master key, which changes every tenant's secret. Both sign until the overlap
+        ends."""
         if not 0 <= overlap_hours <= LONGEST_OVERLAP_H:
             raise RotationRefusedError(f"The overlap is 0 to {LONGEST_OVERLAP_H} hours.")
         self._follow("CallbackKeySecret", overlap_hours, settle_s)
@@ -150,11 +154,12 @@ class Rotation:
         )
 
     def _follow(self, output: str, overlap_hours: float, settle_s: float) -> None:
-        """Let a new key follow, in two steps: first all functions take it beside the old one, and
-        only then is it used.
+        """Introduce a new key in two steps: first all functions accept it along with the old one,
+        and only then is it used.
 
-        In one step, a function that has not read the secret again would refuse what another makes
-        with the new key: the sweep, not knowing a link for ours, would create a prediction twice.
+        In a single step, a function with a cached secret would reject tokens that another function
+        makes with the new key. The sweep would not recognize its own link and would create a
+        prediction twice.
         """
         text = self._text(output)
         stored = fields(text) if text.startswith("{") else {"current": text}
@@ -165,7 +170,7 @@ class Rotation:
             new, begun_at = str(stored["previous"]), int(stored["begun_at"])
             self._say("going on with the rotation that was begun before")
         else:
-            if overlap_hours:  # a key that leaked must go at once
+            if overlap_hours:  # a leaked key must be replaced at once
                 self._refuse_overlap(stored)
             new, begun_at = _random_key(), _now_ms()
             self._put_pair(output, {"current": current, "previous": new, "begun_at": begun_at})
@@ -216,7 +221,7 @@ def _now_ms() -> int:
 
 
 def add_parsers(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
-    """`rotate replicate-token|webhook-secret|link-key|callback-key|cdn-key`."""
+    """Add the commands `rotate replicate-token|webhook-secret|link-key|callback-key|cdn-key`."""
     rotate = commands.add_parser("rotate", help="new secrets, with an overlap")
     kinds = rotate.add_subparsers(dest="secret", required=True)
 
@@ -277,7 +282,7 @@ def _token(rotation: Rotation, deployment: Deployment, given: argparse.Namespace
     if given.replicate_token_stdin:
         new = sys.stdin.readline().strip() or None
     else:
-        # A token of the developer's shell is for the real Replicate, not for the emulated one.
+        # A token of the developer's shell is for the real Replicate, not for the emulator.
         new = None if deployment.emulator else os.environ.get("REPLICATE_API_TOKEN")
     return rotation.replicate_token(new, other_account=given.other_account)
 

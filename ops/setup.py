@@ -1,4 +1,4 @@
-"""What a deployment needs besides its stacks: made where it is missing, checked at every run."""
+"""`ops setup`: creates what a deployment needs besides its stacks, and checks it at every run."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     from ops.deployment import Deployment
 
 FIRST_TENANT = "default"
-"""Whose the first API key is, unless --tenant says otherwise."""
+"""The tenant of the first API key, unless --tenant names another."""
 CHECK_KEY = "darkroom-setup/{}.txt"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that was looked at."""
+    """Result of one step."""
 
     name: str
     state: str
-    """`made`, `kept`, `ok`, `warning`, `missing` or `failed`. The command fails of the last two."""
+    """`made`, `kept`, `ok`, `warning`, `missing` or `failed`. The last two fail the command."""
     text: str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What `setup` understands besides the stage."""
+    """Add the options of `setup` besides the stage."""
     parser.add_argument(
         "--keys-only",
         action="store_true",
@@ -65,7 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command(deployment: Deployment, given: argparse.Namespace) -> int:
-    """`python -m ops setup`: 0 where all is there and answers. May be run at any time."""
+    """Run `python -m ops setup`. Returns 0 if everything exists and answers. May be repeated any
+    time."""
     stage = "local" if given.local else given.stage
     if given.keys_only:
         return _give_key(deployment, stage, given)
@@ -82,9 +83,10 @@ def command(deployment: Deployment, given: argparse.Namespace) -> int:
 
 
 def _give_key(deployment: Deployment, stage: str, given: argparse.Namespace) -> int:
-    """Print the public half, made where it is missing; nothing for a stage without a CDN.
+    """Print the public key and create the pair if it is missing. Prints nothing for a stage without
+    a CDN.
 
-    Raises SetupError for a stage that nobody has heard of, before anything is made.
+    Raises SetupError for an unknown stage before it creates anything.
     """
     if not given.local and not _wants_key(deployment, stage, new=given.new):
         _say(f"{stage} has no CDN, and needs no key")
@@ -101,13 +103,14 @@ def _give_key(deployment: Deployment, stage: str, given: argparse.Namespace) -> 
 
 
 def _wants_key(deployment: Deployment, stage: str, *, new: bool) -> bool:
-    import app  # starts the CDK: some seconds
+    import app  # starts the CDK, which takes some seconds
     from infra.config import UnknownStageError
 
     try:
         return app.stage(stage).cdn
     except UnknownStageError as error:
-        # An app of one's own names its stages itself, and says so once.
+        # An app that uses the construct names its stages itself, so an unknown stage needs one
+        # confirmation.
         if new or deployment.outputs or deployment.secret(cdn_key.secret_name(stage)):
             return True
         raise SetupError(
@@ -118,12 +121,12 @@ def _wants_key(deployment: Deployment, stage: str, *, new: bool) -> bool:
 def _given_token(given: argparse.Namespace, setup: Setup) -> str | None:
     if given.replicate_token_stdin:
         return sys.stdin.readline().strip() or None
-    # A token of the developer's shell is for the real Replicate, and not for the emulated one.
+    # A token of the developer's shell is for the real Replicate, not for the emulator.
     return None if setup.deployment.emulator else os.environ.get("REPLICATE_API_TOKEN")
 
 
 class Setup:
-    """One run over a deployment; `steps` tells what it did, `token` is a new API key's."""
+    """One run over a deployment. `steps` has the results, `token` a new API key's token."""
 
     def __init__(self, deployment: Deployment, http: httpx.Client, stage: str) -> None:
         self.deployment = deployment
@@ -133,11 +136,11 @@ class Setup:
         self._stage = stage
         self._secrets = deployment.client("secretsmanager")
         self.told = deployment.environment("Submit")
-        """What the functions are told: the addresses that this deployment really uses."""
+        """The functions' environment variables, with the URLs that this deployment really uses."""
         self._replicate = Replicate(http, self.told["REPLICATE_URL"])
 
     def run(self, replicate_token: str | None, tenant: str | None) -> None:
-        """Everything, in the order in which one thing needs another. Raises SetupError."""
+        """Run all steps in the order of their dependencies. Raises SetupError."""
         self._check_account()
         if self.told.get("CDN_DOMAIN"):
             self._name_cdn_key()
@@ -204,7 +207,7 @@ class Setup:
         self._secrets.put_secret_value(SecretId=name, SecretString=json.dumps(pair))
         self._done("webhook secret", "made", "fetched from Replicate")
 
-    # Ours
+    # Darkroom's own keys
 
     def _make_first_key(self, tenant: str | None) -> None:
         dynamodb, table = self.deployment.client("dynamodb"), self.deployment.outputs
@@ -227,11 +230,11 @@ class Setup:
         )
 
     def _check_cdn(self) -> None:
-        """Put a file beside the outputs and read it as a client would."""
+        """Store a file next to the outputs and read it like a client would."""
         s3, bucket = self.deployment.client("s3"), self.deployment.outputs["OutputsBucket"]
         signer = cdn_key.signer(self.deployment, self._stage, self.told["CDN_DOMAIN"])
         if signer is None:
-            return  # said already
+            return  # reported already
         key = CHECK_KEY.format(secrets.token_hex(8))
         s3.put_object(Bucket=bucket, Key=key, Body=b"darkroom")
         try:

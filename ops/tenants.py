@@ -1,4 +1,4 @@
-"""Which tenants there are: whoever has a key, a limit, or was ever charged for a prediction."""
+"""The known tenants: those with a key, a limit, or a charged prediction."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ if TYPE_CHECKING:
     import argparse
 
 PREFIXES = ("TENANT#", "SPEND#", "USAGE#")
-"""Rows of the Controls table whose keys name their tenant next; a key's row says it inside."""
+"""Prefixes of rows in the Controls table whose key contains the tenant. A key's row has it as an
+attribute."""
 
 
 class UnknownTenantError(Exception):
-    """Nobody is called so. The text is for the operator."""
+    """No tenant has this name. The text is for the operator."""
 
 
 def add_new(parser: argparse.ArgumentParser) -> None:
-    """The option of commands that may be about a tenant that has nothing yet."""
+    """Add the option of commands that accept a tenant without any rows."""
     parser.add_argument("--new", action="store_true", help="the tenant is not known yet")
 
 
 def known(dynamodb: Any, table: str) -> set[str]:
-    """All of them. Reads the whole table: fit for an operator's visit."""
+    """Return all tenants. Reads the whole table, so it is for operators only."""
     pages = dynamodb.get_paginator("scan").paginate(
         TableName=table,
         FilterExpression="begins_with(pk, :key) OR "
@@ -43,7 +44,7 @@ def known(dynamodb: Any, table: str) -> set[str]:
 
 
 def check_known(dynamodb: Any, table: str, tenant: str, *, new: bool) -> None:
-    """Raises UnknownTenantError for a name that nobody has, unless it is meant to be new."""
+    """Raise UnknownTenantError for an unknown name, unless `new` is set."""
     check_tenant(tenant)
     if new:
         return

@@ -1,4 +1,4 @@
-"""`ops usage`: what tenants made and what it cost, by day and model, from the Controls table."""
+"""`ops usage`: predictions and cost of tenants by day and model, from the Controls table."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ MONTH = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
 
 
 class UsageRefusedError(Exception):
-    """Not a month, or a tag of nobody's. The text is for the operator."""
+    """Not a valid month, or an unknown tag. The text is for the operator."""
 
 
 @dataclass(slots=True)
 class Usage:
-    """One tenant's month; amounts in millionths of a dollar."""
+    """One tenant's month. Amounts are in millionths of a dollar."""
 
     days: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
-    """Predictions and cost, by model, by day."""
+    """Number of predictions and cost, by day and model."""
     ledger: dict[str, int] | None = None
-    """`committed`, `spent` and `in_flight`, where the tenant has a cap or an in-flight limit."""
+    """`committed`, `spent` and `in_flight`, if the tenant has a cap or an in-flight limit."""
 
     @property
     def total(self) -> tuple[int, int]:
@@ -56,7 +56,8 @@ def usage(
     *,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Usage]:
-    """By tenant. Of all tenants it reads the whole table: fit for an operator's visit."""
+    """Return usage by tenant. For all tenants it reads the whole table, so it is for operators
+    only."""
     if tenant:
         rows = _of_tenant(dynamodb, table, month, tenant, tag, sleep)
     else:
@@ -65,7 +66,7 @@ def usage(
     for row in rows:
         kind, whose, when, *of = row.pop("pk").split("#")
         if kind == "SPEND" and of:
-            # An end user's: it is in its tenant's as well, if that has one.
+            # A ledger of an end user; it is also counted in its tenant's ledger, if there is one.
             continue
         if kind == "SPEND":
             names = ("committed", "spent", "in_flight")
@@ -102,7 +103,7 @@ def _of_tenant(
         yield from map(from_item, answer["Responses"].get(table, []))
         left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
         if len(left) == len(keys):
-            # Throttled: asked for again at once, they would only be refused again.
+            # Throttled: an immediate retry would be throttled again.
             sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         keys = left
@@ -127,7 +128,7 @@ def _all(dynamodb: Any, table: str, month: str) -> Iterator[dict[str, Any]]:
 
 
 def add_parser(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
-    """`usage`."""
+    """Add the command `usage`."""
     parser = commands.add_parser(
         "usage", parents=parents, help="predictions and cost by day and model"
     )

@@ -19,7 +19,7 @@ provider = replicate.Client(api_token=os.environ["REPLICATE_API_TOKEN"])
 
 
 class NewPrediction(BaseModel):
-    """What a client sends."""
+    """The body of a client's request."""
 
     version: str
     input: dict[str, Any]
@@ -28,7 +28,7 @@ class NewPrediction(BaseModel):
 
 @app.post("/v1/predictions", status_code=201)
 def create(body: NewPrediction) -> dict[str, Any]:
-    """Create upstream, then write it down: what lies between the two is lost in a crash."""
+    """Create upstream, then store the result. A crash between the two loses the prediction."""
     id_ = uuid.uuid4().hex
     made = provider.predictions.create(
         version=body.version,

@@ -18,7 +18,7 @@ verifier = Webhook(os.environ["WEBHOOK_SECRET"])
 
 @app.post("/hooks/{id_}")
 async def receive(id_: str, request: Request) -> dict[str, Any]:
-    """Verify, then write the news down."""
+    """Verify the webhook, then store its content."""
     try:
         news = verifier.verify(await request.body(), dict(request.headers))
     except WebhookVerificationError:

@@ -1,11 +1,11 @@
-"""Product photos: whatever lands in one bucket is enlarged by Darkroom and lands in another."""
+"""Product photos: Darkroom enlarges every photo of one bucket into another bucket."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from darkroom_cdk import Darkroom, StageConfig  # before aws_cdk: it names jsii's Node
+from darkroom_cdk import Darkroom, StageConfig  # before aws_cdk, since it sets jsii's Node
 
 # isort: split
 import aws_cdk as cdk
@@ -24,7 +24,7 @@ FUNCTIONS = Path(__file__).resolve().parent / "functions"
 
 
 class PhotosStack(cdk.Stack):
-    """Originals → enlarge → Darkroom → publish → published; what fails waits in a queue."""
+    """Originals → enlarge → Darkroom → publish → published. Failed work waits in a queue."""
 
     def __init__(self, scope: Construct, id_: str, *, darkroom: Darkroom) -> None:
         super().__init__(scope, id_, description="Product photos, enlarged")
@@ -35,7 +35,7 @@ class PhotosStack(cdk.Stack):
         )
 
         enlarge = self._function("Enlarge")
-        # The URL that it signs for Replicate can do no more than it may itself.
+        # The presigned URL for Replicate has no more rights than the function itself.
         enlarge.add_to_role_policy(_objects("s3:GetObject", originals))
         darkroom.grant_submit(enlarge)
         self._on_created(originals, enlarge)
@@ -98,7 +98,7 @@ def _objects(action: str, bucket: s3.Bucket) -> iam.PolicyStatement:
 
 
 def build(*, outdir: str | None = None, context: dict[str, Any] | None = None) -> cdk.App:
-    """The app: Darkroom's own stacks, and this one beside them."""
+    """Build the app: Darkroom's own stacks, and this one next to them."""
     app = cdk.App(outdir=outdir, context=context)
     darkroom = Darkroom(
         app,

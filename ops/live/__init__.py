@@ -1,4 +1,4 @@
-"""`ops live`: proves a deployment on its own account, with real predictions within a budget."""
+"""`ops live`: verifies a deployment in its own account, with real predictions within a budget."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ PATIENCE_S = 300
 
 
 def add_parser(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
-    """`live`."""
+    """Add the command `live`."""
     parser = commands.add_parser(
         "live",
         parents=parents,
@@ -103,7 +103,7 @@ def add_parser(commands: Any, parents: list[argparse.ArgumentParser]) -> None:
 
 
 def command(deployment: Deployment, given: argparse.Namespace) -> int:
-    """0 where every row is OK or n/a, 1 where one FAILs. Raises BudgetError and SetupError."""
+    """Return 0 if every row is OK or n/a, 1 if one FAILs. Raises BudgetError and SetupError."""
     stage = "local" if given.local else given.stage
     report = given.report or (None if given.only else _default_report(local=given.local))
     if report and report.suffix == ".json":
@@ -119,7 +119,7 @@ def command(deployment: Deployment, given: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
-    """A job that is stopped cleans up as after Ctrl-C."""
+    """Turn SIGTERM into KeyboardInterrupt, so that a stopped job cleans up as after Ctrl-C."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -149,7 +149,7 @@ def _prove(
     given: argparse.Namespace,
     lasting: contextlib.ExitStack,
 ) -> Outcome:
-    """Everything, in the order in which it has to be undone backwards."""
+    """Set everything up, check all rows, and clean up in reverse order."""
     told = deployment.environment("Submit")
     sources = _event_sources(deployment, given.event_source)
     receiver = _receiver(deployment, told, given, lasting)
@@ -216,7 +216,7 @@ def _look_at_all(run: Run, given: argparse.Namespace) -> tuple[Result, ...]:
 def _check_budget(
     deployment: Deployment, paid: list[Paid], catalogue: Catalogue, budget_usd: float | None
 ) -> int:
-    """The most that the run may cost. Raises BudgetError."""
+    """Return the maximum cost of the run. Raises BudgetError."""
     if budget_usd is None:
         if deployment.emulator is None:
             raise BudgetError("Real predictions cost money: say how much with --budget-usd.")
@@ -227,7 +227,7 @@ def _check_budget(
 
 
 def _event_sources(deployment: Deployment, wanted: str | None) -> list[tuple[str, str]]:
-    """Those of the stage. Raises SetupError where the one that is wanted is not among them."""
+    """Return the stage's event sources. Raises SetupError if `wanted` is not one of them."""
     events, bus = deployment.client("events"), deployment.outputs["EventBus"]
     rules = []
     for rule in events.list_rules(EventBusName=bus)["Rules"]:
@@ -261,18 +261,18 @@ def _receiver(
 
 
 def begin(run: Run) -> None:
-    """Create what takes time, so that it goes on side by side."""
+    """Create all slow predictions first, so that they run concurrently."""
     starts = [calls.main_id, calls.deadline_id, behind.queue_request, upstream.probe]
     if run.facts.event_source:
         starts.append(behind.event_request)
     for start in starts:
-        # Why it failed is said by each row that needs it.
+        # Each row that needs it reports the reason of a failure.
         with contextlib.suppress(Exception):
             start(run)
 
 
 def _look(run: Run, row: Row[Any], *, as_json: bool) -> Result:
-    """A row's verdict. Whatever goes wrong is its own FAIL, and the others go on."""
+    """Return a row's verdict. Any error becomes this row's FAIL, and the other rows continue."""
     verdict = row.missing(run.facts)
     if verdict is None:
         _say(f"looking at: {row.name}")
@@ -283,7 +283,7 @@ def _look(run: Run, row: Row[Any], *, as_json: bool) -> Result:
 
 
 def look(run: Run, row: Row[Any]) -> Verdict:
-    """What is seen, judged."""
+    """Observe, and judge the observation."""
     try:
         return row.judge(row.look(run))
     except (TooLongError, RefusedError, *LOOK_ERRORS) as error:
@@ -293,7 +293,7 @@ def look(run: Run, row: Row[Any]) -> Verdict:
 
 
 def _spent(run: Run) -> int:
-    """Millionths of a dollar for what is over, as Darkroom reckons it."""
+    """Return the cost of ended predictions in millionths of a dollar, as Darkroom calculates it."""
     total = run.spent
     with contextlib.suppress(httpx.HTTPError, RefusedError, ValueError):
         total += sum(one["darkroom"]["cost"] or 0 for one in run.api.mine())

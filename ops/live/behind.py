@@ -1,4 +1,4 @@
-"""Rows about what runs behind the API: webhooks in, stream, callbacks, events, tasks, sweep."""
+"""Rows about the work behind the API: webhooks, stream, callbacks, events, tasks, sweep."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 LOGGED_WITHIN_S = 60.0
 STOPPED_WITHIN_S = 15.0
-"""Where a run ends early: a message or an event has become a prediction by then."""
+"""Time for a message or an event to become a prediction when a run ends early."""
 QUIET = ("accepted", "submitted")
-"""States of a plain prediction whose changes cause nothing."""
+"""States of a plain prediction whose changes have no effects."""
 RECENT = 50
 
 
@@ -35,15 +35,15 @@ RECENT = 50
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """Replicate's webhooks about one prediction, by the log."""
+    """Replicate's webhooks about one prediction, as the log shows them."""
 
     taken: int
     refused: tuple[str, ...] = ()
-    """Reasons."""
+    """Reasons of the refusals."""
 
 
 def see_hooks(run: Run) -> Hooks:
-    """What the webhook function says of the first prediction."""
+    """Read what the webhook function logged about the first prediction."""
     id_ = calls.main_id(run)
     calls.main(run)
 
@@ -57,7 +57,8 @@ def see_hooks(run: Run) -> Hooks:
 
 
 def judge_hooks(seen: Hooks) -> Verdict:
-    """Signed by whom we know, with the link that we gave."""
+    """Pass if all webhooks were signed with the known secret and had the link token of their
+    record."""
     if seen.refused:
         text = f"{seen.taken} were taken, others refused: {', '.join(seen.refused)}"
         return fail(text, "`ops doctor`, then `ops rotate webhook-secret`")
@@ -75,7 +76,7 @@ def _within(run: Run) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Relayed:
-    """One prediction's changes, and those that the relay was invoked for."""
+    """Changes of one prediction, and those that invoked the relay."""
 
     revisions: int
     relayed: int
@@ -83,7 +84,7 @@ class Relayed:
 
 
 def see_relay(run: Run) -> Relayed:
-    """Count what the relay says of the first prediction, once its end is handed on."""
+    """Count what the relay logged about the first prediction, once its end is relayed."""
     id_ = calls.main_id(run)
     calls.main(run)
     done = run.until(lambda: _handed_on(run, id_), "the end is handed on by the relay")
@@ -104,7 +105,7 @@ def _lines(run: Run) -> list[dict[str, Any]]:
 
 
 def judge_relay(seen: Relayed) -> Verdict:
-    """It hears of what has effects, and of nothing else."""
+    """Pass if the relay was invoked for changes with effects, and for no others."""
     text = f"{seen.relayed} of {seen.revisions} changes were relayed: {', '.join(seen.states)}"
     if not seen.relayed:
         return fail(text, "the stream's mapping is off or filters all: see its state in Lambda")
@@ -129,7 +130,7 @@ class Called:
 
 
 def see_callback(run: Run) -> Called:
-    """Its history, and what came where we listen ourselves."""
+    """Read its history, and what arrived if this run runs the receiver."""
     id_ = calls.main_id(run)
     calls.main(run)
 
@@ -149,7 +150,7 @@ def see_callback(run: Run) -> Called:
 
 
 def judge_callback(seen: Called) -> Verdict:
-    """Delivered; and signed by the tenant's own secret, where that can be seen."""
+    """Pass if it was delivered and, where that can be seen, signed with the tenant's secret."""
     text = f"{seen.state}, answered {seen.status}"
     if seen.listens:
         text += f"; {seen.signed} signed, {seen.unsigned} not"
@@ -164,14 +165,14 @@ def judge_callback(seen: Called) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """What became of a request that did not come over HTTP."""
+    """Result of a request that was not sent over HTTP."""
 
     status: str
-    """Empty where no prediction was made of it."""
+    """Empty if it created no prediction."""
 
 
 def queue_request(run: Run) -> str:
-    """Send a request to the intake queue, as a state machine does: the id that it gives itself."""
+    """Send a request to the intake queue, like a state machine does. Returns its own id."""
 
     def send() -> str:
         id_ = f"live-{secrets.token_hex(8)}"
@@ -187,7 +188,7 @@ def queue_request(run: Run) -> str:
 
 
 def _stop_request(run: Run, request_id: str) -> None:
-    """Cancel what was made of a message, once it is there."""
+    """Cancel the prediction of a message once it exists."""
 
     def made() -> dict[str, Any] | None:
         return next((one for one in run.api.mine() if one.get("request_id") == request_id), None)
@@ -198,7 +199,7 @@ def _stop_request(run: Run, request_id: str) -> None:
 
 
 def see_queue(run: Run) -> Requested:
-    """Find what was made of the message, among our own."""
+    """Find the message's prediction in the run's own tenant."""
     id_ = queue_request(run)
 
     def status() -> str | None:
@@ -211,7 +212,7 @@ def see_queue(run: Run) -> Requested:
 
 
 def event_request(run: Run) -> str:
-    """Put a request on the bus: the id that it gives itself."""
+    """Put a request on the bus. Returns its own id."""
 
     def put() -> str:
         id_ = f"live-{secrets.token_hex(8)}"
@@ -234,7 +235,7 @@ def event_request(run: Run) -> str:
 
 
 def see_event(run: Run) -> Requested:
-    """Find what was made of the event, among the records of the source's tenant."""
+    """Find the event's prediction among the records of the source's tenant."""
     id_ = event_request(run)
 
     def state() -> str | None:
@@ -245,7 +246,7 @@ def see_event(run: Run) -> Requested:
 
 
 def _of_event(run: Run, request_id: str) -> Prediction | None:
-    """The record that was made of an event; None until it is there."""
+    """Return the record created by an event; None until it exists."""
     _, tenant = run.event_source or ("", "")
     store = predictions(run.deployment)
     ids = store.recent_ids(tenant, int(run.began * 1000), RECENT)
@@ -254,7 +255,8 @@ def _of_event(run: Run, request_id: str) -> Prediction | None:
 
 
 def _stop_event(run: Run, request_id: str) -> None:
-    """At Replicate, as the key is of another tenant; Darkroom is told of it."""
+    """Cancel at Replicate, because the run's API key belongs to another tenant. Replicate's webhook
+    then tells Darkroom."""
 
     def made() -> Prediction | None:
         found = _of_event(run, request_id)
@@ -267,14 +269,15 @@ def _stop_event(run: Run, request_id: str) -> None:
 
 
 def judge_requested(seen: Requested) -> Verdict:
-    """It became a picture."""
+    """Pass if the request became a picture."""
     if seen.status == "succeeded":
         return ok("became a prediction, which succeeded")
     return fail(f"ended as {seen.status or 'nothing'}", "see the log of Intake, and IntakeDlq")
 
 
 def event_sources(rules: Iterable[tuple[dict[str, Any], str]]) -> list[tuple[str, str]]:
-    """Source and tenant of each rule that takes requests: of its pattern and its template."""
+    """Return source and tenant of each rule that accepts requests, from its pattern and its
+    template."""
     found = []
     for pattern, template in rules:
         if pattern.get("detail-type") != [REQUESTED] or len(pattern.get("source", [])) != 1:
@@ -294,7 +297,7 @@ class Task:
 
 
 def see_task(run: Run) -> Task:
-    """Run the state machine, as examples/pictures wants its input."""
+    """Run the state machine with the input that examples/pictures expects."""
     steps = run.deployment.client("stepfunctions")
 
     def start() -> str:
@@ -313,7 +316,7 @@ def see_task(run: Run) -> Task:
 
 
 def judge_task(seen: Task) -> Verdict:
-    """The task was answered."""
+    """Pass if the task was answered."""
     if seen.status == "SUCCEEDED":
         return ok("the task was answered, the execution succeeded")
     text = f"the execution is {seen.status} ({seen.error})"
@@ -325,13 +328,13 @@ def judge_task(seen: Task) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Ticks:
-    """Runs of the sweep since the beginning."""
+    """Runs of the sweep since the run began."""
 
     number: int
 
 
 def see_sweep(run: Run) -> Ticks:
-    """Wait for one: it comes every minute."""
+    """Wait for one sweep; it runs every minute."""
 
     def swept() -> int:
         return sum('"swept"' in line for line in run.logs.lines("Sweep"))
@@ -340,7 +343,7 @@ def see_sweep(run: Run) -> Ticks:
 
 
 def judge_sweep(seen: Ticks) -> Verdict:
-    """Nothing is lost as long as it runs."""
+    """Pass if the sweep runs."""
     if seen.number:
         return ok("it runs")
     return fail("it has not run", "see the schedule, and the log of Sweep")

@@ -1,4 +1,4 @@
-"""What a run pays for, and the most that it can come to: known before anything is created."""
+"""The predictions that a run pays for, and their maximum cost, known before anything is created."""
 
 from __future__ import annotations
 
@@ -19,33 +19,35 @@ if TYPE_CHECKING:
     from ops.live.verdict import Facts
 
 SLOW = "stability-ai/sdxl"
-"""Runs longer than the shortest deadline, and is billed by the second: a stop costs little."""
+"""A model that runs longer than the shortest deadline and is billed by the second, so that an early
+stop costs little."""
 SLOW_INPUT: dict[str, Any] = {"num_outputs": 4, "num_inference_steps": 100}
 DEADLINE_S = 5
-"""The shortest that there is."""
+"""The shortest deadline that Darkroom accepts."""
 CANCEL_TRIES = 3
-"""A cancel that comes too late proves nothing: it is tried so often."""
+"""Attempts at a cancel, since one that comes too late proves nothing."""
 EXAMPLE = ("black-forest-labs/flux-schnell", "nightmareai/real-esrgan")
-"""What the state machine of examples/pictures runs."""
+"""Models that the state machine of examples/pictures runs."""
 
 
 class BudgetError(Exception):
-    """The run could cost more than it may. The text is for the operator."""
+    """The run could cost more than its budget. The text is for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """A prediction that the run makes, so often at most."""
+    """A prediction that the run creates, at most `times` times."""
 
     what: str
     model: str
     times: int = 1
     limit_s: int | None = None
-    """Its deadline; None: as long as the provider lets it run."""
+    """Its deadline; None means the provider's own limit."""
 
 
 def cheapest(catalogue: Catalogue) -> str:
-    """The model that makes a picture of a prompt for the least, by its price for one."""
+    """Return the cheapest model that makes a picture from a prompt, by its price for one
+    picture."""
     prices: dict[str, float] = {}
     for name in catalogue.names():
         model = catalogue.model(name)
@@ -58,7 +60,7 @@ def cheapest(catalogue: Catalogue) -> str:
 
 
 def plan(facts: Facts, model: str) -> list[Paid]:
-    """All that is created, the attempts that may be in vain included."""
+    """Return everything that is created, including attempts that may fail."""
     paid = [
         Paid("a picture, stored and shown", model),
         Paid("a cancel", model, CANCEL_TRIES),
@@ -76,7 +78,8 @@ def plan(facts: Facts, model: str) -> list[Paid]:
 
 
 def most(paid: Iterable[Paid], catalogue: Catalogue) -> int:
-    """Millionths of a dollar. Raises SetupError for a model whose price is unknown."""
+    """Return the maximum in millionths of a dollar. Raises SetupError for a model of unknown
+    price."""
     return sum(one.times * _most(one, catalogue) for one in paid)
 
 
@@ -94,7 +97,7 @@ def _input(model: str) -> dict[str, Any]:
 
 
 def check(paid: Iterable[Paid], catalogue: Catalogue, budget_usd: float) -> int:
-    """The most, in millionths of a dollar. Raises BudgetError where it passes the budget."""
+    """Return the maximum in millionths of a dollar. Raises BudgetError if it exceeds the budget."""
     needed = most(paid, catalogue)
     if needed > budget_usd * MICRO:
         raise BudgetError(

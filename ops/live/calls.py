@@ -1,4 +1,4 @@
-"""Rows about the API as clients call it: what is stored and shown, refused, stopped, listed."""
+"""Rows about the API from a client's view: results, rejections, cancels, lists."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ PROMPT = "a plain grey stone on a white table"
 TAG, END_USER = "ops-live", "ops-live-user"
 LISTED_WITHIN_S = 20.0
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(64)
-"""Begins as a PNG does: more is not looked at."""
+"""Starts like a PNG, which is all that is checked."""
 
 
-# What several rows look at
+# Observations that several rows share
 
 
 def main_input(run: Run) -> dict[str, Any]:
-    """What the first prediction is made of: the same again is an equal request."""
+    """Return the input of the first prediction. Repeating it makes an equal request."""
     return run.once("input", lambda: {"prompt": PROMPT, "seed": 1 + secrets.randbelow(2**31 - 2)})
 
 
 def main_id(run: Run) -> str:
-    """The prediction that most rows look at."""
+    """Return the id of the prediction that most rows use."""
 
     def create() -> str:
         body: dict[str, Any] = {
@@ -55,19 +55,19 @@ def main_id(run: Run) -> str:
 
 
 def main(run: Run) -> dict[str, Any]:
-    """The same once it is over."""
+    """Return the same prediction after its end."""
     return run.once("main, ended", lambda: run.ended(main_id(run)))
 
 
 def deadline_id(run: Run) -> str:
-    """A prediction that cannot be done in time."""
+    """Return the id of a prediction that cannot end before its deadline."""
     body = {"version": SLOW, "input": {"prompt": PROMPT, "image": picture(), **SLOW_INPUT}}
     headers = {"Cancel-After": f"{DEADLINE_S}s"}
     return run.once("deadline", lambda: str(run.api.create(body, **headers)["id"]))
 
 
 def picture(side: int = 512) -> str:
-    """A grey PNG as a data URI, below 1 kB."""
+    """Return a gray PNG as a data URI, below 1 kB."""
     rows = (b"\0" + b"\x80" * side) * side
     chunks = (
         (b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)),
@@ -94,8 +94,8 @@ class Unserved:
 
 
 def see_unserved(run: Run) -> Unserved:
-    """Ask for what no route of the gateway's serves."""
-    main_id(run)  # by then the key is known everywhere
+    """Send requests that no route of the gateway serves."""
+    main_id(run)  # afterwards the key is known everywhere
     return Unserved(
         unknown_path=run.api.ask("GET", "/no-such-path").status_code,
         wrong_method=run.api.ask("PATCH", "/v1/predictions").status_code,
@@ -104,7 +104,7 @@ def see_unserved(run: Run) -> Unserved:
 
 
 def judge_unserved(seen: Unserved) -> Verdict:
-    """404, 405, and what a GET would have."""
+    """Pass on 404, on 405, and if HEAD answers as GET would."""
     wanted = Unserved(unknown_path=404, wrong_method=405, head=200)
     text = (
         f"unknown path {seen.unknown_path}, wrong method {seen.wrong_method}, HEAD of a list "
@@ -138,7 +138,7 @@ def see_stored(run: Run) -> Stored:
 
 
 def judge_stored(seen: Stored) -> Verdict:
-    """Succeeded means that the bytes are in the bucket."""
+    """Pass if it succeeded, which means that the bytes are in the bucket."""
     if seen.status != "succeeded" or not seen.types:
         text = f"ended as {seen.status} ({seen.code}) with {len(seen.types)} files"
         return fail(text, "see the logs of Persist and Webhook")
@@ -150,7 +150,7 @@ def judge_stored(seen: Stored) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Waited:
-    """HTTP status by request, and what the watch URL showed."""
+    """HTTP status by request, and the status that the watch URL showed."""
 
     by_key: int
     watched: int
@@ -161,7 +161,7 @@ class Waited:
 
 
 def see_wait(run: Run) -> Waited:
-    """Wait for the first prediction in both ways."""
+    """Wait for the first prediction both with a key and by its watch URL."""
     return run.once("wait", lambda: _wait(run))
 
 
@@ -179,7 +179,7 @@ def _wait(run: Run) -> Waited:
 
 
 def judge_wait(seen: Waited) -> Verdict:
-    """The end is shown, and to nobody with another token."""
+    """Pass if the end is shown, and not with another token."""
     text = f"wait {seen.by_key}, watch {seen.watched} ({seen.status}), forged {seen.forged}"
     if (seen.by_key, seen.watched, seen.forged) == (200, 200, 404) and seen.status == "succeeded":
         cors = "" if seen.to_any_origin else "; the stage's `cors_origins` may read it alone"
@@ -194,9 +194,9 @@ class Read:
     status: int
     same_bytes: bool
     unsigned: int
-    """The same URL without its signature."""
+    """Status of the URL without its signature."""
     authorized: int
-    """With a client's own Authorization header."""
+    """Status of the URL with a client's own Authorization header."""
 
 
 def _read(run: Run, url: str, sha256: str, *, token: bool) -> Read:
@@ -220,24 +220,24 @@ def _url(run: Run) -> str:
 
 
 def see_presigned(run: Run) -> Read:
-    """The URL that is shown; on a stage with a CDN, one that the operator signs."""
+    """Read the URL that is shown; on a stage with a CDN, one that the operator presigns."""
     file, url = _file(run), _url(run)
     if run.facts.cdn:
-        # As the functions' own client.
+        # Configured like the functions' own client.
         config = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
         client = run.deployment.session.client("s3", config=config)
         url = S3Signer(client, run.deployment.outputs["OutputsBucket"], "").output_url(file["key"])
-    # S3 refuses a request that is signed twice, which is why there is a CDN.
+    # S3 rejects a request with two signatures, which is one reason for the CDN.
     return _read(run, url, file["sha256"], token=False)
 
 
 def see_cdn(run: Run) -> Read:
-    """The URL that is shown: CloudFront's."""
+    """Read the URL that is shown, which is CloudFront's."""
     return _read(run, _url(run), _file(run)["sha256"], token=True)
 
 
 def judge_read(seen: Read) -> Verdict:
-    """The bytes that were hashed, for the signature alone."""
+    """Pass if the signature alone gives access, and the bytes have the recorded hash."""
     text = (
         f"signed {seen.status}, {'the' if seen.same_bytes else 'other'} bytes that were stored, "
         f"unsigned {seen.unsigned}"
@@ -259,13 +259,13 @@ class Uploaded:
     posted: int
     form: int
     stored: int
-    """Of the form's own POST, to S3."""
+    """Status of the form's own POST to S3."""
     size: int
-    """As it is shown afterwards."""
+    """Size that the API shows afterwards."""
 
 
 def see_upload(run: Run) -> Uploaded:
-    """A file by both ways; both are deleted."""
+    """Upload one file in each way, and delete both."""
     main_id(run)
     posted = run.api.ask("POST", "/v1/files", files={"content": ("live.png", PICTURE, "image/png")})
     form = run.api.ask("POST", "/v1/uploads", json={"content_type": "image/png"})
@@ -283,7 +283,7 @@ def see_upload(run: Run) -> Uploaded:
 
 
 def judge_upload(seen: Uploaded) -> Verdict:
-    """Both ways take it."""
+    """Pass if both ways accept the file."""
     text = f"through the API {seen.posted}, form {seen.form}, by the form {seen.stored}"
     if seen.posted == seen.form == 201 and seen.stored in {200, 201, 204} and seen.size:
         return ok(text)
@@ -295,7 +295,7 @@ def judge_upload(seen: Uploaded) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """What an equal request was answered with."""
+    """The answer to an equal request."""
 
     of: str
     status: str
@@ -305,9 +305,9 @@ class Hit:
 
 
 def see_hit(run: Run) -> Hit:
-    """Ask for the same again, once its result is noted."""
+    """Repeat the request once its result is cached."""
     main(run)
-    # The relay notes a result after its end: before, an equal request would be paid for.
+    # The relay caches a result after the end; an equal request before that would be paid for.
     run.until(lambda: _is_noted(run), "the result is noted for equal requests")
     told = run.api.create({"version": run.model, "input": main_input(run)})
     made = told["darkroom"]
@@ -321,7 +321,7 @@ def _is_noted(run: Run) -> bool:
 
 
 def judge_hit(seen: Hit) -> Verdict:
-    """At once, for nothing, without Replicate."""
+    """Pass if it was answered at once, free of charge and without Replicate."""
     hit = seen.cached_from == seen.of and seen.provider_id is None and not seen.cost
     if hit and seen.status == "succeeded":
         return ok("answered from the store, for $0")
@@ -334,16 +334,16 @@ def judge_hit(seen: Hit) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """How it ended."""
+    """How the prediction ended."""
 
     status: str
     code: str | None
     upstream: str | None
-    """Replicate's word for it; None where it was never asked."""
+    """Replicate's status; None if Replicate never got it."""
 
 
 def see_cancel(run: Run) -> Stopped:
-    """Cancel right after the create; again where it was done already."""
+    """Cancel right after the create. Repeat with a new prediction if it was already done."""
     for _ in range(CANCEL_TRIES):
         body = {"version": run.model, "input": {"prompt": PROMPT}}
         id_ = str(run.api.create(body)["id"])
@@ -355,7 +355,7 @@ def see_cancel(run: Run) -> Stopped:
 
 
 def see_deadline(run: Run) -> Stopped:
-    """Wait for the one that cannot be done in time."""
+    """Wait for the prediction that cannot end before its deadline."""
     return _stopped(run, deadline_id(run))
 
 
@@ -367,12 +367,12 @@ def _stopped(run: Run, id_: str) -> Stopped:
 
 
 def judge_cancel(seen: Stopped) -> Verdict:
-    """Canceled here and there."""
+    """Pass if it is canceled both in Darkroom and at Replicate."""
     return _judge_stop(seen, "canceled")
 
 
 def judge_deadline(seen: Stopped) -> Verdict:
-    """Ended by its deadline, here and there."""
+    """Pass if its deadline ended it both in Darkroom and at Replicate."""
     return _judge_stop(seen, "deadline_exceeded")
 
 
@@ -389,15 +389,15 @@ def _judge_stop(seen: Stopped, code: str) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Whether the first prediction is in each list that it belongs in, and in one that it does
-    not."""
+    """For each filter, whether the first prediction is in the list with its own value; and the
+    lists with another value that contain it."""
 
     has: dict[str, bool] = field(default_factory=dict)
     strays: tuple[str, ...] = ()
 
 
 def see_lists(run: Run) -> Listed:
-    """Each filter with the prediction's own value, and with another one."""
+    """Query each filter with the prediction's own value and with another one."""
     id_, status = main_id(run), main(run)["status"]
     fitting: dict[str, tuple[str, str]] = {
         "tag": (TAG, "other"),
@@ -420,7 +420,7 @@ def see_lists(run: Run) -> Listed:
 
 
 def judge_lists(seen: Listed) -> Verdict:
-    """In its own lists, in no other."""
+    """Pass if it is in its own lists and in no other."""
     missing = [name for name, there in seen.has.items() if not there]
     if missing or seen.strays or not seen.has:
         text = (

@@ -1,4 +1,4 @@
-"""What the functions have logged since a run began: Darkroom's lines, and Lambda's own."""
+"""Log lines of the functions since a run began: Darkroom's own and Lambda's."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from ops.deployment import Deployment
 
 MOST_LINES = 50_000
-"""Of one function: a stage in use writes more than a run needs."""
+"""Maximum of lines per function, since a busy stage writes more than a run needs."""
 CLOCKS_APART_MS = 2_000
 WEBHOOK_REFUSED = "webhook refused"
-"""The message of the webhook function's line about one that is not proven."""
+"""Message of the webhook function for a webhook without valid proof."""
 
 _DENIED = re.compile(r"AccessDenied|not authorized to perform|UnauthorizedOperation")
 _ACTION = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z*]+)")
@@ -44,20 +44,20 @@ _METRICS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What Lambda says of one invocation."""
+    """Lambda's report of one invocation."""
 
     duration_ms: float
     billed_ms: float
     memory_mb: float
     most_mb: float
     init_ms: float | None = None
-    """Of a cold start alone."""
+    """Set for a cold start only."""
 
 
 def read_report(line: str) -> Report | None:
-    """A line `platform.report`, or the older text that begins with REPORT; None for others."""
+    """Parse a line `platform.report`, or the older text form REPORT. None for other lines."""
     if line.startswith("REPORT "):
-        # The first number is set off by a tab as well, whoever wrote the line.
+        # The first number is preceded by a tab in either form.
         found = {name: re.search(form, line) for name, form in _NUMBERS.items()}
         return _report({name: float(match[1]) for name, match in found.items() if match})
     said = as_object(line)
@@ -78,7 +78,7 @@ def _report(values: dict[str, float]) -> Report | None:
 
 
 def as_object(line: str) -> dict[str, Any]:
-    """A line's JSON object; empty where it is none."""
+    """Return a line's JSON object; empty if it is not one."""
     try:
         value = json.loads(line) if line.startswith("{") else None
     except ValueError:
@@ -87,7 +87,7 @@ def as_object(line: str) -> dict[str, Any]:
 
 
 def denials(lines: Iterable[str]) -> list[str]:
-    """The actions that AWS refused, each once; a refusal that names none is `?`."""
+    """Return the actions that AWS denied, each once; `?` for a denial that names none."""
     found = []
     for line in filter(_DENIED.search, lines):
         action = _ACTION.search(line) or _OPERATION.search(line)
@@ -96,7 +96,7 @@ def denials(lines: Iterable[str]) -> list[str]:
 
 
 class Logs:
-    """CloudWatch's, from the run's beginning on."""
+    """Reads CloudWatch logs from the run's beginning on."""
 
     def __init__(self, deployment: Deployment, began: float) -> None:
         self._deployment = deployment
@@ -106,20 +106,20 @@ class Logs:
 
     @property
     def functions(self) -> list[str]:
-        """All that the stacks name."""
+        """Names of all functions in the stacks' outputs."""
         return sorted(functions(self._deployment.outputs))
 
     def lines(self, function: str) -> list[str]:
-        """Every line of the function's; none where it has written nothing yet."""
+        """Return every line of the function; empty if it has written nothing yet."""
         return list(islice(self._lines(function), MOST_LINES))
 
     def about(self, function: str, prediction: str) -> list[dict[str, Any]]:
-        """The lines that name the prediction."""
+        """Return the lines that name the prediction."""
         said = map(as_object, self.lines(function))
         return [line for line in said if line.get("prediction") == prediction]
 
     def reports(self, function: str) -> list[Report]:
-        """Of each invocation, the oldest first."""
+        """Return the report of each invocation, the oldest first."""
         return [found for line in self.lines(function) if (found := read_report(line))]
 
     def _lines(self, function: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Rows about AWS itself: rights, invocations, cold starts, times, the access log, CDN, alarms."""
+"""Rows about AWS itself: rights, invocations, cold starts, times, access log, CDN, alarms."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ LOGGED_WITHIN_S = 180.0
 SPOKEN = {"INFO", "DEBUG"}
 """System log levels at which Lambda writes `platform.report`."""
 SLOWEST_FIRST_MS = 1500.0
-"""Beyond a warm invocation: half of what submit has for its create."""
+"""Limit above a warm invocation: half of the time that submit has for its create."""
 FULL = 0.9
-"""Share of a function's memory."""
+"""Share of a function's memory above which it counts as full."""
 FACTOR, SLACK_MS = 1.5, 25.0
-"""By so much a mean may pass what docs/cost.md assumes before the page has to say so."""
+"""Tolerance by which a mean may exceed the assumption of docs/cost.md."""
 ACCESS_LINES_S = 600
 
 
@@ -57,9 +57,9 @@ def _level(deployment: Deployment, name: str) -> str:
 
 @contextmanager
 def platform_lines(deployment: Deployment, say: Callable[[str], None]) -> Iterator[None]:
-    """Let Lambda report each invocation for as long, and put the levels back at the end.
+    """Let Lambda report each invocation during the run, and restore the levels at the end.
 
-    A changed function starts cold, so that every cold start is seen.
+    A changed function starts cold, so every cold start is seen.
     """
     names = functions(deployment.outputs).values()
     before = {name: _level(deployment, name) for name in names}
@@ -93,22 +93,22 @@ def _set_levels(deployment: Deployment, levels: dict[str, str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """Actions that AWS refused, by function."""
+    """Actions that AWS denied, by function."""
 
     actions: Mapping[str, tuple[str, ...]]
     functions: int
-    """Whose logs were read."""
+    """Number of functions whose logs were read."""
 
 
 def see_denied(run: Run) -> Denied:
-    """Look through every function's log."""
+    """Search every function's log."""
     names = run.logs.functions
     found = {name: tuple(denials(run.logs.lines(name))) for name in names}
     return Denied({name: actions for name, actions in found.items() if actions}, len(names))
 
 
 def judge_denied(seen: Denied) -> Verdict:
-    """No function lacks a right."""
+    """Pass if no function lacks a right."""
     if seen.actions:
         named = (f"{name}: {', '.join(actions)}" for name, actions in seen.actions.items())
         return fail("; ".join(named), "add it to infra/grants.py, and report it")
@@ -119,15 +119,15 @@ def judge_denied(seen: Denied) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Invoked:
-    """How often each function ran."""
+    """Number of invocations of each function."""
 
     times: Mapping[str, int]
     unasked: tuple[str, ...] = ()
-    """Nothing of this run calls these."""
+    """Functions that this run does not use."""
 
 
 def see_invoked(run: Run) -> Invoked:
-    """Count Lambda's own reports, once for all rows; they may come late."""
+    """Count Lambda's own reports, once for all rows. They may arrive late."""
     return run.once("invoked", lambda: _invoked(run))
 
 
@@ -137,7 +137,7 @@ def _invoked(run: Run) -> Invoked:
     if run.facts.wait:
         calls.see_wait(run)
     called = run.facts.receiver or run.facts.state_machine
-    # The embedded cloud runs `wait` in its front.
+    # The embedded cloud runs `wait` in its front process.
     idle = {"Deliver": not called, "Wait": run.facts.embedded and run.facts.wait}
     unasked = tuple(name for name, is_idle in idle.items() if is_idle)
 
@@ -152,7 +152,7 @@ def _invoked(run: Run) -> Invoked:
 
 
 def judge_invoked(seen: Invoked) -> Verdict:
-    """Each one that the run has work for."""
+    """Pass if every function that the run uses was invoked."""
     idle = [n for n, times in seen.times.items() if not times and n not in seen.unasked]
     table = (("function", "invocations"), *((n, str(t)) for n, t in seen.times.items()))
     if idle or not seen.times:
@@ -174,14 +174,14 @@ class Times:
 
 
 def see_times(run: Run) -> Times:
-    """What was reported of the whole run."""
+    """Read the reports of the whole run."""
     seen = see_invoked(run)
     reports = {name: tuple(run.logs.reports(name)) for name in run.logs.functions}
     return Times({n: r for n, r in reports.items() if n not in seen.unasked}, seen.unasked)
 
 
 def judge_cold(seen: Times) -> Verdict:
-    """The work is done in init, and the first invocation is about as quick as the others."""
+    """Pass if init does the work, so that the first invocation is about as fast as the others."""
     table = [("function", "init ms", "first ms", "others' mean ms", "most MB", "of MB")]
     wrong = []
     for name, reports in seen.reports.items():
@@ -217,12 +217,13 @@ def _warm(reports: tuple[Report, ...]) -> float | None:
 
 
 def judge_billed(seen: Times) -> Verdict:
-    """Means of warm invocations against what `ops cost` reckons with."""
+    """Compare means of warm invocations with the assumptions of `ops cost`."""
     return _compare(seen, "billed", lambda spent, _: spent, lambda cpu, waits: cpu + waits)
 
 
 def judge_waiting(seen: Times) -> Verdict:
-    """The same without processor time: what `assumed_ms` of bench/durations.json stands for."""
+    """Compare the same without processor time, which `assumed_ms` of bench/durations.json stands
+    for."""
     return _compare(
         seen, "waiting", lambda spent, cpu: max(0.0, spent - cpu), lambda _, waits: waits
     )
@@ -259,16 +260,16 @@ def _compare(
 
 @dataclass(frozen=True, slots=True)
 class Assumed:
-    """Of one invocation."""
+    """Assumed values of one invocation."""
 
     cpu_ms: float
-    """Of a whole processor."""
+    """At one whole processor."""
     waits_ms: float
     calls: str
 
 
 def assumptions(function: str) -> Assumed | None:
-    """What bench/durations.json says of a function on the first path that has it."""
+    """Return a function's values in bench/durations.json on the first path that has it."""
     durations = json.loads(DURATIONS.read_text())
     for path in durations["paths"].values():
         if timing := path.get(function.lower()):
@@ -284,15 +285,15 @@ def assumptions(function: str) -> Assumed | None:
 
 @dataclass(frozen=True, slots=True)
 class AccessLog:
-    """Whether the gateway's lines arrive."""
+    """Whether the gateway's access log lines arrive."""
 
     kind: str
-    """The class of its log group."""
+    """Class of its log group."""
     lines: int
 
 
 def see_access_log(run: Run) -> AccessLog:
-    """Ask Logs Insights: the only way into a group of the class Infrequent Access."""
+    """Query Logs Insights, the only access to a group of the class Infrequent Access."""
     api = run.deployment.outputs["ApiId"]
     (stage,) = run.deployment.client("apigatewayv2").get_stages(ApiId=api)["Items"]
     arn = str(stage.get("AccessLogSettings", {}).get("DestinationArn", ""))
@@ -322,7 +323,7 @@ def _answered(logs: Any, query: str) -> dict[str, Any] | None:
 
 
 def judge_access_log(seen: AccessLog) -> Verdict:
-    """The gateway may write to a group of its class."""
+    """Pass if the gateway may write to a group of its class."""
     if seen.lines:
         return ok(f"lines arrive in a group of the class {seen.kind}")
     remedy = "set infrequent_access_log=False in the stage"
@@ -334,18 +335,18 @@ def judge_access_log(seen: AccessLog) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What CloudFront said to public keys beside the stage's own."""
+    """CloudFront's answers to public keys added next to the stage's own."""
 
     second: str = ""
-    """Error code for one with a reference of its own; empty: it was taken."""
+    """Error code for a key with its own reference; empty if accepted."""
     again: str = ""
-    """For a third one under the name that the second had; empty: taken."""
+    """Error code for a third key with the name of the second; empty if accepted."""
     same_reference: str = ""
-    """For another key under a reference that was used before; empty: taken."""
+    """Error code for another key with a used reference; empty if accepted."""
 
 
 def see_keys(run: Run) -> Keys:
-    """Make public keys as a rotation would, none of which anything trusts, and delete them."""
+    """Create public keys as a rotation would, untrusted by any key group, and delete them."""
     cloudfront = run.deployment.client("cloudfront")
     name = f"Darkroom-{run.stage}-live-{secrets.token_hex(4)}"
 
@@ -367,7 +368,7 @@ def see_keys(run: Run) -> Keys:
 
 
 def judge_keys(seen: Keys) -> Verdict:
-    """The places can be filled again and again."""
+    """Pass if the slots can be filled again and again."""
     used = f"refused ({seen.same_reference})" if seen.same_reference else "taken as well"
     text = f"a caller reference that was used before is {used}"
     if seen.second or seen.again:
@@ -381,14 +382,14 @@ def judge_keys(seen: Keys) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Alarms:
-    """The stage's, by state."""
+    """Names of the stage's alarms by state."""
 
     states: Mapping[str, int] = field(default_factory=dict)
     ringing: tuple[str, ...] = ()
 
 
 def see_alarms(run: Run) -> Alarms:
-    """Those of the stage's stack, whose names begin with its own."""
+    """Read the alarms of the stage's stack, whose names begin with the stack's name."""
     pages = run.deployment.client("cloudwatch").get_paginator("describe_alarms")
     states = {
         one["AlarmName"]: one["StateValue"]
@@ -400,7 +401,7 @@ def see_alarms(run: Run) -> Alarms:
 
 
 def judge_alarms(seen: Alarms) -> Verdict:
-    """There, and silent."""
+    """Pass if they exist and none is ringing."""
     if seen.ringing:
         return fail(f"ringing: {', '.join(seen.ringing)}", "see docs/runbook.md")
     if not seen.states:

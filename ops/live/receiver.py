@@ -1,4 +1,4 @@
-"""Takes callbacks on this machine, for as long as a run lasts."""
+"""Receives callbacks on this machine during a run."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ LARGEST_BODY = 8_000_000
 
 @dataclass
 class Receiver:
-    """Where callbacks go. Without `listens`, it is somebody else's: what came is not seen."""
+    """The target of callbacks. Without `listens` it is an external URL, and arrivals are not
+    seen."""
 
     url: str
     listens: bool = False
     got: list[tuple[dict[str, str], bytes, float]] = field(default_factory=list, repr=False)
 
     def signed(self, prediction: str, secret: str) -> tuple[int, int]:
-        """Of the callbacks about the prediction: how many were signed, and how many not."""
+        """Return how many callbacks about the prediction were correctly signed, and how many
+        not."""
         about = [one for one in self.got if one[0].get("webhook-id", "").startswith(prediction)]
         good = sum(_is_signed(headers, body, at, secret) for headers, body, at in about)
         return good, len(about) - good
@@ -42,7 +44,8 @@ def _is_signed(headers: dict[str, str], body: bytes, at: float, secret: str) -> 
 
 @contextmanager
 def receiving(url: str | None, port: int | None) -> Iterator[Receiver]:
-    """One at `url`; with a port (0: a free one), it is served from this machine's loopback."""
+    """Yield a receiver at `url`. With a port (0 for a free one) it listens on this machine's
+    loopback."""
     if port is None:
         yield Receiver(url or "")
         return

@@ -1,4 +1,5 @@
-"""The report of a run: Markdown for people, JSON for programs, a line for the terminal."""
+"""The report of a run: Markdown for people, JSON for programs, one line per row for the
+terminal."""
 
 from __future__ import annotations
 
@@ -23,13 +24,13 @@ _SECRETS = re.compile(
 
 
 def safe(text: str) -> str:
-    """Without what looks like a token, a signing secret or a signature, wherever it came from."""
+    """Redact everything that looks like a token, a signing secret or a signature."""
     return _SECRETS.sub("***", text)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One row, as it turned out."""
+    """The result of one row."""
 
     name: str
     settles: str
@@ -38,7 +39,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The whole run."""
+    """The result of the whole run."""
 
     stage: str
     region: str
@@ -47,18 +48,18 @@ class Outcome:
     seconds: float
     budget_usd: float | None
     most: int
-    """Millionths of a dollar that it could have come to."""
+    """Maximum cost of the run in millionths of a dollar."""
     spent: int
-    """What Darkroom reckons for what it created."""
+    """Cost of what it created, as Darkroom calculates it."""
     results: tuple[Result, ...]
 
     @property
     def passed(self) -> bool:
-        """Every row is OK, or n/a for a reason that is known."""
+        """Whether every row is OK, or n/a for a known reason."""
         return all(one.verdict.state != checks.FAIL for one in self.results)
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, without secrets."""
+        """Return everything as JSON values, without secrets."""
         shown: dict[str, Any] = {
             "stage": self.stage,
             "region": self.region,
@@ -77,7 +78,7 @@ class Outcome:
         return dict(json.loads(safe(json.dumps(shown))))
 
     def as_markdown(self) -> str:
-        """A page that can be committed."""
+        """Return a page that can be committed."""
         told = self.as_json()
         passed = "All rows are OK, or n/a for the reason named." if self.passed else "Rows FAIL."
         budget = f" of {self.budget_usd:g} allowed" if self.budget_usd is not None else ""
@@ -106,7 +107,7 @@ class Outcome:
         return "\n".join(lines) + "\n"
 
     def write(self, path: Path) -> Path:
-        """The page at `path`, and the JSON beside it, whose path is returned."""
+        """Write the page to `path` and the JSON next to it. Returns the path of the JSON."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(self.as_markdown())
         beside = path.with_suffix(".json")
@@ -119,5 +120,5 @@ def _cell(text: str) -> str:
 
 
 def line(name: str, verdict: Verdict) -> str:
-    """One row for the terminal, as `ops doctor` has them."""
+    """Format one row for the terminal, like `ops doctor`."""
     return safe(checks.line(verdict.state, name, verdict.text, verdict.remedy))

@@ -1,4 +1,4 @@
-"""The rows of the report, in the order in which they are looked at."""
+"""The rows of the report, in the order in which they are checked."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ Seen = TypeVar("Seen")
 
 @dataclass(frozen=True, slots=True)
 class Row(Generic[Seen]):
-    """One thing that is proven."""
+    """One fact that a run verifies."""
 
     name: str
     settles: str
-    """What was assumed, or not known, before anybody looked."""
+    """The assumption or open question that this row answers."""
     look: Callable[[Run], Seen]
     judge: Callable[[Seen], Verdict]
-    """Pure: what follows from what was seen."""
+    """A pure function that judges the observation."""
     needs: tuple[Need, ...] = ()
 
     def missing(self, facts: Facts) -> Verdict | None:
-        """Its n/a, where the deployment or the command lacks what it needs."""
+        """Return n/a if the deployment or the command lacks something that the row needs."""
         lacking = next((need for need in self.needs if facts.lacks(need)), None)
         return Verdict(NOT_AVAILABLE, lacking.value) if lacking else None
 
@@ -214,4 +214,5 @@ EMBEDDED_LACKS = (
     "CDN key rotation",
     "alarms",
 )
-"""The n/a of `ops live --local`, where callbacks may go to this machine."""
+"""The reason that `ops live --local` gives for n/a, because callbacks may go to this machine
+there."""

@@ -1,4 +1,4 @@
-"""One run over a deployment: its key, what it creates, and patience with what takes time."""
+"""One run over a deployment: its key, its predictions, and waiting with a timeout."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ PAUSE_S = 1.0
 EMBEDDED_PAUSE_S = 0.2
 RUNNING = ("starting", "processing")
 _KEY_KNOWN_S = 10
-"""A key's row is read eventually consistent: for a moment a new one may be unknown."""
+"""A key's row is read with eventual consistency, so a new key may be unknown for a moment."""
 
 Seen = TypeVar("Seen")
 
 
 class TooLongError(Exception):
-    """Something did not come about in time. The text says what."""
+    """A wait timed out. The text names its subject."""
 
 
 class RefusedError(Exception):
-    """Darkroom or Replicate answered otherwise than a row can go on with."""
+    """Darkroom or Replicate gave an answer with which a row cannot continue."""
 
 
 @dataclass
 class Api:
-    """Darkroom's API as the run's own tenant calls it, and what it has made there."""
+    """Darkroom's API as the run's own tenant calls it, and the predictions created there."""
 
     http: httpx.Client
     url: str
@@ -53,19 +53,19 @@ class Api:
     made: list[str] = field(default_factory=list)
 
     def ask(self, method: str, path: str, **given: Any) -> httpx.Response:
-        """Any answer."""
+        """Send a request and return any answer."""
         headers = {"Authorization": f"Bearer {self.token}", **given.pop("headers", {})}
         return self.http.request(method, self.url + path, headers=headers, **given)
 
     def read(self, method: str, path: str, **given: Any) -> dict[str, Any]:
-        """The object that a 2xx holds. Raises RefusedError."""
+        """Return the JSON object of a 2xx answer. Raises RefusedError."""
         answer = self.ask(method, path, **given)
         if not answer.is_success:
             raise RefusedError(f"{method} {path.partition('?')[0]} answered {answer.status_code}")
         return dict(answer.json())
 
     def create(self, body: dict[str, Any], **headers: str) -> dict[str, Any]:
-        """A prediction that is canceled at the end of the run if it still runs then."""
+        """Create a prediction. It is canceled at the end of the run if it still runs then."""
         began = time.monotonic()
         while True:
             answer = self.ask("POST", "/v1/predictions", json=body, headers=headers)
@@ -79,15 +79,15 @@ class Api:
         return shown
 
     def get(self, id_: str) -> dict[str, Any]:
-        """A prediction as it is shown."""
+        """Return a prediction as the API shows it."""
         return self.read("GET", f"/v1/predictions/{id_}")
 
     def cancel(self, id_: str) -> None:
-        """Stop a prediction. Raises RefusedError."""
+        """Cancel a prediction. Raises RefusedError."""
         self.read("POST", f"/v1/predictions/{id_}/cancel")
 
     def mine(self) -> list[dict[str, Any]]:
-        """All of the tenant's predictions, those that did not come over HTTP included."""
+        """Return all of the tenant's predictions, including those not created over HTTP."""
         page = self.read("GET", "/v1/predictions")["results"]
         listed = {one["id"]: one for one in page if isinstance(one, dict)}
         # The list is eventually consistent.
@@ -95,7 +95,7 @@ class Api:
         return [*listed.values(), *map(self.get, late)]
 
     def stop(self) -> None:
-        """Cancel what still runs."""
+        """Cancel everything that still runs."""
         for one in self.mine():
             if one["status"] in RUNNING:
                 self.cancel(one["id"])
@@ -103,36 +103,36 @@ class Api:
 
 @dataclass
 class Run:
-    """What rows look at. What several of them need is made once, by the first that asks."""
+    """State that rows share. A shared observation is made once, by the first row that needs it."""
 
     deployment: Deployment
     stage: str
     http: httpx.Client
     facts: Facts
     told: dict[str, str]
-    """What the functions are told, such as the addresses that the deployment really uses."""
+    """The functions' environment variables, such as the URLs that the deployment really uses."""
     api: Api
     tenant: str
     logs: Logs
     model: str
-    """The cheapest."""
+    """The cheapest model."""
     picture_usd: float
-    """What one costs with it."""
+    """Price of one picture with it."""
     receiver: Receiver | None = None
     state_machine: str | None = None
     event_source: tuple[str, str] | None = None
-    """A source whose events the stage takes, and the tenant that it stands for."""
+    """A source whose events the stage accepts, and its tenant."""
     patience_s: float = 300
     say: Callable[[str], None] = lambda _: None
     began: float = field(default_factory=time.time)
     endings: list[Callable[[], object]] = field(default_factory=list)
-    """What stops predictions that are not our own tenant's."""
+    """Functions that stop predictions of other tenants."""
     spent: float = 0
-    """Dollars for those."""
+    """Dollars spent on those."""
     _made: dict[str, Any] = field(default_factory=dict)
 
     def stop(self) -> None:
-        """Stop all that still runs; what cannot be reached goes on."""
+        """Stop everything that still runs. What cannot be reached is left running."""
         for end in (self.api.stop, *self.endings):
             try:
                 end()
@@ -140,7 +140,7 @@ class Run:
                 self.say(f"something could not be stopped: {type(error).__name__}")
 
     def once(self, name: str, make: Callable[[], Seen]) -> Seen:
-        """What `make` returned or raised when it was called first under this name."""
+        """Return or raise what `make` did when it was first called under this name."""
         if name not in self._made:
             try:
                 self._made[name] = make()
@@ -154,7 +154,7 @@ class Run:
     def until(
         self, look: Callable[[], Seen | None], what: str, patience_s: float | None = None
     ) -> Seen:
-        """What `look` returns as soon as that is something. Raises TooLongError."""
+        """Poll `look` until its result is true, and return it. Raises TooLongError."""
         patience_s = self.patience_s if patience_s is None else patience_s
         found = self.seen(look, patience_s)
         if not found:
@@ -162,25 +162,25 @@ class Run:
         return found
 
     def seen(self, look: Callable[[], Seen], patience_s: float) -> Seen:
-        """The same; what it returned last, where that is nothing still."""
+        """Poll likewise, but return the last result after the timeout."""
         deadline = time.monotonic() + patience_s
         while not (found := look()) and time.monotonic() < deadline:
             time.sleep(EMBEDDED_PAUSE_S if self.facts.embedded else PAUSE_S)
         return found
 
     def comes(self, look: Callable[[], object], patience_s: float) -> bool:
-        """Whether `look` returns something by then."""
+        """Whether `look` returns a true result in time."""
         return bool(self.seen(look, patience_s))
 
     def record(self, id_: str) -> Prediction:
-        """The record as it is stored."""
+        """Return the stored record."""
         found = predictions(self.deployment).get(id_)
         if found is None:
             raise SetupError(f"there is no record {id_}")
         return found
 
     def replicate(self) -> tuple[Replicate, str]:
-        """Replicate's API, and the deployment's token."""
+        """Return Replicate's API and the deployment's token."""
 
         def token() -> str:
             name = self.deployment.outputs["ReplicateTokenSecret"]
@@ -193,12 +193,12 @@ class Run:
         return Replicate(self.http, url), self.once("Replicate's token", token)
 
     def at_replicate(self, provider_id: str) -> dict[str, Any] | None:
-        """A prediction as Replicate shows it now; None where it does not know it."""
+        """Return a prediction as Replicate shows it; None if Replicate does not know it."""
         api, token = self.replicate()
         return api.get(token, provider_id)
 
     def ended(self, id_: str) -> dict[str, Any]:
-        """A prediction once it is over. Raises TooLongError."""
+        """Return a prediction after its end. Raises TooLongError."""
 
         def over() -> dict[str, Any] | None:
             shown = self.api.get(id_)
@@ -209,7 +209,7 @@ class Run:
 
 @contextlib.contextmanager
 def temporary_key(deployment: Deployment, say: Callable[[str], None]) -> Iterator[tuple[str, str]]:
-    """A token of a new tenant `live-…`, revoked at the end whatever happens."""
+    """Yield a token and its new tenant `live-…`. The key is always revoked at the end."""
     dynamodb, table = deployment.client("dynamodb"), deployment.outputs["ControlsTable"]
     token, tenant = new_token(), f"live-{secrets.token_hex(4)}"
     row = put_key(dynamodb, table, token, tenant=tenant, name="ops live")

@@ -1,4 +1,4 @@
-"""Rows about Replicate: how it shows what we made there, and how it reads what is unclear."""
+"""Rows about Replicate: how it shows our predictions, and how it interprets unclear input."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ops.live.run import Run
 
 CALLED_WITHIN_S = 20.0
-"""Of a prediction that is over: a webhook and its line in the log are there by then."""
+"""Time in which an ended prediction's webhook and its log line have arrived."""
 UNKNOWN_INPUT = "no_such_input"
 _VERSION = re.compile(r"[0-9a-f]{64}")
 
@@ -44,11 +44,11 @@ class Echo:
     by_get: bool
     in_list: bool
     dedicated: bool
-    """The stage says that nobody else uses the account."""
+    """The stage declares that only it uses the account."""
 
 
 def see_echo(run: Run) -> Echo:
-    """Look at the first prediction, alone and in the list."""
+    """Read the first prediction, alone and in the list."""
     there = _there(run)
     api, token = run.replicate()
     listed = {one.get("id"): one for one in api.newest(token)}
@@ -60,7 +60,7 @@ def see_echo(run: Run) -> Echo:
 
 
 def judge_echo(seen: Echo) -> Verdict:
-    """By it, or by an account of its own, an unknown create is found again."""
+    """Pass if unknown creates can be identified, by the webhook or by a dedicated account."""
     where = [name for name, there in (("GET", seen.by_get), ("list", seen.in_list)) if there]
     text = f"shown by {' and '.join(where)}" if where else "not shown"
     if seen.in_list:
@@ -76,20 +76,20 @@ def judge_echo(seen: Echo) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """How Replicate shows what it was sent."""
+    """How Replicate shows the request that it got."""
 
     input: str
-    """`exact`, or what is different."""
+    """`exact`, or a description of the difference."""
     version: str
     model: str
     file: str
-    """What a data URI is shown as."""
+    """How a data URI is shown."""
     ruled_out: str | None
-    """Why the sweep would not take it for what it is."""
+    """Why the sweep would not match it to its record; None if it would."""
 
 
 def see_shown(run: Run) -> Shown:
-    """Compare the first prediction with its record, as the sweep would without a webhook."""
+    """Compare the first prediction with its record, like the sweep does without a webhook."""
     there, ours = _there(run), run.record(calls.main_id(run))
     bare = {name: value for name, value in there.items() if name != "webhook"}
     reason = evidence.ruled_out(
@@ -118,7 +118,7 @@ def _file(run: Run) -> str:
 
 
 def difference(sent: dict[str, Any], shown: object) -> str:
-    """In words, without any value."""
+    """Describe the difference without any value."""
     if not isinstance(shown, dict):
         return "not shown"
     said = [
@@ -140,7 +140,7 @@ def _kind_of(version: object) -> str:
 
 
 def judge_shown(seen: Shown) -> Verdict:
-    """However it is shown, it must not be taken for another's."""
+    """Pass if the sweep would still match it."""
     text = f"input {seen.input}; version {seen.version}; model {seen.model}; "
     text += f"a data URI is shown as {seen.file}"
     if seen.ruled_out is None:
@@ -154,21 +154,21 @@ def judge_shown(seen: Shown) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A create at Replicate itself, with an empty filter, an input of no name, and blanks."""
+    """A create sent to Replicate directly: an empty filter, an unknown input name, and blanks."""
 
     status: int
     """HTTP status of the create."""
     ended: str = ""
     called: int = 0
-    """Webhooks that came."""
+    """Number of webhooks that arrived."""
     shown: str = ""
-    """Its input, as `difference` says it."""
+    """Its input, described by `difference`."""
 
 
 def probe(run: Run) -> tuple[str, int, dict[str, Any]]:
-    """Create it: the id that its webhook names, the status, and the answer.
+    """Create it. Returns the id in its webhook URL, the status, and the answer.
 
-    The id is nobody's: the webhook is refused, and the log of that is what tells that it came.
+    The id belongs to no record, so the webhook function refuses the webhook and logs its arrival.
     """
 
     def create() -> tuple[str, int, dict[str, Any]]:
@@ -193,7 +193,7 @@ def _probe_input() -> dict[str, Any]:
 
 
 def see_filter(run: Run) -> Asked:
-    """Wait until it is over, and for a webhook a little longer."""
+    """Wait until it has ended, and a little longer for a webhook."""
     id_, status, answer = probe(run)
     if status != 201:
         return Asked(status)
@@ -214,7 +214,7 @@ def see_filter(run: Run) -> Asked:
 
 
 def judge_filter(seen: Asked) -> Verdict:
-    """Whatever it means there: Darkroom takes it for none. It has to be found out, that is all."""
+    """Report what an empty filter means at Replicate. Darkroom treats it as none either way."""
     if seen.status == 422:
         return ok("refused: 422. Darkroom takes an empty filter for none")
     if seen.status != 201 or seen.ended != "succeeded":

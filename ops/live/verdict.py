@@ -1,4 +1,4 @@
-"""What a row of the report says, and why some rows cannot be there."""
+"""The verdict of a row, and the reasons why some rows are not applicable."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ NOT_AVAILABLE = "n/a"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What follows from what was seen. Its texts hold nothing secret."""
+    """The judgment of an observation. Its texts contain no secret."""
 
     state: str
     text: str
     remedy: str = ""
     table: tuple[tuple[str, ...], ...] = ()
-    """What was measured: a line of headings, then the values."""
+    """Measurements: a line of headings, then lines of values."""
 
     def showing(self, *lines: tuple[str, ...]) -> Verdict:
-        """The same with a table."""
+        """Return the same verdict with a table."""
         return replace(self, table=lines)
 
 
 def ok(text: str) -> Verdict:
-    """As it should be."""
+    """Return a passing verdict."""
     return Verdict(OK, text)
 
 
 def fail(text: str, remedy: str = "") -> Verdict:
-    """Not as it should be."""
+    """Return a failing verdict."""
     return Verdict(FAIL, text, remedy)
 
 
 class Need(StrEnum):
-    """What a row cannot be without, and the reason that its n/a gives."""
+    """A precondition of a row, with the reason that its n/a gives."""
 
     LAMBDA = "the embedded cloud starts and times functions in its own way"
     GATEWAY = "the embedded cloud's gateway writes no access log"
@@ -55,7 +55,7 @@ class Need(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What the deployment has, and what the command was given."""
+    """Features of the deployment, and options of the command."""
 
     embedded: bool
     cdn: bool
@@ -68,7 +68,7 @@ class Facts:
     wait: bool
 
     def lacks(self, need: Need) -> bool:
-        """Whether rows that need it are n/a."""
+        """Whether rows with this need are not applicable."""
         return {
             Need.LAMBDA: self.embedded,
             Need.GATEWAY: self.embedded,

@@ -1,4 +1,4 @@
-"""Asks Darkroom to enlarge a photo that has just been uploaded."""
+"""Requests that Darkroom enlarge a photo that was just uploaded."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from botocore.config import Config
 
 MODEL = "nightmareai/real-esrgan"
 READABLE_S = 3600
-"""Longer than Darkroom may need until Replicate reads the photo."""
+"""Longer than Replicate may take to read the photo."""
 
 
 def handler(event: dict[str, Any], _context: Any) -> None:
-    """Takes S3's `Object Created`. Raises where the bus does not take the request: Lambda then
-    tries again."""
+    """Handle S3's `Object Created`. Raises if the bus does not accept the request, so Lambda
+    retries."""
     bucket, photo = event["detail"]["bucket"]["name"], event["detail"]["object"]
     url = s3().generate_presigned_url(
         "get_object", Params={"Bucket": bucket, "Key": photo["key"]}, ExpiresIn=READABLE_S
     )
-    # S3 may tell of an upload twice: one id makes one prediction.
+    # S3 may report an upload twice; the same id makes only one prediction.
     upload = hashlib.sha256(f"{bucket}/{photo['key']}/{photo['etag']}".encode()).hexdigest()
     request = {"id": upload, "model": MODEL, "input": {"image": url, "scale": 2}}
     answer = bus().put_events(
@@ -42,7 +42,7 @@ def handler(event: dict[str, Any], _context: Any) -> None:
 
 @cache
 def s3() -> Any:
-    """Signs URLs of the bucket's own host, as any region takes them."""
+    """Return a client that presigns URLs of the bucket's own host, which every region accepts."""
     return boto3.client("s3", config=Config(s3={"addressing_style": "virtual"}))
 
 

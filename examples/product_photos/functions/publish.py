@@ -1,4 +1,4 @@
-"""Publishes what Darkroom made of a photo, under the photo's own name."""
+"""Publishes Darkroom's output for a photo under the photo's own name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import boto3
 
 
 def handler(event: dict[str, Any], _context: Any) -> None:
-    """Takes `Prediction Succeeded`. A repetition writes the same bytes to the same place."""
+    """Handle `Prediction Succeeded`. A repeated event writes the same bytes to the same key."""
     prediction = event["detail"]
     photo = PurePosixPath(unquote(urlsplit(prediction["input"]["image"]).path).lstrip("/"))
     (made,) = prediction["darkroom"]["files"]
