@@ -29,7 +29,7 @@ from moto import mock_aws
 
 from bench.meter import Call, Meter
 from ops.keys import put_key
-from tests import events
+from tests.support import events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,7 +24,7 @@ from bench.cost import Replay
 from bench.io import PATHS, PICTURE
 from bench.plots import plot
 from bench.report import Result
-from tests.world import World
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable

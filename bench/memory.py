@@ -18,7 +18,7 @@ import boto3
 from bench.report import Result
 from bench.warm import MODEL, TOKEN, stub_endpoints
 from ops.keys import put_key
-from tests import events
+from tests.support import events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

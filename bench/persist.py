@@ -21,7 +21,7 @@ from darkroom.adapters.s3 import S3Outputs
 from darkroom.services.persist import Persist
 
 from bench.report import Result
-from tests.world import World
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

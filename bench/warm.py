@@ -149,7 +149,7 @@ def _prepared() -> dict[str, dict[str, Any]]:
     from darkroom.handlers import submit
 
     from ops.keys import put_key
-    from tests import events
+    from tests.support import events
 
     put_key(client("dynamodb"), "controls", TOKEN, tenant="bench")
     headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
@@ -166,7 +166,7 @@ def _prepared() -> dict[str, dict[str, Any]]:
 
 
 def _measure(found: Path) -> None:
-    from tests import events
+    from tests.support import events
 
     prepared = _prepared()
     recorder = _Recorder()
@@ -205,7 +205,7 @@ def _webhook(id_: str) -> dict[str, Any]:
     from darkroom.adapters.aws import client
     from darkroom.domain import link, signature
 
-    from tests import events
+    from tests.support import events
 
     item = client("dynamodb").get_item(TableName="predictions", Key={"id": {"S": id_}})["Item"]
     created_at = int(item["created_at"]["N"])

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import settings
+
+# Before any module imports them: an assertion there says what it compared.
+pytest.register_assert_rewrite("tests.support")
 
 DUMMY = {
     "AWS_ACCESS_KEY_ID": "test",

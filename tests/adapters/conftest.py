@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,9 @@ from darkroom.adapters.s3 import S3Outputs, S3Uploads
 from moto import mock_aws
 from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
 
+from tests.adapters.aws import Aws, Books
 from tests.adapters.crowded import Crowded
-from tests.fakes import (
+from tests.support.fakes import (
     FakeControls,
     FakeDeliveries,
     FakeOutputs,
@@ -30,7 +30,7 @@ from tests.fakes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from darkroom.adapters.http import Guard
     from darkroom.ports import Controls, DeliveryStore, OutputStore, PredictionStore, UploadStore
@@ -58,17 +58,6 @@ def _no_connection_is_left_open(monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     yield
     for client in made:
         client.close()
-
-
-@dataclass
-class Aws:
-    """Clients of moto, with Darkroom's tables and buckets made as the stacks make them."""
-
-    dynamodb: Any
-    s3: Any
-    sqs: Any
-    events: Any
-    secretsmanager: Any
 
 
 @pytest.fixture(scope="session")
@@ -143,17 +132,6 @@ def store(request: pytest.FixtureRequest) -> PredictionStore:
     if aws is None:
         return FakePredictions()
     return DynamoPredictions(Crowded(aws.dynamodb), "predictions", "controls", lambda _pause: None)
-
-
-@dataclass
-class Books:
-    """A store, and what it enters for its tenants."""
-
-    store: PredictionStore
-    controls: Controls
-    month: Callable[[str], Month]
-    meet: Callable[[int], None]
-    """Lets the next so many tries to write meet another transaction."""
 
 
 @BOTH

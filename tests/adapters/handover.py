@@ -26,7 +26,7 @@ from darkroom.domain.keys import key_id
 from darkroom.services.submit import NewPrediction
 from moto import mock_aws
 
-from tests.world import PNG, SCHNELL, World
+from tests.support.world import PNG, SCHNELL, World
 
 TABLES = {
     "predictions": {"id": "S"},

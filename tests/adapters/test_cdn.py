@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from darkroom.adapters.cdn import CdnSigner
 from darkroom.domain.errors import UnavailableError
 
-from tests.fakes import FakeClock, FakeSigner
+from tests.support.fakes import FakeClock, FakeSigner
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes

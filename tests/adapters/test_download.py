@@ -23,12 +23,11 @@ from darkroom.domain.prediction import Code
 from darkroom.handlers.persist import PersistSettings
 from darkroom.ports import CallbackAnswer
 
-from tests.adapters import servers
-from tests.adapters.servers import Server, answer, drip, http, serving
-from tests.adapters.test_replicate import BUDGET, within
+from tests.support import servers
+from tests.support.servers import BUDGET, Server, addresses, answer, drip, http, serving, within
 
 if TYPE_CHECKING:
-    from tests.adapters.servers import Serve
+    from tests.support.servers import Serve
 
 MOST = 1_000_000
 DATA = bytes(range(256)) * 1000
@@ -213,18 +212,6 @@ def test_another_host_is_not_even_connected_to() -> None:
         fetcher("replicate.delivery").open(f"{server.url}/x.png").__enter__()
     assert failed.value.code == Code.OUTPUT_REFUSED
     assert server.connections == 0
-
-
-def addresses(*found: str) -> Any:
-    """A resolver with these answers."""
-
-    def getaddrinfo(_host: str, port: int, *_args: Any, **_more: Any) -> Any:
-        return [
-            (socket.AF_INET6 if ":" in address else socket.AF_INET, 1, 6, "", (address, port))
-            for address in found
-        ]
-
-    return getaddrinfo
 
 
 @pytest.mark.parametrize(

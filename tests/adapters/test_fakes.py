@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from darkroom.ports import Due, Span
 
-from tests.adapters.test_predictions import T, following, name, record
-from tests.fakes import START, FakeClock, FakeControls, FakePredictions
+from tests.adapters.rows import T, following, name, record
+from tests.support.fakes import START, FakeClock, FakeControls, FakePredictions
 
 LONG_AGO = 1_000_000_000
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests import versions
+from tests.support import versions
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tests" / "adapters" / "handover.py"

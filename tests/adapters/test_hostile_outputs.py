@@ -18,17 +18,14 @@ from darkroom.adapters.http import Client
 from darkroom.domain.prediction import Code, State
 from darkroom.handlers import deliver, persist
 
-from tests import events
-from tests.adapters import servers
-from tests.adapters.servers import answer, drip, http, serving
-from tests.adapters.test_download import addresses
-from tests.adapters.test_replicate import BUDGET, within
-from tests.world import PNG, World
+from tests.support import events, servers
+from tests.support.servers import BUDGET, addresses, answer, drip, http, serving, within
+from tests.support.world import PNG, World
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
 
-    from tests.adapters.servers import Serve, Server
+    from tests.support.servers import Serve, Server
 
 HOSTS = ("replicate.delivery", "*.replicate.delivery")
 MOST = 1_000_000

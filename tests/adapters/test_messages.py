@@ -13,10 +13,10 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from darkroom.adapters.queues import SqsDeadLetters, SqsQueue
 from darkroom.adapters.stepfunctions import StepFunctionsTasks
 
-from tests.fakes import FakeTasks
+from tests.support.fakes import FakeTasks
 
 if TYPE_CHECKING:
-    from tests.adapters.conftest import Aws
+    from tests.adapters.aws import Aws
 
 
 def make_queue(aws: Aws, name: str) -> str:

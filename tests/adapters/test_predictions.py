@@ -30,40 +30,13 @@ from darkroom.domain.prediction import (
 )
 from darkroom.ports import Due, IdempotencyKey, Span
 
-from tests.fakes import ItemTooLargeError, Month
+from tests.adapters.rows import MONTH, T, enter, following, name, record
+from tests.support.fakes import ItemTooLargeError, Month
 
 if TYPE_CHECKING:
     from darkroom.ports import PredictionStore
 
-    from tests.adapters.conftest import Aws, Books
-
-T = 1_800_000_000_000
-
-
-def name(number: int) -> str:
-    return f"{number:026d}"
-
-
-def record(number: int = 1, **changes: Any) -> Prediction:
-    new = Prediction(
-        id=name(number),
-        tenant="acme",
-        created_at=T,
-        model="owner/name",
-        version=None,
-        input="{}",
-        deadline=T + 60_000,
-        typical_ms=1000,
-        expires_at=T // 1000 + 86_400,
-        updated_at=T,
-        due_at=T + 5000,
-        create=CreateAttempt(1, CreateState.IN_FLIGHT, T, T + 13_000),
-    )
-    return replace(new, **changes)
-
-
-def following(before: Prediction, **changes: Any) -> Prediction:
-    return replace(before, revision=before.revision + 1, **changes)
+    from tests.adapters.aws import Aws, Books
 
 
 FULL = record(
@@ -401,15 +374,8 @@ def test_effects_done_holds_for_the_same_revision_only(store: PredictionStore) -
 
 # Money
 
-MONTH = "SPEND#acme#2027-01"
 USERS_MONTH = f"{MONTH}#{'a' * 32}"
 DAY = "2027-01-15"
-
-
-def enter(
-    committed: int = 0, spent: int = 0, in_flight: int = 1, **limits: int
-) -> list[LedgerEntry]:
-    return [LedgerEntry(MONTH, committed, spent, in_flight, **limits)]
 
 
 def enter_both(

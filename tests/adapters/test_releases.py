@@ -14,9 +14,9 @@ from darkroom.domain.errors import UnreadableRecordError
 from darkroom.domain.prediction import Code, Prediction
 from darkroom.ports import Attempt, Callback
 
-from tests import versions
-from tests.fakes import START
-from tests.records import accepted
+from tests.support import versions
+from tests.support.fakes import START
+from tests.support.records import accepted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,12 +9,12 @@ from darkroom.domain.errors import IdempotencyKeyUsedError, LimitReachedError, U
 from darkroom.domain.repeats import KEPT, KEPT_S, REFUSED_S, Made, RepeatEntry, Repeats
 from darkroom.ports import IdempotencyKey
 
-from tests.adapters.test_predictions import MONTH, T, enter, name, record
+from tests.adapters.rows import MONTH, T, enter, name, record
 
 if TYPE_CHECKING:
     from darkroom.ports import PredictionStore
 
-    from tests.adapters.conftest import Aws, Books
+    from tests.adapters.aws import Aws, Books
 
 ROW = "REPEAT#1"
 

@@ -5,12 +5,10 @@ What matters most: an attempt of which a byte may have left is never `NotSent`.
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import json
 import socket
 import ssl
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,21 +24,25 @@ from darkroom.domain.errors import (
 )
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
 
-from tests.adapters import servers
-from tests.adapters.servers import Server, answer, drip, http, read_request, serving
-from tests.fakes import FakeSecrets
+from tests.support import servers
+from tests.support.fakes import FakeSecrets
+from tests.support.servers import (
+    BUDGET,
+    Server,
+    answer,
+    drip,
+    http,
+    read_request,
+    serving,
+    within,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.adapters.servers import Serve
+    from tests.support.servers import Serve
 
 PREDICTION = {"id": "p1", "status": "starting", "input": {}, "output": None, "logs": ""}
 NOWHERE = ["http://[::g]/", "http://xn--/", "http://" + "a" * 66_000, "//", "https://["]
 """Redirects that are no URLs."""
-BUDGET = 0.5
-GRACE = 2.0
-"""How much longer than its budget an exchange may seem on a busy machine."""
 
 
 def provider(url: str) -> Replicate:
@@ -59,13 +61,6 @@ def create(to: Server | str, budget_s: float = 5.0, **changes: Any) -> Any:
     given = {**request, **changes}
     made = provider(to.url if isinstance(to, Server) else to)
     return made.create(**given, budget_s=budget_s)
-
-
-@contextlib.contextmanager
-def within(seconds: float) -> Iterator[None]:
-    started = time.monotonic()
-    yield
-    assert time.monotonic() - started < seconds + GRACE
 
 
 # A create that is answered

@@ -17,7 +17,7 @@ from darkroom.domain.errors import UnavailableError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.adapters.conftest import Aws
+    from tests.adapters.aws import Aws
 
 KEY, OLD = b"k" * 32, b"o" * 32
 

@@ -22,26 +22,20 @@ from darkroom.adapters.s3 import PART, S3Forms, S3Outputs, S3Signer, S3Uploads
 from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.money import Limits
 from darkroom.domain.receivers import Endpoint, Receivers, Refusal
-from darkroom.ports import ApiKey, Attempt, Callback, RunTime, SecretVersion, StoredObject
+from darkroom.ports import ApiKey, Attempt, RunTime, SecretVersion, StoredObject
 
 from ops.callbacks import RotationRefusedError, rotate
-from tests.fakes import FakeBus, FakeQueue
+from tests.adapters.rows import OWED
+from tests.support.fakes import FakeBus, FakeQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from darkroom.ports import Controls, DeliveryStore, OutputStore, UploadStore
 
-    from tests.adapters.conftest import Aws
+    from tests.adapters.aws import Aws
 
 T = 1_800_000_000_000
-OWED = Callback(
-    prediction="0" * 25 + "1",
-    event="completed",
-    created_at=T,
-    expires_at=T // 1000 + 60,
-    due_at=T + 1000,
-)
 
 
 # Deliveries

@@ -17,18 +17,17 @@ from darkroom.domain.snapshot import LOGS_KEPT, OUTPUT_KEPT
 from darkroom.ports import Due, RunTime
 from darkroom.services.read_input import INPUT_KEPT
 
-from tests import versions
 from tests.adapters.crowded import Crowded
-from tests.adapters.test_predictions import T, following, name, record
-from tests.adapters.test_stores import OWED
-from tests.fakes import FakePredictions
+from tests.adapters.rows import OWED, T, following, name, record
+from tests.support import versions
+from tests.support.fakes import FakePredictions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from darkroom.ports import DeliveryStore, PredictionStore
 
-    from tests.adapters.conftest import Aws
+    from tests.adapters.aws import Aws
 
 Item = dict[str, Any]
 LONG_AGO = 1_000_000_000

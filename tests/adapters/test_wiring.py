@@ -25,15 +25,15 @@ from darkroom.runtime.settings import SettingsError
 from pytest_socket import enable_socket, socket_allow_hosts
 
 from ops.keys import put_key
-from tests import events
-from tests.adapters.servers import Server, http, read_request, serving
-from tests.world import PNG, SCHNELL
+from tests.support import events
+from tests.support.servers import Server, http, read_request, serving
+from tests.support.world import PNG, SCHNELL
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
 
-    from tests.adapters.conftest import Aws
+    from tests.adapters.aws import Aws
 
 TOKEN = keys.new_token()
 WEBHOOK_KEY = b"w" * 32
@@ -335,7 +335,7 @@ def test_a_stage_of_any_level_writes_our_own_lines(level: str) -> None:
     """TRACE is a level of Lambda's that Python's logging does not have."""
     script = (
         "from darkroom.runtime.observability import invocation, logger\n"
-        "from tests.events import Context\n"
+        "from tests.support.events import Context\n"
         "invocation(lambda event, context: logger.info('our own line'))({}, Context)\n"
     )
     environment = {**os.environ, "PYTHONPATH": ".:functions", "AWS_LAMBDA_LOG_LEVEL": level}

@@ -15,7 +15,7 @@ from darkroom.domain.checker import problem_detail, validate_input
 from darkroom.domain.errors import BadRequestError, UnsupportedMediaError
 from darkroom.domain.model import input_schema_of
 
-from tests.unit.api.test_multipart import FORM, form
+from tests.support.multipart import FORM, form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,8 +17,8 @@ from botocore.config import Config
 
 from local.front import MAX_BODY, Front, FrontServer
 from local.processes import listen
-from tests.adapters.servers import read_request, serving
 from tests.e2e.waiting import until
+from tests.support.servers import read_request, serving
 
 if TYPE_CHECKING:
     import socket
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from local.cloud import EmbeddedCloud
-    from tests.adapters.servers import Server
+    from tests.support.servers import Server
 
 KEY = "local/2026/01/front/0.txt"
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from emulator.server import running
-from tests.emulator.conftest import SCHNELL, TOKEN, Client, until
+from tests.emulator.client import SCHNELL, TOKEN, Client, until
 
 if TYPE_CHECKING:
     from emulator.server import Emulator

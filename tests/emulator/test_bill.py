@@ -11,8 +11,8 @@ import pytest
 from emulator.bill import billed as billed_by_rule
 from emulator.models import CATALOGUE, STREAM_TEXT, read_model
 from emulator.server import running
-from tests.emulator.conftest import SCHNELL, TOKEN, Client, until
-from tests.emulator.ran import ran
+from tests.emulator.client import SCHNELL, TOKEN, Client, until
+from tests.support.ran import ran
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,10 +11,10 @@ from PIL import Image, ImageDraw
 
 from emulator.server import running
 from local.examples import data_uri
-from tests.emulator.conftest import TOKEN, Client
-from tests.emulator.test_pictures import difference, half_mask, photo
-from tests.least import SIZE as SMALL
-from tests.least import least
+from tests.emulator.client import TOKEN, Client
+from tests.emulator.photos import difference, half_mask, photo
+from tests.support.least import SIZE as SMALL
+from tests.support.least import least
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.emulator.conftest import SCHNELL, Client, until
+from tests.emulator.client import SCHNELL, Client, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from emulator.models import STREAM_TEXT
-from tests.emulator.conftest import SCHNELL, Client, Receiver, until
+from tests.emulator.client import SCHNELL, Client, Receiver, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,7 +9,7 @@ import pytest
 
 from emulator.models import STREAM_TEXT
 from emulator.server import running
-from tests.emulator.conftest import SCHNELL, TOKEN, Client, until
+from tests.emulator.client import SCHNELL, TOKEN, Client, until
 
 
 def test_states_are_passed_in_order(client: Client) -> None:

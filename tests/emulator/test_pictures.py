@@ -8,12 +8,13 @@ import zlib
 from typing import Any
 
 import pytest
-from PIL import Image, ImageChops, ImageDraw, ImageStat
+from PIL import Image, ImageChops, ImageStat
 
 from emulator.inputs import ModelError, Source
 from emulator.lettering import Lettering
 from local.examples import data_uri
-from tests.emulator.conftest import SCHNELL, Client
+from tests.emulator.client import SCHNELL, Client
+from tests.emulator.photos import difference, half_mask, photo
 
 DEV = "black-forest-labs/flux-dev"
 PRO = "black-forest-labs/flux-pro"
@@ -24,32 +25,12 @@ INPAINTING = "95b7223104132402a9ae91cc677285bc5eb997834bd2349fa486f53910fd68b3"
 ESRGAN = "f121d640bd286e1fdc67f9799164c1d5be36ff74576ee11c803ae5b665dd46aa"
 
 
-def photo(width: int, height: int) -> Image.Image:
-    """A picture in which every pixel tells where it is."""
-    ramp = Image.linear_gradient("L")
-    across, down = ramp.rotate(90).resize((width, height)), ramp.resize((width, height))
-    return Image.merge("RGB", (across, down, ImageChops.invert(across)))
-
-
-def half_mask(width: int, height: int) -> Image.Image:
-    """White on the left half: that is to be repainted."""
-    mask = Image.new("L", (width, height), 0)
-    ImageDraw.Draw(mask).rectangle((0, 0, width // 2 - 1, height), fill=255)
-    return mask
-
-
 def run(client: Client, version: str, **values: Any) -> list[Image.Image]:
     done = client.create(version, wait=True, **values)
     assert done["status"] == "succeeded", done["error"]
     output = done["output"]
     urls = output if isinstance(output, list) else [output]
     return [Image.open(io.BytesIO(client.get(url).content)) for url in urls]
-
-
-def difference(one: Image.Image, other: Image.Image) -> float:
-    """Mean distance of two pictures, 0 to 255."""
-    delta = ImageChops.difference(one.convert("RGB"), other.convert("RGB"))
-    return sum(ImageStat.Stat(delta).mean) / 3
 
 
 @pytest.mark.parametrize("side", [9_000, 20_000])

@@ -9,7 +9,7 @@ import pytest
 
 from emulator.models import STREAM_TEXT
 from emulator.showing import LARGE
-from tests.emulator.conftest import SCHNELL, Client, Receiver, until
+from tests.emulator.client import SCHNELL, Client, Receiver, until
 
 DEV = "black-forest-labs/flux-dev"
 SDXL = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"

@@ -10,7 +10,7 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from emulator.server import running
-from tests.emulator.conftest import TOKEN, Client, Receiver, until
+from tests.emulator.client import TOKEN, Client, Receiver, until
 
 if TYPE_CHECKING:
     from emulator.server import Emulator

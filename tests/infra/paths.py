@@ -24,7 +24,7 @@ from bench.io import INPUT, MODEL, PATHS, PICTURE, finish, said, show
 from bench.io import LIMITS as BENCH_LIMITS
 from bench.io import submit as submit_one
 from ops.cdn_key import new_private_key
-from tests import events
+from tests.support import events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -23,10 +23,10 @@ from darkroom.domain.prediction import Prediction, State
 from darkroom.handlers.relay import WITH_EFFECTS
 from hypothesis import given
 
-from tests import events
-from tests.fakes import START
-from tests.property.test_lifecycle import PROPERTY, beginnings, file, histories, lives
-from tests.records import TIMINGS, accepted, snapshot
+from tests.support import events
+from tests.support.fakes import START
+from tests.support.histories import PROPERTY, beginnings, file, histories, lives
+from tests.support.records import TIMINGS, accepted, snapshot
 
 Item = dict[str, Any]
 

@@ -10,12 +10,11 @@ import pytest
 from moto import mock_aws
 
 from ops.deployment import Deployment
-from tests.ops.stacks import Stacks, serving
+from tests.ops.stacks import TABLE, Stacks, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TABLE = "controls"
 SECRETS = {
     "ReplicateTokenSecret": "r8_old",
     "ReplicateWebhookSecret": json.dumps({"current": "whsec_b2xk"}),

@@ -75,3 +75,6 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stacks]:
             yield stacks
         finally:
             server.shutdown()
+
+
+TABLE = "controls"

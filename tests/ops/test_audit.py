@@ -10,7 +10,7 @@ from darkroom.adapters.items import list_items, prediction_item
 from darkroom.domain.prediction import State
 
 from ops.audit import Difference, audit
-from tests.records import accepted
+from tests.support.records import accepted
 
 if TYPE_CHECKING:
     from ops.deployment import Deployment

@@ -11,8 +11,8 @@ from darkroom.domain.money import month_row
 from darkroom.domain.prediction import Prediction, Price, State
 
 from ops.books import Books, rows
-from tests.fakes import START
-from tests.records import accepted
+from tests.support.fakes import START
+from tests.support.records import accepted
 
 MONTH, DAY = "SPEND#acme#2027-01", "USAGE#acme#2027-01-15"
 USERS = month_row("acme", START, "ann")

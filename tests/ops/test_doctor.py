@@ -16,7 +16,7 @@ from ops.deployment import Deployment, embedded, find
 from ops.doctor import FAIL, OK, WARN, Check, examine
 from ops.replicate import http
 from ops.setup import Setup
-from tests.adapters.servers import Server, read_request, serving
+from tests.support.servers import Server, read_request, serving
 
 if TYPE_CHECKING:
     import socket

@@ -16,7 +16,7 @@ from darkroom.services.authenticate import Authenticate
 
 from ops.__main__ import main
 from ops.keys import SHOWN_ID, list_keys
-from tests.ops.conftest import TABLE
+from tests.ops.stacks import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from darkroom.domain.money import Limits
 from ops.__main__ import main
 from ops.callbacks import rotate
 from ops.keys import put_key
-from tests.ops.conftest import TABLE
+from tests.ops.stacks import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from darkroom.adapters.items import to_item
 
 from ops import limits
 from ops.__main__ import main
-from tests.ops.conftest import TABLE
+from tests.ops.stacks import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

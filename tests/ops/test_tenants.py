@@ -12,7 +12,7 @@ from darkroom.domain.keys import new_token
 from ops.__main__ import main
 from ops.keys import put_key
 from ops.tenants import known
-from tests.ops.conftest import TABLE
+from tests.ops.stacks import TABLE
 
 Controls = tuple[Any, str]
 COMMANDS = (

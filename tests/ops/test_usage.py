@@ -11,7 +11,7 @@ from darkroom.adapters.items import to_item
 
 from ops.__main__ import main
 from ops.usage import usage
-from tests.ops.conftest import TABLE
+from tests.ops.stacks import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

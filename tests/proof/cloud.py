@@ -8,7 +8,6 @@ from darkroom.domain import keys
 from darkroom.ports import ApiKey
 from darkroom.runtime.function import declared
 
-from tests.fakes import FakeClock, FakeControls, FakeDeliveries, FakeOutputs, FakeUploads
 from tests.proof import versions
 from tests.proof.config import TENANT, TOKENS
 from tests.proof.doubles import Bus, Client, OutputHost, Parked, Queue, Secrets, Tasks
@@ -17,6 +16,7 @@ from tests.proof.states import canonical_key
 from tests.proof.table import Predictions
 from tests.proof.upstream import Upstream
 from tests.proof.wired import handler
+from tests.support.fakes import FakeClock, FakeControls, FakeDeliveries, FakeOutputs, FakeUploads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

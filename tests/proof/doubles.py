@@ -1,4 +1,4 @@
-"""Doubles beyond tests/fakes.py: queues that redeliver, keys that turn, what others were told."""
+"""Doubles beyond those of tests/support: queues that redeliver, keys that turn, others' news."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from darkroom.domain.errors import TransferFailedError
 from darkroom.ports import CallbackAnswer
 
-from tests.fakes import FakeDownload, FakeSecrets
+from tests.support.fakes import FakeDownload, FakeSecrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.fakes import FakeClock
     from tests.proof.upstream import Upstream
+    from tests.support.fakes import FakeClock
 
 WEBHOOK_KEYS = b"w" * 32, b"W" * 32
 LINK_KEYS = b"l" * 32, b"L" * 32

@@ -12,7 +12,7 @@ from darkroom.domain.errors import (
     UnavailableError,
 )
 
-from tests.fakes import Crash
+from tests.support.fakes import Crash
 
 if TYPE_CHECKING:
     from collections.abc import Callable

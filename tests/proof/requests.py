@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tests.proof.config import END_USER, OTHER, TENANT, TOKENS
-from tests.world import PUBLIC_URL, SCHNELL
+from tests.support.world import PUBLIC_URL, SCHNELL
 
 if TYPE_CHECKING:
     from tests.proof.config import Config

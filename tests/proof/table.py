@@ -14,8 +14,8 @@ from darkroom.adapters.items import RELAY, prediction_item, read_due, read_predi
 from darkroom.domain.prediction import Prediction
 from darkroom.ports import Due, DueRecord
 
-from tests.fakes import FakePredictions
 from tests.proof import versions
+from tests.support.fakes import FakePredictions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

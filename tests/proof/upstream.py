@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from darkroom.domain.snapshot import Snapshot
     from darkroom.ports import ProviderPage
 
-    from tests.fakes import FakeClock
     from tests.proof.config import Config
+    from tests.support.fakes import FakeClock
 
 LIFE_MS = 3_600_000
 """Inputs and outputs are deleted this long after completion."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from darkroom.ports import Due
 
-from tests.fakes import START
+from tests.support.fakes import START
 
 if TYPE_CHECKING:
     from tests.proof.config import Config

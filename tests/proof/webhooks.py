@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import signature
 
-from tests.events import Context
-from tests.fakes import Crash
 from tests.proof import shows
 from tests.proof.cloud import Cloud
 from tests.proof.config import TENANT, Config
@@ -18,6 +16,8 @@ from tests.proof.invariants import Invariants
 from tests.proof.requests import FILE_ID, http_event
 from tests.proof.shows import FINAL, UnreadableError
 from tests.proof.upstream import Hook, Up, record_of
+from tests.support.events import Context
+from tests.support.fakes import Crash
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,9 +19,9 @@ from darkroom.runtime import observability
 from darkroom.runtime.adapters import Adapters
 from darkroom.services import persist, reuse
 
-from tests import fakes
-from tests.fakes import FakeSigner
-from tests.world import PUBLIC_URL, named
+from tests.support import fakes
+from tests.support.fakes import FakeSigner
+from tests.support.world import PUBLIC_URL, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

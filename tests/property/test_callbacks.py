@@ -12,9 +12,9 @@ from darkroom.services.deliver import EARLY_MS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fakes import START, Crash
-from tests.unit.services.test_deliver import ended, row
-from tests.world import World
+from tests.support.callbacks import ended, row
+from tests.support.fakes import START, Crash
+from tests.support.world import World
 
 PROPERTY = settings(max_examples=150, derandomize=True, deadline=None)
 

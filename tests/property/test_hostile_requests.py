@@ -17,14 +17,14 @@ from darkroom.services.submit import NewPrediction
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from tests import events
-from tests.unit.handlers.conftest import ACME, OTHER, READER, Answer, wired
-from tests.world import SCHNELL
+from tests.support import events
+from tests.support.app import ACME, OTHER, READER, Answer, wired
+from tests.support.world import SCHNELL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.unit.handlers.conftest import App
+    from tests.support.app import App
 
 PROMPT = "CANARY a corgi"
 PROPERTY = settings(max_examples=150, derandomize=True, deadline=None)

@@ -14,8 +14,8 @@ from darkroom.domain.prediction import File, Prediction, State
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import events
-from tests.records import accepted
+from tests.support import events
+from tests.support.records import accepted
 
 _NAMES = [*(f.name for f in fields(Prediction) if f.name != "id"), "newer_code", "relay"]
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=400)

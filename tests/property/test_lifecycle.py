@@ -7,105 +7,42 @@ import json
 from dataclasses import fields, replace
 from typing import Any
 
-from darkroom.domain.callbacks import EVENTS
 from darkroom.domain.lifecycle import (
     Answered,
-    AttemptStarted,
     CancelRequested,
-    CancelSent,
     CancelUpstream,
     CreateRefused,
     CreateRejected,
     CreateUnknown,
     DeadlinePassed,
     EnqueueCreate,
-    LastClockPassed,
-    ListSearched,
     News,
     NoAnswer,
     NotSent,
-    ProviderNotFound,
     ProviderReported,
     PublishEvent,
     SendCallback,
-    Stored,
-    StoreDelayed,
-    StoreFailed,
     StoreOutputs,
     advance,
     classify,
     due,
     effects,
 )
-from darkroom.domain.prediction import Code, CreateState, File, Prediction, State
+from darkroom.domain.prediction import CreateState, Prediction, State
 from darkroom.domain.snapshot import BadSnapshotError, Snapshot, read_snapshot
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes import START
-from tests.records import PID, TIMINGS, accepted, snapshot
-
-PROPERTY = settings(max_examples=200, derandomize=True, deadline=None)
-STATUSES = ("starting", "processing", "succeeded", "failed", "canceled", "aborted")
-
-outputs = st.sampled_from([None, '"https://x.test/0"', '["https://x.test/0"]', "[]", '"text"'])
-snapshots = st.builds(
-    snapshot,
-    st.sampled_from(STATUSES),
-    provider_id=st.sampled_from([PID, "second", "third"]),
-    output=outputs,
-    output_refused=st.booleans(),
-    error=st.sampled_from([None, "boom"]),
-    logs=st.text("ab", max_size=3),
-    log_size=st.integers(0, 9),
-    metrics=st.sampled_from([None, '{"n":1}']),
-    started_at=st.sampled_from([None, "2027-01-15T08:00:01Z"]),
-    completed_at=st.sampled_from([None, "2027-01-15T08:00:02Z", "2099-01-01T00:00:00Z"]),
-    data_removed=st.booleans(),
+from tests.support.fakes import START
+from tests.support.histories import (
+    PROPERTY,
+    STATUSES,
+    beginnings,
+    histories,
+    lives,
+    records,
 )
-attempts = st.integers(1, 3)
-later = st.integers(0, 90_000).map(lambda ms: START + ms)
-file = File("acme/x/0.png", "0" * 64, 3, "image/png")
-other = File("acme/x/1.png", "0" * 64, 3, "image/png")
-news_: st.SearchStrategy[News] = st.one_of(
-    st.builds(ProviderReported, snapshots, st.booleans(), st.booleans()),
-    st.builds(CreateRefused, attempts, later, st.booleans()),
-    st.builds(CreateUnknown, attempts),
-    st.builds(CreateRejected, attempts, st.just("no")),
-    st.builds(AttemptStarted, st.just(3.0)),
-    st.builds(ListSearched, st.booleans(), later),
-    st.sampled_from(
-        [ProviderNotFound(), CancelRequested(), CancelSent(), DeadlinePassed(), LastClockPassed()]
-    ),
-    st.just(Stored((file,))),
-    st.builds(StoreDelayed, st.just("slow"), st.sampled_from([(), (file,), (other,)])),
-    st.just(StoreFailed(Code.OUTPUT_REFUSED, "html")),
-)
-histories = st.lists(
-    st.tuples(news_, st.one_of(st.integers(0, 5000), st.integers(0, 4_000_000))), max_size=12
-)
-beginnings = st.builds(
-    accepted,
-    makes_files=st.booleans(),
-    webhook=st.sampled_from([None, "https://client.test"]),
-    webhook_events=st.sampled_from(
-        [(), ("start",), ("completed",), ("start", "completed"), EVENTS]
-    ),
-)
-
-
-def lives(record: Prediction, history: list[tuple[News, int]]) -> list[Prediction]:
-    """Every revision that the record goes through."""
-    now, revisions = START, [record]
-    for news, pause in history:
-        now += pause
-        changed = advance(revisions[-1], news, now, TIMINGS)
-        if changed is not None:
-            revisions.append(changed)
-    return revisions
-
-
-records = st.builds(lives, beginnings, histories).map(lambda revisions: revisions[-1])
+from tests.support.records import PID, TIMINGS, accepted, snapshot
 
 MOVING_AT_THE_END = {"revision", "updated_at", "due_at", "extra_provider_ids", "effects_done"}
 

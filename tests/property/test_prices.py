@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from emulator.bill import billed
 from emulator.models import CATALOGUE, read_model
 from emulator.sizes import wanted
-from tests.emulator.ran import ran
+from tests.support.ran import ran
 
 ENTRIES = [json.loads(file.read_text("utf-8")) for file in sorted(CATALOGUE.glob("*--*.json"))]
 URL = "https://example.com/a.png"

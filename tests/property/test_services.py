@@ -20,8 +20,8 @@ from hypothesis.stateful import (
     rule,
 )
 
-from tests.fakes import Crash
-from tests.world import World
+from tests.support.fakes import Crash
+from tests.support.world import World
 
 ANSWERS = st.sampled_from(
     [

@@ -24,12 +24,12 @@ from darkroom.domain import link, signature
 from darkroom.runtime.function import MOST_FAILURES, declared
 from darkroom.services.tasks import TASK
 
-from tests.fakes import FakeClock, FakeSecrets
 from tests.scale import times
 from tests.scale.replicate import URL, Calls, Http, Run, Upstream
 from tests.scale.store import CrowdPredictions
 from tests.scale.times import Cost
-from tests.world import World
+from tests.support.fakes import FakeClock, FakeSecrets
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from darkroom.services.sweep import Sweep, Tick
 
     from tests.scale.endpoints import Callbacks, OutputHost
-    from tests.simulated import Timeline
+    from tests.support.simulated import Timeline
 
 TICK_S, EVERY_S = float(declared()["sweep"].timeout_s), 60.0
 QUEUES: dict[str, tuple[str, float]] = {

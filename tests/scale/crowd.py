@@ -16,8 +16,8 @@ from tests.scale.cloud import Cloud
 from tests.scale.endpoints import Callbacks, OutputHost
 from tests.scale.store import Records
 from tests.scale.times import PROVIDER
-from tests.simulated import Timeline
-from tests.world import SCHNELL
+from tests.support.simulated import Timeline
+from tests.support.world import SCHNELL
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction

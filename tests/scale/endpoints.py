@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 from darkroom.domain.errors import TransferFailedError
 from darkroom.ports import CallbackAnswer
 
-from tests.fakes import FakeDownload
 from tests.scale.replicate import OUTPUT_LIFE_MS
 from tests.scale.times import CALLBACK, OUTPUT
-from tests.world import PNG
+from tests.support.fakes import FakeDownload
+from tests.support.world import PNG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

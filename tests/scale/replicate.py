@@ -19,8 +19,8 @@ from tests.scale.times import PROVIDER
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.fakes import FakeClock
     from tests.scale.times import Cost
+    from tests.support.fakes import FakeClock
 
 URL = "https://api.replicate.test"
 OUTPUT_LIFE_MS = 3_600_000

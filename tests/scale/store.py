@@ -11,7 +11,7 @@ from darkroom.adapters.items import DUE_ATTRIBUTES, DUE_SHARDS, RELAY, read_due,
 from darkroom.domain.lifecycle import urgency
 from darkroom.ports import Due
 
-from tests.fakes import LARGEST_ITEM, FakePredictions, ItemTooLargeError, item_size
+from tests.support.fakes import LARGEST_ITEM, FakePredictions, ItemTooLargeError, item_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
     from darkroom.ports import DueRecord, IdempotencyKey
 
-    from tests.fakes import FakeClock
+    from tests.support.fakes import FakeClock
 
 KEPT = 20_000
 """Records whose items were written or read last are not read again: some 10 kB each."""

@@ -1,1 +1,1 @@
-"""What tests of several kinds share: oracles that have no code in common with the product."""
+"""What tests of several kinds and the bench share: a world of fakes, its events, and oracles."""

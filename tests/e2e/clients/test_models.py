@@ -10,7 +10,7 @@ from darkroom.catalog import Catalogue
 
 from local.demo import CHOSEN
 from tests.e2e.clients.published import CLIENTS, run_models
-from tests.least import least
+from tests.support.least import least
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from darkroom.api.routes import Routes, gateway_keys, served, unserved
 from darkroom.domain import errors
 from darkroom.runtime.function import declared
 
-from tests import events
+from tests.support import events
 
 SERVED = [route.key for route in served()]
 

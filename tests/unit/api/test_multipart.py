@@ -10,11 +10,7 @@ from darkroom.domain.errors import BadRequestError, UnsupportedMediaError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-FORM = "multipart/form-data; boundary=bound"
-
-
-def form(*parts: tuple[bytes, bytes]) -> bytes:
-    return b"".join(b"--bound\r\n%b\r\n\r\n%b\r\n" % part for part in parts) + b"--bound--\r\n"
+from tests.support.multipart import FORM, form
 
 
 @given(st.binary(max_size=5000))

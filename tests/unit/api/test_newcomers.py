@@ -12,8 +12,8 @@ from darkroom.api.routes import unserved
 from darkroom.domain import errors
 from darkroom.handlers.submit import SubmitSettings
 
-from tests import events
-from tests.world import SCHNELL, World
+from tests.support import events
+from tests.support.world import SCHNELL, World
 
 SWITCH = "DARKROOM_LOCAL_CALLBACKS=1"
 

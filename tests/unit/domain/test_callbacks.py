@@ -30,8 +30,8 @@ from darkroom.domain.prediction import Code, File, State
 from darkroom.domain.timings import Timings
 from darkroom.domain.wire import body
 
-from tests.fakes import START
-from tests.records import PID, TIMINGS, accepted, snapshot
+from tests.support.fakes import START
+from tests.support.records import PID, TIMINGS, accepted, snapshot
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction

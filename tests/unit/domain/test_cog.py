@@ -9,7 +9,7 @@ import pytest
 from darkroom.domain.cog import openapi_schema
 from darkroom.domain.model import input_schema_of, output_shape_of
 
-from tests.world import SCHNELL, load_catalogue
+from tests.support.world import SCHNELL, load_catalogue
 
 MODELS = load_catalogue().names()
 

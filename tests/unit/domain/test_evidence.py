@@ -16,8 +16,8 @@ from darkroom.domain.evidence import (
 )
 from darkroom.domain.snapshot import read_snapshot, rfc3339
 
-from tests.fakes import START
-from tests.records import ID, accepted
+from tests.support.fakes import START
+from tests.support.records import ID, accepted
 
 VERSION = "a" * 64
 OURS = f"https://darkroom.test/hooks/replicate/{ID}?t=abc"

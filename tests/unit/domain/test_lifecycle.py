@@ -53,8 +53,8 @@ from darkroom.domain.prediction import (
 )
 from darkroom.domain.timings import Timings
 
-from tests.fakes import START
-from tests.records import PID, TIMINGS, accepted, snapshot
+from tests.support.fakes import START
+from tests.support.records import PID, TIMINGS, accepted, snapshot
 
 FILE = File("acme/x/0.png", "0" * 64, 3, "image/png")
 

@@ -19,7 +19,7 @@ from darkroom.domain.model import (
     output_shape_of,
 )
 
-from tests.unit.domain.test_checker import SCHEMA, one, problems
+from tests.unit.domain.checking import SCHEMA, one, problems
 
 VERSION = "a1" * 32
 

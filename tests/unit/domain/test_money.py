@@ -34,8 +34,8 @@ from darkroom.domain.money import (
 )
 from darkroom.domain.prediction import Code, File, Prediction, Price, State
 
-from tests.fakes import START
-from tests.records import PID, TIMINGS, accepted, snapshot
+from tests.support.fakes import START
+from tests.support.records import PID, TIMINGS, accepted, snapshot
 
 IMAGE = Price("image", 3000, 12_000)
 SECOND = Price("second", 100, 60_000)

@@ -12,8 +12,8 @@ from darkroom.domain.money import terms_of
 from darkroom.domain.prediction import File, Prediction, Price
 from darkroom.domain.price import picture_usd
 
-from tests.fakes import START
-from tests.records import TIMINGS, accepted, snapshot
+from tests.support.fakes import START
+from tests.support.records import TIMINGS, accepted, snapshot
 
 CATALOGUE = Catalogue.load()
 URL = "https://example.com/fox.png"

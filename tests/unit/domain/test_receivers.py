@@ -24,8 +24,8 @@ from darkroom.domain.receivers import (
 )
 from darkroom.domain.timings import Timings
 
-from tests.fakes import START
-from tests.records import TIMINGS
+from tests.support.fakes import START
+from tests.support.records import TIMINGS
 
 HOOK = "https://client.test/hook"
 DAYS_5 = 5 * 86_400_000

@@ -8,7 +8,7 @@ import pytest
 from darkroom.domain.prediction import Code, CreateAttempt, CreateState, File, State
 from darkroom.domain.wire import STATUS, body
 
-from tests.records import ID, PID, accepted
+from tests.support.records import ID, PID, accepted
 
 FILE = File("acme/2027/01/x/0.png", "f" * 64, 12, "image/png", 2, 3)
 

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.handlers.conftest import OTHER, READER
-from tests.unit.handlers.test_submit import is_problem
+from tests.support.app import OTHER, READER, is_problem
 
 if TYPE_CHECKING:
-    from tests.unit.handlers.conftest import App
+    from tests.support.app import App
 
 
 def test_a_running_prediction_is_cancelled_upstream(app: App) -> None:

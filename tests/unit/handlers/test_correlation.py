@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from darkroom.domain.lifecycle import Answered
 
-from tests.unit.handlers.conftest import OTHER
-from tests.unit.handlers.test_events import published
-from tests.unit.handlers.test_intake import DETAIL, ID, intake, message, told
-from tests.unit.handlers.test_submit import is_problem
-from tests.world import SCHNELL
+from tests.support.app import OTHER, is_problem
+from tests.support.world import SCHNELL
+from tests.unit.handlers.intaking import DETAIL, ID, intake, message, told
+from tests.unit.handlers.published import published
 
 if TYPE_CHECKING:
-    from tests.unit.handlers.conftest import App
+    from tests.support.app import App
 
 HOOK = "https://client.example/hook"
 BODY: dict[str, Any] = {"version": SCHNELL, "input": {"prompt": "a corgi"}}

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from darkroom.domain.callbacks import EVENTS
 
-from tests import events, fakes
-from tests.unit.handlers.conftest import ACME, OTHER, READER, Answer
-from tests.unit.handlers.test_submit import GOOD, is_problem
+from tests.support import events, fakes
+from tests.support.app import ACME, GOOD, OTHER, READER, Answer, is_problem
 
 if TYPE_CHECKING:
-    from tests.unit.handlers.conftest import App
+    from tests.support.app import App
 
 HOOK = "https://client.example/hook?order=7"
 UNKNOWN = "0" * 26

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
@@ -13,48 +12,17 @@ from darkroom.domain import events as domain
 from darkroom.domain.lifecycle import MAX_OUTPUTS, Answered
 from darkroom.domain.prediction import File, State
 
-from tests import events
-from tests.records import accepted
-from tests.world import SCHNELL
+from tests.support import events
+from tests.support.records import accepted
+from tests.support.world import SCHNELL
+from tests.unit.handlers.published import DOCS, envelope, published
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
 
-    from tests.unit.handlers.conftest import App
+    from tests.support.app import App
 
-DOCS = Path(__file__).parents[3] / "docs" / "events"
-LARGEST = 200_000
 ASKED = {"model": SCHNELL, "input": {"prompt": "a corgi"}}
-
-
-def envelope(detail_type: str, detail: dict[str, Any], source: str = "darkroom") -> dict[str, Any]:
-    """The event as a target gets it."""
-    text = json.dumps(detail, separators=(",", ":"))
-    assert len(text.encode()) < LARGEST
-    return {
-        "version": "0",
-        "id": "5a4d2a1e-7f0e-4c30-a3a5-1f7b6f0c2f11",
-        "source": source,
-        "detail-type": detail_type,
-        "account": "123456789012",
-        "time": "2027-01-15T08:00:00Z",
-        "region": "eu-west-1",
-        "resources": [],
-        "detail": json.loads(text),
-    }
-
-
-def check(event: dict[str, Any]) -> None:
-    written = json.loads((DOCS / file_name(event["detail-type"])).read_text())
-    jsonschema_rs.Draft202012Validator(written, validate_formats=True).validate(event)
-
-
-def published(app: App) -> list[dict[str, Any]]:
-    """What is on the bus so far, each checked against its schema."""
-    found = [envelope(kind, detail) for kind, detail in app.world.bus.events]
-    for event in found:
-        check(event)
-    return found
 
 
 def settled(app: App, record: Prediction, *, ends: bool = True) -> None:

@@ -9,21 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 from darkroom.domain.money import Limits
 
-from tests import events
-from tests.unit.handlers.conftest import ACME, OTHER, READER, Answer
-from tests.unit.handlers.test_submit import is_problem
-from tests.world import PNG, PUBLIC_URL
+from tests.support import events
+from tests.support.app import ACME, OTHER, READER, Answer, is_problem
+from tests.support.multipart import FORM, file_form
+from tests.support.world import PNG, PUBLIC_URL
 
 if TYPE_CHECKING:
-    from tests.unit.handlers.conftest import App
-
-FORM = "multipart/form-data; boundary=bound"
-
-
-def form(data: bytes = PNG, field: str = "content", filename: str = "corgi.png") -> bytes:
-    head = f'Content-Disposition: form-data; name="{field}"; filename="{filename}"\r\n'
-    kind = "Content-Type: application/octet-stream\r\n\r\n"
-    return b"--bound\r\n" + head.encode() + kind.encode() + data + b"\r\n--bound--\r\n"
+    from tests.support.app import App
 
 
 def upload(
@@ -41,7 +33,7 @@ def on_file(app: App, method: str, id_: str, token: str = ACME) -> Answer:
 
 
 def test_a_file_is_kept_and_described(app: App) -> None:
-    answer = upload(app, form())
+    answer = upload(app, file_form())
     assert answer.status == 201
     file = answer.json
     assert (file["name"], file["size"], file["content_type"]) == (
@@ -55,7 +47,7 @@ def test_a_file_is_kept_and_described(app: App) -> None:
 
 
 def test_the_type_is_what_the_bytes_are_and_not_what_was_said(app: App) -> None:
-    answer = upload(app, form(b"<html><script>alert(1)</script></html>", filename="a.png"))
+    answer = upload(app, file_form(b"<html><script>alert(1)</script></html>", filename="a.png"))
     assert answer.json["content_type"] == "application/octet-stream"
 
 
@@ -77,7 +69,7 @@ def test_the_type_is_what_the_bytes_are_and_not_what_was_said(app: App) -> None:
     ],
 )
 def test_a_name_is_kept_as_far_as_metadata_may_hold_it(app: App, given: str, kept: str) -> None:
-    made = upload(app, form(filename=given)).json
+    made = upload(app, file_form(filename=given)).json
     assert made["name"] == kept
     assert on_file(app, "GET", made["id"]).json == made
 
@@ -94,7 +86,7 @@ def test_oracles_f5_what_the_client_says_of_a_file_is_kept(app: App) -> None:
         field("metadata", json.dumps(said), '; filename="blob"')
         + field("filename", "named 日本.txt")
         + field("type", "text/plain")
-        + form()
+        + file_form()
     )
     made = upload(app, body).json
     assert made["name"] == "named 日本.txt"
@@ -108,7 +100,7 @@ def test_oracles_f5_what_the_client_says_of_a_file_is_kept(app: App) -> None:
 )
 def test_metadata_that_is_none_or_too_long_is_refused(app: App, said: str) -> None:
     head = b'--bound\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n'
-    answer = upload(app, head + said.encode("latin-1") + b"\r\n" + form())
+    answer = upload(app, head + said.encode("latin-1") + b"\r\n" + file_form())
     assert is_problem(answer, 400)
     assert "metadata" in answer.json["detail"]
     assert not app.world.uploads.objects
@@ -118,7 +110,7 @@ def test_the_longest_name_and_metadata_fit_beside_each_other(app: App) -> None:
     head = b'--bound\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n'
     said = {"a": "x" * (1000 - len('{"a":""}'))}
     body = head + json.dumps(said, separators=(",", ":")).encode() + b"\r\n"
-    made = upload(app, body + form(filename="\u0800" * 85)).json
+    made = upload(app, body + file_form(filename="\u0800" * 85)).json
     assert (made["name"], made["metadata"]) == ("\u0800" * 85, said)
 
 
@@ -129,7 +121,7 @@ def test_the_name_of_a_form_is_kept_likewise(app: App) -> None:
 
 
 def test_a_file_can_be_an_input(app: App) -> None:
-    file = upload(app, form()).json
+    file = upload(app, file_form()).json
     given = {"prompt": "x", "image": file["urls"]["get"]}
     answer = app.submit({"version": "stability-ai/sdxl", "input": given})
     assert answer.status == 201
@@ -139,7 +131,7 @@ def test_a_file_can_be_an_input(app: App) -> None:
 
 
 def test_a_deleted_file_is_gone(app: App) -> None:
-    file = upload(app, form()).json
+    file = upload(app, file_form()).json
     deleted = on_file(app, "DELETE", file["id"])
     assert (deleted.status, deleted.text) == (204, "")
     assert is_problem(on_file(app, "GET", file["id"]), 404)
@@ -148,7 +140,7 @@ def test_a_deleted_file_is_gone(app: App) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_a62_another_tenants_file_is_an_unknown_one(app: App, method: str) -> None:
-    file = upload(app, form()).json
+    file = upload(app, file_form()).json
     app.world.files.limits.of("other")  # Read once in half a minute, whatever is asked for.
     seen = []
     for id_ in (file["id"], "0" * 26):
@@ -168,21 +160,21 @@ def test_an_id_in_another_form_is_not_looked_up(app: App, id_: str) -> None:
 @pytest.mark.parametrize(
     ("body", "content_type", "status"),
     [
-        pytest.param(form(), "application/json", 415, id="json"),
-        pytest.param(form(), "", 415, id="no-type"),
-        pytest.param(form(), "multipart/form-data", 415, id="no-boundary"),
-        pytest.param(form(), 'multipart/form-data; boundary=""', 415, id="empty-boundary"),
-        pytest.param(form(), "multipart/mixed; boundary=bound", 415, id="mixed"),
-        pytest.param(form(), "multipart/form-data; boundary*=x'y'%ff", 415, id="odd-boundary"),
-        pytest.param(form(), "multipart/form-data; boundary=other", 400, id="wrong-boundary"),
-        pytest.param(form()[:-6], FORM, 400, id="cut-short"),
+        pytest.param(file_form(), "application/json", 415, id="json"),
+        pytest.param(file_form(), "", 415, id="no-type"),
+        pytest.param(file_form(), "multipart/form-data", 415, id="no-boundary"),
+        pytest.param(file_form(), 'multipart/form-data; boundary=""', 415, id="empty-boundary"),
+        pytest.param(file_form(), "multipart/mixed; boundary=bound", 415, id="mixed"),
+        pytest.param(file_form(), "multipart/form-data; boundary*=x'y'%ff", 415, id="odd-boundary"),
+        pytest.param(file_form(), "multipart/form-data; boundary=other", 400, id="wrong-boundary"),
+        pytest.param(file_form()[:-6], FORM, 400, id="cut-short"),
         pytest.param(b"", FORM, 400, id="empty"),
         pytest.param(b"\xff" * 1000, FORM, 400, id="noise"),
         pytest.param(b"--bound--\r\n", FORM, 400, id="no-parts"),
-        pytest.param(form(field="file"), FORM, 400, id="another-field"),
+        pytest.param(file_form(field="file"), FORM, 400, id="another-field"),
         pytest.param(b"--bound\r\n\r\nx\r\n--bound--", FORM, 400, id="part-without-headers"),
         pytest.param(b"--bound\r\n" * 5000 + b"--bound--", FORM, 400, id="too-many-parts"),
-        pytest.param(form().replace(b"\r\n", b"\n"), FORM, 400, id="bare-line-feeds"),
+        pytest.param(file_form().replace(b"\r\n", b"\n"), FORM, 400, id="bare-line-feeds"),
     ],
 )
 def test_a_form_that_is_none_is_refused(
@@ -194,13 +186,13 @@ def test_a_form_that_is_none_is_refused(
 
 @pytest.mark.parametrize(("token", "status"), [(None, 401), ("dk_unknown", 401), (READER, 403)])
 def test_who_may_not_upload(app: App, token: str | None, status: int) -> None:
-    assert is_problem(upload(app, form(), token=token), status)
+    assert is_problem(upload(app, file_form(), token=token), status)
     assert not app.world.uploads.objects
 
 
 def test_a_form_is_counted_before_it_is_looked_at(app: App) -> None:
     app.world.controls.tenants["acme"] = Limits(rate_interval_us=60_000_000, rate_burst=2)
-    file = upload(app, form()).json
+    file = upload(app, file_form()).json
     assert begin(app).status == 201
     for answer in (upload(app, b"no form"), begin(app), on_file(app, "DELETE", file["id"])):
         assert is_problem(answer, 429)
@@ -217,9 +209,9 @@ def listed(app: App, cursor: str | None = None, token: str = ACME) -> Answer:
 def test_oracles_f2_a_tenants_files_come_newest_first_in_pages(app: App) -> None:
     made = []
     for _ in range(26):
-        made.append(upload(app, form()).json)
+        made.append(upload(app, file_form()).json)
         app.world.clock.advance(0.001)
-    upload(app, form(filename="theirs.png"), token=OTHER)
+    upload(app, file_form(filename="theirs.png"), token=OTHER)
     first = listed(app, token=READER).json
     assert len(first["results"]) == 25
     assert first["previous"] is None
@@ -230,11 +222,11 @@ def test_oracles_f2_a_tenants_files_come_newest_first_in_pages(app: App) -> None
 
 
 def test_a_form_is_listed_by_when_it_was_given_out(app: App) -> None:
-    older = upload(app, form()).json["id"]
+    older = upload(app, file_form()).json["id"]
     app.world.clock.advance(0.001)
     begun = begin(app).json
     app.world.clock.advance(0.001)
-    newer = upload(app, form()).json["id"]
+    newer = upload(app, file_form()).json["id"]
     assert app.world.forms.post(begun["fields"]["key"], PNG) == 204
     assert [file["id"] for file in listed(app).json["results"]] == [newer, begun["id"], older]
 
@@ -246,7 +238,7 @@ def test_a_page_of_files_begins_only_at_a_files_id(app: App, cursor: str) -> Non
 
 
 def test_a_file_name_cannot_break_out_of_the_answer(app: App) -> None:
-    answer = upload(app, form(filename='a\\"b<script>'))
+    answer = upload(app, file_form(filename='a\\"b<script>'))
     assert json.loads(answer.text)["name"] == 'a"b<script>'
 
 
@@ -291,6 +283,6 @@ def test_who_may_not_begin_an_upload(app: App) -> None:
 
 
 def test_a_file_too_large_for_this_way_is_told_the_other(app: App) -> None:
-    answer = upload(app, form(bytes(4_500_001)))
+    answer = upload(app, file_form(bytes(4_500_001)))
     assert is_problem(answer, 413)
     assert "POST /v1/uploads" in answer.json["detail"]

@@ -17,15 +17,14 @@ from darkroom.domain import keys
 from darkroom.domain.money import Limits
 from darkroom.ports import ApiKey
 
-from tests import events
-from tests.unit.handlers.conftest import ACME, OTHER, READER
-from tests.unit.handlers.test_messages import storing
-from tests.unit.handlers.test_submit import GOOD, SDXL, is_problem, with_input
+from tests.support import events
+from tests.support.app import ACME, GOOD, OTHER, READER, SDXL, is_problem, with_input
+from tests.support.storing import storing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.unit.handlers.conftest import App
+    from tests.support.app import App
 
 
 @pytest.fixture
@@ -255,7 +254,7 @@ def test_a65_a_revoked_key_is_refused_by_the_next_request_everywhere(app: App) -
 
 
 def test_a61_a_revoked_key_is_given_no_new_url(app: App) -> None:
-    record = storing(app)
+    record = storing(app.world)
     app.world.settle()
     path = f"/v1/predictions/{record.id}"
     assert "?signed" in app.get(path, READER).text
@@ -332,7 +331,7 @@ def test_a69_at_once_by_one_key_there_is_one_prediction(
 def test_a72_a_message_with_an_id_of_another_form_touches_nothing(
     app: App, function: str, id_: str
 ) -> None:
-    storing(app)
+    storing(app.world)
     before = app.kept()
     message = {"action": "create", "id": id_, "prediction": id_, "event": "completed"}
     app.call(function, events.sqs(message))
@@ -342,7 +341,7 @@ def test_a72_a_message_with_an_id_of_another_form_touches_nothing(
 
 def test_a72_a_message_cannot_name_a_tenant_or_a_url(app: App) -> None:
     """What is not in the record does not count: a message only says where to look."""
-    record = storing(app)
+    record = storing(app.world)
     more = {"tenant": "other", "url": "https://evil.example/x", "output": "https://e.example/"}
     app.call("persist", events.sqs({"id": record.id, **more}))
     assert [url.split("/")[2] for url in app.world.fetcher.fetched] == ["replicate.delivery"]

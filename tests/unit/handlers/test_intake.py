@@ -13,35 +13,12 @@ from darkroom.domain.prediction import State
 from darkroom.services.intake import LONGEST_PAUSE_S, MOST_RECEIVES
 from darkroom.services.submit import Submit
 
-from tests import events
-from tests.world import SCHNELL
+from tests.support import events
+from tests.support.world import SCHNELL
+from tests.unit.handlers.intaking import DETAIL, ID, intake, message, told
 
 if TYPE_CHECKING:
-    from tests.unit.handlers.conftest import App
-
-DETAIL: dict[str, Any] = {"model": SCHNELL, "input": {"prompt": "a corgi"}}
-ID = "5a4d2a1e-7f0e-4c30-a3a5-1f7b6f0c2f11"
-
-
-def message(detail: Any = None, **changes: Any) -> dict[str, Any]:
-    """What the rule of acme's source writes to the queue."""
-    return {"tenant": "acme", "id": ID, "detail": DETAIL if detail is None else detail} | changes
-
-
-def intake(app: App, *bodies: Any, receives: int = 1) -> list[str]:
-    """Hand the messages over; the ids of those that are to come again."""
-    event = events.sqs(*bodies)
-    for record in event["Records"]:
-        record["attributes"]["ApproximateReceiveCount"] = str(receives)
-    answer = app.call("intake", event)
-    return [item["itemIdentifier"] for item in answer["batchItemFailures"]]
-
-
-def told(app: App) -> dict[str, Any]:
-    """The one event on the bus, which says that a request is rejected."""
-    ((kind, detail),) = app.world.bus.events
-    assert kind == "Prediction Rejected"
-    return detail
+    from tests.support.app import App
 
 
 def test_an_event_makes_a_prediction_for_the_tenant_of_its_rule(app: App) -> None:

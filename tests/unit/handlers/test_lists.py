@@ -9,12 +9,11 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from darkroom.services.read import MOST_SIFTED, PAGE
 
-from tests.unit.handlers.conftest import OTHER
-from tests.unit.handlers.test_submit import is_problem
-from tests.world import SCHNELL
+from tests.support.app import OTHER, is_problem
+from tests.support.world import SCHNELL
 
 if TYPE_CHECKING:
-    from tests.unit.handlers.conftest import Answer, App
+    from tests.support.app import Answer, App
 
 SDXL = "stability-ai/sdxl"
 

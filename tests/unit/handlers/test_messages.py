@@ -10,27 +10,21 @@ from darkroom.domain.errors import ProviderUnavailableError
 from darkroom.domain.lifecycle import Answered
 from darkroom.domain.prediction import State
 
-from tests import events, versions
+from tests.support import events, versions
+from tests.support.storing import storing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from darkroom.domain.prediction import Prediction
 
-    from tests.unit.handlers.conftest import App
+    from tests.support.app import App
 
 FUNCTIONS = ["dispatch", "persist", "deliver"]
 
 
 def failed(answer: dict[str, Any]) -> list[str]:
     return [item["itemIdentifier"] for item in answer["batchItemFailures"]]
-
-
-def storing(app: App) -> Prediction:
-    record = app.world.accept()
-    app.world.succeed(str(record.provider_id))
-    app.world.webhook(record.id, str(record.provider_id))
-    return app.world.record(record.id)
 
 
 # All three
@@ -133,7 +127,7 @@ def test_of_a_batch_only_what_failed_comes_again(app: App) -> None:
 def test_persist_stores_and_reports_the_one_whose_write_failed(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    records = [storing(app) for _ in range(3)]
+    records = [storing(app.world) for _ in range(3)]
     write_once = type(app.world.outputs).write_once
 
     def full(self: Any, key: str, *args: Any) -> Any:
@@ -149,7 +143,7 @@ def test_persist_stores_and_reports_the_one_whose_write_failed(
 
 
 def test_persist_does_nothing_twice(app: App) -> None:
-    record = storing(app)
+    record = storing(app.world)
     for _ in range(2):
         assert failed(app.call("persist", events.sqs({"id": record.id}))) == []
     assert len(app.world.fetcher.fetched) == 1
@@ -194,7 +188,7 @@ def image(app: App, id_: str) -> dict[str, Any]:
 
 
 def test_relay_hands_a_change_on(app: App) -> None:
-    record = storing(app)
+    record = storing(app.world)
     answer = app.call("relay", events.stream(*app.world.store.stream))
     assert failed(answer) == []
     assert app.world.persist_queue.take() == [{"id": record.id}]
@@ -222,7 +216,7 @@ def test_relay_ignores_what_the_tables_ttl_removes(app: App) -> None:
 def test_relay_reports_the_record_that_failed_and_does_the_others(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    records = [storing(app) for _ in range(3)]
+    records = [storing(app.world) for _ in range(3)]
     changes = [(None, image(app, record.id)) for record in records]
     send = type(app.world.persist_queue).send
 
@@ -242,7 +236,7 @@ def test_relay_tells_of_an_image_that_it_cannot_read_and_goes_on(
     app: App, change: Callable[[Any], Any]
 ) -> None:
     """Reported, it would be tried again and hold up its shard: each claim of the sweep anew."""
-    bad, good = storing(app), storing(app)
+    bad, good = storing(app.world), storing(app.world)
     after = image(app, bad.id)
     changes = [(None, change(after)), (change(after), after), (None, image(app, good.id))]
     assert failed(app.call("relay", events.stream(*changes))) == []
@@ -255,7 +249,7 @@ def test_relay_tells_of_an_image_that_it_cannot_read_and_goes_on(
 
 @pytest.mark.parametrize("change", versions.READABLE.values(), ids=versions.READABLE)
 def test_relay_ignores_attributes_of_other_versions(app: App, change: Callable[[Any], Any]) -> None:
-    record = storing(app)
+    record = storing(app.world)
     newer = change(image(app, record.id))
     assert failed(app.call("relay", events.stream((None, newer)))) == []
     assert app.world.persist_queue.take() == [{"id": record.id}]
@@ -265,7 +259,7 @@ def test_relay_ignores_attributes_of_other_versions(app: App, change: Callable[[
 
 
 def test_sweep_says_what_it_did(app: App) -> None:
-    storing(app)
+    storing(app.world)
     app.world.accept()
     app.world.clock.advance(600)
     answer = app.call("sweep", events.schedule())

@@ -11,14 +11,14 @@ from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.lifecycle import Answered
 from darkroom.domain.money import Limits
 
-from tests import events
+from tests.support import events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from darkroom.domain.prediction import Prediction
 
-    from tests.unit.handlers.conftest import App
+    from tests.support.app import App
 
 Metrics = dict[str, list[float]]
 REQUEST_ID = events.Context.aws_request_id

@@ -11,15 +11,15 @@ from darkroom.api import schemas
 from darkroom.api.openapi import document
 from darkroom.runtime.function import declared
 
-from tests import events
-from tests.unit.handlers.conftest import ACME
-from tests.unit.handlers.test_files import form
-from tests.world import SCHNELL
+from tests.support import events
+from tests.support.app import ACME
+from tests.support.multipart import FORM, file_form
+from tests.support.world import SCHNELL
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from tests.unit.handlers.conftest import App
+    from tests.support.app import App
 
 WRITTEN = Path(__file__).parents[3] / "docs" / "openapi.json"
 MADE = "python -m darkroom.api.openapi > docs/openapi.json"
@@ -109,7 +109,7 @@ def test_files_are_as_described(app: App) -> None:
         headers = {"authorization": f"Bearer {ACME}", "content-type": kind}
         return app.http("files", events.http(method, path, body, headers)).json
 
-    file = call("POST", "/v1/files", form(), "multipart/form-data; boundary=bound")
+    file = call("POST", "/v1/files", file_form(), FORM)
     assert fits(schemas.FileBody, file)
     assert fits(schemas.PageBody[schemas.FileBody], call("GET", "/v1/files"))
     assert fits(schemas.Upload, call("POST", "/v1/uploads"))

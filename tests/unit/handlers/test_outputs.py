@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 from darkroom.domain.prediction import Code, State
 
-from tests import events
-from tests.fakes import FakeDownload
-from tests.world import PNG
+from tests.support import events
+from tests.support.fakes import FakeDownload
+from tests.support.world import PNG
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
 
-    from tests.unit.handlers.conftest import App
+    from tests.support.app import App
 
 HOST = "https://replicate.delivery"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'

@@ -11,15 +11,14 @@ import pytest
 from darkroom.domain.money import Limits
 from darkroom.services.limits import READS_AT_ONCE
 
-from tests import events, versions
-from tests.unit.handlers.conftest import ACME, OTHER, READER
-from tests.unit.handlers.test_submit import is_problem
-from tests.world import PUBLIC_URL, SCHNELL
+from tests.support import events, versions
+from tests.support.app import ACME, OTHER, READER, is_problem
+from tests.support.world import PUBLIC_URL, SCHNELL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.unit.handlers.conftest import App
+    from tests.support.app import App
 
 UNKNOWN = "0" * 26
 

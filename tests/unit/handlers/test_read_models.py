@@ -8,13 +8,12 @@ import pytest
 from darkroom.domain import cog
 from darkroom.domain.model import input_schema_of
 
-from tests import events
-from tests.unit.handlers.conftest import ACME, OTHER, READER
-from tests.unit.handlers.test_submit import is_problem
-from tests.world import PUBLIC_URL, SCHNELL, load_catalogue
+from tests.support import events
+from tests.support.app import ACME, OTHER, READER, is_problem
+from tests.support.world import PUBLIC_URL, SCHNELL, load_catalogue
 
 if TYPE_CHECKING:
-    from tests.unit.handlers.conftest import App
+    from tests.support.app import App
 
 SDXL = "stability-ai/sdxl"
 INPAINTING = "stability-ai/stable-diffusion-inpainting"

@@ -15,32 +15,14 @@ from darkroom.domain.callbacks import EVENTS
 from darkroom.domain.lifecycle import Answered
 from darkroom.ports import ApiKey
 
-from tests.fakes import START
-from tests.unit.handlers.conftest import ACME, OTHER, READER
-from tests.world import PNG, PUBLIC_URL, SCHNELL
+from tests.support.app import ACME, GOOD, OTHER, READER, SDXL, is_problem, with_input
+from tests.support.fakes import START
+from tests.support.world import PNG, PUBLIC_URL, SCHNELL
 
 if TYPE_CHECKING:
-    from tests.unit.handlers.conftest import Answer, App
+    from tests.support.app import App
 
-GOOD: dict[str, Any] = {"version": SCHNELL, "input": {"prompt": "a corgi"}}
 MODEL_PATH = f"/v1/models/{SCHNELL}/predictions"
-SDXL = "stability-ai/sdxl"
-
-
-def with_input(**input_: Any) -> dict[str, Any]:
-    return {**GOOD, "input": {"prompt": "a corgi", **input_}}
-
-
-def is_problem(answer: Answer, status: int) -> bool:
-    """A problem answer in Replicate's form, of that status, without details of ours."""
-    body = answer.json
-    return (
-        answer.status == body["status"] == status
-        and answer.headers["content-type"] == "application/problem+json"
-        and isinstance(body["title"], str)
-        and isinstance(body["detail"], str)
-        and "Traceback" not in answer.text
-    )
 
 
 # Accepted

@@ -11,16 +11,12 @@ from darkroom.api.waiting import MOST_HOPS
 from darkroom.domain import link
 from darkroom.services.look import LOOK_MS
 
-from tests import events
-from tests.unit.handlers.conftest import ACME, OTHER, READER
-from tests.unit.handlers.test_submit import is_problem
-from tests.world import PUBLIC_URL
+from tests.support import events
+from tests.support.app import ACME, ASKING, OTHER, PATIENT, READER, is_problem
+from tests.support.world import PUBLIC_URL
 
 if TYPE_CHECKING:
-    from tests.unit.handlers.conftest import Answer, App
-
-PATIENT = {"prefer": "wait", "user-agent": "ai-sdk/replicate/2.0.57 ai-sdk/provider-utils/4.0"}
-ASKING = {"darkroom-wait": "redirect"}
+    from tests.support.app import Answer, App
 
 
 @pytest.fixture

@@ -19,16 +19,16 @@ from darkroom.domain import link
 from darkroom.domain.errors import UnavailableError
 from darkroom.domain.prediction import State
 
-from tests import events
-from tests.fakes import START
-from tests.unit.handlers.test_submit import is_problem
+from tests.support import events
+from tests.support.app import is_problem
+from tests.support.fakes import START
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from darkroom.domain.prediction import Prediction
 
-    from tests.unit.handlers.conftest import App
+    from tests.support.app import App
 
 REFUSAL = {
     "title": "Unauthenticated",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.unit.handlers.test_submit import is_problem
-from tests.unit.handlers.test_wait import ASKING, PATIENT
+from tests.support.app import ASKING, PATIENT, is_problem
 
 if TYPE_CHECKING:
-    from tests.unit.handlers.conftest import App
+    from tests.support.app import App
 
 
 def test_no_create_is_redirected_and_nothing_has_a_watch_url(app: App) -> None:

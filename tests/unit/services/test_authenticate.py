@@ -7,7 +7,7 @@ from darkroom.domain import keys
 from darkroom.domain.errors import NotAuthenticatedError, OutOfScopeError
 from darkroom.ports import ApiKey
 
-from tests.world import World
+from tests.support.world import World
 
 TOKEN = "dk_a-token"
 

@@ -7,7 +7,7 @@ import base64
 from darkroom.ports import SecretVersion
 from darkroom.services.callback_secrets import callback_secret
 
-from tests.world import World
+from tests.support.world import World
 
 OLD, NEW = b"c" * 32, b"n" * 32
 

@@ -9,7 +9,7 @@ from darkroom.domain.errors import ConflictError, NotFoundError, ProviderUnavail
 from darkroom.domain.lifecycle import Answered, CancelRequested
 from darkroom.domain.prediction import Code, State
 
-from tests.world import World
+from tests.support.world import World
 
 
 def bound(world: World, state: str = "submitted") -> tuple[str, str]:

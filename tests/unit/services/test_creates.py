@@ -13,8 +13,8 @@ from darkroom.domain.prediction import Code, CreateState, State
 from darkroom.services.receive import Received
 from darkroom.services.submit import NewPrediction
 
-from tests.fakes import START, ContendedPredictions, Crash, FakePredictions
-from tests.world import World
+from tests.support.fakes import START, ContendedPredictions, Crash, FakePredictions
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable

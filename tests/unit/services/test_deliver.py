@@ -15,23 +15,9 @@ from darkroom.services.callback_secrets import callback_secret
 from darkroom.services.deliver import Outcome
 from standardwebhooks import webhooks
 
-from tests.fakes import Crash
-from tests.world import World
-
-HOOK = "https://client.test/hook"
-
-
-def ended(world: World, tenant: str = "acme", url: str = HOOK) -> str:
-    """A failed prediction whose callback is owed; its id."""
-    record = world.accept(webhook=url, tenant=tenant)
-    world.provider.finish(str(record.provider_id), "failed")
-    world.webhook(record.id, str(record.provider_id))
-    world.run_stream()
-    return record.id
-
-
-def row(world: World, id_: str, event: str = "completed") -> Callback:
-    return world.deliveries.rows[id_, event]
+from tests.support.callbacks import HOOK, ended, row
+from tests.support.fakes import Crash
+from tests.support.world import World
 
 
 def verified(world: World, monkeypatch: pytest.MonkeyPatch, secret: str) -> Any:

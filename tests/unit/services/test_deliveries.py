@@ -12,8 +12,8 @@ from darkroom.domain.receivers import REFUSALS, Endpoint, Receivers, host
 from darkroom.services.deliver import Outcome
 from darkroom.services.deliveries import ASKED_AT_ONCE, MOST_ATTEMPTS, shown
 
-from tests.unit.services.test_deliver import HOOK, ended, row
-from tests.world import World
+from tests.support.callbacks import HOOK, ended, row
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ import pytest
 from darkroom.domain.errors import InvalidInputError, NotFoundError, TooLargeError
 from darkroom.services.files import MOST_DIRECT
 
-from tests.world import PNG, PUBLIC_URL, World
+from tests.support.world import PNG, PUBLIC_URL, World
 
 
 def test_a_file_is_described_as_replicate_describes_one() -> None:

@@ -10,8 +10,8 @@ from darkroom.domain.errors import InvalidInputError, UnavailableError
 from darkroom.domain.prediction import State
 from darkroom.services.submit import Accepted, NewPrediction
 
-from tests.fakes import Crash
-from tests.world import PNG, SCHNELL, World
+from tests.support.fakes import Crash
+from tests.support.world import PNG, SCHNELL, World
 
 KEY: dict[str, Any] = {"idempotency_key": "order-7"}
 WINDOW: dict[str, Any] = {"dedupe_s": 60}

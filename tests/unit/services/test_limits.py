@@ -14,8 +14,8 @@ from darkroom.domain.prediction import State
 from darkroom.domain.snapshot import rfc3339
 from darkroom.services.limits import READS_A_SECOND, READS_AT_ONCE, TenantLimits
 
-from tests.fakes import START, FakeControls, FakePredictions, Month
-from tests.world import World
+from tests.support.fakes import START, FakeControls, FakePredictions, Month
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from darkroom.ports import ProviderPage
 from darkroom.services import listing
 from darkroom.services.listing import LIST_FROM, SILENCES, Listing, Patience
 
-from tests.fakes import START, FakeClock
+from tests.support.fakes import START, FakeClock
 
 PAGE = 4
 

@@ -9,8 +9,8 @@ from darkroom.domain.lifecycle import ProviderReported
 from darkroom.domain.prediction import State
 from darkroom.services.look import FOR_ALL, LATE_MS, LOOK_MS, LOOKS_AT_ONCE, SHARE_AT_ONCE
 
-from tests.records import snapshot
-from tests.world import World
+from tests.support.records import snapshot
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction

@@ -12,8 +12,8 @@ from darkroom.domain.errors import BadRequestError, NotFoundError
 from darkroom.services.models import PAGE, Models
 from darkroom.services.run_times import RunTimes
 
-from tests.fakes import FakeClock, FakeControls
-from tests.world import World, load_catalogue
+from tests.support.fakes import FakeClock, FakeControls
+from tests.support.world import World, load_catalogue
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from darkroom.services.owed import LIMIT, OWN_MS, TENANT_FIRST, EnqueueOwed
 
-from tests.unit.services.test_deliver import ended
-from tests.world import World
+from tests.support.callbacks import ended
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,8 +14,9 @@ from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.lifecycle import MAX_OUTPUTS
 from darkroom.domain.prediction import Code, State
 
-from tests.fakes import ContendedPredictions, Crash, FakeDownload, FakePredictions
-from tests.world import PNG, World
+from tests.support.fakes import ContendedPredictions, Crash, FakeDownload, FakePredictions
+from tests.support.storing import Dying, storing, urls
+from tests.support.world import PNG, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,21 +24,6 @@ if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
 
 HOST = "https://replicate.delivery"
-
-
-def storing(world: World, *names: str, output: Any = None) -> Prediction:
-    """A prediction whose outputs wait upstream; their URLs end in `names`."""
-    record = world.accept()
-    world.succeed(str(record.provider_id), *names)
-    if output is not None:
-        world.provider.finish(str(record.provider_id), output=output)
-    world.webhook(record.id, str(record.provider_id))
-    return world.record(record.id)
-
-
-def urls(record: Prediction) -> list[str]:
-    found: list[str] = json.loads(str(record.output))
-    return found
 
 
 def test_every_output_is_copied_and_described() -> None:
@@ -180,15 +166,6 @@ def test_success_is_never_visible_before_every_object_exists() -> None:
     record = storing(world, "0", "1", "2")
     world.settle()
     assert world.record(record.id).state is State.SUCCEEDED
-
-
-@dataclass
-class Dying(FakeDownload):
-    """A download in the middle of which the process dies."""
-
-    def chunks(self) -> Iterator[bytes]:
-        yield self.data[:20]
-        raise Crash
 
 
 def test_a_crash_in_the_middle_leaves_nothing_half_done_after_redelivery() -> None:

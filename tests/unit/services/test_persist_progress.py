@@ -15,10 +15,10 @@ from darkroom.domain.prediction import Code, State
 from darkroom.handlers import persist
 from darkroom.ports import StoredObject
 
-from tests import events
-from tests.fakes import Crash, FakeDownload, FakeOutputs, GeneratedDownload, SlowDownload
-from tests.unit.services.test_persist import Dying, storing, urls
-from tests.world import PNG, World
+from tests.support import events
+from tests.support.fakes import Crash, FakeDownload, FakeOutputs, GeneratedDownload, SlowDownload
+from tests.support.storing import Dying, storing, urls
+from tests.support.world import PNG, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

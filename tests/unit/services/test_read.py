@@ -17,10 +17,10 @@ from darkroom.domain.errors import (
 )
 from darkroom.services.read import PAGE, PAGE_BYTES, READ_AT_ONCE, ListPage, Wanted, _cursor
 
-from tests import versions
-from tests.fakes import START, FakePredictions
-from tests.records import accepted
-from tests.world import World
+from tests.support import versions
+from tests.support.fakes import START, FakePredictions
+from tests.support.records import accepted
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from darkroom.domain.errors import InvalidInputError
 
-from tests.world import PNG, PUBLIC_URL, World
+from tests.support.world import PNG, PUBLIC_URL, World
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction

@@ -14,8 +14,8 @@ from darkroom.domain.errors import BadRequestError, ConflictError, WebhookRefuse
 from darkroom.domain.prediction import State
 from darkroom.services.receive import Received
 
-from tests.fakes import ContendedPredictions, item_size
-from tests.world import World
+from tests.support.fakes import ContendedPredictions, item_size
+from tests.support.world import World
 
 
 def deliver(world: World, id_: str, body: bytes, token: str | None = None) -> Received:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from darkroom.domain.prediction import State
 
-from tests.world import World
+from tests.support.world import World
 
 HOOK = "https://client.test/hook"
 

@@ -10,8 +10,8 @@ from darkroom.domain.money import Limits
 from darkroom.domain.repeats import KEPT
 from darkroom.services.submit import Accepted, NewPrediction
 
-from tests.fakes import Crash, FakePredictions
-from tests.world import SCHNELL, World
+from tests.support.fakes import Crash, FakePredictions
+from tests.support.world import SCHNELL, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,8 +15,8 @@ from darkroom.domain.prediction import CreateState, State
 from darkroom.services.reuse import Reuse
 from darkroom.services.submit import Accepted, NewPrediction
 
-from tests.fakes import START, Crash, FakeOutputs
-from tests.world import PNG, SCHNELL, World
+from tests.support.fakes import START, Crash, FakeOutputs
+from tests.support.world import PNG, SCHNELL, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable

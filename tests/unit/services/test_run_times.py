@@ -12,9 +12,9 @@ from darkroom.services.persist import Persist
 from darkroom.services.run_times import COLD_AFTER_MS, MOST_MODELS, RunTimes
 from darkroom.services.submit import NewPrediction
 
-from tests.fakes import START, ContendedPredictions, FakeClock, FakeControls
-from tests.records import accepted
-from tests.world import SCHNELL, World, load_catalogue
+from tests.support.fakes import START, ContendedPredictions, FakeClock, FakeControls
+from tests.support.records import accepted
+from tests.support.world import SCHNELL, World, load_catalogue
 
 SDXL = "stability-ai/sdxl"
 

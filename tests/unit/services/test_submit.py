@@ -18,8 +18,8 @@ from darkroom.domain.lifecycle import Answered
 from darkroom.domain.money import Limits
 from darkroom.services.submit import NewPrediction
 
-from tests.fakes import START
-from tests.world import PNG, PUBLIC_URL, SCHNELL, World, load_catalogue
+from tests.support.fakes import START
+from tests.support.world import PNG, PUBLIC_URL, SCHNELL, World, load_catalogue
 
 if TYPE_CHECKING:
     from darkroom.domain.errors import DarkroomError

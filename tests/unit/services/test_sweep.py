@@ -12,8 +12,8 @@ from darkroom.ports import Due, DueRecord, ProviderPage
 from darkroom.services.listing import LIST_FROM, SILENCES
 from darkroom.services.sweep import RESERVE_MS
 
-from tests.fakes import ContendedPredictions, Crash, FakeDeliveries, FakePredictions
-from tests.world import World
+from tests.support.fakes import ContendedPredictions, Crash, FakeDeliveries, FakePredictions
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

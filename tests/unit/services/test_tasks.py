@@ -10,7 +10,7 @@ from darkroom.domain.lifecycle import Answered
 from darkroom.services.shown import Shown
 from darkroom.services.tasks import OUTPUT_SHOWN
 
-from tests.world import PUBLIC_URL, World
+from tests.support.world import PUBLIC_URL, World
 
 TOKEN = "token-1"
 

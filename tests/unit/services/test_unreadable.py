@@ -12,8 +12,8 @@ from darkroom.domain.prediction import State
 from darkroom.domain.snapshot import rfc3339
 from darkroom.ports import Due
 
-from tests import versions
-from tests.world import World
+from tests.support import versions
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable

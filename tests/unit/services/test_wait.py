@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from darkroom.services.wait import Wait, moments
 
-from tests.world import World
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction

@@ -11,8 +11,8 @@ from darkroom.domain.errors import NotFoundError, UnavailableError
 from darkroom.services.read import Read
 from darkroom.services.watch import Watch
 
-from tests.fakes import FakeSecrets
-from tests.world import PUBLIC_URL, World
+from tests.support.fakes import FakeSecrets
+from tests.support.world import PUBLIC_URL, World
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction

@@ -5,10 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import struct
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 if TYPE_CHECKING:
     import ssl
@@ -167,3 +173,29 @@ def drip(raw: bytes, start: bytes = b"") -> Serve:
             connection.sendall(bytes([byte]))
 
     return serve
+
+
+BUDGET = 0.5
+"""Seconds of an exchange, where a test waits for their end."""
+GRACE = 2.0
+"""How much longer than its budget an exchange may seem on a busy machine."""
+
+
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Hold what is done meanwhile to so many seconds."""
+    started = time.monotonic()
+    yield
+    assert time.monotonic() - started < seconds + GRACE
+
+
+def addresses(*found: str) -> Any:
+    """A resolver with these answers."""
+
+    def getaddrinfo(_host: str, port: int, *_args: Any, **_more: Any) -> Any:
+        return [
+            (socket.AF_INET6 if ":" in address else socket.AF_INET, 1, 6, "", (address, port))
+            for address in found
+        ]
+
+    return getaddrinfo

@@ -10,7 +10,7 @@ from darkroom.domain.prediction import Prediction
 from darkroom.domain.snapshot import Snapshot
 from darkroom.domain.timings import Timings
 
-from tests.fakes import START
+from tests.support.fakes import START
 
 ID = "a" * 26
 PID = "p" * 26

@@ -4,7 +4,7 @@ Two releases share the tables while one replaces the other. `last_release` are i
 0ba142c wrote; `READABLE` and `UNREADABLE` make of any item what a next release might write, and
 `DAMAGED` what no release would.
 
-`python -m tests.versions` writes those of the last release anew, from git.
+`python -m tests.support.versions` writes those of the last release anew, from git.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from darkroom.domain.prediction import (
     State,
 )
 
-from tests.fakes import START
+from tests.support.fakes import START
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 Item = dict[str, Any]
 
 LAST_RELEASE = "0ba142cb72878905ae41bdb483ded640c23b613f"
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).parents[2]
 FIXTURE = _ROOT / "tests" / "adapters" / "fixtures" / "items-0ba142c.json"
 _SCRIPT = _ROOT / "tests" / "adapters" / "releases.py"
 

@@ -17,7 +17,7 @@ from darkroom.runtime.function import declared
 from darkroom.services.submit import NewPrediction
 from darkroom.services.tasks import TASK
 
-from tests.fakes import (
+from tests.support.fakes import (
     FakeBus,
     FakeCallbacks,
     FakeClock,
@@ -35,7 +35,7 @@ from tests.fakes import (
     FakeTasks,
     FakeUploads,
 )
-from tests.records import TIMINGS
+from tests.support.records import TIMINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
