@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import boto3
-from darkroom.adapters import aws as aws_
-from darkroom.adapters.http import Client
-from darkroom.adapters.items import RELAY
+from darkroom.aws import clients as aws_
+from darkroom.aws.items import RELAY
 from darkroom.domain import keys, signature
+from darkroom.outbound.http import Client
 from darkroom.runtime import adapters
 from darkroom.runtime.function import declared
 from moto import mock_aws
@@ -34,7 +34,7 @@ from tests.support import events
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from darkroom.adapters.http import Guard
+    from darkroom.outbound.http import Guard
 
 TENANT = "acme"
 PROVIDER_ID = "p" * 26

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.awsrequest import AWSResponse
-from darkroom.adapters import aws as aws_
+from darkroom.aws import clients as aws_
 from moto.core.models import botocore_stubber
 
 from bench.account import Account, account, new_process

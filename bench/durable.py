@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
-from darkroom.adapters.items import read_prediction
+from darkroom.aws.items import read_prediction
 from darkroom.domain.prediction import State
 
 from bench.report import Result

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.items import from_item, shard, to_item
+from darkroom.aws.items import from_item, shard, to_item
 from darkroom.domain import link
-from darkroom.domain.lifecycle import Answered
+from darkroom.ports import Answered
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 
@@ -98,7 +98,7 @@ def read_all(number: int, repeats: int = 0) -> dict[str, Reading]:
 
 def _last_page(aws: Account, ids: list[str]) -> str:
     """Return the cursor of the page with the oldest hundred records."""
-    from darkroom.services.read import PAGE, _cursor
+    from darkroom.services.predictions.read import PAGE, _cursor
 
     after = ids[min(PAGE, len(ids) - 1)]
     key = {"id": {"S": after}}

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from darkroom.adapters.download import OutputFetcher, output_guard
-from darkroom.adapters.http import Client
-from darkroom.adapters.s3 import S3Outputs
-from darkroom.services.persist import Persist
+from darkroom.aws.s3 import S3Outputs
+from darkroom.outbound.download import OutputFetcher, output_guard
+from darkroom.outbound.http import Client
+from darkroom.services.predictions.persist import Persist
 
 from bench.report import Result
 from tests.support.world import World

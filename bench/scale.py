@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.items import DUE_SHARDS
+from darkroom.aws.items import DUE_SHARDS
 from darkroom.runtime.function import declared
 
 from app import stage

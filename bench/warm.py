@@ -98,8 +98,8 @@ class _Recorder:
 
     def __init__(self) -> None:
         from botocore import xform_name
-        from darkroom.adapters.aws import client
-        from darkroom.adapters.http import Client
+        from darkroom.aws.clients import client
+        from darkroom.outbound.http import Client
 
         self.calls: list[Callable[[], Any]] = []
         self.on = False
@@ -145,7 +145,7 @@ EVENTS = ("submit", "webhook", "read")
 
 def _prepared() -> dict[str, dict[str, Any]]:
     """Return an event of each function, about one prediction that is in the stub."""
-    from darkroom.adapters.aws import client
+    from darkroom.aws.clients import client
     from darkroom.handlers import submit
 
     from ops.keys import put_key
@@ -202,7 +202,7 @@ def _invocation(name: str, event: dict[str, Any], context: Any) -> Callable[[], 
 def _webhook(id_: str) -> dict[str, Any]:
     """Return Replicate's `start` webhook of the prediction, signed once, which is valid for five
     minutes."""
-    from darkroom.adapters.aws import client
+    from darkroom.aws.clients import client
     from darkroom.domain import link, signature
 
     from tests.support import events

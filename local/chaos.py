@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
-from darkroom.adapters.items import from_item, is_record, read_prediction
-from darkroom.domain.wire import STATUS
+from darkroom.aws.items import from_item, is_record, read_prediction
+from darkroom.replicate.wire import STATUS
 from PIL import Image
 
 from emulator.models import STREAM_TEXT

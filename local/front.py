@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl
 
 import httpx
 import uvicorn
-from darkroom.services.files import TOO_LARGE
+from darkroom.services.files.uploads import TOO_LARGE
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from botocore.exceptions import BotoCoreError, ClientError
-from darkroom.adapters.controls import DynamoControls
-from darkroom.adapters.predictions import DynamoPredictions
-from darkroom.adapters.queues import SqsQueue
-from darkroom.adapters.s3 import S3Signer
-from darkroom.adapters.secrets import ManagedSecrets
 from darkroom.api import routes
 from darkroom.api.http import ANSWERED_WITH
+from darkroom.aws.controls import DynamoControls
+from darkroom.aws.predictions import DynamoPredictions
+from darkroom.aws.queues import SqsQueue
+from darkroom.aws.s3 import S3Signer
+from darkroom.aws.secrets import ManagedSecrets
 from darkroom.handlers.wait import FUNCTION
 from darkroom.runtime.adapters import Adapters
 from darkroom.runtime.observability import logger

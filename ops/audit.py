@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from botocore.exceptions import ClientError
-from darkroom.adapters.items import from_item, is_record, read_prediction
+from darkroom.aws.items import from_item, is_record, read_prediction
 from darkroom.domain.errors import UnreadableRecordError
 from darkroom.domain.outputs import places_in
 from darkroom.domain.prediction import Code, State

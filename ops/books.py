@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.items import from_item
+from darkroom.aws.items import from_item
 from darkroom.domain.money import OTHER, committed, day_rows, months
 
 if TYPE_CHECKING:

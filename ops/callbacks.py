@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
-from darkroom.adapters.controls import DynamoControls
-from darkroom.adapters.items import attribute, to_item
+from darkroom.aws.controls import DynamoControls
+from darkroom.aws.items import attribute, to_item
 from darkroom.domain.events import TENANT
 
 from ops import tenants

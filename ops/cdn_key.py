@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from darkroom.adapters.cdn import CdnSigner
-from darkroom.adapters.s3 import S3Signer
+from darkroom.aws.cdn import CdnSigner
+from darkroom.aws.s3 import S3Signer
 from darkroom.runtime.settings import CDN_KEY_SECRET
 
 from ops.deployment import SetupError

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from darkroom.adapters.predictions import DynamoPredictions
+from darkroom.aws.predictions import DynamoPredictions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

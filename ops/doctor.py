@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from darkroom.adapters.secrets import ManagedSecrets
+from darkroom.aws.secrets import ManagedSecrets
 from darkroom.domain.errors import UnavailableError
 
 from ops import capacity, cdn_key

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
-from darkroom.adapters.items import attribute, from_item, to_item
+from darkroom.aws.items import attribute, from_item, to_item
 from darkroom.domain.events import TENANT
 from darkroom.domain.keys import SCOPES, key_id, looks_real, new_token
 

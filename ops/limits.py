@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.items import attribute, from_item, to_item
+from darkroom.aws.items import attribute, from_item, to_item
 from darkroom.domain.money import MICRO, Limits
 
 from ops import tenants

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.secrets import CACHED_S
+from darkroom.aws.secrets import CACHED_S
 
 from ops import cdn_rotation
 from ops.deployment import SetupError, fields

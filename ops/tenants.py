@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.items import from_item
+from darkroom.aws.items import from_item
 
 from ops.keys import check_tenant
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.items import from_item, to_item
+from darkroom.aws.items import from_item, to_item
 from darkroom.domain.money import MICRO, usage_row
 
 from ops.keys import check_tenant

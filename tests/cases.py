@@ -772,7 +772,7 @@ REPORTED: dict[str, tuple[str, str]] = {
         ),
     ),
     "oracles-F6": (
-        "tests/unit/domain/test_wire.py::test_oracles_f6_a_time_is_left_out_until_it_is_known",
+        "tests/unit/replicate/test_wire.py::test_oracles_f6_a_time_is_left_out_until_it_is_known",
         ("Both are left out until they are known."),
     ),
     "oracles-F7": (

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
-from darkroom.adapters.s3 import S3Signer
+from darkroom.aws.s3 import S3Signer
 
 from ops.live.budget import CANCEL_TRIES, DEADLINE_S, SLOW, SLOW_INPUT
 from ops.live.verdict import Verdict, fail, ok

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.config import Config
-from darkroom.adapters.controls import DynamoControls
-from darkroom.adapters.deliveries import DynamoDeliveries
-from darkroom.adapters.http import Client
-from darkroom.adapters.items import from_item, to_item
-from darkroom.adapters.predictions import DynamoPredictions
-from darkroom.adapters.queues import EventBridgeBus, SqsQueue
-from darkroom.adapters.s3 import S3Outputs, S3Uploads
+from darkroom.aws.controls import DynamoControls
+from darkroom.aws.deliveries import DynamoDeliveries
+from darkroom.aws.items import from_item, to_item
+from darkroom.aws.predictions import DynamoPredictions
+from darkroom.aws.queues import EventBridgeBus, SqsQueue
+from darkroom.aws.s3 import S3Outputs, S3Uploads
+from darkroom.outbound.http import Client
 from moto import mock_aws
 from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
 
@@ -32,7 +32,7 @@ from tests.support.fakes import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from darkroom.adapters.http import Guard
+    from darkroom.outbound.http import Guard
     from darkroom.ports import Controls, DeliveryStore, OutputStore, PredictionStore, UploadStore
 
 

@@ -17,19 +17,27 @@ from dataclasses import asdict, fields, is_dataclass, replace
 from typing import Any
 
 import boto3
-from darkroom.adapters.controls import DynamoControls
-from darkroom.adapters.deliveries import DynamoDeliveries
-from darkroom.adapters.items import read_prediction
-from darkroom.adapters.predictions import DynamoPredictions
 from darkroom.domain import errors
 from darkroom.domain.keys import key_id
-from darkroom.services.submit import NewPrediction
 from moto import mock_aws
 
 try:
     from tests.support.world import PNG, SCHNELL, World
 except ModuleNotFoundError:  # release 0ba142c has its world here
     from tests.world import PNG, SCHNELL, World
+
+try:
+    from darkroom.aws.controls import DynamoControls
+    from darkroom.aws.deliveries import DynamoDeliveries
+    from darkroom.aws.items import read_prediction
+    from darkroom.aws.predictions import DynamoPredictions
+    from darkroom.services.predictions.submit import NewPrediction
+except ImportError:  # The releases differ in the places.
+    from darkroom.adapters.controls import DynamoControls
+    from darkroom.adapters.deliveries import DynamoDeliveries
+    from darkroom.adapters.items import read_prediction
+    from darkroom.adapters.predictions import DynamoPredictions
+    from darkroom.services.submit import NewPrediction
 
 TABLES = {
     "predictions": {"id": "S"},

@@ -12,12 +12,19 @@ import sys
 from dataclasses import asdict, fields
 from typing import Any
 
-from darkroom.adapters.deliveries import DynamoDeliveries
-from darkroom.adapters.items import prediction_item, read_prediction
-from darkroom.domain import lifecycle, wire
+from darkroom.domain import lifecycle
 from darkroom.domain import prediction as entities
 from darkroom.domain.prediction import Code, CreateState, File, Prediction, Price, State
 from darkroom.domain.timings import Timings
+
+try:
+    from darkroom.aws.deliveries import DynamoDeliveries
+    from darkroom.aws.items import prediction_item, read_prediction
+    from darkroom.replicate import wire
+except ImportError:  # The releases differ in the places.
+    from darkroom.adapters.deliveries import DynamoDeliveries
+    from darkroom.adapters.items import prediction_item, read_prediction
+    from darkroom.domain import wire
 
 CREATE: Any = getattr(entities, "CreateAttempt", None) or entities.Create
 """The releases differ in the name."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from darkroom.adapters.download import allowed, callback_guard, is_loopback, output_guard
-from darkroom.adapters.http import public
+from darkroom.outbound.download import allowed, callback_guard, is_loopback, output_guard
+from darkroom.outbound.http import public
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -16,7 +16,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from darkroom.adapters.cdn import CdnSigner
+from darkroom.aws.cdn import CdnSigner
 from darkroom.domain.errors import UnavailableError
 
 from tests.support.fakes import FakeClock, FakeSigner
@@ -181,4 +181,4 @@ def test_a_cold_start_loads_no_openssl_for_it() -> None:
     )
     kind, *loaded = ran.stdout.split()
     assert kind == "CdnSigner"
-    assert not {"cryptography", "darkroom.adapters.secrets"} & set(loaded)
+    assert not {"cryptography", "darkroom.aws.secrets"} & set(loaded)

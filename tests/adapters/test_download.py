@@ -10,17 +10,17 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.adapters.download import (
+from darkroom.domain.errors import TransferFailedError
+from darkroom.domain.prediction import Code
+from darkroom.handlers.persist import PersistSettings
+from darkroom.outbound.download import (
     Callbacks,
     OutputFetcher,
     allowed,
     callback_guard,
     output_guard,
 )
-from darkroom.adapters.http import Client
-from darkroom.domain.errors import TransferFailedError
-from darkroom.domain.prediction import Code
-from darkroom.handlers.persist import PersistSettings
+from darkroom.outbound.http import Client
 from darkroom.ports import CallbackAnswer
 
 from tests.support import servers
@@ -380,7 +380,7 @@ def test_a_callback_without_an_answer_has_failed(serve: Serve) -> None:
 
 
 def test_a_callback_that_drips_ends_at_the_wall_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("darkroom.adapters.download.CALLBACK_BUDGET_S", BUDGET)
+    monkeypatch.setattr("darkroom.outbound.download.CALLBACK_BUDGET_S", BUDGET)
     with serving(drip(http(200))) as server, within(BUDGET), pytest.raises(TransferFailedError):
         callbacks().post(server.url, HEADERS, b"{}")
 

@@ -13,10 +13,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.adapters.download import Callbacks, OutputFetcher, callback_guard, output_guard
-from darkroom.adapters.http import Client
 from darkroom.domain.prediction import Code, State
 from darkroom.handlers import deliver, persist
+from darkroom.outbound.download import Callbacks, OutputFetcher, callback_guard, output_guard
+from darkroom.outbound.http import Client
 
 from tests.support import events, servers
 from tests.support.servers import BUDGET, addresses, answer, drip, http, serving, within

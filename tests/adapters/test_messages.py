@@ -10,8 +10,8 @@ import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError, EndpointConnectionError
-from darkroom.adapters.queues import SqsDeadLetters, SqsQueue
-from darkroom.adapters.stepfunctions import StepFunctionsTasks
+from darkroom.aws.queues import SqsDeadLetters, SqsQueue
+from darkroom.aws.stepfunctions import StepFunctionsTasks
 
 from tests.support.fakes import FakeTasks
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
-from darkroom.adapters.predictions import DynamoPredictions
+from darkroom.aws.predictions import DynamoPredictions
 from darkroom.domain import correlation
 from darkroom.domain.errors import (
     AlreadyExistsError,

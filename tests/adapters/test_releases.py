@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.adapters.deliveries import _delivery_item
-from darkroom.adapters.items import NEWER_CODES, prediction_item, read_prediction
+from darkroom.aws.deliveries import _delivery_item
+from darkroom.aws.items import NEWER_CODES, prediction_item, read_prediction
 from darkroom.domain.errors import UnreadableRecordError
 from darkroom.domain.prediction import Code, Prediction
 from darkroom.ports import Attempt, Callback

@@ -135,7 +135,7 @@ def test_a_key_is_looked_up(store: PredictionStore) -> None:
 
 
 def test_a_row_is_small_and_has_its_end(aws: Aws) -> None:
-    from darkroom.adapters.predictions import DynamoPredictions
+    from darkroom.aws.predictions import DynamoPredictions
 
     store = DynamoPredictions(aws.dynamodb, "predictions", "controls")
     store.note_refusal(ROW, T)

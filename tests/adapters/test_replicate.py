@@ -13,9 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.adapters import replicate
-from darkroom.adapters.http import Client
-from darkroom.adapters.replicate import Replicate
 from darkroom.domain.errors import (
     PageTooLargeError,
     ProviderSilentError,
@@ -23,6 +20,9 @@ from darkroom.domain.errors import (
     UnavailableError,
 )
 from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
+from darkroom.outbound.http import Client
+from darkroom.replicate import client as replicate
+from darkroom.replicate.client import Replicate
 
 from tests.support import servers
 from tests.support.fakes import FakeSecrets

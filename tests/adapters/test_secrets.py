@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.adapters import secrets as secrets_
-from darkroom.adapters.secrets import ManagedSecrets
+from darkroom.aws import secrets as secrets_
+from darkroom.aws.secrets import ManagedSecrets
 from darkroom.domain.errors import UnavailableError
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError
 from botocore.stub import ANY, Stubber
-from darkroom.adapters.controls import DynamoControls
-from darkroom.adapters.items import from_item, to_item
-from darkroom.adapters.queues import EventBridgeBus, EventNotTakenError, SqsQueue
-from darkroom.adapters.s3 import PART, S3Forms, S3Outputs, S3Signer, S3Uploads
+from darkroom.aws.controls import DynamoControls
+from darkroom.aws.items import from_item, to_item
+from darkroom.aws.queues import EventBridgeBus, EventNotTakenError, SqsQueue
+from darkroom.aws.s3 import PART, S3Forms, S3Outputs, S3Signer, S3Uploads
 from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.money import Limits
 from darkroom.domain.receivers import Endpoint, Receivers, Refusal
@@ -555,7 +555,7 @@ def test_keys_are_listed_in_order_from_where_one_left_off(uploads: UploadStore) 
 
 
 def test_urls_are_signed_for_one_object_and_an_hour(aws: Aws) -> None:
-    from darkroom.adapters.aws import client
+    from darkroom.aws.clients import client
 
     client.cache_clear()
     signer = S3Signer(client("s3"), "outputs", "uploads")
@@ -572,7 +572,7 @@ MADE = "acme/2027/01/0123456789abcdefghijklmnop/0.png"
 
 
 def test_f18_an_output_is_signed_for_the_provider_as_an_input(aws: Aws) -> None:
-    from darkroom.adapters.aws import client
+    from darkroom.aws.clients import client
 
     client.cache_clear()
     signer = S3Signer(client("s3"), "outputs", "uploads")
@@ -607,7 +607,7 @@ def test_f18_an_output_is_known_at_each_of_its_buckets_addresses(
     url: str,
     ours: bool,
 ) -> None:
-    from darkroom.adapters.aws import client
+    from darkroom.aws.clients import client
 
     client.cache_clear()
     signer = S3Signer(client("s3"), "outputs", "uploads")
@@ -616,7 +616,7 @@ def test_f18_an_output_is_known_at_each_of_its_buckets_addresses(
 
 
 def test_f18_an_output_is_known_where_urls_are_made_for_another_host(aws: Aws) -> None:
-    from darkroom.adapters.aws import client
+    from darkroom.aws.clients import client
 
     signer = S3Signer(client("s3", "http://127.0.0.1:9"), "outputs", "uploads")
     assert signer.output_key(signer.output_url(MADE)) == MADE
@@ -639,7 +639,7 @@ def test_f18_a_large_output_is_told_by_what_s3_has(aws: Aws) -> None:
 
 
 def test_urls_may_be_made_for_another_host(aws: Aws) -> None:
-    from darkroom.adapters.aws import client
+    from darkroom.aws.clients import client
 
     signer = S3Signer(client("s3", "http://127.0.0.1:9"), "outputs", "uploads")
     assert signer.output_url("k").startswith("http://127.0.0.1:9/outputs/k?")
@@ -703,7 +703,7 @@ def test_an_event_that_was_answered_but_not_taken_is_an_error() -> None:
 
 
 def test_a_form_is_signed_for_one_key_one_type_and_a_size(aws: Aws) -> None:
-    from darkroom.adapters.aws import client
+    from darkroom.aws.clients import client
 
     client.cache_clear()
     made = S3Forms(client("s3"), "uploads").form(

@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.adapters.controls import DynamoControls
-from darkroom.adapters.deliveries import DynamoDeliveries, _delivery_item
-from darkroom.adapters.items import LARGEST_TEXT, prediction_item, read_prediction, to_item
-from darkroom.adapters.predictions import DynamoPredictions
+from darkroom.aws.controls import DynamoControls
+from darkroom.aws.deliveries import DynamoDeliveries, _delivery_item
+from darkroom.aws.items import LARGEST_TEXT, prediction_item, read_prediction, to_item
+from darkroom.aws.predictions import DynamoPredictions
 from darkroom.domain.errors import ConflictError, UnavailableError, UnreadableRecordError
 from darkroom.domain.snapshot import LOGS_KEPT, OUTPUT_KEPT
 from darkroom.ports import Due, RunTime
-from darkroom.services.read_input import INPUT_KEPT
+from darkroom.services.files.read_input import INPUT_KEPT
 
 from tests.adapters.crowded import Crowded
 from tests.adapters.rows import OWED, T, following, name, record

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from darkroom.adapters import aws as aws_
+from darkroom.aws import clients as aws_
 from darkroom.domain import keys, signature
 from darkroom.runtime.function import declared
 from darkroom.runtime.observability import logger

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from darkroom.adapters.items import from_item, to_item
+from darkroom.aws.items import from_item, to_item
 from darkroom.domain.keys import new_token
 from darkroom.domain.money import Limits, month_row
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
-from darkroom.adapters import aws as aws_
+from darkroom.aws import clients as aws_
 
 from bench.account import TENANT, Account, account
 from bench.io import INPUT, MODEL, PATHS, PICTURE, finish, said, show

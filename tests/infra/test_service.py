@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.handlers.relay import WITH_EFFECTS
-from darkroom.services.intake import MOST_RECEIVES
+from darkroom.services.doors.intake import MOST_RECEIVES
 
 from infra.config import StageConfig
 from ops.queues import failure_queues, work_queues

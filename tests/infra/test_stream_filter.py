@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from darkroom.adapters.items import is_record, list_items, prediction_item
+from darkroom.aws.items import is_record, list_items, prediction_item
 from darkroom.domain.lifecycle import (
     CancelRequested,
     CreateRefused,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.adapters.items import list_items, prediction_item
+from darkroom.aws.items import list_items, prediction_item
 from darkroom.domain.prediction import State
 
 from ops.audit import Difference, audit

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from darkroom.adapters.items import to_item
+from darkroom.aws.items import to_item
 from darkroom.domain.money import month_row
 from darkroom.domain.prediction import Prediction, Price, State
 

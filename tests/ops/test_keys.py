@@ -9,10 +9,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.adapters.controls import DynamoControls
+from darkroom.aws.controls import DynamoControls
 from darkroom.domain.errors import NotAuthenticatedError
 from darkroom.domain.keys import key_id
-from darkroom.services.authenticate import Authenticate
+from darkroom.services.tenants.authenticate import Authenticate
 
 from ops.__main__ import main
 from ops.keys import SHOWN_ID, list_keys

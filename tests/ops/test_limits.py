@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.adapters.controls import DynamoControls
+from darkroom.aws.controls import DynamoControls
 from darkroom.domain.keys import new_token
 from darkroom.domain.money import Limits
 

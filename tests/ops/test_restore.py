@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from darkroom.adapters.controls import DynamoControls
-from darkroom.adapters.items import to_item
+from darkroom.aws.controls import DynamoControls
+from darkroom.aws.items import to_item
 
 from ops import limits
 from ops.__main__ import main

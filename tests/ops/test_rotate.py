@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from darkroom.adapters.secrets import ManagedSecrets
+from darkroom.aws.secrets import ManagedSecrets
 
 from ops.deployment import SetupError
 from ops.replicate import Replicate

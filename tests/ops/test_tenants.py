@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from darkroom.adapters.controls import DynamoControls
-from darkroom.adapters.items import to_item
+from darkroom.aws.controls import DynamoControls
+from darkroom.aws.items import to_item
 from darkroom.domain.keys import new_token
 
 from ops.__main__ import main

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.adapters.items import to_item
+from darkroom.aws.items import to_item
 
 from ops.__main__ import main
 from ops.usage import usage

@@ -93,7 +93,7 @@ def services_of(handler: str) -> set[str]:
     """The service modules that a function's own module imports, and the parts that it is built of,
     with what those import."""
     module = ast.parse(inspect.getsource(import_module(declared()[handler].module)))
-    found = {"changes"} | _imported(module)
+    found = {"predictions.changes"} | _imported(module)
     for function in _parts(module):
         found |= _imported(function)
     while True:
@@ -153,16 +153,24 @@ def unvisited(
 
 @cache
 def _tree(service: str) -> ast.Module:
-    return ast.parse((Path(services.__path__[0]) / f"{service}.py").read_text())
+    return ast.parse(
+        (Path(services.__path__[0]).joinpath(*service.split(".")).with_suffix(".py")).read_text()
+    )
 
 
 def _imported(tree: ast.AST) -> set[str]:
-    prefix = "darkroom.services."
-    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    # A constant brings no I/O with it.
-    names = {node.module or "" for node in nodes if not all(a.name.isupper() for a in node.names)}
-    whole = {a.name for node in nodes if f"{node.module}." == prefix for a in node.names}
-    return whole | {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+    found = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ImportFrom) or node.module is None:
+            continue
+        _, within, name = node.module.partition("darkroom.services.")
+        names = [alias.name for alias in node.names]
+        if within and Path(services.__path__[0], name).is_dir():
+            found |= {f"{name}.{module}" for module in names}
+        # A constant brings no I/O with it.
+        elif within and not all(each.isupper() for each in names):
+            found.add(name)
+    return found
 
 
 @cache

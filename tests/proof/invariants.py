@@ -7,9 +7,9 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from darkroom.domain import wire
 from darkroom.domain.events import CALLBACK_DISABLED, REJECTED
 from darkroom.domain.prediction import Code, CreateState, State
+from darkroom.replicate import wire
 
 from tests.proof import ledger
 from tests.proof.follows import follows, grows, starts

@@ -7,9 +7,9 @@ from tests.proof.mutations_clients import CLIENT_MUTANTS
 from tests.proof.mutations_money import MONEY_MUTANTS
 from tests.proof.mutations_odd import ODD_MUTANTS
 
-_SUBMIT, _ACCEPT = "services.submit", "Submit._accept"
+_SUBMIT, _ACCEPT = "services.predictions.submit", "Submit._accept"
 _LIFE = "domain.lifecycle"
-_SWEEP = "services.sweep"
+_SWEEP = "services.predictions.sweep"
 
 MUTANTS: dict[str, Mutant] = {
     "row after POST": Mutant(
@@ -61,7 +61,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "unconditional write": Mutant(
         Edit(
-            "services.changes",
+            "services.predictions.changes",
             "Changes.apply",
             "current = lost.current\ncontinue",
             """
@@ -71,7 +71,7 @@ MUTANTS: dict[str, Mutant] = {
             """,
         ),
         Edit(
-            "services.changes",
+            "services.predictions.changes",
             "",
             "from dataclasses import dataclass",
             "from dataclasses import dataclass, replace",
@@ -102,7 +102,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "effects marked done before they are": Mutant(
         Edit(
-            "services.relay",
+            "services.predictions.relay",
             "Relay.__call__",
             "self.carry_out(new, effects(old, new))",
             """
@@ -134,7 +134,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "claim of a create ignored": Mutant(
         Edit(
-            "services.dispatch",
+            "services.predictions.dispatch",
             "Dispatch.create_upstream",
             "not started.changed",
             "started.record.state.terminal",
@@ -179,7 +179,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "part of the output counts as success": Mutant(
         Edit(
-            "services.persist",
+            "services.predictions.persist",
             "_Run.news",
             "len(files) == len(self._urls)",
             "len(files) == len(self._urls) or self._failed",
@@ -187,7 +187,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "cut file counts as whole": Mutant(
         Edit(
-            "services.persist",
+            "services.predictions.persist",
             "_Seen.checked",
             "announced is None and not self._walk.ended",
             "self.length == 0",
@@ -242,7 +242,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "2xx though the write failed": Mutant(
         Edit(
-            "services.receive",
+            "services.predictions.receive",
             "Receive.__call__",
             "return self._apply(self._owner(record, snapshot), snapshot)",
             """
@@ -257,7 +257,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "link token unchecked": Mutant(
         Edit(
-            "services.receive",
+            "services.predictions.receive",
             "Receive.__call__",
             "record is None or not link.check(token, record.id, record.created_at, keys=keys)",
             "record is None",

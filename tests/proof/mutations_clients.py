@@ -7,7 +7,7 @@ from tests.proof.edit import Edit, Mutant
 CROWD_MUTANTS: dict[str, Mutant] = {
     "tasks behind callbacks": Mutant(
         Edit(
-            "services.carry_out",
+            "services.predictions.carry_out",
             "CarryOut._one",
             "self.tasks_queue.send(message, group=record.tenant)",
             "self.deliver.send(message, group=record.tenant)",
@@ -31,7 +31,7 @@ CROWD_MUTANTS: dict[str, Mutant] = {
     ),
     "a dead endpoint is called on": Mutant(
         Edit(
-            "services.deliver",
+            "services.callbacks.deliver",
             "DeliverCallback._in_turn",
             "now < receivers.next_at(url)",
             "now < 0",
@@ -44,7 +44,7 @@ catches each. The proof, in whose world no attempt takes time, does not hunt the
 CLIENT_MUTANTS: dict[str, Mutant] = {
     "a silent repetition is a new request": Mutant(
         Edit(
-            "services.repeats",
+            "services.predictions.repeats",
             "enter",
             "request.idempotency_key is not None or (count is None and not dedupe_s)",
             "True",
@@ -52,7 +52,7 @@ CLIENT_MUTANTS: dict[str, Mutant] = {
     ),
     "a callback promised again, and not written down": Mutant(
         Edit(
-            "services.deliveries",
+            "services.callbacks.deliveries",
             "Deliveries._again",
             "not self.deliveries.write(again, seen=row)",
             "row != self.deliveries.get(row.prediction, row.event)",
@@ -60,7 +60,7 @@ CLIENT_MUTANTS: dict[str, Mutant] = {
     ),
     "webhook secret never read again": Mutant(
         Edit(
-            "services.receive",
+            "services.predictions.receive",
             "Receive._verify",
             "self.secrets.webhook_keys(refresh=True)",
             "self.secrets.webhook_keys()",
@@ -68,7 +68,7 @@ CLIENT_MUTANTS: dict[str, Mutant] = {
     ),
     "the link key before is no longer taken": Mutant(
         Edit(
-            "services.receive",
+            "services.predictions.receive",
             "Receive.__call__",
             "self.secrets.link_keys()",
             "self.secrets.link_keys()[:1]",
@@ -84,7 +84,7 @@ CLIENT_MUTANTS: dict[str, Mutant] = {
     ),
     "a request rejected without a word": Mutant(
         Edit(
-            "services.intake",
+            "services.doors.intake",
             "NotTaken._reject",
             "self.bus.publish(events.REJECTED, told)",
             "None",
@@ -92,7 +92,7 @@ CLIENT_MUTANTS: dict[str, Mutant] = {
     ),
     "a task told before the end": Mutant(
         Edit(
-            "services.tasks",
+            "services.predictions.tasks",
             "TellTask.__call__",
             "not record.state.terminal",
             "record.state is State.ACCEPTED",

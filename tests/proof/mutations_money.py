@@ -5,8 +5,12 @@ from __future__ import annotations
 from tests.proof.edit import Edit, Mutant
 
 _MONEY = "domain.money"
-_REUSE = "services.reuse"
-_ACCEPT = ("services.submit", "Submit._accept", "self.changes.store.insert(record, key, entries)")
+_REUSE = "services.predictions.reuse"
+_ACCEPT = (
+    "services.predictions.submit",
+    "Submit._accept",
+    "self.changes.store.insert(record, key, entries)",
+)
 
 MONEY_MUTANTS: dict[str, Mutant] = {
     "settled again after its end": Mutant(
@@ -18,7 +22,7 @@ MONEY_MUTANTS: dict[str, Mutant] = {
         ),
     ),
     "settlement forgotten": Mutant(
-        Edit("services.changes", "Changes.apply", "settlement(current, changed)", "()"),
+        Edit("services.predictions.changes", "Changes.apply", "settlement(current, changed)", "()"),
     ),
     "the end user's month is not settled": Mutant(
         Edit(_MONEY, "settlement", "months(new)", "months(new)[:1]"),
@@ -62,7 +66,7 @@ MONEY_MUTANTS: dict[str, Mutant] = {
         Edit(_MONEY, "cost_of", "Cost(math.ceil(micro) + record.price_base * made)", "Cost(1)"),
     ),
     "unpriced models run under a cap": Mutant(
-        Edit("services.limits", "check", "record.price is None", "False"),
+        Edit("services.tenants.limits", "check", "record.price is None", "False"),
         where="price=none",
     ),
     "more than was reserved is not charged": Mutant(

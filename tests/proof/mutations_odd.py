@@ -6,7 +6,7 @@ from tests.proof.edit import Edit, Mutant
 
 _LIFE = "domain.lifecycle"
 _EVIDENCE = "domain.evidence"
-_SWEEP = "services.sweep"
+_SWEEP = "services.predictions.sweep"
 
 ODD_MUTANTS: dict[str, Mutant] = {
     "one 404 ends a bound record after 200 s": Mutant(
@@ -58,7 +58,7 @@ ODD_MUTANTS: dict[str, Mutant] = {
     ),
     "what could not be read of the list counts as nothing": Mutant(
         Edit(
-            "adapters.replicate",
+            "replicate.client",
             "page_of",
             "complete = False",
             "pass",
@@ -67,7 +67,7 @@ ODD_MUTANTS: dict[str, Mutant] = {
     ),
     "one unreadable item makes the page unreadable": Mutant(
         Edit(
-            "adapters.replicate",
+            "replicate.client",
             "page_of",
             "complete = False",
             'raise ProviderUnavailableError("an item")',
@@ -76,12 +76,17 @@ ODD_MUTANTS: dict[str, Mutant] = {
     ),
     "polls do without GET where the list fails": Mutant(
         Edit(
-            "services.listing",
+            "services.predictions.listing",
             "Listing._read_recent",
             "with suppress(ProviderUnavailableError):\n    self._read_wanted()",
             "self._read_wanted()",
         ),
-        Edit("services.listing", "Listing._read_recent", "self._recent_read = True", "pass"),
+        Edit(
+            "services.predictions.listing",
+            "Listing._read_recent",
+            "self._recent_read = True",
+            "pass",
+        ),
         where="deaf-listing=down-patient",
     ),
     "a success without a file is stored": Mutant(
@@ -112,7 +117,7 @@ ODD_MUTANTS: dict[str, Mutant] = {
     ),
     "others' JSON is read as strictly as clients'": Mutant(
         Edit(
-            "services.receive",
+            "services.predictions.receive",
             "_parse",
             "lenient_json.loads(body)",
             "__import__('darkroom.domain.strict_json', fromlist=['x']).loads(body)",
@@ -129,14 +134,16 @@ ODD_MUTANTS: dict[str, Mutant] = {
     ),
     "a version under another model's name": Mutant(
         Edit(
-            "services.find_model",
+            "services.models.find",
             "FindModel._open_model",
             "self.catalogue().resolve(version) is not None",
             "False",
         ),
     ),
     "an extra prediction is forgotten where its cancel is answered 404": Mutant(
-        Edit("services.dispatch", "Dispatch.cancel_upstream", "snapshot is None", "False"),
+        Edit(
+            "services.predictions.dispatch", "Dispatch.cancel_upstream", "snapshot is None", "False"
+        ),
     ),
     "one unreadable record ends the tick": Mutant(
         Edit(_SWEEP, "Sweep._work", "tick.failed[due.key.id] = error", "raise"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters import replicate
 from darkroom.domain import lenient_json
+from darkroom.replicate import client as replicate
 
 if TYPE_CHECKING:
     from darkroom.domain.snapshot import Snapshot

@@ -9,8 +9,8 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.dynamodb import TRIES
-from darkroom.adapters.items import RELAY, prediction_item, read_due, read_prediction
+from darkroom.aws.dynamodb import TRIES
+from darkroom.aws.items import RELAY, prediction_item, read_due, read_prediction
 from darkroom.domain.prediction import Prediction
 from darkroom.ports import Due, DueRecord
 

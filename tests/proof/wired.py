@@ -17,7 +17,7 @@ from darkroom.domain import link
 from darkroom.handlers import relay
 from darkroom.runtime import observability
 from darkroom.runtime.adapters import Adapters
-from darkroom.services import persist, reuse
+from darkroom.services.predictions import persist, reuse
 
 from tests.support import fakes
 from tests.support.fakes import FakeSigner

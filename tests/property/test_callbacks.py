@@ -8,7 +8,7 @@ from typing import Any
 from darkroom.domain.callbacks import LONGEST_RETRY_AFTER_S, PAUSES_S, next_attempt, taken
 from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.timings import Timings
-from darkroom.services.deliver import EARLY_MS
+from darkroom.services.callbacks.deliver import EARLY_MS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from darkroom.domain import link, signature
 from darkroom.domain.errors import InvalidInputError, TooLargeError
-from darkroom.services.submit import NewPrediction
+from darkroom.services.predictions.submit import NewPrediction
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
-from darkroom.adapters.items import prediction_item, read_prediction
+from darkroom.aws.items import prediction_item, read_prediction
 from darkroom.domain.errors import UnreadableRecordError
 from darkroom.domain.prediction import File, Prediction, State
 from hypothesis import given

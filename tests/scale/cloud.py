@@ -19,10 +19,10 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.replicate import Replicate
 from darkroom.domain import link, signature
+from darkroom.replicate.client import Replicate
 from darkroom.runtime.function import MOST_FAILURES, declared
-from darkroom.services.tasks import TASK
+from darkroom.services.predictions.tasks import TASK
 
 from tests.scale import times
 from tests.scale.replicate import URL, Calls, Http, Run, Upstream
@@ -34,7 +34,7 @@ from tests.support.world import World
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from darkroom.services.sweep import Sweep, Tick
+    from darkroom.services.predictions.sweep import Sweep, Tick
 
     from tests.scale.endpoints import Callbacks, OutputHost
     from tests.support.simulated import Timeline

@@ -9,8 +9,8 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.items import read_prediction
-from darkroom.services.submit import NewPrediction
+from darkroom.aws.items import read_prediction
+from darkroom.services.predictions.submit import NewPrediction
 
 from tests.scale.cloud import Cloud
 from tests.scale.endpoints import Callbacks, OutputHost

@@ -28,7 +28,7 @@ MUTANTS: Mapping[str, Mutant] = {
         25,
         (
             Edit(
-                "services.sweep",
+                "services.predictions.sweep",
                 "_fairly",
                 "zip_longest(*by_tenant.values())",
                 "iter(by_tenant.values())",
@@ -40,7 +40,7 @@ MUTANTS: Mapping[str, Mutant] = {
         25,
         (
             Edit(
-                "services.listing",
+                "services.predictions.listing",
                 "Listing._read_wanted",
                 "not older or not window.more",
                 "times or not older or not window.more",
@@ -52,7 +52,7 @@ MUTANTS: Mapping[str, Mutant] = {
         1,
         (
             Edit(
-                "services.sweep",
+                "services.predictions.sweep",
                 "Sweep.__call__",
                 "due = self._due(now, part, parts)",
                 """
@@ -65,20 +65,20 @@ MUTANTS: Mapping[str, Mutant] = {
     "one record a tick": Mutant(
         "no webhooks at 10/s",
         50,
-        (Edit("services.sweep", "", "LIMIT = 2_000", "LIMIT = 1"),),
+        (Edit("services.predictions.sweep", "", "LIMIT = 2_000", "LIMIT = 1"),),
     ),
     "readings without an end": Mutant(
         "the provider is silent for 10 minutes",
         50,
         (
             Edit(
-                "services.listing",
+                "services.predictions.listing",
                 "Listing._page",
                 "self._patience.spare_ms() < self._least_ms",
                 "self._patience.spare_ms() < -100_000",
             ),
             Edit(
-                "services.listing",
+                "services.predictions.listing",
                 "Patience.usable",
                 "self.left > 0 and self._silences < SILENCES and self.spare_ms() >= 0",
                 "self.left > 0 and self._silences < SILENCES",
@@ -88,20 +88,20 @@ MUTANTS: Mapping[str, Mutant] = {
     "a silent provider is asked on": Mutant(
         "the provider is silent for 10 minutes",
         50,
-        (Edit("services.listing", "", "SILENCES = 3", "SILENCES = 3_000"),),
+        (Edit("services.predictions.listing", "", "SILENCES = 3", "SILENCES = 3_000"),),
     ),
     "no progress kept": Mutant(
         "12 files of 45 s each",
         1,
         (
             Edit(
-                "services.persist",
+                "services.predictions.persist",
                 "_Run.news",
                 "StoreDelayed(reason, files)",
                 "StoreDelayed(reason, ())",
             ),
             Edit(
-                "services.persist",
+                "services.predictions.persist",
                 "_Run.__init__",
                 "self._missing and not _is_first(record, persist.changes.clock())",
                 "not self._urls",
@@ -123,20 +123,27 @@ MUTANTS: Mapping[str, Mutant] = {
     "the stream's filter lets all through": Mutant(
         DEAD,
         50,
-        (Edit("adapters.items", "prediction_item", "may_cause(record)", "True"),),
+        (Edit("aws.items", "prediction_item", "may_cause(record)", "True"),),
     ),
     "tasks behind callbacks": Mutant(DEAD, 50, CROWD_MUTANTS["tasks behind callbacks"].edits),
     "looks without a bound": Mutant(
         WATCH,
         25,
-        (Edit("services.look", "Look.__call__", "self._admitted(record.tenant, now)", "True"),),
+        (
+            Edit(
+                "services.predictions.look",
+                "Look.__call__",
+                "self._admitted(record.tenant, now)",
+                "True",
+            ),
+        ),
     ),
     "every GET writes": Mutant(
         WATCH,
         25,
         (
             Edit(
-                "services.look",
+                "services.predictions.look",
                 "AskForLook.__call__",
                 "now < max(record.watched_until, record.updated_at + LOOK_MS)",
                 "False",
@@ -148,7 +155,7 @@ MUTANTS: Mapping[str, Mutant] = {
         10,
         (
             Edit(
-                "services.look",
+                "services.predictions.look",
                 "Look._admitted",
                 "taken(share, SHARE_INTERVAL_US, SHARE_AT_ONCE)",
                 "False",

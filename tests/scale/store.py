@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.items import DUE_ATTRIBUTES, DUE_SHARDS, RELAY, read_due, read_prediction
+from darkroom.aws.items import DUE_ATTRIBUTES, DUE_SHARDS, RELAY, read_due, read_prediction
 from darkroom.domain.lifecycle import urgency
 from darkroom.ports import Due
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from darkroom.adapters.deliveries import delivery_shard, share_due
-from darkroom.adapters.dynamodb import TRIES
-from darkroom.adapters.items import (
+from darkroom.aws.deliveries import delivery_shard, share_due
+from darkroom.aws.dynamodb import TRIES
+from darkroom.aws.items import (
     RELAY,
     expired,
     list_items,

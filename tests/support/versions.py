@@ -22,7 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.items import LARGEST_TEXT, NEWER_CODES
+from darkroom.aws.items import LARGEST_TEXT, NEWER_CODES
 from darkroom.domain.prediction import (
     Code,
     CreateAttempt,

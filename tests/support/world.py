@@ -9,13 +9,13 @@ from random import Random
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.items import read_prediction
+from darkroom.aws.items import read_prediction
 from darkroom.catalog import Catalogue
 from darkroom.domain import link, signature
 from darkroom.runtime.adapters import Adapters
 from darkroom.runtime.function import declared
-from darkroom.services.submit import NewPrediction
-from darkroom.services.tasks import TASK
+from darkroom.services.predictions.submit import NewPrediction
+from darkroom.services.predictions.tasks import TASK
 
 from tests.support.fakes import (
     FakeBus,
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
     from darkroom.domain.timings import Timings
     from darkroom.runtime.settings import Settings
-    from darkroom.services.receive import Received
-    from darkroom.services.sweep import Tick
+    from darkroom.services.predictions.receive import Received
+    from darkroom.services.predictions.sweep import Tick
 
 load_catalogue = lru_cache(Catalogue.load)
 PUBLIC_URL = "https://darkroom.test"

@@ -98,7 +98,7 @@ def test_there_is_one_way_out() -> None:
         for path in functions.rglob("*.py")
         if opens.search(path.read_text())
     }
-    assert found == {"adapters/http.py"}
+    assert found == {"outbound/http.py"}
 
 
 REPORTS = {

@@ -12,7 +12,7 @@ from typing import Any
 from darkroom.domain import strict_json
 from darkroom.domain.errors import BadRequestError
 from darkroom.domain.events import LONGEST_TASK_TOKEN, TENANT
-from darkroom.services.intake import Envelope
+from darkroom.services.doors.intake import Envelope
 
 LONGEST_ID = 255
 

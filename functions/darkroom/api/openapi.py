@@ -13,7 +13,7 @@ from darkroom.api import bodies, queries, schemas, waiting
 from darkroom.api.routes import described
 from darkroom.api.schemas import published
 from darkroom.domain.correlation import LONGEST_END_USER, LONGEST_TAG
-from darkroom.services.files import MOST_SAID
+from darkroom.services.files.uploads import MOST_SAID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from darkroom.domain import correlation
 from darkroom.domain.errors import BadRequestError
-from darkroom.domain.wire import STATUS
-from darkroom.services.read import Wanted
+from darkroom.replicate.wire import STATUS
+from darkroom.services.predictions.read import Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,13 +21,13 @@ from darkroom.domain.errors import (
     TooLargeError,
     UnsupportedMediaError,
 )
-from darkroom.services.create import SHORTEST_CANCEL_AFTER_S
-from darkroom.services.read_input import INPUT_KEPT
-from darkroom.services.submit import NewPrediction
+from darkroom.services.files.read_input import INPUT_KEPT
+from darkroom.services.predictions.create import SHORTEST_CANCEL_AFTER_S
+from darkroom.services.predictions.submit import NewPrediction
 
 if TYPE_CHECKING:
     from darkroom.api.http import Request
-    from darkroom.services.intake import Envelope
+    from darkroom.services.doors.intake import Envelope
 
 SHORTEST_TOKEN = 20
 """Below this a token would be found in a text by chance."""

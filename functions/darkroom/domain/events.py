@@ -7,9 +7,10 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from darkroom.domain import correlation, wire
+from darkroom.domain import correlation
 from darkroom.domain.prediction import State
 from darkroom.domain.snapshot import rfc3339
+from darkroom.replicate import wire
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction

@@ -10,14 +10,14 @@ from darkroom.runtime import parts, rights
 from darkroom.runtime.function import Function, Right
 from darkroom.runtime.observability import count, logger
 from darkroom.runtime.settings import Providing, ShowingHttp
-from darkroom.services.cancel import Cancel
-from darkroom.services.read import Read
+from darkroom.services.predictions.cancel import Cancel
+from darkroom.services.predictions.read import Read
 
 if TYPE_CHECKING:
     from darkroom.api.http import Call
     from darkroom.runtime.adapters import Adapters
-    from darkroom.services.authenticate import Authenticate
-    from darkroom.services.shown import Shown
+    from darkroom.services.predictions.shown import Shown
+    from darkroom.services.tenants.authenticate import Authenticate
 
 
 class CancelSettings(Providing, ShowingHttp):

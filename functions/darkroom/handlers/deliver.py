@@ -10,9 +10,9 @@ from darkroom.runtime.batches import run_messages
 from darkroom.runtime.function import Function, Right, WorkQueue
 from darkroom.runtime.observability import count, logger
 from darkroom.runtime.settings import ShowingHttp
-from darkroom.services.callback_secrets import CallbackSecrets
-from darkroom.services.deliver import DeliverCallback, Outcome
-from darkroom.services.tasks import TASK, TellTask
+from darkroom.services.callbacks.deliver import DeliverCallback, Outcome
+from darkroom.services.callbacks.secrets import CallbackSecrets
+from darkroom.services.predictions.tasks import TASK, TellTask
 
 if TYPE_CHECKING:
     from darkroom.runtime.adapters import Adapters

@@ -13,13 +13,13 @@ from darkroom.runtime import parts, rights
 from darkroom.runtime.function import Function, Right
 from darkroom.runtime.observability import count, logger
 from darkroom.runtime.settings import Common, Controlled
-from darkroom.services.deliveries import Deliveries, shown
-from darkroom.services.read import Read
+from darkroom.services.callbacks.deliveries import Deliveries, shown
+from darkroom.services.predictions.read import Read
 
 if TYPE_CHECKING:
     from darkroom.api.http import Call
     from darkroom.runtime.adapters import Adapters
-    from darkroom.services.authenticate import Authenticate
+    from darkroom.services.tenants.authenticate import Authenticate
 
 
 class DeliveriesSettings(Controlled, Common):

@@ -10,8 +10,8 @@ from darkroom.runtime.batches import BadMessageError, run_messages
 from darkroom.runtime.function import Function, Right, WorkQueue
 from darkroom.runtime.observability import count, logger
 from darkroom.runtime.settings import Creating
-from darkroom.services.dispatch import Dispatch
-from darkroom.services.look import Look
+from darkroom.services.predictions.dispatch import Dispatch
+from darkroom.services.predictions.look import Look
 
 if TYPE_CHECKING:
     from darkroom.runtime.adapters import Adapters

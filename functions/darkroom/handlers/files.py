@@ -12,12 +12,12 @@ from darkroom.runtime import parts, rights
 from darkroom.runtime.function import Function, Right
 from darkroom.runtime.observability import count
 from darkroom.runtime.settings import Controlled
-from darkroom.services.files import Files, file_name
+from darkroom.services.files.uploads import Files, file_name
 
 if TYPE_CHECKING:
     from darkroom.api.http import Call
     from darkroom.runtime.adapters import Adapters
-    from darkroom.services.authenticate import Authenticate
+    from darkroom.services.tenants.authenticate import Authenticate
 
 
 class FilesSettings(Controlled):

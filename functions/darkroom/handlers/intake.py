@@ -14,11 +14,11 @@ from darkroom.runtime.batches import run_each
 from darkroom.runtime.function import MOST_FAILURES, Function, Right, WorkQueue
 from darkroom.runtime.observability import count, logger
 from darkroom.runtime.settings import Submitting
-from darkroom.services.intake import MOST_RECEIVES, NotTaken, Receipt
+from darkroom.services.doors.intake import MOST_RECEIVES, NotTaken, Receipt
 
 if TYPE_CHECKING:
     from darkroom.runtime.adapters import Adapters
-    from darkroom.services.submit import Submit
+    from darkroom.services.predictions.submit import Submit
 
 
 class RetryMessageError(Exception):

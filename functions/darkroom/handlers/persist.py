@@ -10,8 +10,8 @@ from darkroom.runtime.batches import run_messages
 from darkroom.runtime.function import Function, Right, WorkQueue
 from darkroom.runtime.observability import logger, measure_s
 from darkroom.runtime.settings import Common, Controlled
-from darkroom.services.persist import Persist
-from darkroom.services.run_times import RunTimes
+from darkroom.services.models.run_times import RunTimes
+from darkroom.services.predictions.persist import Persist
 
 if TYPE_CHECKING:
     from darkroom.runtime.adapters import Adapters

@@ -12,21 +12,21 @@ from darkroom.runtime import parts, rights
 from darkroom.runtime.function import Function, Right
 from darkroom.runtime.observability import best_effort, logger
 from darkroom.runtime.settings import ShowingHttp
-from darkroom.services.callback_secrets import CallbackSecrets
-from darkroom.services.look import AskForLook
-from darkroom.services.models import Models
-from darkroom.services.read import Read
-from darkroom.services.run_times import RunTimes
-from darkroom.services.usage import Usage
+from darkroom.services.callbacks.secrets import CallbackSecrets
+from darkroom.services.models.browse import Models
+from darkroom.services.models.run_times import RunTimes
+from darkroom.services.predictions.look import AskForLook
+from darkroom.services.predictions.read import Read
+from darkroom.services.tenants.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from darkroom.api.http import Call
     from darkroom.runtime.adapters import Adapters
-    from darkroom.services.authenticate import Authenticate
-    from darkroom.services.limits import TenantLimits
-    from darkroom.services.shown import Shown
+    from darkroom.services.predictions.shown import Shown
+    from darkroom.services.tenants.authenticate import Authenticate
+    from darkroom.services.tenants.limits import TenantLimits
 
 
 class ReadSettings(ShowingHttp):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from darkroom.adapters.items import RELAY, read_prediction
+from darkroom.aws.items import RELAY, read_prediction
 from darkroom.domain.errors import UnreadableRecordError
 from darkroom.runtime import parts, rights
 from darkroom.runtime.batches import run_each
@@ -13,8 +13,8 @@ from darkroom.runtime.changes import count_change
 from darkroom.runtime.function import Alarm, Function, Right, Stream
 from darkroom.runtime.observability import count, logger
 from darkroom.runtime.settings import Effects
-from darkroom.services.relay import Relay
-from darkroom.services.reuse import Remember
+from darkroom.services.predictions.relay import Relay
+from darkroom.services.predictions.reuse import Remember
 
 if TYPE_CHECKING:
     from darkroom.runtime.adapters import Adapters

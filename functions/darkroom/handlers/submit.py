@@ -17,9 +17,9 @@ from darkroom.runtime.settings import Submitting
 if TYPE_CHECKING:
     from darkroom.api.http import Call
     from darkroom.runtime.adapters import Adapters
-    from darkroom.services.authenticate import Authenticate
-    from darkroom.services.shown import Shown
-    from darkroom.services.submit import Accepted, Submit
+    from darkroom.services.predictions.shown import Shown
+    from darkroom.services.predictions.submit import Accepted, Submit
+    from darkroom.services.tenants.authenticate import Authenticate
 
 
 class SubmitSettings(Submitting):

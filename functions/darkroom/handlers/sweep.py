@@ -11,8 +11,8 @@ from darkroom.runtime import parts, rights
 from darkroom.runtime.function import Alarm, Function, Right, Schedule
 from darkroom.runtime.observability import count, logger, measure_s
 from darkroom.runtime.settings import Effects, Providing
-from darkroom.services.owed import EnqueueOwed
-from darkroom.services.sweep import Sweep
+from darkroom.services.callbacks.owed import EnqueueOwed
+from darkroom.services.predictions.sweep import Sweep
 
 if TYPE_CHECKING:
     from darkroom.runtime.adapters import Adapters

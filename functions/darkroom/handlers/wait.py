@@ -15,18 +15,18 @@ from darkroom.runtime import parts, rights
 from darkroom.runtime.function import Function, Right
 from darkroom.runtime.observability import best_effort, logger
 from darkroom.runtime.settings import ShowingHttp
-from darkroom.services.look import AskForLook
-from darkroom.services.read import Read
-from darkroom.services.wait import Wait
+from darkroom.services.doors.wait import Wait
+from darkroom.services.predictions.look import AskForLook
+from darkroom.services.predictions.read import Read
 
 if TYPE_CHECKING:
     from darkroom.api.http import Call
     from darkroom.domain.prediction import Prediction
     from darkroom.runtime.adapters import Adapters
-    from darkroom.services.authenticate import Authenticate
-    from darkroom.services.limits import TenantLimits
-    from darkroom.services.shown import Shown
-    from darkroom.services.watch import Watch
+    from darkroom.services.doors.watch import Watch
+    from darkroom.services.predictions.shown import Shown
+    from darkroom.services.tenants.authenticate import Authenticate
+    from darkroom.services.tenants.limits import TenantLimits
 
 WATCH = "GET /v1/predictions/{id}/watch"
 

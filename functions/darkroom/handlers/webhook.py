@@ -13,7 +13,7 @@ from darkroom.runtime import parts, rights
 from darkroom.runtime.function import Alarm, Function, Right
 from darkroom.runtime.observability import count, logger
 from darkroom.runtime.settings import Common, Controlled
-from darkroom.services.receive import Receive, Received
+from darkroom.services.predictions.receive import Receive, Received
 
 if TYPE_CHECKING:
     from darkroom.api.http import Call

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from darkroom import ports
-    from darkroom.adapters.secrets import ManagedSecrets
+    from darkroom.aws.secrets import ManagedSecrets
     from darkroom.catalog import Catalogue
 
 
@@ -56,44 +56,44 @@ class Adapters:
 
     def predictions(self, table: str, controls: str = "") -> ports.PredictionStore:
         """`controls` is the table of the rows that change with a record, where it does write."""
-        from darkroom.adapters.aws import client
-        from darkroom.adapters.predictions import DynamoPredictions
+        from darkroom.aws.clients import client
+        from darkroom.aws.predictions import DynamoPredictions
 
         return DynamoPredictions(client("dynamodb"), table, controls)
 
     def controls(self, table: str) -> ports.Controls:
-        from darkroom.adapters.aws import client
-        from darkroom.adapters.controls import DynamoControls
+        from darkroom.aws.clients import client
+        from darkroom.aws.controls import DynamoControls
 
         return DynamoControls(client("dynamodb"), table)
 
     def deliveries(self, table: str) -> ports.DeliveryStore:
-        from darkroom.adapters.aws import client
-        from darkroom.adapters.deliveries import DynamoDeliveries
+        from darkroom.aws.clients import client
+        from darkroom.aws.deliveries import DynamoDeliveries
 
         return DynamoDeliveries(client("dynamodb"), table)
 
     def uploads(self, bucket: str) -> ports.UploadStore:
-        from darkroom.adapters.aws import OnFirstUse
-        from darkroom.adapters.s3 import S3Uploads
+        from darkroom.aws.clients import OnFirstUse
+        from darkroom.aws.s3 import S3Uploads
 
         return S3Uploads(OnFirstUse("s3"), bucket)
 
     def forms(self, bucket: str, endpoint: str) -> ports.UploadForms:
-        from darkroom.adapters.aws import client
-        from darkroom.adapters.s3 import S3Forms
+        from darkroom.aws.clients import client
+        from darkroom.aws.s3 import S3Forms
 
         return S3Forms(client("s3", endpoint or None), bucket)
 
     def outputs(self, bucket: str, *, lazy: bool = False) -> ports.OutputStore:
-        from darkroom.adapters.aws import OnFirstUse, client
-        from darkroom.adapters.s3 import S3Outputs
+        from darkroom.aws.clients import OnFirstUse, client
+        from darkroom.aws.s3 import S3Outputs
 
         return S3Outputs(OnFirstUse("s3") if lazy else client("s3"), bucket)
 
     def signer(self, outputs: str, uploads: str, endpoint: str) -> ports.Signer:
-        from darkroom.adapters.aws import OnFirstUse
-        from darkroom.adapters.s3 import S3Signer
+        from darkroom.aws.clients import OnFirstUse
+        from darkroom.aws.s3 import S3Signer
 
         return S3Signer(OnFirstUse("s3", endpoint or None), outputs, uploads)
 
@@ -101,7 +101,7 @@ class Adapters:
         self, domain: str, key_name: str, inputs: ports.Signer, *, lazy: bool
     ) -> ports.Signer:
         """Signs outputs' URLs at the CDN, and inputs' as `inputs` does."""
-        from darkroom.adapters.cdn import CdnSigner
+        from darkroom.aws.cdn import CdnSigner
 
         made = lru_cache(lambda: _secrets(cdn_name=key_name))
         if not lazy and INITIALIZATION in os.environ:
@@ -113,60 +113,60 @@ class Adapters:
         return _secrets(**names)
 
     def provider(self, url: str, secrets: ports.Secrets) -> ports.Provider:
-        from darkroom.adapters.http import Client
-        from darkroom.adapters.replicate import Replicate
+        from darkroom.outbound.http import Client
+        from darkroom.replicate.client import Replicate
 
         return Replicate(Client(), url, secrets)
 
     def queue(self, url: str, *, lazy: bool = False) -> ports.Queue:
-        from darkroom.adapters.aws import OnFirstUse, client
-        from darkroom.adapters.queues import SqsQueue
+        from darkroom.aws.clients import OnFirstUse, client
+        from darkroom.aws.queues import SqsQueue
 
         return SqsQueue(OnFirstUse("sqs") if lazy else client("sqs"), url)
 
     def redelivery(self, url: str) -> ports.Redelivery:
         """The queue that the function takes its messages from."""
-        from darkroom.adapters.aws import client
-        from darkroom.adapters.queues import SqsQueue
+        from darkroom.aws.clients import client
+        from darkroom.aws.queues import SqsQueue
 
         return SqsQueue(client("sqs"), url)
 
     def dead_letters(self, url: str) -> ports.DeadLetters:
-        from darkroom.adapters.aws import client
-        from darkroom.adapters.queues import SqsDeadLetters
+        from darkroom.aws.clients import client
+        from darkroom.aws.queues import SqsDeadLetters
 
         return SqsDeadLetters(client("sqs"), url)
 
     def bus(self, name: str, *, lazy: bool = False) -> ports.EventBus:
-        from darkroom.adapters.aws import OnFirstUse, client
-        from darkroom.adapters.queues import EventBridgeBus
+        from darkroom.aws.clients import OnFirstUse, client
+        from darkroom.aws.queues import EventBridgeBus
 
         return EventBridgeBus(OnFirstUse("events") if lazy else client("events"), name)
 
     def tasks(self) -> ports.Tasks:
-        from darkroom.adapters.aws import OnFirstUse
-        from darkroom.adapters.stepfunctions import StepFunctionsTasks
+        from darkroom.aws.clients import OnFirstUse
+        from darkroom.aws.stepfunctions import StepFunctionsTasks
 
         return StepFunctionsTasks(OnFirstUse("stepfunctions"))
 
     def fetcher(self, hosts: tuple[str, ...], most: int, budget_s: float) -> ports.Fetcher:
         """Copies files of at most so many bytes from these hosts alone."""
-        from darkroom.adapters.download import OutputFetcher, output_guard
-        from darkroom.adapters.http import Client
+        from darkroom.outbound.download import OutputFetcher, output_guard
+        from darkroom.outbound.http import Client
 
         return OutputFetcher(Client(output_guard(hosts)), hosts, most, budget_s)
 
     def sender(self, *, local: bool) -> ports.CallbackSender:
         """Calls clients' webhooks; with `local` also those on this machine."""
-        from darkroom.adapters.download import Callbacks, callback_guard
-        from darkroom.adapters.http import Client
+        from darkroom.outbound.download import Callbacks, callback_guard
+        from darkroom.outbound.http import Client
 
         return Callbacks(Client(callback_guard(local=local)), local)
 
 
 def _secrets(**names: str) -> ManagedSecrets:
-    from darkroom.adapters.aws import client
-    from darkroom.adapters.secrets import ManagedSecrets
+    from darkroom.aws.clients import client
+    from darkroom.aws.secrets import ManagedSecrets
 
     made = ManagedSecrets(client("secretsmanager"), **names)
     if INITIALIZATION in os.environ:

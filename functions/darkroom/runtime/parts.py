@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from darkroom.services.changes import Changes
+from darkroom.services.predictions.changes import Changes
 
 if TYPE_CHECKING:
     from darkroom import ports
     from darkroom.runtime import settings
     from darkroom.runtime.adapters import Adapters
-    from darkroom.services.authenticate import Authenticate
-    from darkroom.services.carry_out import CarryOut
-    from darkroom.services.create import SendCreate
-    from darkroom.services.limits import TenantLimits
-    from darkroom.services.reuse import Reuse
-    from darkroom.services.shown import Shown
-    from darkroom.services.submit import Submit
-    from darkroom.services.watch import Watch
+    from darkroom.services.doors.watch import Watch
+    from darkroom.services.predictions.carry_out import CarryOut
+    from darkroom.services.predictions.create import SendCreate
+    from darkroom.services.predictions.reuse import Reuse
+    from darkroom.services.predictions.shown import Shown
+    from darkroom.services.predictions.submit import Submit
+    from darkroom.services.tenants.authenticate import Authenticate
+    from darkroom.services.tenants.limits import TenantLimits
 
 
 def changes(
@@ -32,13 +32,13 @@ def changes(
 
 
 def authenticate(s: settings.Controlled, a: Adapters) -> Authenticate:
-    from darkroom.services.authenticate import Authenticate
+    from darkroom.services.tenants.authenticate import Authenticate
 
     return Authenticate(a.controls(s.controls_table))
 
 
 def limits(s: settings.Controlled, a: Adapters) -> TenantLimits:
-    from darkroom.services.limits import TenantLimits
+    from darkroom.services.tenants.limits import TenantLimits
 
     return TenantLimits(a.controls(s.controls_table), a.clock())
 
@@ -57,13 +57,13 @@ def signer(s: settings.Showing, a: Adapters, *, often: bool = False) -> ports.Si
 def shown(
     s: settings.ShowingHttp, a: Adapters, *, often: bool = False, watches: Watch | None = None
 ) -> Shown:
-    from darkroom.services.shown import Shown
+    from darkroom.services.predictions.shown import Shown
 
     return Shown(signer(s, a, often=often), s.public_url, watches.url if watches else None)
 
 
 def watch(s: settings.Http, a: Adapters, secrets: ports.Secrets) -> Watch:
-    from darkroom.services.watch import Watch
+    from darkroom.services.doors.watch import Watch
 
     return Watch(secrets, a.clock(), s.public_url)
 
@@ -75,17 +75,17 @@ def send_create(
     provider: ports.Provider,
     secrets: ports.Secrets,
 ) -> SendCreate:
-    from darkroom.services.create import SendCreate
+    from darkroom.services.predictions.create import SendCreate
 
     inputs = a.signer(s.outputs_bucket, s.uploads_bucket, s.s3_endpoint)
     return SendCreate(changes, provider, inputs, secrets, a.dice(), s.public_url)
 
 
 def submit(s: settings.Submitting, a: Adapters) -> Submit:
-    from darkroom.services.find_model import FindModel
-    from darkroom.services.read_input import ReadInput
-    from darkroom.services.run_times import RunTimes
-    from darkroom.services.submit import Submit
+    from darkroom.services.files.read_input import ReadInput
+    from darkroom.services.models.find import FindModel
+    from darkroom.services.models.run_times import RunTimes
+    from darkroom.services.predictions.submit import Submit
 
     ours = changes(s, a, s.controls_table, dedicated=s.dedicated_account)
     secrets = a.secrets(token_name=s.replicate_token_secret, link_name=s.link_key_secret)
@@ -110,13 +110,13 @@ def submit(s: settings.Submitting, a: Adapters) -> Submit:
 def _reuse(
     controls: ports.Controls, store: ports.PredictionStore, outputs: ports.OutputStore
 ) -> Reuse:
-    from darkroom.services.reuse import Reuse
+    from darkroom.services.predictions.reuse import Reuse
 
     return Reuse(controls, store, outputs)
 
 
 def carry_out(s: settings.Effects, a: Adapters) -> CarryOut:
-    from darkroom.services.carry_out import CarryOut
+    from darkroom.services.predictions.carry_out import CarryOut
 
     return CarryOut(
         persist=a.queue(s.persist_queue),

@@ -20,7 +20,7 @@ import httpx
 from darkroom.api.http import problem
 from darkroom.domain.errors import TooManyRequestsError
 from darkroom.domain.keys import new_token
-from darkroom.services.read import PAGE
+from darkroom.services.predictions.read import PAGE
 from PIL import Image
 
 from local.certificates import trusting

@@ -13,7 +13,7 @@ from darkroom.runtime.settings import Controlled
 if TYPE_CHECKING:
     from darkroom.api.http import Call
     from darkroom.runtime.adapters import Adapters
-    from darkroom.services.limits import TenantLimits
+    from darkroom.services.tenants.limits import TenantLimits
 
 
 class ParlorSettings(Controlled):

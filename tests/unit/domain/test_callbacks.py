@@ -28,7 +28,7 @@ from darkroom.domain.lifecycle import (
 )
 from darkroom.domain.prediction import Code, File, State
 from darkroom.domain.timings import Timings
-from darkroom.domain.wire import body
+from darkroom.replicate.wire import body
 
 from tests.support.fakes import START
 from tests.support.records import PID, TIMINGS, accepted, snapshot

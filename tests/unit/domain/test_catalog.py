@@ -143,7 +143,7 @@ def test_newcomer_bug_11_a_model_that_is_added_makes_no_test_fail(tmp_path: Path
         input_schema={"type": "object", "required": ["prompt"], "properties": {"prompt": prompt}},
     )
     write(package / "catalog", "google--imagen-4.json", new)
-    tests = ["domain/test_catalog.py", "domain/test_cog.py", "domain/test_money.py"]
+    tests = ["domain/test_catalog.py", "replicate/test_cog.py", "domain/test_money.py"]
     tests += ["services/test_run_times.py", "handlers/test_read_models.py"]
     command = [sys.executable, "-m", "pytest", *(f"tests/unit/{each}" for each in tests)]
     command += ["-vv", "-k", "model", "--deselect", f"{FILE}::{THIS_TEST}"]

@@ -12,7 +12,7 @@ import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.adapters.items import read_prediction
+from darkroom.aws.items import read_prediction
 from darkroom.domain import keys
 from darkroom.domain.money import Limits
 from darkroom.ports import ApiKey

@@ -10,8 +10,8 @@ import pytest
 from darkroom.domain.errors import TooManyRequestsError, UnavailableError
 from darkroom.domain.money import Limits
 from darkroom.domain.prediction import State
-from darkroom.services.intake import LONGEST_PAUSE_S, MOST_RECEIVES
-from darkroom.services.submit import Submit
+from darkroom.services.doors.intake import LONGEST_PAUSE_S, MOST_RECEIVES
+from darkroom.services.predictions.submit import Submit
 
 from tests.support import events
 from tests.support.world import SCHNELL

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from darkroom.services.read import MOST_SIFTED, PAGE
+from darkroom.services.predictions.read import MOST_SIFTED, PAGE
 
 from tests.support.app import OTHER, is_problem
 from tests.support.world import SCHNELL

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from darkroom.domain.money import Limits
-from darkroom.services.limits import READS_AT_ONCE
+from darkroom.services.tenants.limits import READS_AT_ONCE
 
 from tests.support import events, versions
 from tests.support.app import ACME, OTHER, READER, is_problem

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.domain import cog
 from darkroom.domain.model import input_schema_of
+from darkroom.replicate import cog
 
 from tests.support import events
 from tests.support.app import ACME, OTHER, READER, is_problem

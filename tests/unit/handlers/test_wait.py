@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from darkroom.api.waiting import MOST_HOPS
 from darkroom.domain import link
-from darkroom.services.look import LOOK_MS
+from darkroom.services.predictions.look import LOOK_MS
 
 from tests.support import events
 from tests.support.app import ACME, ASKING, OTHER, PATIENT, READER, is_problem

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from darkroom.adapters.items import prediction_item
+from darkroom.aws.items import prediction_item
 from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.lifecycle import effects
 from darkroom.ports import CallbackAnswer
-from darkroom.services.owed import EnqueueOwed
-from darkroom.services.tasks import TASK
+from darkroom.services.callbacks.owed import EnqueueOwed
+from darkroom.services.predictions.tasks import TASK
 
 from tests.support.fakes import START
 from tests.support.simulated import FirstComeQueue, Timeline

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 from darkroom.ports import SecretVersion
-from darkroom.services.callback_secrets import callback_secret
+from darkroom.services.callbacks.secrets import callback_secret
 
 from tests.support.world import World
 

@@ -10,8 +10,8 @@ from urllib.parse import quote
 import pytest
 from darkroom.domain.lifecycle import Answered, NoAnswer
 from darkroom.domain.prediction import Code, CreateState, State
-from darkroom.services.receive import Received
-from darkroom.services.submit import NewPrediction
+from darkroom.services.predictions.receive import Received
+from darkroom.services.predictions.submit import NewPrediction
 
 from tests.support.fakes import START, ContendedPredictions, Crash, FakePredictions
 from tests.support.world import World

@@ -11,8 +11,8 @@ import pytest
 from darkroom.domain.callbacks import EVENTS, KEPT_MS, PAUSES_S
 from darkroom.domain.receivers import FAILURES, REFUSALS, SLOW_MS, Endpoint, Receivers, host
 from darkroom.ports import Attempt, Callback, CallbackAnswer, SecretVersion
-from darkroom.services.callback_secrets import callback_secret
-from darkroom.services.deliver import Outcome
+from darkroom.services.callbacks.deliver import Outcome
+from darkroom.services.callbacks.secrets import callback_secret
 from standardwebhooks import webhooks
 
 from tests.support.callbacks import HOOK, ended, row

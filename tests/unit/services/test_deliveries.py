@@ -9,8 +9,8 @@ import pytest
 from darkroom.domain.callbacks import EVENTS
 from darkroom.domain.errors import InvalidInputError, NotFoundError, TooManyRequestsError
 from darkroom.domain.receivers import REFUSALS, Endpoint, Receivers, host
-from darkroom.services.deliver import Outcome
-from darkroom.services.deliveries import ASKED_AT_ONCE, MOST_ATTEMPTS, shown
+from darkroom.services.callbacks.deliver import Outcome
+from darkroom.services.callbacks.deliveries import ASKED_AT_ONCE, MOST_ATTEMPTS, shown
 
 from tests.support.callbacks import HOOK, ended, row
 from tests.support.world import World

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 from darkroom.domain.errors import InvalidInputError, NotFoundError, TooLargeError
-from darkroom.services.files import MOST_DIRECT
+from darkroom.services.files.uploads import MOST_DIRECT
 
 from tests.support.world import PNG, PUBLIC_URL, World
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from darkroom.domain.errors import InvalidInputError, UnavailableError
 from darkroom.domain.prediction import State
-from darkroom.services.submit import Accepted, NewPrediction
+from darkroom.services.predictions.submit import Accepted, NewPrediction
 
 from tests.support.fakes import Crash
 from tests.support.world import PNG, SCHNELL, World

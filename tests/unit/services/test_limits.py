@@ -12,7 +12,7 @@ from darkroom.domain.lifecycle import Answered
 from darkroom.domain.money import Limits, month_row
 from darkroom.domain.prediction import State
 from darkroom.domain.snapshot import rfc3339
-from darkroom.services.limits import READS_A_SECOND, READS_AT_ONCE, TenantLimits
+from darkroom.services.tenants.limits import READS_A_SECOND, READS_AT_ONCE, TenantLimits
 
 from tests.support.fakes import START, FakeControls, FakePredictions, Month
 from tests.support.world import World

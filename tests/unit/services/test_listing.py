@@ -10,8 +10,8 @@ from darkroom.domain import evidence
 from darkroom.domain.errors import PageTooLargeError, ProviderSilentError, ProviderUnavailableError
 from darkroom.domain.snapshot import Snapshot, read_snapshot, rfc3339
 from darkroom.ports import ProviderPage
-from darkroom.services import listing
-from darkroom.services.listing import LIST_FROM, SILENCES, Listing, Patience
+from darkroom.services.predictions import listing
+from darkroom.services.predictions.listing import LIST_FROM, SILENCES, Listing, Patience
 
 from tests.support.fakes import START, FakeClock
 

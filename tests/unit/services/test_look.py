@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 from darkroom.domain.lifecycle import ProviderReported
 from darkroom.domain.prediction import State
-from darkroom.services.look import FOR_ALL, LATE_MS, LOOK_MS, LOOKS_AT_ONCE, SHARE_AT_ONCE
+from darkroom.services.predictions.look import (
+    FOR_ALL,
+    LATE_MS,
+    LOOK_MS,
+    LOOKS_AT_ONCE,
+    SHARE_AT_ONCE,
+)
 
 from tests.support.records import snapshot
 from tests.support.world import World

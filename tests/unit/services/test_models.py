@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.catalog import Catalogue
-from darkroom.domain.cog import HIDDEN
 from darkroom.domain.errors import BadRequestError, NotFoundError
-from darkroom.services.models import PAGE, Models
-from darkroom.services.run_times import RunTimes
+from darkroom.replicate.cog import HIDDEN
+from darkroom.services.models.browse import PAGE, Models
+from darkroom.services.models.run_times import RunTimes
 
 from tests.support.fakes import FakeClock, FakeControls
 from tests.support.world import World, load_catalogue

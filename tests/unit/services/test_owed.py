@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from darkroom.services.owed import LIMIT, OWN_MS, TENANT_FIRST, EnqueueOwed
+from darkroom.services.callbacks.owed import LIMIT, OWN_MS, TENANT_FIRST, EnqueueOwed
 
 from tests.support.callbacks import ended
 from tests.support.world import World

@@ -8,14 +8,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.adapters.items import prediction_item
+from darkroom.aws.items import prediction_item
 from darkroom.domain.errors import (
     BadRequestError,
     NotFoundError,
     UnavailableError,
     UnreadableRecordError,
 )
-from darkroom.services.read import PAGE, PAGE_BYTES, READ_AT_ONCE, ListPage, Wanted, _cursor
+from darkroom.services.predictions.read import (
+    PAGE,
+    PAGE_BYTES,
+    READ_AT_ONCE,
+    ListPage,
+    Wanted,
+    _cursor,
+)
 
 from tests.support import versions
 from tests.support.fakes import START, FakePredictions

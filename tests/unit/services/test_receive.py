@@ -8,11 +8,11 @@ import json
 from typing import Any
 
 import pytest
-from darkroom.adapters.items import prediction_item
+from darkroom.aws.items import prediction_item
 from darkroom.domain import link, signature
 from darkroom.domain.errors import BadRequestError, ConflictError, WebhookRefusedError
 from darkroom.domain.prediction import State
-from darkroom.services.receive import Received
+from darkroom.services.predictions.receive import Received
 
 from tests.support.fakes import ContendedPredictions, item_size
 from tests.support.world import World

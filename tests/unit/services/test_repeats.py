@@ -8,7 +8,7 @@ import pytest
 from darkroom.domain.errors import PaymentRequiredError, TooManyRequestsError, UnavailableError
 from darkroom.domain.money import Limits
 from darkroom.domain.repeats import KEPT
-from darkroom.services.submit import Accepted, NewPrediction
+from darkroom.services.predictions.submit import Accepted, NewPrediction
 
 from tests.support.fakes import Crash, FakePredictions
 from tests.support.world import SCHNELL, World

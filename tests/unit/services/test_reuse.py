@@ -12,8 +12,8 @@ import pytest
 from darkroom.domain.errors import InvalidInputError
 from darkroom.domain.money import Limits
 from darkroom.domain.prediction import CreateState, State
-from darkroom.services.reuse import Reuse
-from darkroom.services.submit import Accepted, NewPrediction
+from darkroom.services.predictions.reuse import Reuse
+from darkroom.services.predictions.submit import Accepted, NewPrediction
 
 from tests.support.fakes import START, Crash, FakeOutputs
 from tests.support.world import PNG, SCHNELL, World

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from darkroom.domain.prediction import State
 from darkroom.ports import RunTime
-from darkroom.services.persist import Persist
-from darkroom.services.run_times import COLD_AFTER_MS, MOST_MODELS, RunTimes
-from darkroom.services.submit import NewPrediction
+from darkroom.services.models.run_times import COLD_AFTER_MS, MOST_MODELS, RunTimes
+from darkroom.services.predictions.persist import Persist
+from darkroom.services.predictions.submit import NewPrediction
 
 from tests.support.fakes import START, ContendedPredictions, FakeClock, FakeControls
 from tests.support.records import accepted

@@ -16,7 +16,7 @@ from darkroom.domain.errors import (
 )
 from darkroom.domain.lifecycle import Answered
 from darkroom.domain.money import Limits
-from darkroom.services.submit import NewPrediction
+from darkroom.services.predictions.submit import NewPrediction
 
 from tests.support.fakes import START
 from tests.support.world import PNG, PUBLIC_URL, SCHNELL, World, load_catalogue

@@ -9,8 +9,8 @@ import pytest
 from darkroom.domain.errors import ProviderSilentError, ProviderUnavailableError
 from darkroom.domain.prediction import Code, CreateState, State
 from darkroom.ports import Due, DueRecord, ProviderPage
-from darkroom.services.listing import LIST_FROM, SILENCES
-from darkroom.services.sweep import RESERVE_MS
+from darkroom.services.predictions.listing import LIST_FROM, SILENCES
+from darkroom.services.predictions.sweep import RESERVE_MS
 
 from tests.support.fakes import ContendedPredictions, Crash, FakeDeliveries, FakePredictions
 from tests.support.world import World
@@ -542,7 +542,7 @@ def test_a_kind_of_work_has_its_share_of_the_time_and_no_more() -> None:
 def test_adversarial_h7_sweeps_share_what_is_due_by_the_seconds_of_its_creation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("darkroom.services.sweep.AT_ONCE", 5)
+    monkeypatch.setattr("darkroom.services.predictions.sweep.AT_ONCE", 5)
     world = World()
     world.clock.advance(-(world.clock.now % 60_000) / 1000)
     quarters: list[set[str]] = []
@@ -568,7 +568,7 @@ def test_a_record_that_went_meanwhile_is_passed_over() -> None:
 def test_a_tenant_with_more_than_a_tick_takes_up_hides_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("darkroom.services.sweep.LIMIT", 3)
+    monkeypatch.setattr("darkroom.services.predictions.sweep.LIMIT", 3)
     world = World()
     crowd = [world.accept(tenant="crowd").id for _ in range(5)]
     world.clock.advance(1)

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 from darkroom.domain.lifecycle import Answered
-from darkroom.services.shown import Shown
-from darkroom.services.tasks import OUTPUT_SHOWN
+from darkroom.services.predictions.shown import Shown
+from darkroom.services.predictions.tasks import OUTPUT_SHOWN
 
 from tests.support.world import PUBLIC_URL, World
 

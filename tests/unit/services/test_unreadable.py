@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.adapters.items import read_due, read_prediction
+from darkroom.aws.items import read_due, read_prediction
 from darkroom.domain.errors import UnreadableRecordError
 from darkroom.domain.lifecycle import Urgency
 from darkroom.domain.prediction import State

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from darkroom.services.wait import Wait, moments
+from darkroom.services.doors.wait import Wait, moments
 
 from tests.support.world import World
 

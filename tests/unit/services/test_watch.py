@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from darkroom.domain import link
 from darkroom.domain.errors import NotFoundError, UnavailableError
-from darkroom.services.read import Read
-from darkroom.services.watch import Watch
+from darkroom.services.doors.watch import Watch
+from darkroom.services.predictions.read import Read
 
 from tests.support.fakes import FakeSecrets
 from tests.support.world import PUBLIC_URL, World

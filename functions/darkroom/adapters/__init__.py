@@ -1,1 +1,0 @@
-"""The ports over AWS and Replicate: the only place that imports botocore or httpx."""

@@ -1,0 +1,1 @@
+"""The guarded HTTP client, and what calls hosts of others by it."""

@@ -1,0 +1,1 @@
+"""All that is Replicate's: its API, its words, its bodies. The client implements a port."""

@@ -1,0 +1,236 @@
+"""One signed callback to a client, again and again until it is taken or given up."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from darkroom.domain import callbacks, events, signature
+from darkroom.domain.errors import TransferFailedError
+from darkroom.ports import Attempt, CallbackAnswer
+from darkroom.services.callbacks.receivers import change
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from darkroom.domain.prediction import Prediction
+    from darkroom.domain.receivers import Receivers
+    from darkroom.domain.timings import Timings
+    from darkroom.ports import (
+        Callback,
+        CallbackSender,
+        Clock,
+        Controls,
+        DeliveryStore,
+        EventBus,
+        PredictionStore,
+        Queue,
+    )
+    from darkroom.services.callbacks.secrets import CallbackSecrets
+    from darkroom.services.predictions.shown import Shown
+
+LONGEST_DELAY_MS = 900_000
+"""SQS delays a message no longer. What waits longer is enqueued by the sweep."""
+EARLY_MS = 500
+"""A message may come so much before its time: the clocks of two hosts differ."""
+HISTORY_KEPT = 10
+
+
+class Outcome(Enum):
+    """What became of a message. True where the client took the callback."""
+
+    TAKEN = "taken"
+    NOT_TAKEN = "not_taken"
+    DISABLED = "disabled"
+    """Not taken, and by this nothing more is sent there."""
+    PUT_OFF = "put_off"
+    """It waits for its endpoint, which is slow or failing. No attempt was made."""
+    CLOSED = "closed"
+    """Nobody waits for it any more."""
+    NOTHING = "nothing"
+    """Nothing is owed, or not yet."""
+
+    def __bool__(self) -> bool:
+        return self is Outcome.TAKEN
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverCallback:
+    """One attempt, claimed before its POST and written down after it, with its successor's time.
+
+    The row alone says what is owed: a message that is lost, doubled, early or late changes nothing.
+    """
+
+    deliveries: DeliveryStore
+    store: PredictionStore
+    controls: Controls
+    sender: CallbackSender
+    secrets: CallbackSecrets
+    shown: Shown
+    queue: Queue
+    bus: EventBus
+    random: Callable[[], float]
+    clock: Clock
+    timings: Timings
+    share: int = 1
+    """Attempts at once at a tenant's endpoints that are slow or failing."""
+
+    def __call__(self, prediction: str, event: str) -> Outcome:
+        """Attempt the delivery if it is owed now and it is its endpoint's turn.
+
+        At least once: an attempt that dies between its POST and its write is made again when its
+        claim runs out, with the same `webhook-id`.
+        """
+        delivery = self.deliveries.get(prediction, event)
+        record = self.store.get(prediction)
+        now = self.clock()
+        if delivery is None or delivery.state != "pending" or now < delivery.next_at - EARLY_MS:
+            return Outcome.NOTHING
+        if record is None or not record.webhook or now >= 1000 * record.expires_at:
+            return self._close(delivery, "expired")
+        if callbacks.superseded(record, event):
+            return self._close(delivery, "superseded")
+        receivers = self.controls.receivers(record.tenant)
+        if receivers.disabled(record.webhook, now):
+            return self._close(delivery, "disabled")
+        return self._in_turn(record, record.webhook, delivery, receivers)
+
+    def _in_turn(
+        self, record: Prediction, url: str, delivery: Callback, receivers: Receivers
+    ) -> Outcome:
+        now = self.clock()
+        until = now + int(self.timings.callback_claim_s * 1000)
+        if now < receivers.next_at(url):
+            return self._put_off(record, delivery, receivers.next_at(url))
+        place = until if receivers.shares(url) else None
+        if place is not None:
+            entered = change(
+                self.controls,
+                record.tenant,
+                receivers,
+                lambda seen: seen.enter(now, until, self.share),
+            )
+            if entered is None:
+                return self._put_off(record, delivery, now)
+            receivers = entered
+        claimed = replace(delivery, next_at=until, due_at=until)
+        if not self.deliveries.write(claimed, seen=delivery):
+            change(self.controls, record.tenant, receivers, lambda seen: seen.leave(place))
+            return Outcome.NOTHING
+        return self._attempt(record, url, claimed, receivers, place)
+
+    def _attempt(
+        self,
+        record: Prediction,
+        url: str,
+        claimed: Callback,
+        receivers: Receivers,
+        place: int | None,
+    ) -> Outcome:
+        began = self.clock()
+        answer, error = self._post(record, claimed)
+        ended = self.clock()
+        status = answer.status if answer else None
+
+        def after(seen: Receivers) -> Receivers:
+            told = seen.leave(place).after(url, status, ended - began, ended, self.timings)
+            if told.disabled(url, ended) and not seen.disabled(url, ended):
+                # Before it is written: else a crash in between would leave it untold.
+                detail = events.callback_disabled(record, claimed.event, status)
+                self.bus.publish(events.CALLBACK_DISABLED, detail)
+            return told
+
+        # Before the row: if this is lost, the attempt is repeated and says it again.
+        told = change(self.controls, record.tenant, receivers, after)
+        disabled = (told or after(receivers)).disabled(url, ended)
+        attempt = Attempt(at=began, duration_ms=ended - began, status=status, error=error)
+        wait = answer.retry_after_s if answer else None
+        self._write_down(record, claimed, attempt, wait, disabled=disabled)
+        if callbacks.taken(status):
+            return Outcome.TAKEN
+        return Outcome.DISABLED if disabled else Outcome.NOT_TAKEN
+
+    def _put_off(self, record: Prediction, delivery: Callback, not_before: int) -> Outcome:
+        """Let it wait for its endpoint: no attempt is lost. Where it has waited for as long as an
+        endpoint may fail, it is given up."""
+        now = self.clock()
+        owed_since = 1000 * delivery.expires_at - callbacks.KEPT_MS
+        if now - owed_since >= int(self.timings.callback_disable_s * 1000):
+            return self._close(delivery, "failed")
+        since = max(owed_since, delivery.history[-1].at if delivery.history else 0)
+        at = callbacks.next_turn(now, since, not_before, self.timings, jitter=self.random())
+        self._send_at(record, delivery, delivery, at, lane=record.tenant)
+        return Outcome.PUT_OFF
+
+    def _post(
+        self, record: Prediction, delivery: Callback
+    ) -> tuple[CallbackAnswer | None, str | None]:
+        then = callbacks.thaw(record, delivery.frozen) if delivery.frozen else record
+        body = json.dumps(self.shown(then), ensure_ascii=False, separators=(",", ":")).encode()
+        message_id = f"{delivery.prediction}_{delivery.event}"
+        timestamp = self.clock() // 1000
+        signatures = [
+            signature.sign(message_id, timestamp, body, key=key)
+            for key in self.secrets.keys(record.tenant)
+        ]
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": message_id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": " ".join(signatures),
+        }
+        try:
+            return self.sender.post(str(record.webhook), headers, body), None
+        except TransferFailedError as failed:
+            return None, str(failed)
+
+    def _write_down(
+        self,
+        record: Prediction,
+        claimed: Callback,
+        attempt: Attempt,
+        retry_after_s: float | None,
+        *,
+        disabled: bool,
+    ) -> None:
+        now, timings = self.clock(), self.timings
+        told = replace(
+            claimed,
+            attempts=claimed.attempts + 1,
+            last_status=attempt.status,
+            last_error=attempt.error,
+            history=(*claimed.history, attempt)[-HISTORY_KEPT:],
+            next_at=0,
+            due_at=None,
+        )
+        at = callbacks.next_attempt(
+            told.attempts, now, timings, jitter=self.random(), retry_after_s=retry_after_s
+        )
+        if callbacks.taken(attempt.status):
+            told = replace(told, state="delivered")
+        elif disabled:
+            told = replace(told, state="disabled")
+        elif at is None or attempt.status == callbacks.GONE:
+            told = replace(told, state="failed")
+        else:
+            self._send_at(record, told, claimed, at)
+            return
+        self.deliveries.write(told, seen=claimed)
+
+    def _send_at(
+        self, record: Prediction, delivery: Callback, seen: Callback, at: int, lane: str = ""
+    ) -> None:
+        """Write down when it is owed next, by a message if one can wait for so long."""
+        delay_ms = at - self.clock()
+        queued = delay_ms <= LONGEST_DELAY_MS
+        grace = int(self.timings.callback_grace_s * 1000) if queued else 0
+        owed = replace(delivery, next_at=at, due_at=at + grace)
+        if self.deliveries.write(owed, seen=seen, lane=lane) and queued:
+            message = {"prediction": owed.prediction, "event": owed.event}
+            self.queue.send(message, -(-delay_ms // 1000), group=record.tenant)
+
+    def _close(self, delivery: Callback, state: str) -> Outcome:
+        self.deliveries.write(replace(delivery, state=state, next_at=0, due_at=None), seen=delivery)
+        return Outcome.CLOSED

@@ -1,0 +1,138 @@
+"""What became of a prediction's callbacks, and sending one of them again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from darkroom.domain import callbacks
+from darkroom.domain.callbacks import KEPT_MS
+from darkroom.domain.errors import InvalidInputError, NotFoundError, TooManyRequestsError
+from darkroom.domain.snapshot import rfc3339
+from darkroom.services.callbacks.receivers import change
+
+if TYPE_CHECKING:
+    from darkroom.domain.timings import Timings
+    from darkroom.ports import Callback, Clock, Controls, DeliveryStore, Queue
+    from darkroom.services.predictions.read import Read
+    from darkroom.services.tenants.limits import TenantLimits
+
+LISTED = 100
+"""Rows in a history, at most: of outputs and logs the latest."""
+MOST_ATTEMPTS, WITHIN_MS = 5, 60_000
+"""No callback that was attempted so often within this time is sent again before it is over."""
+TRIES = 3
+"""To write a row that others write too; then the client is asked to come again."""
+ASKED_EVERY_US, ASKED_AT_ONCE = 200_000, 100
+"""How often a tenant may ask for redeliveries, of whatever callbacks: what is sent goes to a third
+party, who never asked for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deliveries:
+    """Reads and redelivers within one tenant, as `Read` does."""
+
+    read: Read
+    limits: TenantLimits
+    deliveries: DeliveryStore
+    controls: Controls
+    queue: Queue
+    clock: Clock
+    timings: Timings
+
+    def history(self, tenant: str, id_: str) -> list[Callback]:
+        """The rows of one prediction, oldest first. Raises TooManyRequestsError or
+        NotFoundError."""
+        self.limits.admit_read(tenant)
+        record = self.read.get(tenant, id_)
+        rows = {row.event: row for row in self.deliveries.of(record.id, LISTED)}
+        last = self.deliveries.get(record.id, "completed")
+        if last is not None:
+            rows["completed"] = last
+        return sorted(rows.values(), key=lambda row: (row.created_at, row.event))
+
+    def redeliver(self, tenant: str, id_: str, event: str) -> Callback:
+        """Start the row's attempts afresh, and enable its endpoint if that was disabled. Where an
+        attempt is under way or about to be made, that is the one that was asked for.
+
+        The `webhook-id` stays: a client that has taken it knows it again. Raises NotFoundError,
+        TooManyRequestsError, or InvalidInputError where the prediction's end has superseded the
+        event.
+        """
+        self.limits.admit(tenant)
+        self._bound(tenant)
+        record = self.read.get(tenant, id_)
+        row = self.deliveries.get(record.id, event) if callbacks.is_event(event) else None
+        if row is None or not record.webhook:
+            raise NotFoundError("Not found")
+        if callbacks.superseded(record, event):
+            raise InvalidInputError(
+                "The prediction is over: only its `completed` is still delivered."
+            )
+        self._enable(record.tenant, record.webhook)
+        for _ in range(TRIES):
+            if (done := self._again(row, tenant)) is not None:
+                return done
+            # An attempt has ended at this moment, or another redelivery was faster.
+            row = self.deliveries.get(row.prediction, event) or row
+        raise TooManyRequestsError(1)
+
+    def _again(self, row: Callback, tenant: str) -> Callback | None:
+        """The row as it is to be attempted; None where it has become another one."""
+        now = self.clock()
+        recent = [each.at for each in row.history if now - each.at < WITHIN_MS]
+        if len(recent) >= MOST_ATTEMPTS:
+            raise TooManyRequestsError(-(-(recent[-MOST_ATTEMPTS] + WITHIN_MS - now) // 1000))
+        if row.state == "pending" and row.next_at <= now + self._claim_ms:
+            return row
+        again = replace(
+            row,
+            state="pending",
+            attempts=0,
+            next_at=0,
+            due_at=now + int(self.timings.callback_grace_s * 1000),
+            expires_at=(now + KEPT_MS) // 1000,
+        )
+        if not self.deliveries.write(again, seen=row):
+            return None
+        self.queue.send({"prediction": row.prediction, "event": row.event}, group=tenant)
+        return again
+
+    @property
+    def _claim_ms(self) -> int:
+        return int(self.timings.callback_claim_s * 1000)
+
+    def _bound(self, tenant: str) -> None:
+        now_us = self.clock() * 1000
+        wait_us = self.controls.take(f"{tenant}#redeliver", now_us, ASKED_EVERY_US, ASKED_AT_ONCE)
+        if wait_us:
+            raise TooManyRequestsError(-(-wait_us // 1_000_000))
+
+    def _enable(self, tenant: str, url: str) -> None:
+        seen = self.controls.receivers(tenant)
+        if change(self.controls, tenant, seen, lambda each: each.enable(url)) is None:
+            raise TooManyRequestsError(1)
+
+
+def shown(row: Callback) -> dict[str, Any]:
+    """A row as JSON."""
+    waiting = row.state == "pending"
+    return {
+        "event": row.event,
+        "state": row.state,
+        "attempts": row.attempts,
+        "created_at": rfc3339(row.created_at),
+        # A first attempt has no time of its own: it is due from the event on.
+        "next_at": rfc3339(row.next_at or row.created_at) if waiting else None,
+        "last_status": row.last_status,
+        "last_error": row.last_error,
+        "history": [
+            {
+                "at": rfc3339(attempt.at),
+                "duration_ms": attempt.duration_ms,
+                "status": attempt.status,
+                "error": attempt.error,
+            }
+            for attempt in row.history
+        ],
+    }

@@ -1,0 +1,1 @@
+"""Optional ways in: requests by event, waiting, and URLs to watch one prediction."""

@@ -1,0 +1,1 @@
+"""Files of clients: uploads, and those that an input names or holds."""

@@ -1,0 +1,81 @@
+"""Hands on what a committed change causes: queue messages, events, deliveries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from darkroom.domain import callbacks, events
+from darkroom.domain.lifecycle import (
+    CancelUpstream,
+    EnqueueCreate,
+    NotifyTask,
+    PublishEvent,
+    StoreOutputs,
+)
+from darkroom.ports import Callback
+from darkroom.services.predictions.tasks import TASK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from darkroom.domain.lifecycle import Effect
+    from darkroom.domain.prediction import Prediction
+    from darkroom.domain.timings import Timings
+    from darkroom.ports import Clock, DeliveryStore, EventBus, Queue
+
+
+@dataclass(frozen=True, slots=True)
+class CarryOut:
+    """At least once each: every receiver of these knows a repetition by its id."""
+
+    persist: Queue
+    dispatch: Queue
+    deliver: Queue
+    tasks_queue: Queue
+    bus: EventBus
+    deliveries: DeliveryStore
+    clock: Clock
+    timings: Timings
+
+    def __call__(self, record: Prediction, effects: Iterable[Effect]) -> None:
+        """Carry out all, or raise at the first that fails: then all are carried out again."""
+        for effect in effects:
+            self._one(record, effect)
+
+    def _one(self, record: Prediction, effect: Effect) -> None:
+        match effect:
+            case StoreOutputs(not_before=at):
+                self.persist.send({"id": record.id}, self._delay_s(at), group=record.tenant)
+            case EnqueueCreate(not_before=at):
+                message = {"action": "create", "id": record.id}
+                # A process whose clock is behind would find it too early, and do nothing.
+                later = at + int(self.timings.clocks_apart_s * 1000)
+                self.dispatch.send(message, self._delay_s(later), group=record.tenant)
+            case CancelUpstream(provider_id=provider_id):
+                message = {"action": "cancel", "id": record.id, "provider_id": provider_id}
+                self.dispatch.send(message, group=record.tenant)
+            case PublishEvent(event=event):
+                self.bus.publish(events.detail_type(event), events.detail(record, event))
+            case NotifyTask():
+                message = {"prediction": record.id, "event": TASK}
+                self.tasks_queue.send(message, group=record.tenant)
+            case _:
+                self._deliver(record, effect.event)
+
+    def _deliver(self, record: Prediction, event: str) -> None:
+        now = self.clock()
+        delivery = Callback(
+            prediction=record.id,
+            event=event,
+            created_at=now,
+            expires_at=(now + callbacks.KEPT_MS) // 1000,
+            due_at=now + int(self.timings.callback_grace_s * 1000),
+            frozen=None if record.state.terminal else callbacks.freeze(record),
+        )
+        if self.deliveries.put(delivery):
+            self.deliver.send({"prediction": record.id, "event": event}, group=record.tenant)
+
+    def _delay_s(self, at: int) -> int:
+        """Whole seconds until `at`, rounded up: a message must never come early."""
+        return max(0, -(-(at - self.clock()) // 1000))

@@ -1,0 +1,83 @@
+"""The POST to the provider, and what its end means for the record."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from darkroom.domain import link
+from darkroom.domain.errors import ConflictError
+from darkroom.domain.inputs import put_back
+from darkroom.domain.lifecycle import FORBIDDEN, Answered, classify, longest_life
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from darkroom.domain.prediction import Prediction
+    from darkroom.ports import Provider, Secrets, Signer
+    from darkroom.services.predictions.changes import Changes
+
+OUR_EVENTS = frozenset({"start", "completed"})
+"""What we ask of the provider for ourselves; the client's filter is added."""
+
+SHORTEST_CANCEL_AFTER_S = 5
+"""Replicate's own minimum for Cancel-After."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendCreate:
+    """Sends an attempt that the record already tells of, and writes down how it ended."""
+
+    changes: Changes
+    provider: Provider
+    signer: Signer
+    secrets: Secrets
+    random: Callable[[], float]
+    public_url: str
+
+    def send(self, record: Prediction, budget_s: float) -> Prediction:
+        """POST once and return the record as it stands then.
+
+        The record must hold this attempt in flight. If its end cannot be written down, nothing
+        is lost: the attempt counts as unknown once its time is over, and the sweep resolves it.
+        """
+        changes = self.changes
+        token = link.token(record.id, record.created_at, key=self.secrets.link_keys()[0])
+        answer = self.provider.create(
+            model=record.model,
+            version=record.version,
+            input_=upstream_input(record, self.signer),
+            webhook=link.webhook_url(self.public_url, record.id, token),
+            events=sorted(OUR_EVENTS | set(record.webhook_events if record.webhook else ())),
+            cancel_after_s=self._cancel_after_s(record),
+            budget_s=budget_s,
+        )
+        attempt = record.create.attempt
+        if isinstance(answer, Answered) and answer.status == FORBIDDEN and attempt > 1:
+            # Nobody waits for a repetition: time to ask whose fault it is.
+            answer = replace(answer, token_works=self.provider.token_works())
+        news = classify(answer, attempt, changes.clock(), changes.timings, self.random())
+        try:
+            return changes.apply(record, news).record
+        except ConflictError as lost:
+            return lost.current or record
+
+    def _cancel_after_s(self, record: Prediction) -> int | None:
+        """What is left until the deadline, where one was asked for.
+
+        Counted from its creation upstream, as Replicate does: the time in its queue and the boot
+        of a cold model are in it.
+        """
+        if record.deadline >= longest_life(record, self.changes.timings):
+            return None
+        left = record.deadline - self.changes.clock()
+        return max(SHORTEST_CANCEL_AFTER_S, -(-left // 1000))
+
+
+def upstream_input(record: Prediction, signer: Signer) -> dict[str, Any]:
+    """The input as the provider gets it: uploads as URLs made now, good for this create."""
+    value: dict[str, Any] = json.loads(record.input)
+    for pointer, key in record.uploads.items():
+        put_back(value, pointer, signer.upload_url(key))
+    return value

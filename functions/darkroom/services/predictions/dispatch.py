@@ -1,0 +1,63 @@
+"""Create upstream what was refused before, and cancel upstream what is not wanted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from darkroom.domain.errors import ConflictError, ProviderUnavailableError
+from darkroom.domain.lifecycle import AttemptStarted, CancelSent, ProviderReported
+from darkroom.domain.prediction import Code
+
+if TYPE_CHECKING:
+    from darkroom.ports import Provider
+    from darkroom.services.predictions.changes import Changes
+    from darkroom.services.predictions.create import SendCreate
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """Both are safe to repeat: the record says whether there is anything left to do."""
+
+    changes: Changes
+    create: SendCreate
+    provider: Provider
+
+    def create_upstream(self, id_: str) -> bool:
+        """Start the next attempt if the record allows one, and send it. True if it was sent."""
+        record = self.changes.store.get(id_)
+        if record is None:
+            return False
+        budget = self.changes.timings.dispatch_budget_s
+        try:
+            started = self.changes.apply(record, AttemptStarted(budget))
+        except ConflictError:
+            # Whoever won has the record now; if it still needs a create, the sweep says so.
+            return False
+        if not started.changed:
+            return False
+        self.create.send(started.record, budget)
+        return True
+
+    def cancel_upstream(self, id_: str, provider_id: str) -> None:
+        """Cancel one upstream prediction of the record, its own or an extra one.
+
+        Raises ProviderUnavailableError, also where an extra one is not known yet: the queue tries
+        again, and so does the sweep for the record's own.
+        """
+        record = self.changes.store.get(id_)
+        if record is None:
+            return
+        own = record.provider_id == provider_id
+        if not own and provider_id not in record.extra_provider_ids:
+            return
+        if own and record.state.terminal and record.code is not Code.PROVIDER_LOST:
+            return
+        snapshot = self.provider.cancel(provider_id)
+        if own:
+            heard = (
+                ProviderReported(snapshot, polled=True, whole=True) if snapshot else CancelSent()
+            )
+            self.changes.apply(record, heard)
+        elif snapshot is None:
+            raise ProviderUnavailableError("an extra prediction is not known")

@@ -1,0 +1,269 @@
+"""What clients may see: one prediction, or a page of them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from darkroom.domain import correlation, link
+from darkroom.domain.errors import BadRequestError, NotFoundError, UnreadableRecordError
+from darkroom.ports import LATEST, Span
+from darkroom.replicate import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from darkroom.domain.prediction import Prediction
+    from darkroom.ports import PredictionStore
+
+PAGE = 100
+PAGE_BYTES = 2_500_000
+"""A page ends before it is larger: Lambda takes answers of 6 MB, and escapes what is JSON once more
+to hand it on."""
+READ_AT_ONCE = 25
+"""Records in memory at a time: one may hold a megabyte."""
+MOST_SIFTED = 300
+"""Keys that one page reads to find what no list alone has: it ends there, however few it found."""
+_NOT_SHOWN = (json.JSONDecodeError, LookupError, TypeError)
+"""What a damaged text in a record raises where it is shown; an outage raises something else."""
+
+
+SOURCE = "api"
+"""How every prediction here was created: the others that Replicate knows are its website's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which predictions a list is to hold; None leaves a choice open."""
+
+    created_after: int | None = None
+    """Inclusive, in milliseconds since the epoch."""
+    created_before: int | None = None
+    """Exclusive."""
+    source: str | None = None
+    tag: str | None = None
+    end_user: str | None = None
+    model: str | None = None
+    status: str | None = None
+    """In the words of the wire."""
+
+    @property
+    def name(self) -> str | None:
+        """The shortest list that has them all; None: the tenant's own."""
+        if self.tag is not None:
+            return correlation.tag_list(self.tag)
+        return None if self.end_user is None else correlation.end_user_list(self.end_user)
+
+    @property
+    def sifts(self) -> bool:
+        """Whether that list may have others."""
+        both = self.tag is not None and self.end_user is not None
+        return both or self.model is not None or self.status is not None
+
+    def __contains__(self, record: Prediction) -> bool:
+        """Whether a record of that list is wanted."""
+        return (
+            self.end_user in {None, record.end_user}
+            and self.model in {None, record.model}
+            and self.status in {None, wire.STATUS[record.state]}
+        )
+
+    @property
+    def nothing(self) -> bool:
+        """No prediction can be wanted."""
+        return self.source not in {None, SOURCE} or self.first >= self.end
+
+    @property
+    def first(self) -> int:
+        """The earliest time wanted."""
+        return max(0, self.created_after or 0)
+
+    @property
+    def end(self) -> int:
+        """The earliest time after those wanted."""
+        return LATEST if self.created_before is None else min(self.created_before, LATEST)
+
+
+EVERYTHING = Wanted()
+
+
+@dataclass(slots=True)
+class ListPage:
+    """What a page shows, newest first, and the cursors of the pages beside it."""
+
+    results: list[dict[str, Any]] = field(default_factory=list)
+    next_cursor: str | None = None
+    previous_cursor: str | None = None
+    unreadable: list[UnreadableRecordError] = field(default_factory=list)
+    """Records that are left out, since they cannot be read or shown."""
+
+    @property
+    def cursors(self) -> tuple[str | None, str | None]:
+        """Of the next page and of the previous one."""
+        return self.next_cursor, self.previous_cursor
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Reads within one tenant: another tenant's id costs and answers what an unknown one does."""
+
+    store: PredictionStore
+
+    def get(self, tenant: str, id_: str) -> Prediction:
+        """One record, strongly consistent. Raises NotFoundError, or UnreadableRecordError."""
+        try:
+            record = self.store.get(id_) if link.is_id(id_) else None
+        except UnreadableRecordError as error:
+            if error.tenant == tenant:
+                raise
+            record = None
+        if record is None or record.tenant != tenant:
+            raise NotFoundError("Not found")
+        return record
+
+    def opened(self, id_: str) -> Prediction:
+        """One record for whoever has proven that it may be shown. Raises NotFoundError, or
+        UnreadableRecordError."""
+        record = self.store.get(id_)
+        if record is None:
+            raise NotFoundError("Not found")
+        return record
+
+    def page(
+        self,
+        tenant: str,
+        cursor: str | None,
+        limit: str | None,
+        show: Callable[[Prediction], dict[str, Any]],
+        wanted: Wanted = EVERYTHING,
+    ) -> ListPage:
+        """Up to a hundred records or up to `limit`, but no more than are 2.5 MB once shown, or are
+        found among 300: where records are sifted, a page may be empty and still have a next one.
+
+        Raises BadRequestError for a cursor that we did not make, or a limit that is not from 1 to
+        100.
+        """
+        most = PAGE if limit is None else _limit(limit)
+        place = _open_cursor(cursor, tenant) if cursor else None
+        listed = ListPage()
+        if (span := _span(wanted, place)) is None:
+            return listed
+        # Against the order one more is looked for: nothing is before the first page.
+        more = int(span.oldest_first and not wanted.sifts)
+        left = MOST_SIFTED if wanted.sifts else most
+        following = _after(place, span)
+        size, shown = 0, list[tuple[int, str]]()
+        while left:
+            keys = min(left, PAGE)
+            page = self.store.list_ids(tenant, following, keys + more, span, wanted.name)
+            ids = page.ids[:keys]
+            following = page.next if not more or len(page.ids) > keys else None
+            left = left - keys if following else 0
+            for record in self._read(ids, listed.unreadable):
+                if record not in wanted:
+                    continue
+                try:
+                    body = show(record)
+                except _NOT_SHOWN as error:
+                    reason = f"not shown: {type(error).__name__}"
+                    listed.unreadable.append(UnreadableRecordError(record.id, tenant, reason))
+                    continue
+                # In ASCII: Lambda hands other characters on in up to three times as many bytes.
+                size += len(json.dumps(body))
+                full = bool(shown) and size > PAGE_BYTES
+                if not full:
+                    listed.results.append(body)
+                    shown.append((record.created_at, record.id))
+                    full = len(shown) == most and record.id != ids[-1]
+                if full:
+                    left, following = 0, shown[-1]
+                    break
+            if len(shown) == most:
+                break
+        if more and following:
+            # Not behind the one that was looked for, and is not shown.
+            following = shown[-1] if shown else None
+        _link(listed, place, shown, following, tenant)
+        return listed
+
+    def _read(
+        self, ids: list[str], unreadable: list[UnreadableRecordError]
+    ) -> Iterator[Prediction]:
+        for start in range(0, len(ids), READ_AT_ONCE):
+            yield from self.store.get_many(ids[start : start + READ_AT_ONCE], unreadable)
+
+
+def _limit(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= PAGE:
+        return int(text)
+    raise BadRequestError(f"limit is a whole number from 1 to {PAGE}.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a page begins: behind a record, in the order of the list or against it."""
+
+    at: int
+    id: str
+    back: bool = False
+
+
+def _span(wanted: Wanted, place: _Place | None) -> Span | None:
+    """The time to ask the index for; None where nothing can be found: it refuses an empty one."""
+    span = Span(wanted.first, wanted.end - 1, oldest_first=place is not None and place.back)
+    if wanted.nothing:
+        return None
+    if place is None:
+        return span
+    over = place.at > span.last if place.back else place.at < span.first
+    return None if over else span
+
+
+def _after(place: _Place | None, span: Span) -> tuple[int, str] | None:
+    """The record to go on behind: the index refuses one that is not within the time."""
+    within = place is not None and span.first <= place.at <= span.last
+    return (place.at, place.id) if place is not None and within else None
+
+
+def _link(
+    listed: ListPage,
+    place: _Place | None,
+    shown: list[tuple[int, str]],
+    following: tuple[int, str] | None,
+    tenant: str,
+) -> None:
+    """Set the cursors, and the order of what was read against it."""
+    if place is None or not place.back:
+        listed.next_cursor = _cursor(following, tenant) if following else None
+        if place is not None and shown:
+            listed.previous_cursor = _cursor(shown[0], tenant, back=True)
+        return
+    listed.results.reverse()
+    if following:
+        listed.previous_cursor = _cursor(following, tenant, back=True)
+    if shown:
+        listed.next_cursor = _cursor(shown[0], tenant)
+
+
+def _cursor(after: tuple[int, str], tenant: str, *, back: bool = False) -> str:
+    parts = [after[0], after[1], tenant, *(["back"] if back else [])]
+    text = json.dumps(parts, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _open_cursor(cursor: str, tenant: str) -> _Place:
+    """A cursor only says where to go on: the query itself is always for the caller's tenant."""
+    try:
+        if len(cursor) > 400:
+            raise BadRequestError("The cursor is not one of ours.")
+        padded = cursor + "=" * (-len(cursor) % 4)
+        at, id_, owner, *back = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError, TypeError, RecursionError):
+        raise BadRequestError("The cursor is not one of ours.") from None
+    ours = type(at) is int and 0 < at < LATEST and isinstance(id_, str) and link.is_id(id_)
+    if not ours or owner != tenant or back not in ([], ["back"]):
+        raise BadRequestError("The cursor is not one of ours.")
+    return _Place(at, id_, back=bool(back))

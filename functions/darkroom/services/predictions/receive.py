@@ -1,0 +1,101 @@
+"""A webhook from the provider: proven, matched to its record, written down, then acknowledged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from darkroom.domain import lenient_json, link, signature
+from darkroom.domain.errors import BadRequestError, ProviderIdTakenError, WebhookRefusedError
+from darkroom.domain.lifecycle import ProviderReported
+from darkroom.domain.snapshot import BadSnapshotError, read_snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from darkroom.domain.prediction import Prediction
+    from darkroom.domain.snapshot import Snapshot
+    from darkroom.ports import Secrets
+    from darkroom.services.predictions.changes import Changes
+
+
+class Received(StrEnum):
+    """What a valid webhook did."""
+
+    CHANGED = "changed"
+    NOTHING_NEW = "nothing_new"
+    MISDIRECTED = "misdirected"
+    """Signed and linked, but about another prediction than the record's."""
+    EXTRA = "extra"
+    """A second upstream prediction for the record: recorded, and to be cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receive:
+    """The webhook use case: one read, at most one write, and only then a 2xx."""
+
+    changes: Changes
+    secrets: Secrets
+
+    def __call__(
+        self, id_: str, token: str, headers: Mapping[str, object], body: bytes
+    ) -> Received:
+        """Take the webhook in.
+
+        Raises WebhookRefusedError (answer 401, nothing changed), BadRequestError for a proven body
+        that is no prediction, and ConflictError or an outage's own error where nothing durable was
+        written: answered with a 5xx, so that the provider sends it again.
+        """
+        self._verify(headers, body)
+        record = self.changes.store.get(id_) if link.is_id(id_) else None
+        keys = self.secrets.link_keys()
+        if record is None or not link.check(token, record.id, record.created_at, keys=keys):
+            raise WebhookRefusedError("link")
+        snapshot = _parse(body)
+        try:
+            return self._apply(self._owner(record, snapshot), snapshot)
+        except ProviderIdTakenError as taken:
+            owner = self.changes.store.get(taken.owner)
+            return self._apply(owner, snapshot) if owner else Received.MISDIRECTED
+
+    def _verify(self, headers: Mapping[str, object], body: bytes) -> None:
+        now = self.changes.clock() / 1000
+        try:
+            signature.verify(headers, body, keys=self.secrets.webhook_keys(), now=now)
+        except signature.SignatureRejectedError as refused:
+            if refused.reason is not signature.Reason.NO_MATCH:
+                raise WebhookRefusedError(refused.reason.value) from None
+        else:
+            return
+        # The provider's secret may have been rotated since we read it.
+        try:
+            keys = self.secrets.webhook_keys(refresh=True)
+            signature.verify(headers, body, keys=keys, now=now)
+        except signature.SignatureRejectedError as refused:
+            raise WebhookRefusedError(refused.reason.value) from None
+
+    def _owner(self, record: Prediction, snapshot: Snapshot) -> Prediction:
+        """A provider's id that has an owner belongs to that owner, whatever the link says."""
+        if not self.changes.dedicated_account or record.provider_id == snapshot.provider_id:
+            return record
+        owner_id = self.changes.store.owner_of(snapshot.provider_id)
+        owner = self.changes.store.get(owner_id) if owner_id else None
+        return owner or record
+
+    def _apply(self, record: Prediction, snapshot: Snapshot) -> Received:
+        applied = self.changes.apply(record, ProviderReported(snapshot))
+        if applied.record.provider_id == snapshot.provider_id:
+            return Received.CHANGED if applied.changed else Received.NOTHING_NEW
+        if snapshot.provider_id in applied.record.extra_provider_ids:
+            return Received.EXTRA
+        return Received.MISDIRECTED
+
+
+def _parse(body: bytes) -> Snapshot:
+    try:
+        return read_snapshot(lenient_json.loads(body))
+    except lenient_json.LenientJSONError as error:
+        raise BadRequestError(f"The webhook's body is not JSON: {error}") from None
+    except BadSnapshotError as error:
+        raise BadRequestError(f"The webhook's body is not a prediction: {error}") from None

@@ -1,0 +1,38 @@
+"""From a committed change to its effects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from darkroom.domain.lifecycle import effects
+
+if TYPE_CHECKING:
+    from darkroom.domain.prediction import Prediction
+    from darkroom.ports import PredictionStore
+    from darkroom.services.predictions.carry_out import CarryOut
+    from darkroom.services.predictions.reuse import Remember
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Runs for each record of the table's stream, at least once, in order per prediction."""
+
+    carry_out: CarryOut
+    store: PredictionStore
+    remember: Remember | None = None
+    """Where given, results are noted for the result cache."""
+
+    def __call__(self, old: Prediction | None, new: Prediction) -> None:
+        """Carry out what the change caused; mark the end of a prediction as handed on.
+
+        The mark comes last: if anything fails before it, the stream or the sweep repeats it all.
+        """
+        self.carry_out(new, effects(old, new))
+        if self.remember and (old is None or not old.state.terminal):
+            self.remember(new)
+        # Where the end itself was an earlier change that nobody marked, its effects may be lost:
+        # only the sweep, which carries out all of them, may mark it then.
+        lost = old is not None and old.state.terminal and not old.effects_done
+        if new.state.terminal and not new.effects_done and not lost:
+            self.store.mark_effects_done(new)

@@ -1,0 +1,155 @@
+"""The result cache: an equal request of the same tenant gets the stored result, in files of its
+own."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from darkroom.domain import strict_json
+from darkroom.domain.prediction import CreateAttempt, CreateState, State
+from darkroom.domain.snapshot import rfc3339
+from darkroom.services.predictions.persist import object_key
+
+if TYPE_CHECKING:
+    from darkroom.domain.prediction import File, Prediction
+    from darkroom.ports import Controls, OutputStore, PredictionStore
+
+logger = logging.getLogger(__name__)
+
+COPY_BUDGET_S = 5.0
+"""Copies that take longer are a miss: the client waits for an answer."""
+COPIES_AT_ONCE = 10
+
+
+def cache_key(
+    *, tenant: str, model: str, version: str | None, asked: Any, files: dict[str, str]
+) -> str:
+    """What equal requests share. `asked` is the input without a seed of our own, and without the
+    files whose SHA-256 `files` holds by their pointers."""
+    body = {"tenant": tenant, "model": model, "version": version, "input": asked, "files": files}
+    return strict_json.digest(body)
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """Finds a stored result and copies its files. Whatever fails here is a miss, never an error."""
+
+    controls: Controls
+    store: PredictionStore
+    outputs: OutputStore
+    copy_budget_s: float = COPY_BUDGET_S
+
+    def source(self, tenant: str, key: str, now: int) -> Prediction | None:
+        """The earlier prediction whose result the key stands for."""
+        try:
+            return self._source(tenant, key, now)
+        except Exception:
+            logger.exception("the result cache is passed over")
+            return None
+
+    def copied(self, source: Prediction, place: str, now: int) -> Reused | None:
+        """Its result, the files copied to where a prediction with the id `place` keeps its own."""
+        try:
+            return self._copied(source, place, now)
+        except Exception:
+            logger.exception("the result cache is passed over")
+            return None
+
+    def _source(self, tenant: str, key: str, now: int) -> Prediction | None:
+        found = self.controls.cached_result(key)
+        source = self.store.get(found) if found else None
+        fits = (
+            source is not None
+            and source.tenant == tenant
+            and source.cache_key == key
+            and source.state is State.SUCCEEDED
+            and bool(source.files)
+            and source.expires_at > now // 1000
+        )
+        return source if fits else None
+
+    def _copied(self, source: Prediction, place: str, now: int) -> Reused | None:
+        owner = replace(source, id=place, created_at=now)
+        files = tuple(
+            replace(file, key=_copy_key(object_key(owner, number, file.key.rpartition(".")[2])))
+            for number, file in enumerate(source.files)
+        )
+        pool = ThreadPoolExecutor(min(len(files), COPIES_AT_ONCE))
+        try:
+            copies = [
+                pool.submit(self.outputs.copy, old.key, new.key)
+                for old, new in zip(source.files, files, strict=True)
+            ]
+            _, late = wait(copies, self.copy_budget_s)
+            if late:
+                logger.warning("a cached result's files are slow to copy")
+                return None
+            for copy, file in zip(copies, files, strict=True):
+                if copy.result() not in {file.sha256, None}:
+                    logger.warning("a cached result's file is not what was stored")
+                    return None
+        finally:
+            # A copy under way is not waited for: nothing will refer to it.
+            pool.shutdown(wait=False, cancel_futures=True)
+        return Reused(source, files)
+
+
+def _copy_key(key: str) -> str:
+    """Beside the name that persist would write: a copy that fails half-way, or ends after it was
+    given up, must never stand where the output of a run of one's own belongs."""
+    folder, _, name = key.rpartition("/")
+    return f"{folder}/copy-{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """A result that another prediction made, and its files as the new record owns them."""
+
+    source: Prediction
+    files: tuple[File, ...]
+
+    def ended(self, record: Prediction, now: int) -> Prediction:
+        """The new record as it is inserted: succeeded at once, and nothing was created for it."""
+        return replace(
+            record,
+            # With the seed that made the picture, where the client gave none.
+            input=self.source.input,
+            state=State.SUCCEEDED,
+            create=CreateAttempt(attempt=0, state=CreateState.REFUSED, started_at=now, until=now),
+            output=self.source.output,
+            metrics=self.source.metrics,
+            started_at=rfc3339(now),
+            completed_at=rfc3339(now),
+            finished_at=now,
+            files=self.files,
+            price=None,
+            price_base=0,
+            price_tiers=(),
+            ledger=None,
+            end_user_ledger=False,
+            cost=0,
+            cached_from=self.source.id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """Enters results that later requests may reuse."""
+
+    controls: Controls
+
+    def __call__(self, record: Prediction) -> None:
+        """Note a result that a model made; the latest counts. Never raises: a lost note is a miss.
+
+        Copies are not noted, so that every copy is one step from what a model made.
+        """
+        made = record.state is State.SUCCEEDED and record.files and record.cached_from is None
+        if not (made and record.cache_key):
+            return
+        try:
+            self.controls.cache_result(record.cache_key, record.id, record.expires_at)
+        except Exception:
+            logger.exception("the result is not cached", extra={"prediction": record.id})

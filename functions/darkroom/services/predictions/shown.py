@@ -1,0 +1,61 @@
+"""A record as a client sees it: Replicate's body with URLs made at this moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from darkroom.replicate import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from darkroom.domain.prediction import Prediction
+    from darkroom.ports import Signer
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Shows records on our own host. Signing is local; a CDN's key is read once in minutes."""
+
+    signer: Signer
+    public_url: str
+    watch_url: Callable[[Prediction], str | None] | None = None
+    """None: the stage has no door `wait`."""
+
+    def created(self, record: Prediction, expected: dict[str, Any] | None = None) -> dict[str, Any]:
+        """As the answer to a create: never `processing`, and with what to expect of the model.
+
+        Replicate's clients take a create's answer for the result unless it says `starting`.
+        """
+        shown = self.alone(record)
+        shown["darkroom"] |= expected or {}
+        return shown | {"status": "starting"} if shown["status"] == "processing" else shown
+
+    def alone(self, record: Prediction) -> dict[str, Any]:
+        """As the answer to a create or a get, with what no list, callback or event has: what a
+        client that waits goes on from."""
+        shown = self(record)
+        shown["darkroom"]["revision"] = record.revision
+        url = self.watch_url(record) if self.watch_url else None
+        if url:
+            shown["urls"]["watch"] = url
+        return shown
+
+    def watched(self, record: Prediction) -> dict[str, Any]:
+        """As the answer at a watch URL."""
+        return wire.watched(record, self._output_urls(record))
+
+    def __call__(self, record: Prediction) -> dict[str, Any]:
+        """The JSON body of the prediction."""
+        return wire.body(
+            record,
+            public_url=self.public_url,
+            output_urls=self._output_urls(record),
+            upload_urls={
+                pointer: self.signer.upload_url(key) for pointer, key in record.uploads.items()
+            },
+        )
+
+    def _output_urls(self, record: Prediction) -> list[str]:
+        return [self.signer.output_url(file.key) for file in record.files]

@@ -1,0 +1,326 @@
+"""The clock: takes up every record whose time has come, whatever was lost on the way."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING
+
+from darkroom.domain import evidence
+from darkroom.domain.errors import ProviderIdTakenError, ProviderUnavailableError
+from darkroom.domain.lifecycle import (
+    URGENCIES,
+    DeadlinePassed,
+    LastClockPassed,
+    ListSearched,
+    ProviderNotFound,
+    ProviderReported,
+    Urgency,
+    create_state,
+    effects,
+    last_clock,
+    urgency,
+)
+from darkroom.domain.prediction import CreateState, State
+from darkroom.services.predictions.listing import Listing, Patience
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from darkroom.domain.prediction import Prediction
+    from darkroom.domain.snapshot import Snapshot
+    from darkroom.ports import DueRecord, Provider
+    from darkroom.services.callbacks.owed import EnqueueOwed
+    from darkroom.services.predictions.carry_out import CarryOut
+    from darkroom.services.predictions.changes import Changes
+    from darkroom.services.predictions.listing import Reading
+
+LIMIT = 2_000
+"""Records of a kind that one tick takes up at most."""
+SEEN = 6_000
+"""Due records among which it chooses: a tenant with thousands must not hide the others."""
+AT_ONCE = 1_000
+"""Due records whose projections are held at a time."""
+MINUTE_MS = 60_000
+RESERVE_MS = 10_000
+"""Nothing new is begun with less time than this left."""
+ASKED = 1_200
+"""Predictions and pages of the list that one tick reads at most: the provider allows 3,000 calls
+a minute, and creates and cancels come first."""
+SHARES: dict[Urgency, float] = {
+    Urgency.STORING: 0.35,
+    Urgency.EFFECTS: 0.2,
+    Urgency.POLL: 0.25,
+    Urgency.CREATE: 0.2,
+}
+"""What each kind of work has of a tick's time, for as long as there is work of that kind."""
+
+
+@dataclass(slots=True)
+class Tick:
+    """What one tick did, by kind of work, for the log and for metrics."""
+
+    done: Counter[str] = field(default_factory=Counter)
+    left: int = 0
+    """Due records that the tick's time did not suffice for: the next tick takes them up."""
+    taken: list[tuple[str, str]] = field(default_factory=list)
+    """Records that this tick claimed, by id, and for what."""
+    failed: dict[str, Exception] = field(default_factory=dict)
+    """What the work on a record raised, by its id."""
+    unreadable: int = 0
+    """Pages of the provider's list with an item that could not be read."""
+    oldest_due_s: int = 0
+    """For how long the record that was due first has been waiting."""
+    oldest_storing_s: int = 0
+    """How long ago the provider was done with the oldest due record that is not stored yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """The sweep use case. Two may run at once: a record is claimed before anything is done."""
+
+    changes: Changes
+    provider: Provider
+    carry_out: CarryOut
+    owed: EnqueueOwed
+    public_host: str
+    """The host of our webhook URLs."""
+    choices: Callable[[str], Mapping[str, Collection[str]]]
+    """The values that the enums of a model's schema know, by input; empty where it is unknown."""
+
+    def __call__(self, remaining_ms: Callable[[], int], *, part: int = 0, parts: int = 1) -> Tick:
+        """One bounded tick over what was created in the `part`-th of `parts` of any minute.
+
+        Callbacks come first, then storing, ends, polls and creates, each with its share of the
+        time, and within each one tenant after the other. A record whose work raises stays claimed
+        and is taken up again; the tick goes on with the others and tells of it in `failed`.
+        """
+        now = self.changes.clock()
+        tick = Tick()
+        if part == 0:
+            tick.done += Counter(deliveries=self.owed(remaining_ms, RESERVE_MS))
+        due = self._due(now, part, parts)
+        _note_ages(tick, due, now)
+        kinds = [
+            _fairly(each for each in due if each.urgency is kind)[:LIMIT] for kind in URGENCIES
+        ]
+        tick.left = len(due) - sum(map(len, kinds))
+        patience = Patience(ASKED // parts, lambda: remaining_ms() - RESERVE_MS)
+        look = self._listing(chain.from_iterable(kinds), patience)
+        spare = max(0, remaining_ms() - RESERVE_MS)
+        floor = float(spare)
+        late: list[list[DueRecord]] = []
+        for kind, work in zip(URGENCIES, kinds, strict=True):
+            floor -= spare * SHARES[kind]
+            late.append(self._work(work, look, tick, remaining_ms, RESERVE_MS + int(floor)))
+        for work in late:
+            tick.left += len(self._work(work, look, tick, remaining_ms, RESERVE_MS))
+        tick.unreadable = look.list.unreadable
+        return tick
+
+    def _due(self, now: int, part: int, parts: int) -> list[DueRecord]:
+        keys = self.changes.store.due(now, max(SEEN, LIMIT * parts))
+        due: list[DueRecord] = []
+        for start in range(0, len(keys), AT_ONCE):
+            seen = self.changes.store.look(keys[start : start + AT_ONCE])
+            due += [each for each in seen if _part_of(each.created_at, parts) == part]
+        return due
+
+    def _listing(self, due: Iterable[DueRecord], patience: Patience) -> _Look:
+        polled, unknown = {}, {}
+        for each in due:
+            if each.urgency is Urgency.CREATE:
+                unknown[each.key.id] = each.created_at
+            elif each.urgency is Urgency.POLL and not (each.canceling or each.asked_again):
+                polled[str(each.provider_id)] = each.created_at
+        listing = Listing(
+            self.provider, self.changes.clock, patience, polled=polled, unknown=unknown
+        )
+        return _Look(listing, patience)
+
+    def _work(
+        self,
+        work: list[DueRecord],
+        look: _Look,
+        tick: Tick,
+        remaining_ms: Callable[[], int],
+        least_ms: int,
+    ) -> list[DueRecord]:
+        """Take up one after the other while there is more time than that; what is left over."""
+        for number, due in enumerate(work):
+            if remaining_ms() < least_ms:
+                return work[number:]
+            try:
+                self._one(due, look, tick)
+            except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
+                tick.failed[due.key.id] = error
+        return []
+
+    def _one(self, due: DueRecord, look: _Look, tick: Tick) -> None:
+        now = self.changes.clock()
+        if due.urgency is Urgency.POLL and not look.patience.usable and not self._ends(due, now):
+            # Not claimed: it is due again as soon as the provider answers.
+            tick.left += 1
+            return
+        until = now + int(self.changes.timings.claim_s * 1000)
+        record = self.changes.store.claim(due.key, until)
+        if record is None:
+            return
+        kind = urgency(record.state, bound=record.provider_id is not None)
+        tick.done[kind.value] += 1
+        tick.taken.append((record.id, kind.value))
+        if not record.state.terminal and now >= last_clock(record, self.changes.timings):
+            self._end(record, look)
+            return
+        match kind:
+            case Urgency.STORING:
+                self.carry_out(record, effects(None, record))
+            case Urgency.EFFECTS:
+                self.carry_out(record, effects(None, record))
+                self.changes.store.mark_effects_done(record)
+            case Urgency.POLL:
+                self._poll(record, look)
+            case _:
+                self._create(record, look, tick)
+
+    def _end(self, record: Prediction, look: _Look) -> None:
+        """End a record whose last clock has passed: as the provider says, where it says so now."""
+        if record.provider_id is not None and record.state.rank < State.STORING.rank:
+            with suppress(ProviderUnavailableError):
+                record = self.changes.apply(record, self._news(record, look)).record
+            if record.state is State.STORING:
+                # Its files may still be there: they are copied, or that is what ends it.
+                return
+        self.changes.apply(record, LastClockPassed())
+
+    def _ends(self, due: DueRecord, now: int) -> bool:
+        """True where a clock of ours has come, for which the provider need not be asked."""
+        if not due.canceling and now >= due.deadline:
+            return True
+        return now >= last_clock(due, self.changes.timings)
+
+    def _poll(self, record: Prediction, look: _Look) -> None:
+        now = self.changes.clock()
+        if record.cancel_requested_at is None and now >= record.deadline:
+            record = self.changes.apply(record, DeadlinePassed()).record
+        if record.state.rank >= State.STORING.rank:
+            return
+        try:
+            news = self._news(record, look)
+        except ProviderUnavailableError:
+            # Still claimed: it is due again when the claim runs out.
+            return
+        self.changes.apply(record, news)
+
+    def _news(self, record: Prediction, look: _Look) -> ProviderReported | ProviderNotFound:
+        """What the provider says of a bound record. Raises ProviderUnavailableError."""
+        provider_id = str(record.provider_id)
+        canceling = record.cancel_requested_at is not None
+        if not canceling and not record.asked_again:
+            listed = look.list.listed(provider_id)
+            if listed is not None:
+                return ProviderReported(listed, polled=True)
+        ask = self.provider.cancel if canceling else self.provider.get
+        snapshot = look.patience.ask(lambda: ask(provider_id), counted=not canceling)
+        return (
+            ProviderReported(snapshot, polled=True, whole=True) if snapshot else ProviderNotFound()
+        )
+
+    def _create(self, record: Prediction, look: _Look, tick: Tick) -> None:
+        now = self.changes.clock()
+        if create_state(record.create, now) is CreateState.REFUSED:
+            if now >= record.deadline:
+                self.changes.apply(record, DeadlinePassed())
+            else:
+                self.carry_out(record, effects(None, record))
+            return
+        tick.done["looked"] += 1
+        linked = look.list.linked(record.id)
+        if linked and record.create.attempt == 1:
+            # It was sent once: there is no second one to be found.
+            self._bind(record, linked)
+            return
+        try:
+            reading = look.list.of_unknown()
+        except ProviderUnavailableError:
+            # The clock of giving up runs on, whether the list can be read or not.
+            self.changes.apply(record, ListSearched(silent=False, begun_at=now))
+            return
+        self._settle(record, reading, look)
+
+    def _settle(self, record: Prediction, reading: Reading, look: _Look) -> None:
+        """Bind an unknown create by evidence, or write down what the search showed."""
+        ours = reading.linked.get(record.id, [])
+        ours = ours + [s for s in reading.others if evidence.holds_our_id(s, record)]
+        if not ours and not reading.complete(record.created_at):
+            ours = look.list.around(record.id)
+        for snapshot in ours:
+            # The first is bound; a second one, of an earlier attempt, is recorded as an extra.
+            record = self._bind(record, snapshot)
+        if ours:
+            return
+        alike = [s for s in reading.others if self._could_be(s, record)]
+        unowned = [s for s in alike if not self._owned_by_another(s, record)]
+        match unowned:
+            case [only] if (
+                self.changes.dedicated_account
+                and reading.complete(record.created_at)
+                and evidence.same_input(only, record)
+            ):
+                self._bind(record, only, adopted=True)
+            case _:
+                silent = reading.complete(record.created_at) and not unowned
+                self.changes.apply(record, ListSearched(silent=silent, begun_at=reading.begun_at))
+
+    def _could_be(self, snapshot: Snapshot, record: Prediction) -> bool:
+        choices = self.choices(record.model)
+        reason = evidence.ruled_out(snapshot, record, public_host=self.public_host, choices=choices)
+        return reason is None
+
+    def _owned_by_another(self, snapshot: Snapshot, record: Prediction) -> bool:
+        if not self.changes.dedicated_account:
+            return False
+        return self.changes.store.owner_of(snapshot.provider_id) not in {None, record.id}
+
+    def _bind(self, record: Prediction, snapshot: Snapshot, *, adopted: bool = False) -> Prediction:
+        try:
+            news = ProviderReported(snapshot, polled=True, adopted=adopted)
+            return self.changes.apply(record, news).record
+        except ProviderIdTakenError:
+            now = self.changes.clock()
+            return self.changes.apply(record, ListSearched(silent=False, begun_at=now)).record
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a tick knows of the provider, and how often it may still ask."""
+
+    list: Listing
+    patience: Patience
+
+
+def _part_of(created_at: int, parts: int) -> int:
+    """Which of several sweeps takes up what was created then.
+
+    Each has its own seconds of every minute: what was created together is on the same pages of the
+    provider's list, and they are read by one sweep alone.
+    """
+    return created_at % MINUTE_MS * parts // MINUTE_MS
+
+
+def _fairly(due: Iterable[DueRecord]) -> list[DueRecord]:
+    """The oldest of each tenant, then the second of each, and so on."""
+    by_tenant: dict[str, list[DueRecord]] = defaultdict(list)
+    for each in due:
+        by_tenant[each.tenant].append(each)
+    turns = zip_longest(*by_tenant.values())
+    return [each for each in chain.from_iterable(turns) if each is not None]
+
+
+def _note_ages(tick: Tick, due: list[DueRecord], now: int) -> None:
+    # As read now: the index may still show what another tick has claimed.
+    tick.oldest_due_s = max(0, now - min((each.due_at for each in due), default=now)) // 1000
+    done = [each.finished_at or each.due_at for each in due if each.urgency is Urgency.STORING]
+    tick.oldest_storing_s = max(0, now - min(done, default=now)) // 1000

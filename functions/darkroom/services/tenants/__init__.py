@@ -1,0 +1,1 @@
+"""Who calls, what a tenant may still do, and what it has used."""
