@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from darkroom.domain.snapshot import rfc3339
+from darkroom.domain.times import rfc3339
 
 from bench.account import PROVIDER_ID, Account, account
 from bench.meter import Call, item_bytes

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 from darkroom.aws.items import from_item, is_record, read_prediction
-from darkroom.replicate.wire import STATUS
+from darkroom.domain.details import STATUS
 from PIL import Image
 
 from emulator.models import STREAM_TEXT

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from darkroom.domain import repeats
     from darkroom.domain.errors import UnreadableRecordError
-    from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent, Urgency
+    from darkroom.domain.lifecycle import Urgency
     from darkroom.domain.money import LedgerEntry, Limits
     from darkroom.domain.prediction import Prediction
     from darkroom.domain.receivers import Receivers
@@ -215,8 +215,29 @@ class ProviderPage:
     """Where the next page begins; None on the last one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The provider answered a create. `body` is None where it could not be read as JSON."""
+
+    status: int
+    body: object = None
+    retry_after_s: float | None = None
+    token_works: bool = True
+    """False where the token was tried elsewhere and refused: a 403 is not about this request."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The connection failed before the first byte of the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """The request left, or may have left, and no answer came in time."""
+
+
 class Provider(Protocol):
-    """Replicate, or what may one day stand beside it."""
+    """The service that runs predictions."""
 
     def create(
         self,

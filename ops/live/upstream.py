@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from darkroom.catalog import Catalogue
 from darkroom.domain import evidence, link
-from darkroom.domain.snapshot import read_snapshot
+from darkroom.replicate.snapshot import read_snapshot
 
 from ops.deployment import SetupError
 from ops.live import calls

@@ -19,8 +19,8 @@ from darkroom.domain.errors import (
     ProviderUnavailableError,
     UnavailableError,
 )
-from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
 from darkroom.outbound.http import Client
+from darkroom.ports import Answered, NoAnswer, NotSent
 from darkroom.replicate import client as replicate
 from darkroom.replicate.client import Replicate
 

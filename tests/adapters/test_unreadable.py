@@ -13,8 +13,8 @@ from darkroom.aws.deliveries import DynamoDeliveries, _delivery_item
 from darkroom.aws.items import LARGEST_TEXT, prediction_item, read_prediction, to_item
 from darkroom.aws.predictions import DynamoPredictions
 from darkroom.domain.errors import ConflictError, UnavailableError, UnreadableRecordError
-from darkroom.domain.snapshot import LOGS_KEPT, OUTPUT_KEPT
 from darkroom.ports import Due, RunTime
+from darkroom.replicate.snapshot import LOGS_KEPT, OUTPUT_KEPT
 from darkroom.services.files.read_input import INPUT_KEPT
 
 from tests.adapters.crowded import Crowded

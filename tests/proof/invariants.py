@@ -7,9 +7,9 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from darkroom.domain.details import STATUS
 from darkroom.domain.events import CALLBACK_DISABLED, REJECTED
 from darkroom.domain.prediction import Code, CreateState, State
-from darkroom.replicate import wire
 
 from tests.proof import ledger
 from tests.proof.follows import follows, grows, starts
@@ -248,7 +248,7 @@ class Invariants:
         record = self.cloud.record(detail["id"])
         state = record.state if record else State.ACCEPTED
         started = detail_type == "Prediction Started" and state.rank >= State.PROCESSING.rank
-        ended = state.terminal and detail_type == f"Prediction {wire.STATUS[state].capitalize()}"
+        ended = state.terminal and detail_type == f"Prediction {STATUS[state].capitalize()}"
         check(started or ended, f"I8 {detail_type} is published while the record is {state}")
 
     def calling(self, message_id: str, body: bytes) -> None:
@@ -263,7 +263,7 @@ class Invariants:
             check(not over, "I8 an older status is told after `completed`")
             return
         said = json.loads(body)
-        check(said["status"] == wire.STATUS[state], "I8 a callback tells another state")
+        check(said["status"] == STATUS[state], "I8 a callback tells another state")
         if state is State.SUCCEEDED:
             count = len(record.files) if record else 0
             check(len(said["output"] or ()) == count, "I8 a callback without the output")

@@ -226,7 +226,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "retry_after ignored": Mutant(
         Edit(
-            _LIFE,
+            "replicate.creates",
             "classify",
             "return CreateRefused(attempt, now + int(wait) + 1 + int(1000 * jitter))",
             "return CreateRefused(attempt, now)",

@@ -108,7 +108,7 @@ ODD_MUTANTS: dict[str, Mutant] = {
     ),
     "an unknown status is refused": Mutant(
         Edit(
-            "domain.snapshot",
+            "replicate.snapshot",
             "read_snapshot",
             "not isinstance(status, str) or not status",
             "status not in STATUSES",
@@ -126,7 +126,7 @@ ODD_MUTANTS: dict[str, Mutant] = {
     ),
     "a refusal for good counts as unknown": Mutant(
         Edit(
-            _LIFE,
+            "replicate.creates",
             "classify",
             "400 <= status < 500 and status not in _UNSURE",
             "status in {400, 404, 422}",

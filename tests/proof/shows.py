@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from darkroom.domain.snapshot import rfc3339
+from darkroom.domain.times import rfc3339
 
 from tests.proof.pictures import output_urls
 

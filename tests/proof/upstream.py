@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain.errors import PageTooLargeError, ProviderUnavailableError
-from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
+from darkroom.ports import Answered, NoAnswer, NotSent
 
 from tests.proof import shows
 from tests.proof.pictures import OUTPUTS, picture

@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from darkroom.domain.lifecycle import (
-    Answered,
     CancelRequested,
     CancelUpstream,
     CreateRefused,
@@ -17,19 +16,17 @@ from darkroom.domain.lifecycle import (
     DeadlinePassed,
     EnqueueCreate,
     News,
-    NoAnswer,
-    NotSent,
     ProviderReported,
     PublishEvent,
     SendCallback,
     StoreOutputs,
     advance,
-    classify,
     due,
     effects,
 )
 from darkroom.domain.prediction import CreateState, Prediction, State
-from darkroom.domain.snapshot import BadSnapshotError, Snapshot, read_snapshot
+from darkroom.ports import Answered, NoAnswer, NotSent
+from darkroom.replicate.snapshot import BadSnapshotError, read_snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,6 +40,9 @@ from tests.support.histories import (
     records,
 )
 from tests.support.records import PID, TIMINGS, accepted, snapshot
+
+if TYPE_CHECKING:
+    from darkroom.domain.snapshot import Snapshot
 
 MOVING_AT_THE_END = {"revision", "updated_at", "due_at", "extra_provider_ids", "effects_done"}
 

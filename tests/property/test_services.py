@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from darkroom.domain.errors import InvalidInputError, ProviderUnavailableError, WebhookRefusedError
-from darkroom.domain.lifecycle import Answered
 from darkroom.domain.prediction import Prediction, State
+from darkroom.ports import Answered
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (

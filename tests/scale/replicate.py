@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-from darkroom.domain.snapshot import milliseconds, rfc3339
+from darkroom.domain.times import milliseconds, rfc3339
 
 from tests.scale.times import PROVIDER
 

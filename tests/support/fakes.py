@@ -43,24 +43,27 @@ from darkroom.domain.errors import (
     UnreadableRecordError,
 )
 from darkroom.domain.inputs import is_output, path_below
-from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
 from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, Limits, day_rows, usage_row
 from darkroom.domain.receivers import Receivers
-from darkroom.domain.snapshot import read_snapshot, rfc3339
+from darkroom.domain.times import rfc3339
 from darkroom.ports import (
     ALWAYS,
+    Answered,
     ApiKey,
     Callback,
     CallbackAnswer,
     Due,
     DueRecord,
     IdPage,
+    NoAnswer,
+    NotSent,
     PresignedForm,
     ProviderPage,
     RunTime,
     SecretVersion,
     StoredObject,
 )
+from darkroom.replicate.snapshot import read_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

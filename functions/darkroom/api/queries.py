@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from darkroom.domain import correlation
+from darkroom.domain.details import STATUS
 from darkroom.domain.errors import BadRequestError
-from darkroom.replicate.wire import STATUS
 from darkroom.services.predictions.read import Wanted
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 EVENTS = ("start", "output", "logs", "completed")
 """What a client may ask for, and what it gets when it names a webhook and no filter.
 
-Replicate's changelog of 2023-02-10 and Cog's request schema say all four; its guide says outputs
+The provider's changelog and request schema say all four; its guide says outputs
 and the end. The larger set is the safe one: a receiver must bear more than it waits for.
 """
 PAUSES_S = (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)

@@ -57,13 +57,13 @@ _LONGEST_CHOICES = 1000
 _MOST_EITHER = 8
 """Branches, and names in each, that are told in one line."""
 
-# What Replicate can fetch or decode; anything else would only fail after it has been paid for.
+# What the provider can fetch or decode; anything else would only fail after it has been paid for.
 _URI = re.compile(r"https?://[^\s/?#]\S*\Z|\s*+data:[^,]{0,999},", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class InvalidField:
-    """One thing wrong with an input, in the vocabulary of gojsonschema, which Replicate uses."""
+    """One thing wrong with an input, in the vocabulary of gojsonschema, which the provider uses."""
 
     type: str
     field: str
@@ -91,10 +91,10 @@ class _TooManyStepsError(Exception):
 
 
 def validate_input(schema: Mapping[str, Any], value: object) -> list[InvalidField]:
-    """What Replicate would refuse in this input, what could only fail, and secrets: at most 20
+    """What the provider would refuse in this input, what could only fail, and secrets: at most 20
     problems.
 
-    Keys that the schema does not name are allowed, as Replicate allows them. A schema from
+    Keys that the schema does not name are allowed, as the provider allows them. A schema from
     outside never makes this raise: what is not understood in it is not checked, and what cannot be
     checked in `MAX_STEPS` is a problem.
     """
@@ -144,14 +144,14 @@ def additional(name: str) -> InvalidField:
 
 
 def invalid(fields: list[InvalidField]) -> InvalidInputError:
-    """What is wrong with an input, in Replicate's form."""
+    """What is wrong with an input, in the provider's form."""
     return InvalidInputError(
         problem_detail(fields), [(f.type, f.field, f.description) for f in fields]
     )
 
 
 def problem_detail(fields: list[InvalidField]) -> str:
-    """Replicate's `detail` for these problems: one line each.
+    """The `detail` for these problems: one line each.
 
     A problem of the whole body has no field, and its line then no colon.
     """

@@ -13,7 +13,7 @@ DarkroomError
 ├── TooManyRequestsError       429  above a limit; says in how many seconds to try again
 ├── UnavailableError           503  something that we need does not answer; try again
 ├── UnreadableRecordError      503  a record that this release cannot read
-├── NotServedError             404  a part of Replicate's API that Darkroom leaves out on purpose
+├── NotServedError             404  a part of the provider's API that is left out on purpose
 ├── WebhookRefusedError        401  unsigned, forged, stale, or not linked to its record
 ├── ConflictError                   a conditional write lost; carries the item that won
 │   └── ProviderIdTakenError        the provider's id already belongs to another record
@@ -77,7 +77,7 @@ class UnsupportedMediaError(DarkroomError):
 
 
 class InvalidInputError(DarkroomError):
-    """Well formed, but refused. `fields` are Replicate's `(type, field, description)`."""
+    """Well formed, but refused. `fields` are `(type, field, description)`."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class TooManyRequestsError(DarkroomError):
     """Above a limit of the tenant's, or of an end user's; `retry_after` are whole seconds."""
 
     def __init__(self, retry_after: int, whose: str = "Your") -> None:
-        # Replicate's text.
+        # The provider's text.
         super().__init__(f"Request was throttled. {whose} rate limit resets in ~{retry_after}s.")
         self.retry_after = retry_after
 
@@ -117,7 +117,7 @@ class UnreadableRecordError(DarkroomError):
 
 
 class NotServedError(DarkroomError):
-    """A part of Replicate's API that Darkroom leaves out on purpose."""
+    """A part of the provider's API that Darkroom leaves out on purpose."""
 
 
 class WebhookRefusedError(DarkroomError):

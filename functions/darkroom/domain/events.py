@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from darkroom.domain import correlation
+from darkroom.domain.details import STATUS, details
 from darkroom.domain.prediction import State
-from darkroom.domain.snapshot import rfc3339
-from darkroom.replicate import wire
+from darkroom.domain.times import rfc3339
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
@@ -55,13 +55,13 @@ def detail(record: Prediction, event: str) -> dict[str, Any]:
         "tenant": record.tenant,
         "model": record.model,
         "version": record.version,
-        "status": wire.STATUS[record.state],
+        "status": STATUS[record.state],
         "error": record.error,
         "created_at": rfc3339(record.created_at),
         "completed_at": record.completed_at if record.state.terminal else None,
         **_input(record),
         **correlation.shown(record),
-        "darkroom": wire.details(record),
+        "darkroom": details(record),
     }
 
 

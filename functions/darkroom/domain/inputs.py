@@ -50,7 +50,7 @@ class _Leaf:
 
     @property
     def field(self) -> str:
-        """The place in Replicate's notation: `input.` and the path."""
+        """The place in the provider's notation: `input.` and the path."""
         return ".".join(["input", *self.path])
 
 

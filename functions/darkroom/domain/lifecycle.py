@@ -1,7 +1,7 @@
-"""The state machine: four pure functions carry every rule of a prediction's life.
+"""The state machine: three pure functions carry every rule of a prediction's life.
 
 `advance` decides what news does to a record, `effects` what a committed change causes, `due` when
-the sweep must look again, `classify` what an answer to a create means. None of them does I/O.
+the sweep must look again. None of them does I/O.
 """
 
 from __future__ import annotations
@@ -13,20 +13,14 @@ from typing import TYPE_CHECKING
 from darkroom.domain.money import cost_of, months
 from darkroom.domain.outputs import file_texts, kept
 from darkroom.domain.prediction import Code, CreateAttempt, CreateState, File, Prediction, State
-from darkroom.domain.snapshot import (
-    BadSnapshotError,
-    Snapshot,
-    milliseconds,
-    read_snapshot,
-    within,
-    without_link_tokens,
-)
-from darkroom.domain.snapshot import rfc3339 as _rfc3339
+from darkroom.domain.times import milliseconds, within
+from darkroom.domain.times import rfc3339 as _rfc3339
 
 if TYPE_CHECKING:
     from typing import Protocol
 
     from darkroom.domain.outputs import FileText
+    from darkroom.domain.snapshot import Snapshot
     from darkroom.domain.timings import Timings
 else:
     # Only the type checker reads these.
@@ -35,7 +29,7 @@ else:
 MAX_OUTPUTS = 100
 """More files than this in one prediction are refused: work per record stays bounded."""
 TELL_PAUSE_MS = 500
-"""A client is told of growing output, and of growing logs, at most this often: as on Replicate."""
+"""A client is told of growing output, and of growing logs, at most this often."""
 LOGS_PAUSE_MS = 15_000
 """Growth of the logs alone is written down at least this often, however large the record is."""
 WRITTEN_IN_MS = 16
@@ -152,9 +146,9 @@ class StoreFailed:
     reason: str
 
 
-Outcome = ProviderReported | CreateRefused | CreateUnknown | CreateRejected
+CreateOutcome = ProviderReported | CreateRefused | CreateUnknown | CreateRejected
 News = (
-    Outcome
+    CreateOutcome
     | ProviderNotFound
     | AttemptStarted
     | ListSearched
@@ -842,83 +836,3 @@ def may_cause(record: Prediction) -> bool:
     if record.state.terminal:
         return not record.effects_done
     return bool(effects(None, record))
-
-
-# --- classify -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The provider answered a create. `body` is None where it could not be read as JSON."""
-
-    status: int
-    body: object = None
-    retry_after_s: float | None = None
-    token_works: bool = True
-    """False where the token was tried elsewhere and refused: a 403 is not about this request."""
-
-
-@dataclass(frozen=True, slots=True)
-class NotSent:
-    """The connection failed before the first byte of the request."""
-
-
-@dataclass(frozen=True, slots=True)
-class NoAnswer:
-    """The request left, or may have left, and no answer came in time."""
-
-
-FORBIDDEN = 403
-_PARKING = frozenset({401, 402, FORBIDDEN})
-_UNSURE = frozenset({408, 409, 425})
-"""Of the 4xx those that do not say that nothing was made, and that nothing will be."""
-_LONGEST_PAUSE_S = 60.0
-_LONGEST_RETRY_AFTER_S = 86_400.0
-"""No deadline is further off."""
-
-
-def classify(
-    answer: Answered | NotSent | NoAnswer,
-    attempt: int,
-    now: int,
-    timings: Timings,
-    jitter: float,
-) -> Outcome:
-    """What the end of a create means. `jitter` is uniform in [0, 1).
-
-    `CreateRefused` only where the provider surely created nothing; whatever leaves a doubt is
-    `CreateUnknown`.
-    """
-    match answer:
-        case NotSent():
-            return CreateRefused(attempt, now + _pause(attempt, timings, jitter))
-        case NoAnswer():
-            return CreateUnknown(attempt)
-        case Answered(status=status) if status in _PARKING:
-            parked = status != FORBIDDEN or not answer.token_works
-            return CreateRefused(attempt, now + int(timings.parked_retry_s * 1000), parked=parked)
-        case Answered(status=429):
-            if answer.retry_after_s is None:
-                return CreateRefused(attempt, now + _pause(attempt, timings, jitter))
-            wait = min(max(0.0, answer.retry_after_s), _LONGEST_RETRY_AFTER_S) * 1000
-            return CreateRefused(attempt, now + int(wait) + 1 + int(1000 * jitter))
-        case Answered(status=status) if 400 <= status < 500 and status not in _UNSURE:
-            return CreateRejected(attempt, _detail(answer.body))
-        case Answered(status=status) if 200 <= status < 300:
-            try:
-                return ProviderReported(read_snapshot(answer.body))
-            except BadSnapshotError:
-                return CreateUnknown(attempt)
-        case _:
-            return CreateUnknown(attempt)
-
-
-def _pause(attempt: int, timings: Timings, jitter: float) -> int:
-    longest = min(timings.refused_retry_s * 2.0 ** min(attempt, 20), _LONGEST_PAUSE_S)
-    return int(1000 * longest * (0.5 + jitter / 2))
-
-
-def _detail(body: object) -> str:
-    detail = body.get("detail") if isinstance(body, dict) else None
-    said = detail if isinstance(detail, str) else "the request was refused"
-    return f"The provider refused the request: {without_link_tokens(said)[:1000].strip()}"

@@ -21,6 +21,7 @@ _WATCH_PURPOSE = b"darkroom watch key v1\0"
 _TOKEN_BYTES = 24
 _MIN_KEY_BYTES = 16
 _WATCH_TOKEN = re.compile(r"([1-9][0-9]{0,10})\.([A-Za-z0-9_-]{32})")
+_HOOK_TOKEN = re.compile(r"(/hooks/[^\s?\"']{1,100}\?t=)[A-Za-z0-9_-]+")
 WATCHED_S = 24 * 3600
 """How long a watch token counts."""
 
@@ -82,9 +83,12 @@ def check(given: object, record_id: str, created_at_ms: int, *, keys: Iterable[b
     return matched
 
 
-def webhook_url(public_url: str, record_id: str, link_token: str) -> str:
-    """The URL given to Replicate, which keeps the query but does not sign it."""
-    return f"{public_url.rstrip('/')}/hooks/replicate/{record_id}?t={link_token}"
+def without_link_tokens(text: str) -> str:
+    """The provider's text with the token of every webhook URL of ours masked.
+
+    A provider may quote the URL that it was given; who reads that quote must not learn the token.
+    """
+    return _HOOK_TOKEN.sub(r"\1***", text) if "/hooks/" in text else text
 
 
 def watch_token(record_id: str, expires_at: int, *, key: bytes) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from darkroom.domain import price, strict_json
 from darkroom.domain.outputs import file_texts, places_in
 from darkroom.domain.prediction import Code, CreateState, Price, State
-from darkroom.domain.snapshot import milliseconds, within
+from darkroom.domain.times import milliseconds, within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

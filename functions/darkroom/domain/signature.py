@@ -1,4 +1,4 @@
-"""Standard Webhooks signatures (v1, HMAC-SHA256): verifying Replicate's, making our own."""
+"""Standard Webhooks signatures (v1, HMAC-SHA256): verifying the provider's, making our own."""
 
 from __future__ import annotations
 

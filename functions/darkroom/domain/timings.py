@@ -22,9 +22,9 @@ class Timings:
     """How long webhook and list must both be silent before an unknown create may be repeated:
     two minutes, and twice the half minute by which clocks of our own may differ."""
     create_give_up_s: float = 3000.0
-    """Past this age an unknown create is never repeated: Replicate's own record may be gone."""
+    """Past this age an unknown create is never repeated: the provider's own record may be gone."""
     unknown_poll_s: float = 30.0
-    """Pause between two looks at Replicate's list for an unknown create."""
+    """Pause between two looks at the provider's list for an unknown create."""
     first_poll_s: float = 90.0
     """First poll this long after the model's typical duration."""
     poll_max_s: float = 300.0
@@ -36,13 +36,13 @@ class Timings:
     output_budget_s: float = 60.0
     """Wall-clock cap on the download of one output."""
     output_life_s: float = 3600.0
-    """Replicate deletes outputs this long after completion."""
+    """The provider deletes outputs this long after completion."""
     effects_grace_s: float = 60.0
     """A terminal record whose effects are not marked done is taken up by the sweep after this."""
     cancel_retry_s: float = 15.0
     """Pause between two attempts to cancel upstream."""
     parked_retry_s: float = 60.0
-    """Pause between two attempts while Replicate refuses our token or our account."""
+    """Pause between two attempts while the provider refuses our token or our account."""
     refused_retry_s: float = 2.0
     """First pause after a refused create that named none; doubles, with jitter, up to a minute."""
     clocks_apart_s: float = 2.0
@@ -56,9 +56,9 @@ class Timings:
     own hour added, this is the last clock of every record."""
     default_deadline_s: float = 86_400.0
     """Deadline of a prediction whose client and model set none. It counts the queue and the boot
-    of a cold model too, and so stands far beyond Replicate's own limit on a run."""
+    of a cold model too, and so stands far beyond the provider's own limit on a run."""
     run_limit_s: float = 1800.0
-    """Replicate ends a run after this long. What is billed by the second is reserved for so long
+    """The provider ends a run after this long. What is billed by the second is reserved for so long
     where client and model set no limit."""
     callback_scale: float = 1.0
     """Shortens every pause between two attempts of a callback by this factor."""

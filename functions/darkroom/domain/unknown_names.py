@@ -1,5 +1,5 @@
-"""Names in an input that its model's schema does not declare: Replicate ignores them, and the run
-is paid all the same."""
+"""Names in an input that its model's schema does not declare: the provider ignores them, and the
+run is paid all the same."""
 
 from __future__ import annotations
 

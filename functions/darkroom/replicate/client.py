@@ -14,14 +14,15 @@ from darkroom.domain.errors import (
     ProviderUnavailableError,
     UnavailableError,
 )
-from darkroom.domain.lifecycle import Answered, NoAnswer, NotSent
-from darkroom.domain.snapshot import BadSnapshotError, Snapshot, read_snapshot, rfc3339
+from darkroom.domain.times import rfc3339
 from darkroom.outbound.http import NETWORK_ERRORS, Client
-from darkroom.ports import ProviderPage
+from darkroom.ports import Answered, NoAnswer, NotSent, ProviderPage
+from darkroom.replicate.snapshot import BadSnapshotError, read_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from darkroom.domain.snapshot import Snapshot
     from darkroom.ports import Secrets
 
 READ_BUDGET_S = 5.0

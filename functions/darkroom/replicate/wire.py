@@ -6,23 +6,11 @@ import json
 from typing import Any
 
 from darkroom.domain import correlation, outputs
+from darkroom.domain.details import STATUS, details
 from darkroom.domain.inputs import put_back
-from darkroom.domain.money import usd
 from darkroom.domain.prediction import Prediction, State
 from darkroom.domain.progress import progress
-from darkroom.domain.snapshot import rfc3339
-
-STATUS = {
-    State.ACCEPTED: "starting",
-    State.SUBMITTED: "starting",
-    State.PROCESSING: "processing",
-    State.STORING: "processing",
-    State.SUCCEEDED: "succeeded",
-    State.FAILED: "failed",
-    State.CANCELED: "canceled",
-    # Replicate's published clients crash on `aborted`, or poll it for ever.
-    State.ABORTED: "canceled",
-}
+from darkroom.domain.times import rfc3339
 
 
 def body(
@@ -78,30 +66,6 @@ def watched(record: Prediction, output_urls: list[str]) -> dict[str, Any]:
         "error": record.error,
         "progress": 1.0 if _stored(record) else progress(record.logs),
         "revision": record.revision,
-    }
-
-
-def details(record: Prediction) -> dict[str, Any]:
-    """What Darkroom knows beyond Replicate's own fields."""
-    return {
-        "state": record.state.value,
-        "code": record.code.value if record.code else None,
-        "provider_id": record.provider_id,
-        "attempts": record.create.attempt,
-        "cost_assumed": record.cost_assumed,
-        "cached_from": record.cached_from,
-        "cost": usd(record.cost),
-        "files": [
-            {
-                "key": file.key,
-                "sha256": file.sha256,
-                "bytes": file.bytes,
-                "content_type": file.content_type,
-                "width": file.width,
-                "height": file.height,
-            }
-            for file in (record.files if _stored(record) else ())
-        ],
     }
 
 

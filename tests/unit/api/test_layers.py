@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -14,15 +15,16 @@ ROOT = Path(darkroom.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 AWS_AND_HTTP = {"boto3", "botocore", "httpx", "httpcore"}
 ADAPTERS = {"aws", "outbound", "replicate.client"}
+WORDS = ("cog", "creates", "hooks", "snapshot", "wire")
 MAY_IMPORT = {
     "domain": {"domain"},
     "catalog": {"domain", "catalog"},
     "ports": {"domain", "ports"},
-    # Darkroom's answers are in Replicate's words: services speak them, and reach it by a port.
-    "services": {"domain", "ports", "services", "catalog", "replicate.cog", "replicate.wire"},
+    # Darkroom speaks Replicate's words, and reaches it by a port: no service imports the client.
+    "services": {"domain", "ports", "services", "catalog", *(f"replicate.{m}" for m in WORDS)},
     "outbound": {"domain", "ports", "outbound"},
     "aws": {"domain", "ports", "aws"},
-    "replicate": {"domain", "replicate"},
+    "replicate": {"domain", "ports", "replicate"},
     "replicate.client": {"domain", "ports", "outbound", "replicate"},
     "api": {"domain", "ports", "api", "services", "runtime"},
     # The relay's events are the table's items: reading those is an adapter's knowledge.
@@ -76,6 +78,17 @@ def test_aws_and_http_are_the_adapters_alone(path: Path) -> None:
         assert not roots & AWS_AND_HTTP
     if layer(name(path)) in {"domain", "services", "ports", "catalog", "replicate"}:
         assert roots <= sys.stdlib_module_names | {"darkroom"}
+
+
+PROVIDER = re.compile(r"replicate|\bcog\b", re.IGNORECASE)
+IN_INPUTS = {"replicate_api_token", "replicate_api_key", "replicate_token", "x-cog-secret"}
+"""Names that clients' inputs and models' schemas have, whoever runs the models."""
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "domain").glob("*.py")), ids=name)
+def test_the_domain_names_no_provider(path: Path) -> None:
+    words = set(re.findall(r"[\w-]+", path.read_text())) - IN_INPUTS
+    assert not {word for word in words if PROVIDER.search(word)}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "handlers").glob("*.py")), ids=name)

@@ -14,7 +14,8 @@ from darkroom.domain.evidence import (
     ruled_out,
     same_input,
 )
-from darkroom.domain.snapshot import read_snapshot, rfc3339
+from darkroom.domain.times import rfc3339
+from darkroom.replicate.snapshot import read_snapshot
 
 from tests.support.fakes import START
 from tests.support.records import ID, accepted

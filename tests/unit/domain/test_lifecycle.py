@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from darkroom.domain.lifecycle import (
     MAX_OUTPUTS,
-    Answered,
     AttemptStarted,
     CancelRequested,
     CancelSent,
@@ -21,8 +20,6 @@ from darkroom.domain.lifecycle import (
     LastClockPassed,
     ListSearched,
     News,
-    NoAnswer,
-    NotSent,
     Outcome,
     ProviderNotFound,
     ProviderReported,
@@ -34,7 +31,6 @@ from darkroom.domain.lifecycle import (
     StoreOutputs,
     Urgency,
     advance,
-    classify,
     create_state,
     due,
     effects,
@@ -52,6 +48,8 @@ from darkroom.domain.prediction import (
     State,
 )
 from darkroom.domain.timings import Timings
+from darkroom.ports import Answered, NoAnswer, NotSent
+from darkroom.replicate.creates import classify
 
 from tests.support.fakes import START
 from tests.support.records import PID, TIMINGS, accepted, snapshot

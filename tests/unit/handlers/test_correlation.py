@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.domain.lifecycle import Answered
+from darkroom.ports import Answered
 
 from tests.support.app import OTHER, is_problem
 from tests.support.world import SCHNELL

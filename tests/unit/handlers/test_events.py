@@ -9,8 +9,9 @@ import jsonschema_rs
 import pytest
 from darkroom.api.events import DETAILS, file_name, schema
 from darkroom.domain import events as domain
-from darkroom.domain.lifecycle import MAX_OUTPUTS, Answered
+from darkroom.domain.lifecycle import MAX_OUTPUTS
 from darkroom.domain.prediction import File, State
+from darkroom.ports import Answered
 
 from tests.support import events
 from tests.support.records import accepted

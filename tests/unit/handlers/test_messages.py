@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.domain.errors import ProviderUnavailableError
-from darkroom.domain.lifecycle import Answered
 from darkroom.domain.prediction import State
+from darkroom.ports import Answered
 
 from tests.support import events, versions
 from tests.support.storing import storing

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.domain.errors import TransferFailedError
-from darkroom.domain.lifecycle import Answered
 from darkroom.domain.money import Limits
+from darkroom.ports import Answered
 
 from tests.support import events
 

@@ -7,13 +7,9 @@ from typing import Any
 
 import pytest
 from darkroom.domain import strict_json
-from darkroom.domain.snapshot import (
-    BadSnapshotError,
-    ShownInput,
-    milliseconds,
-    read_snapshot,
-    rfc3339,
-)
+from darkroom.domain.snapshot import ShownInput
+from darkroom.domain.times import milliseconds, rfc3339
+from darkroom.replicate.snapshot import BadSnapshotError, read_snapshot
 
 BODY: dict[str, Any] = {
     "id": "gm3qorzdhgbfurvjtvhg6dckhu",

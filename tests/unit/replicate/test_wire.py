@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from darkroom.domain.details import STATUS
 from darkroom.domain.prediction import Code, CreateAttempt, CreateState, File, State
-from darkroom.replicate.wire import STATUS, body
+from darkroom.replicate.wire import body
 
 from tests.support.records import ID, PID, accepted
 

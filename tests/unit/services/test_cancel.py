@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 from darkroom.domain.errors import ConflictError, NotFoundError, ProviderUnavailableError
-from darkroom.domain.lifecycle import Answered, CancelRequested
+from darkroom.domain.lifecycle import CancelRequested
 from darkroom.domain.prediction import Code, State
+from darkroom.ports import Answered
 
 from tests.support.world import World
 

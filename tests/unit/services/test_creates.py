@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
-from darkroom.domain.lifecycle import Answered, NoAnswer
 from darkroom.domain.prediction import Code, CreateState, State
+from darkroom.ports import Answered, NoAnswer
 from darkroom.services.predictions.receive import Received
 from darkroom.services.predictions.submit import NewPrediction
 

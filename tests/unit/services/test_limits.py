@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from darkroom.domain.errors import BadRequestError, PaymentRequiredError, TooManyRequestsError
-from darkroom.domain.lifecycle import Answered
 from darkroom.domain.money import Limits, month_row
 from darkroom.domain.prediction import State
-from darkroom.domain.snapshot import rfc3339
+from darkroom.domain.times import rfc3339
+from darkroom.ports import Answered
 from darkroom.services.tenants.limits import READS_A_SECOND, READS_AT_ONCE, TenantLimits
 
 from tests.support.fakes import START, FakeControls, FakePredictions, Month

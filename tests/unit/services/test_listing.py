@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.domain import evidence
 from darkroom.domain.errors import PageTooLargeError, ProviderSilentError, ProviderUnavailableError
-from darkroom.domain.snapshot import Snapshot, read_snapshot, rfc3339
+from darkroom.domain.times import rfc3339
 from darkroom.ports import ProviderPage
+from darkroom.replicate.snapshot import read_snapshot
 from darkroom.services.predictions import listing
 from darkroom.services.predictions.listing import LIST_FROM, SILENCES, Listing, Patience
 
 from tests.support.fakes import START, FakeClock
+
+if TYPE_CHECKING:
+    from darkroom.domain.snapshot import Snapshot
 
 PAGE = 4
 

@@ -14,8 +14,8 @@ from darkroom.domain.errors import (
     TooManyRequestsError,
     UnavailableError,
 )
-from darkroom.domain.lifecycle import Answered
 from darkroom.domain.money import Limits
+from darkroom.ports import Answered
 from darkroom.services.predictions.submit import NewPrediction
 
 from tests.support.fakes import START

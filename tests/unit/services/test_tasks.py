@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from darkroom.domain.lifecycle import Answered
+from darkroom.ports import Answered
 from darkroom.services.predictions.shown import Shown
 from darkroom.services.predictions.tasks import OUTPUT_SHOWN
 

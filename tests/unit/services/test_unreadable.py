@@ -9,7 +9,7 @@ from darkroom.aws.items import read_due, read_prediction
 from darkroom.domain.errors import UnreadableRecordError
 from darkroom.domain.lifecycle import Urgency
 from darkroom.domain.prediction import State
-from darkroom.domain.snapshot import rfc3339
+from darkroom.domain.times import rfc3339
 from darkroom.ports import Due
 
 from tests.support import versions

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from darkroom.domain import callbacks
 from darkroom.domain.callbacks import KEPT_MS
 from darkroom.domain.errors import InvalidInputError, NotFoundError, TooManyRequestsError
-from darkroom.domain.snapshot import rfc3339
+from darkroom.domain.times import rfc3339
 from darkroom.services.callbacks.receivers import change
 
 if TYPE_CHECKING:

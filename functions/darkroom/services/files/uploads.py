@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 from darkroom.domain import link, media
 from darkroom.domain.errors import BadRequestError, InvalidInputError, NotFoundError, TooLargeError
 from darkroom.domain.inputs import UPLOAD_TYPE
-from darkroom.domain.snapshot import rfc3339
+from darkroom.domain.times import rfc3339
 
 if TYPE_CHECKING:
     from darkroom.ports import Clock, UploadForms, UploadStore

@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from darkroom.domain.snapshot import milliseconds
+from darkroom.domain.times import milliseconds
 from darkroom.ports import RunTime
 
 if TYPE_CHECKING:

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 from darkroom.domain import link
 from darkroom.domain.errors import ConflictError
 from darkroom.domain.inputs import put_back
-from darkroom.domain.lifecycle import FORBIDDEN, Answered, classify, longest_life
+from darkroom.domain.lifecycle import longest_life
+from darkroom.ports import Answered
+from darkroom.replicate.creates import FORBIDDEN, classify
+from darkroom.replicate.hooks import webhook_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +51,7 @@ class SendCreate:
             model=record.model,
             version=record.version,
             input_=upstream_input(record, self.signer),
-            webhook=link.webhook_url(self.public_url, record.id, token),
+            webhook=webhook_url(self.public_url, record.id, token),
             events=sorted(OUR_EVENTS | set(record.webhook_events if record.webhook else ())),
             cancel_after_s=self._cancel_after_s(record),
             budget_s=budget_s,

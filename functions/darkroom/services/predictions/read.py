@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import correlation, link
+from darkroom.domain.details import STATUS
 from darkroom.domain.errors import BadRequestError, NotFoundError, UnreadableRecordError
 from darkroom.ports import LATEST, Span
-from darkroom.replicate import wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,7 +68,7 @@ class Wanted:
         return (
             self.end_user in {None, record.end_user}
             and self.model in {None, record.model}
-            and self.status in {None, wire.STATUS[record.state]}
+            and self.status in {None, STATUS[record.state]}
         )
 
     @property

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from darkroom.domain import lenient_json, link, signature
 from darkroom.domain.errors import BadRequestError, ProviderIdTakenError, WebhookRefusedError
 from darkroom.domain.lifecycle import ProviderReported
-from darkroom.domain.snapshot import BadSnapshotError, read_snapshot
+from darkroom.replicate.snapshot import BadSnapshotError, read_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

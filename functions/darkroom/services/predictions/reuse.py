@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import strict_json
 from darkroom.domain.prediction import CreateAttempt, CreateState, State
-from darkroom.domain.snapshot import rfc3339
+from darkroom.domain.times import rfc3339
 from darkroom.services.predictions.persist import object_key
 
 if TYPE_CHECKING:

@@ -1,0 +1,156 @@
+"""Replicate's JSON of a prediction, read defensively: from a webhook, an answer, a list."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from darkroom.domain import lenient_json, outputs, strict_json
+from darkroom.domain.link import without_link_tokens
+from darkroom.domain.snapshot import FINAL, ShownInput, Snapshot
+from darkroom.domain.times import milliseconds
+
+STATUSES = FINAL | {"starting", "processing"}
+RUNNING = "processing"
+"""How a status reads that nobody documents: the prediction is not over, as far as was said."""
+LOGS_KEPT = 32_000
+"""Bytes of the logs' tail that a record keeps: an item may not pass 400 KB."""
+ERROR_KEPT = 4_000
+OUTPUT_KEPT = 64_000
+"""Bytes of output JSON that a record keeps. Outputs are URLs of some 120 characters."""
+METRICS_KEPT = 4_000
+WORDS_KEPT = 200
+"""Characters of an input's text that are kept as evidence: the choices of an enum are shorter."""
+VALUES_KEPT = 100
+"""Values of a shown input that are kept as evidence."""
+
+_PROVIDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_OURS = frozenset({"id", "status", "output", "webhook", "version", "model"})
+"""What must be said once: two values of one of these are no answer."""
+
+
+class BadSnapshotError(ValueError):
+    """Not a prediction as Replicate describes one; the text names the field, never its value."""
+
+
+def read_snapshot(body: object) -> Snapshot:
+    """Read a prediction's JSON. Raises BadSnapshotError for anything that is not one.
+
+    Only `id` and `status` have to be there. Timestamps vary in their fraction digits between
+    Replicate's endpoints; they are kept as text and read leniently. A status that Replicate does
+    not document counts as still running.
+    """
+    if not isinstance(body, dict):
+        raise BadSnapshotError("not an object")
+    twice = lenient_json.doubled(body) & _OURS
+    if twice:
+        raise BadSnapshotError(min(twice))
+    provider_id = body.get("id")
+    if not isinstance(provider_id, str) or not _PROVIDER_ID.fullmatch(provider_id):
+        raise BadSnapshotError("id")
+    status = body.get("status")
+    if not isinstance(status, str) or not status:
+        raise BadSnapshotError("status")
+    output = body.get("output")
+    output_json = None if output is None else _output(output)
+    logs = _text(body, "logs") or ""
+    urls = body.get("urls")
+    return Snapshot(
+        provider_id=provider_id,
+        status=status if status in STATUSES else RUNNING,
+        output=output_json,
+        output_refused=output is not None and output_json is None,
+        error=_error(body.get("error")),
+        logs=_tail(without_link_tokens(logs), LOGS_KEPT),
+        log_size=len(logs),
+        metrics=_metrics(body.get("metrics")),
+        created_at=milliseconds(_text(body, "created_at")),
+        started_at=_time_text(body, "started_at"),
+        completed_at=_time_text(body, "completed_at"),
+        data_removed=body.get("data_removed") is True,
+        stream_url=_https(urls.get("stream")) if isinstance(urls, dict) else None,
+        webhook=_text(body, "webhook"),
+        version=_text(body, "version"),
+        model=_text(body, "model"),
+        input=_shown_input(body.get("input")),
+    )
+
+
+def _canonical(value: object, most: int | None = None) -> str | None:
+    """Canonical JSON, or None where it is above `most` bytes, or holds what JSON cannot say."""
+    try:
+        text = strict_json.canonical(value)
+        size = len(text.encode())
+    except (ValueError, RecursionError):
+        return None
+    return text if most is None or size <= most else None
+
+
+def _said(value: object, most: int | None = None) -> str | None:
+    """The canonical JSON of what the provider said, to be kept."""
+    text = _canonical(value, most)
+    return None if text is None else without_link_tokens(text)
+
+
+def _output(value: object) -> str | None:
+    """The output as JSON; where it is too large, its URLs are kept all the same: they were paid
+    for, and what stands beside them may be anything."""
+    whole = _said(value, OUTPUT_KEPT)
+    if whole is not None:
+        return whole
+    urls = outputs.urls_alone(value)
+    return None if urls is None else _said(urls, OUTPUT_KEPT)
+
+
+def _metrics(value: object) -> str | None:
+    """The metrics as JSON; where they are too large, what is paid by is kept all the same."""
+    if not isinstance(value, dict):
+        return None
+    whole = _said(value, METRICS_KEPT)
+    if whole is not None:
+        return whole
+    measured = value.get("predict_time")
+    return _said({"predict_time": measured}, METRICS_KEPT) if measured is not None else None
+
+
+def _shown_input(value: object) -> ShownInput | None:
+    if not isinstance(value, dict):
+        return None
+    text = _canonical(value)
+    kept: dict[str, bool | str] = {}
+    for name, shown in value.items():
+        short = isinstance(shown, str) and len(shown) <= WORDS_KEPT
+        if (short or isinstance(shown, bool)) and len(kept) < VALUES_KEPT:
+            kept[name] = shown
+    return ShownInput(None if text is None else strict_json.digest(value), kept)
+
+
+def _text(body: dict[str, Any], name: str) -> str | None:
+    """A string that UTF-8 can write; a lone surrogate in it becomes a question mark."""
+    value = body.get(name)
+    return _writable(value) if isinstance(value, str) else None
+
+
+def _writable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def _tail(text: str, most: int) -> str:
+    return text.encode()[-most:].decode("utf-8", "ignore")
+
+
+def _time_text(body: dict[str, Any], name: str) -> str | None:
+    text = _text(body, name)
+    return text if milliseconds(text) is not None else None
+
+
+def _error(value: object) -> str | None:
+    if value is None:
+        return None
+    text = without_link_tokens(value) if isinstance(value, str) else _said(value)
+    return _writable(text or "unreadable").encode()[:ERROR_KEPT].decode("utf-8", "ignore")
+
+
+def _https(value: object) -> str | None:
+    fits = isinstance(value, str) and value[:8].lower().startswith(("https://", "http://"))
+    return _writable(str(value)) if fits and len(str(value)) <= 2_000 else None
