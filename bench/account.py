@@ -21,7 +21,7 @@ from unittest import mock
 import boto3
 from darkroom.aws import clients as aws_
 from darkroom.aws.items import RELAY
-from darkroom.domain import keys, signature
+from darkroom.domain import keys, row_keys, signature
 from darkroom.outbound.http import Client
 from darkroom.runtime import adapters
 from darkroom.runtime.function import declared
@@ -254,7 +254,7 @@ class Account:
         self.clients["dynamodb"].put_item(
             TableName="controls",
             Item={
-                "pk": {"S": f"TENANT#{TENANT}"},
+                "pk": {"S": row_keys.tenant(TENANT)},
                 **{name: {"N": str(value)} for name, value in limits.items()},
             },
         )

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from darkroom.aws.items import from_item
+from darkroom.domain import row_keys
 from darkroom.domain.money import OTHER, committed, day_rows, months
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from darkroom.domain.prediction import Prediction
 
-PREFIXES = ("SPEND#", "USAGE#", "TAGGED#")
+PREFIXES = (row_keys.MONTH, row_keys.USAGE, row_keys.TAGGED)
 Rows = dict[str, dict[str, int]]
 
 

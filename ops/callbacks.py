@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from darkroom.aws.controls import DynamoControls
 from darkroom.aws.items import attribute, to_item
+from darkroom.domain import row_keys
 from darkroom.domain.events import TENANT
 
 from ops import tenants
@@ -48,7 +49,7 @@ def rotate(dynamodb: Any, table: str, tenant: str, overlap_hours: float) -> tupl
     try:
         dynamodb.update_item(
             TableName=table,
-            Key=to_item({"pk": f"TENANT#{tenant}"}),
+            Key=to_item({"pk": row_keys.tenant(tenant)}),
             UpdateExpression="SET secret_version = :new, previous_until = :until",
             ConditionExpression="attribute_not_exists(secret_version) OR secret_version = :old",
             ExpressionAttributeValues={

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 from darkroom.aws.items import attribute, from_item, to_item
+from darkroom.domain import row_keys
 from darkroom.domain.events import TENANT
 from darkroom.domain.keys import SCOPES, key_id, looks_real, new_token
 
@@ -70,7 +71,7 @@ def list_keys(dynamodb: Any, table: str) -> Iterator[dict[str, Any]]:
     pages = dynamodb.get_paginator("scan").paginate(
         TableName=table,
         FilterExpression="begins_with(pk, :key)",
-        ExpressionAttributeValues={":key": {"S": "KEY#"}},
+        ExpressionAttributeValues={":key": {"S": row_keys.API_KEY}},
         ConsistentRead=True,
     )
     for page in pages:
@@ -126,7 +127,7 @@ def _find(dynamodb: Any, table: str, id_: str) -> dict[str, Any]:
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "id": row["pk"].removeprefix("KEY#")[:SHOWN_ID]}
+    return {**row, "id": row["pk"].removeprefix(row_keys.API_KEY)[:SHOWN_ID]}
 
 
 def _now_ms() -> int:
@@ -214,7 +215,7 @@ def _revoke(deployment: Deployment, given: argparse.Namespace) -> int:
         token = sys.stdin.readline().strip()
         if not looks_real(token):
             raise KeyRefusedError("This is no token of Darkroom: a character may be missing.")
-        id_ = key_id(token).removeprefix("KEY#")[:SHOWN_ID]
+        id_ = key_id(token).removeprefix(row_keys.API_KEY)[:SHOWN_ID]
     row = revoke_key(*_table(deployment), id_)
     if given.json:
         print(json.dumps(_public(row)))

@@ -10,6 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from darkroom.aws.items import attribute, from_item, to_item
+from darkroom.domain import row_keys
 from darkroom.domain.money import MICRO, Limits
 
 from ops import tenants
@@ -56,7 +57,7 @@ def write(dynamodb: Any, table: str, tenant: str, changes: dict[str, int | None]
 
 
 def _key(tenant: str) -> dict[str, Any]:
-    return to_item({"pk": f"TENANT#{tenant}"})
+    return to_item({"pk": row_keys.tenant(tenant)})
 
 
 # The command

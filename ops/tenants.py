@@ -6,13 +6,14 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from darkroom.aws.items import from_item
+from darkroom.domain import row_keys
 
 from ops.keys import check_tenant
 
 if TYPE_CHECKING:
     import argparse
 
-PREFIXES = ("TENANT#", "SPEND#", "USAGE#")
+PREFIXES = (row_keys.TENANT, row_keys.MONTH, row_keys.USAGE)
 """Prefixes of rows in the Controls table whose key contains the tenant. A key's row has it as an
 attribute."""
 
@@ -33,7 +34,7 @@ def known(dynamodb: Any, table: str) -> set[str]:
         FilterExpression="begins_with(pk, :key) OR "
         + " OR ".join(f"begins_with(pk, :p{number})" for number in range(len(PREFIXES))),
         ExpressionAttributeValues={
-            ":key": {"S": "KEY#"},
+            ":key": {"S": row_keys.API_KEY},
             **{f":p{number}": {"S": prefix} for number, prefix in enumerate(PREFIXES)},
         },
         ProjectionExpression="pk, tenant",

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from darkroom.aws.items import from_item, to_item
-from darkroom.domain.money import MICRO, usage_row
+from darkroom.domain import row_keys
+from darkroom.domain.money import MICRO
 
 from ops.keys import check_tenant
 
@@ -93,9 +94,9 @@ def _of_tenant(
 ) -> Iterator[dict[str, Any]]:
     year, number = map(int, month.split("-"))
     days = range(1, monthrange(year, number)[1] + 1)
-    names = [usage_row(tenant, f"{month}-{day:02}", tag) for day in days]
+    names = [row_keys.usage(tenant, f"{month}-{day:02}", tag) for day in days]
     if tag is None:
-        names.append(f"SPEND#{tenant}#{month}")
+        names.append(row_keys.month(tenant, month))
     keys = [to_item({"pk": name}) for name in names]
     pause_s = PAUSE_S
     while keys:
@@ -115,8 +116,8 @@ def _all(dynamodb: Any, table: str, month: str) -> Iterator[dict[str, Any]]:
         FilterExpression="(begins_with(pk, :usage) OR begins_with(pk, :spend)) AND "
         "contains(pk, :month)",
         ExpressionAttributeValues={
-            ":usage": {"S": "USAGE#"},
-            ":spend": {"S": "SPEND#"},
+            ":usage": {"S": row_keys.USAGE},
+            ":spend": {"S": row_keys.MONTH},
             ":month": {"S": f"#{month}"},
         },
     )

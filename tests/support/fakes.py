@@ -30,7 +30,7 @@ from darkroom.aws.items import (
     read_due,
     read_prediction,
 )
-from darkroom.domain import media, repeats
+from darkroom.domain import media, repeats, row_keys
 from darkroom.domain.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -43,7 +43,7 @@ from darkroom.domain.errors import (
     UnreadableRecordError,
 )
 from darkroom.domain.inputs import is_output, path_below
-from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, Limits, day_rows, usage_row
+from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, Limits, day_rows
 from darkroom.domain.receivers import Receivers
 from darkroom.domain.times import rfc3339
 from darkroom.ports import (
@@ -535,7 +535,7 @@ class FakeControls:
     def usage(
         self, tenant: str, days: Iterable[str], tag: str | None = None
     ) -> dict[str, dict[str, tuple[int, int]]]:
-        rows = {day: self.days.get(usage_row(tenant, day, tag)) for day in days}
+        rows = {day: self.days.get(row_keys.usage(tenant, day, tag)) for day in days}
         return {day: dict(row) for day, row in rows.items() if row is not None}
 
     def _lives(self, key: str) -> bool:

@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 
 from darkroom.aws.dynamodb import batch_get, lost_race, response
 from darkroom.aws.items import DamagedItemError, attribute, expired, from_item, made, plain, to_item
-from darkroom.domain.money import Limits, usage_row
+from darkroom.domain import row_keys
+from darkroom.domain.money import Limits
 from darkroom.ports import ApiKey, RunTime, SecretVersion
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 RECEIVERS_KEPT_S = 60 * 86_400
 """Longer than any endpoint is disabled."""
 BUCKET_TRIES = 3
-_RUN_TIMES = "RUNTIMES"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +47,18 @@ class DynamoControls:
         )
 
     def cached_schema(self, model: str, version: str) -> dict[str, Any] | None:
-        row = self._live(f"SCHEMA#{model}:{version}")
+        row = self._live(row_keys.schema(model, version))
         return json.loads(row["schema"]) if row else None
 
     def cache_schema(self, model: str, version: str, schema: dict[str, Any]) -> None:
         text = json.dumps(schema, separators=(",", ":"))
         if len(text) < 350_000:
-            item = to_item({"pk": f"SCHEMA#{model}:{version}", "schema": text})
+            item = to_item({"pk": row_keys.schema(model, version), "schema": text})
             self.client.put_item(TableName=self.table, Item=item)
 
     def run_times(self) -> dict[str, RunTime]:
         # One item for all models, so that a process needs one read and no list of names.
-        answer = self.client.get_item(TableName=self.table, Key={"pk": {"S": _RUN_TIMES}})
+        answer = self.client.get_item(TableName=self.table, Key={"pk": {"S": row_keys.RUN_TIMES}})
         found = {}
         for name, typed in answer.get("Item", {}).items():
             # One model's time that cannot be read is unknown, and keeps no other model's back.
@@ -70,14 +70,16 @@ class DynamoControls:
         names = {"#model": model} | ({"#drop": drop} if drop else {})
         self.client.update_item(
             TableName=self.table,
-            Key={"pk": {"S": _RUN_TIMES}},
+            Key={"pk": {"S": row_keys.RUN_TIMES}},
             UpdateExpression="SET #model = :seen" + (" REMOVE #drop" if drop else ""),
             ExpressionAttributeNames=names,
             ExpressionAttributeValues={":seen": attribute(asdict(run_time))},
         )
 
     def limits(self, tenant: str) -> Limits:
-        answer = self.client.get_item(TableName=self.table, Key={"pk": {"S": f"TENANT#{tenant}"}})
+        answer = self.client.get_item(
+            TableName=self.table, Key={"pk": {"S": row_keys.tenant(tenant)}}
+        )
         row = from_item(answer.get("Item", {}))
         return Limits(**{f.name: row[f.name] for f in fields(Limits) if f.name in row})
 
@@ -108,7 +110,7 @@ class DynamoControls:
         try:
             self.client.update_item(
                 TableName=self.table,
-                Key={"pk": {"S": f"RATE#{name}"}},
+                Key={"pk": {"S": row_keys.RATE + name}},
                 UpdateExpression=f"{change}, expires_at = :kept",
                 ConditionExpression=condition,
                 ExpressionAttributeValues=to_item(values),
@@ -124,7 +126,7 @@ class DynamoControls:
     def usage(
         self, tenant: str, days: Iterable[str], tag: str | None = None
     ) -> dict[str, dict[str, tuple[int, int]]]:
-        by_row = {usage_row(tenant, day, tag): day for day in days}
+        by_row = {row_keys.usage(tenant, day, tag): day for day in days}
         keys = [{"pk": {"S": row}} for row in by_row]
         found: dict[str, dict[str, tuple[int, int]]] = {}
         for item in batch_get(self.client, self.table, keys, {}, self.sleep):
@@ -139,22 +141,22 @@ class DynamoControls:
         return found
 
     def cached_result(self, key: str) -> str | None:
-        row = self._live(f"CACHE#{key}")
+        row = self._live(row_keys.RESULT + key)
         return row["prediction"] if row else None
 
     def cache_result(self, key: str, prediction: str, expires_at: int) -> None:
-        row = {"pk": f"CACHE#{key}", "prediction": prediction, "expires_at": expires_at}
+        row = {"pk": row_keys.RESULT + key, "prediction": prediction, "expires_at": expires_at}
         self.client.put_item(TableName=self.table, Item=to_item(row))
 
     def secret_version(self, tenant: str) -> SecretVersion:
-        row = self._live(f"TENANT#{tenant}") or {}
+        row = self._live(row_keys.tenant(tenant)) or {}
         return SecretVersion(row.get("secret_version", 1), row.get("previous_until", 0))
 
     def receivers(self, tenant: str) -> Receivers:
         # Two functions alone ask for these: the others start without them.
         from darkroom.domain.receivers import Endpoint, Receivers, Refusal
 
-        row = self._live(f"HOOK#{tenant}")
+        row = self._live(row_keys.RECEIVERS + tenant)
         if row is None:
             return Receivers()
         return Receivers(
@@ -166,7 +168,11 @@ class DynamoControls:
 
     def put_receivers(self, tenant: str, receivers: Receivers) -> bool:
         now = int(time.time())
-        row = {"pk": f"HOOK#{tenant}", **asdict(receivers), "expires_at": now + RECEIVERS_KEPT_S}
+        row = {
+            "pk": row_keys.RECEIVERS + tenant,
+            **asdict(receivers),
+            "expires_at": now + RECEIVERS_KEPT_S,
+        }
         seen = {":now": now, ":seen": receivers.revision - 1}
         try:
             self.client.put_item(

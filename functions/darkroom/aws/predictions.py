@@ -39,7 +39,7 @@ from darkroom.aws.items import (
     read_prediction,
     to_item,
 )
-from darkroom.domain import repeats
+from darkroom.domain import repeats, row_keys
 from darkroom.domain.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -68,7 +68,7 @@ MONTH_KEPT_S = 400 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class DynamoPredictions:
-    """PredictionStore over the Predictions table; `PID#` items live in the Controls table.
+    """PredictionStore over the Predictions table; owners of provider ids are in Controls.
 
     What is past its retention counts as gone, although DynamoDB's TTL removes it days later.
     """
@@ -354,7 +354,7 @@ class DynamoPredictions:
 
     def _claim(self, record: Prediction, provider_id: str) -> dict[str, Any]:
         row = {
-            "pk": f"PID#{provider_id}",
+            "pk": row_keys.OWNER + provider_id,
             "owner": record.id,
             "expires_at": record.created_at // 1000 + PROVIDER_ID_KEPT_S,
         }
@@ -374,7 +374,7 @@ class DynamoPredictions:
     def owner_of(self, provider_id: str) -> str | None:
         item = self.client.get_item(
             TableName=self.controls,
-            Key={"pk": {"S": f"PID#{provider_id}"}},
+            Key={"pk": {"S": row_keys.OWNER + provider_id}},
             ConsistentRead=True,
         ).get("Item")
         return str(plain(item["owner"])) if item and not expired(item, time.time()) else None

@@ -7,6 +7,8 @@ import secrets
 import zlib
 from typing import TYPE_CHECKING
 
+from darkroom.domain import row_keys
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -46,7 +48,7 @@ def key_id(token: str) -> str:
 
     Any text is taken, so that a hostile header is merely unknown.
     """
-    return "KEY#" + hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+    return row_keys.API_KEY + hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def allows(scopes: Collection[str], scope: str) -> bool:

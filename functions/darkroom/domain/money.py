@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from darkroom.domain import price, strict_json
+from darkroom.domain import price, row_keys, strict_json
 from darkroom.domain.outputs import file_texts, places_in
 from darkroom.domain.prediction import Code, CreateState, Price, State
 from darkroom.domain.times import milliseconds, within
@@ -241,8 +241,8 @@ def committed(record: Prediction) -> int:
 
 def month_row(tenant: str, at_ms: int, end_user: str | None = None) -> str:
     """The Controls row of a tenant's month, or of one of its end users'."""
-    row = f"SPEND#{tenant}#{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m}"
-    return row if end_user is None else f"{row}#{strict_json.digest(end_user)}"
+    digest = None if end_user is None else strict_json.digest(end_user)
+    return row_keys.month(tenant, f"{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m}", digest)
 
 
 def bucket(tenant: str, end_user: str) -> str:
@@ -254,12 +254,7 @@ def day_rows(record: Prediction) -> list[str]:
     """The Controls rows in which the end of a prediction is counted: its tenant's day of usage, and
     that day's row of each of its tags."""
     day = f"{datetime.fromtimestamp(record.created_at // 1000, UTC):%Y-%m-%d}"
-    return [usage_row(record.tenant, day, tag) for tag in (None, *record.tags)]
-
-
-def usage_row(tenant: str, day: str, tag: str | None = None) -> str:
-    """The row of a tenant's usage on a day (`yyyy-mm-dd`), or of what has the tag."""
-    return f"USAGE#{tenant}#{day}" if tag is None else f"TAGGED#{tenant}#{day}#{tag}"
+    return [row_keys.usage(record.tenant, day, tag) for tag in (None, *record.tags)]
 
 
 def usd(micro: int | None) -> float | None:

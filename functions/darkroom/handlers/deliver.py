@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from darkroom.domain import row_keys
 from darkroom.runtime import parts, rights
 from darkroom.runtime.batches import run_messages
 from darkroom.runtime.function import Function, Right, WorkQueue
@@ -103,7 +104,7 @@ FUNCTION = Function(
     rights=(
         Right("dynamodb:GetItem PutItem", "deliveries"),
         Right("dynamodb:GetItem", "predictions", "controls"),
-        Right("dynamodb:PutItem", "controls", keys=("HOOK#*",)),
+        Right("dynamodb:PutItem", "controls", keys=(row_keys.every(row_keys.RECEIVERS),)),
         Right("sqs:SendMessage", "deliver_queue"),
         *rights.SHOW,
         Right(rights.READ_SECRET, "callback_key"),

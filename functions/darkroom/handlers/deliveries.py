@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from darkroom.api.http import Response, page, respond
 from darkroom.api.routes import Routes
+from darkroom.domain import row_keys
 from darkroom.runtime import parts, rights
 from darkroom.runtime.function import Function, Right
 from darkroom.runtime.observability import count, logger
@@ -93,7 +94,7 @@ FUNCTION = Function(
     rights=(
         Right("dynamodb:GetItem", "predictions", "controls"),
         Right("dynamodb:GetItem PutItem Query", "deliveries"),
-        Right("dynamodb:PutItem", "controls", keys=("HOOK#*",)),
+        Right("dynamodb:PutItem", "controls", keys=(row_keys.every(row_keys.RECEIVERS),)),
         rights.COUNT_REQUEST,
         Right("sqs:SendMessage", "deliver_queue"),
     ),

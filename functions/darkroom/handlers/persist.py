@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from darkroom.domain import row_keys
 from darkroom.runtime import parts, rights
 from darkroom.runtime.batches import run_messages
 from darkroom.runtime.function import Function, Right, WorkQueue
@@ -60,7 +61,7 @@ FUNCTION = Function(
     timeout_s=120,
     rights=(
         rights.CHANGE,
-        Right("dynamodb:GetItem UpdateItem", "controls", keys=("RUNTIMES",)),
+        Right("dynamodb:GetItem UpdateItem", "controls", keys=(row_keys.RUN_TIMES,)),
         rights.COUNT_END,
         Right("s3:PutObject GetObject AbortMultipartUpload", "outputs/*"),
         # One prediction's files.

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from darkroom.aws.items import RELAY, read_prediction
+from darkroom.domain import row_keys
 from darkroom.domain.errors import UnreadableRecordError
 from darkroom.runtime import parts, rights
 from darkroom.runtime.batches import run_each
@@ -103,7 +104,7 @@ FUNCTION = Function(
     rights=(
         Right("dynamodb:UpdateItem", "predictions"),
         Right("dynamodb:UpdateItem", "controls", keys=rights.USAGE),
-        Right("dynamodb:PutItem", "controls", keys=("CACHE#*",)),
+        Right("dynamodb:PutItem", "controls", keys=(row_keys.every(row_keys.RESULT),)),
         Right("dynamodb:PutItem", "deliveries"),
         *rights.HAND_ON,
     ),

@@ -8,6 +8,7 @@ from darkroom.api.http import Response, respond
 from darkroom.api.requests import ReadCreate, goes_to_wait, is_dry_run
 from darkroom.api.routes import MODEL, Routes
 from darkroom.api.waiting import waiting_place
+from darkroom.domain import row_keys
 from darkroom.domain.money import usd
 from darkroom.runtime import parts, rights
 from darkroom.runtime.function import Function, Right
@@ -148,7 +149,7 @@ FUNCTION = Function(
     rights=(
         *rights.SUBMIT,
         # A client may repeat itself without a key: its equal requests share a row.
-        Right("dynamodb:UpdateItem", "controls", keys=("REPEAT#*",)),
+        Right("dynamodb:UpdateItem", "controls", keys=(row_keys.every(row_keys.REPEAT),)),
         # Without a CDN the right to copy outputs is the right to show them.
         rights.SIGN_AT_CDN,
     ),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from darkroom.domain import row_keys
 from darkroom.runtime.function import Right
 
 READ_SECRET = "secretsmanager:GetSecretValue"  # noqa: S105 - an action's name
-OWNERS = "PID#*"
+OWNERS = row_keys.every(row_keys.OWNER)
 """Rows of which record owns a provider's id."""
-USAGE = ("USAGE#*", "TAGGED#*")
+MONTHS, RATES = row_keys.every(row_keys.MONTH), row_keys.every(row_keys.RATE)
+USAGE = (row_keys.every(row_keys.USAGE), row_keys.every(row_keys.TAGGED))
 """Rows of tenants' days of usage, and of their tags'."""
 
 # In an account that is shared, nobody owns a provider's id.
@@ -17,8 +19,8 @@ SEE_OWNERS = Right("dynamodb:GetItem", "controls", keys=(OWNERS,), when="dedicat
 # A change of a record is a conditional PutItem, in a transaction with its owner and with its
 # tenant's months and days where it is the end. Transactions need no actions besides.
 CHANGE = Right("dynamodb:GetItem PutItem", "predictions")
-COUNT_END = Right("dynamodb:UpdateItem", "controls", keys=("SPEND#*", *USAGE))
-COUNT_REQUEST = Right("dynamodb:UpdateItem", "controls", keys=("RATE#*",))
+COUNT_END = Right("dynamodb:UpdateItem", "controls", keys=(MONTHS, *USAGE))
+COUNT_REQUEST = Right("dynamodb:UpdateItem", "controls", keys=(RATES,))
 
 # Lambda's own role signs S3's URLs, so it must hold what they allow; the CDN's key needs none.
 SIGN_AT_CDN = Right(READ_SECRET, "cdn_key", when="cdn")
@@ -31,10 +33,12 @@ SHOW = (
 SUBMIT = (
     CHANGE,
     Right("dynamodb:GetItem", "controls"),
-    Right("dynamodb:PutItem", "controls", keys=("IDEM#*",)),
-    Right("dynamodb:PutItem", "controls", keys=("SCHEMA#*",), when="open_models"),
+    Right("dynamodb:PutItem", "controls", keys=(row_keys.every(row_keys.IDEMPOTENCY),)),
+    Right(
+        "dynamodb:PutItem", "controls", keys=(row_keys.every(row_keys.SCHEMA),), when="open_models"
+    ),
     CLAIM,
-    Right("dynamodb:UpdateItem", "controls", keys=("SPEND#*", *USAGE, "RATE#*")),
+    Right("dynamodb:UpdateItem", "controls", keys=(MONTHS, *USAGE, RATES)),
     Right("s3:PutObject GetObject", "uploads/*"),
     # A cached result is copied from record to record, and an output may be an input.
     Right("s3:PutObject GetObject", "outputs/*"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from darkroom.domain import strict_json
+from darkroom.domain import row_keys, strict_json
 from darkroom.domain.errors import IdempotencyKeyUsedError
 from darkroom.domain.repeats import KEPT_S, Made, RepeatEntry, Repeats
 
@@ -100,4 +100,4 @@ def _row(request: NewPrediction, fingerprint: str | None = None) -> str:
             "cancel_after": request.cancel_after_s,
             **request.said,
         }
-    return f"REPEAT#{strict_json.digest(same)}"
+    return row_keys.REPEAT + strict_json.digest(same)

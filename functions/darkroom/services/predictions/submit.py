@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from darkroom.domain import link, strict_json, unknown_names
+from darkroom.domain import link, row_keys, strict_json, unknown_names
 from darkroom.domain.checker import MAX_PROBLEMS, invalid, validate_input
 from darkroom.domain.errors import (
     IdempotencyKeyUsedError,
@@ -346,7 +346,7 @@ def _stored_key(request: NewPrediction, now: int) -> IdempotencyKey | None:
     if request.idempotency_key is None:
         return None
     scoped = hashlib.sha256(f"{request.tenant}\0{request.idempotency_key}".encode()).hexdigest()
-    return IdempotencyKey(f"IDEM#{scoped}", now // 1000 + KEY_KEPT_S)
+    return IdempotencyKey(row_keys.IDEMPOTENCY + scoped, now // 1000 + KEY_KEPT_S)
 
 
 def _shared_place(key: IdempotencyKey, source: Prediction, now: int) -> str:
