@@ -20,7 +20,7 @@ from darkroom.domain.lifecycle import (
     LastClockPassed,
     ListSearched,
     News,
-    Outcome,
+    CreateOutcome,
     ProviderNotFound,
     ProviderReported,
     PublishEvent,
@@ -500,7 +500,7 @@ BODY = {"id": PID, "status": "starting"}
     ],
     ids=str,
 )
-def test_what_an_answer_means(answer: Any, expected: Outcome) -> None:
+def test_what_an_answer_means(answer: Any, expected: CreateOutcome) -> None:
     assert classify(answer, 1, START, TIMINGS, 0.5) == expected
 
 
