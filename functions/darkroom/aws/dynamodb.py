@@ -7,6 +7,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from darkroom.aws.items import attribute, from_item
+from darkroom.domain.backoff import Backoff
 from darkroom.domain.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -18,12 +19,12 @@ CONDITION_FAILED = "ConditionalCheckFailed"
 BATCH = 100
 """Keys that DynamoDB takes in one read."""
 TRIES = 6
-FIRST_PAUSE_S = 0.02
+BACKOFF = Backoff(0.02, least=0.5)
 
 
 def pause_s(number: int) -> float:
-    """How long to wait after so many tries that met others: twice as long each time, jittered."""
-    return FIRST_PAUSE_S * float(2**number) * (0.5 + random.random() / 2)  # noqa: S311
+    """How long to wait after so many tries that met others."""
+    return BACKOFF.pause_s(number, random.random())  # noqa: S311
 
 
 def batch_get(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from darkroom.domain.backoff import Backoff
 from darkroom.domain.money import cost_of, months
 from darkroom.domain.outputs import file_texts, kept
 from darkroom.domain.prediction import Code, CreateAttempt, CreateState, File, Prediction, State
@@ -575,8 +576,8 @@ def _first_poll(record: Prediction, now: int, timings: Timings) -> int:
 
 
 def _next_poll(record: Prediction, now: int, timings: Timings) -> int:
-    pause = timings.first_poll_s * 1.5 ** min(record.polls, 20)
-    return now + int(min(pause, timings.poll_max_s) * 1000)
+    backoff = Backoff(timings.first_poll_s, timings.poll_max_s, factor=1.5)
+    return now + int(backoff.pause_s(record.polls) * 1000)
 
 
 def _asked(record: Prediction, now: int, timings: Timings) -> Prediction:
@@ -645,13 +646,11 @@ def _delayed(record: Prediction, news: StoreDelayed, now: int, timings: Timings)
     if now >= lives_until:
         error = f"The output could not be copied while it existed: {news.reason}"
         return _not_stored(record, now, error, Code.OUTPUT_EXPIRED)
-    pause = min(
-        timings.store_retry_s * 2.0 ** min(record.store_attempts, 20), timings.store_grace_s
-    )
+    pause_s = Backoff(timings.store_retry_s, timings.store_grace_s).pause_s(record.store_attempts)
     return replace(
         record,
         store_attempts=record.store_attempts + 1,
-        next_store_at=now + int(pause * 1000),
+        next_store_at=now + int(pause_s * 1000),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from darkroom.domain.backoff import Backoff
 from darkroom.domain.lifecycle import (
     CreateRefused,
     CreateRejected,
@@ -64,8 +65,8 @@ def classify(
 
 
 def _pause(attempt: int, timings: Timings, jitter: float) -> int:
-    longest = min(timings.refused_retry_s * 2.0 ** min(attempt, 20), _LONGEST_PAUSE_S)
-    return int(1000 * longest * (0.5 + jitter / 2))
+    backoff = Backoff(timings.refused_retry_s, _LONGEST_PAUSE_S, least=0.5)
+    return int(1000 * backoff.pause_s(attempt, jitter))
 
 
 def _detail(body: object) -> str:

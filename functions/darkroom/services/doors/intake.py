@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import events
+from darkroom.domain.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +19,7 @@ PASSING = frozenset({429, 500, 503})
 MOST_RECEIVES = 100
 """A request that was put off so often, over about a day, is refused."""
 LONGEST_PAUSE_S = 900
+BACKOFF = Backoff(1, LONGEST_PAUSE_S, most=1.25)
 FIELDS_TOLD = 50
 
 
@@ -68,9 +70,8 @@ class NotTaken:
     def _put_off(self, receipt: Receipt, retry_after: int) -> None:
         """Not before `retry_after` seconds, ever later, at most after 15 minutes, and never all of
         a crowd at once."""
-        pause = min(LONGEST_PAUSE_S, 2 ** min(receipt.receives, 10))
-        wanted = max(retry_after, pause) * (1 + self.random() / 4)
-        self.queue.put_off(receipt.handle, min(LONGEST_PAUSE_S, int(wanted) + 1))
+        pause_s = BACKOFF.pause_s(receipt.receives, self.random(), at_least_s=retry_after)
+        self.queue.put_off(receipt.handle, min(LONGEST_PAUSE_S, int(pause_s) + 1))
 
     def _reject(self, body: str, envelope: Envelope, problem: dict[str, Any]) -> None:
         """Tell the task that waits, if one does, and the bus; keep the message with the reason.
