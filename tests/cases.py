@@ -319,7 +319,7 @@ REPORTED: dict[str, tuple[str, str]] = {
         ("the callback of a record whose time is over is closed as `expired`"),
     ),
     "adversarial-L5": (
-        "tests/unit/domain/test_callbacks.py::test_adversarial_l5_600_webhooks_of_logs_rewrite_a_large_record_20_times",
+        "tests/unit/domain/test_callback.py::test_adversarial_l5_600_webhooks_of_logs_rewrite_a_large_record_20_times",
         (
             "Growth of the logs alone waits a millisecond for each 16 characters of the record, "
             "15 s at most; an end, a poll or anything more is written at once."

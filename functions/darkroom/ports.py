@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from darkroom.domain import repeats
+    from darkroom.domain.callback import Callback
     from darkroom.domain.errors import UnreadableRecordError
     from darkroom.domain.lifecycle import Urgency
     from darkroom.domain.money import LedgerEntry, Limits
@@ -393,44 +394,10 @@ class EventBus(Protocol):
         """Put one event; raises if the bus did not take it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """How one attempt of a callback went."""
-
-    at: int
-    duration_ms: int
-    status: int | None = None
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Callback:
-    """One callback owed to a client: a prediction's event, and how its attempts went."""
-
-    prediction: str
-    event: str
-    created_at: int
-    expires_at: int
-    state: str = "pending"
-    """`pending`, `delivered`, `failed` (no attempt is left), `disabled` (the endpoint is),
-    `superseded` (the prediction ended first), `expired` (its record's time is over)."""
-    attempts: int = 0
-    next_at: int = 0
-    """The next attempt's earliest time; of one under way, when it counts as lost."""
-    last_status: int | None = None
-    last_error: str | None = None
-    due_at: int | None = None
-    """When the sweep enqueues it; None leaves the index."""
-    frozen: str | None = None
-    """The status at the event; None where the record itself is final."""
-    history: tuple[Attempt, ...] = ()
-    """The last ten attempts, oldest first."""
-
-
 class DeliveryStore(Protocol):
     """A row past its `expires_at` counts as gone for all that reads rows."""
 
-    def put(self, delivery: Callback) -> bool:
+    def put(self, callback: Callback) -> bool:
         """Put if absent; False if it was there."""
 
     def get(self, prediction: str, event: str) -> Callback | None:
@@ -442,7 +409,7 @@ class DeliveryStore(Protocol):
         Those that cannot be read are left out.
         """
 
-    def write(self, delivery: Callback, *, seen: Callback, lane: str = "") -> bool:
+    def write(self, callback: Callback, *, seen: Callback, lane: str = "") -> bool:
         """Replace the row if state, attempts and next_at still are those of `seen`; else False.
 
         Rows that wait in one `lane` have a small part of what is due at a time, and never more

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from darkroom.domain.callback import Callback
 from darkroom.domain.money import LedgerEntry
 from darkroom.domain.prediction import (
     CreateAttempt,
     CreateState,
     Prediction,
 )
-from darkroom.ports import Callback
 
 T = 1_800_000_000_000
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from darkroom.aws.deliveries import _delivery_item
 from darkroom.aws.items import NEWER_CODES, prediction_item, read_prediction
+from darkroom.domain.callback import Attempt, Callback
 from darkroom.domain.errors import UnreadableRecordError
 from darkroom.domain.prediction import Code, Prediction
-from darkroom.ports import Attempt, Callback
 
 from tests.support import versions
 from tests.support.fakes import START

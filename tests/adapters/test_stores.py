@@ -19,10 +19,11 @@ from darkroom.aws.controls import DynamoControls
 from darkroom.aws.items import from_item, to_item
 from darkroom.aws.queues import EventBridgeBus, EventNotTakenError, SqsQueue
 from darkroom.aws.s3 import PART, S3Forms, S3Outputs, S3Signer, S3Uploads
+from darkroom.domain.callback import Attempt, Callback
 from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.money import Limits
 from darkroom.domain.receivers import Endpoint, Receivers, Refusal
-from darkroom.ports import ApiKey, Attempt, RunTime, SecretVersion, StoredObject
+from darkroom.ports import ApiKey, RunTime, SecretVersion, StoredObject
 
 from ops.callbacks import RotationRefusedError, rotate
 from tests.adapters.rows import OWED

@@ -112,7 +112,7 @@ CLIENT_MUTANTS: dict[str, Mutant] = {
     ),
     "an older status after `completed`": Mutant(
         Edit(
-            "domain.callbacks",
+            "domain.callback",
             "superseded",
             'over and "completed" in record.webhook_events',
             "False",

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from darkroom.domain.callbacks import LONGEST_RETRY_AFTER_S, PAUSES_S, next_attempt, taken
+from darkroom.domain.callback import EARLY_MS, LONGEST_RETRY_AFTER_S, PAUSES_S, next_attempt, taken
 from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.timings import Timings
-from darkroom.services.callbacks.deliver import EARLY_MS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from darkroom.ports import Callback
+    from darkroom.domain.callback import Callback
 
     from tests.support.world import World
 

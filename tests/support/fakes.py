@@ -50,7 +50,6 @@ from darkroom.ports import (
     ALWAYS,
     Answered,
     ApiKey,
-    Callback,
     CallbackAnswer,
     Due,
     DueRecord,
@@ -68,6 +67,7 @@ from darkroom.replicate.snapshot import read_snapshot
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from darkroom.domain.callback import Callback
     from darkroom.domain.money import LedgerEntry
     from darkroom.domain.prediction import Prediction
     from darkroom.domain.snapshot import Snapshot

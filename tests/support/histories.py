@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from darkroom.domain.callbacks import EVENTS
+from darkroom.domain.callback import EVENTS
 from darkroom.domain.lifecycle import (
     AttemptStarted,
     CancelRequested,

@@ -12,7 +12,7 @@ from darkroom.api import bodies
 from darkroom.api.bodies import LONGEST_KEY
 from darkroom.api.media_types import media_type, parameters
 from darkroom.domain import strict_json
-from darkroom.domain.callbacks import EVENTS, LOOPBACK
+from darkroom.domain.callback import EVENTS, LOOPBACK
 from darkroom.domain.checker import InvalidField, additional, invalid, validate_body
 from darkroom.domain.correlation import METADATA_KEPT, MOST_TAGS, is_end_user, is_tag
 from darkroom.domain.errors import (

@@ -20,8 +20,8 @@ from darkroom.aws.items import (
     shard,
     to_item,
 )
+from darkroom.domain.callback import Callback
 from darkroom.domain.errors import UnreadableRecordError
-from darkroom.ports import Callback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

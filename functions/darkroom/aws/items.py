@@ -21,6 +21,7 @@ from dataclasses import MISSING, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from darkroom.domain.callback import Attempt, CallbackState
 from darkroom.domain.correlation import lists
 from darkroom.domain.errors import UnreadableRecordError
 from darkroom.domain.lifecycle import may_cause, urgency
@@ -33,7 +34,7 @@ from darkroom.domain.prediction import (
     Price,
     State,
 )
-from darkroom.ports import Attempt, DueRecord
+from darkroom.ports import DueRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -247,6 +248,7 @@ _BY_TYPE: dict[str, Callable[[Any], Any]] = {
     "tuple[str, ...]": _each(_exactly(str)),
     "tuple[int, ...]": _each(_exactly(int)),
     "State": State,
+    "CallbackState": CallbackState,
     "Code": Code,
     "CreateState": CreateState,
     "CreateAttempt": _nested(CreateAttempt),

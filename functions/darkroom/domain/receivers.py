@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from darkroom.domain.callbacks import GONE, taken
+from darkroom.domain.callback import GONE, taken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

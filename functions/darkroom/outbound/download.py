@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from darkroom.domain.callbacks import LOOPBACK
+from darkroom.domain.callback import LOOPBACK
 from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.prediction import Code
 from darkroom.outbound.http import NETWORK_ERRORS, Client, Guard, public

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.domain.callbacks import EVENTS
+from darkroom.domain.callback import EVENTS
 
 from tests.support import events, fakes
 from tests.support.app import ACME, GOOD, OTHER, READER, Answer, is_problem

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.domain import keys
-from darkroom.domain.callbacks import EVENTS
+from darkroom.domain.callback import EVENTS
 from darkroom.ports import Answered, ApiKey
 
 from tests.support.app import ACME, GOOD, OTHER, READER, SDXL, is_problem, with_input

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from darkroom.domain.callbacks import EVENTS, KEPT_MS, PAUSES_S
+from darkroom.domain.callback import EVENTS, KEPT_MS, PAUSES_S, Attempt, Callback
 from darkroom.domain.receivers import FAILURES, REFUSALS, SLOW_MS, Endpoint, Receivers, host
-from darkroom.ports import Attempt, Callback, CallbackAnswer, SecretVersion
+from darkroom.ports import CallbackAnswer, SecretVersion
 from darkroom.services.callbacks.deliver import Outcome
 from darkroom.services.callbacks.secrets import callback_secret
 from standardwebhooks import webhooks

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.domain.callbacks import EVENTS
+from darkroom.domain.callback import EVENTS
 from darkroom.domain.errors import InvalidInputError, NotFoundError, TooManyRequestsError
 from darkroom.domain.receivers import REFUSALS, Endpoint, Receivers, host
 from darkroom.services.callbacks.deliver import Outcome

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from darkroom.domain import callbacks, events, signature
+from darkroom.domain import events, signature
+from darkroom.domain.callback import (
+    Attempt,
+    CallbackState,
+    after_attempt,
+    next_turn,
+    superseded,
+    thaw,
+)
 from darkroom.domain.errors import TransferFailedError
-from darkroom.ports import Attempt, CallbackAnswer
 from darkroom.services.callbacks.receivers import change
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from darkroom.domain.callback import Callback
     from darkroom.domain.prediction import Prediction
     from darkroom.domain.receivers import Receivers
     from darkroom.domain.timings import Timings
     from darkroom.ports import (
-        Callback,
+        CallbackAnswer,
         CallbackSender,
         Clock,
         Controls,
@@ -33,9 +41,6 @@ if TYPE_CHECKING:
 
 LONGEST_DELAY_MS = 900_000
 """SQS delays a message no longer. What waits longer is enqueued by the sweep."""
-EARLY_MS = 500
-"""A message may come so much before its time: the clocks of two hosts differ."""
-HISTORY_KEPT = 10
 
 
 class Outcome(Enum):
@@ -86,15 +91,15 @@ class DeliverCallback:
         delivery = self.deliveries.get(prediction, event)
         record = self.store.get(prediction)
         now = self.clock()
-        if delivery is None or delivery.state != "pending" or now < delivery.next_at - EARLY_MS:
+        if delivery is None or not delivery.owed_at(now):
             return Outcome.NOTHING
         if record is None or not record.webhook or now >= 1000 * record.expires_at:
-            return self._close(delivery, "expired")
-        if callbacks.superseded(record, event):
-            return self._close(delivery, "superseded")
+            return self._close(delivery, CallbackState.EXPIRED)
+        if superseded(record, event):
+            return self._close(delivery, CallbackState.SUPERSEDED)
         receivers = self.controls.receivers(record.tenant)
         if receivers.disabled(record.webhook, now):
-            return self._close(delivery, "disabled")
+            return self._close(delivery, CallbackState.DISABLED)
         return self._in_turn(record, record.webhook, delivery, receivers)
 
     def _in_turn(
@@ -115,7 +120,7 @@ class DeliverCallback:
             if entered is None:
                 return self._put_off(record, delivery, now)
             receivers = entered
-        claimed = replace(delivery, next_at=until, due_at=until)
+        claimed = delivery.claimed(until)
         if not self.deliveries.write(claimed, seen=delivery):
             change(self.controls, record.tenant, receivers, lambda seen: seen.leave(place))
             return Outcome.NOTHING
@@ -148,7 +153,7 @@ class DeliverCallback:
         attempt = Attempt(at=began, duration_ms=ended - began, status=status, error=error)
         wait = answer.retry_after_s if answer else None
         self._write_down(record, claimed, attempt, wait, disabled=disabled)
-        if callbacks.taken(status):
+        if attempt.taken:
             return Outcome.TAKEN
         return Outcome.DISABLED if disabled else Outcome.NOT_TAKEN
 
@@ -156,18 +161,17 @@ class DeliverCallback:
         """Let it wait for its endpoint: no attempt is lost. Where it has waited for as long as an
         endpoint may fail, it is given up."""
         now = self.clock()
-        owed_since = 1000 * delivery.expires_at - callbacks.KEPT_MS
-        if now - owed_since >= int(self.timings.callback_disable_s * 1000):
-            return self._close(delivery, "failed")
-        since = max(owed_since, delivery.history[-1].at if delivery.history else 0)
-        at = callbacks.next_turn(now, since, not_before, self.timings, jitter=self.random())
+        if now - delivery.owed_since >= int(self.timings.callback_disable_s * 1000):
+            return self._close(delivery, CallbackState.FAILED)
+        since = max(delivery.owed_since, delivery.history[-1].at if delivery.history else 0)
+        at = next_turn(now, since, not_before, self.timings, jitter=self.random())
         self._send_at(record, delivery, delivery, at, lane=record.tenant)
         return Outcome.PUT_OFF
 
     def _post(
         self, record: Prediction, delivery: Callback
     ) -> tuple[CallbackAnswer | None, str | None]:
-        then = callbacks.thaw(record, delivery.frozen) if delivery.frozen else record
+        then = thaw(record, delivery.frozen) if delivery.frozen else record
         body = json.dumps(self.shown(then), ensure_ascii=False, separators=(",", ":")).encode()
         message_id = f"{delivery.prediction}_{delivery.event}"
         timestamp = self.clock() // 1000
@@ -195,29 +199,19 @@ class DeliverCallback:
         *,
         disabled: bool,
     ) -> None:
-        now, timings = self.clock(), self.timings
-        told = replace(
+        made = after_attempt(
             claimed,
-            attempts=claimed.attempts + 1,
-            last_status=attempt.status,
-            last_error=attempt.error,
-            history=(*claimed.history, attempt)[-HISTORY_KEPT:],
-            next_at=0,
-            due_at=None,
+            attempt,
+            self.clock(),
+            self.timings,
+            jitter=self.random(),
+            retry_after_s=retry_after_s,
+            disabled=disabled,
         )
-        at = callbacks.next_attempt(
-            told.attempts, now, timings, jitter=self.random(), retry_after_s=retry_after_s
-        )
-        if callbacks.taken(attempt.status):
-            told = replace(told, state="delivered")
-        elif disabled:
-            told = replace(told, state="disabled")
-        elif at is None or attempt.status == callbacks.GONE:
-            told = replace(told, state="failed")
+        if made.pending:
+            self._send_at(record, made, claimed, made.next_at)
         else:
-            self._send_at(record, told, claimed, at)
-            return
-        self.deliveries.write(told, seen=claimed)
+            self.deliveries.write(made, seen=claimed)
 
     def _send_at(
         self, record: Prediction, delivery: Callback, seen: Callback, at: int, lane: str = ""
@@ -226,11 +220,11 @@ class DeliverCallback:
         delay_ms = at - self.clock()
         queued = delay_ms <= LONGEST_DELAY_MS
         grace = int(self.timings.callback_grace_s * 1000) if queued else 0
-        owed = replace(delivery, next_at=at, due_at=at + grace)
+        owed = delivery.scheduled(at, grace)
         if self.deliveries.write(owed, seen=seen, lane=lane) and queued:
             message = {"prediction": owed.prediction, "event": owed.event}
             self.queue.send(message, -(-delay_ms // 1000), group=record.tenant)
 
-    def _close(self, delivery: Callback, state: str) -> Outcome:
-        self.deliveries.write(replace(delivery, state=state, next_at=0, due_at=None), seen=delivery)
+    def _close(self, delivery: Callback, state: CallbackState) -> Outcome:
+        self.deliveries.write(delivery.closed(state), seen=delivery)
         return Outcome.CLOSED

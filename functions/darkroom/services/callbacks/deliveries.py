@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from darkroom.domain import callbacks
-from darkroom.domain.callbacks import KEPT_MS
+from darkroom.domain.callback import is_event, superseded
 from darkroom.domain.errors import InvalidInputError, NotFoundError, TooManyRequestsError
 from darkroom.domain.times import rfc3339
 from darkroom.services.callbacks.receivers import change
 
 if TYPE_CHECKING:
+    from darkroom.domain.callback import Callback
     from darkroom.domain.timings import Timings
-    from darkroom.ports import Callback, Clock, Controls, DeliveryStore, Queue
+    from darkroom.ports import Clock, Controls, DeliveryStore, Queue
     from darkroom.services.predictions.read import Read
     from darkroom.services.tenants.limits import TenantLimits
 
@@ -62,10 +62,10 @@ class Deliveries:
         self.limits.admit(tenant)
         self._bound(tenant)
         record = self.read.get(tenant, id_)
-        row = self.deliveries.get(record.id, event) if callbacks.is_event(event) else None
+        row = self.deliveries.get(record.id, event) if is_event(event) else None
         if row is None or not record.webhook:
             raise NotFoundError("Not found")
-        if callbacks.superseded(record, event):
+        if superseded(record, event):
             raise InvalidInputError(
                 "The prediction is over: only its `completed` is still delivered."
             )
@@ -83,16 +83,9 @@ class Deliveries:
         recent = [each.at for each in row.history if now - each.at < WITHIN_MS]
         if len(recent) >= MOST_ATTEMPTS:
             raise TooManyRequestsError(-(-(recent[-MOST_ATTEMPTS] + WITHIN_MS - now) // 1000))
-        if row.state == "pending" and row.next_at <= now + self._claim_ms:
+        if row.pending and row.next_at <= now + self._claim_ms:
             return row
-        again = replace(
-            row,
-            state="pending",
-            attempts=0,
-            next_at=0,
-            due_at=now + int(self.timings.callback_grace_s * 1000),
-            expires_at=(now + KEPT_MS) // 1000,
-        )
+        again = row.asked_again(now, self.timings)
         if not self.deliveries.write(again, seen=row):
             return None
         self.queue.send({"prediction": row.prediction, "event": row.event}, group=tenant)
@@ -116,14 +109,13 @@ class Deliveries:
 
 def shown(row: Callback) -> dict[str, Any]:
     """A row as JSON."""
-    waiting = row.state == "pending"
     return {
         "event": row.event,
         "state": row.state,
         "attempts": row.attempts,
         "created_at": rfc3339(row.created_at),
         # A first attempt has no time of its own: it is due from the event on.
-        "next_at": rfc3339(row.next_at or row.created_at) if waiting else None,
+        "next_at": rfc3339(row.next_at or row.created_at) if row.pending else None,
         "last_status": row.last_status,
         "last_error": row.last_error,
         "history": [

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from darkroom.domain import callbacks, events
+from darkroom.domain import events
+from darkroom.domain.callback import caused
 from darkroom.domain.lifecycle import (
     CancelUpstream,
     EnqueueCreate,
@@ -13,7 +14,6 @@ from darkroom.domain.lifecycle import (
     PublishEvent,
     StoreOutputs,
 )
-from darkroom.ports import Callback
 from darkroom.services.predictions.tasks import TASK
 
 if TYPE_CHECKING:
@@ -64,16 +64,7 @@ class CarryOut:
                 self._deliver(record, effect.event)
 
     def _deliver(self, record: Prediction, event: str) -> None:
-        now = self.clock()
-        delivery = Callback(
-            prediction=record.id,
-            event=event,
-            created_at=now,
-            expires_at=(now + callbacks.KEPT_MS) // 1000,
-            due_at=now + int(self.timings.callback_grace_s * 1000),
-            frozen=None if record.state.terminal else callbacks.freeze(record),
-        )
-        if self.deliveries.put(delivery):
+        if self.deliveries.put(caused(record, event, self.clock(), self.timings)):
             self.deliver.send({"prediction": record.id, "event": event}, group=record.tenant)
 
     def _delay_s(self, at: int) -> int:

@@ -1,10 +1,14 @@
-"""Callbacks to clients: which events there are, when each attempt is made, what it shows."""
+"""A callback: one event of a prediction that its client is told, attempt by attempt.
+
+The entity and its pure changes, when each attempt is made, and what it shows.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from darkroom.domain.prediction import Prediction, State
@@ -31,12 +35,147 @@ KEPT_MS = 30 * 86_400_000
 """Life of a callback's row, from its event or from when it was asked for again."""
 FROZEN_KEPT = 60_000
 """Bytes of a frozen event, at most."""
+HISTORY_KEPT = 10
+EARLY_MS = 500
+"""A message may come so much before its time: the clocks of two hosts differ."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost"})
 """This machine, as a callback's URL may name it where the embedded cloud calls it."""
 GONE = 410
 """The client wants this callback no more."""
 
 _EVENT = re.compile(r"start|output|completed|(output|logs)-[0-9]{6,12}")
+
+
+class CallbackState(StrEnum):
+    """All but `pending` are final, until the client asks for another delivery."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    """No attempt is left, or the client wants none."""
+    DISABLED = "disabled"
+    """Its endpoint is."""
+    SUPERSEDED = "superseded"
+    """The prediction ended first."""
+    EXPIRED = "expired"
+    """The time of its record is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one attempt of a callback went."""
+
+    at: int
+    duration_ms: int
+    status: int | None = None
+    error: str | None = None
+
+    @property
+    def taken(self) -> bool:
+        """Whether the client took the callback."""
+        return taken(self.status)
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """One callback owed to a client: a prediction's event, and how its attempts went."""
+
+    prediction: str
+    event: str
+    created_at: int
+    expires_at: int
+    state: CallbackState = CallbackState.PENDING
+    attempts: int = 0
+    next_at: int = 0
+    """The next attempt's earliest time; of one under way, when it counts as lost."""
+    last_status: int | None = None
+    last_error: str | None = None
+    due_at: int | None = None
+    """When the sweep enqueues it; None leaves the index."""
+    frozen: str | None = None
+    """The status at the event; None where the record itself is final."""
+    history: tuple[Attempt, ...] = ()
+    """The last ten attempts, oldest first."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether an attempt is still to come."""
+        return self.state is CallbackState.PENDING
+
+    @property
+    def owed_since(self) -> int:
+        """When it was caused, or last asked for again."""
+        return 1000 * self.expires_at - KEPT_MS
+
+    def owed_at(self, now: int) -> bool:
+        """Whether an attempt may be made at this time."""
+        return self.pending and now >= self.next_at - EARLY_MS
+
+    def claimed(self, until: int) -> Callback:
+        """Return it with an attempt under way, which counts as lost at `until`."""
+        return replace(self, next_at=until, due_at=until)
+
+    def closed(self, state: CallbackState) -> Callback:
+        """Return it without any further attempt."""
+        return replace(self, state=state, next_at=0, due_at=None)
+
+    def scheduled(self, at: int, grace_ms: int = 0) -> Callback:
+        """Return it with its next attempt at this time. The sweep enqueues it after the grace."""
+        return replace(self, next_at=at, due_at=at + grace_ms)
+
+    def asked_again(self, now: int, timings: Timings) -> Callback:
+        """Return it with its attempts begun afresh, whatever became of the earlier ones."""
+        return replace(
+            self,
+            state=CallbackState.PENDING,
+            attempts=0,
+            next_at=0,
+            due_at=now + int(timings.callback_grace_s * 1000),
+            expires_at=(now + KEPT_MS) // 1000,
+        )
+
+
+def caused(record: Prediction, event: str, now: int, timings: Timings) -> Callback:
+    """Return the callback that an event of a prediction causes."""
+    return Callback(
+        prediction=record.id,
+        event=event,
+        created_at=now,
+        expires_at=(now + KEPT_MS) // 1000,
+        due_at=now + int(timings.callback_grace_s * 1000),
+        frozen=None if record.state.terminal else freeze(record),
+    )
+
+
+def after_attempt(
+    callback: Callback,
+    attempt: Attempt,
+    now: int,
+    timings: Timings,
+    *,
+    jitter: float,
+    retry_after_s: float | None = None,
+    disabled: bool = False,
+) -> Callback:
+    """Return what an attempt makes of a callback: pending with the time of the next one, or over.
+
+    `disabled` says that the attempt was the last that its endpoint gets.
+    """
+    noted = replace(
+        callback,
+        attempts=callback.attempts + 1,
+        last_status=attempt.status,
+        last_error=attempt.error,
+        history=(*callback.history, attempt)[-HISTORY_KEPT:],
+    )
+    at = next_attempt(noted.attempts, now, timings, jitter=jitter, retry_after_s=retry_after_s)
+    if attempt.taken:
+        return noted.closed(CallbackState.DELIVERED)
+    if disabled:
+        return noted.closed(CallbackState.DISABLED)
+    if at is None or attempt.status == GONE:
+        return noted.closed(CallbackState.FAILED)
+    return noted.scheduled(at)
 
 
 def is_event(text: str) -> bool:

@@ -8,10 +8,16 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.domain.callbacks import (
+from darkroom.domain.callback import (
+    EARLY_MS,
     EVENTS,
     FROZEN_KEPT,
+    KEPT_MS,
     PAUSES_S,
+    Attempt,
+    Callback,
+    CallbackState,
+    after_attempt,
     freeze,
     is_event,
     next_attempt,
@@ -293,3 +299,51 @@ def test_what_is_frozen_is_never_large(character: str) -> None:
 def test_logs_are_the_only_part_that_is_cut() -> None:
     record = replace(hooked("logs"), metrics="m" * FROZEN_KEPT, logs="x" * 9)
     assert json.loads(freeze(record))["logs"] == ""
+
+
+OWED = Callback("p", "completed", created_at=1000, expires_at=KEPT_MS // 1000 + 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "disabled", "state"),
+    [
+        (204, False, CallbackState.DELIVERED),
+        (204, True, CallbackState.DELIVERED),
+        (500, True, CallbackState.DISABLED),
+        (410, False, CallbackState.FAILED),
+        (500, False, CallbackState.PENDING),
+        (None, False, CallbackState.PENDING),
+    ],
+)
+def test_what_an_attempt_makes_of_a_callback(
+    status: int | None,
+    disabled: bool,
+    state: CallbackState,
+) -> None:
+    attempt = Attempt(at=5000, duration_ms=3, status=status, error=None if status else "silent")
+    made = after_attempt(
+        OWED.claimed(9000), attempt, 6000, Timings(), jitter=0.5, disabled=disabled
+    )
+    assert (made.state, made.attempts, made.history) == (state, 1, (attempt,))
+    assert (made.last_status, made.last_error) == (status, attempt.error)
+    times = (11_000, 11_000) if made.pending else (0, None)
+    assert (made.next_at, made.due_at) == times
+
+
+def test_after_its_last_attempt_a_callback_has_failed_with_ten_in_its_history() -> None:
+    tried = OWED
+    for number in range(1, len(PAUSES_S) + 1):
+        assert tried.pending
+        tried = after_attempt(tried, Attempt(number, 1, 500), number, Timings(), jitter=0.0)
+    assert tried.state is CallbackState.FAILED
+    assert [each.at for each in tried.history] == list(range(1, 11))
+    again = tried.asked_again(20_000, Timings())
+    assert (again.pending, again.attempts, again.next_at) == (True, 0, 0)
+    assert again.history == tried.history
+
+
+@pytest.mark.parametrize(("early_ms", "owed"), [(EARLY_MS, True), (EARLY_MS + 1, False)])
+def test_a_message_may_come_a_little_early(early_ms: int, owed: bool) -> None:
+    at = 100_000
+    assert OWED.scheduled(at).owed_at(at - early_ms) is owed
+    assert not OWED.closed(CallbackState.DISABLED).owed_at(at)
