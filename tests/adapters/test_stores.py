@@ -19,7 +19,7 @@ from darkroom.aws.controls import DynamoControls
 from darkroom.aws.items import from_item, to_item
 from darkroom.aws.queues import EventBridgeBus, EventNotTakenError, SqsQueue
 from darkroom.aws.s3 import PART, S3Forms, S3Outputs, S3Signer, S3Uploads
-from darkroom.domain.callback import Attempt, Callback
+from darkroom.domain.callback import Attempt
 from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.money import Limits
 from darkroom.domain.receivers import Endpoint, Receivers, Refusal

@@ -26,6 +26,7 @@ from darkroom.domain.lifecycle import (
 )
 from darkroom.domain.prediction import CreateState, Prediction, State
 from darkroom.ports import Answered, NoAnswer, NotSent
+from darkroom.replicate.creates import classify
 from darkroom.replicate.snapshot import BadSnapshotError, read_snapshot
 from hypothesis import given
 from hypothesis import strategies as st
