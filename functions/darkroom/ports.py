@@ -303,33 +303,30 @@ class SecretVersion:
     """Until then, in milliseconds, the one before it signs as well."""
 
 
-class Controls(Protocol):
-    """Small items beside the records: API keys, schemas of open models, run times.
-
-    A row past its `expires_at` counts as absent.
-    """
+class ApiKeys(Protocol):
+    """Clients' keys. In all of these, a row past its `expires_at` counts as absent."""
 
     def api_key(self, key_id: str) -> ApiKey | None:
         """Look up `KEY#…`, eventually consistent; a revoked or expired key counts as absent."""
 
-    def cached_schema(self, model: str, version: str) -> dict[str, Any] | None:
-        """An open model's OpenAPI schema, if it was fetched before under this name."""
 
-    def cache_schema(self, model: str, version: str, schema: dict[str, Any]) -> None:
-        """Keep a schema: a version's never changes, and belongs to one model."""
-
-    def run_times(self) -> dict[str, RunTime]:
-        """Run times by model's name; one read, eventually consistent."""
-
-    def note_run_time(self, model: str, run_time: RunTime, drop: str | None = None) -> None:
-        """Replace one model's run time, and forget that of `drop`; the last writer wins."""
-
-    def limits(self, tenant: str) -> Limits:
-        """What the tenant may do; eventually consistent."""
+class RateBuckets(Protocol):
+    """Token buckets, shared by all processes."""
 
     def take(self, name: str, now_us: int, interval_us: int, burst: int) -> int:
         """Take one request out of the token bucket of this name, a tenant's say; 0, or microseconds
         to wait. A bucket that is full again is forgotten."""
+
+
+class LimitStore(RateBuckets, Protocol):
+    """Tenants' limits, and the buckets by which they are kept."""
+
+    def limits(self, tenant: str) -> Limits:
+        """What the tenant may do; eventually consistent."""
+
+
+class UsageStore(Protocol):
+    """Tenants' days of usage."""
 
     def usage(
         self, tenant: str, days: Iterable[str], tag: str | None = None
@@ -338,20 +335,66 @@ class Controls(Protocol):
         tag, of those that have it.
         """
 
+
+class SchemaCache(Protocol):
+    """Schemas of open models."""
+
+    def cached_schema(self, model: str, version: str) -> dict[str, Any] | None:
+        """An open model's OpenAPI schema, if it was fetched before under this name."""
+
+    def cache_schema(self, model: str, version: str, schema: dict[str, Any]) -> None:
+        """Keep a schema: a version's never changes, and belongs to one model."""
+
+
+class RunTimeStore(Protocol):
+    """How long models took lately."""
+
+    def run_times(self) -> dict[str, RunTime]:
+        """Run times by model's name; one read, eventually consistent."""
+
+    def note_run_time(self, model: str, run_time: RunTime, drop: str | None = None) -> None:
+        """Replace one model's run time, and forget that of `drop`; the last writer wins."""
+
+
+class ResultCache(Protocol):
+    """Which prediction has the result of a request."""
+
     def cached_result(self, key: str) -> str | None:
         """The id of the prediction that last ended with this result, if one is noted."""
 
     def cache_result(self, key: str, prediction: str, expires_at: int) -> None:
         """Note it until `expires_at`, in seconds; the last writer wins."""
 
+
+class SecretVersions(Protocol):
+    """Which of a tenant's derived secrets count."""
+
     def secret_version(self, tenant: str) -> SecretVersion:
         """The tenant's; version 1 where none was ever set."""
+
+
+class ReceiverStore(Protocol):
+    """How tenants' receivers of callbacks are doing."""
 
     def receivers(self, tenant: str) -> Receivers:
         """How the tenant's are doing, strongly consistent: well, where nothing was written."""
 
     def put_receivers(self, tenant: str, receivers: Receivers) -> bool:
         """Replace them if the stored revision is one lower; else False. Kept for 60 days."""
+
+
+class Controls(
+    ApiKeys,
+    LimitStore,
+    UsageStore,
+    SchemaCache,
+    RunTimeStore,
+    ResultCache,
+    SecretVersions,
+    ReceiverStore,
+    Protocol,
+):
+    """All of these over one table. A service names those that it needs."""
 
 
 class Queue(Protocol):

@@ -20,6 +20,8 @@ PORTS = {
     "store": ports.PredictionStore,
     "deliveries": ports.DeliveryStore,
     "controls": ports.Controls,
+    "rates": ports.Controls,
+    "receivers": ports.Controls,
     "persist": ports.Queue,
     "dispatch": ports.Queue,
     "deliver": ports.Queue,
@@ -36,7 +38,7 @@ PORTS = {
     "dead": ports.DeadLetters,
 }
 """By the names of the services' attributes."""
-CALLED = {"queue": "deliver"}
+CALLED = {"queue": "deliver", "rates": "controls", "receivers": "controls"}
 """The port behind an attribute of another name."""
 HANDLERS = tuple(name for name in declared() if name not in LEFT_OUT)
 
@@ -186,7 +188,7 @@ def _sites(service: str) -> frozenset[str]:
 
 
 def _methods(port: Any) -> set[str]:
-    return {name for name in vars(port) if not name.startswith("_")}
+    return {name for name in dir(port) if not name.startswith("_")}
 
 
 def _last_name(node: ast.expr) -> str:

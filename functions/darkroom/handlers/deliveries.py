@@ -34,11 +34,13 @@ class Redelivers(NamedTuple):
 
 
 def build(s: DeliveriesSettings, a: Adapters) -> Redelivers:
+    controls = a.controls(s.controls_table)
     deliveries = Deliveries(
         read=Read(parts.changes(s, a).store),
         limits=parts.limits(s, a),
         deliveries=a.deliveries(s.deliveries_table),
-        controls=a.controls(s.controls_table),
+        rates=controls,
+        receivers=controls,
         queue=a.queue(s.deliver_queue),
         clock=a.clock(),
         timings=s.timings,

@@ -108,11 +108,11 @@ def submit(s: settings.Submitting, a: Adapters) -> Submit:
 
 
 def _reuse(
-    controls: ports.Controls, store: ports.PredictionStore, outputs: ports.OutputStore
+    results: ports.ResultCache, store: ports.PredictionStore, outputs: ports.OutputStore
 ) -> Reuse:
     from darkroom.services.predictions.reuse import Reuse
 
-    return Reuse(controls, store, outputs)
+    return Reuse(results, store, outputs)
 
 
 def carry_out(s: settings.Effects, a: Adapters) -> CarryOut:

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
         CallbackAnswer,
         CallbackSender,
         Clock,
-        Controls,
         DeliveryStore,
         EventBus,
         PredictionStore,
         Queue,
+        ReceiverStore,
     )
     from darkroom.services.callbacks.secrets import CallbackSecrets
     from darkroom.services.predictions.shown import Shown
@@ -70,7 +70,7 @@ class DeliverCallback:
 
     deliveries: DeliveryStore
     store: PredictionStore
-    controls: Controls
+    controls: ReceiverStore
     sender: CallbackSender
     secrets: CallbackSecrets
     shown: Shown

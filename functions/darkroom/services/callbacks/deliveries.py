@@ -13,7 +13,7 @@ from darkroom.services.callbacks.receivers import change
 if TYPE_CHECKING:
     from darkroom.domain.callback import Callback
     from darkroom.domain.timings import Timings
-    from darkroom.ports import Clock, Controls, DeliveryStore, Queue
+    from darkroom.ports import Clock, DeliveryStore, Queue, RateBuckets, ReceiverStore
     from darkroom.services.predictions.read import Read
     from darkroom.services.tenants.limits import TenantLimits
 
@@ -35,7 +35,8 @@ class Deliveries:
     read: Read
     limits: TenantLimits
     deliveries: DeliveryStore
-    controls: Controls
+    rates: RateBuckets
+    receivers: ReceiverStore
     queue: Queue
     clock: Clock
     timings: Timings
@@ -97,13 +98,13 @@ class Deliveries:
 
     def _bound(self, tenant: str) -> None:
         now_us = self.clock() * 1000
-        wait_us = self.controls.take(f"{tenant}#redeliver", now_us, ASKED_EVERY_US, ASKED_AT_ONCE)
+        wait_us = self.rates.take(f"{tenant}#redeliver", now_us, ASKED_EVERY_US, ASKED_AT_ONCE)
         if wait_us:
             raise TooManyRequestsError(-(-wait_us // 1_000_000))
 
     def _enable(self, tenant: str, url: str) -> None:
-        seen = self.controls.receivers(tenant)
-        if change(self.controls, tenant, seen, lambda each: each.enable(url)) is None:
+        seen = self.receivers.receivers(tenant)
+        if change(self.receivers, tenant, seen, lambda each: each.enable(url)) is None:
             raise TooManyRequestsError(1)
 
 

@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from darkroom.domain.receivers import Receivers
-    from darkroom.ports import Controls
+    from darkroom.ports import ReceiverStore
 
 TRIES = 3
 """Then others were faster each time: they have written how the same endpoints do."""
 
 
 def change(
-    controls: Controls,
+    controls: ReceiverStore,
     tenant: str,
     seen: Receivers,
     make: Callable[[Receivers], Receivers | None],

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from darkroom.ports import Clock, Controls, Secrets
+    from darkroom.ports import Clock, Secrets, SecretVersions
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class CallbackSecrets:
     """Costs one read of the tenant's secret version, so that a rotation holds at once."""
 
     secrets: Secrets
-    controls: Controls
+    controls: SecretVersions
     clock: Clock
 
     def current(self, tenant: str) -> str:

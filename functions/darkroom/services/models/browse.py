@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from darkroom.catalog import Catalogue
     from darkroom.domain.model import Model
-    from darkroom.ports import Controls
+    from darkroom.ports import SchemaCache
     from darkroom.services.models.run_times import RunTimes
 
 PAGE = 25
@@ -27,7 +27,7 @@ class Models:
     """Reads of the catalogue. The same for every tenant."""
 
     catalogue: Callable[[], Catalogue]
-    controls: Controls
+    controls: SchemaCache
     run_times: RunTimes
     open_models: bool
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from darkroom.catalog import Catalogue
-    from darkroom.ports import Controls, Provider
+    from darkroom.ports import Provider, SchemaCache
 
 OPEN_MODEL_TYPICAL_S = 30.0
 
@@ -30,7 +30,7 @@ class FindModel:
     """No I/O for models of the catalogue; an open one's schema is read from the provider once."""
 
     catalogue: Callable[[], Catalogue]
-    controls: Controls
+    controls: SchemaCache
     provider: Provider
     open_models: bool
 

@@ -13,7 +13,7 @@ from darkroom.ports import RunTime
 if TYPE_CHECKING:
     from darkroom.domain.model import Model
     from darkroom.domain.prediction import Prediction
-    from darkroom.ports import Clock, Controls
+    from darkroom.ports import Clock, RunTimeStore
 
 logger = logging.getLogger(__name__)
 
@@ -32,14 +32,14 @@ _LONGEST_MS = 24 * 3600 * 1000
 
 @dataclass(slots=True)
 class RunTimes:
-    """One item of the Controls table, of all models.
+    """One item of the RunTimeStore table, of all models.
 
     It costs a process at most one read a minute, eventually consistent (half a read unit per 4 kB,
     some 60 models), and persist one small write a minute for each model that it stores outputs of.
     It raises nothing: without the item only the catalogue's durations are known.
     """
 
-    controls: Controls
+    controls: RunTimeStore
     clock: Clock
     _known: dict[str, RunTime] = field(default_factory=dict)
     _read_at: int | None = None

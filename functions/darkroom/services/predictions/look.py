@@ -10,7 +10,7 @@ from darkroom.domain.lifecycle import ProviderReported
 from darkroom.domain.prediction import Prediction, State
 
 if TYPE_CHECKING:
-    from darkroom.ports import Clock, Controls, PredictionStore, Provider, Queue
+    from darkroom.ports import Clock, PredictionStore, Provider, Queue, RateBuckets
     from darkroom.services.predictions.changes import Changes
 
 LOOK_MS = 5_000
@@ -62,7 +62,7 @@ class Look:
 
     changes: Changes
     provider: Provider
-    controls: Controls
+    controls: RateBuckets
 
     def __call__(self, id_: str) -> bool:
         """Look, unless it is over, nobody waits any more, or all looks are spent; True if it did.

@@ -15,7 +15,7 @@ from darkroom.services.predictions.persist import object_key
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import File, Prediction
-    from darkroom.ports import Controls, OutputStore, PredictionStore
+    from darkroom.ports import OutputStore, PredictionStore, ResultCache
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def cache_key(
 class Reuse:
     """Finds a stored result and copies its files. Whatever fails here is a miss, never an error."""
 
-    controls: Controls
+    controls: ResultCache
     store: PredictionStore
     outputs: OutputStore
     copy_budget_s: float = COPY_BUDGET_S
@@ -139,7 +139,7 @@ class Reused:
 class Remember:
     """Enters results that later requests may reuse."""
 
-    controls: Controls
+    controls: ResultCache
 
     def __call__(self, record: Prediction) -> None:
         """Note a result that a model made; the latest counts. Never raises: a lost note is a miss.

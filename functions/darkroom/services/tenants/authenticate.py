@@ -9,7 +9,7 @@ from darkroom.domain import keys
 from darkroom.domain.errors import NotAuthenticatedError, OutOfScopeError
 
 if TYPE_CHECKING:
-    from darkroom.ports import ApiKey, Controls
+    from darkroom.ports import ApiKey, ApiKeys
 
 LONGEST_TOKEN = 200
 
@@ -18,7 +18,7 @@ LONGEST_TOKEN = 200
 class Authenticate:
     """One read of the key's own item, and no cache: the next request knows of a revocation."""
 
-    controls: Controls
+    controls: ApiKeys
 
     def __call__(self, authorization: str | None, scope: str) -> str:
         """The tenant of `Bearer …` or `Token …`. Raises NotAuthenticatedError or

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from darkroom.domain.errors import LimitReachedError
     from darkroom.domain.money import LedgerEntry
     from darkroom.domain.prediction import Prediction
-    from darkroom.ports import Clock, Controls, PredictionStore
+    from darkroom.ports import Clock, LimitStore, PredictionStore
 
 AGE_MS = 30_000
 """How old a tenant's limits may get in a process."""
@@ -37,7 +37,7 @@ class TenantLimits:
     The limits themselves hold across all processes: they are conditions of writes.
     """
 
-    controls: Controls
+    controls: LimitStore
     clock: Clock
     _known: dict[str, tuple[int, Limits]] = field(default_factory=dict)
     _reads: dict[str, int] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from darkroom.domain.errors import BadRequestError
 from darkroom.domain.money import usd
 
 if TYPE_CHECKING:
-    from darkroom.ports import Clock, Controls
+    from darkroom.ports import Clock, UsageStore
 
 DAYS = 30
 """Shown where the request names no days."""
@@ -27,7 +27,7 @@ class Usage:
     A prediction is counted once, soon after its end, on the UTC day on which it was created.
     """
 
-    controls: Controls
+    controls: UsageStore
     clock: Clock
 
     def __call__(
