@@ -23,6 +23,7 @@ from darkroom.aws import clients as aws_
 from darkroom.aws.items import RELAY
 from darkroom.domain import keys, row_keys, signature
 from darkroom.outbound.http import Client
+from darkroom.replicate.hooks import HOOK_PATH
 from darkroom.runtime import adapters
 from darkroom.runtime.function import declared
 from moto import mock_aws
@@ -210,7 +211,7 @@ class Account:
             "webhook-timestamp": str(at),
             "webhook-signature": signature.sign("msg_1", at, text.encode(), key=_WEBHOOK_KEY),
         }
-        path = f"/hooks/replicate/{id_}"
+        path = f"{HOOK_PATH}{id_}"
         answer = self.call("webhook", events.http("POST", path, text, headers, {"t": token}))
         if answer["statusCode"] != 200:
             raise RuntimeError(f"the webhook was answered {answer['statusCode']}")

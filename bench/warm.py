@@ -204,6 +204,7 @@ def _webhook(id_: str) -> dict[str, Any]:
     minutes."""
     from darkroom.aws.clients import client
     from darkroom.domain import link, signature
+    from darkroom.replicate.hooks import HOOK_PATH
 
     from tests.support import events
 
@@ -229,7 +230,7 @@ def _webhook(id_: str) -> dict[str, Any]:
         "webhook-timestamp": str(at),
         "webhook-signature": signature.sign("msg_1", at, body.encode(), key=key),
     }
-    return events.http("POST", f"/hooks/replicate/{id_}", body, headers, {"t": token})
+    return events.http("POST", f"{HOOK_PATH}{id_}", body, headers, {"t": token})
 
 
 if __name__ == "__main__":

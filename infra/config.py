@@ -15,6 +15,7 @@ from darkroom.domain.events import SOURCE, TENANT
 from darkroom.domain.timings import Timings
 from darkroom.handlers.persist import PersistSettings
 from darkroom.runtime.function import declared
+from darkroom.runtime.settings import Submitting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,7 +128,7 @@ class StageConfig:
     """Keep tables, buckets and secrets when their stack is deleted, and protect the tables."""
     recovery_days: int | None = 35
     """Point-in-time recovery of the tables Predictions and Controls, 1 to 35 days."""
-    retention_days: int = 90
+    retention_days: int = Submitting.retention_days
     """Lifetime of a record. Outputs expire one day later, so a record never shows a deleted
     file."""
     log_retention: RetentionDays = RetentionDays.ONE_MONTH

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 from darkroom.domain.keys import new_token
+from darkroom.replicate.hooks import HOOK_PATH
 
 from local.deploy import ACCOUNT, REGION, SECRET_KEY, Aws, deploy
 from local.front import Front, FrontServer
@@ -360,7 +361,7 @@ class EmbeddedCloud:
             ("GET", "/v1/predictions"),
             ("POST", "/v1/predictions/0/cancel"),
             ("POST", "/v1/files"),
-            ("POST", "/hooks/replicate/0"),
+            ("POST", f"{HOOK_PATH}0"),
         )
         with (
             httpx.Client(

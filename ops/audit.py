@@ -19,6 +19,7 @@ from darkroom.domain.errors import UnreadableRecordError
 from darkroom.domain.outputs import places_in
 from darkroom.domain.prediction import Code, State
 from darkroom.domain.snapshot import FINAL
+from darkroom.replicate.hooks import HOOK_PATH
 
 from ops.books import Books, rows
 from ops.queues import OWES_NOTHING, failure_queues
@@ -342,7 +343,7 @@ def waiting(sqs: Any, queue_url: str) -> int:
 
 def _record_of(webhook: str | None) -> str:
     """Return the id of the record that the webhook URL of an upstream prediction names."""
-    return (webhook or "").partition("?")[0].rpartition("/hooks/replicate/")[2]
+    return (webhook or "").partition("?")[0].rpartition(HOOK_PATH)[2]
 
 
 def _same_end(record: Prediction, status: str) -> bool:

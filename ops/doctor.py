@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from darkroom.aws.secrets import ManagedSecrets
 from darkroom.domain.errors import UnavailableError
+from darkroom.replicate.hooks import HOOK_PATH
 
 from ops import capacity, cdn_key
 from ops.audit import waiting
@@ -152,7 +153,7 @@ class _Doctor:
 
     def _api(self) -> None:
         url = self._told["PUBLIC_URL"]
-        wanted = {"API": ("GET", "/v1/predictions"), "webhooks": ("POST", "/hooks/replicate/0")}
+        wanted = {"API": ("GET", "/v1/predictions"), "webhooks": ("POST", f"{HOOK_PATH}0")}
         for name, (method, path) in wanted.items():
             remedy = "see the domain's DNS, and the functions' logs"
             try:
@@ -367,7 +368,7 @@ class _Doctor:
         strangers = [
             id_
             for id_, shown in list(listed.items())[:LOOKED_AT]
-            if "/hooks/replicate/" not in str(shown.get("webhook")) and store.owner_of(id_) is None
+            if HOOK_PATH not in str(shown.get("webhook")) and store.owner_of(id_) is None
         ]
         if strangers:
             text = f"{', '.join(strangers)} at Replicate: no record here has it"

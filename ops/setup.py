@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 from botocore.exceptions import ClientError
 from darkroom.domain.keys import new_token
+from darkroom.replicate.hooks import HOOK_PATH
 
 from ops import capacity, cdn_key, rotate
 from ops.deployment import SetupError, fields
@@ -226,7 +227,7 @@ class Setup:
         url = self.told["PUBLIC_URL"]
         self._expect("API", 401, "GET", f"{url}/v1/predictions", "refuses a call without a key")
         self._expect(
-            "webhooks", 401, "POST", f"{url}/hooks/replicate/0", "refused where nothing is signed"
+            "webhooks", 401, "POST", f"{url}{HOOK_PATH}0", "refused where nothing is signed"
         )
 
     def _check_cdn(self) -> None:

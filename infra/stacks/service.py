@@ -11,6 +11,7 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
 from darkroom.api.routes import gateway_keys
+from darkroom.handlers.persist import PersistSettings
 
 from ..bundling import lambda_code
 from ..constructs.events_in import EventsIn
@@ -236,7 +237,7 @@ class ServiceStack(DarkroomStack):
             "OUTPUT_HOSTS": cdk.CfnParameter(
                 self,
                 "OutputHosts",
-                default="replicate.delivery,*.replicate.delivery",
+                default=",".join(PersistSettings.output_hosts),
                 description="Hosts that outputs may be copied from, separated by commas",
             ).value_as_string,
             "S3_ENDPOINT": cdk.CfnParameter(

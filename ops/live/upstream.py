@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from darkroom.catalog import Catalogue
 from darkroom.domain import evidence, link
+from darkroom.replicate.hooks import HOOK_PATH
 from darkroom.replicate.snapshot import read_snapshot
 
 from ops.deployment import SetupError
@@ -176,7 +177,7 @@ def probe(run: Run) -> tuple[str, int, dict[str, Any]]:
         api, token = run.replicate()
         body = {
             "input": _probe_input(),
-            "webhook": f"{run.told['PUBLIC_URL']}/hooks/replicate/{id_}",
+            "webhook": f"{run.told['PUBLIC_URL']}{HOOK_PATH}{id_}",
             "webhook_events_filter": [],
         }
         status, answer = api.create(token, run.model, body)

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from darkroom.domain.events import SOURCE
+
 LONGEST_DELAY_S = 900
 
 
@@ -64,7 +66,7 @@ class EventBridgeBus:
             Entries=[
                 {
                     "EventBusName": self.name,
-                    "Source": "darkroom",
+                    "Source": SOURCE,
                     "DetailType": detail_type,
                     "Detail": json.dumps(detail, separators=(",", ":")),
                 }

@@ -9,6 +9,7 @@ from darkroom.api.routes import Routes
 from darkroom.domain import link
 from darkroom.domain.errors import WebhookRefusedError
 from darkroom.domain.signature import Reason
+from darkroom.replicate.hooks import HOOK_PATH
 from darkroom.runtime import parts, rights
 from darkroom.runtime.function import Alarm, Function, Right
 from darkroom.runtime.observability import count, logger
@@ -37,7 +38,7 @@ def build(s: WebhookSettings, a: Adapters) -> Receive:
 ROUTES: Routes[Receive] = Routes()
 
 
-@ROUTES.add("POST /hooks/replicate/{id}", scope=None)
+@ROUTES.add(f"POST {HOOK_PATH}{{id}}", scope=None)
 def receive(made: Receive, call: Call) -> dict[str, Any]:
     """What Replicate says of a prediction."""
     request = call.request
