@@ -1,4 +1,4 @@
-"""The four pure functions, case by case; what holds for all cases is in tests/property."""
+"""The pure functions of a prediction's life, case by case; what holds for all cases is in tests/property."""
 
 from __future__ import annotations
 
