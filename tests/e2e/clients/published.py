@@ -48,6 +48,8 @@ class Client:
     package: str
     version: str
     script: str
+    besides: tuple[str, ...] = ()
+    """What has to be installed with it."""
 
     @property
     def folder(self) -> Path:
@@ -63,6 +65,22 @@ CLIENTS = (
     Client("python-2", "Python 2.x", "replicate", "2.0.0b4", "python_2.py"),
     Client("javascript", "JavaScript", "replicate", "1.4.0", "javascript.mjs"),
 )
+"""Replicate's own."""
+OTHERS = (
+    Client(
+        *("langchain", "LangChain", "langchain-community", "0.4.2", "with_langchain.py"),
+        ("replicate==1.0.7",),
+    ),
+    Client(
+        *("llama-index", "LlamaIndex", "llama-index-llms-replicate", "0.7.0"),
+        "with_llama_index.py",
+        ("replicate==1.0.7",),
+    ),
+    Client("litellm", "litellm", "litellm", "1.110.2", "with_litellm.py"),
+    Client("n8n", "n8n's HTTP Request node: its library", "axios", "1.21.1", "n8n.mjs"),
+)
+"""That speak to Replicate, and so to Darkroom."""
+ALL = (*CLIENTS, *OTHERS)
 
 
 def install(client: Client) -> None:
@@ -89,6 +107,7 @@ def _install_python(client: Client) -> None:
             *(*command, "pip", "install", "--python", str(client.python)),
             *("--constraint", str(ROOT / "requirements.txt")),
             f"{client.package}=={client.version}",
+            *client.besides,
         ]
     )
 
@@ -113,7 +132,7 @@ def drive(cloud: EmbeddedCloud, scratch: Path) -> dict[str, list[dict[str, Any]]
 
     The cloud serves https: the clients take outputs for files only there.
     """
-    for client in CLIENTS:
+    for client in ALL:
         install(client)
     with _serving(_Callbacks) as callbacks_url, _serving(_Throttled) as throttled_url:
         environment = {
@@ -131,9 +150,9 @@ def drive(cloud: EmbeddedCloud, scratch: Path) -> dict[str, list[dict[str, Any]]
             "DARKROOM_STREAMING_MODEL": _streaming_model(),
             "DARKROOM_PICTURE": str(_picture(scratch)),
         }
-        with ThreadPoolExecutor(len(CLIENTS)) as pool:
-            lines = pool.map(lambda client: _lines(client, environment), CLIENTS)
-            return dict(zip((client.name for client in CLIENTS), lines, strict=True))
+        with ThreadPoolExecutor(len(ALL)) as pool:
+            lines = pool.map(lambda client: _lines(client, environment), ALL)
+            return dict(zip((client.name for client in ALL), lines, strict=True))
 
 
 def run_models(client: Client, cloud: EmbeddedCloud, models: Path) -> list[tuple[str, list[str]]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from local.cloud import EmbeddedCloud
 from local.processes import ROOT
-from tests.e2e.clients.published import CLIENTS, drive
+from tests.e2e.clients.published import ALL, drive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ HEAD = Path(__file__).with_name("compatibility.md")
 
 def render(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """The page. It holds nothing that differs between two good runs."""
-    return HEAD.read_text() + "".join(_section(client, results[client.name]) for client in CLIENTS)
+    return HEAD.read_text() + "".join(_section(client, results[client.name]) for client in ALL)
 
 
 def _section(client: Client, lines: Sequence[Mapping[str, Any]]) -> str:

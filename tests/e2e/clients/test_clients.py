@@ -1,4 +1,4 @@
-"""Replicate's published clients: every method works, or fails with a clear error."""
+"""Published clients, Replicate's and others: every method works, or fails with a clear error."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.clients.published import CLIENTS
+from tests.e2e.clients.published import CLIENTS, OTHERS
 from tests.e2e.clients.report import PAGE, render
 
 if TYPE_CHECKING:
@@ -22,6 +22,13 @@ def test_every_method_works_or_is_clearly_refused(results: Results, client: str)
     assert len(lines) > 50
     methods = [line["method"] for line in lines]
     assert len(set(methods)) == len(methods)
+
+
+@pytest.mark.parametrize("client", [client.name for client in OTHERS])
+def test_what_stands_on_replicate_works_on_darkroom(results: Results, client: str) -> None:
+    lines = results[client]
+    assert [f"{line['method']}: {line['note']}" for line in lines if not line["ok"]] == []
+    assert len(lines) >= 5
 
 
 def test_the_compatibility_page_says_what_was_seen(results: Results) -> None:

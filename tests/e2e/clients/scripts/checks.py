@@ -38,7 +38,8 @@ _CHECKS: list[tuple[str, Callable[[], Any], bool]] = []
 
 
 def works(method: str) -> Callable[[Callable[[], Any]], Callable[[], Any]]:
-    """The function asserts that this method works; it may be a coroutine function."""
+    """The function asserts that this method works; it may be a coroutine function. A text that it
+    returns is said of it."""
 
     def register(check: Callable[[], Any]) -> Callable[[], Any]:
         _CHECKS.append((method, check, False))
@@ -65,7 +66,9 @@ def run(client: str, explain: Callable[[Exception], tuple[int, str, str]]) -> No
                 answer = check()
                 if inspect.isawaitable(answer):
                     answer = loop.run(_awaited(answer))
-                ok, note = not is_refused, "was answered" if is_refused else ""
+                ok, note = not is_refused, answer if isinstance(answer, str) else ""
+                if is_refused:
+                    note = "was answered"
             except Exception as error:  # noqa: BLE001 - whatever it is, it is the result
                 ok, note = False, f"{type(error).__name__}: {error}"
                 if is_refused:
@@ -97,6 +100,12 @@ def raises(call: Callable[[], Any], explain: Callable[[Exception], Any]) -> Any:
     except Exception as error:  # noqa: BLE001
         return explain(error)
     raise AssertionError("nothing was raised")
+
+
+def fetched(url: str) -> bool:
+    """Whether a picture is there."""
+    with urllib.request.urlopen(url) as answer:
+        return bytes(answer.read(4)) in {b"RIFF", b"\x89PNG", b"\xff\xd8\xff\xe0"}
 
 
 def small_file() -> Path:
