@@ -1,4 +1,5 @@
-"""The demo: one prediction for each of a dozen models, or of all, followed, fetched and checked."""
+"""The demo: one prediction for each of a dozen models, or of all, followed, fetched and checked, and
+one through each door."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import hashlib
 import io
 import os
 import sys
+import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +20,7 @@ from darkroom.catalog import Catalogue
 from PIL import Image
 
 from local.cloud import EmbeddedCloud
+from local.doors import opened, through_each
 from local.examples import data_uri, example, passed_on, png
 from local.processes import state_dir
 
@@ -186,7 +189,14 @@ def demo(*, everything: bool = False) -> int:
             f"Ready after {time.monotonic() - started:.1f} s. "
             f"One prediction for each of {len(shots)} models:"
         )
-        _run_all(cloud, shots)
+        with httpx.Client(
+            base_url=cloud.base_url,
+            headers={"Authorization": f"Bearer {cloud.token}"},
+            trust_env=False,
+            timeout=60,
+        ) as api:
+            _run_all(api, shots)
+            through = _run_doors(api, cloud.outputs)
     for shot in shots:
         for line in shot.saved:
             print(line)
@@ -196,19 +206,28 @@ def demo(*, everything: bool = False) -> int:
     _say(f"{good} of {len(shots)} models succeeded in {time.monotonic() - started:.0f} s.")
     if not everything:
         _say(f"ALL=1 runs all {len(catalogue.names())} models of the catalogue.")
-    return 0 if good == len(shots) else 1
+    return 0 if good == len(shots) and through else 1
 
 
-def _run_all(cloud: EmbeddedCloud, shots: Sequence[Shot]) -> None:
+def _run_doors(api: httpx.Client, outputs: Mapping[str, str]) -> bool:
+    """Say of each door what came through it, and how; True if all did."""
+    doors = opened(outputs)
+    _say("One through each door, and how, with the $URL and $TOKEN that `make run` prints:")
+    made, good = through_each(doors, api), True
+    for door in doors:
+        found = made[door.name]
+        if isinstance(found, bytes):
+            line = _saved(state_dir() / "demo" / f"door-{door.name}", found, *_opened(found))
+        else:
+            line, good = f"  {type(found).__name__}: {found}", False
+        _say(f"{line}\n{textwrap.indent(door.how, '    ')}")
+    return good
+
+
+def _run_all(api: httpx.Client, shots: Sequence[Shot]) -> None:
     stopping = threading.Event()
-    api = httpx.Client(
-        base_url=cloud.base_url,
-        headers={"Authorization": f"Bearer {cloud.token}"},
-        trust_env=False,
-        timeout=60,
-    )
     first = next((shot for shot in shots if shot.model.model == FIRST), None)
-    with api, ThreadPoolExecutor(len(shots)) as pool:
+    with ThreadPoolExecutor(len(shots)) as pool:
         try:
             pictures = Pictures(api, first)
             running = [pool.submit(shot.run, api, pictures, stopping) for shot in shots]
@@ -262,15 +281,26 @@ def _check(
     digest = hashlib.sha256(content).hexdigest()
     if digest != file["sha256"] or len(content) != file["bytes"]:
         raise DemoError(f"{path.name} differs from the record: {digest} and {file['sha256']}")
-    with Image.open(io.BytesIO(content)) as picture:
-        picture.load()
-        extension, size = _FORMATS[str(picture.format)], picture.size
+    extension, size = _opened(content)
     if expected[0] not in {None, extension, "jpeg" if extension == "jpg" else extension}:
         raise DemoError(f"{path.name} is {extension} and not {expected[0]}")
     if expected[1] not in {None, size}:
         raise DemoError(f"{path.name} has {size} pixels and not {expected[1]}")
+    return _saved(path, content, extension, size)
+
+
+def _opened(content: bytes) -> tuple[str, tuple[int, int]]:
+    """A picture's extension and size."""
+    with Image.open(io.BytesIO(content)) as picture:
+        picture.load()
+        return _FORMATS[str(picture.format)], picture.size
+
+
+def _saved(path: Path, content: bytes, extension: str, size: tuple[int, int]) -> str:
+    """Write the file, and say where it is and what."""
     path = path.with_name(f"{path.name}.{extension}")
     path.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
     return f"  {os.path.relpath(path)}  {size[0]}x{size[1]}  sha256 {digest}"
 
 

@@ -58,7 +58,7 @@ class StoppingError(Exception):
 
 
 class _ReadAnew(ManagedSecrets):
-    """Caches secrets for a moment only, because nothing restarts the front when a key is rotated."""
+    """Caches secrets for a moment, because nothing restarts the front when a key is rotated."""
 
     def _read(self, name: str, *, force: bool = False) -> str:  # noqa: ARG002
         read_at, _ = self._cached.get(name, (0.0, ""))

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from PIL import Image
 
 from local.cloud import EmbeddedCloud
 from local.demo import CHOSEN
+from local.doors import DOORS
 from local.processes import ROOT, StartError, free_port, listen
 from tests.e2e.test_metrics import Logs
 
@@ -272,6 +274,9 @@ def test_the_demo_makes_a_picture_with_each_of_a_dozen_models(tmp_path: Path) ->
     lines = re.findall(r"(\S+)  \d+x\d+  sha256 [0-9a-f]{64}$", done.stdout, re.MULTILINE)
     assert {Path(line).name for line in lines} == files
     assert "12 of 12 models succeeded" in done.stdout
+    for door in DOORS:
+        assert any(file.startswith(f"door-{door.name}.") for file in files), door.name
+        assert textwrap.indent(door.how, "    ") in done.stdout
     for made in ("flux-schnell-1.webp  1344x768", "real-esrgan.png  2688x1536"):
         assert made in done.stdout
     with Image.open(tmp_path / "demo" / "remove-background.png") as picture:

@@ -1,0 +1,99 @@
+"""One picture through each door that is open, and how a shell would ask for it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MODEL = "black-forest-labs/flux-schnell"
+PROMPT = "A lighthouse above the sea at dawn"
+CREATES = f"/v1/models/{MODEL}/predictions"
+CREATE = (
+    f"""curl -s -H "Authorization: Bearer $TOKEN" "$URL{CREATES}" """
+    f"""--json '{{"input": {{"prompt": "{PROMPT}"}}}}'"""
+)
+
+
+class DoorError(Exception):
+    """What came through a door is no picture."""
+
+
+class Door(NamedTuple):
+    name: str
+    function: str
+    """The stack has an output of this name where the door is open."""
+    how: str
+    """The same from a shell, which has $URL and $TOKEN."""
+    picture: Callable[[httpx.Client], bytes]
+    """Make one with a client that has URL and token. Raises DoorError and httpx.HTTPError."""
+
+
+def through_wait(api: httpx.Client) -> bytes:
+    """One call: the create is answered with a redirect to where it is waited for."""
+    return fetched(
+        api.post(
+            CREATES,
+            json={"input": {"prompt": PROMPT}},
+            headers={"Darkroom-Wait": "redirect"},
+            follow_redirects=True,
+        )
+    )
+
+
+def through_watch(api: httpx.Client) -> bytes:
+    """Whoever creates hands on a URL; whoever has that waits without a key."""
+    made = api.post(CREATES, json={"input": {"prompt": PROMPT}}).raise_for_status().json()
+    while True:
+        answer = httpx.get(f"{made['urls']['watch']}&seconds=25", trust_env=False, timeout=60)
+        if answer.is_error or answer.json()["status"] not in {"starting", "processing"}:
+            return fetched(answer)
+
+
+def fetched(answer: httpx.Response) -> bytes:
+    """The first output that the prediction in this answer has. Raises DoorError."""
+    shown: dict[str, Any] = answer.json() if answer.status_code == 200 else {}
+    if shown.get("status") != "succeeded":
+        raise DoorError(f"{answer.url.path} answered {answer.status_code}: {answer.text[:300]}")
+    return httpx.get(shown["output"][0], trust_env=False, timeout=60).raise_for_status().content
+
+
+DOORS = (
+    Door(
+        "wait",
+        "FunctionWait",
+        f'{CREATE} \\\n  -H "Darkroom-Wait: redirect" -L --max-redirs 20',
+        through_wait,
+    ),
+    Door(
+        "watch",
+        "FunctionWait",
+        f"WATCH=$({CREATE} \\\n  | python3 -c 'import json, sys; "
+        f'print(json.load(sys.stdin)["urls"]["watch"])\')\ncurl -s "$WATCH&seconds=25"',
+        through_watch,
+    ),
+)
+
+
+def opened(outputs: Mapping[str, str]) -> tuple[Door, ...]:
+    """Those that a stack with these outputs has."""
+    return tuple(door for door in DOORS if door.function in outputs)
+
+
+def through_each(
+    doors: tuple[Door, ...], api: httpx.Client
+) -> dict[str, bytes | DoorError | httpx.HTTPError]:
+    """What came through each of them, by its name."""
+
+    def one(door: Door) -> bytes | DoorError | httpx.HTTPError:
+        try:
+            return door.picture(api)
+        except (DoorError, httpx.HTTPError) as error:
+            return error
+
+    with ThreadPoolExecutor(len(doors) or 1) as pool:
+        return dict(zip((door.name for door in doors), pool.map(one, doors), strict=True))
