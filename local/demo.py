@@ -1,5 +1,5 @@
-"""The demo: one prediction for each of a dozen models, or of all, followed, fetched and checked, and
-one through each door."""
+"""The demo: one prediction for each of a dozen models, or of all, followed, fetched and checked,
+and one through each door."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ SHAPES = {
     "API token": r"dk_[A-Za-z0-9_-]{20,}",
     "Replicate token": r"r8_[A-Za-z0-9]{20,}",
     "signing secret": r"whsec_[A-Za-z0-9+/]{20,}",
-    "link token": r"[?&]t=[A-Za-z0-9_-]{16,}",
+    "link token": r"[?&]t=[A-Za-z0-9_.-]{16,}",
     "signed URL": r"(?i)(X-Amz-(Signature|Credential|Security-Token)|[?&](Signature|Key-Pair-Id))=",
     "Authorization": r"(?i)(bearer|token) [a-z0-9_-]{8,}",
     "webhook signature": r"v1,[A-Za-z0-9+/]{20,}=",
@@ -46,7 +46,7 @@ def logged(cloud: EmbeddedCloud) -> dict[str, str]:
         )
         for group in groups
     }
-    for name in ("aws.log", "front.log"):
+    for name in ("aws.log", "front.log", "wait.log"):
         path = cloud._state_dir / "logs" / name
         if path.exists():
             found[name] = path.read_text(errors="replace")

@@ -34,6 +34,10 @@ def exercised(
     set_faults(output_404=1)
     broken = submit(api, f"{CANARY} broken")["id"]
     set_faults()
+    watch = api.get(f"/v1/predictions/{broken}").json()["urls"]["watch"]
+    assert anyone.get(f"{watch}&seconds=1").status_code == 200
+    assert anyone.get(f"{watch}{CANARY}").status_code == 404
+    assert api.get(f"/v1/predictions/{broken}/wait?seconds=1").status_code == 200
     with receiving() as receiver:
         called = create(api, f"{receiver.url}?secret={CANARY}", "completed")
         until(lambda: state(api, called) == "delivered")
@@ -76,6 +80,7 @@ def test_a68_no_secret_and_no_prompt_is_in_any_log(cloud: EmbeddedCloud) -> None
     for function in ("Submit", "Webhook", "Persist", "Deliver", "Relay", "Read"):
         group = f"/{function}Logs"
         assert any(group in place and text for place, text in texts.items()), texts.keys()
+    assert "answered" in texts["wait.log"]
     said = "".join(texts.values())
     assert '"refused"' in said
     assert "webhook refused" in said
@@ -89,6 +94,7 @@ def test_a68_no_secret_and_no_prompt_is_in_any_log(cloud: EmbeddedCloud) -> None
         "r8_0123456789abcdefghijkl",
         "whsec_0123456789abcdefghijkl",
         "POST /hooks/replicate/x?t=0123456789abcdef",
+        "GET /v1/predictions/x/watch?t=1796083200.0123456789abcdef",
         "https://bucket/key?X-Amz-Signature=00",
         "https://cdn/key?Expires=1&Signature=abc~",
         "{'authorization': 'Bearer 0123456789'}",

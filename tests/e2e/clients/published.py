@@ -76,7 +76,7 @@ OTHERS = (
         "with_llama_index.py",
         ("replicate==1.0.7",),
     ),
-    Client("litellm", "litellm", "litellm", "1.110.2", "with_litellm.py"),
+    Client("litellm", "litellm", "litellm", "1.106.2", "with_litellm.py"),
     Client("n8n", "n8n's HTTP Request node: its library", "axios", "1.21.1", "n8n.mjs"),
 )
 """That speak to Replicate, and so to Darkroom."""

@@ -1,5 +1,5 @@
-// The calls that n8n's HTTP Request node makes, by the library that it makes them with; one JSON
-// line for each way. The package n8n itself is some 2 GB, and needs a database to run one node.
+// The calls that n8n's HTTP Request node makes, with the node's HTTP library; one JSON line for each
+// way. n8n itself is too large to install for this, and needs a database to run one node.
 import { createRequire } from "node:module";
 import assert from "node:assert/strict";
 

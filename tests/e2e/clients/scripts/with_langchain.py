@@ -23,7 +23,7 @@ from checks import (
     works,
 )
 
-os.environ |= {"REPLICATE_API_TOKEN": TOKEN, "REPLICATE_API_BASE_URL": URL}
+os.environ |= {"REPLICATE_API_TOKEN": TOKEN, "REPLICATE_BASE_URL": URL}
 
 from langchain_community.llms import Replicate
 from langchain_core.prompts import PromptTemplate

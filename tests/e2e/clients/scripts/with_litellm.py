@@ -1,7 +1,7 @@
 """litellm's provider `replicate` against Darkroom; one JSON line for each way to call it.
 
-It has HTTP calls of its own: a create, then a GET of `urls.get` after half a second, after two and
-a half more, and so on.
+It makes its own HTTP calls: a create, then a GET of `urls.get` after one second, three more, five
+more, and so on.
 """
 
 from __future__ import annotations

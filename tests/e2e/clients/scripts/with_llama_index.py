@@ -10,7 +10,7 @@ from typing import Any
 
 from checks import SCHNELL, STREAMING, TOKEN, URL, raises, run, works
 
-os.environ |= {"REPLICATE_API_TOKEN": TOKEN, "REPLICATE_API_BASE_URL": URL}
+os.environ |= {"REPLICATE_API_TOKEN": TOKEN, "REPLICATE_BASE_URL": URL}
 
 from llama_index.core.llms import ChatMessage
 from llama_index.llms.replicate import Replicate
