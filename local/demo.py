@@ -20,7 +20,7 @@ from darkroom.catalog import Catalogue
 from PIL import Image
 
 from local.cloud import EmbeddedCloud
-from local.doors import opened, through_each
+from local.doors import FAILURES, opened, through_each
 from local.examples import data_uri, example, passed_on, png
 from local.processes import state_dir
 
@@ -216,10 +216,12 @@ def _run_doors(api: httpx.Client, outputs: Mapping[str, str]) -> bool:
     made, good = through_each(doors, api), True
     for door in doors:
         found = made[door.name]
-        if isinstance(found, bytes):
+        try:
+            if isinstance(found, Exception):
+                raise found  # noqa: TRY301
             line = _saved(state_dir() / "demo" / f"door-{door.name}", found, *_opened(found))
-        else:
-            line, good = f"  {type(found).__name__}: {found}", False
+        except FAILURES as error:
+            line, good = f"  {door.name}: {type(error).__name__}: {error}", False
         _say(f"{line}\n{textwrap.indent(door.how, '    ')}")
     return good
 

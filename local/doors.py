@@ -23,6 +23,10 @@ class DoorError(Exception):
     """What came through a door is no picture."""
 
 
+FAILURES = (DoorError, httpx.HTTPError, OSError, LookupError, ValueError)
+"""What a door that answers something else can raise."""
+
+
 class Door(NamedTuple):
     name: str
     function: str
@@ -30,7 +34,7 @@ class Door(NamedTuple):
     how: str
     """The same from a shell, which has $URL and $TOKEN."""
     picture: Callable[[httpx.Client], bytes]
-    """Make one with a client that has URL and token. Raises DoorError and httpx.HTTPError."""
+    """Makes one with a client that has URL and token. Raises one of FAILURES."""
 
 
 def through_wait(api: httpx.Client) -> bytes:
@@ -84,15 +88,13 @@ def opened(outputs: Mapping[str, str]) -> tuple[Door, ...]:
     return tuple(door for door in DOORS if door.function in outputs)
 
 
-def through_each(
-    doors: tuple[Door, ...], api: httpx.Client
-) -> dict[str, bytes | DoorError | httpx.HTTPError]:
-    """What came through each of them, by its name."""
+def through_each(doors: tuple[Door, ...], api: httpx.Client) -> dict[str, bytes | Exception]:
+    """What came through each of them, or what it raised, by its name."""
 
-    def one(door: Door) -> bytes | DoorError | httpx.HTTPError:
+    def one(door: Door) -> bytes | Exception:
         try:
             return door.picture(api)
-        except (DoorError, httpx.HTTPError) as error:
+        except FAILURES as error:
             return error
 
     with ThreadPoolExecutor(len(doors) or 1) as pool:

@@ -29,14 +29,14 @@ class Reading:
     def __call__(self, id_: str) -> Prediction | None:
         return self.batches.read(id_, self._get_many)
 
-    def together(self, *ids: str) -> list[Prediction | Exception | None]:
+    def together(self, *ids: str) -> list[object]:
         """What each of them gets, all asking before the reading begins."""
         with ThreadPoolExecutor(len(ids)) as pool:
             found = [pool.submit(self, id_) for id_ in ids]
             while self.batches.wanted != {*ids}:
                 pass
             self._asked.wait()
-            return [one.exception() or one.result() for one in found]  # type: ignore[misc]
+            return [one.exception() or one.result() for one in found]
 
     def _get_many(self, ids: set[str], unreadable: list[UnreadableRecordError]) -> list[Prediction]:
         self.read.append({*ids})
