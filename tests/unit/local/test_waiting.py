@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from darkroom.domain.errors import UnavailableError, UnreadableRecordError
 
 from local.waiting import BatchedReads
-from tests.world import World
+from tests.support.world import World
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
