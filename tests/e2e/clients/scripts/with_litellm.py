@@ -1,7 +1,7 @@
 """litellm's provider `replicate` against Darkroom; one JSON line for each way to call it.
 
 It makes its own HTTP calls: a create, then a GET of `urls.get` after one second, three more, five
-more, and so on.
+more, and so on. It passes over `api_base`, so it is told the address as docs/compatibility.md says.
 """
 
 from __future__ import annotations
@@ -14,10 +14,19 @@ from checks import SCHNELL, TOKEN, URL, fetched, raises, run, works
 os.environ |= {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
 
 import litellm
+from litellm.llms.replicate.chat import handler
 
 MODEL = f"replicate/{SCHNELL}"
 MESSAGES = [{"role": "user", "content": "a lighthouse"}]
 DARKROOM = {"api_base": f"{URL}/v1", "api_key": TOKEN}
+
+
+class AtDarkroom(litellm.ReplicateConfig):
+    def get_complete_url(self, api_base: str, api_key: Any, model: str, *_: Any, **__: Any) -> str:
+        return f"{api_base}/models/{model}/predictions"
+
+
+handler.replicate_config = AtDarkroom()
 
 
 def explain(error: Exception) -> Any:
