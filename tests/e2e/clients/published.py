@@ -77,7 +77,7 @@ OTHERS = (
         ("replicate==1.0.7",),
     ),
     Client("litellm", "litellm", "litellm", "1.106.2", "with_litellm.py"),
-    Client("n8n", "n8n's HTTP Request node: its library", "axios", "1.21.1", "n8n.mjs"),
+    Client("n8n", "n8n, HTTP Request node", "axios", "1.21.1", "n8n.mjs"),
 )
 """That speak to Replicate, and so to Darkroom."""
 ALL = (*CLIENTS, *OTHERS)

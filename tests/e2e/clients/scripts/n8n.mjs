@@ -56,12 +56,12 @@ works("POST, then GET …/wait", async () => {
   }
   assert(await isPicture(shown));
 });
-works("POST with `Darkroom-Wait: redirect`: one node", async () => {
+works("POST, Darkroom-Wait: redirect (one node)", async () => {
   const followed = await create({ "darkroom-wait": "redirect" });
   assert.equal(followed.status, 200);
   assert(await isPicture(followed.data));
 });
-works("POST with `webhook`: the address of a Webhook or Wait node", async () => {
+works("POST, webhook (to a Webhook or Wait node)", async () => {
   const webhook = `${env.DARKROOM_CALLBACKS_URL}/n8n`;
   const body = { input: { prompt: "a lighthouse" }, webhook, webhook_events_filter: ["completed"] };
   const url = `${env.DARKROOM_URL}/v1/models/black-forest-labs/flux-schnell/predictions`;

@@ -72,7 +72,7 @@ def _() -> None:
     assert [fetched(url) for url in made] == [True, True]
 
 
-@works("PromptTemplate | Replicate")
+@works("Replicate in a chain")
 def _() -> None:
     chain = PromptTemplate.from_template("a {what} at dawn") | Replicate(
         model=SCHNELL, model_kwargs=SMALL
