@@ -104,7 +104,8 @@ class BatchedReads:
         except BaseException as error:  # noqa: BLE001 - raised in every caller of the batch
             found.set_exception(error)
         else:
-            found.set_result({one.id: one for one in (*records, *unreadable)})
+            broken = {error.id: error for error in unreadable}
+            found.set_result({record.id: record for record in records} | broken)
 
 
 @dataclass(frozen=True, slots=True)
