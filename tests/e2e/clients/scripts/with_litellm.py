@@ -27,6 +27,8 @@ class AtDarkroom(litellm.ReplicateConfig):
 
 
 handler.replicate_config = AtDarkroom()
+# It prints a hint with each error, and what is printed here is read as JSON.
+litellm.suppress_debug_info = True
 
 
 def explain(error: Exception) -> Any:
