@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from darkroom.adapters.predictions import DynamoPredictions
+from darkroom.aws.predictions import DynamoPredictions
 
 from bench.report import Result
 from local.cloud import EmbeddedCloud
