@@ -1,4 +1,4 @@
-"""The bodies that clients and events send, as JSON Schemas: checked here, shown by OpenAPI."""
+"""The bodies that clients and events send, as JSON Schemas for validation and OpenAPI."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _SAID = {
         "minLength": 1,
     },
 }
-"""What a client says of a prediction for itself."""
+"""A client's own fields of a prediction."""
 
 CREATE = _body(
     "What a client may send. `stream` is tolerated and dropped.",

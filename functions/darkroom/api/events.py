@@ -1,4 +1,5 @@
-"""The events as JSON Schemas: `python -m darkroom.api.events docs/events`. In no function."""
+"""The events as JSON Schemas: `python -m darkroom.api.events docs/events`. Not loaded by
+functions."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 class Told(Said):
-    """What became of a prediction. More fields may come: ignore those that you do not know."""
+    """Result of a prediction. Fields may be added; ignore fields that you do not know."""
 
     event_id: str = Field(description="The same in every repetition of the event")
     id: Id
@@ -55,15 +56,15 @@ class Failed(Told):
 
 
 class Canceled(Told):
-    """By a client, or by the deadline: then `darkroom.code` is `deadline_exceeded`, and there is an
-    `error`."""
+    """Canceled by a client, or by the deadline; then `darkroom.code` is `deadline_exceeded`, and
+    there is an `error`."""
 
     status: Literal["canceled"]
     completed_at: Time
 
 
 class Rejected(BaseModel):
-    """A request that came as an event and made no prediction."""
+    """A request by event that made no prediction."""
 
     event_id: str = Field(description="The same in every repetition of the event")
     request_id: str = Field(
@@ -77,7 +78,7 @@ class Rejected(BaseModel):
 
 
 class CallbackDisabled(Said):
-    """Nothing more is sent to a prediction's webhook, until a redelivery is asked for or 30 days
+    """Nothing more is sent to a prediction's webhook, until a redelivery is requested or 30 days
     have passed."""
 
     event_id: str = Field(description="The same in every repetition of the event")
@@ -103,7 +104,7 @@ DETAILS: dict[str, Any] = {
 
 
 def schema(detail_type: str) -> dict[str, Any]:
-    """The schema of the whole event, as EventBridge hands it to a target."""
+    """Return the schema of the whole event, as EventBridge passes it to a target."""
     detail = DETAILS[detail_type]
     source: Any = str if detail_type == events.REQUESTED else Literal["darkroom"]
     fields: dict[str, Any] = {
@@ -118,7 +119,7 @@ def schema(detail_type: str) -> dict[str, Any]:
 
 
 def file_name(detail_type: str) -> str:
-    """`Prediction Started` is in prediction-started.json."""
+    """Return the file name: `Prediction Started` is in prediction-started.json."""
     return detail_type.lower().replace(" ", "-") + ".json"
 
 

@@ -1,4 +1,4 @@
-"""HTTP as API Gateway hands it over (payload 2.0, 1.0 tolerated), and problem answers."""
+"""HTTP events of API Gateway (payload 2.0, 1.0 tolerated), and problem answers."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 Response = dict[str, Any]
 UNKNOWN = "$default"
-"""The route of a request that none is for."""
+"""The route of a request that matches no other."""
 ANSWERED_WITH = ("allow", "idempotent-replayed", "location", "retry-after", "warning")
-"""Headers that functions set, and a browser's script may read of an answer."""
+"""Headers that functions set, and that a browser's script may read from an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request in its canonical spelling. Header names are as they came: see `header`."""
+    """One request in its canonical form. Header names are as received; see `header`."""
 
     route: str
     method: str
@@ -38,11 +38,10 @@ class Request:
     headers: dict[str, object]
     body: bytes
     received_at: int | None
-    """When the gateway got it, in milliseconds."""
+    """Time of receipt by the gateway, in milliseconds."""
 
     def header(self, name: str) -> str | None:
-        """The header's only value; None where it is absent. Raises BadRequestError for two of
-        it."""
+        """Return the header's only value; None if absent. Raises BadRequestError for two values."""
         values = [value for key, value in self.headers.items() if key.lower() == name]
         if len(values) > 1 or any(not isinstance(value, str) for value in values):
             raise errors.BadRequestError(f"The header {name} came more than once.")
@@ -50,34 +49,34 @@ class Request:
 
 
 class Call:
-    """A request to a route, with what is known of it once the caller may make it."""
+    """A request to a route, with the caller once it is known."""
 
     __slots__ = ("asked", "headers", "key", "request", "status", "tenant")
     key: ApiKey
-    """The caller's; there is none on a route that takes no API key."""
+    """The caller's API key; absent on a route without one."""
     tenant: str
-    """Whose key it is."""
+    """The tenant of the key."""
 
     def __init__(self, request: Request, status: int, asked: dict[str, str]) -> None:
         self.request = request
         self.status = status
-        """Of the answer: the route's own, unless what serves the call sets another."""
+        """Status of the answer: the route's own, unless the serving function sets another."""
         self.asked = asked
-        """The query but for the cursor: what the links to other pages ask for as well."""
+        """The query without the cursor, repeated in the links to other pages."""
         self.headers: dict[str, str] = {}
-        """Of the answer."""
+        """Headers of the answer."""
 
     def named(self, name: str) -> str:
-        """What the path says in the place of the route's `{name}`."""
+        """Return the path's value for the route's `{name}`."""
         return self.request.parameters[name]
 
 
 def read_request(event: dict[str, Any], ours: dict[str, Route]) -> Request:
-    """Read the event of a function with these routes. Raises BadRequestError where a body said to
-    be base64 is not.
+    """Parse the event of a function with these routes. Raises BadRequestError for an invalid base64
+    body.
 
-    Here alone spellings are done away with: /v1/v1/…, /prod/v1/… and a slash at the end are
-    /v1/… to all that follows, and HEAD is GET.
+    Only here are spellings normalized: /v1/v1/…, /prod/v1/… and a trailing slash become /v1/…, and
+    HEAD becomes GET.
     """
     context = event.get("requestContext") or {}
     path = event.get("rawPath") or event.get("path") or "/"
@@ -108,7 +107,7 @@ def _method(event: dict[str, Any]) -> str:
 def _headers(event: dict[str, Any]) -> dict[str, object]:
     many = event.get("multiValueHeaders")
     if many:
-        # Payload 1.0: its `headers` hold the last of several values and hide the others.
+        # In payload 1.0, `headers` has only the last of several values.
         return {name: values[0] if len(values) == 1 else values for name, values in many.items()}
     return dict(event.get("headers") or {})
 
@@ -124,7 +123,7 @@ def _body(event: dict[str, Any]) -> bytes:
 
 
 def answer(status: int, body: object, headers: dict[str, str] | None = None) -> Response:
-    """A JSON answer."""
+    """Return a JSON answer."""
     return {
         "statusCode": status,
         "headers": {"content-type": "application/json", **(headers or {})},
@@ -139,8 +138,8 @@ def page(
     previous: str | None = None,
     asked: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A page of Replicate's. `here` is the list's own URL, `asked` what both links ask for besides
-    their cursors: clients follow them as they stand."""
+    """Return a page in the provider's form. `here` is the list's own URL; both links repeat `asked`
+    besides their cursors, since clients follow them unchanged."""
 
     def link(to: str | None) -> str | None:
         query = urlencode({"cursor": to, **(asked or {})}, quote_via=quote, safe="")
@@ -166,11 +165,11 @@ _STATUS: dict[type[Exception], tuple[int, str]] = {
 }
 _NAME_SHOWN = 60
 UNREADABLE_RETRY_S = 60
-"""A record that cannot be read is mended by people, or by the next deployment."""
+"""An unreadable record is repaired by people, or by the next deployment."""
 
 
 def problem(error: Exception) -> Response:
-    """The answer to an error, in Replicate's form. What was not foreseen says nothing of itself."""
+    """Return the answer to an error, in the provider's form. Unexpected errors reveal nothing."""
     extra: dict[str, Any] = {}
     headers = {"content-type": "application/problem+json"}
     if isinstance(error, errors.InvalidInputError):
@@ -192,17 +191,16 @@ def problem(error: Exception) -> Response:
         headers["retry-after"] = str(UNREADABLE_RETRY_S)
         detail = "The prediction cannot be read at the moment; try again later."
     if isinstance(error, errors.WebhookRefusedError):
-        # One text for every reason: a forger learns nothing from it.
+        # One text for every reason, so that a forger learns nothing from it.
         detail = "The webhook could not be verified."
     body = {"title": title, "detail": detail, "status": status, **extra}
     return answer(status, body, headers)
 
 
 def respond(event: dict[str, Any], ours: Routes[Any], made: Any) -> Response:
-    """Read the request, run its route, and turn whatever it raises into a problem answer.
+    """Parse the request, run its route, and turn any error into a problem answer.
 
-    `made` is what the function is built of; where its routes take an API key, it has an
-    `authenticate`.
+    `made` is what `build` returned; if the routes need an API key, it has an `authenticate`.
     """
     from darkroom.runtime.observability import logger
 
@@ -223,7 +221,7 @@ def respond(event: dict[str, Any], ours: Routes[Any], made: Any) -> Response:
     except Exception:  # noqa: BLE001 - the edge: nothing of it may reach the client
         logger.exception("failed", route=event.get("routeKey"))
         response = problem(RuntimeError())
-    # An answer is what holds at this moment, and for who holds this token.
+    # An answer is valid only at this moment, and only for the holder of this token.
     response["headers"]["cache-control"] = "no-store"
     if _method(event) == "HEAD":
         response["body"] = ""
@@ -248,7 +246,7 @@ def _run(request: Request, ours: Routes[Any], made: Any) -> Response:
 
 
 def _check_names(query: Mapping[str, str], names: tuple[str, ...] | None) -> None:
-    """Refuse a name that a route does not have: what it asks for would be passed over."""
+    """Reject a name that the route does not have, since it would be ignored."""
     if names is None:
         return
     for name in query:

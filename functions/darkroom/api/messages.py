@@ -1,7 +1,7 @@
-"""What comes over the intake queue: `{"tenant", "id", "detail"}`, as a rule writes it.
+"""Messages of the intake queue: `{"tenant", "id", "detail"}`, as a rule writes them.
 
-Who may send to the queue, speaks for the tenant that the message names: rules do, and whoever was
-granted it. The detail is an application's own, and hostile like any request.
+A sender to the queue acts for the tenant that the message names; only rules and explicitly allowed
+principals may send. The detail comes from an application, and is as hostile as any request.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ LONGEST_ID = 255
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as far as it can be read; whoever needs more than its envelope, learns why not."""
+    """A message, parsed as far as possible. `requested()` raises BadRequestError if the tenant or
+    the detail is missing."""
 
     envelope: Envelope
     detail: Any = None
     problem: str | None = None
 
     def requested(self) -> tuple[Any, str]:
-        """The detail, not yet checked, and the tenant. Raises BadRequestError."""
+        """Return the detail, not yet validated, and the tenant. Raises BadRequestError."""
         if self.problem is not None or self.envelope.tenant is None:
             raise BadRequestError(self.problem or "The message names no tenant.")
         return self.detail, self.envelope.tenant
 
 
 def read_message(body: str, message_id: str) -> Message:
-    """Read a message's body. Raises nothing."""
+    """Parse a message's body. Never raises."""
     nameless = Envelope(message_id, message_id)
     try:
         value = strict_json.loads(body.encode("utf-8", "surrogatepass"))

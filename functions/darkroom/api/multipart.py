@@ -1,4 +1,4 @@
-"""multipart/form-data with one file in it (RFC 7578)."""
+"""Parser of multipart/form-data with one file in it (RFC 7578)."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from darkroom.domain.errors import BadRequestError, UnsupportedMediaError
 
 MOST_PARTS = 20
 MOST_HEAD = 4096
-"""Bytes of a part's head: a file name of 255 bytes, encoded twice, takes less than 2,000."""
+"""Maximum bytes of a part's head; a file name of 255 bytes, encoded twice, takes less than
+2,000."""
 LONGEST_BOUNDARY = 200
 
 _FOLD = re.compile(r"\r\n[ \t]++")
 _CHARSETS = frozenset({"utf-8", "iso-8859-1"})
-"""Those of RFC 5987."""
+"""Charsets of RFC 5987."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part: its field's name, its file name and media type if it has them, and its bytes."""
+    """One part: its field's name, its file name and media type, if any, and its bytes."""
 
     field: str
     filename: str | None
@@ -31,19 +32,19 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class FileForm:
-    """A file as a client sends it: a field of its own counts before what the file's part says."""
+    """A file as a client sends it. Separate form fields override the file part's own attributes."""
 
     filename: str | None
     content_type: str | None
     metadata: bytes | None
-    """As it came: it is to be a JSON object."""
+    """As received; it should be a JSON object."""
     data: bytes
 
 
 def read_form(content_type: str | None, body: bytes) -> FileForm:
-    """The form around the file in the field `content`. Raises UnsupportedMediaError or
+    """Return the form with the file in the field `content`. Raises UnsupportedMediaError or
     BadRequestError."""
-    # A boundary is ASCII; in a lone surrogate there is none.
+    # A boundary is ASCII; a header with lone surrogates has none.
     text = content_type if content_type and content_type.isascii() else ""
     boundary = parameters(text).get("boundary", "")
     if media_type(text) != "multipart/form-data" or not 0 < len(boundary) <= LONGEST_BOUNDARY:
@@ -87,7 +88,7 @@ def _part(piece: bytes) -> Part | None:
 
 
 def _head(text: str) -> dict[str, str]:
-    """A part's header by lower-case names; the first of a name counts."""
+    """Return a part's headers by lower-case names; the first of a name counts."""
     found: dict[str, str] = {}
     for line in _FOLD.sub(" ", text).split("\r\n"):
         name, _, value = line.partition(":")
@@ -96,7 +97,7 @@ def _head(text: str) -> dict[str, str]:
 
 
 def _filename(given: dict[str, str]) -> str | None:
-    """The file's name; its encoded form, `filename*`, is the better one where it can be read."""
+    """Return the file's name, preferably its encoded form `filename*`, if that can be read."""
     charset, _, rest = given.get("filename*", "").partition("'")
     encoded = rest.partition("'")[2] if charset.lower() in _CHARSETS else ""
     return unquote(encoded, charset, "replace") if encoded else given.get("filename")

@@ -41,7 +41,7 @@ _EVERYWHERE = (401, 403, 429, 500)
 """Problems of every operation. 429 and 500 come from the gateway too, in its own form."""
 
 _WITHOUT_KEY = (429, 500)
-"""As much of an operation that takes no API key."""
+"""Problems of an operation without an API key."""
 
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "id": {"type": "string", "description": "26 characters; of a version, 64 hex digits"},
@@ -139,9 +139,10 @@ _CREATE_HEADERS: dict[str, dict[str, Any]] = {
 
 
 def document() -> dict[str, Any]:
-    """The whole document, made from the functions' routes and the types of the bodies.
+    """Build the whole document from the functions' routes and the types of the bodies.
 
-    In an order of its own, so that nothing moves in it when a function takes over a route.
+    Its order is independent of the functions, so that nothing moves when a function takes over a
+    route.
     """
     paths: dict[str, Any] = {}
     for route in sorted(described(), key=lambda route: route.key.split(" ")[::-1]):
@@ -237,7 +238,7 @@ def _content(description: str, answer: type[BaseModel]) -> dict[str, Any]:
 
 
 def answer_type(route: Route) -> type[BaseModel]:
-    """The type that a route names as its answer: `PageBody[FileBody]`, or one alone."""
+    """Return the type that a route names as its answer: `PageBody[FileBody]`, or a single one."""
     outer, _, inner = route.answer.rstrip("]").partition("[")
     found: Any = getattr(schemas, outer)
     made: type[BaseModel] = found[getattr(schemas, inner)] if inner else found
@@ -245,7 +246,8 @@ def answer_type(route: Route) -> type[BaseModel]:
 
 
 _PHRASES = {413: "Request Entity Too Large", 422: "Unprocessable Entity"}
-"""Python 3.13 has other words for these: the document must not depend on who writes it."""
+"""Fixed phrases, because Python 3.13 changed them and the document must not depend on the
+version."""
 
 
 def _problem(status: int) -> dict[str, Any]:
@@ -276,7 +278,7 @@ def _schemas() -> dict[str, Any]:
 
 
 def _name(model: type[BaseModel]) -> str:
-    """`Page[Prediction]` is PagePrediction: a component's name has no brackets."""
+    """Return the component's name without brackets: `Page[Prediction]` is PagePrediction."""
     return published(model.__name__).replace("[", "").replace("]", "")
 
 

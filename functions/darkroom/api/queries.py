@@ -1,4 +1,4 @@
-"""What the queries of lists say, by the names that their routes have."""
+"""Parsers for the queries of lists, by the names that routes declare."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LONGEST_TIME = 40
 
 
 def wanted(query: Mapping[str, str]) -> Wanted:
-    """Which predictions a list is to hold. Raises BadRequestError."""
+    """Return the filter of a list. Raises BadRequestError."""
     return Wanted(
         created_after=_time(query, "created_after"),
         created_before=_time(query, "created_before"),
@@ -36,7 +36,7 @@ def wanted(query: Mapping[str, str]) -> Wanted:
 
 
 def tag(query: Mapping[str, str]) -> str | None:
-    """The tag that is asked for. Raises BadRequestError for what no create takes."""
+    """Return the requested tag. Raises BadRequestError for an invalid tag."""
     text = query.get("tag")
     if text is not None and not correlation.is_tag(text):
         raise BadRequestError("tag is one tag, as a create takes it.")
@@ -51,14 +51,14 @@ def _end_user(query: Mapping[str, str]) -> str | None:
 
 
 def descending(query: Mapping[str, str]) -> bool:
-    """Whether a list of models begins at its end. All were created at one time, as far as is known,
-    so that either order is one of names. Raises BadRequestError."""
+    """Whether a list of models is in descending order. All models have the same creation time, so
+    either field sorts by name. Raises BadRequestError."""
     _one_of(query, "sort_by", SORTS)
     return _one_of(query, "sort_direction", DIRECTIONS) == "desc"
 
 
 def _time(query: Mapping[str, str], name: str) -> int | None:
-    """Milliseconds since the epoch, rounded up: records are at whole ones."""
+    """Return milliseconds since the epoch, rounded up, since records have whole ones."""
     text = query.get(name)
     if text is None:
         return None

@@ -1,4 +1,4 @@
-"""The body of a create, checked as Replicate checks it."""
+"""Parser of a create's body, validated like the provider does."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ if TYPE_CHECKING:
     from darkroom.services.doors.intake import Envelope
 
 SHORTEST_TOKEN = 20
-"""Below this a token would be found in a text by chance."""
+"""A shorter token could be found in a text by chance."""
 LONGEST_CANCEL_AFTER_S = 24 * 3600
 LARGEST_METADATA = 4000
-"""Bytes of a file's metadata that are looked at."""
+"""Maximum bytes of a file's metadata."""
 MOST_TOKENS = INPUT_KEPT
-"""No input that is kept has more than two tokens in three bytes, besides those around a few files.
-The rest is left for the fields beside it."""
+"""No accepted input has more than two tokens in three bytes, besides those around a few files. The
+rest is for the other fields."""
 
-# The last label of a name begins with a letter, so that no spelling of an address is one.
+# The last label of a name begins with a letter, so that no spelling of an IP address is a name.
 _HOST = re.compile(r"(?=.{4,253}\Z)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z][a-z0-9-]{1,62}")
 _PRIVATE = (".localhost", ".internal", ".local", ".home.arpa")
 _CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", ""})
-"""JSON is UTF-8, whatever else is said; who says another has encoded it so."""
+"""JSON is UTF-8; clients that declare these charsets send it so."""
 _NAME = "Must be printable, without a space at either end"
 _CANCEL_AFTER = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
 
 
 def read_upload(request: Request) -> tuple[str | None, str]:
-    """File name and content type of POST /v1/uploads; without a body, a file of any kind.
+    """Return file name and content type of POST /v1/uploads; without a body, a file of any type.
 
     Raises UnsupportedMediaError, TooLargeError, BadRequestError or InvalidInputError.
     """
@@ -57,7 +57,7 @@ def read_upload(request: Request) -> tuple[str | None, str]:
 
 
 def read_metadata(text: bytes | None) -> dict[str, Any]:
-    """What a form says of its file in the field `metadata`. Raises BadRequestError."""
+    """Parse a form's field `metadata`. Raises BadRequestError."""
     if not text:
         return {}
     try:
@@ -71,18 +71,19 @@ def read_metadata(text: bytes | None) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class ReadCreate:
-    """Reads a create request."""
+    """Parses create requests."""
 
     local_callbacks: bool | None = None
-    """Whether a callback may go to this machine; None: this is not the embedded cloud."""
+    """Whether a callback may go to this machine; None outside of the embedded cloud."""
     tasks: bool = False
-    """Events may name a Step Functions task that waits."""
+    """Whether events may name a waiting Step Functions task."""
 
     def __call__(self, request: Request, tenant: str, dedupe_window_s: int = 0) -> NewPrediction:
-        """The request as a NewPrediction. The window is that of the caller's API key.
+        """Parse the request to a NewPrediction. The window is that of the caller's API key.
 
-        Raises UnsupportedMediaError, TooLargeError, BadRequestError or InvalidInputError; no value
-        of the body is in their texts, since a broken client may send its own token as the input.
+        Raises UnsupportedMediaError, TooLargeError, BadRequestError or InvalidInputError. Their
+        texts contain no value of the body, since a broken client may send its own token as the
+        input.
         """
         _refuse_own_token(request)
         body = _json_body(request)
@@ -103,10 +104,10 @@ class ReadCreate:
         )
 
     def _callback(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Where and of what the client is told; without a URL the filter says nothing.
+        """Return the callback's URL and events; without a URL the filter has no effect.
 
-        `webhook_completed` is the older name of a webhook that is called at the end alone. An empty
-        filter is none: a webhook that is never called helps nobody.
+        `webhook_completed` is the older name of a webhook that is called only at the end. An empty
+        filter counts as none, because a webhook that is never called is useless.
         """
         url = _callback_url("webhook", body.get("webhook"), local=self.local_callbacks)
         chosen = tuple(dict.fromkeys(body.get("webhook_events_filter") or EVENTS))
@@ -117,7 +118,7 @@ class ReadCreate:
         return {"webhook": url, "webhook_events": chosen} if url else {}
 
     def event(self, detail: object, tenant: str, envelope: Envelope) -> NewPrediction:
-        """The detail of a `Prediction Requested` event as a NewPrediction.
+        """Parse the detail of a `Prediction Requested` event to a NewPrediction.
 
         Raises BadRequestError or InvalidInputError, as for a request.
         """
@@ -141,7 +142,7 @@ class ReadCreate:
 
 
 def is_dry_run(request: Request) -> bool:
-    """Whether a create is only to be checked and priced. Raises BadRequestError."""
+    """Whether a create is only validated and priced. Raises BadRequestError."""
     text = request.query.get("dry_run")
     if text not in {"true", None}:
         raise BadRequestError("dry_run is true, or is left out.")
@@ -149,13 +150,14 @@ def is_dry_run(request: Request) -> bool:
 
 
 PATIENT = "ai-sdk/replicate/"
-"""In the User-Agent of a client that follows a 303 and never polls in some of its versions."""
+"""User-Agent of a client that follows a 303 and in some versions never polls."""
 
 
 def goes_to_wait(request: Request) -> bool:
-    """Whether the client is to be sent to where it can wait. Raises BadRequestError.
+    """Whether to redirect the client to a wait. Raises BadRequestError.
 
-    Who only prefers to wait gets no 303: most clients poll, and some follow no redirect.
+    A client that only prefers to wait gets no 303, since most clients poll, and some follow no
+    redirects.
     """
     asked = request.header("darkroom-wait")
     if asked not in {"redirect", None}:
@@ -166,8 +168,8 @@ def goes_to_wait(request: Request) -> bool:
 
 
 def _event_key(id_: str | None, token: str | None, event_id: str) -> str:
-    """What repetitions of an event share. A task's token is one attempt of one task: whatever
-    brings it again, by an event of whatever id, is a repetition."""
+    """Return the key that repetitions of an event share. A task's token is one attempt of one task,
+    so everything with the same token is a repetition, whatever the event's id."""
     named = _idempotency_key(id_)
     if named is not None:
         return named
@@ -177,7 +179,7 @@ def _event_key(id_: str | None, token: str | None, event_id: str) -> str:
 
 
 def _said(body: dict[str, Any]) -> dict[str, Any]:
-    """What the client says of the prediction for itself; of equal tags one counts."""
+    """Return the client's own fields of the prediction; duplicate tags count once."""
     metadata, tags = body.get("metadata") or {}, body.get("tags") or []
     end_user = body.get("end_user")
     problems = [
@@ -203,9 +205,10 @@ def _said(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_own_token(request: Request) -> None:
-    """Replicate's JS client 1.4.0 sends itself as the input if told to encode files as data URIs.
+    """Reject a body that contains the caller's token. Replicate's JS client 1.4.0 sends itself as
+    the input if it is configured to encode files as data URIs.
 
-    A model that requires nothing would take that, and the token would be kept and handed on.
+    A model without required inputs would accept that, and the token would be stored and passed on.
     """
     token = (request.header("authorization") or "").partition(" ")[2].strip().encode()
     if len(token) >= SHORTEST_TOKEN and token in request.body:
@@ -233,13 +236,14 @@ def _cache(text: str | None) -> Literal["reuse", "bypass"] | None:
 
 
 def _retry_count(request: Request) -> int | None:
-    """Replicate's Python client 2.x repeats a POST silently; this header is its only hint."""
+    """Return the retry count. Replicate's Python client 2.x repeats a POST silently, and this
+    header is the only sign."""
     count = request.header("x-stainless-retry-count") or ""
     return int(count) if count.isascii() and count.isdigit() and len(count) < 4 else None
 
 
 def _reference(request: Request, body: dict[str, Any]) -> str | None:
-    """The model that the path names, if it does; then the body names no version."""
+    """Return the model that the path names, if any; then the body names no version."""
     owner, name = request.parameters.get("owner"), request.parameters.get("name")
     if owner and name:
         if "version" in body:
@@ -276,7 +280,7 @@ def _checked(schema: dict[str, Any], body: object) -> dict[str, Any]:
 
 
 def _callback_url(field: str, url: str | None, *, local: bool | None) -> str | None:
-    """Syntax only: where the name leads is checked each time that it is called."""
+    """Check the syntax of a callback's URL. Its addresses are checked at each call."""
     if url is None:
         return None
     try:
@@ -304,7 +308,8 @@ def _bad_webhook(field: str, *, local: bool | None) -> InvalidField:
 
 
 def _cancel_after(text: str | None) -> int | None:
-    """`30s`, `5m`, `2h30m`, or a bare number of seconds; 5 seconds at least, as on Replicate."""
+    """Parse `30s`, `5m`, `2h30m`, or a bare number of seconds; at least 5 seconds, like the
+    provider."""
     if text is None:
         return None
     match = _CANCEL_AFTER.fullmatch(text)

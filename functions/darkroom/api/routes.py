@@ -1,4 +1,4 @@
-"""The routes of the HTTP API: how a function declares its own, and which one a request is for."""
+"""The routes of the HTTP API: their declaration, and the lookup for a request."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LEFT_OUT = re.compile(
 
 
 class Routes(dict[str, Route], Generic[M]):
-    """A function's routes by key. Each is declared by decorating what serves it:
+    """A function's routes by key. Each is declared by decorating its serving function:
 
     `@ROUTES.add("GET /v1/account", scope="read", operation="account.get", answer="Account")`
     """
@@ -38,7 +38,7 @@ class Routes(dict[str, Route], Generic[M]):
     def __init__(self, admit: Callable[[M, Call], None] = lambda _made, _call: None) -> None:
         super().__init__()
         self.admit = admit
-        """Called before each of them, once the caller is known; raises what refuses the call."""
+        """Called before each of them, once the caller is known. Raises to reject the call."""
 
     def add(self, key: str, **declared: Any) -> Callable[[Serve[M]], Serve[M]]:
         """Declare a route; the arguments are those of `Route`."""
@@ -55,13 +55,13 @@ if TYPE_CHECKING:
 
 
 def gateway_keys(function: Function[Any, Any]) -> tuple[str, ...]:
-    """The gateway's route keys of a function: its routes, each in all its spellings.
+    """Return the gateway's route keys of a function: its routes, each in all its spellings.
 
-    A client whose base URL ends in /v1 and that adds /v1 of its own calls /v1/v1/…; one behind a
-    stage or a proxy may call /prod/v1/…. Some end a path with a slash, which no route key may: a
-    variable that takes all that is left takes nothing as well. HEAD asks for a GET's headers. What
-    `$default` brings to its function anyway needs no route key. What is not below /v1, or not for
-    clients, is spelt in one way.
+    A client whose base URL ends in /v1 and that adds its own /v1 calls /v1/v1/…; one behind a stage
+    or a proxy may call /prod/v1/…. Some end a path with a slash, which no route key may, so a
+    variable for the rest of a path also matches nothing. HEAD requests a GET's headers. Requests
+    that `$default` brings to this function anyway need no route key. Paths that are not below /v1,
+    or not for clients, have one spelling.
     """
     keys: list[str] = []
     for route in function.routes.values():
@@ -77,7 +77,7 @@ def gateway_keys(function: Function[Any, Any]) -> tuple[str, ...]:
 
 
 def canonical(method: str, path: str) -> tuple[str, str]:
-    """Method and path without what only their spelling adds."""
+    """Return method and path in their canonical spelling."""
     match = _BASE_PATH.fullmatch(path)
     path = match[1] if match else path
     if len(path) > 1 and path.endswith("/") and not path.endswith("//"):
@@ -86,19 +86,20 @@ def canonical(method: str, path: str) -> tuple[str, str]:
 
 
 def is_open(key: str) -> bool:
-    """Whether a route key of the gateway's does not say which route a request is for."""
+    """Whether a route key of the gateway does not determine the route."""
     return key == "$default" or key.endswith(_REST)
 
 
 def canonical_key(key: str) -> str:
-    """The route that a route key is a spelling of."""
+    """Return the route that a route key is a spelling of."""
     method, _, template = key.partition(" ")
     method, path = canonical(method, template)
     return f"{method} {path}"
 
 
 def find(routes: Mapping[str, Route], method: str, path: str) -> tuple[str, dict[str, str]] | None:
-    """The one of these routes that a canonical method and path is for, and what the path names."""
+    """Return the route for a canonical method and path, and the path's variables; None without
+    one."""
     for route in routes.values():
         each, _, template = route.key.partition(" ")
         if each == method and (named := _match(template, path)) is not None:
@@ -107,14 +108,14 @@ def find(routes: Mapping[str, Route], method: str, path: str) -> tuple[str, dict
 
 
 def described() -> Iterator[Route]:
-    """All routes for clients, of every part that a stage may have."""
+    """Yield all routes for clients, including those of optional parts."""
     yield from (route for route, _ in _all())
 
 
 def served() -> Iterator[Route]:
-    """The routes of the core, by which a function says why nothing serves a request.
+    """Yield the routes of the core, used to explain why no route matches a request.
 
-    Which of the optional parts its stage has, no function knows.
+    No function knows which of the optional parts its stage has.
     """
     for route, function in _all():
         if function.door is None:
@@ -122,14 +123,14 @@ def served() -> Iterator[Route]:
 
 
 def methods_on(path: str) -> list[str]:
-    """The methods that are served on a canonical path, sorted; none where nothing is."""
+    """Return the methods on a canonical path, sorted; empty if there are none."""
     keys = (route.key.split(" ") for route in served())
     methods = {method for method, template in keys if _match(template, path) is not None}
     return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
 def unserved(method: str, path: str) -> errors.DarkroomError:
-    """Why nothing serves this request, for the problem answer."""
+    """Return the error for a request without a route."""
     allowed = methods_on(path)
     if allowed:
         shown = method if method.isascii() and method.isalpha() and len(method) <= 10 else "It"

@@ -1,4 +1,4 @@
-"""The bodies that clients get, as types: for the OpenAPI document and the tests, in no function."""
+"""Types of the answers, for the OpenAPI document and the tests. Not loaded by functions."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Url = Annotated[str, Field(json_schema_extra={"format": "uri"})]
 Id = Annotated[str, Field(pattern="^[0-9a-z]{26}$")]
 Version = Annotated[str, Field(pattern="^([0-9a-f]{64}|hidden)$")]
 Absent = Field(default_factory=str)
-"""A text that is left out where there is none, and never null: Replicate's clients read it so."""
+"""A string that is omitted if absent, and never null, as Replicate's clients expect."""
 
 _BODY = re.compile(r"(?<=[a-z])Body(?![a-z])")
 
 
 def published(text: str) -> str:
-    """A document, or a name in it, as its readers know it: `Prediction` for PredictionBody."""
+    """Return a document, or a name in it, with published names: `Prediction` for PredictionBody."""
     return _BODY.sub("", text)
 
 
@@ -34,7 +34,7 @@ class OutputFile(BaseModel):
 
 
 class PredictionDetails(BaseModel):
-    """What Darkroom knows beyond Replicate's own fields."""
+    """Return Darkroom's own fields, beyond the provider's."""
 
     state: Literal[
         "accepted",
@@ -58,7 +58,7 @@ class PredictionDetails(BaseModel):
 
 
 class ShownDetails(PredictionDetails):
-    """In an answer; no event has more than the above."""
+    """The details in an answer; events have only those above."""
 
     revision: int = Field(
         default_factory=int,
@@ -68,14 +68,14 @@ class ShownDetails(PredictionDetails):
 
 
 class Expected(BaseModel):
-    """What to expect of a model before money is spent on it."""
+    """Expectations of a model before money is spent on it."""
 
     expected_seconds: float | None = Field(description="A run's duration lately; null: unknown")
     cold: bool | None = Field(description="It has probably to be started first; null: unknown")
 
 
 class CreatedDetails(Expected, ShownDetails):
-    """As `ShownDetails`, and what to expect."""
+    """`ShownDetails`, with the expectations."""
 
 
 class PredictionUrls(BaseModel):
@@ -91,7 +91,7 @@ class PredictionUrls(BaseModel):
 
 
 class Said(BaseModel):
-    """What the client said of a prediction for itself. What it did not say is left out."""
+    """The client's own fields of a prediction; absent ones are omitted."""
 
     metadata: dict[str, str] = Field(default_factory=dict)
     tags: list[str] = Field(default_factory=list)
@@ -103,7 +103,7 @@ class Said(BaseModel):
 
 
 class PredictionBody(Said):
-    """A prediction, as on Replicate. Output URLs are made anew for each answer."""
+    """A prediction, as on Replicate. Output URLs are signed anew for each answer."""
 
     id: Id
     model: str
@@ -126,7 +126,7 @@ class PredictionBody(Said):
 
 
 class WatchedBody(BaseModel):
-    """What a watch URL shows of its prediction."""
+    """The answer of a watch URL."""
 
     id: Id
     status: Literal["starting", "processing", "succeeded", "failed", "canceled"]
@@ -139,7 +139,8 @@ class WatchedBody(BaseModel):
 
 
 class CreatedPrediction(PredictionBody):
-    """The answer to a create: `starting`, or how an earlier prediction that it repeats ended."""
+    """The answer to a create: `starting`, or the result of an earlier prediction that it
+    repeats."""
 
     darkroom: CreatedDetails
 
@@ -152,14 +153,14 @@ class ModelVersion(BaseModel):
 
 
 class PriceTable(BaseModel):
-    """Chosen by the value of an input; `*` is every other value."""
+    """Indexed by the value of an input; `*` is every other value."""
 
     by: str
     usd: dict[str, float | PriceTable]
 
 
 class PriceTiers(BaseModel):
-    """For one picture by its size."""
+    """Price of one picture by its size."""
 
     tiers: list[Annotated[list[float], Field(min_length=2, max_length=2)]] = Field(
         description="Pixels, up to which it costs so many dollars"
@@ -181,7 +182,7 @@ class PriceBody(BaseModel):
 
 
 class ModelStatus(BaseModel):
-    """How its maker has taken the model back."""
+    """Set if the model's maker has deprecated it."""
 
     state: Literal["deprecated"]
     as_of: str
@@ -189,7 +190,7 @@ class ModelStatus(BaseModel):
 
 
 class ModelDetails(Expected):
-    """What to expect of a model, and what a run costs on Replicate: the sum, of several prices."""
+    """Expectations of a model, and the price of a run on Replicate; several prices are added up."""
 
     tasks: list[str]
     status: ModelStatus | None
@@ -201,7 +202,7 @@ class DryRunDetails(BaseModel):
 
 
 class DryRun(BaseModel):
-    """The answer to a create with `dry_run=true`: it is valid, and nothing was made."""
+    """The answer to a create with `dry_run=true`: the request is valid, and nothing was created."""
 
     darkroom: DryRunDetails
 
@@ -265,7 +266,7 @@ class DeliveryAttempt(BaseModel):
 
 
 class DeliveryBody(BaseModel):
-    """A callback that is or was owed to the client."""
+    """A callback to the client."""
 
     event: str
     state: Literal["pending", "delivered", "failed", "disabled", "superseded", "expired"]
@@ -278,7 +279,7 @@ class DeliveryBody(BaseModel):
 
 
 class DayOfUsage(BaseModel):
-    """A model on a day: predictions that are over, by the UTC day on which they were created."""
+    """A model on a day: ended predictions, by the UTC day of their creation."""
 
     day: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
     model: str
@@ -287,7 +288,7 @@ class DayOfUsage(BaseModel):
 
 
 class UsageBody(BaseModel):
-    """What a tenant has run and spent."""
+    """A tenant's predictions and cost."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -316,7 +317,7 @@ class InvalidFieldBody(BaseModel):
 
 
 class Problem(BaseModel):
-    """What went wrong, in Replicate's form."""
+    """An error, in Replicate's form."""
 
     title: str
     detail: str

@@ -1,4 +1,4 @@
-"""How a client says for how long it waits and what it knows, and where it goes on waiting."""
+"""The query of a wait, and the URL at which a client continues to wait."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LONGEST_S = 25
-"""The gateway gives up after 30."""
+"""The gateway times out after 30."""
 MOST_HOPS = 18
 """Clients follow 20 redirects in all."""
 LATEST = 10**12
-"""No record has so many revisions."""
+"""More than the revisions of any record."""
 
 
 class Asked(NamedTuple):
-    """What the query of a wait says."""
+    """The parsed query of a wait."""
 
     seconds: int | None
     revision: int | None
-    """The one that the client has; None: it waits for the end."""
+    """The revision that the client has; None waits for the end."""
     hop: int
-    """The number of this wait in a chain of redirects; 0: it is not in one."""
+    """The number of this wait in a chain of redirects; 0 outside of one."""
 
     def seconds_of(self, longest: int) -> int:
-        """How long to wait on a stage that waits for so long at most."""
+        """Return the duration of the wait on a stage with this maximum."""
         return longest if self.seconds is None else min(self.seconds, longest)
 
 
 def asked(query: Mapping[str, str]) -> Asked:
-    """Raises BadRequestError."""
+    """Parse the query. Raises BadRequestError."""
     return Asked(
         seconds=_number(query, "seconds", 1, LONGEST_S),
         revision=_number(query, "revision", 0, LATEST),
@@ -42,8 +42,8 @@ def asked(query: Mapping[str, str]) -> Asked:
 
 
 def waiting_place(id_: str, query: Mapping[str, str] | None = None, hop: int = 1) -> str:
-    """Where to wait, as a Location. It names no host: a client stays where it is, and keeps its
-    token."""
+    """Return the Location for a wait. It contains no host, so a client stays on its host and keeps
+    its token."""
     return f"/v1/predictions/{id_}/wait?{urlencode({**(query or {}), 'hop': hop})}"
 
 

@@ -1,1 +1,1 @@
-"""The ports over AWS."""
+"""The ports, implemented with AWS."""

@@ -1,4 +1,4 @@
-"""Outputs' URLs on the CDN: CloudFront's signed URLs with a canned policy."""
+"""URLs of outputs on the CDN: CloudFront's signed URLs with a canned policy."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ if TYPE_CHECKING:
     from darkroom.ports import Clock, Signer
 
 ROUNDED_S = 300
-"""The end of a URL's life is rounded up to so many seconds, so that reads of the same minutes show
-the same URL and a browser's cache knows it again."""
+"""The expiry of a URL is rounded up to this, so that reads within some minutes show the same URL
+and browsers can use their caches."""
 
 
 @dataclass(frozen=True, slots=True)
 class CdnSigner:
-    """Signer by the CDN's key; inputs are for the provider alone and stay presigned by S3."""
+    """Signer with the CDN's key. Inputs are only for the provider, so S3 presigns them."""
 
     domain: str
     key: Callable[[], tuple[str, str]]
-    """CloudFront's id of the key and its private half in PEM; asked for at each URL."""
+    """CloudFront's id of the key, and its private half in PEM; called for each URL."""
     inputs: Signer
     clock: Clock
 
     def output_url(self, key: str) -> str:
-        """Lives an hour and up to five minutes more. Raises UnavailableError where the key is
-        unset."""
+        """Return a URL valid for an hour and up to five minutes more. Raises UnavailableError if
+        the key is unset."""
         key_id, private_key = self.key()
         signer = CloudFrontSigner(key_id, partial(_sign, private_key))
         expires = -(-(self.clock() // 1000 + URL_LIFE_S) // ROUNDED_S) * ROUNDED_S
         url = signer.generate_presigned_url(
             f"https://{self.domain}/{quote(key)}", datetime.fromtimestamp(expires, UTC)
         )
-        # Without it CloudFront takes a signature for one over SHA-1.
+        # Without it, CloudFront expects a signature over SHA-1.
         return f"{url}&Hash-Algorithm=SHA256"
 
     def upload_url(self, key: str) -> str:
         return self.output_url(key) if is_output(key) else self.inputs.upload_url(key)
 
     def output_key(self, url: str) -> str | None:
-        """Of a URL that S3 signed as well: the CDN may be newer than the URL."""
+        """Also accepts a URL presigned by S3, because the CDN may be newer than the URL."""
         key = path_below(url, f"https://{self.domain}/")
         if key is None:
             return self.inputs.output_key(url)
@@ -61,7 +61,7 @@ def _sign(private_key: str, policy: bytes) -> bytes:
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    # Deterministic, for the same URL from every function that signs it.
+    # Deterministic, so that every function signs the same URL.
     algorithm = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
     signature: bytes = _loaded(private_key).sign(policy, algorithm)
     return signature
@@ -69,7 +69,7 @@ def _sign(private_key: str, policy: bytes) -> bytes:
 
 @lru_cache(maxsize=2)
 def _loaded(private_key: str) -> Any:
-    # Here and not at the top: most invocations show no file and need not wait for OpenSSL.
+    # Imported here, since most invocations show no file and need no OpenSSL.
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec

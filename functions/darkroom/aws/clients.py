@@ -1,7 +1,7 @@
-"""One session's clients, made on first use, with time-outs that fit a short function.
+"""Clients of one session, created on first use, with timeouts for a short function.
 
-Of botocore alone: importing boto3 on top of it costs each cold start a tenth more, for nothing that
-a function uses.
+With botocore only: importing boto3 on top of it costs each cold start a tenth more, for nothing
+that a function uses.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _FIRST_USE = Lock()
 
 @lru_cache
 def client(service: str, endpoint: str | None = None) -> Any:
-    """A client of the service; `endpoint` only where URLs must be made for another host."""
+    """Return a client of the service; `endpoint` is set only if URLs must name another host."""
     config = _CONFIG
     if service == "s3":
-        # In URLs that we sign, the bucket's own regional host: the global one redirects outside
-        # us-east-1 while a bucket is new, and a form or Replicate's Python client does not follow.
+        # Presigned URLs use the bucket's regional host: the global one redirects outside us-east-1
+        # while a bucket is new, and neither a form nor Replicate's Python client follows redirects.
         config = config.merge(
             Config(signature_version="s3v4", read_timeout=30, s3={"addressing_style": "virtual"})
         )
@@ -41,17 +41,18 @@ def _session() -> Session:
 
 
 class OnFirstUse:
-    """A client that is made at its first call, for a service that most invocations do not call.
+    """A client that is created at its first call, for a service that most invocations do not use.
 
-    S3's costs a cold start a quarter more: its endpoint rules alone are hundreds of kilobytes.
+    S3's costs a cold start a quarter more, because its endpoint rules alone are hundreds of
+    kilobytes.
     """
 
     def __init__(self, service: str, endpoint: str | None = None) -> None:
-        # As everybody else asks for it: a client is kept by what it was asked for with.
+        # With the same arguments as other callers, because clients are cached by arguments.
         self._which = (service, endpoint) if endpoint else (service,)
 
     def __getattr__(self, name: str) -> Any:
-        # Several threads may come first; a session makes one client at a time.
+        # Several threads may arrive first, but a session creates one client at a time.
         with _FIRST_USE:
             made = client(*self._which)
         return getattr(made, name)

@@ -1,4 +1,4 @@
-"""The Controls table behind its port: keys, limits, usage, and small things that are shared."""
+"""The Controls table: keys, limits, usage, and small shared items."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     from darkroom.domain.receivers import Receivers
 
 RECEIVERS_KEPT_S = 60 * 86_400
-"""Longer than any endpoint is disabled."""
+"""Longer than any endpoint stays disabled."""
 BUCKET_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class DynamoControls:
-    """Controls over the Controls table. A row past its TTL counts as absent."""
+    """Controls in the Controls table. A row past its TTL counts as absent."""
 
     client: Any
     table: str
     sleep: Callable[[float], object] = time.sleep
 
     def api_key(self, key_id: str) -> ApiKey | None:
-        # Every request makes this read. Half a unit: replicas lag by less than a second, and a
-        # revoked key is promised to be refused within a minute.
+        # Every request makes this read, at half a unit. Replicas lag by less than a second, and a
+        # revoked key is promised to be rejected within a minute.
         row = self._live(key_id, consistent=False)
         if row is None:
             return None
@@ -61,7 +61,7 @@ class DynamoControls:
         answer = self.client.get_item(TableName=self.table, Key={"pk": {"S": row_keys.RUN_TIMES}})
         found = {}
         for name, typed in answer.get("Item", {}).items():
-            # One model's time that cannot be read is unknown, and keeps no other model's back.
+            # An unreadable time of one model is ignored without affecting other models.
             with contextlib.suppress(DamagedItemError, TypeError):
                 found[name] = made(RunTime, plain(typed))
         return found
@@ -84,9 +84,9 @@ class DynamoControls:
         return Limits(**{f.name: row[f.name] for f in fields(Limits) if f.name in row})
 
     def take(self, name: str, now_us: int, interval_us: int, burst: int) -> int:
-        # GCRA: one number, the time until which the bucket is spoken for, moved by conditional
-        # writes that any number of processes may make at once. From that time on a row says what
-        # none would: its TTL lies no earlier.
+        # GCRA: a single number, the time up to which the bucket is used, changed by conditional
+        # writes that any number of processes may make concurrently. After that time the row equals
+        # an absent one, so its TTL is not earlier.
         last = now_us + (burst - 1) * interval_us
         kept = {":kept": (last + interval_us) // 1_000_000 + 1}
         seen = 0
@@ -106,7 +106,7 @@ class DynamoControls:
         return max(interval_us, seen - last)
 
     def _move(self, name: str, change: str, condition: str, values: dict[str, int]) -> int:
-        """Change the bucket and return 0, or return what it holds where the condition fails."""
+        """Change the bucket and return 0, or return its value if the condition fails."""
         try:
             self.client.update_item(
                 TableName=self.table,
@@ -153,7 +153,7 @@ class DynamoControls:
         return SecretVersion(row.get("secret_version", 1), row.get("previous_until", 0))
 
     def receivers(self, tenant: str) -> Receivers:
-        # Two functions alone ask for these: the others start without them.
+        # Imported here, since only two functions need it.
         from darkroom.domain.receivers import Endpoint, Receivers, Refusal
 
         row = self._live(row_keys.RECEIVERS + tenant)

@@ -1,4 +1,4 @@
-"""The Deliveries table behind its port. Every write is conditional."""
+"""The Deliveries table. Every write is conditional."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class DynamoDeliveries:
         }
         rows: list[Callback] = []
         while len(rows) < limit:
-            # A page ends at 1 MB of items, and what is frozen counts although it is left out.
+            # A page ends at 1 MB of items, and `frozen` counts although it is left out.
             answer = self.client.query(**query)
             rows += _readable(answer["Items"])
             if "LastEvaluatedKey" not in answer:
@@ -120,14 +120,15 @@ class DynamoDeliveries:
 
 
 def delivery_shard(delivery: Callback, lane: str) -> int:
-    """The `due` index's partition. A lane has one of them, so that it never fills the others."""
+    """Return the `due` index's partition. A lane has a single one, so that it never fills the
+    others."""
     return zlib.crc32(lane.encode()) % DUE_SHARDS if lane else shard(delivery.prediction)
 
 
 def share_due(
     shards: Iterable[list[tuple[str, str, int]]], limit: int
 ) -> list[tuple[str, str, int]]:
-    """As much of each partition as of any other, the oldest of each; together oldest first."""
+    """Take equally from each partition, the oldest of each first; sorted oldest first."""
     ranked = sorted(
         ((rank, key) for found in shards for rank, key in enumerate(found)),
         key=lambda each: (each[0], each[1][2]),

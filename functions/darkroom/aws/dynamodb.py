@@ -1,5 +1,5 @@
-"""What the tables' adapters share: the `due` index, reads of many keys, and why a conditional write
-was not done."""
+"""Shared by the tables' adapters: the `due` index, reads of many keys, and reasons of failed
+conditional writes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 CONDITION_FAILED = "ConditionalCheckFailed"
 BATCH = 100
-"""Keys that DynamoDB takes in one read."""
+"""Maximum keys in one DynamoDB read."""
 TRIES = 6
 BACKOFF = Backoff(0.02, least=0.5)
 
 
 def pause_s(number: int) -> float:
-    """How long to wait after so many tries that met others."""
+    """Return the delay after a number of conflicting attempts."""
     return BACKOFF.pause_s(number, random.random())  # noqa: S311
 
 
@@ -34,11 +34,11 @@ def batch_get(
     asked: dict[str, Any],
     sleep: Callable[[float], object],
 ) -> Iterator[dict[str, Any]]:
-    """The items of those keys that there are, in no order, as they come. `asked` says of them how
-    consistent, and which attributes.
+    """Yield the existing items of the keys, in no order, as they arrive. `asked` sets consistency
+    and attributes.
 
-    DynamoDB leaves keys over where an answer would pass 16 MB, and while it throttles. They are
-    asked for again, after a pause that grows where an answer held nothing. Raises UnavailableError
+    DynamoDB returns keys unprocessed if an answer would exceed 16 MB, or while it throttles. They
+    are requested again, after a delay that grows with each empty answer. Raises UnavailableError
     after too many of those.
     """
     for start in range(0, len(keys), BATCH):
@@ -68,12 +68,12 @@ def query_due(client: Any, table: str, number: int, now: int, limit: int) -> lis
 
 
 def response(error: ClientError) -> dict[str, Any]:
-    """The parsed error; boto3's own types leave out what conditional writes add to it."""
+    """Return the parsed error; boto3's own types omit the fields of conditional writes."""
     return dict(error.response)
 
 
 def lost_race(error: ClientError) -> bool:
-    """The condition did not hold, or a transaction has the item: both lose the race."""
+    """Whether the condition failed, or a transaction has the item; both count as a lost race."""
     return error.response["Error"]["Code"] in {
         "ConditionalCheckFailedException",
         "TransactionConflictException",
@@ -81,14 +81,15 @@ def lost_race(error: ClientError) -> bool:
 
 
 def too_large(error: ClientError) -> bool:
-    """An update would make its item larger than DynamoDB takes; alone, or in a transaction."""
+    """Whether an update would exceed DynamoDB's item size, alone or in a transaction."""
     reasons = response(error).get("CancellationReasons", [])
     said = [error.response["Error"], *reasons]
     return any("Item size to update" in (each.get("Message") or "") for each in said)
 
 
 def cancelled(error: ClientError) -> list[dict[str, Any]]:
-    """Why each of a transaction's writes was cancelled; any other error is raised again."""
+    """Return the reason for each canceled write of a transaction; any other error is raised
+    again."""
     if error.response["Error"]["Code"] != "TransactionCanceledException":
         raise error
     reasons: list[dict[str, Any]] = response(error)["CancellationReasons"]

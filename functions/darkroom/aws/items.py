@@ -1,14 +1,14 @@
-"""Records as DynamoDB items, and back.
+"""Conversion of records to DynamoDB items, and back.
 
-Attributes are strings, integers, booleans, bytes, lists and maps of those. What a model was given
-or answered is kept as JSON text: DynamoDB refuses floats through boto3, and numbers past 38 digits.
-Each started kilobyte of a write is paid for: what is at its default is left out, digests are bytes,
-and long texts are deflated (a prompt by a third, a model's logs by more than half).
+Attributes are strings, integers, booleans, bytes, lists and maps of those. Inputs and outputs of
+models are stored as JSON text, because DynamoDB rejects floats through boto3, and numbers past 38
+digits. Each started kilobyte of a write is billed, so defaults are left out, digests are bytes, and
+long texts are deflated (a prompt by a third, a model's logs by more than half).
 
-Two releases share a table while one replaces the other, and after it was rolled back. So a release
-ignores the names that it does not know, at every depth, and writes nothing that the last one could
-not read: a field may be added to Prediction, but not to Create, File or Price, and a code that the
-last release does not know goes into an attribute of its own.
+Two releases share a table during an upgrade, and after a rollback. So a release ignores names that
+it does not know, at every depth, and writes nothing that the last one cannot read: a field may be
+added to Prediction, but not to Create, File or Price, and a code that the last release does not
+know is stored in a separate attribute.
 """
 
 from __future__ import annotations
@@ -47,23 +47,22 @@ _DIGESTS = frozenset({"fingerprint", "cache_key", "sha256"})
 _TEXTS = frozenset({"input", "logs", "output"})
 _HEX = re.compile("(?:[0-9a-f]{2})+")
 RELAY = "relay"
-"""The attribute that lets a change through to the relay: the stream's mapping filters by it."""
+"""The attribute by which the stream's mapping filters changes for the relay."""
 LARGEST_TEXT = 1_000_000
-"""Bytes that a deflated text may unpack to. A record keeps 256,000 of input at most, and less of
-anything else: a few kilobytes that claim to be more are damage, and would fill a function's memory.
-"""
+"""Maximum bytes of an inflated text. A record keeps at most 256,000 of input, and less of anything
+else; a few kilobytes that claim to be more are damaged, and would fill a function's memory."""
 NEWER_CODES = {Code.OUTPUT_MISSING: Code.OUTPUT_REFUSED}
-"""Codes that the last release does not know, and what it is shown in place of each."""
+"""Codes that the last release does not know, with their replacements."""
 _NEWER_CODE = "newer_code"
 _CODES = frozenset(Code)
 _ALWAYS = frozenset({"revision", "state"})
-"""Written at their defaults too: without its state, a record that has ended would be a new one."""
+"""Also written at their defaults: without its state, an ended record would look new."""
 
 Made = TypeVar("Made")
 
 
 def attribute(value: Any) -> dict[str, Any]:
-    """One value in DynamoDB's typed form. None is never an attribute: leave it out."""
+    """Convert one value to DynamoDB's typed form. None is never an attribute, so leave it out."""
     if isinstance(value, bool):
         return {"BOOL": value}
     if isinstance(value, str):
@@ -80,7 +79,7 @@ def attribute(value: Any) -> dict[str, Any]:
 
 
 def plain(typed: dict[str, Any]) -> Any:
-    """The value of one attribute."""
+    """Return the value of one attribute."""
     ((kind, value),) = typed.items()
     match kind:
         case "S" | "BOOL":
@@ -103,22 +102,23 @@ def plain(typed: dict[str, Any]) -> Any:
 
 
 def to_item(values: dict[str, Any]) -> dict[str, Any]:
-    """A flat mapping as an item, without its Nones."""
+    """Convert a flat mapping to an item, without Nones."""
     return {name: attribute(value) for name, value in values.items() if value is not None}
 
 
 def from_item(item: dict[str, Any]) -> dict[str, Any]:
-    """An item as a mapping."""
+    """Convert an item to a mapping."""
     return {name: plain(typed) for name, typed in item.items()}
 
 
 def shard(id_: str) -> int:
-    """The `due` index's partition for a record: ids are random, so any digits spread."""
+    """Return the `due` index's partition of a record. Ids are random, so any digits spread."""
     return int(id_[-4:], 36) % DUE_SHARDS
 
 
 def prediction_item(record: Prediction) -> dict[str, Any]:
-    """The whole record; `due_shard` goes with `due_at`, so that the index is sparse."""
+    """Return the whole record as an item. `due_shard` is present only with `due_at`, for a sparse
+    index."""
     values = _parts(record)
     values |= {"revision": record.revision, "state": record.state}
     values["create"] = _parts(record.create)
@@ -135,10 +135,10 @@ def prediction_item(record: Prediction) -> dict[str, Any]:
 
 
 def list_items(record: Prediction) -> Iterator[dict[str, Any]]:
-    """A row for each list that the prediction is in beside its tenant's own.
+    """Yield a row for each list that contains the prediction, besides its tenant's own.
 
-    They lie in the table of the records, so that its `tenant` index lists them, and mean nothing to
-    anybody else. They never change, and go when the record does.
+    They are in the records' table, so that its `tenant` index lists them, and have no other use.
+    They never change, and expire with the record.
     """
     for name in lists(record):
         row = {
@@ -152,27 +152,28 @@ def list_items(record: Prediction) -> Iterator[dict[str, Any]]:
 
 
 def list_of(tenant: str, name: str | None) -> str:
-    """The `tenant` index's partition of a list; None: of all that the tenant has."""
+    """Return the `tenant` index's partition of a list; with None, of all predictions of the
+    tenant."""
     return tenant if name is None else f"{tenant}#{name}"
 
 
 def list_row(id_: str, name: str | None) -> str:
-    """The key of a prediction's row in a list; None: of the record itself."""
+    """Return the key of a prediction's row in a list; with None, of the record itself."""
     return id_ if name is None else f"{id_}#{name}"
 
 
 def prediction_of(key: str) -> str:
-    """The id of the prediction to which an item of the table belongs."""
+    """Return the id of the prediction that an item of the table belongs to."""
     return key.partition("#")[0]
 
 
 def is_record(item: dict[str, Any]) -> bool:
-    """False for a row of a list."""
+    """Whether the item is a record, not a row of a list."""
     return "#" not in _shown(item, "id")
 
 
 def _parts(value: Prediction | CreateAttempt | File | Price) -> dict[str, Any]:
-    """The fields that are not at their default, as they are kept."""
+    """Return the fields that differ from their defaults, in their stored form."""
     named = ((f, getattr(value, f.name)) for f in fields(value))
     return {f.name: _kept(f.name, held) for f, held in named if held != _default(f)}
 
@@ -182,7 +183,7 @@ def _default(field: Field[Any]) -> Any:
 
 
 def _kept(name: str, value: Any) -> Any:
-    """A digest or a long text as bytes, where those are fewer and say the same."""
+    """Convert a digest or a long text to bytes, if those are shorter and equivalent."""
     if name in _DIGESTS and value and _HEX.fullmatch(value):
         return bytes.fromhex(value)
     if name in _TEXTS and value:
@@ -193,7 +194,8 @@ def _kept(name: str, value: Any) -> Any:
 
 
 def _deflated(text: bytes) -> bytes:
-    # A window of 4 KB: to set up the largest takes ten times as long as a prompt to deflate.
+    # A window of 4 KB, because setting up the largest takes ten times as long as deflating a
+    # prompt.
     deflate = zlib.compressobj(9, zlib.DEFLATED, wbits=-12, memLevel=5)
     return deflate.compress(text) + deflate.flush()
 
@@ -202,7 +204,7 @@ def _deflated(text: bytes) -> bytes:
 
 
 class DamagedItemError(ValueError):
-    """What is stored under a name is not what the name says. The text is the name, no value."""
+    """A stored value does not fit its name. The text is the name, without the value."""
 
 
 def _exactly(kind: type) -> Callable[[Any], Any]:
@@ -256,7 +258,7 @@ _BY_TYPE: dict[str, Callable[[Any], Any]] = {
     "tuple[File, ...]": _each(_nested(File)),
     "tuple[Attempt, ...]": _each(_nested(Attempt)),
 }
-"""How a field's value is read, by the field's type."""
+"""Readers of fields, by the field's type."""
 
 
 def _reader(field: Field[Any]) -> Callable[[Any], Any]:
@@ -272,16 +274,16 @@ def _readers(kind: Any) -> dict[str, Callable[[Any], Any]]:
 
 @lru_cache
 def _empty(kind: Any) -> dict[str, None]:
-    """The fields that may be None and have no default: None is never an attribute."""
+    """Return the fields that may be None and have no default, since None is never an attribute."""
     optional = [f for f in fields(kind) if str(f.type).endswith(" | None")]
     return {f.name: None for f in optional if f.default is MISSING}
 
 
 def made(kind: Callable[..., Made], values: Any) -> Made:
-    """The dataclass from the values that it has a field for: others are of another release.
+    """Build the dataclass from the values of its fields; other values belong to another release.
 
-    Raises DamagedItemError where a value is not of its field's type, or a field without a default
-    has none.
+    Raises DamagedItemError if a value is not of its field's type, or a field without a default has
+    none.
     """
     readers, held = _readers(kind), dict(_empty(kind))
     name = ""
@@ -302,7 +304,8 @@ def made(kind: Callable[..., Made], values: Any) -> Made:
 def read_known(
     kind: Callable[..., Made], item: dict[str, Any], always: frozenset[str] = frozenset()
 ) -> Made:
-    """The dataclass from an item that has `always`. Raises DamagedItemError as `made` does."""
+    """Build the dataclass from an item that must have `always`. Raises DamagedItemError like
+    `made`."""
     missing = always - item.keys()
     if missing:
         raise DamagedItemError(", ".join(sorted(missing)))
@@ -314,7 +317,8 @@ def read_known(
 
 
 def read_prediction(item: dict[str, Any]) -> Prediction:
-    """A record from its item. Raises UnreadableRecordError where this release cannot read it."""
+    """Return a record from its item. Raises UnreadableRecordError if this release cannot read
+    it."""
     newer = item.get(_NEWER_CODE, {}).get("S")
     if newer in _CODES:
         item = {**item, "code": {"S": newer}}
@@ -330,11 +334,11 @@ DUE_ATTRIBUTES = (
     *("id", "due_at", "tenant", "state", "created_at", "deadline"),
     *("finished_at", "provider_id", "cancel_requested_at", "asked_again"),
 )
-"""What `read_due` reads of an item."""
+"""Attributes that `read_due` needs."""
 
 
 def read_due(key: Due, item: dict[str, Any]) -> DueRecord:
-    """What a due record asks for. Of one that cannot be read the claim tells."""
+    """Return a due record's projection. An unreadable one raises at its claim."""
     readers, values = _readers(Prediction), dict[str, Any]()
     for name in DUE_ATTRIBUTES:
         with contextlib.suppress(DamagedItemError, TypeError, ValueError):
@@ -356,12 +360,12 @@ def read_due(key: Due, item: dict[str, Any]) -> DueRecord:
 
 
 def _shown(item: dict[str, Any], name: str) -> str:
-    """A text attribute of a damaged item, empty where that is damaged too."""
+    """Return a text attribute of a damaged item; empty if that is damaged too."""
     return str(item.get(name, {}).get("S", ""))
 
 
 def expired(item: dict[str, Any], now_s: float) -> bool:
-    """True for what DynamoDB's TTL will remove, days later at times: it counts as gone."""
+    """Whether DynamoDB's TTL will delete the item, possibly days later; it counts as absent."""
     try:
         return int(item["expires_at"]["N"]) <= now_s
     except (LookupError, TypeError, ValueError):

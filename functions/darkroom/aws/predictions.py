@@ -1,7 +1,7 @@
-"""The Predictions table behind its port. Every write is conditional.
+"""The Predictions table. Every write is conditional.
 
-What must change together with a record (its idempotency key, its provider's id, its tenant's month
-and day, its end user's month) lies in the Controls table and goes into one transaction with it.
+Rows that must change together with a record (its idempotency key, its provider id, its tenant's
+month and day, its end user's month) are in the Controls table and in the same transaction.
 """
 
 from __future__ import annotations
@@ -63,14 +63,14 @@ _MADE = tuple(f"made{number}" for number in range(repeats.KEPT))
 """Attributes of a row of equal requests: its predictions, the latest first."""
 PROVIDER_ID_KEPT_S = 90 * 86_400
 MONTH_KEPT_S = 400 * 86_400
-"""Months, and days of usage: last year's can still be compared."""
+"""Lifetime of months and of days of usage; last year's can still be compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class DynamoPredictions:
-    """PredictionStore over the Predictions table; owners of provider ids are in Controls.
+    """PredictionStore in the Predictions table; owners of provider ids are in the Controls table.
 
-    What is past its retention counts as gone, although DynamoDB's TTL removes it days later.
+    An expired record counts as absent, although DynamoDB's TTL deletes it days later.
     """
 
     client: Any
@@ -109,7 +109,7 @@ class DynamoPredictions:
                 raise IdempotencyKeyUsedError(used["prediction"], used["fingerprint"]) from None
             return
         if "Item" in ours:
-            # A repeat of our own put, whose first answer was lost, finds what it wrote.
+            # A repetition of our own put, whose first answer was lost, finds its own item.
             if read_prediction(ours["Item"]) != record:
                 raise AlreadyExistsError(record.id) from None
             return
@@ -138,7 +138,8 @@ class DynamoPredictions:
         }
 
     def _among_equals(self, entry: repeats.RepeatEntry) -> dict[str, Any]:
-        """Enters the prediction as the latest; the others move on by one, and the last one goes."""
+        """Enter the prediction as the latest; the others move on by one, and the last one is
+        dropped."""
         moved = [f"#m{n} = if_not_exists(#m{n - 1}, :none)" for n in range(repeats.KEPT - 1, 0, -1)]
         names = {f"#m{number}": name for number, name in enumerate(_MADE)}
         values: dict[str, Any] = {
@@ -230,7 +231,7 @@ class DynamoPredictions:
     def _entered(
         self, record: Prediction, entries: Sequence[LedgerEntry]
     ) -> dict[str, dict[str, dict[str, Any]]]:
-        """The writes of months, by their rows."""
+        """Return the writes of months, by their rows."""
         return {entry.row: {"Update": self._entry(record, entry)} for entry in entries}
 
     def _entry(self, record: Prediction, entry: LedgerEntry) -> dict[str, Any]:
@@ -258,10 +259,12 @@ class DynamoPredictions:
         return update | ({"ConditionExpression": " AND ".join(conditions)} if conditions else {})
 
     def _write(self, writes: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        """Do all the writes or none. Empty, or by name why each was not done.
+        """Do all the writes or none. Returns an empty dict, or the reasons of failed writes by
+        name.
 
-        One write alone is no transaction: that costs half. A transaction that met another one on
-        its way is tried again for a moment: a tenant's month is in all of its predictions' ends.
+        A single write is not a transaction, which costs half. A transaction that conflicts with
+        another is retried for a moment, because a tenant's month is part of all of its predictions'
+        ends.
         """
         if len(writes) == 1:
             ((name, write),) = writes.items()
@@ -345,8 +348,8 @@ class DynamoPredictions:
         ours, theirs = lost["record"], lost.get("claim", {})
         if theirs.get("Code") == CONDITION_FAILED and ours.get("Code") != CONDITION_FAILED:
             raise ProviderIdTakenError(None, from_item(theirs["Item"])["owner"]) from None
-        # A lost condition: somebody else's write, or our own whose answer never arrived.
-        # A transaction under way on the item shows no item: then it is read.
+        # The condition failed: another writer, or our own write whose answer was lost. With a
+        # transaction in progress the error contains no item, so it is read.
         stored = ours.get("Item") or self._item(record.id)
         current = read_prediction(stored) if stored else None
         if current != record:
@@ -458,8 +461,8 @@ class DynamoPredictions:
     ) -> dict[str, dict[str, Any]]:
         """`_write`, with the prediction counted in its tenant's day of usage, and in its tags'.
 
-        Under `OTHER` where the day names too many open models; and a day that takes nothing more
-        does without it: usage holds up no end.
+        It is counted as `OTHER` if the day has too many open models. If the day's row is full, it
+        is skipped, because usage must not block an end.
         """
         lost: dict[str, dict[str, Any]] = {}
         for counted in (self._count(record, record.model), self._count(record, OTHER), {}):
@@ -475,9 +478,9 @@ class DynamoPredictions:
         return lost
 
     def _count(self, record: Prediction, name: str) -> dict[str, dict[str, Any]]:
-        """The writes of usage. A model without a price is in no catalogue, and its name is noted in
-        the set `open`, so that the row knows how many there are. By the end a record has let go of
-        its price: only what has none has no cost either."""
+        """Return the writes of usage. A model without a price is not in the catalogue, and its name
+        is added to the set `open`, so that the row knows their number. At its end a record has
+        dropped its price, so no cost means no price."""
         update: dict[str, Any] = {
             "TableName": self.controls,
             "UpdateExpression": "SET expires_at = :kept ADD #number :one, #cost :cost",
@@ -543,13 +546,13 @@ class DynamoPredictions:
 
 
 def _repeats(row: dict[str, Any]) -> repeats.Repeats:
-    """A row of equal requests; a place that was never taken is absent, or empty."""
+    """Parse a row of equal requests; an unused place is absent, or empty."""
     made = tuple(repeats.Made(**row[name]) for name in _MADE if row.get(name))
     return repeats.Repeats(made, row.get("refused", 0), row.get("refused_at", 0))
 
 
 def _latest(row: dict[str, Any], record: Prediction) -> dict[str, Any]:
-    """The row's latest prediction, in the form of an idempotency key's row."""
+    """Return the row's latest prediction in the form of an idempotency key's row."""
     made = _repeats(row).made
     if not made:
         raise UnavailableError(

@@ -12,18 +12,18 @@ LONGEST_DELAY_S = 900
 
 
 class EventNotTakenError(Exception):
-    """EventBridge answered, but did not take the event. The text is its error code."""
+    """EventBridge answered, but did not accept the event. The text is its error code."""
 
 
 @dataclass(frozen=True, slots=True)
 class SqsQueue:
-    """Queue and Redelivery: messages are small JSON objects of strings."""
+    """Queue and Redelivery for SQS. Messages are small JSON objects of strings."""
 
     client: Any
     url: str
 
     def send(self, message: dict[str, str], delay_s: int = 0, *, group: str = "") -> None:
-        # On a standard queue a group keeps no order: it is what SQS is fair between.
+        # On a standard queue a group does not order messages; SQS delivers fairly between groups.
         fair = {"MessageGroupId": group} if group else {}
         self.client.send_message(
             QueueUrl=self.url,
@@ -40,13 +40,13 @@ class SqsQueue:
 
 @dataclass(frozen=True, slots=True)
 class SqsDeadLetters:
-    """DeadLetters: the reason is a message attribute."""
+    """DeadLetters for SQS. The reason is a message attribute."""
 
     client: Any
     url: str
 
     def park(self, body: str, reason: str) -> None:
-        # SQS refuses most control characters in an attribute.
+        # SQS rejects most control characters in an attribute.
         plain = "".join(c if c.isprintable() else " " for c in reason)
         attribute = {"DataType": "String", "StringValue": plain or "unknown"}
         self.client.send_message(
@@ -56,7 +56,8 @@ class SqsDeadLetters:
 
 @dataclass(frozen=True, slots=True)
 class EventBridgeBus:
-    """EventBus. PutEvents answers 200 for entries that it refused, so each answer is read."""
+    """EventBus for EventBridge. PutEvents answers 200 for rejected entries, so each answer is
+    checked."""
 
     client: Any
     name: str

@@ -1,4 +1,4 @@
-"""Outputs and uploads in S3, and the URLs under which they may be read."""
+"""Outputs and uploads in S3, and the URLs that read them."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PART = 8 * 1024 * 1024
-"""Bytes per part of a multipart upload: S3's least is 5 MiB."""
+"""Bytes per part of a multipart upload; S3's minimum is 5 MiB."""
 READ = 1024 * 1024
-"""Bytes at a time of an object that is read."""
+"""Bytes read at a time from an object."""
 _CHECKSUM = "CRC32"
-"""Proves each part's way to S3. Over the whole, SHA-256 is ours: S3 makes none of a multipart."""
+"""Verifies each part on its way to S3. The SHA-256 of the whole is ours, since S3 has none for
+multipart uploads."""
 URL_LIFE_S = 3600
 PROVIDER_URL_LIFE_S = 7200
-"""The provider may fetch an input late: after a queue, or a cold start."""
+"""The provider may fetch an input late, after a queue or a cold start."""
 
 
 @dataclass(frozen=True, slots=True)
 class S3Outputs:
-    """OutputStore: one object per output, written once."""
+    """OutputStore for S3: one object per output, written once."""
 
     client: Any
     bucket: str
@@ -64,8 +65,8 @@ class S3Outputs:
         yield from stored["Body"].iter_chunks(READ)
 
     def copy(self, source: str, key: str) -> str | None:
-        # Within S3; type and disposition go with the object. No If-None-Match: the key holds a new
-        # record's id, and the runtime's own boto3 may be too old to send one with a copy.
+        # Copied within S3, together with type and disposition. No If-None-Match, because the key
+        # has a new record's id, and the runtime's own boto3 may be too old to send one with a copy.
         copied = self.client.copy_object(
             Bucket=self.bucket,
             Key=key,
@@ -82,7 +83,7 @@ class S3Outputs:
     def _multipart(
         self, key: str, content_type: str, first: bytes, chunks: Iterator[bytes], whole: Any
     ) -> StoredObject:
-        """Parts of 8 MiB or a little more; nothing is visible before the last call.
+        """Upload in parts of about 8 MiB. Nothing is visible before the last call.
 
         That call never overwrites.
         """
@@ -110,10 +111,10 @@ class S3Outputs:
     def _parts(
         self, where: dict[str, Any], first: bytes, chunks: Iterator[bytes], whole: Any
     ) -> tuple[list[dict[str, Any]], int]:
-        """One part is on its way while the next is read: no more than two are in memory."""
+        """Send one part while the next is read, so at most two are in memory."""
 
         def send(**part: Any) -> Any:
-            # Here, since to read a part takes longer than to send one.
+            # Hashed here, since reading a part takes longer than sending one.
             whole.update(part["Body"])
             return self.client.upload_part(**where, ChecksumAlgorithm=_CHECKSUM, **part)
 
@@ -132,7 +133,8 @@ class S3Outputs:
         return parts, size
 
     def _existing(self, key: str, error: ClientError) -> StoredObject:
-        """An earlier try has stored the object: what is stored is the truth, not what we read."""
+        """Return the object that an earlier attempt has stored; its content counts, not what we
+        read."""
         if error.response["ResponseMetadata"]["HTTPStatusCode"] not in {409, 412}:
             raise error
         whole = hashlib.sha256()
@@ -148,7 +150,7 @@ def _status(error: ClientError) -> int:
 
 
 def _pass_over_absent(error: ClientError) -> None:
-    """Without the right to list, S3 says 403 for an object that is not there."""
+    """Without the right to list, S3 answers 403 for an object that does not exist."""
     if _status(error) not in {403, 404}:
         raise error
 
@@ -182,7 +184,8 @@ _S3 = r"s3(?:[.-][a-z0-9-]+){0,3}\.amazonaws\.com(?:\.cn)?"
 
 
 def _addresses(url: str, bucket: str) -> Iterator[str]:
-    """Where the bucket is on the URL's host, if that is S3's: in its name, or first in its path."""
+    """Yield the bucket's base URL on this host if it is one of S3's: in the host name, or first in
+    the path."""
     found = _HOST.match(url)
     host = found[1].lower() if found else ""
     if re.fullmatch(rf"{re.escape(bucket)}\.{_S3}", host):
@@ -192,7 +195,7 @@ def _addresses(url: str, bucket: str) -> Iterator[str]:
 
 
 def _part(chunks: Iterator[bytes]) -> bytes:
-    """The next chunks, until they are a part or at their end."""
+    """Join chunks until they make a part or end."""
     held: list[bytes] = []
     size = 0
     for chunk in chunks:
@@ -205,7 +208,7 @@ def _part(chunks: Iterator[bytes]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class S3Uploads:
-    """UploadStore: files that clients sent us."""
+    """UploadStore for S3: files uploaded by clients."""
 
     client: Any
     bucket: str
@@ -230,7 +233,7 @@ class S3Uploads:
             found = self.client.get_object(**where, Range=f"bytes=0-{media.START - 1}")
         except ClientError as error:
             if _status(error) == 416:
-                # It is empty, and no range is within it.
+                # It is empty, so no range is valid.
                 head = self.head(key)
                 return head and {**head, "start": b""}
             _pass_over_absent(error)
@@ -257,7 +260,7 @@ class S3Uploads:
 
 @dataclass(frozen=True, slots=True)
 class S3Forms:
-    """UploadForms by presigned POST, which alone lets S3 itself hold a client to a size."""
+    """UploadForms by presigned POST, the only way to have S3 enforce a size."""
 
     client: Any
     bucket: str
@@ -267,7 +270,7 @@ class S3Forms:
     ) -> PresignedForm:
         fields = {
             "Content-Type": content_type,
-            # A client's bytes under a client's type: never a page on the bucket's host.
+            # A client's bytes with a client's type must never be a page on the bucket's host.
             "Content-Disposition": "attachment",
             **{f"x-amz-meta-{name}": value for name, value in metadata.items()},
         }
@@ -286,7 +289,8 @@ class S3Forms:
 
 @dataclass(frozen=True, slots=True)
 class S3Signer:
-    """Signer by presigned GETs. Signing is local; a URL dies early with the role's credentials."""
+    """Signer by presigned GETs. Signing is local; a URL expires early with the role's
+    credentials."""
 
     client: Any
     outputs: str
@@ -299,7 +303,7 @@ class S3Signer:
         return self._url(self.outputs if is_output(key) else self.uploads, key, PROVIDER_URL_LIFE_S)
 
     def output_key(self, url: str) -> str | None:
-        """Of any of the bucket's addresses: S3 takes a URL at each of them."""
+        """Accepts any of the bucket's base URLs, since S3 serves all of them."""
         here = self._url(self.outputs, "k", URL_LIFE_S).partition("?")[0].removesuffix("k")
         for base in (here, *_addresses(url, self.outputs)):
             key = path_below(url, base)

@@ -1,4 +1,4 @@
-"""Secrets Manager behind the Secrets port, with a cache."""
+"""Secrets from Secrets Manager, with a cache."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from darkroom.domain.errors import UnavailableError
 
 CACHED_S = 300
 REFRESH_S = 30.0
-"""At most one forced reading in so long: forged webhooks must not become calls to AWS."""
+"""Minimum interval between forced reads, so that forged webhooks do not become calls to AWS."""
 SHORTEST_KEY = 32
 
 
 @dataclass(slots=True)
 class ManagedSecrets:
-    """Secrets. Only those whose names were given can be read; fails closed where one is unset."""
+    """Secrets. Only those with a configured name can be read; fails closed if one is unset."""
 
     client: Any
     token_name: str = ""
@@ -31,10 +31,10 @@ class ManagedSecrets:
     cdn_name: str = ""
     _refreshed_at: float = field(default=-REFRESH_S, init=False)
     _cached: dict[str, tuple[float, str]] = field(default_factory=dict, init=False)
-    """By name: when it was read, and the value."""
+    """Time of reading and value, by name."""
 
     def read_ahead(self) -> None:
-        """Read all that may be read. What cannot be read now is tried again when it is wanted."""
+        """Read all configured secrets. One that cannot be read is tried again when it is needed."""
         names = (self.token_name, self.webhook_name, self.link_name, self.callback_name)
         for name in filter(None, (*names, self.cdn_name)):
             with contextlib.suppress(UnavailableError):
@@ -47,10 +47,11 @@ class ManagedSecrets:
         return token
 
     def webhook_keys(self, *, refresh: bool = False) -> tuple[bytes, ...]:
-        """The secret is `{"current": "whsec_…", "previous": "whsec_…"}`, the latter optional.
+        """Return the keys of the secret `{"current": "whsec_…", "previous": "whsec_…"}`, the latter
+        optional.
 
-        With `previous_until`, in milliseconds since the epoch, the previous one counts until then:
-        so it is with the other pairs too.
+        With `previous_until`, in milliseconds since the epoch, the previous key is valid until
+        then. The other pairs work in the same way.
         """
         now = time.monotonic()
         force = refresh and now - self._refreshed_at >= REFRESH_S
@@ -62,14 +63,16 @@ class ManagedSecrets:
             raise UnavailableError("Replicate's webhook secret is not set.") from None
 
     def link_keys(self) -> tuple[bytes, ...]:
-        """`{"current": "…", "previous": "…"}`: any text of 32 characters or more."""
+        """Return the keys of `{"current": "…", "previous": "…"}`: any text of 32 characters or
+        more."""
         keys = tuple(text.encode() for text in _pair(self._read(self.link_name)))
         if not keys or min(map(len, keys)) < SHORTEST_KEY:
             raise UnavailableError("The link key is not set.")
         return keys
 
     def callback_keys(self) -> tuple[bytes, ...]:
-        """One text of 32 characters or more, or, once rotated, a pair of those."""
+        """Return the keys of one text of 32 characters or more or, after a rotation, of a pair of
+        those."""
         text = self._read(self.callback_name)
         pair = _pair(text) if text.startswith("{") else [text]
         keys = tuple(text.encode() for text in pair)
@@ -78,9 +81,10 @@ class ManagedSecrets:
         return keys
 
     def cdn_key(self) -> tuple[str, str]:
-        """CloudFront's id of the signing key, and its private half in PEM. Raises UnavailableError.
+        """Return CloudFront's id of the signing key, and its private half in PEM. Raises
+        UnavailableError.
 
-        The secret is `{"key_id": "K…", "private_key": "-----BEGIN …"}`: `ops setup` writes it.
+        The secret is `{"key_id": "K…", "private_key": "-----BEGIN …"}`; `ops setup` writes it.
         """
         try:
             key = json.loads(self._read(self.cdn_name))

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NOBODY_WAITS = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
-"""The task was answered before, gave up, or never was."""
+"""The task was answered before, timed out, or never existed."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepFunctionsTasks:
-    """Tasks, by a client that is best made on first use: most predictions have none."""
+    """Tasks for Step Functions. Its client is best created on first use, since most predictions
+    have none."""
 
     client: Any
 
@@ -33,7 +34,7 @@ class StepFunctionsTasks:
         try:
             return _taken(self.client.send_task_heartbeat, taskToken=token)
         except (BotoCoreError, ClientError) as error:
-            # The next one comes in time, and a dead letter would tell nobody anything.
+            # The next heartbeat comes in time, and a dead letter would help nobody.
             logger.warning("no heartbeat: %s", type(error).__name__)
             return True
 

@@ -1,4 +1,4 @@
-"""The models that Darkroom knows: one data file each, and how a client's reference finds one."""
+"""The models of the catalogue: one data file each, and the lookup of a client's reference."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _ALIASES_FILE = "aliases.json"
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What a reference means."""
+    """The model that a reference names."""
 
     model: Model
     version: str | None
-    """The version to ask Replicate for; None runs an official model by its name."""
+    """The version to request from the provider; None runs an official model by its name."""
     warning: str | None = None
-    """To be told to whoever used this reference."""
+    """Warning for the client that used this reference."""
 
 
 class Catalogue:
     """The entries of one folder: `owner--name.json` each, and optionally `aliases.json`.
 
-    A file is parsed when its model is first wanted.
+    A file is parsed when its model is first needed.
     """
 
     def __init__(self, files: Mapping[str, Path], aliases: Mapping[str, str]) -> None:
@@ -43,10 +43,10 @@ class Catalogue:
 
     @classmethod
     def load(cls, folder: Path | None = None, *, over: Path | None = None) -> Catalogue:
-        """List the folder (the package's own by default) and read its aliases. The files of `over`
-        stand before those of the same name, as a stage's do in its functions.
+        """List the folder (by default the package's own) and read its aliases. Files of `over`
+        replace those of the same name, like a stage's do in its functions.
 
-        Raises InvalidModelError for a file name or an alias that cannot be meant.
+        Raises InvalidModelError for an invalid file name or alias.
         """
         folders = [each for each in (folder or Path(__file__).parent, over) if each]
         files = {
@@ -68,27 +68,28 @@ class Catalogue:
         return catalogue
 
     def names(self) -> tuple[str, ...]:
-        """All models as owner/name, sorted."""
+        """Return all models as owner/name, sorted."""
         return tuple(sorted(self._files))
 
     def file(self, name: str) -> Path:
-        """Where the entry of one of `names` is written."""
+        """Return the file of one of `names`."""
         return self._files[name]
 
     def aliases_of(self, name: str) -> list[str]:
-        """The aliases that mean this model, or a version of it."""
+        """Return the aliases of this model, or of a version of it."""
         return [alias for alias, to in self._aliases.items() if to.partition(":")[0] == name]
 
     def resolve(self, reference: str) -> Resolved | None:
-        """The model and version that a client means by `reference`; None if it is none of ours.
+        """Return the model and version of a client's `reference`; None if unknown.
 
-        Forms: owner/name, owner/name:version, a bare version, or a stage's alias, which may
-        stand before a model's own name. Raises InvalidModelError only for a damaged catalogue file.
+        Forms: owner/name, owner/name:version, a bare version, or a stage's alias, which may take
+        precedence over a model's own name. Raises InvalidModelError only for a damaged catalogue
+        file.
         """
         return self._find(self._aliases.get(reference, reference))
 
     def choices(self, name: str) -> dict[str, frozenset[str]]:
-        """The values that each enum of a model's input knows; empty for a model of none of ours."""
+        """Return the values of each enum in a model's input; empty for an unknown model."""
         return choices(self.model(name).input_schema) if name in self._files else {}
 
     def _find(self, reference: str) -> Resolved | None:
@@ -104,7 +105,7 @@ class Catalogue:
         return Resolved(model, model.version, _warning(model))
 
     def _naming(self, version: str) -> list[str]:
-        """The models whose files name the version, found without parsing them."""
+        """Return the models whose files name the version, found without parsing them."""
         if not self._by_version:
             for name, path in self._files.items():
                 for digits in set(_DIGITS.findall(path.read_bytes())):
@@ -121,7 +122,7 @@ class Catalogue:
         return None
 
     def model(self, name: str) -> Model:
-        """The entry of one of `names`, whatever an alias makes of that name.
+        """Return the entry of one of `names`, independent of aliases.
 
         Raises InvalidModelError for a damaged file.
         """
@@ -138,7 +139,7 @@ class Catalogue:
 
 
 def _warning(model: Model, other: str | None = None) -> str | None:
-    """What whoever uses the model is told, beside another warning."""
+    """Return the warning for users of the model, combined with another one."""
     if not model.status:
         return other
     told = f"{model.model} is deprecated ({model.status['as_of']})"

@@ -1,1 +1,1 @@
-"""The rules: the record, its state machine, links, signatures. Standard library only, no I/O."""
+"""Domain rules: the record, its state machine, links, signatures. Standard library only, no I/O."""

@@ -1,29 +1,29 @@
-"""How long to wait before something that failed is tried again."""
+"""Delays between attempts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 _DOUBLINGS = 20
-"""Beyond so many failures a pause grows no more, and no number is too large to be multiplied."""
+"""Number of failures after which a delay stops growing, so that the factor's power stays small."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Pauses that grow by a factor with each failure, up to the longest one."""
+    """Delays that grow by a factor with each failure, up to the longest one."""
 
     first_s: float
     longest_s: float = float("inf")
     factor: float = 2.0
     least: float = 1.0
-    """Share of the pause that is waited where chance is 0."""
+    """Fraction of the delay at `chance` 0."""
     most: float = 1.0
-    """Share where chance is 1, so that a crowd does not come again at once."""
+    """Fraction of the delay at `chance` 1. A difference between the two spreads retries out."""
 
     def pause_s(self, failures: int, chance: float = 0.0, *, at_least_s: float = 0.0) -> float:
-        """Return the pause after so many failures before this one.
+        """Return the delay after a failure that followed so many others.
 
-        `chance` is uniform in [0, 1). `at_least_s` is the pause that the other side asked for.
+        `chance` is uniform in [0, 1). `at_least_s` is the minimum that the other side requested.
         """
         pause = min(self.first_s * self.factor ** min(failures, _DOUBLINGS), self.longest_s)
         return max(at_least_s, pause) * (self.least + (self.most - self.least) * chance)

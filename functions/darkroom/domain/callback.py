@@ -1,6 +1,6 @@
-"""A callback: one event of a prediction that its client is told, attempt by attempt.
+"""A callback: the notification of a client about one event of a prediction, in several attempts.
 
-The entity and its pure changes, when each attempt is made, and what it shows.
+The entity, its pure changes, the schedule of its attempts, and its status as shown.
 """
 
 from __future__ import annotations
@@ -17,53 +17,54 @@ if TYPE_CHECKING:
     from darkroom.domain.timings import Timings
 
 EVENTS = ("start", "output", "logs", "completed")
-"""What a client may ask for, and what it gets when it names a webhook and no filter.
+"""Events that a client may ask for. All of them are the default when it names a webhook and no
+filter.
 
-The provider's changelog and request schema say all four; its guide says outputs
-and the end. The larger set is the safe one: a receiver must bear more than it waits for.
+The provider's changelog of 2023-02-10 and its request schema name all four, its guide only outputs
+and the end. The larger set is safer, since a receiver must tolerate additional events.
 """
 PAUSES_S = (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
-"""Seconds before each of the ten attempts, about 75 hours in all: the schedule that the Standard
-Webhooks specification gives as its example."""
+"""Seconds before each of the ten attempts, about 75 hours in all. This is the example schedule of
+the Standard Webhooks specification."""
 SPREAD = 0.05
-"""A pause is longer or shorter by up to this share, so that the clients of one outage spread."""
+"""Relative jitter of a delay, so that the clients of one outage spread out."""
 LONGEST_RETRY_AFTER_S = 86_400.0
-"""A client may put an attempt off by so much, and no more."""
+"""The longest delay that a client may request by Retry-After."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 15.0, 3600.0
-"""What waits for its endpoint comes again after about as long as it has waited, within these."""
+"""Bounds of the wait for an endpoint; it is about as long as the time waited so far."""
 KEPT_MS = 30 * 86_400_000
-"""Life of a callback's row, from its event or from when it was asked for again."""
+"""Lifetime of a callback's row, from its event or from its redelivery request."""
 FROZEN_KEPT = 60_000
-"""Bytes of a frozen event, at most."""
+"""Maximum bytes of the stored status at an event."""
 HISTORY_KEPT = 10
 EARLY_MS = 500
-"""A message may come so much before its time: the clocks of two hosts differ."""
+"""Tolerance for early messages, because the clocks of two hosts differ."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost"})
-"""This machine, as a callback's URL may name it where the embedded cloud calls it."""
+"""Hosts of this machine that a callback's URL may name if the embedded cloud allows it."""
 GONE = 410
-"""The client wants this callback no more."""
+"""The client does not want this callback any more."""
 
 _EVENT = re.compile(r"start|output|completed|(output|logs)-[0-9]{6,12}")
 
 
 class CallbackState(StrEnum):
-    """All but `pending` are final, until the client asks for another delivery."""
+    """Every state except `pending` is final until the client requests a redelivery."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
     FAILED = "failed"
-    """No attempt is left, or the client wants none."""
+    """No attempt is left, or the client does not want any."""
     DISABLED = "disabled"
-    """Its endpoint is."""
+    """The endpoint is disabled."""
     SUPERSEDED = "superseded"
-    """The prediction ended first."""
+    """The prediction ended before this callback was delivered."""
     EXPIRED = "expired"
-    """The time of its record is over."""
+    """The lifetime of the row has ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """How one attempt of a callback went."""
+    """Result of one attempt of a callback."""
 
     at: int
     duration_ms: int
@@ -72,13 +73,13 @@ class Attempt:
 
     @property
     def taken(self) -> bool:
-        """Whether the client took the callback."""
+        """Whether the client accepted the callback."""
         return taken(self.status)
 
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """One callback owed to a client: a prediction's event, and how its attempts went."""
+    """One callback to a client: an event of a prediction, and the history of its attempts."""
 
     prediction: str
     event: str
@@ -87,24 +88,25 @@ class Callback:
     state: CallbackState = CallbackState.PENDING
     attempts: int = 0
     next_at: int = 0
-    """The next attempt's earliest time; of one under way, when it counts as lost."""
+    """Earliest time of the next attempt; for one in progress, the time at which it counts as
+    lost."""
     last_status: int | None = None
     last_error: str | None = None
     due_at: int | None = None
-    """When the sweep enqueues it; None leaves the index."""
+    """Time at which the sweep enqueues it; None removes it from the index."""
     frozen: str | None = None
-    """The status at the event; None where the record itself is final."""
+    """The status at the event; None if the record itself is final."""
     history: tuple[Attempt, ...] = ()
     """The last ten attempts, oldest first."""
 
     @property
     def pending(self) -> bool:
-        """Whether an attempt is still to come."""
+        """Whether another attempt is due."""
         return self.state is CallbackState.PENDING
 
     @property
     def owed_since(self) -> int:
-        """When it was caused, or last asked for again."""
+        """Time of the event, or of the last redelivery request."""
         return 1000 * self.expires_at - KEPT_MS
 
     def owed_at(self, now: int) -> bool:
@@ -112,19 +114,21 @@ class Callback:
         return self.pending and now >= self.next_at - EARLY_MS
 
     def claimed(self, until: int) -> Callback:
-        """Return it with an attempt under way, which counts as lost at `until`."""
+        """Return the callback with an attempt in progress, which counts as lost at `until`."""
         return replace(self, next_at=until, due_at=until)
 
     def closed(self, state: CallbackState) -> Callback:
-        """Return it without any further attempt."""
+        """Return the callback without a further attempt."""
         return replace(self, state=state, next_at=0, due_at=None)
 
     def scheduled(self, at: int, grace_ms: int = 0) -> Callback:
-        """Return it with its next attempt at this time. The sweep enqueues it after the grace."""
+        """Return the callback with its next attempt at this time. The sweep enqueues it after the
+        grace."""
         return replace(self, next_at=at, due_at=at + grace_ms)
 
     def asked_again(self, now: int, timings: Timings) -> Callback:
-        """Return it with its attempts begun afresh, whatever became of the earlier ones."""
+        """Return the callback with a new series of attempts, whatever the result of the last
+        one."""
         return replace(
             self,
             state=CallbackState.PENDING,
@@ -136,7 +140,7 @@ class Callback:
 
 
 def caused(record: Prediction, event: str, now: int, timings: Timings) -> Callback:
-    """Return the callback that an event of a prediction causes."""
+    """Return the callback for an event of a prediction."""
     return Callback(
         prediction=record.id,
         event=event,
@@ -157,9 +161,9 @@ def after_attempt(
     retry_after_s: float | None = None,
     disabled: bool = False,
 ) -> Callback:
-    """Return what an attempt makes of a callback: pending with the time of the next one, or over.
+    """Return the callback after an attempt: pending with the time of the next one, or final.
 
-    `disabled` says that the attempt was the last that its endpoint gets.
+    `disabled`: this was the last attempt that its endpoint gets.
     """
     noted = replace(
         callback,
@@ -179,15 +183,15 @@ def after_attempt(
 
 
 def is_event(text: str) -> bool:
-    """Whether this could be a delivery's name: `start`, `output`, `completed`, `logs-000007`."""
+    """Whether this can be an event's name: `start`, `output`, `completed`, `logs-000007`."""
     return _EVENT.fullmatch(text) is not None
 
 
 def superseded(record: Prediction, event: str) -> bool:
     """Whether the prediction's end makes this event pointless.
 
-    A receiver infers the event from the status, so after `completed` an older status would mislead
-    it. Who did not ask for `completed` gets what it asked for, however late.
+    A receiver infers the event from the status, so an older status after `completed` would mislead
+    it. A client that did not ask for `completed` gets its events, however late.
     """
     over = record.state.terminal and event != "completed"
     return over and "completed" in record.webhook_events
@@ -196,10 +200,10 @@ def superseded(record: Prediction, event: str) -> bool:
 def next_attempt(
     attempts: int, now: int, timings: Timings, *, jitter: float, retry_after_s: float | None = None
 ) -> int | None:
-    """When to try again after `attempts` failed ones, or None where that was the last.
+    """Return the time of the next attempt after `attempts` failed ones; None if that was the last.
 
-    `jitter` is uniform in [0, 1). What the client asked for by Retry-After is never undercut,
-    up to a day.
+    `jitter` is uniform in [0, 1). The delay is never shorter than the client's Retry-After, up to a
+    day.
     """
     if attempts >= len(PAUSES_S):
         return None
@@ -209,11 +213,12 @@ def next_attempt(
 
 
 def next_turn(now: int, since: int, not_before: int, timings: Timings, *, jitter: float) -> int:
-    """When a delivery comes again that has been waiting for its endpoint since then.
+    """Return the time at which a callback that has waited for its endpoint since `since` is tried
+    again.
 
-    Nothing tells how many wait beside it. If each waits about as long again as it has waited, they
-    spread over the time that all of them need, and none is looked at often. `jitter` is uniform in
-    [0, 1): it also parts those that wait for the same `not_before`.
+    The number of other waiting callbacks is unknown. If each waits again for about as long as it
+    has waited, they spread over the time that all of them need, and none is read often. `jitter` is
+    uniform in [0, 1); it also separates callbacks with the same `not_before`.
     """
     first, longest = (
         int(s * 1000 * timings.callback_scale) for s in (FIRST_WAIT_S, LONGEST_WAIT_S)
@@ -223,7 +228,7 @@ def next_turn(now: int, since: int, not_before: int, timings: Timings, *, jitter
 
 
 def taken(status: int | None) -> bool:
-    """Whether the client took the callback: 2xx and nothing else, redirects neither."""
+    """Whether the client accepted the callback: 2xx only, so redirects do not count."""
     return status is not None and 200 <= status < 300
 
 
@@ -231,10 +236,10 @@ def taken(status: int | None) -> bool:
 
 
 def freeze(record: Prediction) -> str:
-    """What a record that is not over shows of itself now and may show otherwise later.
+    """Serialize the fields of a running record that may change later, to show them at each attempt.
 
-    No URL of ours is in it, since those are made at each attempt. JSON of at most 60 kB: logs that
-    need more, once escaped, lose their beginning.
+    The result contains none of our URLs, since those are signed at each attempt. It is JSON of at
+    most 60 kB: logs that need more, once escaped, lose their beginning.
     """
     logs = record.logs
     while True:
@@ -257,7 +262,7 @@ def freeze(record: Prediction) -> str:
 
 
 def thaw(record: Prediction, frozen: str) -> Prediction:
-    """The record as it was when `frozen` was made."""
+    """Restore the record as it was when `frozen` was serialized."""
     then = json.loads(frozen)
     create = replace(record.create, attempt=then.pop("attempt"))
     then["state"] = State(then["state"])

@@ -1,7 +1,7 @@
-"""How an input is checked against its model's schema, and a body against ours.
+"""Validates an input against its model's schema, and a body against ours.
 
-The schema of an open model is its provider's: no schema makes a check raise, or take long. A
-keyword that is not understood is not checked; `unseen` tells which ones these are.
+The schema of an open model comes from its provider, so no schema may make the check raise or take
+long. Unknown keywords are ignored; `unseen` lists them.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 MAX_PROBLEMS = 20
-"""As many problems are reported at once, so that a hostile input cannot grow the answer."""
+"""Maximum of problems reported, so that a hostile input cannot inflate the answer."""
 MAX_STEPS = 30_000
-"""What one check may cost, in calls of `_problems`: some 0.2 s. Both the schema and the input may
-come from outside, and each can multiply what the other costs."""
+"""Maximum cost of one check, in calls of `_problems`: some 0.2 s. Schema and input may both come
+from outside, and each can multiply the cost of the other."""
 MAX_SCHEMA_DEPTH = 16
 MOST_UNSEEN = 100
-"""As many keywords are told of at most."""
+"""Maximum number of ignored keywords that `unseen` returns."""
 SECRET_NAMES = frozenset(
     {
         *("api_key", "api_token", "access_token", "auth_token", "bearer_token", "secret_key"),
@@ -39,31 +39,31 @@ SECRET_NAMES = frozenset(
         *("stability_api_key", "elevenlabs_api_key", "wandb_api_key", "bfl_api_key"),
     }
 )
-"""Inputs that hold a secret whatever their schema says, in lower case with underscores."""
+"""Names of inputs that are always secrets, in lower case with underscores."""
 
 _SECRET = "Must be left out: it is a secret, and inputs are stored, shown and sent to webhooks"  # noqa: S105
 _HUGE = 1e300
 _NAMES_A_STEP = 20
-"""Names or choices of a schema's list that cost about as much as a step."""
+"""Names or choices of a schema's list that cost about as much as one step."""
 _TEXT_A_STEP = 200
-"""Characters looked through or written that do."""
+"""Characters read or written that cost as much as one step."""
 _TRIES_A_STEP = 500
-"""Places at which the search of a pattern stands that do."""
+"""Positions tried by a pattern's search that cost as much as one step."""
 _MOST_TRIES = 1_000_000
 _LONGEST_PATTERN = 200
 _LONGEST_NAME = 100
-"""Characters of one name or choice that are repeated back."""
+"""Maximum characters of a name or choice that are quoted in an answer."""
 _LONGEST_CHOICES = 1000
 _MOST_EITHER = 8
-"""Branches, and names in each, that are told in one line."""
+"""Maximum branches, and names in each, that one line lists."""
 
-# What the provider can fetch or decode; anything else would only fail after it has been paid for.
+# URLs that the provider can fetch or decode; any other would only fail after it has been paid for.
 _URI = re.compile(r"https?://[^\s/?#]\S*\Z|\s*+data:[^,]{0,999},", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class InvalidField:
-    """One thing wrong with an input, in the vocabulary of gojsonschema, which the provider uses."""
+    """One problem of an input, in the vocabulary of gojsonschema, which the provider uses."""
 
     type: str
     field: str
@@ -72,7 +72,7 @@ class InvalidField:
 
 
 class _Steps:
-    """What a check may still cost."""
+    """Remaining cost that a check may use."""
 
     __slots__ = ("left",)
 
@@ -80,7 +80,7 @@ class _Steps:
         self.left = most
 
     def take(self, number: int = 1) -> None:
-        """Raises _TooManyStepsError where less is left."""
+        """Raise _TooManyStepsError if less is left."""
         self.left -= number
         if self.left < 0:
             raise _TooManyStepsError
@@ -91,12 +91,11 @@ class _TooManyStepsError(Exception):
 
 
 def validate_input(schema: Mapping[str, Any], value: object) -> list[InvalidField]:
-    """What the provider would refuse in this input, what could only fail, and secrets: at most 20
-    problems.
+    """Return the problems of an input: those that the provider would report, those that would only
+    fail later, and secrets; at most 20.
 
-    Keys that the schema does not name are allowed, as the provider allows them. A schema from
-    outside never makes this raise: what is not understood in it is not checked, and what cannot be
-    checked in `MAX_STEPS` is a problem.
+    Unknown names are allowed, as the provider allows them. A schema from outside never makes this
+    raise: unknown keywords are ignored, and exceeding `MAX_STEPS` is a problem itself.
     """
     if not isinstance(value, dict):
         return [_wrong_type("object", value, "")]
@@ -108,12 +107,12 @@ def validate_input(schema: Mapping[str, Any], value: object) -> list[InvalidFiel
 
 
 def validate_body(schema: Mapping[str, Any], body: object) -> list[InvalidField]:
-    """The same for a body of our own API: fields are named from its top, and no other name than
-    the schema's is allowed there."""
+    """Validate a body of our own API likewise. Fields are named from its top, and names outside the
+    schema are not allowed there."""
     if not isinstance(body, dict):
         return [InvalidField("invalid_type", "", _wrong_type("object", body, "").description)]
     problems = chain(
-        # Our own schemas branch nowhere: the check costs what the body's size does.
+        # Our own schemas have no branches, so the check costs as much as the body's size.
         _problems(schema, body, "", 0, _Steps(math.inf)),
         (additional(name) for name in body if name not in schema["properties"]),
     )
@@ -124,64 +123,65 @@ def validate_body(schema: Mapping[str, Any], body: object) -> list[InvalidField]
 
 
 def unseen(schema: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What a check passes over: the place in the input, with `[]` for any item of a list, and the
-    keyword there; at most 100."""
+    """Return the keywords that a check ignores, with their place in the input (`[]` for any item of
+    a list); at most 100."""
     return list(islice(_unseen(schema, "input", 0, _Steps(math.inf)), MOST_UNSEEN))
 
 
 def is_secret(name: str, schema: object) -> bool:
-    """Whether an input is a secret, by its name or by what its schema says of it."""
+    """Whether an input is a secret, by its name or by its schema."""
     branches = [as_dict(schema)]
     branches += [as_dict(each) for word in BRANCHES for each in as_list(branches[0].get(word))]
     return _names_secret(name) or any(map(_says_secret, branches))
 
 
 def additional(name: str) -> InvalidField:
-    """A name that may not be there. What is no plain word is not repeated back."""
+    """Report a name that is not allowed. It is quoted only if it is a plain word."""
     shown = name if name.isascii() and name.isprintable() and len(name) <= 100 else "(unnamed)"
     text = f"Additional property {shown} is not allowed"
     return InvalidField("additional_property_not_allowed", "", text)
 
 
 def invalid(fields: list[InvalidField]) -> InvalidInputError:
-    """What is wrong with an input, in the provider's form."""
+    """Return the error for an invalid input, in the provider's form."""
     return InvalidInputError(
         problem_detail(fields), [(f.type, f.field, f.description) for f in fields]
     )
 
 
 def problem_detail(fields: list[InvalidField]) -> str:
-    """The `detail` for these problems: one line each.
+    """Return the provider's `detail` for these problems, one line each.
 
-    A problem of the whole body has no field, and its line then no colon.
+    A problem of the whole body has no field, so its line has no colon.
     """
     lines = (f"{f.field}: {f.description}" if f.field else f.description for f in fields)
     return "".join(f"- {line}\n" for line in lines)
 
 
-# What a schema from outside says, where it says it well
+# Tolerant access to a schema from outside
 
 
 def as_dict(value: object) -> dict[str, Any]:
-    """The value where it is an object; an empty one for anything else."""
+    """Return the value if it is an object, otherwise an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def as_list(value: object) -> list[Any]:
-    """The value where it is a list; an empty one for anything else."""
+    """Return the value if it is a list, otherwise an empty one."""
     return value if isinstance(value, list) else []
 
 
 def as_number(value: object) -> float | None:
-    """The value where it is a number that can be compared and computed with."""
-    # The bound also keeps out NaN, the infinities, and integers that no float can hold.
+    """Return the value if it is a number that supports comparison and arithmetic, otherwise
+    None."""
+    # The bound also excludes NaN, the infinities, and integers that exceed a float.
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _HUGE:
         return None
     return value
 
 
 def types_of(schema: Mapping[str, Any]) -> list[str]:
-    """The types that a schema allows; none where it does not say, or not clearly."""
+    """Return the types that a schema allows; empty if it declares none, or an unknown one."""
     declared = schema.get("type")
     names = declared if isinstance(declared, list) else [declared]
     known = [name for name in names if isinstance(name, str) and name in _JSON_TYPES]
@@ -189,9 +189,9 @@ def types_of(schema: Mapping[str, Any]) -> list[str]:
 
 
 def is_a(value: object, name: str) -> bool:
-    """Whether a value has this type of JSON Schema's."""
+    """Whether a value has this JSON Schema type."""
     if name in {"integer", "number"}:
-        # 1.0 is an integer in JSON Schema, and true is none.
+        # In JSON Schema, 1.0 is an integer and true is not a number.
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return is_number and (name == "number" or cast("float", value) % 1 == 0)
     return isinstance(value, _JSON_TYPES[name])
@@ -223,7 +223,7 @@ def _input_problems(schema: Mapping[str, Any], value: dict[str, Any]) -> Iterato
         yield InvalidField("string_gte", "input.prompt", "prompt must not be empty")
     for name, item in value.items():
         if strict_json.has_nul([name, item]):
-            # An unknown name is not repeated back: it may be anything.
+            # An unknown name is not quoted, since it may be anything.
             known = name in as_dict(schema.get("properties"))
             yield InvalidField(
                 "format", _field(_shown(name) if known else ""), "Must not contain NUL characters"
@@ -306,7 +306,7 @@ def _list_problems(
 
 
 def _identity(value: object, steps: _Steps) -> object:
-    """What only equal JSON values share: 1 and 1.0 are equal, 1 and true are not."""
+    """Return a key that only equal JSON values share: 1 and 1.0 are equal, 1 and true are not."""
     if isinstance(value, bool):
         return "boolean", value
     if isinstance(value, list):
@@ -336,7 +336,7 @@ def _combined_problems(
         wanted = "one and only one schema (oneOf)"
         yield from _none_fits("number_one_of", wanted, all_tried, path)
         fitting = [inner for inner, found in all_tried if not found]
-        # A branch that is not understood may not fit at all.
+        # A branch that is not understood completely may not match at all.
         if len(fitting) > 1 and sum(_is_seen(inner, depth, steps) for inner in fitting) > 1:
             yield InvalidField("number_one_of", _field(path), f"Must validate {wanted}")
     inner = schema.get("not")
@@ -351,7 +351,7 @@ def _combined_problems(
 def _tried(
     branches: list[Any], value: object, path: str, depth: int, steps: _Steps
 ) -> Iterator[tuple[dict[str, Any], list[InvalidField]]]:
-    """Each branch with its problems."""
+    """Yield each branch with its problems."""
     for branch in branches:
         inner = as_dict(branch)
         problems = _problems(inner, value, path, depth + 1, steps)
@@ -364,7 +364,8 @@ def _none_fits(
     tried: Iterable[tuple[dict[str, Any], list[InvalidField]]],
     path: str,
 ) -> Iterator[InvalidField]:
-    """Nothing where a branch has no problems; else what the one with the fewest has."""
+    """Yield nothing if a branch has no problems, otherwise the problems of the branch with the
+    fewest."""
     branches: list[dict[str, Any]] = []
     fewest: list[InvalidField] = []
     for inner, found in tried:
@@ -382,7 +383,8 @@ def _none_fits(
 
 
 def _either(branches: list[dict[str, Any]]) -> str:
-    """`a or b`, where the branches differ in what they require alone; else nothing."""
+    """Return `a or b` if the branches differ only in their `required`; otherwise an empty
+    string."""
     required = [as_list(inner.get("required")) for inner in branches]
     plain = all(inner.keys() == {"required"} for inner in branches)
     if not plain or len(required) > _MOST_EITHER or max(map(len, required)) > _MOST_EITHER:
@@ -394,7 +396,7 @@ def _choice_problems(
     schema: Mapping[str, Any], value: object, path: str, steps: _Steps
 ) -> Iterator[InvalidField]:
     allowed = as_list(schema.get("enum"))
-    # Texts and numbers are compared at a glance; a list or an object may be alike up to its end.
+    # Comparing strings and numbers is cheap, but lists and objects may differ only at their end.
     steps.take(len(allowed) // (1 if isinstance(value, list | dict) else _NAMES_A_STEP))
     if allowed and not any(_equal(value, choice) for choice in allowed):
         shown = _choices(allowed)
@@ -411,7 +413,7 @@ def _equal(value: object, choice: object) -> bool:
 
 
 def _choices(allowed: list[Any]) -> str:
-    """The choices as JSON, as far as an answer has room for them."""
+    """Format the choices as JSON, up to the length that an answer allows."""
     shown: list[str] = []
     room = _LONGEST_CHOICES
     for choice in allowed:
@@ -456,7 +458,7 @@ def _number_problems(
 ) -> Iterator[InvalidField]:
     low, high = as_number(schema.get("minimum")), as_number(schema.get("maximum"))
     above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    # OpenAPI 3.0 says `true` beside the bound, JSON Schema a bound of its own.
+    # OpenAPI 3.0 has `true` next to the bound; JSON Schema has a separate bound.
     for bound in (low if above is True else None, as_number(above)):
         if bound is not None and value <= bound:
             yield InvalidField("number_gt", _field(path), f"Must be greater than {bound:.10g}")
@@ -471,7 +473,7 @@ def _number_problems(
         yield InvalidField("number_lte", _field(path), text)
     factor = _factor(schema.get("multipleOf"))
     if factor is not None:
-        # Of numbers with a thousand digits the division costs as much.
+        # For numbers with a thousand digits the division is that expensive.
         steps.take(2)
         if not _is_multiple(value, factor):
             text = f"Must be a multiple of {factor:.10g}"
@@ -484,7 +486,8 @@ def _factor(value: object) -> float | None:
 
 
 def _is_multiple(value: float, factor: float) -> bool:
-    """By the decimal digits of both, as they are written: 0.3 is a multiple of 0.1."""
+    """Whether value is a multiple by the decimal digits of both, so that 0.3 is a multiple of
+    0.1."""
     if isinstance(value, float) and not math.isfinite(value):
         return True
     (a, i), (b, j) = _decimal(value), _decimal(factor)
@@ -493,7 +496,7 @@ def _is_multiple(value: float, factor: float) -> bool:
 
 
 def _decimal(value: float) -> tuple[int, int]:
-    """A finite number as digits and a power of ten."""
+    """Split a finite number into its digits and a power of ten."""
     if isinstance(value, int):
         return value, 0
     digits, _, power = repr(value).partition("e")
@@ -532,22 +535,22 @@ _ATOM = re.compile(
     r"(?:(?P<sign>[?*+])|\{(?P<least>[0-9]{1,3})(?:(?P<comma>,)(?P<most>[0-9]{1,3})?)?\})?"
     r"(?(sign)\??|(?(least)\??))"
 )
-"""A character or a class of them, and how often. No group and no white space class: of these the
-dialects of regular expressions disagree, or the search for a match has no bound."""
+"""One character or character class with its repetition. Groups and white space classes are
+excluded, because dialects of regular expressions differ in them, or their search has no bound."""
 
 
 class _Pattern(NamedTuple):
-    """A regular expression without groups, so that what a search may cost can be told before."""
+    """A regular expression without groups, so that the cost of a search is known in advance."""
 
     search: re.Pattern[str]
     anchored: bool
     length: int
-    """The fewest characters that match, or its atoms where these are more."""
+    """Minimum length of a match, or the number of atoms if that is larger."""
     spans: tuple[int | None, ...]
-    """By how many characters each repetition may vary; None: by any number."""
+    """Variation of each repetition in characters; None for unlimited."""
 
     def allows(self, value: str, steps: _Steps) -> bool:
-        """Whether it is found in the text; true where the search could take too long."""
+        """Whether the text matches; True if the search could take too long."""
         tries = self.length * (1 if self.anchored else len(value) + 1)
         for span in self.spans:
             tries *= len(value) + 1 if span is None else min(span, len(value)) + 1
@@ -558,7 +561,7 @@ class _Pattern(NamedTuple):
 
 
 def _pattern(text: object) -> _Pattern | None:
-    """The pattern where it is plain enough to be searched for here."""
+    """Return the pattern if it is simple enough to be searched here, otherwise None."""
     if not isinstance(text, str) or len(text) > _LONGEST_PATTERN:
         return None
     return _read_pattern(text)
@@ -579,7 +582,7 @@ def _read_pattern(text: str) -> _Pattern | None:
         spans += [span] if span != 0 else []
         at = atom.end()
     try:
-        # Python's `$` also matches before a line break at the end.
+        # Python's `$` also matches before a final line break.
         search = re.compile(("^" * anchored) + body + (r"\Z" * closed), re.ASCII)
     except re.error:
         return None
@@ -587,7 +590,8 @@ def _read_pattern(text: str) -> _Pattern | None:
 
 
 def _times(atom: re.Match[str]) -> tuple[int, int | None]:
-    """The fewest times that an atom is there, and how many more it may be; None: any number."""
+    """Return the minimum of an atom's repetitions, and how many more are allowed; None for
+    unlimited."""
     match atom["sign"]:
         case "?":
             return 0, 1
@@ -599,11 +603,11 @@ def _times(atom: re.Match[str]) -> tuple[int, int | None]:
     return least, int(atom["most"]) - least if atom["most"] else None
 
 
-# What is not checked
+# Ignored keywords
 
 
 def _is_seen(schema: dict[str, Any], depth: int, steps: _Steps) -> bool:
-    """Whether the check of this schema passes over nothing in it."""
+    """Whether the check of this schema ignores nothing in it."""
     return next(_unseen(schema, "", depth + 1, steps), None) is None
 
 
@@ -688,4 +692,4 @@ _CHECKED: dict[str, Callable[[Any], bool]] = {
     "oneOf": _are_schemas,
     "not": _is_schema,
 }
-"""Keywords that are checked where they say what they should."""
+"""Supported keywords, each with the condition on its value."""

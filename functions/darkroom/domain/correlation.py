@@ -1,6 +1,6 @@
-"""What a client says of a prediction for itself: metadata, tags, an end user, its request's id.
+"""A client's own fields of a prediction: metadata, tags, an end user, its request's id.
 
-None of it decides what is made, and none of it goes to the provider.
+They affect no result, and none of them is sent to the provider.
 """
 
 from __future__ import annotations
@@ -11,19 +11,20 @@ if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
 
 METADATA_KEPT = 2000
-"""Bytes of metadata, as JSON in its shortest form."""
+"""Bytes of metadata, as compact JSON."""
 MOST_TAGS = 8
 LONGEST_TAG = 64
 LONGEST_END_USER = 128
 
 
 def is_tag(text: str) -> bool:
-    """Whether this may be a tag. Of a comma the gateway makes two values of one parameter."""
+    """Whether this may be a tag. A comma is excluded, because the gateway splits parameters at
+    it."""
     return _is_name(text, LONGEST_TAG) and "," not in text
 
 
 def is_end_user(text: str) -> bool:
-    """Whether this may be an end user."""
+    """Whether this may be an end user's name."""
     return _is_name(text, LONGEST_END_USER)
 
 
@@ -32,7 +33,7 @@ def _is_name(text: str, longest: int) -> bool:
 
 
 def shown(record: Prediction) -> dict[str, Any]:
-    """What was given, by the names of answers and events; what was not given is left out."""
+    """Return the given fields by their names in answers and events; absent fields are left out."""
     given = {
         "metadata": record.metadata,
         "tags": list(record.tags),
@@ -43,16 +44,16 @@ def shown(record: Prediction) -> dict[str, Any]:
 
 
 def tag_list(tag: str) -> str:
-    """The list of the tenant's predictions that have the tag."""
+    """Return the name of the list of predictions with this tag."""
     return f"tag#{tag}"
 
 
 def end_user_list(end_user: str) -> str:
-    """The list of the tenant's predictions of one end user."""
+    """Return the name of the list of one end user's predictions."""
     return f"user#{end_user}"
 
 
 def lists(record: Prediction) -> list[str]:
-    """The lists that the prediction is in beside the tenant's own: none where nothing is given."""
+    """Return the names of the lists that contain the prediction besides the tenant's own."""
     of_user = [end_user_list(record.end_user)] if record.end_user else []
     return [*map(tag_list, record.tags), *of_user]

@@ -1,4 +1,4 @@
-"""What Darkroom itself says of a record, in answers, callbacks and events alike."""
+"""Darkroom's own fields of a record, in answers, callbacks and events."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ STATUS = {
     State.SUCCEEDED: "succeeded",
     State.FAILED: "failed",
     State.CANCELED: "canceled",
-    # Published clients crash on `aborted`, or poll it for ever.
+    # Published clients crash on `aborted`, or poll it forever.
     State.ABORTED: "canceled",
 }
-"""A record's state as clients see it."""
+"""A record's status as clients see it."""
 
 
 def details(record: Prediction) -> dict[str, Any]:
-    """What Darkroom knows beyond the provider's own fields."""
+    """Return Darkroom's own fields, beyond the provider's."""
     return {
         "state": record.state.value,
         "code": record.code.value if record.code else None,

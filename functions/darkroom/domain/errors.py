@@ -1,29 +1,29 @@
-"""What can go wrong, drawn whole.
+"""Darkroom's errors, as a tree.
 
 DarkroomError
-├── BadRequestError            400  not HTTP or JSON as we read them
-├── NotAuthenticatedError      401  no API key, or not one of ours
-├── PaymentRequiredError       402  what is spent of a monthly cap leaves no room
-├── OutOfScopeError            403  the key may not do this
+├── BadRequestError            400  not valid HTTP or JSON
+├── NotAuthenticatedError      401  no valid API key
+├── PaymentRequiredError       402  the amount spent of a monthly cap leaves no room
+├── OutOfScopeError            403  the key lacks the scope
 ├── NotFoundError              404  unknown, or another tenant's
 ├── MethodNotAllowedError      405
 ├── TooLargeError              413
 ├── UnsupportedMediaError      415
-├── InvalidInputError          422  well formed, but the model or the API refuses it
-├── TooManyRequestsError       429  above a limit; says in how many seconds to try again
-├── UnavailableError           503  something that we need does not answer; try again
+├── InvalidInputError          422  well formed, but rejected by the model or the API
+├── TooManyRequestsError       429  above a limit; has the seconds to wait
+├── UnavailableError           503  something required does not answer; retry
 ├── UnreadableRecordError      503  a record that this release cannot read
-├── NotServedError             404  a part of the provider's API that is left out on purpose
-├── WebhookRefusedError        401  unsigned, forged, stale, or not linked to its record
-├── ConflictError                   a conditional write lost; carries the item that won
-│   └── ProviderIdTakenError        the provider's id already belongs to another record
-├── AlreadyExistsError              an insert found its key taken
+├── NotServedError             404  a part of the provider's API that Darkroom leaves out
+├── WebhookRefusedError        401  unsigned, forged, stale, or without a valid link
+├── ConflictError                   a conditional write failed; has the stored item
+│   └── ProviderIdTakenError        the provider id belongs to another record
+├── AlreadyExistsError              an insert found its key in use
 ├── IdempotencyKeyUsedError         the key has made a prediction before
 ├── LimitReachedError               a month, the tenant's or an end user's, has no room
 ├── ProviderUnavailableError        the provider gave no usable answer to a read
-│   ├── ProviderSilentError         no answer at all came in time
-│   └── PageTooLargeError           the answer is larger than is read
-└── TransferFailedError             an output, or the answer to a callback, did not come
+│   ├── ProviderSilentError         no answer in time
+│   └── PageTooLargeError           the answer exceeds the size limit
+└── TransferFailedError             an output, or the answer to a callback, was not received
 """
 
 from __future__ import annotations
@@ -40,28 +40,28 @@ class DarkroomError(Exception):
 
 
 class BadRequestError(DarkroomError):
-    """The request is not HTTP or JSON as we read them."""
+    """The request is not valid HTTP or JSON."""
 
 
 class NotAuthenticatedError(DarkroomError):
-    """No API key was given, or it is not one of ours."""
+    """No API key was given, or it is not valid."""
 
 
 class PaymentRequiredError(DarkroomError):
-    """What is spent of a monthly cap, the tenant's or an end user's, leaves no room for what the
-    prediction may cost."""
+    """The amount spent of a monthly cap, the tenant's or an end user's, leaves no room for the
+    maximum cost of the prediction."""
 
 
 class OutOfScopeError(DarkroomError):
-    """The API key is ours, but not for this."""
+    """The API key is valid but lacks the scope."""
 
 
 class NotFoundError(DarkroomError):
-    """Unknown, or another tenant's: the two are told apart nowhere."""
+    """Unknown, or another tenant's. The two are never distinguished."""
 
 
 class MethodNotAllowedError(DarkroomError):
-    """The path exists, the method on it does not; those of `allowed` do."""
+    """The path exists, but not with this method; `allowed` lists its methods."""
 
     def __init__(self, detail: str, allowed: list[str]) -> None:
         super().__init__(detail)
@@ -69,15 +69,15 @@ class MethodNotAllowedError(DarkroomError):
 
 
 class TooLargeError(DarkroomError):
-    """The body, or the input in it, is above its limit."""
+    """The body, or the input in it, exceeds its limit."""
 
 
 class UnsupportedMediaError(DarkroomError):
-    """The body is of a type or encoding that this route does not take."""
+    """The route does not accept the body's type or encoding."""
 
 
 class InvalidInputError(DarkroomError):
-    """Well formed, but refused. `fields` are `(type, field, description)`."""
+    """Well formed, but rejected. `fields` are the provider's `(type, field, description)`."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class InvalidInputError(DarkroomError):
 
 
 class TooManyRequestsError(DarkroomError):
-    """Above a limit of the tenant's, or of an end user's; `retry_after` are whole seconds."""
+    """Above a limit of the tenant or of an end user. `retry_after` is in whole seconds."""
 
     def __init__(self, retry_after: int, whose: str = "Your") -> None:
         # The provider's text.
@@ -100,13 +100,13 @@ class TooManyRequestsError(DarkroomError):
 
 
 class UnavailableError(DarkroomError):
-    """Something that we need does not answer; the same request may succeed later."""
+    """A required service does not answer; the same request may succeed later."""
 
 
 class UnreadableRecordError(DarkroomError):
-    """One stored record or row cannot be read, now and for as long as nobody mends it.
+    """A stored record or row cannot be read until someone repairs it.
 
-    `tenant` is its owner as far as that can be read. `reason` names a field, and no value of it.
+    `tenant` is its owner, if that can be read. `reason` names a field, but never its value.
     """
 
     def __init__(self, id_: str, tenant: str | None = None, reason: str = "") -> None:
@@ -129,7 +129,7 @@ class WebhookRefusedError(DarkroomError):
 
 
 class ConflictError(DarkroomError):
-    """A conditional write lost. `current` is the item that won, or None if it is gone."""
+    """A conditional write failed. `current` is the stored item, or None if it is gone."""
 
     def __init__(self, current: Prediction | None) -> None:
         super().__init__("the record changed meanwhile")
@@ -137,7 +137,7 @@ class ConflictError(DarkroomError):
 
 
 class ProviderIdTakenError(ConflictError):
-    """The provider's id already belongs to the record `owner`."""
+    """The provider id already belongs to the record `owner`."""
 
     def __init__(self, current: Prediction | None, owner: str) -> None:
         super().__init__(current)
@@ -145,11 +145,11 @@ class ProviderIdTakenError(ConflictError):
 
 
 class AlreadyExistsError(DarkroomError):
-    """An insert found its key taken."""
+    """An insert found its key in use."""
 
 
 class IdempotencyKeyUsedError(DarkroomError):
-    """The idempotency key has made `prediction` before, of a request with `fingerprint`."""
+    """The idempotency key has made `prediction` before, for a request with `fingerprint`."""
 
     def __init__(self, prediction: str, fingerprint: str) -> None:
         super().__init__("the idempotency key was used before")
@@ -158,7 +158,7 @@ class IdempotencyKeyUsedError(DarkroomError):
 
 
 class LimitReachedError(DarkroomError):
-    """The month of `entry` has no room for another prediction; what stands in it."""
+    """The month of `entry` has no room for another prediction. Has the row's values."""
 
     def __init__(self, entry: LedgerEntry, committed: int, spent: int, in_flight: int) -> None:
         super().__init__("a month's limit is reached")
@@ -173,16 +173,16 @@ class ProviderUnavailableError(DarkroomError):
 
 
 class ProviderSilentError(ProviderUnavailableError):
-    """No answer came in time: each further question may take as long."""
+    """No answer came in time, and each further request may take as long."""
 
 
 class PageTooLargeError(ProviderUnavailableError):
-    """The answer is larger than is read: a list may be asked for in smaller parts."""
+    """The answer exceeds the size limit; a list may be requested in smaller parts."""
 
 
 class TransferFailedError(DarkroomError):
-    """An output could not be copied, or a callback had no answer. `code` names a failure that no
-    retry will mend, else None."""
+    """An output could not be copied, or a callback got no answer. `code` names a permanent failure;
+    None if a retry may succeed."""
 
     def __init__(self, reason: str, code: str | None = None) -> None:
         super().__init__(reason)

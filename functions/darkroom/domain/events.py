@@ -1,4 +1,4 @@
-"""The events that Darkroom puts on its bus, and the one that asks it for a prediction."""
+"""The events that Darkroom puts on its bus, and the event that requests a prediction."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 LONGEST_TASK_TOKEN = 2048
 """Step Functions' own limit."""
 INPUT_SHOWN = 64_000
-"""Bytes of input in an event. A larger one is read by the prediction's id: EventBridge takes
-256 kB in all, and a hundred files take about 40 kB of it."""
+"""Maximum bytes of input in an event; a larger input is read by the prediction's id. EventBridge
+allows 256 kB in all, of which a hundred files take about 40 kB."""
 
 _TYPES = {
     "started": "Prediction Started",
     State.SUCCEEDED.value: "Prediction Succeeded",
     State.FAILED.value: "Prediction Failed",
     State.CANCELED.value: "Prediction Canceled",
-    # As on the wire: `darkroom.code` says that it was the deadline.
+    # As on the wire, where `darkroom.code` distinguishes the deadline.
     State.ABORTED.value: "Prediction Canceled",
 }
 OF_PREDICTIONS = tuple(dict.fromkeys((*_TYPES.values(), REJECTED)))
-"""The detail-types that tell what became of a prediction, or of the request for one."""
+"""Detail-types that report the result of a prediction, or of a request for one."""
 
 
 def detail_type(event: str) -> str:
-    """The detail-type of `started`, or of a terminal state's name."""
+    """Return the detail-type of `started`, or of a terminal state."""
     return _TYPES[event]
 
 
 def detail(record: Prediction, event: str) -> dict[str, Any]:
-    """The event's detail, below 200 kB, with an id that every repetition shares.
+    """Return the event's detail, below 200 kB, with an id that every repetition shares.
 
-    Files, and inputs that are kept apart from the record, are named by their keys: a URL would be
-    dead by the time that somebody reads the event.
+    Files, and inputs stored separately from the record, are named by their keys, because a URL
+    might expire before the event is read.
     """
     return {
         "event_id": f"{record.id}:{event}",
@@ -66,8 +66,8 @@ def detail(record: Prediction, event: str) -> dict[str, Any]:
 
 
 def callback_disabled(record: Prediction, event: str, status: int | None) -> dict[str, Any]:
-    """The detail that tells that nothing more is sent to a prediction's webhook, and by what answer
-    to which of its callbacks; without the URL, which may hold a secret."""
+    """Return the detail of the event that a prediction's webhook is disabled, with the callback and
+    the answer that caused it. The URL is left out, since it may contain a secret."""
     return {
         "event_id": f"{record.id}:{event}:disabled",
         "id": record.id,
@@ -81,6 +81,6 @@ def callback_disabled(record: Prediction, event: str, status: int | None) -> dic
 
 def _input(record: Prediction) -> dict[str, Any]:
     shown = {"input": json.loads(record.input), "input_files": record.uploads}
-    # As the bus gets it: in ASCII, where a character may take twelve bytes.
+    # The size on the bus, which is in ASCII, where a character may take twelve bytes.
     fits = len(json.dumps(shown)) <= INPUT_SHOWN
     return shown if fits else dict.fromkeys(shown)

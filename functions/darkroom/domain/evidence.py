@@ -1,9 +1,9 @@
-"""Whether a prediction in the provider's list could be what a record's create made.
+"""Decides whether a prediction in the provider's list could come from a record's create.
 
-A create whose answer was lost may be sent again only where nothing in the list could be its
-prediction. How a provider *shows* what it was given is its own affair: data URIs as URLs, names
-left out, numbers rounded, texts masked. So a difference is no evidence, and what rules a listed
-prediction out is the short list in `ruled_out`.
+A create whose answer was lost may be repeated only if nothing in the list could be its prediction.
+A provider may *show* a request differently than it was sent: data URIs as URLs, names omitted,
+numbers rounded, texts masked. A difference is therefore no evidence; only the short list in
+`ruled_out` excludes a listed prediction.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from darkroom.domain.snapshot import Snapshot
 
 CLOCK_SKEW_MS = 90_000
-"""The provider's clock may be a minute off, and two of our own processes half a minute apart."""
+"""The provider's clock may be off by a minute, and two of our own processes may differ by half a
+minute."""
 
 _VERSION = re.compile(r"[0-9a-f]{64}")
 _HOOK = re.compile(r"/hooks/[^/?#]+/([0-9a-z]{26})(?:[/?#]|$)", re.IGNORECASE)
@@ -31,7 +32,7 @@ _HOST = re.compile(r"https?://([^/?#\s]+)", re.IGNORECASE)
 
 
 class RuledOut(StrEnum):
-    """Why a listed prediction is surely not the record's. Each reason is proof by itself."""
+    """Why a listed prediction cannot be the record's. Each reason is sufficient."""
 
     EARLY = "it was created before the record, by more than clocks may differ"
     VERSION = "it runs another version than the one that was sent"
@@ -42,16 +43,16 @@ class RuledOut(StrEnum):
 
 
 def holds_our_id(snapshot: Snapshot, record: Prediction) -> bool:
-    """True where the webhook holds the record's id, in whatever form the URL is shown.
+    """Whether the webhook contains the record's id, in whatever form the URL is shown.
 
-    The id has 134 random bits, and the list is read from the provider with our own token: nobody
-    else's prediction has it.
+    The id has 134 random bits, and the list is read with our own token, so no foreign prediction
+    has it.
     """
     return snapshot.webhook is not None and record.id in unquote(snapshot.webhook).lower()
 
 
 def named_record(webhook: str | None) -> str | None:
-    """The id of a record in the path of a webhook as we make them; None where there is none."""
+    """Return the record id in the path of one of our webhook URLs; None if there is none."""
     found = None if webhook is None else _HOOK.search(unquote(webhook))
     return found.group(1).lower() if found else None
 
@@ -63,11 +64,11 @@ def ruled_out(
     public_host: str,
     choices: Mapping[str, Collection[str]],
 ) -> RuledOut | None:
-    """The reason for which the record's create cannot have made this prediction, or None.
+    """Return the reason why the record's create cannot have made this prediction, or None.
 
-    `public_host` is the host of our webhook URLs, `choices` the values that each enum of the
-    model's schema knows, by the input's name. Whatever is absent, masked, unknown, a number, a
-    free text or a URL says nothing.
+    `public_host` is the host of our webhook URLs; `choices` has the values of each enum in the
+    model's schema, by the input's name. Values that are absent, masked, unknown, numbers, free
+    texts or URLs are never a reason.
     """
     if _webhook_is_foreign(snapshot, record, public_host):
         return RuledOut.WEBHOOK
@@ -85,7 +86,7 @@ def ruled_out(
 
 
 def same_input(snapshot: Snapshot, record: Prediction) -> bool:
-    """True if the input is shown exactly as it was sent."""
+    """Whether the input is shown exactly as it was sent."""
     shown = snapshot.input.digest if snapshot.input else None
     return shown is not None and shown == strict_json.digest(json.loads(record.input))
 
@@ -100,7 +101,7 @@ def _webhook_is_foreign(snapshot: Snapshot, record: Prediction, public_host: str
 
 
 def _other_model(shown: str | None, asked: str) -> bool:
-    """True for another name of the same owner: under another owner a model may go internally."""
+    """Whether it is another model of the same owner. Internally, a model may have another owner."""
     owner, _, name = asked.partition("/")
     shown_owner, _, shown_name = (shown or "").partition("/")
     return shown_owner == owner and bool(shown_name) and shown_name != name

@@ -1,7 +1,7 @@
-"""Files inside an input: data URIs, and references to files that are stored with us.
+"""Files inside an input: data URIs, and references to stored files.
 
-Which texts are files is the model's schema's word: a prompt may begin with `data:` and stays a
-prompt. Where the schema does not say, a text is a file that can hardly be meant otherwise.
+The model's schema decides which strings are files, so a prompt that begins with `data:` stays a
+prompt. If the schema does not say, a string is a file if it can hardly be anything else.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ UPLOAD_TYPE = (
     r"(image|audio|video)/(?![a-z0-9.+-]*svg)[a-z0-9][a-z0-9.+-]{0,60}"
     r"|application/(octet-stream|zip)"
 )
-"""What a client may post to the bucket itself: a browser runs none of it."""
+"""Types that a client may upload directly; a browser executes none of them."""
 _DATA_URI = re.compile(r"\s*+data:([^,]*+),", re.IGNORECASE)
 _PLAIN_DATA_URI = re.compile(
     r"data:(?:[\w.+-]++/[\w.+-]++)?(?:;[^,]*+)?,", re.IGNORECASE | re.ASCII
 )
-"""What is taken for one where no schema says so: with a media type or none, but no word."""
+"""A data URI in a place that the schema does not describe: its media type is empty or complete."""
 _BASE64 = ";base64"
 _URL = re.compile(r"https?://[!-~]{1,4000}", re.IGNORECASE)
 _OUTPUT_KEY = re.compile(r"[^/]+/[0-9]{4}/[0-9]{2}/[0-9a-z]{26}/[A-Za-z0-9._-]{1,100}")
@@ -41,7 +41,7 @@ _PIECE = 65_536
 @dataclass(frozen=True, slots=True)
 class _Leaf:
     path: tuple[str, ...]
-    """As keys: written out, a long one would be copied for each leaf below it."""
+    """As separate keys, because a joined path would be copied for each leaf below it."""
 
     @property
     def pointer(self) -> str:
@@ -56,15 +56,15 @@ class _Leaf:
 
 @dataclass(frozen=True, slots=True)
 class DataURI(_Leaf):
-    """A file written into the input itself."""
+    """A file inside the input."""
 
     text: str
 
     def data(self) -> bytes:
-        """The bytes, as `urllib` reads them: so do models. Raises InvalidInputError.
+        """Decode the bytes like `urllib` does, and so like models do. Raises InvalidInputError.
 
-        Whatever stands between the type and the comma is passed over, and so is what is no base64
-        among base64, such as line breaks.
+        Parameters between the type and the comma are ignored, and so are characters that are not
+        base64, such as line breaks.
         """
         head, body = self._parts()
         if not head.endswith(_BASE64):
@@ -79,25 +79,25 @@ class DataURI(_Leaf):
 
     @property
     def media_type(self) -> str:
-        """As it is declared, in lower case and without parameters; empty where it is not."""
+        """The declared type in lower case, without parameters; empty if none is declared."""
         return self._parts()[0].partition(";")[0].strip().lower()
 
     @property
     def name(self) -> str:
-        """What its parameter `name` says, if there is one."""
+        """The value of its parameter `name`, if any."""
         parameters = (part.partition("=") for part in self._parts()[0].split(";")[1:])
         return next((unquote(v).strip('"') for name, _, v in parameters if name == "name"), "")
 
     def compact(self) -> str:
-        """The same file without white space around it or in its base64.
+        """Return the same file without white space around it or in its base64.
 
-        `urllib` does not mind that; whoever checks that a URI is one does.
+        `urllib` ignores such white space, but validators of URIs do not.
         """
         head, body = self._parts()
         return f"data:{head},{''.join(body.split()) if head.endswith(_BASE64) else body}"
 
     def _parts(self) -> tuple[str, str]:
-        """What stands before the comma and what behind it. Raises InvalidInputError without one."""
+        """Return the parts before and after the comma. Raises InvalidInputError without one."""
         match = _DATA_URI.match(self.text)
         if match is None:
             raise InvalidInputError(f"- {self.field}: Invalid data URI\n")
@@ -106,15 +106,15 @@ class DataURI(_Leaf):
 
 @dataclass(frozen=True, slots=True)
 class StoredFile(_Leaf):
-    """A URL of ours."""
+    """One of Darkroom's own URLs."""
 
     key: str
-    """Under which the file is stored, if it exists."""
+    """The key of the file, if it exists."""
 
 
 def _unquoted(text: str) -> bytes:
-    """`unquote_to_bytes` piece by piece: it makes objects of every escape, which for 6 MB of them
-    take half a gigabyte."""
+    """Unquote piece by piece, because `unquote_to_bytes` creates an object for every escape, which
+    for 6 MB of them takes half a gigabyte."""
     raw = text.encode()
     found = bytearray()
     at = 0
@@ -122,7 +122,7 @@ def _unquoted(text: str) -> bytes:
         piece = raw[at : at + _PIECE]
         last = piece.rfind(b"%", -2)
         if last > 0 and at + len(piece) < len(raw):
-            piece = piece[:last]  # Its digits are in the next piece.
+            piece = piece[:last]  # its digits are in the next piece
         found += unquote_to_bytes(piece)
         at += len(piece)
     return bytes(found)
@@ -131,10 +131,10 @@ def _unquoted(text: str) -> bytes:
 def find_files(
     value: Any, place: Place, key_of: Callable[[str], str | None]
 ) -> Iterator[DataURI | StoredFile]:
-    """Every file in an input, in reading order, at most eight levels deep.
+    """Yield every file in an input, in reading order, at most eight levels deep.
 
-    `place` is what the schema says of the input, `key_of` tells the URLs of stored files from
-    others. The input may be changed only when the last was read.
+    `place` describes the input by its schema; `key_of` returns the key of a stored file's URL, or
+    None. The input may be changed only after the last file was read.
     """
     return _find(value, (), place, key_of)
 
@@ -161,10 +161,10 @@ def _find(
 
 
 def path_below(url: str, base: str) -> str | None:
-    """The path, decoded, of a URL that begins as `base` does; None for every other URL.
+    """Return the decoded path of a URL below `base`; None for every other URL.
 
-    Scheme and host have no case, a scheme's own port may be left out, and what is signed or asked
-    for in the query does not count.
+    Scheme and host are not case-sensitive, a scheme's default port may be omitted, and the query is
+    ignored.
     """
     try:
         ours, given = urlsplit(base), urlsplit(url)
@@ -182,15 +182,15 @@ def _origin(parts: Any) -> tuple[str, str | None, str | None, int | None]:
 
 
 def upload_key(url: str, public_url: str, tenant: str) -> str | None:
-    """The key of the upload that `/v1/files/{id}` on our own host names."""
+    """Return the key of the upload that `/v1/files/{id}` on our own host names."""
     id_ = path_below(url, f"{public_url}/v1/files/")
     return f"{tenant}/files/{id_}" if link.is_id(id_) else None
 
 
 def names_output_of(url: str, tenant: str) -> bool:
-    """Whether the URL's path ends as the key of an output of this tenant's does.
+    """Whether the URL's path ends like the key of an output of this tenant.
 
-    Another tenant's is a URL like any other: it is not even looked up.
+    Another tenant's output is a URL like any other, and is not even looked up.
     """
     try:
         parts = unquote(urlsplit(url).path).rsplit("/", 5)
@@ -200,17 +200,17 @@ def names_output_of(url: str, tenant: str) -> bool:
 
 
 def is_output(key: str) -> bool:
-    """Whether a file of an input is the output of an earlier prediction, and no upload."""
+    """Whether a file of an input is the output of an earlier prediction, not an upload."""
     return _OUTPUT_KEY.fullmatch(key) is not None
 
 
 def steps(pointer: str) -> list[str]:
-    """A JSON pointer's steps, unescaped."""
+    """Return a JSON pointer's steps, unescaped."""
     return [part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/")]
 
 
 def move_out(value: Any, pointer: str) -> None:
-    """Blank the leaf at the pointer: a list keeps its length, an object loses the key."""
+    """Remove the leaf at the pointer: a list keeps its length, an object loses the key."""
     holder, last = _holder(value, pointer)
     if isinstance(holder, list):
         holder[int(last)] = None
@@ -219,7 +219,7 @@ def move_out(value: Any, pointer: str) -> None:
 
 
 def put_back(value: Any, pointer: str, leaf: str) -> None:
-    """Set the leaf at the pointer again."""
+    """Set the leaf at the pointer."""
     holder, last = _holder(value, pointer)
     if isinstance(holder, list):
         holder[int(last)] = leaf

@@ -1,4 +1,4 @@
-"""API keys: how a token is made, the id under which its row is found, and what its scopes allow."""
+"""API keys: creation of a token, the id of its row, and the meaning of its scopes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SCOPES = ("submit", "read", "admin")
 ADMIN = "admin"
-"""All that the tenant may do: what the other scopes allow, and whatever is added to them."""
+"""Allows everything that the tenant may do: the other scopes, including future ones."""
 
 _PREFIX = "dk_"
 _SECRET_LENGTH = 43
@@ -23,7 +23,7 @@ _CHECK_LENGTH = 6
 
 
 def new_token() -> str:
-    """A fresh token: `dk_`, 256 random bits in 43 characters, and a checksum of these in 6.
+    """Create a token: `dk_`, 256 random bits in 43 characters, and a checksum of 6 characters.
 
     It is shown once and never stored.
     """
@@ -32,9 +32,9 @@ def new_token() -> str:
 
 
 def looks_real(text: str) -> bool:
-    """Whether a token can have been made here, as a scanner for leaked secrets would ask.
+    """Whether a token could be ours, as a scanner for leaked secrets would check.
 
-    True also for those without a checksum: older keys have none.
+    Also True without a checksum, because older keys have none.
     """
     secret = text.removeprefix(_PREFIX)
     if not text.startswith(_PREFIX) or not secret.isascii():
@@ -44,20 +44,20 @@ def looks_real(text: str) -> bool:
 
 
 def key_id(token: str) -> str:
-    """The row's key. A plain hash is enough, since a token is random and not a password.
+    """Return the row's key. A plain hash is enough, since a token is random and not a password.
 
-    Any text is taken, so that a hostile header is merely unknown.
+    Accepts any text, so that a hostile header is merely unknown.
     """
     return row_keys.API_KEY + hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def allows(scopes: Collection[str], scope: str) -> bool:
-    """Whether a key with these scopes may do what asks for `scope`."""
+    """Whether these scopes include `scope`."""
     return scope in scopes or ADMIN in scopes
 
 
 def _checksum(secret: str) -> str:
-    """The CRC-32 in base 62: no proof of anything, but a typing error shows."""
+    """Return the CRC-32 in base 62. It proves nothing, but detects typing errors."""
     number = zlib.crc32(secret.encode())
     digits = ""
     for _ in range(_CHECK_LENGTH):

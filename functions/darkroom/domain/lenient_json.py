@@ -1,7 +1,7 @@
-"""JSON from the provider, read so that one odd value costs nothing but itself.
+"""Tolerant parser for the provider's JSON: one odd value affects only itself.
 
-Clients are read strictly (`strict_json`); the provider's word is read as far as it makes sense,
-since what cannot be read there is a prediction that nobody hears of.
+Clients' JSON is parsed strictly (`strict_json`), but the provider's as far as possible, because an
+unreadable answer could lose a prediction.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_DIGITS = 1000
-"""A longer number reads as null: Python itself refuses to convert some thousands of digits."""
+"""Longer numbers become null; Python itself refuses to convert some thousands of digits."""
 
 
 class LenientJSONError(ValueError):
-    """The bytes are no JSON at all, or nested deeper than the parser goes."""
+    """The bytes are not JSON, or nested too deeply for the parser."""
 
 
 class Object(dict[str, Any]):
-    """An object whose text names a key twice; the last value counts."""
+    """An object with a duplicate key in its text; the last value counts."""
 
     __slots__ = ("doubled",)
     doubled: frozenset[str]
 
 
 def loads(raw: bytes) -> Any:
-    """The value of a JSON text. Raises LenientJSONError, and nothing else, whatever the bytes are.
+    """Parse JSON. Raises LenientJSONError, and nothing else, for any bytes.
 
-    Lone surrogates read as question marks; NaN, infinities and overlong numbers as null. An object
-    with a key twice comes back as `Object`.
+    Lone surrogates become question marks; NaN, infinities and overlong numbers become null. An
+    object with a duplicate key is returned as `Object`.
     """
     try:
         text = raw.decode()
@@ -45,14 +45,14 @@ def loads(raw: bytes) -> Any:
 
 
 def doubled(value: object) -> frozenset[str]:
-    """The keys that the object's text has more than once."""
+    """Return the keys that the object's text has more than once."""
     return value.doubled if isinstance(value, Object) else frozenset()
 
 
 def elements(raw: bytes, name: str) -> list[bytes] | None:
-    """The texts of the elements of the array `name` in the outermost object; None without one.
+    """Return the texts of the elements of array `name` in the outermost object; None without one.
 
-    Needs no parser: an element that no parser takes stands beside others that one does.
+    It does not parse them, so an element that cannot be parsed does not affect the others.
     """
     inside = _array_tokens(raw, f'"{name}"'.encode())
     if inside is None:
@@ -66,7 +66,7 @@ _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},:]', re.DOTALL)
 
 
 def _array_tokens(raw: bytes, key: bytes) -> list[int] | None:
-    """The positions of the array's opening, of its commas, and of its end."""
+    """Return the positions of the array's start, its commas, and its end."""
     depth, last, found = 0, b"", None
     for token in _TOKEN.finditer(raw):
         text = token.group()
@@ -86,7 +86,7 @@ def _array_tokens(raw: bytes, key: bytes) -> list[int] | None:
 
 
 def _writable(value: Any) -> Any:
-    """The same value without lone surrogates, which no UTF-8 encoder can write."""
+    """Return the value without lone surrogates, which UTF-8 cannot encode."""
     text = json.dumps(value, ensure_ascii=False)
     try:
         text.encode()

@@ -1,7 +1,7 @@
-"""The state machine: three pure functions carry every rule of a prediction's life.
+"""The state machine: pure functions with every rule of a prediction's life.
 
-`advance` decides what news does to a record, `effects` what a committed change causes, `due` when
-the sweep must look again. None of them does I/O.
+`advance` decides how an input changes a record, `effects` what a committed change causes, `due`
+when the sweep must handle the record. None of them does I/O.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ else:
     Protocol = object
 
 MAX_OUTPUTS = 100
-"""More files than this in one prediction are refused: work per record stays bounded."""
+"""Maximum number of files in one prediction, so that the work per record is bounded."""
 TELL_PAUSE_MS = 500
-"""A client is told of growing output, and of growing logs, at most this often."""
+"""Minimum interval between notifications of growing output, and of growing logs, as at the
+provider."""
 LOGS_PAUSE_MS = 15_000
-"""Growth of the logs alone is written down at least this often, however large the record is."""
+"""Maximum interval between writes of growing logs, however large the record is."""
 WRITTEN_IN_MS = 16
-"""Before the logs' growth is written again, a record rests for a millisecond per so many
-characters: so its logs cost some 16 write units a second at most, whatever its size."""
+"""Before growing logs are written again, a record waits one millisecond per so many characters of
+its size. Its logs therefore cost at most some 16 write units per second, whatever its size."""
 
-# --- News -----------------------------------------------------------------------------------------
+# --- Inputs of the state machine -----------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +47,29 @@ class ProviderReported:
 
     snapshot: Snapshot
     polled: bool = False
-    """We asked: the next poll moves even where nothing changed."""
+    """The snapshot answers a request of ours, so the next poll is rescheduled even if nothing
+    changed."""
     whole: bool = False
-    """The provider was asked for this very prediction: what is absent here is nowhere."""
+    """The request was for this prediction alone, so absent fields do not exist at all."""
     adopted: bool = False
-    """Nothing but its input says that it is ours."""
+    """It was matched by its input only."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderNotFound:
-    """We asked, and the provider does not know the id."""
+    """We asked for the id, and the provider does not know it."""
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptStarted:
-    """A create is about to be POSTed; `budget_s` caps its wall-clock time."""
+    """A create is about to be POSTed; `budget_s` limits its wall-clock time."""
 
     budget_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class CreateRefused:
-    """The attempt surely created nothing and may be repeated from `not_before` on."""
+    """The attempt certainly created nothing and may be repeated from `not_before` on."""
 
     attempt: int
     not_before: int
@@ -76,14 +78,14 @@ class CreateRefused:
 
 @dataclass(frozen=True, slots=True)
 class CreateUnknown:
-    """The attempt may or may not have created something."""
+    """The attempt may or may not have created a prediction."""
 
     attempt: int
 
 
 @dataclass(frozen=True, slots=True)
 class CreateRejected:
-    """The provider will never take this request."""
+    """The provider will never accept this request."""
 
     attempt: int
     error: str
@@ -91,10 +93,10 @@ class CreateRejected:
 
 @dataclass(frozen=True, slots=True)
 class ListSearched:
-    """The provider's list was read for an unknown create and bound nothing.
+    """The provider's list was searched for an unknown create, without a match.
 
-    `silent` is true where all of it was read and nothing in it could be ours. `begun_at` is when
-    the reading began: a list tells nothing of what came later.
+    `silent` is True if the whole list was read and nothing in it could be ours. `begun_at` is the
+    start of the reading, because a list says nothing about later creates.
     """
 
     silent: bool
@@ -103,22 +105,23 @@ class ListSearched:
 
 @dataclass(frozen=True, slots=True)
 class CancelRequested:
-    """The client wants it to stop."""
+    """The client requests a cancel."""
 
 
 @dataclass(frozen=True, slots=True)
 class CancelSent:
-    """The provider was told to cancel (or could not be reached): look again later."""
+    """A cancel was sent to the provider, or could not be: check again later."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadlinePassed:
-    """The clock reached the record's deadline."""
+    """The record's deadline has passed."""
 
 
 @dataclass(frozen=True, slots=True)
 class LastClockPassed:
-    """The record's last clock has passed: it ends, whatever the provider says or does not say."""
+    """The record's final deadline has passed: it ends, whatever the provider says or does not
+    say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,21 +130,21 @@ class Stored:
 
     files: tuple[File, ...]
     texts: tuple[FileText, ...] | None = None
-    """Those of the output that named them; None: all that may."""
+    """The strings of the output that name the files; None for all that may."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreDelayed:
-    """Files are missing that another run may get while the provider's copies live."""
+    """Some files are missing, and another run may get them while the provider's copies exist."""
 
     reason: str
     files: tuple[File, ...] = ()
-    """Those in our bucket so far, in any order."""
+    """Files in our bucket so far, in any order."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreFailed:
-    """A copy failed for good."""
+    """A copy failed permanently."""
 
     code: Code
     reason: str
@@ -163,28 +166,28 @@ News = (
 )
 
 
-# --- advance --------------------------------------------------------------------------------------
+# --- Transitions ---------------------------------------------------------------------------------
 
 
 def advance(record: Prediction, news: News, now: int, timings: Timings) -> Prediction | None:
-    """The record as `news` leaves it, one revision on, or None where the news changes nothing.
+    """Return the record after the input, with the next revision; None if the input changes nothing.
 
-    The result is only good for a write on the condition that the stored revision is still
-    `record.revision`: so every rule here holds for exactly the item that the write replaces.
-    Snapshots form a join: repeated, reordered or late, they lead to the same record.
+    The result may only be written on the condition that the stored revision is still
+    `record.revision`, so that every rule here holds for exactly the item that the write replaces.
+    Snapshots are joined: repeated, reordered or late ones lead to the same record.
     """
     changed = _changed(record, news, now, timings)
     if changed is None:
         return None
     changed = replace(changed, revision=record.revision + 1, updated_at=now)
     if changed.state.terminal and not record.state.terminal:
-        # In a month the end is settled in a transaction: it is counted in the same one.
+        # With a ledger, the end is settled in a transaction that also counts the usage.
         changed = replace(_over(record, changed, now), counted=bool(months(changed)))
     return replace(changed, due_at=_due_soon(record.due_at, due(changed, timings), timings))
 
 
 def _over(before: Prediction, record: Prediction, now: int) -> Prediction:
-    """With its cost for its price, and without what only news and clocks looked at."""
+    """Replace the price by the cost, and drop the fields that only transitions and clocks use."""
     cost = cost_of(record, ran=before.state.rank >= State.PROCESSING.rank, now=now)
     return replace(
         record,
@@ -207,7 +210,8 @@ def _over(before: Prediction, record: Prediction, now: int) -> Prediction:
 
 
 def _due_soon(held: int | None, wanted: int | None, timings: Timings) -> int | None:
-    """The time held already, where it will do: to move a record within an index costs twice."""
+    """Return the stored due time if it is near enough, because moving a record within an index
+    costs two writes."""
     if held is None or wanted is None:
         return wanted
     return held if abs(held - wanted) <= timings.due_slack_s * 1000 else wanted
@@ -252,9 +256,9 @@ def _heard(
     said = news.snapshot
     ours = record.provider_id in {None, said.provider_id}
     if not ours or (record.provider_id is None and record.state.terminal):
-        # A second upstream prediction carries our link: never hidden, always cancelled.
-        # One create of ours makes one prediction: with no attempt left over, it is another's.
-        # What was adopted may be a twin's: it uses up no attempt of ours.
+        # A second upstream prediction has our link: it is always recorded and canceled. One create
+        # makes one prediction, so if no attempt is left over, it is a foreign one. A prediction
+        # matched by input may belong to another record, so it uses up no attempt of ours.
         bound_by_proof = record.provider_id is not None and not record.adopted
         known = len(record.extra_provider_ids) + bound_by_proof
         if said.provider_id in record.extra_provider_ids or record.create.attempt <= known:
@@ -279,15 +283,14 @@ def _heard(
     if news.polled and not moved.state.terminal and moved.state is not State.STORING:
         asked = _asked(moved, now, timings)
         soon = moved.asked_again and moved.next_poll_at > now
-        # A cancel's answer must not put off the one question that is left.
+        # A cancel's answer must not delay the last remaining poll.
         moved = replace(asked, next_poll_at=moved.next_poll_at) if soon else asked
     return _telling(record, moved, now)
 
 
 def _too_soon(record: Prediction, moved: Prediction, now: int) -> bool:
-    """True where nothing but the logs grew, and the record is large for the time since its last
-    write. What is left out comes with what is written next; an end is always written.
-    """
+    """Whether only the logs grew, and the record is too large to be written again so soon. The
+    growth is included in the next write; an end is always written."""
     if moved != replace(record, logs=moved.logs, log_size=moved.log_size):
         return False
     size = len(record.input) + len(record.output or "") + len(moved.logs)
@@ -295,7 +298,7 @@ def _too_soon(record: Prediction, moved: Prediction, now: int) -> bool:
 
 
 def _telling(old: Prediction, new: Prediction, now: int) -> Prediction:
-    """Note in the record that this change tells the client of growth, if enough time has passed."""
+    """Record that this change notifies the client of growth, if enough time has passed."""
     if not new.webhook or new.state.terminal:
         return new
     if _tells("output", new.output != old.output, old.told_output_at, new, now):
@@ -310,7 +313,7 @@ def _tells(event: str, grew: bool, told_at: int, record: Prediction, now: int) -
 
 
 def _merged(record: Prediction, said: Snapshot) -> Prediction:
-    """Take over what is more than we have; only the last word may replace what was said before."""
+    """Merge in the values that exceed ours. Only the final snapshot may replace earlier values."""
     more_logs = said.log_size > record.log_size
     pick = _later if said.final else _first if record.asked_again else _longer
     last = said.final and not _shows_nothing(record, said)
@@ -327,12 +330,12 @@ def _merged(record: Prediction, said: Snapshot) -> Prediction:
 
 
 def _longer(ours: str | None, theirs: str | None) -> str | None:
-    # The text breaks ties so that the merge does not depend on the order of arrival.
+    # The text breaks ties, so that the merge does not depend on the order of arrival.
     return max((ours or "", theirs or ""), key=lambda text: (len(text), text)) or None
 
 
 def _first(ours: str | None, theirs: str | None) -> str | None:
-    # The last word was said, though it showed no file: what comes now was said before it.
+    # The final snapshot came already, though without files: any later one is older.
     return ours or theirs
 
 
@@ -387,8 +390,8 @@ def _succeeded_upstream(
         )
     if _shows_nothing(record, said):
         if not (record.asked_again and news.whole and now >= record.next_poll_at):
-            # An abridged list item, or a webhook ahead of its own output: asked for by its id, a
-            # little later, the provider shows what there is.
+            # An abridged list item, or a webhook that is ahead of its output. Polled by its id a
+            # little later, the provider shows everything.
             soon = now + int(timings.store_retry_s * 1000)
             return replace(
                 record,
@@ -410,14 +413,14 @@ def _succeeded_upstream(
 
 
 def _shows_nothing(record: Prediction, said: Snapshot) -> bool:
-    """True for a success that shows no output, or no file where the model makes files."""
+    """Whether a success shows no output, or no file if the model makes files."""
     if not record.makes_files:
         return said.output is None
     return not file_texts(said.output, record.places)
 
 
 def _out_of_time(record: Prediction, now: int, timings: Timings) -> Prediction | None:
-    """Every record's end that needs nobody's word."""
+    """End a record that is past its final deadline, without any answer of the provider."""
     if record.state.terminal or now < last_clock(record, timings):
         return None
     if record.state is State.STORING:
@@ -432,7 +435,7 @@ def _out_of_time(record: Prediction, now: int, timings: Timings) -> Prediction |
 
 
 class Clocked(Protocol):
-    """What a record's last clock is made of."""
+    """The fields that a record's final deadline depends on."""
 
     @property
     def created_at(self) -> int: ...
@@ -443,14 +446,15 @@ class Clocked(Protocol):
 
 
 def last_clock(record: Clocked, timings: Timings) -> int:
-    """When the record ends at the latest: on our own clock, and on nothing that was said to us."""
+    """Return the time at which the record ends at the latest, by our own clock and independent of
+    anything that the provider said."""
     by = min(record.deadline, longest_life(record, timings))
     started = by if record.finished_at is None else max(by, record.finished_at)
     return started + int((timings.output_life_s + timings.store_grace_s) * 1000)
 
 
 def longest_life(record: Clocked, timings: Timings) -> int:
-    """Beyond this a deadline says nothing: a prediction is over then, whoever asked for what."""
+    """Return the maximum end time of a prediction. A later deadline has no effect."""
     return record.created_at + int(timings.longest_life_s * 1000)
 
 
@@ -461,7 +465,7 @@ def _outcome_unknown(record: Prediction, now: int) -> Prediction:
 
 def _stopped(record: Prediction, state: State, now: int, *, by_deadline: bool) -> Prediction:
     if not by_deadline:
-        # What was asked for is no error.
+        # A requested cancel is not an error.
         return _ended(record, state, now, None, Code.CANCELED)
     point = "started" if state is State.ABORTED else "was done"
     error = f"The deadline passed before it {point}."
@@ -472,7 +476,7 @@ def _stopped(record: Prediction, state: State, now: int, *, by_deadline: bool) -
 
 
 def create_state(create: CreateAttempt, now: int) -> CreateState:
-    """What is known of the attempt now: one in flight past its time has become unknown."""
+    """Return the state of the attempt: one in flight becomes unknown after its time limit."""
     if create.state is CreateState.IN_FLIGHT and now >= create.until:
         return CreateState.UNKNOWN
     return create.state
@@ -494,7 +498,7 @@ def _attempt(
 
 
 def first_attempt(now: int, budget_s: float, timings: Timings) -> CreateAttempt:
-    """Attempt 1, in flight from `now`: part of the record before its POST leaves."""
+    """Return attempt 1, in flight from `now`. It is stored before its POST is sent."""
     until = now + int((budget_s + timings.create_margin_s) * 1000)
     return CreateAttempt(attempt=1, state=CreateState.IN_FLIGHT, started_at=now, until=until)
 
@@ -522,7 +526,8 @@ def _create_answered(
 
 
 def _refused(record: Prediction, now: int, not_before: int, *, parked: bool) -> Prediction:
-    """Nothing exists upstream: a wish to cancel, or a deadline, can be granted at once."""
+    """Nothing exists upstream, so a requested cancel or a passed deadline ends the record at
+    once."""
     create = replace(record.create, state=CreateState.REFUSED, not_before=not_before, parked=parked)
     refused = replace(record, create=create)
     if record.cancel_requested_at is not None:
@@ -560,7 +565,7 @@ def _cancel(
             state = State.ABORTED if by_deadline else State.CANCELED
             return _stopped(record, state, now, by_deadline=by_deadline)
         if by_deadline:
-            # Something may exist upstream: the deadline waits until that is known.
+            # Something may exist upstream, so the deadline waits until that is known.
             return None
     retry = now + int(timings.cancel_retry_s * 1000)
     return replace(
@@ -581,7 +586,8 @@ def _next_poll(record: Prediction, now: int, timings: Timings) -> int:
 
 
 def _asked(record: Prediction, now: int, timings: Timings) -> Prediction:
-    """Both clocks of a bound record move on: a cancel's answer tells what a poll would."""
+    """Reschedule the next poll and the next cancel. The answer to a cancel contains the same
+    snapshot as a poll, so it counts as one."""
     return replace(
         record,
         polls=record.polls + 1,
@@ -598,8 +604,8 @@ def _bound_upkeep(
     if isinstance(news, CancelSent):
         retry = now + int(timings.cancel_retry_s * 1000)
         return replace(record, next_cancel_at=retry)
-    # One 404 proves nothing, whenever it comes: only an hour of nothing else is an end. A time in
-    # which nobody asked is no part of that hour: the first 404 after it is as good as the first.
+    # One 404 proves nothing; only an hour of nothing else is an end. A period without requests is
+    # not part of that hour, so the first 404 after it starts a new one.
     unasked = now > record.next_poll_at + 2 * int(timings.poll_max_s * 1000)
     since = now if unasked else record.missing_since or now
     if now >= since + int(timings.output_life_s * 1000):
@@ -637,7 +643,7 @@ def _not_stored(record: Prediction, now: int, error: str, code: Code) -> Predict
 
 
 def _delayed(record: Prediction, news: StoreDelayed, now: int, timings: Timings) -> Prediction:
-    """With all that any run has stored. A run that got on is followed by the next at once."""
+    """Merge all files stored so far. If this run stored any, the next one follows at once."""
     files = {file.key: file for file in (*record.files, *news.files)}
     if len(files) > len(record.files):
         stored = tuple(files.values())
@@ -658,7 +664,8 @@ def _delayed(record: Prediction, news: StoreDelayed, now: int, timings: Timings)
 
 
 def due(record: Prediction, timings: Timings) -> int | None:
-    """When the sweep must look at the record: the earliest of its clocks, or None for never."""
+    """Return when the sweep must handle the record: the earliest of its clocks, or None for
+    never."""
     if record.state.terminal:
         done = record.effects_done
         return None if done else record.updated_at + int(timings.effects_grace_s * 1000)
@@ -681,7 +688,7 @@ def _create_due(record: Prediction, timings: Timings) -> int:
         case CreateState.UNKNOWN:
             return record.create.not_before
         case _:
-            # The queue's message comes at not_before; the sweep stands in for one that was lost.
+            # The queue's message comes at not_before; the sweep replaces a lost one.
             lost = record.create.not_before + int(timings.effects_grace_s * 1000)
             return min(lost, record.deadline)
 
@@ -699,7 +706,7 @@ URGENCIES = tuple(Urgency)
 
 
 def urgency(state: State, *, bound: bool) -> Urgency:
-    """The kind of work that a due record asks for: the sweep's order of work."""
+    """Return the kind of work that a due record needs, which orders the sweep's work."""
     if state is State.STORING:
         return Urgency.STORING
     if state.terminal:
@@ -712,21 +719,21 @@ def urgency(state: State, *, bound: bool) -> Urgency:
 
 @dataclass(frozen=True, slots=True)
 class StoreOutputs:
-    """Copy the outputs, not before that time."""
+    """Copy the outputs, not before this time."""
 
     not_before: int
 
 
 @dataclass(frozen=True, slots=True)
 class EnqueueCreate:
-    """Create upstream, not before that time."""
+    """Create upstream, not before this time."""
 
     not_before: int
 
 
 @dataclass(frozen=True, slots=True)
 class CancelUpstream:
-    """Tell the provider to stop this prediction."""
+    """Send a cancel for this prediction to the provider."""
 
     provider_id: str
 
@@ -740,24 +747,25 @@ class PublishEvent:
 
 @dataclass(frozen=True, slots=True)
 class SendCallback:
-    """Call the client's webhook: `start`, `completed`, a growth (`output-…`, `logs-…`), or `output`
-    for the whole of it."""
+    """Call the client's webhook: `start`, `completed`, growth (`output-…`, `logs-…`), or `output`
+    for the complete output."""
 
     event: str
 
 
 @dataclass(frozen=True, slots=True)
 class NotifyTask:
-    """Tell the Step Functions task how its prediction ended, or that it is still at work."""
+    """Send the Step Functions task the end of its prediction, or a heartbeat."""
 
 
 Effect = StoreOutputs | EnqueueCreate | CancelUpstream | PublishEvent | SendCallback | NotifyTask
 
 
 def effects(old: Prediction | None, new: Prediction) -> list[Effect]:
-    """What the committed change from `old` to `new` causes; `old` None derives all again.
+    """Return the effects of the committed change from `old` to `new`; `old` None derives all of
+    them.
 
-    Total: never raises. Effects may be carried out more than once.
+    Never raises. Effects may be carried out more than once.
     """
     caused: list[Effect] = []
     waiting = new.state is State.ACCEPTED and new.create.state is CreateState.REFUSED
@@ -770,23 +778,23 @@ def effects(old: Prediction | None, new: Prediction) -> list[Effect]:
     caused += _cancels(old, new)
     caused += _announcements(old, new)
     if new.task_token and (old is None or not old.state.terminal):
-        # Whatever is written while it runs, a sweep's claim too, is a sign of life.
+        # Every write of a running prediction is a heartbeat, including a sweep's claim.
         caused.append(NotifyTask())
     return caused
 
 
 def _tried(record: Prediction) -> tuple[int, int]:
-    """What every run of persist that leaves work behind changes."""
+    """Return the fields that every run of persist with remaining work changes."""
     return record.store_attempts, len(record.files)
 
 
 def _cancels(old: Prediction | None, new: Prediction) -> list[Effect]:
     ended = new.state.terminal and (old is None or not old.state.terminal)
-    # At the end every extra one is named again: so none is forgotten where a message was.
+    # At the end all extra ones are canceled again, in case a message was lost.
     known = old.extra_provider_ids if old and not ended else ()
     wanted = [pid for pid in new.extra_provider_ids if pid not in known]
     if ended and new.provider_id is not None and new.code is Code.PROVIDER_LOST:
-        # It may run on: whoever gives up on it stops it.
+        # It may still run although Darkroom abandons it, so it is canceled.
         wanted.append(new.provider_id)
     stoppable = new.provider_id is not None and new.state.rank < State.STORING.rank
     if stoppable and new.cancel_requested_at is not None:
@@ -820,7 +828,8 @@ def _announcements(old: Prediction | None, new: Prediction) -> list[Effect]:
 
 
 def _told_at_end(record: Prediction) -> list[str]:
-    """Files show in no output before all are stored: who waits for outputs alone gets them then."""
+    """Return the callbacks at the end. No output shows files before all are stored, so a client
+    that asked for `output` only gets it then."""
     if "completed" in record.webhook_events:
         return ["completed"]
     whole = record.state is State.SUCCEEDED and record.output is not None
@@ -828,9 +837,10 @@ def _told_at_end(record: Prediction) -> list[str]:
 
 
 def may_cause(record: Prediction) -> bool:
-    """False where no change that led to `record` has effects, or a mark to be set on it.
+    """Whether the relay must see this version of the record.
 
-    What is written of the record itself: so a stream's filter can tell, which sees no more.
+    Stored with the record, because a stream filter sees only the new image. False only if no
+    earlier version could have effects, and no mark remains to be set.
     """
     if record.state.terminal:
         return not record.effects_done

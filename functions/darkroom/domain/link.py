@@ -1,4 +1,4 @@
-"""Record ids, and the tokens that tie a URL to one record: a webhook's, and a watcher's."""
+"""Record ids, and the tokens that tie a URL to one record: for webhooks and for watch URLs."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ if TYPE_CHECKING:
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LENGTH = 26
 _TIME = 9
-"""Characters of a time: they last for 3,000 years."""
+"""Characters of a time, enough for 3,000 years."""
 _ID = re.compile(r"[0-9a-z]{26}")
-_PURPOSE = b"darkroom webhook link v1\0"  # keeps these MACs apart from any other use of the key
+_PURPOSE = b"darkroom webhook link v1\0"  # separates these MACs from any other use of the key
 _WATCH_PURPOSE = b"darkroom watch key v1\0"
 _TOKEN_BYTES = 24
 _MIN_KEY_BYTES = 16
 _WATCH_TOKEN = re.compile(r"([1-9][0-9]{0,10})\.([A-Za-z0-9_-]{32})")
 _HOOK_TOKEN = re.compile(r"(/hooks/[^\s?\"']{1,100}\?t=)[A-Za-z0-9_-]+")
 WATCHED_S = 24 * 3600
-"""How long a watch token counts."""
+"""Lifetime of a watch token."""
 
 
 def new_id(random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> str:
-    """26 characters of base 36: 134 random bits, so an id cannot be guessed and tells no time."""
+    """Return 26 characters of base 36: 134 random bits, so an id cannot be guessed and reveals no
+    time."""
     # Reducing 256 bits to 134 leaves a bias below 2**-121.
     number = int.from_bytes(random_bytes(32), "big")
     characters = []
@@ -38,9 +39,11 @@ def new_id(random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> str:
 
 
 def newest_first_id(now: int, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> str:
-    """As `new_id`, but ids made later sort before: 87 random bits behind the time in milliseconds.
+    """Return an id like `new_id`, but later ids sort first: the time in milliseconds, then 87
+    random bits.
 
-    For what must be listed by its key alone, and belongs to a tenant whatever its id.
+    For objects that are listed by key alone; access is controlled by their tenant and not by their
+    id.
     """
     left = len(_ALPHABET) ** _TIME - 1 - now
     time = []
@@ -51,18 +54,19 @@ def newest_first_id(now: int, random_bytes: Callable[[int], bytes] = secrets.tok
 
 
 def is_id(text: object) -> bool:
-    """Whether this has the form of a record id, exactly."""
+    """Whether this has exactly the form of a record id."""
     return isinstance(text, str) and _ID.fullmatch(text) is not None
 
 
 def token(record_id: str, created_at_ms: int, *, key: bytes) -> str:
-    """The token for one record's webhook URL: 32 URL-safe characters, 192 bits of HMAC-SHA256.
+    """Return the token for one record's webhook URL: 32 URL-safe characters, 192 bits of
+    HMAC-SHA256.
 
-    Raises ValueError for a key below 16 bytes: an empty one would let anybody make tokens.
+    Raises ValueError for a key below 16 bytes, because with an empty one anybody could make tokens.
     """
     if len(key) < _MIN_KEY_BYTES:
         raise ValueError("the link key is too short")
-    # The time comes first: digits and a dot cannot run into an id, whatever the id is.
+    # The time comes first, since digits and a dot cannot merge with any id.
     message = f"{created_at_ms}.{record_id}".encode("utf-8", "surrogatepass")
     mac = hmac.digest(key, _PURPOSE + message, "sha256")
     return base64.urlsafe_b64encode(mac[:_TOKEN_BYTES]).decode()
@@ -71,7 +75,8 @@ def token(record_id: str, created_at_ms: int, *, key: bytes) -> str:
 def check(given: object, record_id: str, created_at_ms: int, *, keys: Iterable[bytes]) -> bool:
     """Whether `given` is this record's token under any of the keys (current and previous).
 
-    Constant time in the token; compares with every key. Never raises on what came from outside.
+    Takes constant time in the token, and compares with every key. Never raises for input from
+    outside.
     """
     if isinstance(given, str):
         given = given.encode("utf-8", "surrogatepass")
@@ -84,19 +89,20 @@ def check(given: object, record_id: str, created_at_ms: int, *, keys: Iterable[b
 
 
 def without_link_tokens(text: str) -> str:
-    """The provider's text with the token of every webhook URL of ours masked.
+    """Mask the token of every webhook URL of ours in the provider's text.
 
-    A provider may quote the URL that it was given; who reads that quote must not learn the token.
+    A provider may quote the URL that it was given, and readers of the quote must not learn the
+    token.
     """
     return _HOOK_TOKEN.sub(r"\1***", text) if "/hooks/" in text else text
 
 
 def watch_token(record_id: str, expires_at: int, *, key: bytes) -> str:
-    """The token for one record's watch URL until a time in seconds: the time, and 192 bits of
+    """Return the token for one record's watch URL: its expiry in seconds, and 192 bits of
     HMAC-SHA256.
 
-    `key` is the link key. What signs is derived from it for this purpose alone: no webhook's token
-    is ever one of these, and whoever has one of these knows nothing of the link key. Raises
+    `key` is the link key. The signing key is derived from it for this purpose alone, so a webhook's
+    token is never valid here and a watch token reveals nothing about the link key. Raises
     ValueError for a key below 16 bytes.
     """
     if len(key) < _MIN_KEY_BYTES:
@@ -110,7 +116,7 @@ def watch_token(record_id: str, expires_at: int, *, key: bytes) -> str:
 def check_watch(given: str, record_id: str, now_ms: int, *, keys: Iterable[bytes]) -> bool:
     """Whether `given` is this record's watch token under any of the keys, and not yet expired.
 
-    Never raises on what came from outside.
+    Never raises for input from outside.
     """
     parts = _WATCH_TOKEN.fullmatch(given)
     if parts is None:
@@ -123,5 +129,5 @@ def check_watch(given: str, record_id: str, now_ms: int, *, keys: Iterable[bytes
 
 
 def watch_url(public_url: str, record_id: str, token: str) -> str:
-    """What a browser without an API key waits at. Its query is a secret."""
+    """Return the URL at which a browser waits without an API key. Its query is a secret."""
     return f"{public_url.rstrip('/')}/v1/predictions/{record_id}/watch?t={token}"

@@ -1,7 +1,7 @@
-"""What a file is, how large its picture is and whether it is whole, from its bytes as they go by.
+"""Determines a file's type, picture size and completeness from its bytes as they pass.
 
-Nothing is decoded. What a server says of a type is believed of text alone, which has no magic
-bytes, and only where the bytes agree. Every function takes any bytes at all.
+Nothing is decoded. A declared type is trusted only for text, which has no magic bytes, and only if
+the bytes agree. Every function accepts any bytes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ JSON = Media("application/json", "json")
 TEXT = Media("text/plain", "txt")
 
 TEXTS = frozenset({JSON, TEXT})
-"""Types without magic bytes: UTF-8 throughout."""
+"""Types without magic bytes; UTF-8 throughout."""
 BY_EXTENSION = {
     media.extension: media
     for media in (
@@ -53,10 +53,10 @@ BY_EXTENSION = {
         *(M4A, MP3, WAV, FLAC, OGG, GLB, ZIP, JSON, TEXT),
     )
 }
-"""All that is stored. SVG and HTML never are: a browser would run them."""
+"""All types that are stored. SVG and HTML are not, because a browser would execute them."""
 
 
-# --- What it is -----------------------------------------------------------------------------------
+# --- Type -----------------------------------------------------------------------------------------
 
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", PNG),
@@ -78,26 +78,27 @@ _BRANDS = {
     **dict.fromkeys((b"M4A ", b"M4B "), M4A),
     b"qt  ": QUICKTIME,
 }
-"""By major brand; a file of any other is an MP4."""
+"""Types by major brand; a file of any other brand is an MP4."""
 _PICTURES_WITHIN = (
     (frozenset({b"avif", b"avis"}), AVIF),
     (_HEIC_BRANDS, HEIC),
 )
-"""What a compatible brand says beyond the major one `mif1` or `msf1`."""
+"""Compatible brands that refine the major brands `mif1` and `msf1`."""
 _OLD_MOVIES = frozenset({b"moov", b"mdat", b"wide"})
 """The first box of a movie from before `ftyp`."""
 
 
 _DOC_TYPE = re.compile(rb"\x42\x82.{1,8}webm", re.DOTALL)
-"""What an EBML header says that the file is: elements come in any order, sizes in 1 to 8 bytes."""
+"""The document type in an EBML header, whose elements come in any order, with sizes in 1 to 8
+bytes."""
 START = 4096
-"""Bytes of a file that are enough to tell its type."""
+"""Number of bytes of a file that are enough to determine its type."""
 OPAQUE = "application/octet-stream"
-"""Says nothing of a file."""
+"""The media type of unknown content."""
 
 
 def sniff(head: bytes) -> Media | None:
-    """The type by magic bytes; None for everything that has none of those, text included."""
+    """Return the type by magic bytes; None for files without any, including text."""
     for magic, media in _MAGIC:
         if head.startswith(magic):
             return media
@@ -127,7 +128,7 @@ def _iso_media(head: bytes) -> Media | None:
 
 
 def _starts_mp3(head: bytes) -> bool:
-    """An ID3 tag, or a frame header of MPEG audio, layer III, without a forbidden value."""
+    """Whether it is an ID3 tag, or a valid frame header of MPEG audio, layer III."""
     if head.startswith(b"ID3"):
         return len(head) >= 10 and head[3] in {2, 3, 4} and max(head[6:10]) < 0x80
     if len(head) < 4 or head[0] != 0xFF:
@@ -142,14 +143,14 @@ _EXTENSION = re.compile(r"[a-z0-9]{1,16}")
 
 
 def type_of(data: bytes) -> str:
-    """The media type that a file's bytes tell, or the one that says nothing."""
+    """Return the media type by a file's bytes, or the type of unknown content."""
     sniffed = sniff(data[:START])
     return sniffed.type if sniffed else OPAQUE
 
 
 def extension(start: bytes, declared: str | None, name: str) -> str:
-    """What a model may go by, with its dot: of the file's bytes, else of the declared type, else of
-    its name; empty where none of them has one."""
+    """Return an extension for models, with its dot: by the file's bytes, or else its declared type,
+    or else its name; empty if none has one."""
     sniffed, said = sniff(start), essence(declared)
     found = sniffed.extension if sniffed else _SAID.get(said) or _registered(said)
     if not found:
@@ -158,10 +159,11 @@ def extension(start: bytes, declared: str | None, name: str) -> str:
 
 
 def _registered(type_: str) -> str:
-    """The usual extension of any other type; none of one that says nothing."""
+    """Return the usual extension of another type; empty for unknown content."""
     if type_ in {"", OPAQUE}:
         return ""
-    # Here, since it takes a few milliseconds to load. Its own table, and no file of the system's.
+    # Imported here, since it takes a few milliseconds. It uses its own table and no file of the
+    # system.
     from mimetypes import MimeTypes
 
     return (MimeTypes().guess_extension(type_, strict=False) or "").removeprefix(".")
@@ -189,10 +191,10 @@ _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def text(head: bytes, url: str, content_type: str | None) -> Media | None:
-    """JSON or plain text where the URL's extension or else the declared type says so.
+    """Return JSON or plain text by the URL's extension, or else by the declared type.
 
-    Markup is neither, whatever is said of it: an error page may be called anything. Nor is text
-    that stands where the URL promises a picture.
+    Markup is neither, because an error page may be declared as anything. Nor is text at a URL with
+    a picture's extension.
     """
     path = url.partition("?")[0].partition("#")[0]
     extension = path.rpartition("/")[2].rpartition(".")[2].lower()
@@ -206,7 +208,7 @@ def text(head: bytes, url: str, content_type: str | None) -> Media | None:
 
 
 def essence(content_type: str | None) -> str:
-    """A type without its parameters, in lower case; empty where it does not look like one."""
+    """Return a type without its parameters, in lower case; empty if it is not a valid type."""
     said = (content_type or "").partition(";")[0].strip().lower()
     return said if re.fullmatch(r"[a-z]+/[a-z0-9.+_-]{1,80}", said) else ""
 
@@ -216,7 +218,7 @@ def _start(head: bytes) -> bytes:
 
 
 _NOT_IN_TEXT = bytes({*range(0x20)} - {*b"\t\n\x0c\r\x1b"})
-"""The control bytes by which the WHATWG's sniffing tells binary data."""
+"""Control bytes that identify binary data in the WHATWG's sniffing."""
 
 
 def _binary(head: bytes) -> bool:
@@ -241,9 +243,10 @@ _REFUSED = (
 
 
 def refused(head: bytes, content_type: str | None) -> str | None:
-    """The name of a type that is never stored; None for what may stand in a file's place.
+    """Return the name of a type that is never stored; None for content that may replace a file for
+    a time.
 
-    That is text: an error page, a message. SVG alone is text and the file itself.
+    That is text, such as an error page or a message. Only SVG is both text and the file itself.
     """
     root = _root_element(head)
     if root == b"svg":
@@ -257,35 +260,38 @@ def refused(head: bytes, content_type: str | None) -> str | None:
 
 
 def _root_element(head: bytes) -> bytes:
-    """The first element's name without its namespace, behind prolog, comments and doctype."""
+    """Return the name of the first element without its namespace, after prolog, comments and
+    doctype."""
     rest = _start(head)
     while rest.startswith((b"<?", b"<!")):
         if rest[:14].lower() == b"<!doctype html":
             return b"html"
         rest = rest.partition(b"-->" if rest.startswith(b"<!--") else b">")[2]
-        # A doctype may hold declarations in brackets: each is passed over like one of its own.
+        # A doctype may contain declarations in brackets; each is skipped like a separate one.
         rest = rest.lstrip(_BLANKS + b"]>")
     found = re.match(rb"<(?:[A-Za-z_][\w.-]*:)?([A-Za-z]+)", rest)
     return found[1].lower() if found else b""
 
 
-# --- How large it is, and whether it is whole -----------------------------------------------------
+# --- Size and completeness
+# -------------------------------------------------------------------------
 
 
 MOST_STEPS = 200_000
-"""A file of more pieces is taken at its word: a hostile one must not cost a minute."""
+"""A file with more pieces is accepted without further checks, so that a hostile one cannot cost a
+minute."""
 
 
 class Walk:
-    """Follows a file's own structure while its bytes go by, and holds none of them."""
+    """Follows a file's own structure while its bytes pass, without keeping them."""
 
     def __init__(self, media: Media, *, to_the_end: bool) -> None:
-        """`to_the_end` looks for the format's end mark; without it the size alone is looked for."""
+        """With `to_the_end` it looks for the format's end mark, otherwise only for the size."""
         measured, ends = media in _MEASURED, media in _ENDING
         self.size: tuple[int, int] | None = None
-        """Width and height in pixels as encoded; None where the file does not say so."""
+        """Width and height in encoded pixels; None if unknown."""
         self.ended = not ends
-        """The format's end was seen, or it has none. What follows it does not count."""
+        """The format's end was seen, or the format has none. Bytes after it do not matter."""
         self._to_the_end = to_the_end and ends
         self._steps: Steps | None = None
         self._wanted: int | bytes | tuple[int, int] = 0
@@ -296,7 +302,7 @@ class Walk:
             self._wanted = next(self._steps)
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes of the file."""
+        """Process the next bytes of the file."""
         if self._steps is None:
             return
         data, at = self._held + chunk, 0
@@ -308,7 +314,8 @@ class Walk:
         self._held = data[at:] if self._steps else b""
 
     def _take(self, data: bytes, at: int) -> tuple[bytes | None, int]:
-        """What the walk wants of the bytes from `at` on, if it is all there, and what is next."""
+        """Return the bytes from `at` on that the walk needs, if they are complete, and the next
+        position."""
         wanted = self._wanted
         if isinstance(wanted, tuple):
             return b"", at
@@ -341,12 +348,12 @@ class Walk:
 
 
 _PLAIN_PICTURES = frozenset({PNG, JPEG, WEBP})
-"""Of a GIF a picture may be larger than its screen, of the others none than what it says."""
+"""Formats whose declared size is exact; in a GIF, a picture may be larger than its screen."""
 _SIZE_IN = 1 << 18
 
 
 def pixels(start: bytes) -> int | None:
-    """Of a picture, by its first bytes; None where those do not tell."""
+    """Return the number of pixels of a picture, from its first bytes; None if those do not tell."""
     found = sniff(start)
     if found not in _PLAIN_PICTURES:
         return None
@@ -355,11 +362,11 @@ def pixels(start: bytes) -> int | None:
     return walk.size[0] * walk.size[1] if walk.size else None
 
 
-# Each walk yields what it wants of the file: so many bytes, so many to be passed over (negative),
-# a mark to be passed; or says a size. It returns at the file's end.
+# Each walk yields its next request: a number of bytes, a number to skip (negative), a mark to pass,
+# or a size that it found. It returns at the file's end.
 
 _LOST = -(1 << 62)
-"""Wanted where the structure is broken: nothing follows, and no end is seen."""
+"""Requested if the structure is broken: nothing follows, and no end is seen."""
 
 
 def _png() -> Steps:
@@ -400,7 +407,7 @@ def _jpeg() -> Steps:
             length -= 5
             yield _big(frame[3:5]), _big(frame[1:3])
         yield -length
-    # Within a scan its first byte is always followed by another.
+    # Within a scan, the first byte of the mark is always followed by another one.
     yield b"\xff\xd9"
 
 
@@ -447,9 +454,9 @@ _PARENTS = frozenset({b"iprp", b"ipco"})
 
 
 def _iso_picture() -> Steps:
-    """The size of an AVIF or HEIC: the largest among tiles, thumbnails and the whole.
+    """Find the size of an AVIF or HEIC: the largest among tiles, thumbnails and the whole.
 
-    Boxes lie within boxes; those on the way to `ispe` are entered, all others are passed over.
+    Boxes are nested; those on the way to `ispe` are entered, all others are skipped.
     """
     at, end = 0, None
     largest = 0, 0
@@ -480,7 +487,7 @@ def _iso_picture() -> Steps:
 def _riff() -> Steps:
     length = _little((yield 8)[4:])
     if length not in {0, 0xFFFFFFFF}:
-        # What is recorded as it goes does not know its length.
+        # A file that is recorded as a stream does not know its length.
         yield -length
 
 
@@ -506,7 +513,7 @@ _WALKS: dict[Media, Callable[[], Steps]] = {
     ZIP: _zip,
 }
 _ENDING = _WALKS.keys() - {AVIF, HEIC, HEIF}
-"""Formats whose end shows: by a mark, or by a length in their head."""
+"""Formats with a recognizable end: a mark, or a length in their header."""
 _MEASURED = _WALKS.keys() - {WAV, GLB, ZIP}
 
 

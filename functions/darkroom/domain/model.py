@@ -31,7 +31,7 @@ _TEXTS = ("!", "!/*")
 
 
 class InvalidModelError(ValueError):
-    """A catalogue entry is not one. The text names the entry's field."""
+    """A catalogue entry is invalid. The text names the entry's field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Model:
     model: str
     """owner/name"""
     tasks: tuple[str, ...]
-    """What it is for, the first above all: `text-to-image`, `inpainting`, `text` and others."""
+    """Its tasks, the main one first: `text-to-image`, `inpainting`, `text` and others."""
     official: bool
     """Official models are run by name; all others by `version`."""
     version: str | None
@@ -51,39 +51,39 @@ class Model:
     output: Literal["array", "string"]
     typical_seconds: float
     price: dict[str, Any] | list[dict[str, Any]] | None = None
-    """As `domain.price` reads it; None: unknown, as for a model outside the catalogue."""
+    """In the form of `domain.price`; None if unknown, as for a model outside the catalogue."""
     most_pixels: dict[str, Any] = field(default_factory=dict)
-    """Of one picture, `in` and `out`."""
+    """Size limits of one picture, `in` and `out`."""
     counts: str | dict[str, Any] | None = None
-    """The input that says how many pictures are made. Where it does so only beside certain values
-    of others: `{"input": name, "where": {name: value}}`."""
+    """The input that sets the number of pictures. If it does so only for certain values of other
+    inputs: `{"input": name, "where": {name: value}}`."""
     pictures: tuple[str, ...] = ()
-    """Inputs that hold pictures, one or a list of them, or their addresses; no mask."""
+    """Inputs that take one picture or a list of pictures, or their URLs, without the mask."""
     mask: str | None = None
     mask_repaints: Literal["white", "black"] | None = None
-    """The part of the mask that comes out new."""
+    """The part of the mask that is repainted."""
     status: dict[str, str] = field(default_factory=dict)
-    """`{"state": "deprecated", "as_of": day}` and the `successor`, if one is known; empty for a
-    model that nobody has taken back."""
+    """`{"state": "deprecated", "as_of": day}` and the `successor`, if known; empty for a model that
+    is not deprecated."""
     sources: dict[str, Any] = field(default_factory=dict)
-    """Of `schema` and `price`: where they were read, `from`, and the `date` of that."""
+    """Sources of `schema` and `price`: `from`, the place, and the `date` of reading."""
     confidence: dict[str, str] = field(default_factory=dict)
-    """In `schema`, `price` and `seconds`: high, medium or low."""
+    """Confidence in `schema`, `price` and `seconds`: high, medium or low."""
     description: str = ""
     price_note: str = ""
     known_versions: tuple[str, ...] = ()
     """Versions that share `input_schema`, besides the pinned one."""
     version_aliases: dict[str, str] = field(default_factory=dict)
-    """Hash that stands for `version` → the warning to give whoever uses it."""
+    """Warning for clients by the hash of a version that is replaced by `version`."""
     deadline_seconds: int | None = None
     makes_files: bool = True
-    """Its output is files: in the catalogue, that of every task but `text`."""
+    """Whether its output is files; in the catalogue, for every task but `text`."""
     output_places: tuple[str, ...] = ()
-    """Where its output has files and where it has text, as `Prediction.output_places`."""
+    """Places of files and of text in its output, in the form of `Prediction.output_places`."""
 
     @classmethod
     def from_dict(cls, data: object) -> Model:
-        """Read a catalogue file's content. Raises InvalidModelError."""
+        """Parse a catalogue file's content. Raises InvalidModelError."""
         if not isinstance(data, dict):
             raise InvalidModelError("a catalogue entry is a JSON object")
         unknown = data.keys() - _FIELDS.keys()
@@ -123,11 +123,11 @@ class Model:
 
 
 def draw_seed(schema: Mapping[str, Any], value: dict[str, Any], random: Random) -> dict[str, Any]:
-    """The input with a seed, drawn where the model takes an integer one and none was given.
+    """Return the input with a seed, drawn if the model takes an integer seed and none was given.
 
-    None is drawn where the schema has one of its own for that case. A negative one, given or by
-    default, says "draw one", whatever the schema's range is. A seed of ours lies between 1 and
-    2**31 - 1, and in that range: some models draw one of their own for 0.
+    None is drawn if the schema has a default. A negative seed, given or by default, means "draw
+    one", whatever the schema's range is. A drawn seed is between 1 and 2**31 - 1 and within that
+    range, because some models draw their own for 0.
     """
     seed = _dict(_dict(schema.get("properties")).get("seed"))
     branches = [seed, *map(_dict, _list(seed.get("anyOf")))]
@@ -136,7 +136,7 @@ def draw_seed(schema: Mapping[str, Any], value: dict[str, Any], random: Random) 
     alone = {"properties": {"seed": seed}}
     given = value.get("seed", seed.get("default"))
     if given is None:
-        # A null that the schema does not know is refused, like any wrong value.
+        # A null that the schema does not allow is reported, like any wrong value.
         wanted = "seed" not in value or not validate_input(alone, {"seed": None})
     else:
         wanted = is_a(given, "integer") and given < 0
@@ -146,23 +146,23 @@ def draw_seed(schema: Mapping[str, Any], value: dict[str, Any], random: Random) 
     if not wanted or first > last:
         return value
     drawn = {"seed": random.randint(first, last)}
-    # The schema may want more of it than its range, and the client has not even asked for one.
+    # The schema may restrict it beyond its range, and the client did not ask for a seed.
     return value if validate_input(alone, drawn) else {**value, **drawn}
 
 
 def fixes_the_result(seed: object) -> bool:
     """Whether a request with this seed asks for the same result each time.
 
-    Not where a model may draw one for it: for a negative seed all do, for 0 some.
+    Not if a model may draw one instead: all models do for a negative seed, some for 0.
     """
     return seed is not None and not (is_a(seed, "number") and cast("float", seed) <= 0)
 
 
 def input_schema_of(openapi_schema: object) -> dict[str, Any]:
-    """The `Input` object of a version's OpenAPI schema, references resolved, enums inline.
+    """Return the `Input` object of a version's OpenAPI schema, references resolved, enums inline.
 
-    Never raises: what is missing, cyclic, too deep or too large comes back as `{}`, which
-    checks nothing.
+    Never raises: parts that are missing, cyclic, too deep or too large become `{}`, which checks
+    nothing.
     """
     resolved = _resolve(
         {"$ref": "#/components/schemas/Input"},
@@ -174,12 +174,12 @@ def input_schema_of(openapi_schema: object) -> dict[str, Any]:
 
 
 def output_shape_of(openapi_schema: object) -> Literal["array", "string"]:
-    """`array` where the version's output is a list; everything else counts as `string`."""
+    """Return `array` if the version's output is a list; everything else counts as `string`."""
     return "array" if "array" in types_of(_dict(_output(openapi_schema))) else "string"
 
 
 def makes_files(openapi_schema: object) -> bool:
-    """True where the version's output is declared as URIs, alone, in a list, or in an object."""
+    """Whether the version's output is declared as URIs, alone, in a list, or in an object."""
     return _has_uri(_output(openapi_schema))
 
 
@@ -201,13 +201,14 @@ def _has_uri(schema: object) -> bool:
 
 
 def output_places_of(openapi_schema: object) -> tuple[str, ...]:
-    """Where the version's output has files and where it has text, as `Prediction.output_places`."""
+    """Return the places of files and of text in the version's output, like
+    `Prediction.output_places`."""
     patterns = Place([_output(openapi_schema)]).patterns()
     return () if patterns in {("",), ("/*",)} else patterns
 
 
 def choices(schema: Mapping[str, Any]) -> dict[str, frozenset[str]]:
-    """The texts that each enum of an input schema knows, by the input's name."""
+    """Return the strings of each enum in an input schema, by the input's name."""
     found = {}
     for name, declared in _dict(schema.get("properties")).items():
         texts = {text for text in _list(_dict(declared).get("enum")) if isinstance(text, str)}
@@ -236,7 +237,8 @@ def _resolve(node: object, schemas: dict[str, Any], budget: Iterator[int], depth
         inherited.append(_dict(schemas.get(node["$ref"].removeprefix(_REFERENCE))))
     resolved = {key: _resolve(value, schemas, budget, depth + 1) for key, value in merged.items()}
     for item in inherited:
-        # The reference's own words (default, description, x-order) win over what it points to.
+        # The reference's own keywords (default, description, x-order) take precedence over its
+        # target.
         for key, value in _dict(_resolve(item, schemas, budget, depth + 1)).items():
             resolved.setdefault(key, value)
     return resolved
@@ -251,7 +253,7 @@ def _are_texts(values: Iterable[object]) -> bool:
 
 
 def _tasks(data: Mapping[str, Any]) -> tuple[str, ...]:
-    """`tasks`, or the one `task` that entries had before."""
+    """Return `tasks`, or the single `task` of older entries."""
     if "task" in data and "tasks" in data:
         raise InvalidModelError("field 'task' is the older name of 'tasks': keep one of them")
     if "task" not in data and "tasks" not in data:

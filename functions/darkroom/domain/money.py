@@ -1,4 +1,4 @@
-"""Money: what a prediction may cost, what it did cost, and what that does to a tenant's month.
+"""Money: the maximum and actual cost of a prediction, and its effect on a tenant's month.
 
 All amounts are whole millionths of a US dollar. Months and days are those of `created_at`, in UTC.
 """
@@ -24,61 +24,62 @@ if TYPE_CHECKING:
 
 MICRO = price.MICRO
 MOST_PIXELS = 1_000_000_000
-"""A picture that says that it is larger is not believed: its size is a number in its head."""
+"""A larger declared picture size is not believed, since it is just a number in the file's
+header."""
 CLOCKS_APART_S = 60
-"""A run that is longer than its record is old, by more than this, was not measured."""
+"""A run that is longer than its record exists, by more than this, is not believed."""
 OPEN_MODELS_A_DAY = 50
-"""Models without a price that a tenant's day of usage names; what comes after them is `OTHER`."""
+"""Maximum number of models without a price in a tenant's day of usage; further ones are `OTHER`."""
 OTHER = "other"
 
 _UNTOLD = frozenset({Code.OUTCOME_UNKNOWN, Code.PROVIDER_LOST})
 _MADE = frozenset(
     {Code.OUTPUT_MISSING, Code.OUTPUT_EXPIRED, Code.OUTPUT_REFUSED, Code.OUTPUT_TOO_LARGE}
 )
-"""It failed with us, not with the provider."""
+"""Failed in Darkroom, not at the provider."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a tenant may do; None: without limit."""
+    """A tenant's limits; None for unlimited."""
 
     monthly_cap: int | None = None
     in_flight: int | None = None
-    """Predictions that are not over, at most."""
+    """Maximum of predictions in flight."""
     rate_interval_us: int | None = None
-    """Between two requests, on average."""
+    """Average interval between two requests."""
     rate_burst: int = 1
-    """Requests at once, at most."""
+    """Maximum burst of requests."""
     end_user_monthly_cap: int | None = None
-    """Of each end user that a create names, whoever it is."""
+    """Cap for each end user that a create names."""
     end_user_rate_interval_us: int | None = None
-    """Between two creates for one of them, on average."""
+    """Average interval between two creates for one end user."""
     end_user_rate_burst: int = 1
 
     @property
     def ledger(self) -> bool:
-        """True where a prediction must be entered in the tenant's month before it is created."""
+        """Whether a prediction must be reserved in the tenant's month before it is created."""
         return self.monthly_cap is not None or self.in_flight is not None
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """A change of a month, the tenant's or an end user's. It is written in one transaction with the
-    record's own."""
+    """A change of a month's ledger row, the tenant's or an end user's. It is written in one
+    transaction with the record."""
 
     row: str
     committed: int
-    """Spent and reserved together."""
+    """Spent and reserved amounts together."""
     spent: int
     in_flight: int
     cap: int | None = None
-    """`committed` must not pass it."""
+    """Maximum of `committed`."""
     most_in_flight: int | None = None
     of_end_user: bool = False
 
     @property
     def below(self) -> int | None:
-        """`committed` before the change, at most."""
+        """Maximum of `committed` before the change."""
         return None if self.cap is None else self.cap - self.committed
 
 
@@ -88,9 +89,9 @@ def terms_of(
     limit_s: float,
     pixels: Mapping[str, int] | None = None,
 ) -> tuple[Price | None, int, tuple[int, ...]]:
-    """What a record of this input keeps of its price: `price`, `price_base` and `price_tiers`.
+    """Return the price fields of a record with this input: `price`, `price_base` and `price_tiers`.
 
-    `pixels` are those of the given pictures whose size is known, by JSON pointer.
+    `pixels` has the sizes of input pictures, if known, by JSON pointer.
     """
     if model.price is None:
         return None, 0, ()
@@ -99,25 +100,25 @@ def terms_of(
 
 
 def price_of(model: Model, given: dict[str, Any], limit_s: float) -> Price | None:
-    """The price that a prediction of this input has, and the most that it can come to."""
+    """Return the price of a prediction with this input, including its maximum."""
     return terms_of(model, given, limit_s)[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a prediction that is over has cost."""
+    """Cost of an ended prediction."""
 
     micro: int | None
-    """In millionths of a US dollar; None where its price is unknown."""
+    """In millionths of a US dollar; None if its price is unknown."""
     assumed: bool = False
-    """Nobody knows what ran: it is the most that was reserved."""
+    """The run is unknown, so the cost is the reserved maximum."""
 
 
 def cost_of(record: Prediction, *, ran: bool, now: int) -> Cost:
-    """What a prediction that is over has cost. `ran`: the provider had said that it was running.
+    """Return the cost of an ended prediction. `ran`: the provider had reported it as running.
 
-    Settled from what the provider said of it. Nothing is let go without proof: where nobody knows
-    what ran, it has cost the most that it could. Total: no word of the provider's raises.
+    The cost follows from the provider's reports. Nothing is released without proof: if the run is
+    unknown, the cost is the maximum. Never raises, whatever the provider reported.
     """
     terms = record.price
     if terms is None:
@@ -132,32 +133,33 @@ def cost_of(record: Prediction, *, ran: bool, now: int) -> Cost:
         micro = None if units is None else units * terms.micro
     if micro is None:
         return Cost(terms.most, assumed=True)
-    # What is paid once, whatever is made, is paid where the run succeeded.
+    # Amounts that are billed once are due if the run succeeded.
     return Cost(math.ceil(micro) + record.price_base * made)
 
 
 def nothing_ran(record: Prediction, *, ran: bool) -> bool:
-    """True on proof: no create can have come to be, or the provider never started it."""
+    """Whether it is proven that nothing ran: no create can have succeeded, or the run never
+    started."""
     if record.provider_id is None:
         return record.create.state is CreateState.REFUSED or record.code is Code.REJECTED
     return record.state is State.ABORTED and not ran
 
 
 def _units(record: Prediction, unit: str, *, made: bool, ran: bool, now: int) -> float | None:
-    """How many units the provider bills; None where that is not known. `made`: with the provider,
-    it succeeded."""
+    """Return the number of billed units; None if unknown. `made`: the run succeeded at the
+    provider."""
     if record.code in _UNTOLD:
         return None
     if unit == "second":
         return _seconds(record, ran=ran, now=now)
     if not made:
-        # It failed or was stopped: what it had made by then counts, and nobody told its size.
+        # It failed or was stopped: files made until then count, but their sizes are unknown.
         files = _files(record)
         return None if files and unit in price.OUT else float(files * (unit != "prediction"))
     if unit == "prediction":
         return 1.0
     if unit == "image":
-        # A success that shows no picture has made some all the same.
+        # A success without visible files still made some.
         return float(_files(record)) or None
     sizes = _sizes(record)
     known = sizes and all(sizes)
@@ -165,7 +167,7 @@ def _units(record: Prediction, unit: str, *, made: bool, ran: bool, now: int) ->
 
 
 def _by_tiers(record: Prediction, *, made: bool) -> float | None:
-    """By the size of each picture, the dearest where that is not known."""
+    """Return the sum of each picture's tier; the highest tier for unknown sizes."""
     sizes = _sizes(record)[: _files(record)]
     unknown = [0] * (_files(record) - len(sizes))
     costs = [price.tier(record.price_tiers, size or None) for size in (*sizes, *unknown)]
@@ -173,29 +175,30 @@ def _by_tiers(record: Prediction, *, made: bool) -> float | None:
 
 
 def _files(record: Prediction) -> int:
-    """How many files it has made, as far as is known."""
+    """Return the number of files it has made, as far as known."""
     if record.state is State.SUCCEEDED:
         return places_in(record.output)
     return len(file_texts(record.output, record.places))
 
 
 def _sizes(record: Prediction) -> list[int]:
-    """Of the stored files, in pixels; 0 where a size is unknown, or not to be believed."""
+    """Return the sizes of the stored files in pixels; 0 if unknown or implausible."""
     sizes = [(file.width or 0) * (file.height or 0) for file in record.files]
     return [size if 0 < size <= MOST_PIXELS else 0 for size in sizes]
 
 
 def _seconds(record: Prediction, *, ran: bool, now: int) -> float | None:
-    """What was measured, where that can be; else from start to end, within what is possible."""
+    """Return the measured time if plausible, or else the time from start to end, limited to what is
+    possible."""
     measured = json.loads(record.metrics or "{}").get("predict_time")
     longest = (now - record.created_at) / 1000 + CLOCKS_APART_S
     number = isinstance(measured, int | float) and not isinstance(measured, bool)
-    # Compared before it is converted: it may be an integer of any size.
+    # Compared before it is converted, since it may be an integer of any size.
     if number and 0 <= measured <= longest:
         return float(measured)
     started, completed = milliseconds(record.started_at), milliseconds(record.completed_at)
     if started is not None and completed is not None and 0 <= completed - started <= longest * 1000:
-        # One clock wrote both: how far it is from ours does not matter.
+        # Both come from one clock, so its offset from ours does not matter.
         return (completed - started) / 1000
     if started is not None:
         begun = within(started, record.created_at, now)
@@ -204,7 +207,7 @@ def _seconds(record: Prediction, *, ran: bool, now: int) -> float | None:
 
 
 def reservation(record: Prediction, limits: Limits) -> tuple[LedgerEntry, ...]:
-    """What the new record does to its months."""
+    """Return the new record's entries in its months."""
     most = committed(record)
     return tuple(
         LedgerEntry(row, most, 0, 1, limits.monthly_cap, limits.in_flight)
@@ -215,7 +218,8 @@ def reservation(record: Prediction, limits: Limits) -> tuple[LedgerEntry, ...]:
 
 
 def settlement(old: Prediction, new: Prediction) -> tuple[LedgerEntry, ...]:
-    """What the end of a prediction does to its months: once, with the change itself."""
+    """Return the entries of a prediction's end in its months. It is written once, with the change
+    itself."""
     if old.state.terminal or not new.state.terminal:
         return ()
     change = committed(new) - committed(old)
@@ -223,8 +227,8 @@ def settlement(old: Prediction, new: Prediction) -> tuple[LedgerEntry, ...]:
 
 
 def months(record: Prediction) -> list[str]:
-    """The Controls rows that hold a prediction's reservation, and then its cost: its tenant's month
-    and its end user's, as far as those are limited."""
+    """Return the Controls rows with a prediction's reservation, and later its cost: its tenant's
+    month and its end user's, as far as those are limited."""
     tenants = [record.ledger] if record.ledger else []
     if record.end_user_ledger:
         return [*tenants, month_row(record.tenant, record.created_at, record.end_user)]
@@ -232,31 +236,31 @@ def months(record: Prediction) -> list[str]:
 
 
 def committed(record: Prediction) -> int:
-    """What a record stands for in its months: the most that it can come to, and from its end on its
-    cost."""
+    """Return the amount that counts against the month: the reserved maximum while the prediction
+    runs, its actual cost afterwards."""
     if record.state.terminal:
         return record.cost or 0
     return record.price.most if record.price else 0
 
 
 def month_row(tenant: str, at_ms: int, end_user: str | None = None) -> str:
-    """The Controls row of a tenant's month, or of one of its end users'."""
+    """Return the Controls row of a tenant's month, or of one of its end users'."""
     digest = None if end_user is None else strict_json.digest(end_user)
     return row_keys.month(tenant, f"{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m}", digest)
 
 
 def bucket(tenant: str, end_user: str) -> str:
-    """The name of the bucket that an end user's creates are taken from."""
+    """Return the name of the token bucket for an end user's creates."""
     return f"{tenant}#{strict_json.digest(end_user)}"
 
 
 def day_rows(record: Prediction) -> list[str]:
-    """The Controls rows in which the end of a prediction is counted: its tenant's day of usage, and
+    """Return the Controls rows that count the end of a prediction: its tenant's day of usage, and
     that day's row of each of its tags."""
     day = f"{datetime.fromtimestamp(record.created_at // 1000, UTC):%Y-%m-%d}"
     return [row_keys.usage(record.tenant, day, tag) for tag in (None, *record.tags)]
 
 
 def usd(micro: int | None) -> float | None:
-    """An amount as it is shown: US dollars, to the millionth."""
+    """Format an amount as US dollars, to the millionth."""
     return None if micro is None else micro / MICRO

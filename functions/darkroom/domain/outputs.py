@@ -1,8 +1,8 @@
-"""Which texts of an output name files, and the output as it is kept and shown once they are stored.
+"""The strings of an output that name files, and the output as it is stored and shown afterwards.
 
-A text names a file where the model's output schema calls it a URI. Where the schema does not say,
-a URL does if it is on a host that the provider delivers from, which only the one knows who fetches
-it. All other text stays text: a licence, a source, a word that looks like a URL.
+A string names a file if the model's output schema declares it as a URI. If the schema does not say,
+a URL names a file if it is on a delivery host of the provider, which only the fetcher knows. All
+other text stays text: a license, a source, a word that looks like a URL.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
 _PLACE = "data:"
-"""Stands in a kept output where the URL of a stored file was."""
+"""Placeholder in a stored output for the URL of a stored file."""
 _URL = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
 _DATA_URI = re.compile(r"data:(?:[\w.+-]+/[\w.+-]+)?(?:;[^\s,;]+)*,\S*", re.IGNORECASE)
 _LONGEST_URL = 2_000
-"""Of an output that is too large to be kept whole."""
+"""Limit for URLs of an output that is too large to be kept whole."""
 
 Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class FileText:
-    """A text that names a file, or may."""
+    """A string that names a file, or may."""
 
     path: Path
     url: str
     declared: bool
-    """The schema says that it does."""
+    """The schema declares it as a file."""
 
 
 def file_texts(output: str | None, places: Collection[str]) -> list[FileText]:
-    """The texts of an output that name files, or may, in reading order.
+    """Return the strings of an output that name files, or may, in reading order.
 
-    `places` are those of the output's schema, as `Place.patterns` makes them.
+    `places` are those of the output's schema, as `Place.patterns` returns them.
     """
     return [] if output is None else list(_found(json.loads(output), places, ()))
 
@@ -67,9 +67,9 @@ def _items(value: Any, depth: int) -> Iterable[tuple[str | int, Any]]:
 
 
 def kept(output: str | None, files: Iterable[FileText]) -> str | None:
-    """The output with only the places of these texts, for `shown` to fill.
+    """Return the output with placeholders for these strings, which `shown` fills.
 
-    A provider's URL ends within the hour, and a `data:` one may be as long as its file.
+    A provider's URL expires within the hour, and a `data:` URL may be as long as its file.
     """
     if output is None:
         return None
@@ -86,7 +86,7 @@ def kept(output: str | None, files: Iterable[FileText]) -> str | None:
 
 
 def shown(output: str | None, urls: Iterable[str]) -> Any:
-    """A kept output with its n-th place filled by the n-th of `urls`, in its own shape."""
+    """Return a stored output with its n-th placeholder replaced by the n-th of `urls`."""
     return None if output is None else _filled(json.loads(output), iter(urls), 0)
 
 
@@ -100,7 +100,7 @@ def _filled(value: Any, urls: Iterator[str], depth: int) -> Any:
 
 
 def places_in(output: str | None) -> int:
-    """How many files a kept output has room for."""
+    """Return the number of placeholders in a stored output."""
     return 0 if output is None else sum(1 for _ in _places(json.loads(output), 0))
 
 
@@ -112,7 +112,7 @@ def _places(value: Any, depth: int) -> Iterator[str]:
 
 
 def urls_alone(value: Any, depth: int = 0) -> Any:
-    """What is left of an output without all that is neither a URL nor around one; None: nothing."""
+    """Return an output reduced to URLs and the containers around them; None if nothing is left."""
     if isinstance(value, str):
         return value if len(value) <= _LONGEST_URL and _URL.fullmatch(value) else None
     pairs = ((key, urls_alone(inner, depth + 1)) for key, inner in _items(value, depth))

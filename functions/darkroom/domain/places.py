@@ -1,4 +1,4 @@
-"""Which places of a value hold files, and which hold text, by its schema."""
+"""The places of a value that contain files, and those that contain text, by its schema."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ _NOTHING: frozenset[str] = frozenset()
 _BRANCHES = ("allOf", "anyOf", "oneOf")
 
 MOST_PATTERNS = 100
-"""Places of an output that are told apart; what is beyond counts as not described."""
+"""Maximum number of described places in an output; further ones count as not described."""
 DEEPEST = 8
-"""Levels of a value in which files are looked for."""
+"""Maximum depth at which files are found in a value."""
 ITEM, VALUE = "*", "{}"
-"""Stand in a pattern for any item of a list, and for any value of an object that has no name."""
+"""Steps of a pattern for any item of a list, and for any other value of an object."""
 NO_FILE = "!"
-"""Begins the pattern of a place that holds text."""
+"""Prefix of the pattern of a place with text."""
 
 _UNNAMED = "\0"
 """A key that no object has."""
 
 
 class Place:
-    """One place in a value, with all that a schema may say of it.
+    """One place in a value, with all schemas that may describe it.
 
-    The schema is resolved: references are followed, its depth is bounded. What is not understood
-    in it says nothing.
+    The schemas are resolved: references are followed, and their depth is bounded. Unknown keywords
+    are ignored.
     """
 
     __slots__ = ("_alternatives", "_inside", "holds_files")
@@ -39,24 +39,25 @@ class Place:
         self._inside: dict[str | None, Place] = {}
         kinds = _NOTHING.union(*map(_kinds, known))
         self.holds_files = None if len(kinds) != 1 else kinds == {_FILE}
-        """Whether a text here is a file; None where the schema allows both, or does not say."""
+        """Whether a string here is a file; None if the schema allows both, or does not say."""
 
     def inside(self, key: str | None) -> Place:
-        """The place of an object's value by its key; None: of any item of a list."""
+        """Return the place of an object's value by its key; with None, the place of any list
+        item."""
         found = self._inside.get(key)
         if found is None:
             schemas = list(self._within(key))
             if not schemas:
-                # Not kept: a value from outside may have any number of unknown keys.
+                # Not cached, because a value from outside may have any number of unknown keys.
                 return NOWHERE
             found = self._inside[key] = Place(schemas)
         return found
 
     def patterns(self) -> tuple[str, ...]:
-        """This place and those below it, as JSON pointers with `*` and `{}`, and with `!` before
-        those of text.
+        """Return this place and those below it as JSON pointers with `*` and `{}`, with a prefix
+        `!` for text.
 
-        They say of a value what the schema says, where the schema itself cannot be kept.
+        They describe a value like the schema does, where the schema itself cannot be stored.
         """
         found: list[str] = []
         for path, place in _walk(self, "", 0):
@@ -67,12 +68,12 @@ class Place:
         return tuple(found)
 
     def steps(self) -> Iterator[tuple[str, Place]]:
-        """The places right below this one, each with its step of a pattern."""
+        """Yield the places directly below this one, each with its step in a pattern."""
         names: dict[str, None] = {}
         for schema in self._alternatives:
             names |= dict.fromkeys(_mapping(schema.get("properties")))
         named = [(name, escape(name)) for name in names if name not in {ITEM, VALUE}]
-        # What is named comes first: it says more than `{}` does.
+        # Named places come first, since they are more specific than `{}`.
         for key, step in (*named, (_UNNAMED, VALUE), (None, ITEM)):
             place = self.inside(key)
             if place is not NOWHERE:
@@ -104,7 +105,7 @@ def _branches(schema: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _alternatives(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The schema and all that it may mean or means besides."""
+    """Yield the schema and all schemas combined with it."""
     yield schema
     for name in _BRANCHES:
         for branch in _branches(schema, name):
@@ -112,7 +113,8 @@ def _alternatives(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _kinds(schema: Mapping[str, Any]) -> frozenset[str]:
-    """What a text may be by this schema: a file, a plain text, both; nothing where it is none."""
+    """Return the possible kinds of a string by this schema: file, text, or both; empty if no
+    string."""
     if schema.get("format") == "uri":
         return frozenset({_FILE})
     every = [_kinds(branch) for branch in _branches(schema, "allOf")]
@@ -120,7 +122,7 @@ def _kinds(schema: Mapping[str, Any]) -> frozenset[str]:
     every += [_NOTHING.union(*map(_kinds, _branches(schema, name))) for name in either]
     said = [kinds for kinds in every if kinds]
     if frozenset({_FILE}) in said:
-        # All of these hold at once, and a file is the narrower word.
+        # All of these apply at once, and a file is the narrower kind.
         return frozenset({_FILE})
     if said:
         return _NOTHING.union(*said)
@@ -130,13 +132,13 @@ def _kinds(schema: Mapping[str, Any]) -> frozenset[str]:
 
 
 def escape(part: str) -> str:
-    """One step of a JSON pointer (RFC 6901)."""
+    """Escape one step of a JSON pointer (RFC 6901)."""
     return part.replace("~", "~0").replace("/", "~1")
 
 
 def said_by(patterns: Iterable[str], path: tuple[str | int, ...]) -> bool | None:
-    """What the patterns say of the text at this path, an integer for an index: whether it is a
-    file, or None."""
+    """Return whether the patterns describe the string at this path as a file, or None. An integer
+    in the path is an index."""
     for pattern in patterns:
         holds_file = not pattern.startswith(NO_FILE)
         steps = pattern.removeprefix(NO_FILE).split("/")[1:]
@@ -152,4 +154,4 @@ def _fits(step: str, key: str | int) -> bool:
 
 
 NOWHERE = Place(())
-"""A place of which nothing is said."""
+"""A place without any description."""

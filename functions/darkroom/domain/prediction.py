@@ -1,4 +1,4 @@
-"""The one durable record of a prediction, and the words for where it stands.
+"""The durable record of a prediction, and its states.
 
 Times are integers: milliseconds since the epoch, on our clock, unless a name says otherwise.
 """
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where a prediction stands. `rank` never falls; terminal states are immutable."""
+    """State of a prediction. `rank` never decreases, and terminal states are immutable."""
 
     ACCEPTED = "accepted"
     SUBMITTED = "submitted"
@@ -28,7 +28,7 @@ class State(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        """True where nothing may follow."""
+        """Whether no state can follow."""
         return _RANKS[self] == 4
 
 
@@ -45,7 +45,7 @@ _RANKS = {
 
 
 class Code(StrEnum):
-    """Why a prediction did not succeed, for programs. `error` says it for people."""
+    """Why a prediction did not succeed, for programs. `error` has the text for people."""
 
     PROVIDER_FAILED = "provider_failed"
     REJECTED = "rejected"
@@ -53,7 +53,7 @@ class Code(StrEnum):
     DEADLINE_EXCEEDED = "deadline_exceeded"
     OUTCOME_UNKNOWN = "outcome_unknown"
     OUTPUT_MISSING = "output_missing"
-    """The provider says that it succeeded, and has no file to show for it."""
+    """The provider reports success, but shows no file."""
     OUTPUT_EXPIRED = "output_expired"
     OUTPUT_REFUSED = "output_refused"
     OUTPUT_TOO_LARGE = "output_too_large"
@@ -61,7 +61,7 @@ class Code(StrEnum):
 
 
 class CreateState(StrEnum):
-    """What is known of the latest POST to the provider. Only `refused` may be sent again."""
+    """State of the latest POST to the provider. Only `refused` may be repeated."""
 
     IN_FLIGHT = "in_flight"
     UNKNOWN = "unknown"
@@ -70,22 +70,23 @@ class CreateState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CreateAttempt:
-    """The latest attempt to create upstream, written before its POST leaves."""
+    """The latest attempt to create upstream, stored before its POST is sent."""
 
     attempt: int
     state: CreateState
     started_at: int = 0
     until: int = 0
-    """An attempt in flight is over by now: past this its outcome is unknown."""
+    """End of an attempt in flight; afterwards its outcome is unknown."""
     not_before: int = 0
-    """Refused: the next attempt's earliest time. Unknown: the next look at the provider's list."""
+    """Refused: the earliest time of the next attempt. Unknown: the next search of the provider's
+    list."""
     parked: bool = False
-    """Refused because of our own token or account: an operator has to act."""
+    """Refused because of our token or account, so an operator has to act."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One stored output. The key is kept, never a URL: URLs are made when read."""
+    """One stored output. Its key is stored, never a URL, since URLs are signed when read."""
 
     key: str
     sha256: str
@@ -97,87 +98,90 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a prediction costs, in millionths of a US dollar, as the catalogue had it at submit."""
+    """The price of a prediction in millionths of a US dollar, from the catalogue at submit."""
 
     unit: str
-    """How the provider bills what is known at the end: `image`, `second`, `megapixel`,
-    `whole_megapixel`; or `prediction`."""
+    """The provider's billing unit that is known at the end: `image`, `second`, `megapixel`,
+    `whole_megapixel`; otherwise `prediction`."""
     micro: int
-    """Of one unit."""
+    """Price of one unit."""
     most: int
-    """Of the whole prediction, whatever it turns out to be."""
+    """Maximum of the whole prediction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """One record. A change makes a new one with `revision` one higher; see `lifecycle.advance`."""
+    """One record. A change creates a new one with the next `revision`; see `lifecycle`."""
 
     id: str
     tenant: str
     created_at: int
     model: str
     version: str | None
-    """Pinned version; None runs an official model by name."""
+    """The pinned version; None runs an official model by name."""
     input: str
-    """Canonical JSON. Values that were moved to the uploads bucket are absent from it."""
+    """Canonical JSON, without the values that were moved to the uploads bucket."""
     uploads: dict[str, str] = field(default_factory=dict)
-    """JSON pointer into `input` → key in the uploads bucket."""
+    """Keys in the uploads bucket, by JSON pointer into `input`."""
     webhook: str | None = None
     """The client's callback URL."""
     webhook_events: tuple[str, ...] = ("completed",)
     deadline: int
     typical_ms: int
-    """The model's typical duration, which times the first poll."""
+    """The model's typical duration, which determines the first poll."""
     makes_files: bool = False
-    """The model's output is files: it has succeeded only with one. Until the end."""
+    """The model makes files, so a success needs at least one. Dropped at the end."""
     output_places: tuple[str, ...] = ()
-    """Where the model's output schema has files and where it has text, as `Place.patterns` says it:
-    empty where that is one file or a list of them. Until the end."""
+    """Places of files and of text by the model's output schema, as `Place.patterns` returns them;
+    empty for one file or a list of files. Dropped at the end."""
     fingerprint: str = ""
-    """Hash of what the client asked for: a repeated request has the same."""
+    """Hash of the client's request; a repeated request has the same."""
     cache_key: str | None = None
-    """Hash of what decides the result: requests with the same may share it, within a tenant."""
+    """Hash of everything that determines the result; requests of a tenant with the same hash may
+    share it."""
     cached_from: str | None = None
-    """The prediction whose result this one is a copy of: then nothing was created for it."""
+    """The prediction whose result this one copies; nothing was created for it."""
     expires_at: int
     """End of retention, in seconds since the epoch: DynamoDB's TTL attribute."""
     price: Price | None = None
-    """Until the end. None: unknown, as for a model outside the catalogue."""
+    """Dropped at the end. None if unknown, as for a model outside the catalogue."""
     price_base: int = 0
-    """Millionths that a run costs beside its price's units: for itself, and for the pictures that
-    it was given. Until the end."""
+    """Additional millionths for a run, independent of the price's units: for the run itself and for
+    its input pictures. Dropped at the end."""
     price_tiers: tuple[int, ...] = ()
-    """Pixels and millionths in turn: what one picture costs up to that size. Until the end."""
+    """Alternating pixels and millionths: the price of one picture up to that size. Dropped at the
+    end."""
     ledger: str | None = None
-    """The row of the tenant's month that holds the reservation; None where nothing is reserved."""
+    """The row of the tenant's month with the reservation; None if nothing is reserved."""
     end_user_ledger: bool = False
-    """The end user's month holds the same reservation."""
+    """The end user's month has the same reservation."""
     task_token: str | None = field(default=None, repr=False)
-    """The Step Functions task that waits for this one. A secret: shown and logged nowhere."""
+    """The Step Functions task that waits for this one. A secret, never shown or logged."""
     metadata: dict[str, str] = field(default_factory=dict)
-    """The client's own, like what follows: shown to it, never to the provider."""
+    """The client's own data, like the next fields: shown to it, never sent to the provider."""
     tags: tuple[str, ...] = ()
     end_user: str | None = None
-    """Whom the tenant made the prediction for, by whatever name it has for them."""
+    """The tenant's own id of the person that the prediction is for."""
     request_id: str | None = None
-    """Of a request that came as an event: the id by which its sender knows it."""
+    """The sender's id of a request by event."""
 
     revision: int = 1
     updated_at: int
     due_at: int | None = None
-    """When the sweep takes the record up; None leaves the index."""
+    """Time at which the sweep handles the record; None removes it from the index."""
     state: State = State.ACCEPTED
     create: CreateAttempt
     provider_id: str | None = None
     adopted: bool = False
-    """Bound because the inputs are equal: it may be a twin's, and our own create still to come."""
+    """The provider id was matched by identical input only. It may belong to another record with the
+    same input, and this record's own create may still appear."""
     extra_provider_ids: tuple[str, ...] = ()
-    """Upstream predictions beyond ours that carry our link: to be cancelled, and counted."""
+    """Additional upstream predictions with our link, which are canceled and counted."""
     stream_url: str | None = None
     output: str | None = None
-    """The provider's output, as JSON; once its files are stored, `data:` in place of each URL."""
+    """The provider's output as JSON; once its files are stored, `data:` replaces each URL."""
     logs: str = ""
-    """The tail of the logs; `log_size` is the length of the whole."""
+    """The tail of the logs; `log_size` is their total length."""
     log_size: int = 0
     error: str | None = None
     code: Code | None = None
@@ -185,42 +189,43 @@ class Prediction:
     started_at: str | None = None
     """As the provider wrote it (RFC 3339)."""
     completed_at: str | None = None
-    """As the provider wrote it, or our own time where it never came to that."""
+    """As the provider wrote it, or our own time if it never did."""
     watched_until: int = 0
-    """Somebody polls it: the provider is looked at for that, and not again before. Until the end.
-    """
+    """End of the period for which a client's poll causes no further poll of the provider. Dropped
+    at the end."""
     finished_at: int | None = None
-    """`completed_at` of a success in milliseconds: outputs live an hour from here."""
+    """`completed_at` of a success in milliseconds; outputs live an hour from here."""
     polls: int = 0
     next_poll_at: int = 0
     missing_since: int = 0
-    """The first of the 404s that nothing but 404s has followed; 0 where the provider knows it."""
+    """Time of the first in an unbroken series of 404s; 0 if the provider knows the prediction."""
     asked_again: bool = False
-    """The provider said that it succeeded, and showed no file: it is asked once more."""
+    """The provider reported success without a file, so it is polled once more."""
     store_attempts: int = 0
-    """Runs in a row that stored nothing more."""
+    """Consecutive runs that stored nothing more."""
     next_store_at: int = 0
     files: tuple[File, ...] = ()
-    """By their places in the output. While storing: those stored so far, in any order."""
+    """In the order of their places in the output. While storing: those stored so far, in any
+    order."""
     told_output_at: int = 0
-    """The change of this time told the client's webhook that the output grew."""
+    """Time of the change that last notified the client of growing output."""
     told_logs_at: int = 0
-    """The same of the logs."""
+    """Time of the change that last notified the client of growing logs."""
     cancel_requested_at: int | None = None
     cancel_by_deadline: bool = False
     next_cancel_at: int = 0
     effects_done: bool = False
-    """Terminal only: what the end of this prediction causes has been handed on."""
+    """Terminal only: the effects of this prediction's end are carried out."""
     cost: int | None = None
-    """Terminal only: in millionths of a US dollar; None where the price is unknown."""
+    """Terminal only: in millionths of a US dollar; None if the price is unknown."""
     cost_assumed: bool = False
-    """Terminal only: nobody knows what ran, and `cost` is the most that was reserved."""
+    """Terminal only: the run is unknown, and `cost` is the reserved maximum."""
     counted: bool = False
-    """Terminal only: the prediction stands in its tenant's usage."""
+    """Terminal only: the prediction is counted in its tenant's usage."""
 
     @property
     def places(self) -> tuple[str, ...]:
-        """What is said of the places in its output; nothing where nothing is known."""
+        """Patterns that describe the places of its output; empty if unknown."""
         return self.output_places or (_FILES if self.makes_files else ())
 
 

@@ -1,19 +1,19 @@
-"""A model's price by its input: how a catalogue entry writes it, and the most that it comes to.
+"""A model's price by its input: the form in a catalogue entry, and the maximum cost.
 
-A price is a part or a list of parts; the parts are added.
+A price is a part or a list of parts, which are added up.
 
     {"unit": "image", "usd": 0.04}
     {"unit": "image", "usd": {"by": "quality", "usd": {"low": 0.012, "high": 0.128}}}
     {"unit": "image", "usd": {"tiers": [[24000000, 0.08], [48000000, 0.16]]}}
     [{"unit": "prediction", "usd": 0.015}, {"unit": "whole_megapixel", "usd": 0.015}]
 
-A table is chosen from by an input's value, or by its default; `*` is every other value, and a table
-may stand in a table. What is in no table costs the most that the table holds. A tier is a number of
-pixels, up to which one picture costs so much.
+A table is indexed by an input's value, or by its default; `*` is every other value, and tables may
+be nested. A value that is in no table costs the maximum of the table. A tier is a number of pixels
+and the price of one picture up to that size.
 
-How large pictures get is in the entry's `most_pixels`: `in` for each that is given, `out` for each
-that is made. Both are a number, or a table; `out` also `{"of": ["width", "height"], "step": 16}`,
-the product of two inputs, each rounded up to a multiple.
+The entry's `most_pixels` has the maximum size of pictures: `in` for each input picture, `out` for
+each output picture. Both are a number or a table; `out` may also be `{"of": ["width", "height"],
+"step": 16}`, the product of two inputs, each rounded up to a multiple.
 """
 
 from __future__ import annotations
@@ -27,48 +27,48 @@ if TYPE_CHECKING:
     from darkroom.domain.model import Model
 
 MICRO = 1_000_000
-"""Millionths, of a US dollar."""
+"""Millionths of a US dollar."""
 MEGAPIXEL = 1_000_000
 WHOLE_MEGAPIXEL = 1024 * 1024
-"""Where a provider counts whole megapixels, a picture of 1024 by 1024 is one."""
+"""A provider that bills whole megapixels counts a picture of 1024 by 1024 as one."""
 
 BY_END = ("image", "second", "megapixel", "whole_megapixel")
-"""Units that are known at the end of a run; a price has one of them at most."""
+"""Units that are known at the end of a run; a price has at most one of them."""
 BY_INPUT = ("prediction", "megapixel_in", "whole_megapixel_in")
-"""Units that are known from the input: they are billed once, where the run succeeded."""
+"""Units that are known from the input; they are billed once if the run succeeded."""
 UNITS = (*BY_END, *BY_INPUT)
 OUT = {"megapixel": MEGAPIXEL, "whole_megapixel": WHOLE_MEGAPIXEL}
 IN = {"megapixel_in": MEGAPIXEL, "whole_megapixel_in": WHOLE_MEGAPIXEL}
 
 COUNTS = ("num_outputs", "num_images", "number_of_images")
-"""Inputs that say how many pictures are asked for, where the entry names none."""
+"""Inputs that set the number of pictures, if the entry names none."""
 SLACK_S = 10
-"""The provider stops a run at its deadline, but not to the second."""
+"""The provider stops a run at its deadline, but not exactly."""
 LARGEST_PICTURE = 16
-"""Megapixels of one output at most, where the catalogue says nothing."""
+"""Maximum megapixels of one output, if the catalogue does not say."""
 OTHERS = "*"
 
 _HUGE = 1e15
 _MOST = 1_000_000
-"""Pictures of one prediction: a larger number would fit into no record."""
+"""Maximum number of pictures of one prediction; a larger number would fit into no record."""
 _DEEPEST = 4
 
 
 class InvalidPriceError(ValueError):
-    """An entry's price, or what it is made from, is not one. The text names the entry's field."""
+    """An entry's price, or a part of it, is invalid. The text names the entry's field."""
 
 
-# --- The most -------------------------------------------------------------------------------------
+# --- The maximum ----------------------------------------------------------------------------------
 
 
 def terms(
     model: Model, given: Mapping[str, Any], limit_s: float, pixels: Mapping[str, int]
 ) -> tuple[str, int, int, int, tuple[int, ...]]:
-    """What to settle a prediction of this input by: the unit, millionths for one unit, the most for
-    all of it, what is added once, and the tiers: pixels and millionths in turn.
+    """Return the terms of a prediction with this input: the unit, millionths per unit, the maximum,
+    the amount that is added once, and the tiers as alternating pixels and millionths.
 
-    The most is an upper bound of what the provider bills, and exact where no file decides. `pixels`
-    are those of the given pictures whose size is known, by JSON pointer.
+    The maximum is an upper bound of the provider's bill, and exact unless a file or the time
+    decides. `pixels` has the sizes of input pictures, if known, by JSON pointer.
     """
     known = _Input(model, given, pixels)
     parts = parts_of(model.price)
@@ -95,18 +95,19 @@ def terms(
 
 
 def parts_of(price: Any) -> list[dict[str, Any]]:
-    """The parts of a price that was checked."""
+    """Return the parts of a checked price."""
     return price if isinstance(price, list) else [price]
 
 
 def megapixels(unit: str, pixels: float) -> float:
-    """What one picture counts, out or in; for a unit of a later release, in millions."""
+    """Return the billed megapixels of one picture; for a unit of a later release, in millions of
+    pixels."""
     size = (OUT | IN).get(unit, MEGAPIXEL)
     return math.ceil(pixels / size) if size == WHOLE_MEGAPIXEL else pixels / size
 
 
 def tier(tiers: tuple[int, ...], pixels: float | None) -> int:
-    """What a picture costs by its pixels; the most where those are unknown, or beyond the last."""
+    """Return the price of a picture by its pixels; the highest tier if unknown or larger."""
     for limit, micro in zip(tiers[::2], tiers[1::2], strict=False):
         if pixels is not None and pixels <= limit:
             return micro
@@ -114,7 +115,7 @@ def tier(tiers: tuple[int, ...], pixels: float | None) -> int:
 
 
 def picture_usd(price: Any) -> float | None:
-    """The price of one picture where it is the same for every input; None where it is not."""
+    """Return the price of one picture if it is the same for every input, otherwise None."""
     flat = isinstance(price, dict) and price["unit"] == "image"
     return float(price["usd"]) if flat and not isinstance(price["usd"], dict) else None
 
@@ -136,7 +137,7 @@ def _number(leaf: Any) -> float:
 
 
 class _Input:
-    """What an input says of its price."""
+    """The values of an input that affect its price."""
 
     __slots__ = ("_given", "_model", "_pixels", "_properties")
 
@@ -147,12 +148,12 @@ class _Input:
         self._properties: Mapping[str, Any] = model.input_schema["properties"]
 
     def value(self, name: str) -> Any:
-        """As it is given, or the default; null says nothing."""
+        """Return the given value, or the default; null counts as not given."""
         given = self._given.get(name)
         return _dict(self._properties.get(name)).get("default") if given is None else given
 
     def most(self, amount: Any, kind: str, read: Callable[[Any], float]) -> float:
-        """The amount for this input."""
+        """Return the amount for this input."""
         if not (isinstance(amount, dict) and "by" in amount):
             return read(amount)
         table: dict[str | None, Any] = amount[kind]
@@ -161,7 +162,7 @@ class _Input:
         return max(self.most(each, kind, read) for each in amounts)
 
     def count(self) -> int:
-        """How many pictures are asked for."""
+        """Return the number of requested pictures."""
         counts = self._model.counts
         if isinstance(counts, dict):
             where: dict[str, Any] = counts.get("where", {})
@@ -174,14 +175,14 @@ class _Input:
         return max(1, math.ceil(min(asked, _MOST))) if isinstance(asked, int | float) else 1
 
     def pixels_in(self) -> Iterator[float]:
-        """Of each picture that is given, at most."""
+        """Yield the maximum size of each input picture."""
         largest = self.most(self._model.most_pixels["in"], "pixels", _number)
         for name in self._model.pictures:
             for pointer in _texts(self.value(name), f"/{name}"):
                 yield min(largest, self._pixels.get(pointer, largest))
 
     def pixels_out(self, largest: float) -> float:
-        """Of each picture that is made, at most."""
+        """Return the maximum size of each output picture."""
         return self.most(self._model.most_pixels.get("out", largest), "pixels", self._area)
 
     def _area(self, leaf: Any) -> float:
@@ -198,7 +199,7 @@ class _Input:
 
 
 def _text(value: object) -> str | None:
-    """A value as a table names it; None: as none does."""
+    """Return a value as a table's key; None if it can be in no table."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
@@ -207,7 +208,7 @@ def _text(value: object) -> str | None:
 
 
 def _texts(value: object, pointer: str) -> Iterator[str]:
-    """The places of the texts in a value that are not empty."""
+    """Yield the places of the non-empty strings in a value."""
     if isinstance(value, list):
         for number, item in enumerate(value):
             yield from _texts(item, f"{pointer}/{number}")
@@ -215,11 +216,11 @@ def _texts(value: object, pointer: str) -> Iterator[str]:
         yield pointer
 
 
-# --- Whether it is one ----------------------------------------------------------------------------
+# --- Validation -----------------------------------------------------------------------------------
 
 
 def check(entry: Mapping[str, Any]) -> None:
-    """Raise InvalidPriceError for an entry whose price cannot be reckoned. Its schema is one."""
+    """Raise InvalidPriceError for an entry with an invalid price. Its schema must be valid."""
     properties: Mapping[str, Any] = entry["input_schema"]["properties"]
     parts = entry["price"] if isinstance(entry["price"], list) else [entry["price"]]
     for part in parts:
@@ -263,7 +264,7 @@ def _check_amount(
     fits: Callable[[Any], bool],
     depth: int = 0,
 ) -> None:
-    """A number that fits, or a table of those; what a table names must be in the schema."""
+    """Check that it is a valid number, or a table of those whose names are in the schema."""
     if not (isinstance(amount, dict) and "by" in amount):
         if not fits(amount):
             _refuse(field, f"made of numbers of {kind}, or of tables by an input's value")

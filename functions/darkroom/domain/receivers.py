@@ -1,6 +1,6 @@
-"""How a tenant's receivers are doing: whose turn it is, who has but a share, who is called no more.
+"""State of a tenant's receivers: paused, limited to a share, or disabled.
 
-An endpoint is one host, whatever the path: a host that hangs does so for all of them.
+An endpoint is one host, whatever the path, since a host that hangs does so for all paths.
 """
 
 from __future__ import annotations
@@ -18,52 +18,52 @@ if TYPE_CHECKING:
     from darkroom.domain.timings import Timings
 
 SLOW_MS = 2000
-"""An attempt that takes so long keeps others waiting."""
+"""Duration from which an attempt counts as slow."""
 STRIKES, MOST_STRIKES = 10, 20
-"""What one slow attempt counts, and all of them together: each quick one makes up for one."""
+"""Strikes of one slow attempt, and their maximum; each quick attempt removes one."""
 FAILURES = 5
-"""After so many in a row, an endpoint is left alone for a while."""
+"""Consecutive failures after which an endpoint is paused."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 15.0, 3600.0
-"""That while is as long as it has been failing, within these."""
+"""Bounds of that pause, which is as long as it has been failing."""
 CROWD = 3
-"""With so many endpoints that are slow or failing, all of the tenant's have to share: a dead host
-under a new name for each prediction is no new endpoint."""
+"""Number of slow or failing endpoints from which all of the tenant's endpoints are limited, because
+a dead host under a new name for each prediction is not a new endpoint."""
 MOST_ENDPOINTS, MOST_ADDRESSES = 20, 50
-"""What is kept of a tenant: the worst, and the latest."""
+"""Maximum entries stored for a tenant: the worst endpoints, and the latest addresses."""
 REFUSALS = 3
-"""Answers of 410 by one address, and none taken in between, before it is called no more."""
+"""Answers of 410 by one address, without a success in between, that disable it."""
 NEW_CHANCE_MS = 30 * 86_400_000
-"""After so long, what was disabled is called again."""
+"""Time after which a disabled endpoint is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One that is not doing well. Times in milliseconds."""
+    """State of an unhealthy endpoint. Times are in milliseconds."""
 
     failing_since: int | None = None
-    """The first failure after the last success."""
+    """Time of the first failure after the last success."""
     failures: int = 0
-    """In a row; not counted beyond what matters."""
+    """Consecutive failures, counted up to the threshold."""
     next_at: int = 0
-    """Nothing is sent to it before."""
+    """Nothing is sent to it before this time."""
     strikes: int = 0
-    """Above zero it is slow."""
+    """It is slow while this is above zero."""
     disabled_at: int | None = None
-    """From here on nothing is sent to it, until somebody asks for a redelivery."""
+    """Time since which nothing is sent to it, until a redelivery is requested."""
 
     @property
     def shares(self) -> bool:
-        """Whether few attempts at a time are made at it."""
+        """Whether its concurrent attempts are limited."""
         return self.strikes > 0 or self.failures >= FAILURES
 
     def after(self, status: int | None, took_ms: int, now: int, timings: Timings) -> Endpoint:
-        """How it stands after an attempt that ended with `status`, None for no answer."""
+        """Return its state after an attempt that ended with `status`, None for no answer."""
         slow = took_ms >= SLOW_MS
         strikes = min(self.strikes + STRIKES, MOST_STRIKES) if slow else max(0, self.strikes - 1)
         if taken(status):
             return Endpoint(strikes=strikes)
         if status == GONE:
-            # It speaks of one address, and of the endpoint only that it is there.
+            # It concerns one address, and of the endpoint it only proves that it answers.
             return replace(self, strikes=strikes)
         since = now if self.failing_since is None else self.failing_since
         failing = replace(
@@ -75,8 +75,8 @@ class Endpoint:
         if now - since >= int(timings.callback_disable_s * 1000):
             return replace(failing, disabled_at=now)
         if failing.failures == FAILURES and now >= self.next_at:
-            # As long as it has been failing: so a short outage delays little, and a long one
-            # costs little.
+            # As long as it has been failing, so a short outage causes little delay, and a long one
+            # little cost.
             least, most = (
                 int(s * 1000 * timings.callback_scale) for s in (FIRST_PAUSE_S, LONGEST_PAUSE_S)
             )
@@ -89,7 +89,7 @@ WELL = Endpoint()
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Answers of 410 by one address, its query included."""
+    """Answers of 410 by one address, including its query."""
 
     times: int
     last_at: int
@@ -97,16 +97,16 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Receivers:
-    """What is known of a tenant's receivers that are not doing well; of the others nothing is."""
+    """State of a tenant's unhealthy receivers; healthy ones are not stored."""
 
     revision: int = 0
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     refused: Mapping[str, Refusal] = field(default_factory=dict)
     busy: tuple[int, ...] = ()
-    """Until when each attempt under way has a place of the tenant's share."""
+    """End times of the attempts in progress that occupy a slot of the tenant's share."""
 
     def disabled(self, url: str, now: int) -> bool:
-        """Whether nothing is sent there."""
+        """Whether nothing is sent to this URL."""
         at = self._of(url).disabled_at
         if at is not None and now - at < NEW_CHANCE_MS:
             return True
@@ -118,21 +118,21 @@ class Receivers:
         )
 
     def next_at(self, url: str) -> int:
-        """The time before which nothing is sent there."""
+        """Return the time before which nothing is sent to this URL."""
         return self._of(url).next_at
 
     def shares(self, url: str) -> bool:
-        """Whether an attempt there needs a place of the tenant's share."""
+        """Whether an attempt needs a slot of the tenant's share."""
         slow = sum(endpoint.shares for endpoint in self.endpoints.values())
         return self._of(url).shares or slow >= CROWD
 
     def enter(self, now: int, until: int, share: int) -> Receivers | None:
-        """With one place more taken, until then; None where all are."""
+        """Return the state with one more slot occupied until `until`; None if all are."""
         busy = tuple(end for end in self.busy if end > now)
         return None if len(busy) >= share else replace(self, busy=(*busy, until))
 
     def leave(self, place: int | None) -> Receivers:
-        """Without the place that was taken until then."""
+        """Return the state without the slot that was occupied until `place`."""
         if place not in self.busy:
             return self
         at = self.busy.index(place)
@@ -141,7 +141,7 @@ class Receivers:
     def after(
         self, url: str, status: int | None, took_ms: int, now: int, timings: Timings
     ) -> Receivers:
-        """As they stand after an attempt; equal to what it was where all went well."""
+        """Return the state after an attempt; equal to this one if all is well."""
         endpoint = self._of(url).after(status, took_ms, now, timings)
         refused = dict(self.refused)
         if taken(status):
@@ -155,7 +155,7 @@ class Receivers:
         return replace(self._with(url, endpoint), refused=dict(latest))
 
     def enable(self, url: str) -> Receivers:
-        """As they stand when somebody asks for a redelivery: at once, but within the share."""
+        """Return the state after a redelivery request: enabled at once, but within the share."""
         endpoint = replace(self._of(url), failing_since=None, next_at=0, disabled_at=None)
         refused = {
             name: kept
@@ -181,13 +181,13 @@ def _badness(endpoint: Endpoint) -> tuple[bool, int, int]:
 
 
 def host(url: str) -> str:
-    """The endpoint's name: a digest of scheme, host and port."""
+    """Return the endpoint's name: a digest of scheme, host and port."""
     parts = urlsplit(url)
     return _digest(f"{parts.scheme}://{parts.netloc}".lower())
 
 
 def address(url: str) -> str:
-    """The address's name: a digest of the whole URL, since a query may name one job."""
+    """Return the address's name: a digest of the whole URL, since a query may identify one job."""
     return _digest(url)
 
 

@@ -1,30 +1,32 @@
-"""Silent repetitions: a POST that comes again, with no key that says which request it is.
+"""Silent repetitions: a POST that is sent again, without a key that identifies its request.
 
-A client's library repeats a POST when no answer reached it, or a 429 or 5xx did, and says in a
-header only how often it has tried (`x-stainless-retry-count`: 0 the first time). A tenant's equal
-requests that carry the header share one row, `REPEAT#…`, written in the transaction that inserts
-the prediction. What follows from it, within two minutes:
+A client's library repeats a POST if it got no answer, or a 429 or 5xx, and sends only its number of
+attempts in a header (`x-stainless-retry-count`: 0 the first time). A tenant's equal requests with
+this header share one row, `REPEAT#…`, written in the transaction that inserts the prediction. The
+rules, within two minutes:
 
-- A first try is a request of its own, however equal: it makes a prediction and enters it.
-- A repetition with the count n is answered with the latest prediction of the row that was last the
-  answer to a count below n, and leaves n there. So where several equal requests lose their answers,
-  each of them gets a prediction that one of them made, and none gets another one's.
-- Of a first try that we refused (402, 429, 503) there is no prediction, and the row counts it: as
-  many repetitions make one of their own. Where both a refused request and an answered one could be
-  meant, it is the refused one: refusals are repeated, lost answers are rare.
-- A repetition that finds nothing makes the prediction. Its first try may still be on its way: if it
-  was received before and comes to be written after, it is answered with that prediction.
+- A first attempt is a separate request, however equal: it makes a prediction and enters it.
+- A repetition with the count n is answered with the latest prediction of the row that last
+  answered a count below n, and stores n there. So if several equal requests lose their answers,
+  each of them gets a prediction that one of them made, and no two get the same.
+- For a first attempt that we rejected (402, 429, 503) there is no prediction, and the row counts
+  it: as many repetitions make their own. If a repetition could belong to a rejected or to an
+  answered request, it counts for the rejected one, since rejections are repeated and lost answers
+  are rare.
+- A repetition that finds nothing makes the prediction. Its first attempt may still be in
+  progress: if it was received before but is written after, it is answered with that prediction.
 
-What cannot be known, and is decided so that no more is made than was asked for:
+The following cannot be known, and is decided so that no more is made than was requested:
 
-- Which of several equal requests lost its answer: the repetition gets the latest, which may be the
-  one that another client has received.
-- Whether a repetition's first try reached us at all. If not (the gateway refused it, or we died
-  before its record was written), and an equal request has made a prediction, it gets that one.
-- Whether a client that was refused still comes again. If it gave up, the next repetition of an
-  equal request makes a prediction in its place: never more than there were first tries.
+- Which of several equal requests lost its answer: the repetition gets the latest, which may be
+  the one that another client has received.
+- Whether a repetition's first attempt reached us at all. If not (the gateway rejected it, or we
+  crashed before its record was written), and an equal request has made a prediction, it gets
+  that.
+- Whether a rejected client will retry. If it gave up, the next repetition of an equal request
+  makes a prediction instead, but never more than there were first attempts.
 
-A key with a dedupe window asks for more: any equal request within the window is answered with the
+A key with a dedupe window goes further: any equal request within the window is answered with the
 latest prediction of the row, whatever its count.
 """
 
@@ -33,13 +35,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 WINDOW_S = 120
-"""A repetition comes within so many seconds of its first try."""
+"""Maximum seconds between a first attempt and its repetition."""
 REFUSED_S = 300
-"""A client that was refused comes again within so many: twice, a minute after each refusal."""
+"""Maximum seconds until a rejected client retries: twice, a minute after each rejection."""
 KEPT = 4
-"""The latest predictions that a row holds."""
+"""Number of predictions kept in a row, the latest ones."""
 KEPT_S = 2 * 3600
-"""How long a row is kept after its last change: longer than any window that asks for it."""
+"""Lifetime of a row after its last change; longer than any window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,48 +52,48 @@ class Made:
     at: int
     """Its `created_at`."""
     count: int = 0
-    """The retry count of the last request that it was the answer to."""
+    """The retry count of the last request that it answered."""
     early: bool = False
-    """A repetition that found nothing made it."""
+    """It was made by a repetition that found nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """What a row says."""
+    """Content of a row."""
 
     made: tuple[Made, ...] = ()
     """The latest first."""
     refused: int = 0
-    """First tries that we refused and that have not come again."""
+    """First attempts that we rejected and that have not been repeated."""
     refused_at: int = 0
-    """The last refusal."""
+    """Time of the last rejection."""
 
     def latest(self, since: int) -> Made | None:
-        """The latest prediction, unless it is older."""
+        """Return the latest prediction, unless it is older than `since`."""
         return self.made[0] if self.made and self.made[0].at >= since else None
 
     def answer_to(self, count: int, now: int) -> Made | None:
-        """What a repetition is answered with, unless it is to make a prediction of its own."""
+        """Return the prediction that answers a repetition; None if it is to make its own."""
         since = now - WINDOW_S * 1000
         fresh = [made for made in self.made if made.at >= since]
         return next((made for made in fresh if made.count < count), self.latest(since))
 
     def awaits_refused(self, now: int) -> bool:
-        """Whether a refused first try has yet to come again, and has not given up."""
+        """Whether a rejected first attempt may still be repeated."""
         return self.refused > 0 and self.refused_at >= now - REFUSED_S * 1000
 
 
 @dataclass(frozen=True, slots=True)
 class RepeatEntry:
-    """How a new prediction is entered in its row, and on what condition."""
+    """Entry of a new prediction in its row, and its condition."""
 
     row: str
     made: Made
     expires_at: int
     """In seconds."""
     received_at: int | None = None
-    """Of a first try: refused if a repetition has made a prediction early since then."""
+    """For a first attempt: fails if a repetition has made a prediction early since then."""
     seen: Made | None = None
-    """Of all others: refused if the row's latest is another one than was seen."""
+    """For all others: fails if the row's latest prediction is not this one."""
     redeems: bool = False
-    """Takes the place of a first try that was refused: refused if none is left."""
+    """Replaces a rejected first attempt: fails if none is left."""

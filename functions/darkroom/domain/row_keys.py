@@ -1,4 +1,5 @@
-"""Keys of the rows in the Controls table: a prefix for each kind, which rights name as well."""
+"""Keys of the rows in the Controls table. Each kind has a prefix, which the IAM policies use as
+well."""
 
 from __future__ import annotations
 
@@ -11,21 +12,21 @@ MONTH = "SPEND#"
 USAGE = "USAGE#"
 """A tenant's day: predictions and cost of each model."""
 TAGGED = "TAGGED#"
-"""The same, of what has a tag."""
+"""A tenant's day for one tag: predictions and cost of each model."""
 RATE = "RATE#"
 """A token bucket."""
 IDEMPOTENCY = "IDEM#"
 """A client's idempotency key, hashed within its tenant."""
 REPEAT = "REPEAT#"
-"""Requests that say how often they were tried, by what is the same in them."""
+"""Requests with a client's number of attempts, by what is the same in all attempts."""
 OWNER = "PID#"
-"""Which record owns a provider's id."""
+"""The record that owns a provider id."""
 SCHEMA = "SCHEMA#"
 """An open model's schema, as the provider published it."""
 RESULT = "CACHE#"
-"""The prediction whose result an equal request gets."""
+"""The prediction whose result answers an equal request."""
 RECEIVERS = "HOOK#"
-"""What is known of a tenant's receivers of callbacks."""
+"""The state of a tenant's callback endpoints."""
 RUN_TIMES = "RUNTIMES"
 """One row for the run times of all models."""
 
@@ -42,7 +43,7 @@ def month(tenant: str, yyyy_mm: str, end_user: str | None = None) -> str:
 
 
 def usage(tenant: str, day: str, tag: str | None = None) -> str:
-    """Return the key of a tenant's usage on a day (`yyyy-mm-dd`), or of what has the tag."""
+    """Return the key of a tenant's usage on a day (`yyyy-mm-dd`), or of its usage with the tag."""
     return f"{USAGE}{tenant}#{day}" if tag is None else f"{TAGGED}{tenant}#{day}#{tag}"
 
 
@@ -52,5 +53,5 @@ def schema(model: str, version: str) -> str:
 
 
 def every(prefix: str) -> str:
-    """Return the pattern of the keys of one kind, as a right names them."""
+    """Return the pattern that matches all keys of a kind in an IAM policy."""
     return f"{prefix}*"

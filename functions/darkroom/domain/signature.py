@@ -1,4 +1,4 @@
-"""Standard Webhooks signatures (v1, HMAC-SHA256): verifying the provider's, making our own."""
+"""Standard Webhooks signatures (v1, HMAC-SHA256): verifying the provider's, creating our own."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ MAX_KEYS = 3
 _MAX_HEADER = 1024
 
 _SECRET = re.compile(r"whsec_([A-Za-z0-9+/]+={0,2})")
-# No dot in an id: otherwise id "a.1" with time "2" would sign the same text as "a" with "1.2".
+# No dot in an id; otherwise id "a.1" with time "2" would sign the same text as "a" with "1.2".
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _TIMESTAMP = re.compile(r"[1-9][0-9]{8,11}")
-# Up to eight entries of printable ASCII, one space between: no tab, no empty entry.
+# Up to eight entries of printable ASCII with one space between: no tab, no empty entry.
 _SIGNATURES = re.compile(r"[!-~]+(?: [!-~]+){0,7}")
 
 
 class Reason(StrEnum):
-    """Why a delivery was refused: fit for a metric, holding nothing of the delivery itself."""
+    """Why a message was rejected: suitable for a metric, and without any of its content."""
 
     MISSING_HEADER = "missing_header"
     REPEATED_HEADER = "repeated_header"
@@ -36,7 +36,7 @@ class Reason(StrEnum):
 
 
 class SignatureRejectedError(Exception):
-    """The delivery is not proven to come from a holder of the secret, now."""
+    """The message is not proven to come from a holder of the secret within the time limit."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)
@@ -44,23 +44,23 @@ class SignatureRejectedError(Exception):
 
 
 class KeyRejectedError(ValueError):
-    """A signing secret is unusable. The text never holds the secret."""
+    """A signing secret is unusable. The text never contains the secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedMessage:
-    """What a verified request says of itself."""
+    """Id and time of a verified message."""
 
     id: str
-    """The same over all resends of one message."""
+    """The same for all attempts of one message."""
     timestamp: int
     """Unix seconds of this attempt."""
 
 
 def load_keys(secrets: Iterable[str]) -> tuple[bytes, ...]:
-    """The keys of one to three `whsec_` secrets, current first. Raises KeyRejectedError.
+    """Return the keys of one to three `whsec_` secrets, current first. Raises KeyRejectedError.
 
-    Strict, so that a damaged secret fails at start and not as a key that anybody could guess:
+    Strict, so that a damaged secret fails at start and does not become a key that can be guessed:
     canonical base64 with its padding, 24 to 64 bytes.
     """
     keys = tuple(_key(secret) for secret in secrets)
@@ -76,10 +76,10 @@ def verify(
     keys: Iterable[bytes],
     now: float,
 ) -> SignedMessage:
-    """Prove a request authentic and recent (`now` in Unix seconds, 300 s either way).
+    """Verify that a request is authentic and recent (`now` in Unix seconds, 300 s either way).
 
-    Raises SignatureRejectedError, and nothing else, whatever the headers and the body hold. The
-    body is the bytes as received; it has not been parsed, and may be anything.
+    Raises SignatureRejectedError, and nothing else, for any headers and body. The body is the bytes
+    as received, unparsed.
     """
     message_id = _header(headers, "webhook-id")
     timestamp = _header(headers, "webhook-timestamp")
@@ -91,7 +91,7 @@ def verify(
     if len(signatures) > _MAX_HEADER or _SIGNATURES.fullmatch(signatures) is None:
         raise SignatureRejectedError(Reason.BAD_SIGNATURE)
     if "=," in signatures:
-        # A comma after a signature is what a gateway makes of two header lines.
+        # A comma after a signature shows that a gateway joined two header lines.
         raise SignatureRejectedError(Reason.REPEATED_HEADER)
     age = now - int(timestamp)
     if not age <= TOLERANCE_S:
@@ -99,8 +99,8 @@ def verify(
     if age < -TOLERANCE_S:
         raise SignatureRejectedError(Reason.TOO_NEW)
 
-    # The whole text is compared, so that a version other than v1, and base64 that decodes to
-    # the same bytes in another spelling, never match. No early exit.
+    # The whole text is compared, so that neither another version than v1 nor another spelling of
+    # the same bytes in base64 matches. No early exit.
     matched = False
     for key in keys:
         expected = _sign(message_id, timestamp, body, key).encode()
@@ -112,7 +112,8 @@ def verify(
 
 
 def sign(message_id: str, timestamp: int, body: bytes, *, key: bytes) -> str:
-    """The `webhook-signature` value for one attempt. Raises ValueError for an id that has a dot."""
+    """Return the `webhook-signature` value for one attempt. Raises ValueError for an id with a
+    dot."""
     if _ID.fullmatch(message_id) is None:
         raise ValueError("a message id is 1 to 128 letters, digits, hyphens or underscores")
     return _sign(message_id, str(timestamp), body, key)
@@ -124,13 +125,13 @@ def _sign(message_id: str, timestamp: str, body: bytes, key: bytes) -> str:
 
 
 def _header(headers: Mapping[str, object] | None, name: str) -> str:
-    """The one value of a header, whatever the casing of its name."""
+    """Return the single value of a header, whatever the casing of its name."""
     if not isinstance(headers, Mapping):
         raise SignatureRejectedError(Reason.MISSING_HEADER)
     values = [
         value
         for key, value in headers.items()
-        # lower() maps some letters beyond ASCII into it: the Kelvin sign to k.
+        # lower() maps some letters beyond ASCII into it, such as the Kelvin sign to k.
         if isinstance(key, str) and key.isascii() and key.lower() == name
     ]
     if len(values) > 1 or (values and isinstance(values[0], list | tuple)):

@@ -1,33 +1,33 @@
-"""A provider's own record of a prediction, cut to what a record may hold."""
+"""The provider's own record of a prediction, cut to the size limits of a record."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 FINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
-"""The statuses that nothing can follow upstream."""
+"""The provider's final statuses."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShownInput:
-    """What the provider shows as a prediction's input, cut to what can be evidence."""
+    """The input that the provider shows for a prediction, reduced to possible evidence."""
 
     digest: str | None
-    """Of its canonical JSON; None where it has none."""
+    """Digest of its canonical JSON; None if it has none."""
     values: dict[str, bool | str] = field(default_factory=dict)
-    """Its booleans and short texts."""
+    """Its booleans and short strings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the provider said, cut to what a record may hold."""
+    """The provider's report, reduced to what a record may contain."""
 
     provider_id: str
     status: str
     output: str | None = None
-    """Canonical JSON, or None where there is none yet."""
+    """Canonical JSON, or None if there is none yet."""
     output_refused: bool = False
-    """There is an output, but larger than a record keeps, or no JSON that could be kept."""
+    """The output exceeds a record's limit, or is not valid JSON."""
     error: str | None = None
     logs: str = ""
     log_size: int = 0
@@ -44,5 +44,5 @@ class Snapshot:
 
     @property
     def final(self) -> bool:
-        """Nothing can follow this status upstream."""
+        """Whether no other status can follow upstream."""
         return self.status in FINAL

@@ -1,4 +1,4 @@
-"""JSON from outside, read strictly, and one canonical spelling of it."""
+"""Strict parser for JSON from outside, and a canonical form."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ MAX_DEPTH = 64
 MAX_DIGITS = 1000
 
 _MARKS = (b'"', b"[", b"{", b",", b":")
-# Possessive, and a string may lack its end: else a hostile text takes quadratic time.
+# Possessive, and a string may lack its end; otherwise a hostile text takes quadratic time.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{,:]', re.DOTALL)
 
 
 class StrictJSONError(ValueError):
-    """The bytes are not JSON as we read it. The text says why and never quotes them."""
+    """The bytes are not acceptable JSON. The text has the reason and never quotes them."""
 
 
 def loads(raw: bytes) -> Any:
-    """Parse UTF-8 JSON. Raises StrictJSONError, and nothing else, whatever the bytes are.
+    """Parse UTF-8 JSON. Raises StrictJSONError, and nothing else, for any bytes.
 
-    Refused beyond what the grammar refuses: a byte order mark, duplicate keys, NaN and the
-    infinities (1e999 among them), more than 64 levels, numbers of more than 1000 digits, and
-    lone surrogates, which no UTF-8 encoder could write again.
+    In addition to invalid grammar, it rejects a byte order mark, duplicate keys, NaN and the
+    infinities (including 1e999), more than 64 levels, numbers of more than 1000 digits, and lone
+    surrogates, which UTF-8 cannot encode.
     """
     try:
         text = raw.decode()
@@ -51,8 +51,8 @@ def loads(raw: bytes) -> Any:
 def has_more_tokens(raw: bytes, most: int) -> bool:
     """Whether the text has more than `most` strings and, outside of these, `[`, `{`, `,` and `:`.
 
-    Takes any bytes, and next to no memory: what the parser would make of a text can be thirty
-    times its size. Each token is a byte or more of the value's canonical spelling as well.
+    Accepts any bytes and needs almost no memory, while the parsed value can take thirty times the
+    size of the text. Each token is a byte or more of the value's canonical form as well.
     """
     if sum(map(raw.count, _MARKS)) <= most:
         return False
@@ -60,14 +60,16 @@ def has_more_tokens(raw: bytes, most: int) -> bool:
 
 
 def digest(value: object) -> str:
-    """128 bits of the SHA-256 of a value's canonical spelling, in hex: equal for equal values."""
+    """Return 128 bits of the SHA-256 of a value's canonical form, in hex; equal for equal
+    values."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:32]
 
 
 def canonical(value: object) -> str:
-    """One spelling per value: sorted keys, no spaces, floats in their shortest form.
+    """Return the canonical form: sorted keys, no spaces, floats in their shortest form.
 
-    `loads(canonical(v).encode()) == v` for all that `loads` returns. 1 and 1.0 stay apart.
+    `loads(canonical(v).encode()) == v` for everything that `loads` returns. 1 and 1.0 stay
+    different.
     """
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
@@ -75,7 +77,7 @@ def canonical(value: object) -> str:
 
 
 def has_nul(value: object) -> bool:
-    """Whether any string or key contains NUL, which SQS and some stores refuse."""
+    """Whether any string or key contains NUL, which SQS and some stores reject."""
     pending = [value]
     while pending:
         item = pending.pop()

@@ -1,4 +1,4 @@
-"""Times: RFC 3339 on the wire, milliseconds since the epoch within."""
+"""Times: RFC 3339 on the wire, milliseconds since the epoch inside."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 
 def milliseconds(text: str | None) -> int | None:
-    """RFC 3339 to milliseconds since the epoch, with any number of fraction digits; else None."""
+    """Convert RFC 3339 with any number of fraction digits to milliseconds since the epoch; else
+    None."""
     if text is None:
         return None
     match = re.fullmatch(
@@ -24,14 +25,14 @@ def milliseconds(text: str | None) -> int | None:
 
 
 def within(at: int | None, first: int, last: int) -> int:
-    """The time, or the nearest one from `first` to `last`; `last` where there is none.
+    """Return the time limited to `first` and `last`; `last` if it is None.
 
-    Another's clock may be anywhere: no time of ours must follow it.
+    A foreign clock may be wrong, and no time of ours may depend on it.
     """
     return last if at is None else max(first, min(at, last))
 
 
 def rfc3339(at: int) -> str:
-    """Milliseconds since the epoch as RFC 3339: UTC, three digits, Z."""
+    """Format milliseconds since the epoch as RFC 3339: UTC, three digits, Z."""
     whole = datetime.fromtimestamp(at // 1000, UTC)
     return f"{whole:%Y-%m-%dT%H:%M:%S}.{at % 1000:03d}Z"

@@ -1,4 +1,4 @@
-"""Every grace, budget and window, in seconds. A stage may override any of them."""
+"""All grace periods, budgets and windows, in seconds. A stage may override any of them."""
 
 from __future__ import annotations
 
@@ -7,64 +7,67 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Production values; the embedded cloud shortens them, so that recovery shows in seconds."""
+    """Production values. The embedded cloud shortens them, so that recovery shows within
+    seconds."""
 
     create_budget_s: float = 3.0
-    """Wall-clock cap on submit's POST, counted from the gateway's receipt of the request."""
+    """Limit on the wall-clock time of submit's POST, from the gateway's receipt of the request."""
     dispatch_budget_s: float = 20.0
-    """Wall-clock cap on dispatch's POST."""
+    """Limit on the wall-clock time of dispatch's POST."""
     create_margin_s: float = 10.0
     """An attempt counts as unfinished until its budget and this margin have passed."""
     unknown_grace_s: float = 75.0
-    """The sweep first looks for an unknown create this long after its attempt is over. Sooner would
-    change nothing: it is repeated after `create_silence_s` at the earliest."""
+    """Time after the end of an attempt at which the sweep first searches for an unknown create.
+    Earlier would not help, because it is repeated after `create_silence_s` at the earliest."""
     create_silence_s: float = 180.0
-    """How long webhook and list must both be silent before an unknown create may be repeated:
-    two minutes, and twice the half minute by which clocks of our own may differ."""
+    """Time without evidence in webhook and list after which an unknown create may be repeated: two
+    minutes, plus twice the half minute by which our own clocks may differ."""
     create_give_up_s: float = 3000.0
-    """Past this age an unknown create is never repeated: the provider's own record may be gone."""
+    """Age after which an unknown create is never repeated, because the provider's record may be
+    deleted."""
     unknown_poll_s: float = 30.0
-    """Pause between two looks at the provider's list for an unknown create."""
+    """Interval between two searches of the provider's list for an unknown create."""
     first_poll_s: float = 90.0
-    """First poll this long after the model's typical duration."""
+    """Time of the first poll after the model's typical duration."""
     poll_max_s: float = 300.0
-    """Longest pause between two polls."""
+    """Maximum interval between two polls."""
     store_grace_s: float = 90.0
-    """A storing record is handed to persist again after this long without news."""
+    """Time without progress after which a storing record is queued for persist again."""
     store_retry_s: float = 15.0
-    """First pause after a failed copy; doubles up to `store_grace_s`."""
+    """Delay after a first failed copy; doubles up to `store_grace_s`."""
     output_budget_s: float = 60.0
-    """Wall-clock cap on the download of one output."""
+    """Limit on the wall-clock time of the download of one output."""
     output_life_s: float = 3600.0
-    """The provider deletes outputs this long after completion."""
+    """Time after completion at which the provider deletes outputs."""
     effects_grace_s: float = 60.0
-    """A terminal record whose effects are not marked done is taken up by the sweep after this."""
+    """Time after which the sweep handles a terminal record whose effects are not marked as done."""
     cancel_retry_s: float = 15.0
-    """Pause between two attempts to cancel upstream."""
+    """Interval between two attempts to cancel upstream."""
     parked_retry_s: float = 60.0
-    """Pause between two attempts while the provider refuses our token or our account."""
+    """Interval between two attempts while the provider rejects our token or our account."""
     refused_retry_s: float = 2.0
-    """First pause after a refused create that named none; doubles, with jitter, up to a minute."""
+    """Delay after a first refused create without Retry-After; doubles, with jitter, up to a
+    minute."""
     clocks_apart_s: float = 2.0
-    """By so much the clocks of two of our processes may usually differ."""
+    """Usual maximum difference between the clocks of two of our processes."""
     due_slack_s: float = 30.0
-    """So much earlier or later than it would be ideal, a record may be due."""
+    """Tolerated deviation of a record's due time from the ideal one."""
     claim_s: float = 60.0
-    """A record claimed by one sweep is due again after this long."""
+    """Time after which a record claimed by one sweep is due again."""
     longest_life_s: float = 86_400.0
-    """A prediction is over so long after its creation, whatever its deadline: with the provider's
-    own hour added, this is the last clock of every record."""
+    """Maximum age of a prediction, whatever its deadline. With the provider's own hour added, this
+    is the final deadline of every record."""
     default_deadline_s: float = 86_400.0
-    """Deadline of a prediction whose client and model set none. It counts the queue and the boot
-    of a cold model too, and so stands far beyond the provider's own limit on a run."""
+    """Deadline of a prediction if client and model set none. It includes the queue and the boot of
+    a cold model, so it is far longer than the provider's own limit on a run."""
     run_limit_s: float = 1800.0
-    """The provider ends a run after this long. What is billed by the second is reserved for so long
-    where client and model set no limit."""
+    """The provider ends a run after this time. Prices by the second reserve this time if client and
+    model set no limit."""
     callback_scale: float = 1.0
-    """Shortens every pause between two attempts of a callback by this factor."""
+    """Factor for every delay between two attempts of a callback."""
     callback_claim_s: float = 60.0
-    """An attempt without a result after this long counts as lost, and is made again."""
+    """Time after which an attempt without a result counts as lost, and is repeated."""
     callback_grace_s: float = 60.0
-    """The sweep enqueues a callback whose message has not come this long after its time."""
+    """Delay after which the sweep enqueues a callback whose message is missing."""
     callback_disable_s: float = 432_000.0
-    """An endpoint that has failed for so long, without one success, is called no more."""
+    """Time of failures without one success after which an endpoint is disabled."""

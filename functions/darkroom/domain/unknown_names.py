@@ -1,5 +1,5 @@
-"""Names in an input that its model's schema does not declare: the provider ignores them, and the
-run is paid all the same."""
+"""Names in an input that its model's schema does not declare. The provider ignores them, and the
+run is billed anyway."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 MOST_WARNED = 3
-"""Names that one warning speaks of."""
+"""Maximum number of names in one warning."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,60}")
-"""A name that may stand in a header, and is worth comparing."""
+"""A name that is allowed in a header, and worth comparing."""
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _MOST_COMPARED = 60
-"""Declared names among which the nearest is looked for: both sides come from outside."""
+"""Maximum declared names that are compared for the nearest one, since both sides come from
+outside."""
 _NEAR = 0.6
 _OTHERS = ("additionalProperties", "patternProperties", "$ref")
-"""Keywords with which a schema may take names that it does not list."""
+"""Keywords with which a schema may accept names that it does not list."""
 
 
 def unknown_names(schema: Mapping[str, Any], value: Mapping[str, Any]) -> list[str]:
-    """The names that the schema does not declare; none where it declares no name at all, or may
-    take others."""
+    """Return the names that the schema does not declare; empty if it declares none, or may accept
+    others."""
     return _unknown(_declared(schema), value)
 
 
 def warning(schema: Mapping[str, Any], value: Mapping[str, Any], model: str) -> str | None:
-    """What to tell a client of the names that its model ignores, in plain ASCII."""
+    """Return a warning about the names that the model ignores, in plain ASCII, or None."""
     known = _declared(schema)
     names = _unknown(known, value)
     if not names:
@@ -51,7 +52,7 @@ def warning(schema: Mapping[str, Any], value: Mapping[str, Any], model: str) -> 
 
 
 def problems(schema: Mapping[str, Any], value: Mapping[str, Any]) -> list[InvalidField]:
-    """The same as refusals, at most 20."""
+    """Return the same names as problems, at most 20."""
     known, said = _declared(schema), "Additional property {} is not allowed"
     return [
         InvalidField("additional_property_not_allowed", "input", _told(name, known, said))
@@ -60,8 +61,7 @@ def problems(schema: Mapping[str, Any], value: Mapping[str, Any]) -> list[Invali
 
 
 def nearest(name: str, known: Mapping[str, object]) -> str | None:
-    """The declared name that is most like this one, by its words and its letters; None where none
-    is like it."""
+    """Return the most similar declared name, by its words and letters; None if none is similar."""
     if not _PLAIN.fullmatch(name):
         return None
     plain = (each for each in known if _PLAIN.fullmatch(each))
@@ -75,7 +75,8 @@ def _unknown(known: Mapping[str, object], value: Mapping[str, Any]) -> list[str]
 
 
 def _declared(schema: Mapping[str, Any]) -> dict[str, None]:
-    """The names that a value may have, in the schema's order; none where others may be taken."""
+    """Return the names that a value may have, in the schema's order; empty if it may accept
+    others."""
     found: dict[str, None] = {}
     for part in _parts(schema, 0):
         if any(part.get(word, False) is not False for word in _OTHERS):
@@ -85,7 +86,7 @@ def _declared(schema: Mapping[str, Any]) -> dict[str, None]:
 
 
 def _parts(schema: Mapping[str, Any], depth: int) -> Iterator[Mapping[str, Any]]:
-    """The schema and its branches."""
+    """Yield the schema and its branches."""
     yield schema
     if depth < MAX_SCHEMA_DEPTH:
         for word in BRANCHES:
@@ -94,7 +95,7 @@ def _parts(schema: Mapping[str, Any], depth: int) -> Iterator[Mapping[str, Any]]
 
 
 def _likeness(name: str, other: str) -> float:
-    """0 to 2: what share of their words they have in common, and what share of their letters."""
+    """Return 0 to 2: the share of common words plus the share of common letters."""
     ours, theirs = _words(name), _words(other)
     common = len(ours & theirs) / max(1, len(ours | theirs))
     a, b = name.lower(), other.lower()
@@ -102,13 +103,14 @@ def _likeness(name: str, other: str) -> float:
 
 
 def _words(name: str) -> frozenset[str]:
-    """In lower case, without the `s` of a plural: input_images and imageInput share both."""
+    """Split into lower-case words without plural `s`, so input_images and imageInput have the same
+    words."""
     parts = (part.lower().rstrip("s") for part in _WORD.findall(name))
     return frozenset("image" if part == "img" else part for part in parts)
 
 
 def _common_letters(a: str, b: str) -> int:
-    """How many letters they share in the same order."""
+    """Return the number of letters that they have in common in the same order."""
     row = [0] * (len(b) + 1)
     for letter in a:
         before = row

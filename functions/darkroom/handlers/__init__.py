@@ -1,2 +1,2 @@
-"""One module per Lambda function, which says everything of it: its settings, its routes or what
-feeds it, how it is built, what it does with an event, its size, and the rights that it needs."""
+"""One module per Lambda function, which declares everything about it: its settings, its routes or
+other triggers, how it is built, how it handles an event, its size, and its rights."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class CancelSettings(Providing, ShowingHttp):
-    """No more than what every function has that shows predictions and calls Replicate."""
+    """The settings of every function that shows predictions and calls the provider."""
 
 
 class Cancels(NamedTuple):
@@ -51,7 +51,7 @@ ROUTES: Routes[Cancels] = Routes()
     errors=(404, 503),
 )
 def cancel_prediction(made: Cancels, call: Call) -> dict[str, Any]:
-    """Stop a prediction; one that has ended stays as it is"""
+    """Cancel a prediction; one that has ended stays as it is"""
     record = made.cancel(call.tenant, call.named("id"))
     count("CancelRequested")
     logger.append_keys(prediction=record.id)
@@ -60,7 +60,7 @@ def cancel_prediction(made: Cancels, call: Call) -> dict[str, Any]:
 
 
 def handle(made: Cancels, event: dict[str, Any], _context: Any) -> Response:
-    """Record the wish to stop a prediction, and tell the provider."""
+    """Record a cancel, and notify the provider."""
     return respond(event, ROUTES, made)
 
 

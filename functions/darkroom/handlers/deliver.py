@@ -1,4 +1,4 @@
-"""Messages of two queues: call a client's webhook, or tell a Step Functions task."""
+"""Messages of two queues: call a client's webhook, or notify a Step Functions task."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class DeliverSettings(ShowingHttp):
     event_bus: str
     callback_key_secret: str
     slow_callbacks: int = 1
-    """Attempts at once at a tenant's endpoints that are slow or failing."""
+    """Maximum concurrent attempts at a tenant's slow or failing endpoints."""
     local_callbacks: bool = False
 
 
@@ -56,7 +56,7 @@ def build(s: DeliverSettings, a: Adapters) -> Delivers:
 
 
 def _one(made: Delivers, message: dict[str, str]) -> None:
-    # A queue of its own brings these: here they never wait behind a client that does not answer.
+    # These have a separate queue, so they never wait behind a slow client.
     if message["event"] == TASK:
         told = made.tell_task(message["prediction"])
         count("TaskTold" if told else "TaskGone")
@@ -85,7 +85,7 @@ def _count(outcome: Outcome) -> None:
 
 
 def handle(made: Delivers, event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """At least once, with a `webhook-id` that a repetition shares."""
+    """At least once, with the same `webhook-id` for repetitions."""
     return run_messages(event, partial(_one, made), frozenset({"prediction", "event"}))
 
 
@@ -95,7 +95,7 @@ FUNCTION = Function(
     build=build,
     handle=handle,
     queues=(
-        # One at a time: an endpoint that is slow to answer holds up no other.
+        # One at a time, so that a slow endpoint does not delay others.
         WorkQueue("Deliver", batch_size=1),
         # Step Functions' tasks and their heartbeats never wait behind a client's endpoint.
         WorkQueue("Tasks", batch_size=5),

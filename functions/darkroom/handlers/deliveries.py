@@ -1,6 +1,6 @@
 """GET /v1/predictions/{id}/deliveries, and POST …/deliveries/{event}/redeliver.
 
-A function of its own, so that the one that serves reads may write nothing.
+A separate function, so that the one that serves reads has no right to write.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ ROUTES: Routes[Redelivers] = Routes()
     errors=(400, 404),
 )
 def list_deliveries(made: Redelivers, call: Call) -> dict[str, Any]:
-    """What became of a prediction's callbacks"""
+    """History of a prediction's callbacks"""
     rows = made.deliveries.history(call.tenant, call.named("id"))
     return page("", [shown(row) for row in rows], None)
 
@@ -82,7 +82,7 @@ def redeliver(made: Redelivers, call: Call) -> dict[str, Any]:
 
 
 def handle(made: Redelivers, event: dict[str, Any], _context: Any) -> Response:
-    """Show what became of callbacks, or send one again."""
+    """Show the history of callbacks, or repeat one."""
     return respond(event, ROUTES, made)
 
 

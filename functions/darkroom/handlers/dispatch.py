@@ -1,4 +1,4 @@
-"""Messages of the dispatch queue: create upstream again, cancel upstream, or look for news."""
+"""Messages of the dispatch queue: create upstream again, cancel upstream, or poll."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class DispatchSettings(Creating):
-    """No more than what every function has that creates predictions at Replicate."""
+    """The settings of every function that creates predictions at the provider."""
 
 
 class Dispatches(NamedTuple):
@@ -53,7 +53,7 @@ def _one(made: Dispatches, message: dict[str, str]) -> None:
 
 
 def handle(made: Dispatches, event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """At least once; the record decides whether anything is left to do."""
+    """At least once; the record decides whether work is left."""
     return run_messages(event, partial(_one, made), frozenset({"action", "id"}))
 
 
@@ -67,10 +67,10 @@ FUNCTION = Function(
     rights=(
         rights.CHANGE,
         rights.CLAIM,
-        # What clients that poll may make of calls to the provider, all together.
+        # The common budget of polls that clients may cause.
         rights.COUNT_REQUEST,
         rights.COUNT_END,
-        # An output may be the input of a later prediction, which the provider reads at S3.
+        # An output may be the input of a later prediction, which the provider reads from S3.
         Right("s3:GetObject", "uploads/*", "outputs/*"),
         Right(rights.READ_SECRET, "replicate_token", "link_key"),
     ),

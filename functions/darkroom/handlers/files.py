@@ -55,7 +55,7 @@ ROUTES: Routes[Keeps] = Routes(_admit)
     body="multipart/form-data",
 )
 def create_file(made: Keeps, call: Call) -> dict[str, Any]:
-    """Keep a file of up to 4.5 MB, for inputs to name"""
+    """Store a file of up to 4.5 MB, for use in inputs"""
     form = read_form(call.request.header("content-type"), call.request.body)
     said = read_metadata(form.metadata)
     name = file_name(form.filename)
@@ -82,7 +82,7 @@ def list_files(made: Keeps, call: Call) -> dict[str, Any]:
     "GET /v1/files/{id}", scope="read", operation="files.get", answer="FileBody", errors=(404,)
 )
 def get_file(made: Keeps, call: Call) -> dict[str, Any]:
-    """What is known of a file"""
+    """Description of a file"""
     return made.files.get(call.tenant, call.named("id"))
 
 
@@ -104,14 +104,14 @@ def delete_file(made: Keeps, call: Call) -> None:
     body="NewUpload",
 )
 def create_upload(made: Keeps, call: Call) -> dict[str, Any]:
-    """A form by which the client itself stores a file of up to 100 MB"""
+    """Get a form with which the client uploads a file of up to 100 MB"""
     filename, content_type = read_upload(call.request)
     count("UploadBegun")
     return made.files.form(call.tenant, file_name(filename), content_type)
 
 
 def handle(made: Keeps, event: dict[str, Any], _context: Any) -> Response:
-    """Keep small files that later inputs name."""
+    """Store small files for use in later inputs."""
     return respond(event, ROUTES, made)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class RetryMessageError(Exception):
-    """The message is put off: the queue must not take it for done."""
+    """The message is delayed, so the queue must not delete it."""
 
 
 class IntakeSettings(Submitting):
@@ -30,7 +30,7 @@ class IntakeSettings(Submitting):
     intake_queue: str
     intake_dlq: str
     tasks: bool = False
-    """Some state machine's tasks may be answered."""
+    """Whether the tasks of some state machine may be answered."""
 
 
 class Takes(NamedTuple):
@@ -47,7 +47,7 @@ def build(s: IntakeSettings, a: Adapters) -> Takes:
             bus=a.bus(s.event_bus),
             dead=a.dead_letters(s.intake_dlq),
             queue=a.redelivery(s.intake_queue),
-            # Where no state machine may be answered, what names a task is refused as any request.
+            # Without such a state machine, a request that names a task is rejected.
             tasks=a.tasks() if s.tasks else None,
             random=a.dice(),
         ),
@@ -86,7 +86,7 @@ def _take(made: Takes, record: dict[str, Any]) -> bool:
 
 
 def handle(made: Takes, event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """At least once; an event's id makes one prediction. What is put off comes again by itself."""
+    """At least once; an event's id makes one prediction. Delayed messages return by themselves."""
     return run_each(event["Records"], partial(_one, made), lambda record: record["messageId"])
 
 
@@ -95,7 +95,7 @@ FUNCTION = Function(
     settings=IntakeSettings,
     build=build,
     handle=handle,
-    # Putting a request off is no failure: the function itself gives up, a little earlier.
+    # Delaying a request is not a failure; the function itself gives up, a little earlier.
     queues=(WorkQueue("Intake", batch_size=5, max_receives=MOST_RECEIVES + MOST_FAILURES),),
     timeout_s=60,
     rights=(

@@ -22,9 +22,10 @@ class PersistSettings(Controlled, Common):
     outputs_bucket: str
     output_hosts: tuple[str, ...] = ("replicate.delivery", "*.replicate.delivery")
     max_output_bytes: int = 250_000_000
-    """Fits the catalogue's largest: a photograph of 13 megapixels, enlarged four times each way."""
+    """Sufficient for the catalogue's largest: a photograph of 13 megapixels, enlarged four times
+    each way."""
     copies_at_once: int = 4
-    """Of one prediction's outputs."""
+    """Files of one prediction that are copied concurrently."""
 
 
 def build(s: PersistSettings, a: Adapters) -> Persist:
@@ -42,13 +43,14 @@ def _one(made: Persist, message: dict[str, str], context: Any) -> None:
     if record is None:
         return
     if record.state.value == "storing" and record.finished_at is not None:
-        # A copy that failed puts off what the sweep would see, so it is told here too.
+        # A failed copy delays the time at which the sweep would see it, so its age is measured here
+        # too.
         measure_s("StoringAge", max(0, record.updated_at - record.finished_at) // 1000)
     logger.info("persist", prediction=record.id, state=record.state.value)
 
 
 def handle(made: Persist, event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """At least once; what is stored already is not stored again."""
+    """At least once; files already stored are not stored again."""
     return run_messages(event, partial(_one, made, context=context), frozenset({"id"}))
 
 
@@ -64,7 +66,7 @@ FUNCTION = Function(
         Right("dynamodb:GetItem UpdateItem", "controls", keys=(row_keys.RUN_TIMES,)),
         rights.COUNT_END,
         Right("s3:PutObject GetObject AbortMultipartUpload", "outputs/*"),
-        # One prediction's files.
+        # The files of one prediction.
         Right("s3:ListBucket", "outputs", prefixes=("*/????/??/*/",)),
     ),
 )

@@ -1,4 +1,4 @@
-"""GET: predictions, models, account, usage, webhook secret; and paths that nothing serves."""
+"""GET: predictions, models, account, usage, webhook secret; and paths without a route."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ReadSettings(ShowingHttp):
     dispatch_queue: str
     open_models: bool = False
     watch_key_secret: str = ""
-    """What signs watch URLs; empty: the stage has no door `wait`."""
+    """The secret that signs watch URLs; empty if the stage has no door `wait`."""
 
 
 class Reads(NamedTuple):
@@ -46,7 +46,7 @@ class Reads(NamedTuple):
     usage: Usage
     limits: TenantLimits
     callback_secrets: Callable[[], CallbackSecrets]
-    """Makes its client when it is first called: most reads need no secret."""
+    """Creates its client when it is first called, since most reads need no secret."""
     public_url: str
 
 
@@ -147,7 +147,7 @@ def get_model(made: Reads, call: Call) -> dict[str, Any]:
     errors=(400, 404),
 )
 def list_versions(made: Reads, call: Call) -> dict[str, Any]:
-    """A model's versions; none of one that is run by its name"""
+    """A model's versions; none for a model that is run by its name"""
     return page(made.public_url, made.models.versions(_model(call)), None)
 
 
@@ -165,7 +165,7 @@ def get_version(made: Reads, call: Call) -> dict[str, Any]:
 
 @ROUTES.add("GET /v1/account", scope="read", operation="account.get", answer="Account")
 def get_account(_made: Reads, call: Call) -> dict[str, Any]:
-    """Whose token this is"""
+    """The account of the token"""
     return {"type": "organization", "username": call.tenant, "name": call.tenant}
 
 
@@ -185,19 +185,19 @@ def get_usage(made: Reads, call: Call) -> dict[str, Any]:
 
 @ROUTES.add(
     "GET /v1/webhooks/default/secret",
-    # Whoever has the secret can forge callbacks: the right to read predictions is not enough.
+    # A holder of the secret can forge callbacks, so the right to read predictions is not enough.
     scope="submit",
     operation="webhooks.default.secret.get",
     answer="WebhookSecret",
     errors=(503,),
 )
 def get_secret(made: Reads, call: Call) -> dict[str, Any]:
-    """The secret that callbacks are verified with"""
+    """The secret for verifying callbacks"""
     return {"key": made.callback_secrets().current(call.tenant)}
 
 
 def handle(made: Reads, event: dict[str, Any], _context: Any) -> Response:
-    """Show what is recorded; asks no provider."""
+    """Show what is recorded, without calling the provider."""
     return respond(event, ROUTES, made)
 
 

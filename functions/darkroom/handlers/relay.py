@@ -1,4 +1,4 @@
-"""The Predictions table's stream: each committed change, to its effects."""
+"""The Predictions table's stream: carries out the effects of each committed change."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 WITH_EFFECTS = tuple(
     {"eventName": ["INSERT", "MODIFY"], "dynamodb": {"NewImage": {RELAY: {"BOOL": [said]}}}}
-    # Absent where an earlier version wrote the item: such a change is let through.
+    # Absent if an earlier version wrote the item; such a change passes the filter.
     for said in (True, {"exists": False})
 )
-"""The changes that it is invoked for: `lifecycle.may_cause` says it of each record."""
+"""The changes that invoke it; the domain decides this for each record."""
 
 
 class RelaySettings(Effects):
-    """No more than what every function has that carries out effects."""
+    """The settings of every function that carries out effects."""
 
 
 def build(s: RelaySettings, a: Adapters) -> Relay:
@@ -40,7 +40,7 @@ def build(s: RelaySettings, a: Adapters) -> Relay:
 def _one(made: Relay, record: dict[str, Any]) -> None:
     change = record["dynamodb"]
     if "NewImage" not in change:
-        # A removal, by the table's TTL: nothing follows from it.
+        # A removal by the table's TTL has no effects.
         count("Removed")
         return
     try:
@@ -48,8 +48,9 @@ def _one(made: Relay, record: dict[str, Any]) -> None:
         new = read_prediction(change["NewImage"])
         made(old, new)
     except UnreadableRecordError as error:
-        # Not tried again, which would hold up what is behind it: once it can be read, the sweep
-        # derives what it causes. Until then each claim of the sweep's is one more such change.
+        # Not retried, since that would block the changes behind it. Once the record is readable,
+        # the sweep derives its effects; until then, each claim of the sweep is one more such
+        # change.
         logger.error("unreadable", prediction=error.id, reason=error.reason)
         count("RelayFailed")
         return

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 class SubmitSettings(Submitting):
     watch_key_secret: str = ""
-    """What signs watch URLs, which is the link key; empty: the stage has no door `wait`."""
+    """The secret that signs watch URLs, which is the link key; empty if the stage has no door
+    `wait`."""
 
 
 class Submits(NamedTuple):
@@ -34,7 +35,7 @@ class Submits(NamedTuple):
     submit: Submit
     shown: Shown
     waits: bool
-    """There is somewhere to send a client that wants to wait."""
+    """Whether a client that wants to wait can be redirected."""
 
 
 def build(s: SubmitSettings, a: Adapters) -> Submits:
@@ -82,7 +83,7 @@ def _note(accepted: Accepted) -> None:
         count("Reused", int(not accepted.replayed))
     elif record.provider_id is None:
         count("CreateUnbound")
-    # In the line of the answer: a line of its own would cost more than its words.
+    # Part of the answer's line, because a separate line costs more than its content.
     logger.append_keys(
         prediction=record.id,
         state=record.state.value,
@@ -142,15 +143,15 @@ FUNCTION = Function(
     build=build,
     handle=handle,
     routes=ROUTES,
-    # The body that asks for most takes less than 256 MB (tests/bench/test_memory.py). Not less than
-    # half as much again: the share of a processor that a cold start gets goes by the memory.
+    # The body that needs most takes less than 256 MB (tests/bench/test_memory.py). Half as much
+    # again, because the processor share of a cold start depends on memory.
     memory_mb=384,
     timeout_s=15,
     rights=(
         *rights.SUBMIT,
-        # A client may repeat itself without a key: its equal requests share a row.
+        # A client may repeat a request without a key; its equal requests share a row.
         Right("dynamodb:UpdateItem", "controls", keys=(row_keys.every(row_keys.REPEAT),)),
-        # Without a CDN the right to copy outputs is the right to show them.
+        # Without a CDN, the right to copy outputs is the right to show them.
         rights.SIGN_AT_CDN,
     ),
 )

@@ -1,4 +1,4 @@
-"""Once a minute: whatever is due."""
+"""Runs once a minute and handles everything that is due."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def build(s: SweepSettings, a: Adapters) -> Sweep:
             carry_out.deliveries, changes.store, carry_out.deliver, a.clock(), s.timings
         ),
         public_host=urlsplit(s.public_url).netloc.lower(),
-        # What the enums of a catalogue model know: where a create's outcome is unknown alone.
+        # Enum values of a catalogue model, used only if a create's outcome is unknown.
         choices=lru_cache(lambda model: a.catalogue()().choices(model)),
     )
 
 
 def handle(made: Sweep, event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """One bounded tick; ticks may overlap. `part` of `parts` is this one's share."""
+    """Run one bounded tick; ticks may overlap. This one's share is `part` of `parts`."""
     count("Ticks")
     part, of_parts = event.get("part", 0), event.get("parts", 1)
     tick = made(context.get_remaining_time_in_millis, part=part, parts=of_parts)
@@ -51,7 +51,7 @@ def handle(made: Sweep, event: dict[str, Any], context: Any) -> dict[str, Any]:
     count(
         "RecordUnreadable", sum(isinstance(e, UnreadableRecordError) for e in tick.failed.values())
     )
-    # Where nothing waits there is nothing to tell, in a metric that is paid for by the hour.
+    # Without waiting records nothing is measured, since a metric is billed for each hour of use.
     if tick.oldest_due_s:
         measure_s("OldestDue", tick.oldest_due_s)
     if tick.oldest_storing_s:
@@ -62,7 +62,7 @@ def handle(made: Sweep, event: dict[str, Any], context: Any) -> dict[str, Any]:
         logger.error("sweep failed", prediction=id_, exc_info=error)
     logger.info("swept", done=dict(tick.done), left=tick.left, failed=len(tick.failed))
     for error in tick.failed.values():
-        # The others are done: now the invocation fails, for the alarm on its errors.
+        # The other records are done, so the invocation fails, for the alarm on its errors.
         raise error
     return {"done": dict(tick.done), "left": tick.left}
 

@@ -1,6 +1,6 @@
 """GET …/wait and …/watch: long polls of one prediction. An optional part, the door `wait`.
 
-It holds no token of the provider's and creates nothing: what it loses, a client asks for again.
+It has no provider token and creates nothing, so clients simply repeat a lost request.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class WaitSettings(ShowingHttp):
     dispatch_queue: str
     link_key_secret: str
     wait_s: int = LONGEST_S
-    """The longest wait in one request."""
+    """The longest wait in one request, in seconds."""
 
 
 class Waits(NamedTuple):
@@ -81,7 +81,7 @@ ROUTES: Routes[Waits] = Routes(admit=lambda made, call: made.limits.admit_read(c
     redirects=True,
 )
 def wait(made: Waits, call: Call) -> dict[str, Any]:
-    """One prediction, once it is over or has changed, or when the time is over"""
+    """One prediction, once it has ended or changed, or when the time is over"""
     wanted = asked(call.asked)
     record = made.read.get(call.tenant, call.named("id"))
     logger.append_keys(prediction=record.id)
@@ -102,7 +102,7 @@ def wait(made: Waits, call: Call) -> dict[str, Any]:
     errors=(400, 404),
 )
 def watch(made: Waits, call: Call) -> dict[str, Any]:
-    """What came of one prediction, for whoever has its watch URL; waits as `wait` does"""
+    """Result of one prediction by its watch URL; waits like `wait`"""
     id_ = call.named("id")
     if not made.watch.opens(id_, call.asked.get("t", "")):
         raise NotFoundError("Not found")
@@ -113,11 +113,11 @@ def watch(made: Waits, call: Call) -> dict[str, Any]:
 
 
 def handle(made: Waits, event: dict[str, Any], _context: Any) -> Response:
-    """Hold the request until there is news; writes nothing but that somebody waits."""
+    """Hold the request until there is a change; writes only that a client waits."""
     response = respond(event, ROUTES, made)
     _, path = canonical("GET", str(event.get("rawPath") or event.get("path") or ""))
     if path.endswith("/watch"):
-        # The URL is the key, whatever page has it; so a refusal may be read as well.
+        # The URL is the authorization for any page, so errors may be read too.
         response["headers"]["access-control-allow-origin"] = "*"
     return response
 
@@ -128,9 +128,9 @@ FUNCTION = Function(
     build=build,
     handle=handle,
     routes=ROUTES,
-    # It sleeps: what it is paid for is memory by the second.
+    # It sleeps, and is billed for memory by the second.
     memory_mb=256,
-    # The gateway gives up after 30 seconds.
+    # The gateway times out after 30 seconds.
     timeout_s=29,
     reserve="wait",
     door="wait",

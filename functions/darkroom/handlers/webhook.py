@@ -40,7 +40,7 @@ ROUTES: Routes[Receive] = Routes()
 
 @ROUTES.add(f"POST {HOOK_PATH}{{id}}", scope=None)
 def receive(made: Receive, call: Call) -> dict[str, Any]:
-    """What Replicate says of a prediction."""
+    """Handle the provider's report of a prediction."""
     request = call.request
     id_ = request.parameters.get("id", "")
     if link.is_id(id_):
@@ -52,7 +52,7 @@ def receive(made: Receive, call: Call) -> dict[str, Any]:
         received = made(id_, request.query.get("t", ""), request.headers, request.body)
     except WebhookRefusedError as refused:
         count("WebhookRefused")
-        # Well formed and in time: what a forger sends, and Replicate under a secret we do not know.
+        # Well formed and in time: either a forgery, or signed with a secret that we do not know.
         count("SignatureFailed", int(refused.reason == Reason.NO_MATCH))
         logger.warning("webhook refused", reason=refused.reason)
         raise
@@ -63,7 +63,7 @@ def receive(made: Receive, call: Call) -> dict[str, Any]:
 
 
 def handle(made: Receive, event: dict[str, Any], _context: Any) -> Response:
-    """Acknowledge only what is written down: a 5xx makes Replicate send it again."""
+    """Acknowledge only recorded webhooks; a 5xx makes Replicate retry."""
     return respond(event, ROUTES, made)
 
 

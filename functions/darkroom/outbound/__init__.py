@@ -1,1 +1,1 @@
-"""The guarded HTTP client, and what calls hosts of others by it."""
+"""The guarded HTTP client, and the code that calls hosts outside AWS with it."""

@@ -1,4 +1,4 @@
-"""Reading outputs from the provider's hosts, and calling clients' webhooks."""
+"""Reads outputs from the provider's hosts, and calls clients' webhooks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LOOPBACK_ADDRESSES = frozenset({"127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class HttpDownload:
-    """One open response: its raw bytes, never decoded."""
+    """One open response with its raw bytes, never decoded."""
 
     response: httpx.Response
     most: int
@@ -34,7 +34,8 @@ class HttpDownload:
     content_type: str | None
 
     def chunks(self) -> Iterator[bytes]:
-        """Raises TransferFailedError when they stop short, pass the cap, or take too long."""
+        """Yield the bytes. Raises TransferFailedError if they end early, exceed the cap, or take
+        too long."""
         size = 0
         try:
             for chunk in self.response.iter_raw():
@@ -48,7 +49,7 @@ class HttpDownload:
 
 @dataclass(frozen=True, slots=True)
 class OutputFetcher:
-    """Fetcher for the hosts that the provider serves outputs from."""
+    """Fetcher for the hosts from which the provider serves outputs."""
 
     client: Client
     hosts: tuple[str, ...]
@@ -57,12 +58,12 @@ class OutputFetcher:
     budget_s: float
 
     def serves(self, url: str) -> bool:
-        """Whether it is on one of the hosts."""
+        """Whether the URL is on one of the hosts."""
         return allowed(url, self.hosts)
 
     @contextmanager
     def open(self, url: str) -> Iterator[HttpDownload]:
-        """GET it. Raises TransferFailedError; with a code where no retry can help."""
+        """GET the URL. Raises TransferFailedError, with a code if no retry can help."""
         if not self.serves(url):
             raise TransferFailedError(
                 "the output is on a host that is not allowed", Code.OUTPUT_REFUSED
@@ -93,12 +94,12 @@ class OutputFetcher:
 
 
 def too_large(most: int) -> TransferFailedError:
-    """Above the stage's cap: no retry makes it smaller."""
+    """Return the error for an output above the stage's cap, which no retry makes smaller."""
     return TransferFailedError(f"the output is larger than {most} bytes", Code.OUTPUT_TOO_LARGE)
 
 
 def allowed(url: str, hosts: tuple[str, ...]) -> bool:
-    """Whether the URL is on one of the hosts, in https on port 443, with nothing odd in it."""
+    """Whether the URL is on one of the hosts, with https on port 443 and no unusual parts."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -119,14 +120,16 @@ def allowed(url: str, hosts: tuple[str, ...]) -> bool:
 
 
 def output_guard(hosts: tuple[str, ...]) -> Guard:
-    """Public addresses, and the whole origins among the hosts (the embedded cloud's)."""
+    """Return a guard that allows public addresses, and the whole origins among the hosts (the
+    embedded cloud's)."""
     return lambda host, address, port: (
         f"http://{host}:{port}" in hosts or public(host, address, port)
     )
 
 
 def callback_guard(*, local: bool) -> Guard:
-    """Public addresses; this machine's only where the stage says so, and by its own names."""
+    """Return a guard that allows public addresses, and with `local` this machine by its own
+    names."""
     return lambda host, address, port: (
         (local and host.lower() in LOOPBACK and address in _LOOPBACK_ADDRESSES)
         or public(host, address, port)
@@ -135,14 +138,14 @@ def callback_guard(*, local: bool) -> Guard:
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """CallbackSender: one POST, no redirects, to a public address only."""
+    """CallbackSender: one POST to a public address, without redirects."""
 
     client: Client
     local: bool = False
-    """Let this machine's URLs through: for the embedded cloud, never in a deployed stack."""
+    """Allow URLs of this machine: for the embedded cloud, never in a deployed stack."""
 
     def post(self, url: str, headers: dict[str, str], body: bytes) -> CallbackAnswer:
-        """The answer, its body unread. Raises TransferFailedError where there was none."""
+        """Return the answer, with its body unread. Raises TransferFailedError without one."""
         if not (url[:8].lower() == "https://" or (self.local and is_loopback(url))):
             raise TransferFailedError("the callback's URL is not https")
         try:
@@ -156,7 +159,7 @@ class Callbacks:
 
 
 def _retry_after_s(text: str) -> float | None:
-    """Seconds, or the time until an HTTP date; None for anything else."""
+    """Parse seconds, or the time until an HTTP date; None for anything else."""
     if text.isascii() and text.isdigit() and len(text) <= 9:
         return float(text)
     try:
@@ -167,7 +170,7 @@ def _retry_after_s(text: str) -> float | None:
 
 
 def is_loopback(url: str) -> bool:
-    """True for `http://127.0.0.1:PORT/…` and `http://localhost:PORT/…`."""
+    """Whether it is `http://127.0.0.1:PORT/…` or `http://localhost:PORT/…`."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -1,7 +1,7 @@
-"""The one HTTP client: guarded addresses, a wall-clock cap, nothing followed, nothing decoded.
+"""The only HTTP client: guarded addresses, a wall-clock limit, no redirects, no decoding.
 
-httpx speaks HTTP. Its time-outs are per read, and it resolves names by itself: the network backend
-below its transport is where the cap and the guard sit.
+httpx speaks HTTP. Since its timeouts are per read and it resolves names by itself, the network
+backend below its transport implements the limit and the guard.
 """
 
 from __future__ import annotations
@@ -22,22 +22,24 @@ if TYPE_CHECKING:
     from httpcore._backends.base import SOCKET_OPTION
 
 Guard = Callable[[str, str, int], bool]
-"""`(host, address, port)` → whether a connection to it may be opened."""
+"""`(host, address, port)` → whether a connection to it is allowed."""
 
 _UNICAST = ipaddress.IPv6Network("2000::/3")
-"""All of IPv6 that is routed in public; NAT64, site-local and IPv4-compatible lie outside it."""
+"""The publicly routed part of IPv6; NAT64, site-local and IPv4-compatible addresses are outside of
+it."""
 _NOT_PUBLIC = [
     *map(ipaddress.ip_network, ("100.64.0.0/10", "192.88.99.0/24", "198.18.0.0/15", "240.0.0.0/4")),
     *map(ipaddress.ip_network, ("2002::/16", "3fff::/20")),
 ]
 _PIECE = 16 * 1024
-"""Bytes per write: a slow reader may hold each up anew, so that the clock is read between them."""
+"""Bytes per write, so that the clock is checked between writes to a slow reader."""
 
 
 def public(host: str, address: str, port: int) -> bool:
-    """A public unicast address on port 443: no network of ours, no tunnel into one.
+    """Whether it is a public unicast address on port 443, and no private network or tunnel into
+    one.
 
-    `ipaddress.is_global` holds for NAT64, 6to4, its relay and multicast, so they are named.
+    `ipaddress.is_global` is True for NAT64, 6to4, its relay and multicast, so they are listed.
     """
     del host
     ip = ipaddress.ip_address(address)
@@ -51,11 +53,11 @@ def public(host: str, address: str, port: int) -> bool:
 
 
 class ExchangeTimeoutError(httpx.TimeoutException):
-    """The wall-clock cap of the whole exchange has passed."""
+    """The wall-clock limit of the whole exchange has passed."""
 
 
 class AddressRefusedError(httpx.ConnectError):
-    """The guard does not allow this address: nothing was sent."""
+    """The guard does not allow this address, so nothing was sent."""
 
 
 class _Stream(httpcore.NetworkStream):
@@ -89,9 +91,9 @@ class _Stream(httpcore.NetworkStream):
 
 
 class _Backend(httpcore.NetworkBackend):
-    """Resolves once, asks the guard about every address, connects to those in turn.
+    """Resolves once, has the guard check every address, and connects to those in turn.
 
-    Resolving is the one step that no time-out of ours cuts short: the resolver's own does.
+    Name resolution is the only step without our time limit; the resolver has its own.
     """
 
     def __init__(self, client: Client) -> None:
@@ -131,12 +133,12 @@ class _Backend(httpcore.NetworkBackend):
 
 NETWORK_ERRORS = (
     httpx.TransportError,
-    # Headers that are no text of HTTP's.
+    # Headers that are not valid in HTTP.
     UnicodeError,
-    # Of the socket, where httpcore does not say it in words of its own.
+    # Socket errors that httpcore does not translate.
     OSError,
 )
-"""Everything that an exchange may raise. `wrote` tells whether a byte of the request had left."""
+"""All errors of an exchange. `wrote` tells whether a byte of the request was sent."""
 
 
 class _Exchange(threading.local):
@@ -148,8 +150,8 @@ _HEADERS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "darkr
 
 
 class GuardedTransport(httpx.HTTPTransport):
-    """httpx's own transport over the backend above: no proxy, no retry, no idle connection that a
-    frozen function would find dead when it wakes.
+    """httpx's own transport over the backend above: no proxy, no retry, and no idle connections,
+    which would be dead after a function was frozen.
 
     httpx has no parameter for a backend, so its pool is replaced.
     """
@@ -166,10 +168,10 @@ class GuardedTransport(httpx.HTTPTransport):
 
 
 class Client:
-    """One exchange at a time in each thread: its budget is the thread's own.
+    """One exchange at a time in each thread, since the budget belongs to the thread.
 
-    Requests go to the transport itself. httpx's client above it would keep cookies, prepare what a
-    redirect asks for, and log URLs.
+    Requests go to the transport itself, because httpx's client above it would keep cookies, prepare
+    redirects, and log URLs.
     """
 
     def __init__(self, guard: Guard | None = None) -> None:
@@ -179,7 +181,7 @@ class Client:
         self._transport = GuardedTransport(self)
 
     def close(self) -> None:
-        """Close what is kept open; a function never does."""
+        """Close idle connections; a function never does."""
         self._transport.close()
 
     @contextmanager
@@ -192,12 +194,12 @@ class Client:
         headers: Mapping[str, str] | None = None,
         content: bytes = b"",
     ) -> Iterator[httpx.Response]:
-        """Send a request: the answer, its body unread. Raises NETWORK_ERRORS.
+        """Send a request and yield the answer, with its body unread. Raises NETWORK_ERRORS.
 
-        The budget covers all of it: connecting, TLS, every write and every read.
+        The budget covers everything: connecting, TLS, every write and every read.
         """
         try:
-            # Its path and query as they were given: a signed URL is exact to the letter.
+            # Path and query are sent as given, since a signed URL must be exact.
             target = httpcore.URL(url).target
             request = httpx.Request(
                 method,
@@ -224,16 +226,16 @@ class Client:
 
     @property
     def wrote(self) -> bool:
-        """Whether a byte of the exchange's request may have left."""
+        """Whether a byte of the exchange's request may have been sent."""
         return self._exchange.wrote
 
     def writing(self) -> None:
-        """Say that a byte of the request is about to leave."""
+        """Record that a byte of the request is about to be sent."""
         self._exchange.wrote = True
 
     def left(self, timeout: float | None) -> float:
-        """What is left for the next call on the socket. Raises ExchangeTimeoutError when it is
-        nothing."""
+        """Return the time left for the next call on the socket. Raises ExchangeTimeoutError if
+        there is none."""
         left = self._exchange.ends - time.monotonic()
         if left <= 0:
             raise ExchangeTimeoutError("the exchange took too long")

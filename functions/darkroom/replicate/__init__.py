@@ -1,1 +1,2 @@
-"""All that is Replicate's: its API, its words, its bodies. The client implements a port."""
+"""Everything specific to Replicate: its API, its terms, its bodies. The client implements a
+port."""

@@ -1,4 +1,4 @@
-"""Replicate's HTTP API behind the Provider port."""
+"""Replicate's HTTP API as Provider."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 READ_BUDGET_S = 5.0
 LARGEST_ANSWER = 6_000_000
-"""Bytes of an answer that are read: what one page takes of a function's memory."""
+"""Maximum bytes of an answer, since a page takes memory of the function."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replicate:
-    """Provider. Reads may be repeated by the caller; a create is sent once."""
+    """Provider for Replicate. Callers may repeat reads; a create is sent once."""
 
     client: Client
     url: str
@@ -99,7 +99,8 @@ class Replicate:
         return schema if isinstance(schema, dict) else None
 
     def _on_our_host(self, url: str | None) -> str | None:
-        """The token goes to the provider's own host only, whatever a page says."""
+        """Return the URL if it is on the provider's own host, because the token must not go
+        anywhere else."""
         if url is None:
             return None
         if not url.startswith(f"{self.url}/"):
@@ -111,7 +112,8 @@ class Replicate:
         return None if raw is None else snapshot_of(raw)
 
     def _read(self, method: str, url: str) -> bytes | None:
-        """The answer's body, None for 404. Raises ProviderUnavailableError for all else."""
+        """Return the answer's body; None for 404. Raises ProviderUnavailableError for other
+        statuses."""
         try:
             status, body, _ = self._exchange(method, url, READ_BUDGET_S)
         except (UnavailableError, *NETWORK_ERRORS) as error:
@@ -132,7 +134,7 @@ class Replicate:
         body: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
     ) -> tuple[int, bytes | None, str | None]:
-        """Status, body (None above LARGEST_ANSWER) and `retry-after`."""
+        """Return status, body (None above LARGEST_ANSWER) and `retry-after`."""
         sent = {"authorization": f"Bearer {self.secrets.replicate_token()}", **(headers or {})}
         content = b""
         if body is not None:
@@ -150,7 +152,8 @@ class Replicate:
 
 
 def snapshot_of(raw: bytes) -> Snapshot:
-    """A prediction from an answer's body. Raises ProviderUnavailableError where it is none."""
+    """Parse a prediction from an answer's body. Raises ProviderUnavailableError if it is not
+    one."""
     try:
         return read_snapshot(lenient_json.loads(raw))
     except (lenient_json.LenientJSONError, BadSnapshotError) as error:
@@ -158,12 +161,11 @@ def snapshot_of(raw: bytes) -> Snapshot:
 
 
 def page_of(raw: bytes) -> ProviderPage:
-    """A page of the list from an answer's body, item by item: one that cannot be read costs no
-    other. Raises ProviderUnavailableError where it is no page.
-    """
+    """Parse a page of the list item by item, so that an unreadable one does not affect the others.
+    Raises ProviderUnavailableError if it is not a page."""
     page = _json(raw)
     if page is None:
-        # One item is nested too deeply for the parser: it reads the others one by one.
+        # If one item is nested too deeply for the parser, the others are parsed one by one.
         texts = lenient_json.elements(raw, "results")
         results = None if texts is None else [_json(text) for text in texts]
         complete, following = False, None
@@ -177,7 +179,7 @@ def page_of(raw: bytes) -> ProviderPage:
         try:
             found.append(read_snapshot(body))
         except BadSnapshotError:
-            # It could be the very one that is searched for.
+            # It could be the very prediction that is searched for.
             complete = False
     return ProviderPage(found, complete, following if isinstance(following, str) else None)
 

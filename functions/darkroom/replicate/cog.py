@@ -1,4 +1,4 @@
-"""A model in the words in which Replicate publishes it: its body, its versions, their schemas."""
+"""A catalogue model in the form in which the provider publishes it: model, versions, schemas."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ if TYPE_CHECKING:
     from darkroom.domain.model import Model
 
 COG_VERSION = "0.9.5"
-"""Clients parse it: from 0.3.9 on they take an array for a list, not for a stream of pieces."""
+"""Clients parse it: from 0.3.9 on they treat an array as a list, not as a stream of pieces."""
 
 PUBLISHED_AT = "1970-01-01T00:00:00.000000Z"
-"""The catalogue does not know when a model was published, and clients need a time."""
+"""The catalogue does not know the date of publication, and clients require a time."""
 
 HIDDEN = "hidden"
-"""Replicate's own word for the version of an official model."""
+"""Replicate's own value for the version of an official model."""
 
 _OUTPUT_FILE = {"type": "string", "format": "uri"}
 _RESERVED = frozenset({"Input", "Output"})
 
 
 def model_body(model: Model) -> dict[str, Any]:
-    """The body of `GET /v1/models/{owner}/{name}`."""
+    """Return the body of `GET /v1/models/{owner}/{name}`."""
     owner, _, name = model.model.partition("/")
     return {
         "url": f"https://replicate.com/{model.model}",
@@ -35,7 +35,7 @@ def model_body(model: Model) -> dict[str, Any]:
         "license_url": None,
         "run_count": 0,
         "cover_image_url": None,
-        # Clients read it as a prediction where it is not null.
+        # If it is not null, clients parse it as a prediction.
         "default_example": None,
         "latest_version": version_body(latest_version(model), openapi_schema(model)),
         "created_at": PUBLISHED_AT,
@@ -43,7 +43,7 @@ def model_body(model: Model) -> dict[str, Any]:
 
 
 def version_body(id_: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """The body of `GET …/versions/{id}`. None of it is null: Python's client 1.x breaks on that."""
+    """Return the body of `GET …/versions/{id}`, without nulls, which break Python's client 1.x."""
     return {
         "id": id_,
         "created_at": PUBLISHED_AT,
@@ -53,14 +53,14 @@ def version_body(id_: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def latest_version(model: Model) -> str:
-    """The pinned version, or the one of an official model's that the catalogue knows."""
+    """Return the pinned version, or the known version of an official model."""
     return model.version or next(iter(model.known_versions), HIDDEN)
 
 
 def version_ids(model: Model) -> list[str]:
-    """The versions to choose from, the pinned one first.
+    """Return the versions to choose from, the pinned one first.
 
-    None for an official model: that is how clients tell that it is run by its name.
+    Empty for an official model, which tells clients to run it by name.
     """
     if model.official:
         return []
@@ -68,9 +68,9 @@ def version_ids(model: Model) -> list[str]:
 
 
 def openapi_schema(model: Model) -> dict[str, Any]:
-    """The version's schema as Cog publishes it, each enum a component of its own.
+    """Return the version's schema as Cog publishes it, each enum as a separate component.
 
-    `input_schema_of` and `output_shape_of` read it back.
+    `input_schema_of` and `output_shape_of` parse it again.
     """
     components: dict[str, Any] = {}
     properties: dict[str, Any] = {}

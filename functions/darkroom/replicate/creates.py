@@ -1,4 +1,4 @@
-"""What Replicate's answer to a create means for the record."""
+"""The effect of Replicate's answer to a create on the record."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 FORBIDDEN = 403
 _PARKING = frozenset({401, 402, FORBIDDEN})
 _UNSURE = frozenset({408, 409, 425})
-"""Of the 4xx those that do not say that nothing was made, and that nothing will be."""
+"""4xx statuses that do not prove that nothing was or will be created."""
 _LONGEST_PAUSE_S = 60.0
 _LONGEST_RETRY_AFTER_S = 86_400.0
-"""No deadline is further off."""
+"""Later than any deadline."""
 
 
 def classify(
@@ -35,10 +35,10 @@ def classify(
     timings: Timings,
     jitter: float,
 ) -> CreateOutcome:
-    """What the end of a create means. `jitter` is uniform in [0, 1).
+    """Interpret the end of a create. `jitter` is uniform in [0, 1).
 
-    `CreateRefused` only where the provider surely created nothing; whatever leaves a doubt is
-    `CreateUnknown`.
+    Returns `CreateRefused` only if the provider certainly created nothing, and `CreateUnknown` for
+    every doubt.
     """
     match answer:
         case NotSent():

@@ -1,4 +1,4 @@
-"""Replicate's JSON of a prediction, read defensively: from a webhook, an answer, a list."""
+"""Tolerant reading of Replicate's JSON of a prediction: from a webhook, an answer or the list."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from darkroom.domain.times import milliseconds
 
 STATUSES = FINAL | {"starting", "processing"}
 RUNNING = "processing"
-"""How a status reads that nobody documents: the prediction is not over, as far as was said."""
+"""Replacement for an undocumented status, which counts as still running."""
 LOGS_KEPT = 32_000
-"""Bytes of the logs' tail that a record keeps: an item may not pass 400 KB."""
+"""Bytes of the logs' tail that a record keeps, since an item may not exceed 400 KB."""
 ERROR_KEPT = 4_000
 OUTPUT_KEPT = 64_000
 """Bytes of output JSON that a record keeps. Outputs are URLs of some 120 characters."""
 METRICS_KEPT = 4_000
 WORDS_KEPT = 200
-"""Characters of an input's text that are kept as evidence: the choices of an enum are shorter."""
+"""Characters of an input's string that are kept as evidence; the values of an enum are shorter."""
 VALUES_KEPT = 100
 """Values of a shown input that are kept as evidence."""
 
 _PROVIDER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _OURS = frozenset({"id", "status", "output", "webhook", "version", "model"})
-"""What must be said once: two values of one of these are no answer."""
+"""Fields that must be unique; two values of one of these make the answer invalid."""
 
 
 class BadSnapshotError(ValueError):
-    """Not a prediction as Replicate describes one; the text names the field, never its value."""
+    """Not a prediction as the provider describes one. The text names the field, never its value."""
 
 
 def read_snapshot(body: object) -> Snapshot:
-    """Read a prediction's JSON. Raises BadSnapshotError for anything that is not one.
+    """Parse a prediction's JSON. Raises BadSnapshotError for anything else.
 
-    Only `id` and `status` have to be there. Timestamps vary in their fraction digits between
-    Replicate's endpoints; they are kept as text and read leniently. A status that Replicate does
-    not document counts as still running.
+    Only `id` and `status` are required. Timestamps have different numbers of fraction digits in the
+    provider's endpoints; they are kept as text and parsed leniently. An undocumented status counts
+    as still running.
     """
     if not isinstance(body, dict):
         raise BadSnapshotError("not an object")
@@ -77,7 +77,8 @@ def read_snapshot(body: object) -> Snapshot:
 
 
 def _canonical(value: object, most: int | None = None) -> str | None:
-    """Canonical JSON, or None where it is above `most` bytes, or holds what JSON cannot say."""
+    """Return canonical JSON; None if it exceeds `most` bytes, or contains values that are not
+    JSON."""
     try:
         text = strict_json.canonical(value)
         size = len(text.encode())
@@ -87,14 +88,14 @@ def _canonical(value: object, most: int | None = None) -> str | None:
 
 
 def _said(value: object, most: int | None = None) -> str | None:
-    """The canonical JSON of what the provider said, to be kept."""
+    """Return the canonical JSON of a value from the provider, for storage."""
     text = _canonical(value, most)
     return None if text is None else without_link_tokens(text)
 
 
 def _output(value: object) -> str | None:
-    """The output as JSON; where it is too large, its URLs are kept all the same: they were paid
-    for, and what stands beside them may be anything."""
+    """Return the output as JSON. If it is too large, its URLs are kept, since they were paid for;
+    the rest may be anything."""
     whole = _said(value, OUTPUT_KEPT)
     if whole is not None:
         return whole
@@ -103,7 +104,8 @@ def _output(value: object) -> str | None:
 
 
 def _metrics(value: object) -> str | None:
-    """The metrics as JSON; where they are too large, what is paid by is kept all the same."""
+    """Return the metrics as JSON. If they are too large, the value that determines the price is
+    kept."""
     if not isinstance(value, dict):
         return None
     whole = _said(value, METRICS_KEPT)
@@ -126,7 +128,7 @@ def _shown_input(value: object) -> ShownInput | None:
 
 
 def _text(body: dict[str, Any], name: str) -> str | None:
-    """A string that UTF-8 can write; a lone surrogate in it becomes a question mark."""
+    """Return a string that UTF-8 can encode; lone surrogates become question marks."""
     value = body.get(name)
     return _writable(value) if isinstance(value, str) else None
 

@@ -1,4 +1,4 @@
-"""A record in Replicate's own words: the body of every answer, callback and event."""
+"""A record in the provider's wire format: the body of answers, callbacks and events."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def body(
     output_urls: list[str],
     upload_urls: dict[str, str],
 ) -> dict[str, Any]:
-    """The prediction as `GET /v1/predictions/{id}` shows it.
+    """Return the prediction as `GET /v1/predictions/{id}` shows it.
 
-    `output_urls` holds one URL per stored file, in order; `upload_urls` one per pointer of
-    `record.uploads`. The output is shown only once every file of it is stored.
+    `output_urls` has one URL per stored file, in order; `upload_urls` one per pointer of
+    `record.uploads`. The output is shown only once all its files are stored.
     """
     here = f"{public_url}/v1/predictions/{record.id}"
     urls = {"get": here, "cancel": f"{here}/cancel", "web": here}
@@ -47,7 +47,7 @@ def body(
         **correlation.shown(record),
         "darkroom": details(record),
     }
-    # Replicate leaves a time out until it is known.
+    # The provider omits a time until it is known.
     if record.started_at:
         shown["started_at"] = record.started_at
     if record.completed_at and record.state.terminal:
@@ -58,7 +58,7 @@ def body(
 
 
 def watched(record: Prediction, output_urls: list[str]) -> dict[str, Any]:
-    """What a watch URL shows: nothing of the request, and nothing that leads anywhere else."""
+    """Return the answer of a watch URL: nothing of the request, and no other URLs of the API."""
     return {
         "id": record.id,
         "status": STATUS[record.state],

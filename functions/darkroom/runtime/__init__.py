@@ -1,2 +1,2 @@
-"""What a process needs before its first event: declarations, settings, logging, adapters, and the
-parts that several functions are built of."""
+"""Everything that a process needs before its first event: declarations, settings, logging,
+adapters, and parts that several functions share."""

@@ -1,6 +1,6 @@
-"""What makes the adapters that a function is built with: the only module that imports them.
+"""Creates the adapters that a function is built with; the only module that imports them.
 
-Each is imported where it is made, so that a function loads only its own.
+Each is imported where it is created, so that a function loads only its own.
 """
 
 from __future__ import annotations
@@ -22,40 +22,41 @@ if TYPE_CHECKING:
 
 
 def now() -> int:
-    """Milliseconds since the epoch."""
+    """Return the milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
 
 
 class Adapters:
-    """Makes what implements the ports in a deployed stack; tests and the proof make doubles.
+    """Creates the implementations of the ports in a deployed stack; tests and the proof create
+    doubles.
 
-    The arguments are values of the function's settings. `lazy`: most invocations do not call it,
-    so that its client is made at the first call.
+    The arguments are values of the function's settings. With `lazy`, the client is created at the
+    first call, because most invocations do not use it.
     """
 
     def clock(self) -> ports.Clock:
         return now
 
     def sleep(self) -> Callable[[float], object]:
-        """Waits for so many seconds."""
+        """Return a function that waits for a number of seconds."""
         return time.sleep
 
     def dice(self) -> Callable[[], float]:
-        """Draws from 0 to 1, for jitter."""
+        """Return a source of numbers from 0 to 1, for jitter."""
         return random.random
 
     def seeds(self) -> random.Random:
-        """Draws the seeds of predictions."""
+        """Return the generator of predictions' seeds."""
         return random.SystemRandom()
 
     def catalogue(self) -> Callable[[], Catalogue]:
-        """Loads the models at the first call."""
+        """Return a function that loads the models at the first call."""
         from darkroom.catalog import Catalogue
 
         return lru_cache(Catalogue.load)
 
     def predictions(self, table: str, controls: str = "") -> ports.PredictionStore:
-        """`controls` is the table of the rows that change with a record, where it does write."""
+        """`controls` is the table of the rows that change with a record, if the function writes."""
         from darkroom.aws.clients import client
         from darkroom.aws.predictions import DynamoPredictions
 
@@ -100,7 +101,7 @@ class Adapters:
     def cdn_signer(
         self, domain: str, key_name: str, inputs: ports.Signer, *, lazy: bool
     ) -> ports.Signer:
-        """Signs outputs' URLs at the CDN, and inputs' as `inputs` does."""
+        """Return a signer of outputs' URLs at the CDN, and of inputs' like `inputs`."""
         from darkroom.aws.cdn import CdnSigner
 
         made = lru_cache(lambda: _secrets(cdn_name=key_name))
@@ -109,7 +110,8 @@ class Adapters:
         return CdnSigner(domain, lambda: made().cdn_key(), inputs, self.clock())
 
     def secrets(self, **names: str) -> ports.Secrets:
-        """Reads the secrets of these names, `token_name=…`; on Lambda before the first event."""
+        """Return the secrets of these names, `token_name=…`; on Lambda they are read before the
+        first event."""
         return _secrets(**names)
 
     def provider(self, url: str, secrets: ports.Secrets) -> ports.Provider:
@@ -125,7 +127,7 @@ class Adapters:
         return SqsQueue(OnFirstUse("sqs") if lazy else client("sqs"), url)
 
     def redelivery(self, url: str) -> ports.Redelivery:
-        """The queue that the function takes its messages from."""
+        """Return the queue from which the function gets its messages."""
         from darkroom.aws.clients import client
         from darkroom.aws.queues import SqsQueue
 
@@ -150,14 +152,14 @@ class Adapters:
         return StepFunctionsTasks(OnFirstUse("stepfunctions"))
 
     def fetcher(self, hosts: tuple[str, ...], most: int, budget_s: float) -> ports.Fetcher:
-        """Copies files of at most so many bytes from these hosts alone."""
+        """Return a fetcher of files of at most `most` bytes from these hosts only."""
         from darkroom.outbound.download import OutputFetcher, output_guard
         from darkroom.outbound.http import Client
 
         return OutputFetcher(Client(output_guard(hosts)), hosts, most, budget_s)
 
     def sender(self, *, local: bool) -> ports.CallbackSender:
-        """Calls clients' webhooks; with `local` also those on this machine."""
+        """Return a sender to clients' webhooks; with `local` also to those on this machine."""
         from darkroom.outbound.download import Callbacks, callback_guard
         from darkroom.outbound.http import Client
 

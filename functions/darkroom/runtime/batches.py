@@ -1,4 +1,4 @@
-"""Batches from SQS and from a stream, one record at a time, with partial failures reported."""
+"""Batches from SQS and from a stream: one record at a time, with partial failures reported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class BadMessageError(Exception):
-    """Not a message that Darkroom sends. The queue parks it in its dead-letter queue."""
+    """Not one of Darkroom's messages. It ends up in the queue's dead-letter queue."""
 
 
 def run_messages(
@@ -20,7 +20,7 @@ def run_messages(
     one: Callable[[dict[str, str]], None],
     required: frozenset[str],
 ) -> dict[str, Any]:
-    """Run `one` for each message and answer SQS with those that failed."""
+    """Run `one` for each message and return the failed ones to SQS."""
 
     def record_handler(record: dict[str, Any]) -> None:
         message: dict[str, str] = {}
@@ -37,7 +37,7 @@ def run_messages(
 
 
 def _prediction(message: dict[str, str]) -> str | None:
-    """Whom it is about, as far as that is fit for a log."""
+    """Return the prediction that a message is about, if it is safe to log."""
     from darkroom.domain.link import is_id
 
     id_ = message.get("prediction") or message.get("id")
@@ -49,10 +49,10 @@ def run_each(
     one: Callable[[dict[str, Any]], None],
     identifier: Callable[[dict[str, Any]], str],
 ) -> dict[str, Any]:
-    """Run `one`, which logs its own failures, for each record; the partial batch response.
+    """Run `one`, which logs its own failures, for each record. Returns the partial batch response.
 
-    Powertools' BatchProcessor does the same, and imports the classes of every kind of event to do
-    so: a quarter of a cold start.
+    Powertools' BatchProcessor does the same, but imports the classes of every kind of event: a
+    quarter of a cold start.
     """
     failed = []
     for record in records:
@@ -64,7 +64,7 @@ def run_each(
 
 
 def read_message(body: str, required: frozenset[str]) -> dict[str, str]:
-    """A JSON object of strings with the required names. Raises BadMessageError."""
+    """Parse a JSON object of strings with the required names. Raises BadMessageError."""
     try:
         message = json.loads(body)
     except ValueError:

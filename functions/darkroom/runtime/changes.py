@@ -1,4 +1,4 @@
-"""What the table's stream tells of the records' lives, as metrics."""
+"""Metrics of the records' lives, from the table's stream."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 
 def count_change(old: Prediction | None, new: Prediction) -> None:
-    """Count what a change in the table's stream says.
+    """Count a change in the table's stream.
 
-    Here and not where it happened: the stream has every change, whoever made it, once. Only of
-    changes that have effects: the mapping's filter keeps the others away.
+    It is counted here and not where it happened, because the stream has every change exactly once,
+    whoever made it. Only changes with effects are counted, since the mapping's filter drops the
+    others.
     """
     grown = len(new.extra_provider_ids) - len(old.extra_provider_ids if old else ())
     if grown > 0:

@@ -1,9 +1,9 @@
-"""The words in which the module of a Lambda says everything of it.
+"""The vocabulary in which the module of a Lambda declares everything about it.
 
-Each module of `darkroom.handlers` holds a `FUNCTION`. The gateway's routes, the queues, rights,
-sizes and alarms (`infra`), the OpenAPI document and the tests' lists of functions follow from it.
+Each module of `darkroom.handlers` has a `FUNCTION`. The gateway's routes, the queues, rights, sizes
+and alarms (`infra`), the OpenAPI document and the tests' lists of functions follow from it.
 
-All of it is read at every cold start, so that it is plain data in classes without generated code: a
+All of it is loaded at every cold start, so it is plain data in classes without generated code: a
 dataclass compiles its methods each time, which takes half a millisecond.
 """
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from darkroom.runtime.settings import Settings
 
 INITIALIZATION = "AWS_LAMBDA_INITIALIZATION_TYPE"
-"""Lambda sets it, to how it initializes the function; nobody else does."""
+"""Set by Lambda only, to the kind of initialization."""
 HANDLER = "_HANDLER"
-"""Lambda sets it to the handler that the process is for."""
+"""Set by Lambda to the handler of the process."""
 
 PACKAGE = "darkroom.handlers"
 MOST_FAILURES = 5
-"""A message of which so many attempts failed goes to the dead-letter queue."""
+"""Failed attempts after which a message goes to the dead-letter queue."""
 S = TypeVar("S", bound="Settings")
 M = TypeVar("M")
 
 
 class Route:
-    """A route of the HTTP API, `METHOD /path`, and how it is served and described."""
+    """A route of the HTTP API, `METHOD /path`, with its serving function and its description."""
 
     def __init__(
         self,
@@ -54,41 +54,42 @@ class Route:
     ) -> None:
         self.key = key
         self.run = run
-        """Called with what the function is made of and the call; returns the answer's body."""
+        """Called with what `build` returned and the call; returns the answer's body."""
         self.scope = scope
-        """What the caller's API key must allow. None: the route takes no API key."""
+        """The scope that the caller's API key needs. None: the route takes no API key."""
         self.status = status
-        """Of the answer, where nothing is raised."""
+        """Status of the answer if nothing is raised."""
         self.query = query
-        """The names that a list's query may have: others are refused. None: any is passed over."""
+        """The names that a list's query may have; others are rejected. None ignores unknown
+        names."""
         self.operation = operation
-        """The operation's id in the OpenAPI document; its summary is the docstring of `run`. Empty:
-        the route is not for clients, and nothing names it to them."""
+        """The operation's id in the OpenAPI document; its summary is the docstring of `run`. Empty
+        for a route that is not for clients and is never shown to them."""
         self.answer = answer
-        """The type of the answer, as `api/schemas.py` has it: `PageBody[FileBody]`."""
+        """The type of the answer in `api/schemas.py`, such as `PageBody[FileBody]`."""
         self.errors = errors
-        """The statuses of its problems, besides those that every operation has."""
+        """The statuses of its problems, besides those of every operation."""
         self.body = body
         """The schema of the body in the OpenAPI document, or `multipart/form-data`."""
         self.creates = creates
-        """It takes the headers of a create and answers with its location."""
+        """Whether it takes the headers of a create and answers with its location."""
         self.redirects = redirects
-        """It may answer 303, with where to go on waiting."""
+        """Whether it may answer 303, with the URL to continue waiting."""
 
 
 class WorkQueue:
-    """A queue whose messages the function takes, and its dead-letter queue."""
+    """A queue whose messages the function handles, and its dead-letter queue."""
 
     def __init__(self, name: str, *, batch_size: int, max_receives: int = MOST_FAILURES) -> None:
         self.name = name
-        """`Dispatch`: the variables are DISPATCH_QUEUE and DISPATCH_DLQ."""
+        """For `Dispatch`, the variables are DISPATCH_QUEUE and DISPATCH_DLQ."""
         self.batch_size = batch_size
         self.max_receives = max_receives
-        """A message that was received so often goes to the dead-letter queue."""
+        """Receives after which a message goes to the dead-letter queue."""
 
 
 class Stream:
-    """The stream of the table Predictions, as far as a filter lets its changes through."""
+    """The stream of the table Predictions, filtered."""
 
     def __init__(self, *, batch_size: int, filters: tuple[dict[str, Any], ...]) -> None:
         self.batch_size = batch_size
@@ -105,7 +106,7 @@ class Schedule:
 class Right:
     """Actions of one service that the function needs: `dynamodb:GetItem PutItem`.
 
-    `on` names resources as `infra/grants.py` knows them: a table (`predictions`), its index
+    `on` names resources as in `infra/grants.py`: a table (`predictions`), its index
     (`predictions/due`), a bucket's objects (`outputs/*`), a secret (`link_key`), a queue
     (`dispatch_queue`), `bus`, `state_machines`.
     """
@@ -122,14 +123,14 @@ class Right:
         self.actions = actions
         self.on = on
         self.keys = keys
-        """The partition keys of the only items that it is for; `*` stands for anything."""
+        """The partition keys of the only items that it covers; `*` is a wildcard."""
         self.attributes = attributes
         """The only attributes that a write may touch."""
         self.prefixes = prefixes
         """The prefixes of the only objects that a list may show."""
         self.when = when
-        """The switch of the stage with which it is needed at all: `dedicated_account`, `no cdn`,
-        `door wait`."""
+        """The switch of the stage that makes it necessary: `dedicated_account`, `no cdn`, `door
+        wait`."""
 
 
 class Alarm:
@@ -148,17 +149,17 @@ class Alarm:
         self.name = name
         self.metric = metric
         self.threshold = threshold
-        """Of what was written in five minutes."""
+        """Threshold for the values of five minutes."""
         self.says = says
-        """What it means that it goes off."""
+        """The meaning of the alarm, for the operator."""
         self.sums = sums
-        """It is on the sum of what was written; else on the most."""
+        """Whether the alarm uses the sum of the values, or else their maximum."""
         self.below = below
-        """It goes off below the threshold, and where nothing is written at all."""
+        """Whether it goes off below the threshold, and if nothing is written at all."""
 
 
 class Function(Generic[S, M]):
-    """One Lambda function: how it is called, made and run, its size, and what it may do."""
+    """One Lambda function: its triggers, how it is built and run, its size, and its rights."""
 
     def __init__(
         self,
@@ -182,34 +183,36 @@ class Function(Generic[S, M]):
         self.module = module
         self.name = module.rpartition(".")[2]
         self.settings = settings
-        """What it reads from its environment; a variable that infra forgets fails at synth."""
+        """The class of its environment; a variable that infra forgets fails at synth."""
         self.build = build
-        """Makes what `handle` needs, of the settings and of what makes adapters."""
+        """Builds what `handle` needs from the settings and the adapters."""
         self.handle = handle
-        """Called with what `build` made, the event and Lambda's context."""
+        """Called with what `build` returned, the event and Lambda's context."""
         self.timeout_s = timeout_s
         self.memory_mb = memory_mb
         self.rights = rights
-        """What it may do, besides taking messages and changes from where it is fed."""
+        """Its rights, besides receiving messages and changes from its triggers."""
         self.routes = routes or {}
-        """By key. A function without any is one that no client waits for."""
+        """Its routes by key. No client waits for a function without any."""
         self.default_route = default_route
-        """It also gets the requests that no route of the gateway's is for."""
+        """Whether it also gets the requests that match no route of the gateway."""
         self.queues = queues
         self.stream = stream
         self.schedule = schedule
         self.reserve = reserve
-        """The field of `infra.config.Concurrency` that says how many invocations are reserved."""
+        """The field of `infra.config.Concurrency` with its reserved invocations."""
         self.alarms = alarms
         self.door = door
-        """The optional part of a stage that it belongs to; None: the core, which all have."""
+        """The optional part of a stage that it belongs to; None for the core, which all stages
+        have."""
         self._made: M | None = None
 
     def made(self) -> M:
-        """What the handler runs with: made at the first call, and kept.
+        """Return what the handler runs with; built at the first call, and kept.
 
-        Without the garbage collector: it would walk all of botocore's models several times while
-        they are loaded, an eighth of a cold start, and again later; and they stay for good.
+        The garbage collector is disabled meanwhile. It would walk all of botocore's models several
+        times while they are loaded, an eighth of a cold start, and again later, although they are
+        never freed.
         """
         if self._made is None:
             from darkroom.runtime.adapters import Adapters
@@ -224,19 +227,20 @@ class Function(Generic[S, M]):
 
     @property
     def is_ready(self) -> bool:
-        """Whether what the handler runs with is made."""
+        """Whether the handler's objects are built."""
         return self._made is not None
 
     def forget(self) -> None:
-        """Be as in a new process: for tests and the bench."""
+        """Return to the state of a new process, for tests and the bench."""
         self._made = None
 
     def handler(self) -> Callable[[dict[str, Any], Any], Any]:
-        """The entry for Lambda. Where Lambda loads it, all is made before the first event.
+        """Return the entry point for Lambda. When Lambda loads it, everything is built before the
+        first event.
 
-        Lambda gives the initialization a whole processor whatever the function's memory, and an
-        invocation a share that goes by it: the same work takes several times as long there.
-        Anywhere else the first call makes it, and nothing is read from the environment at import.
+        Lambda gives the initialization a whole processor, and an invocation a share by the
+        function's memory, where the same work takes several times as long. Elsewhere, the first
+        call builds it, and nothing is read from the environment at import.
         """
         ours = os.environ.get(HANDLER, "").rpartition(".")[0] == self.module
         if ours and INITIALIZATION in os.environ:
@@ -244,7 +248,7 @@ class Function(Generic[S, M]):
         return self.entry(self.made)
 
     def entry(self, made: Callable[[], M]) -> Callable[[dict[str, Any], Any], Any]:
-        """A handler that runs with what `made` returns."""
+        """Return a handler that runs with what `made` returns."""
 
         @invocation
         def handler(event: dict[str, Any], context: Any) -> Any:
@@ -255,10 +259,10 @@ class Function(Generic[S, M]):
 
 @lru_cache(maxsize=1)
 def declared() -> Mapping[str, Function[Any, Any]]:
-    """Every function by its name, `submit`, and so on.
+    """Return every function by its name, such as `submit`.
 
-    Imports all their modules: for synth, documents and tests, and within a function only where a
-    request fits none of its own routes.
+    Imports all their modules: for synth, documents and tests, and in a function only for a request
+    that matches none of its own routes.
     """
     import pkgutil
     from importlib import import_module

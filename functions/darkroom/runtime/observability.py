@@ -1,7 +1,8 @@
-"""Structured logs and metrics. Ids and reasons go in; bodies, inputs, URLs and secrets never.
+"""Structured logs and metrics. They contain ids and reasons, but never bodies, inputs, URLs or
+secrets.
 
-`prediction` is the correlation id, in every line that is about one. Metrics have one dimension,
-the stage: no tenant, id or model, which would show customers and cost by the combination.
+`prediction` is the correlation id, in every line that is about one. Metrics have one dimension, the
+stage: tenant, id or model would reveal customers, and each combination is billed.
 """
 
 from __future__ import annotations
@@ -23,17 +24,18 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 _SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "darkroom")
 NOTHING_COUNTED = "No application metrics to publish"
-"""How Powertools' warning of an invocation that counted nothing begins: many count nothing."""
+"""Beginning of Powertools' warning about an invocation without metrics, which is common."""
 
 
 _SAID_BY_THE_GROUP = ("function_arn", "function_memory_size", "function_name", "service")
-"""What the log group of a line says already."""
+"""Fields that a line's log group already implies."""
 
 
 class _Formatter(LambdaPowertoolsFormatter):
-    """Powertools' lines, without what their log group says of each: they are paid for by the byte.
+    """Powertools' lines without the fields that their log group implies, since they are billed by
+    the byte.
 
-    Warnings and errors name the request, as Lambda's own lines about the end of a process do.
+    Warnings and errors have the request id, like Lambda's own lines about the end of a process.
     """
 
     def serialize(self, log: Any) -> str:
@@ -47,9 +49,9 @@ class _Formatter(LambdaPowertoolsFormatter):
         return super().serialize(log)
 
 
-# CloudWatch says when a line came.
+# CloudWatch records the time of a line.
 logger = Logger(service=_SERVICE, logger_formatter=_Formatter(location=None, timestamp=None))
-# Lambda's level TRACE is none of logging's: left without a level, ours would be the root logger's.
+# Lambda's level TRACE is unknown to logging; without a level, ours would be the root logger's.
 logging.getLogger(logger.name).setLevel(logger.log_level or logging.DEBUG)
 metrics = Metrics(namespace="Darkroom", service=_SERVICE)
 warnings.filterwarnings("ignore", NOTHING_COUNTED)
@@ -58,9 +60,9 @@ warnings.filterwarnings("ignore", NOTHING_COUNTED)
 def invocation(
     handler: Callable[[dict[str, Any], Any], Answer],
 ) -> Callable[[dict[str, Any], Any], Answer]:
-    """Log within the invocation's context, and write its metrics in a line of their own at its end.
+    """Log within the invocation's context, and write its metrics in a separate line at its end.
 
-    Each line is written at once: none is lost where the process is ended.
+    Each line is written at once, so none is lost if the process is ended.
     """
 
     @logger.inject_lambda_context(clear_state=True)
@@ -74,11 +76,12 @@ def invocation(
 
 
 def _quiet_libraries() -> None:
-    """Let libraries speak from warnings on, whatever the stage's level: that is for our own lines.
+    """Limit libraries to warnings and above, whatever the stage's level, which is for our own
+    lines.
 
     Below it botocore, httpx and httpcore log whole requests, with tokens, secrets, prompts and
-    URLs. Lambda gives the level to the root logger, of which theirs are children. Set anew each
-    time: no order in which a runtime prepares logging must make a difference.
+    URLs. Lambda sets the level of the root logger, their parent. It is set for each invocation, so
+    that the order in which a runtime prepares logging does not matter.
     """
     root = logging.getLogger()
     if root.level < logging.WARNING:
@@ -87,7 +90,7 @@ def _quiet_libraries() -> None:
 
 @contextlib.contextmanager
 def best_effort(what: str) -> Iterator[None]:
-    """Log what is raised inside, and go on: for what the answer can do without."""
+    """Log errors inside and continue, for work that the answer does not need."""
     try:
         yield
     except Exception:
@@ -97,12 +100,12 @@ def best_effort(what: str) -> Iterator[None]:
 def count(name: str, value: int = 1) -> None:
     """Add to a metric of the current invocation, which is written at its end.
 
-    Nothing is written for 0: a metric is paid for in each hour in which it is written.
+    Nothing is written for 0, because a metric is billed for each hour in which it is written.
     """
     if value:
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
 
 
 def measure_s(name: str, seconds: int) -> None:
-    """Note a duration or an age."""
+    """Record a duration or an age."""
     metrics.add_metric(name=name, unit=MetricUnit.Seconds, value=seconds)

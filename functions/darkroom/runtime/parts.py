@@ -1,4 +1,4 @@
-"""What several functions are built of: use cases over adapters, by a function's settings.
+"""Parts that several functions share: use cases over adapters, built from a function's settings.
 
 The services are imported inside, so that a function loads only its own.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def changes(
     s: settings.Common, a: Adapters, controls: str = "", *, dedicated: bool = False
 ) -> Changes:
-    """`controls` is the table of the rows that change with a record, where it does write."""
+    """`controls` is the table of the rows that change with a record, if the function writes."""
     store = a.predictions(s.predictions_table, controls)
     return Changes(store, a.clock(), s.timings, dedicated_account=dedicated)
 
@@ -44,9 +44,9 @@ def limits(s: settings.Controlled, a: Adapters) -> TenantLimits:
 
 
 def signer(s: settings.Showing, a: Adapters, *, often: bool = False) -> ports.Signer:
-    """Signs where the stage has its files read: at its CDN, or at S3.
+    """Return the signer for the place where the stage serves files: its CDN, or S3.
 
-    A function that rarely shows a file makes no client for the CDN's key before it does.
+    A function that rarely shows a file creates a client for the CDN's key only then.
     """
     inputs = a.signer(s.outputs_bucket, s.uploads_bucket, s.s3_endpoint)
     if not s.cdn_domain:

@@ -1,4 +1,4 @@
-"""Rights that several functions need, beside those that are in their own modules."""
+"""Rights that several functions need, in addition to those in their own modules."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from darkroom.runtime.function import Right
 
 READ_SECRET = "secretsmanager:GetSecretValue"  # noqa: S105 - an action's name
 OWNERS = row_keys.every(row_keys.OWNER)
-"""Rows of which record owns a provider's id."""
+"""Rows with the record that owns a provider id."""
 MONTHS, RATES = row_keys.every(row_keys.MONTH), row_keys.every(row_keys.RATE)
 USAGE = (row_keys.every(row_keys.USAGE), row_keys.every(row_keys.TAGGED))
 """Rows of tenants' days of usage, and of their tags'."""
 
-# In an account that is shared, nobody owns a provider's id.
+# In a shared account, provider ids have no owner.
 CLAIM = Right("dynamodb:PutItem", "controls", keys=(OWNERS,), when="dedicated_account")
 SEE_OWNERS = Right("dynamodb:GetItem", "controls", keys=(OWNERS,), when="dedicated_account")
 
-# A change of a record is a conditional PutItem, in a transaction with its owner and with its
-# tenant's months and days where it is the end. Transactions need no actions besides.
+# A change of a record is a conditional PutItem, in a transaction with its owner and, at the end,
+# with its tenant's months and days. Transactions need no additional actions.
 CHANGE = Right("dynamodb:GetItem PutItem", "predictions")
 COUNT_END = Right("dynamodb:UpdateItem", "controls", keys=(MONTHS, *USAGE))
 COUNT_REQUEST = Right("dynamodb:UpdateItem", "controls", keys=(RATES,))
 
-# Lambda's own role signs S3's URLs, so it must hold what they allow; the CDN's key needs none.
+# S3's URLs are signed with Lambda's own role, which must have the rights that they give; the CDN's
+# key needs none.
 SIGN_AT_CDN = Right(READ_SECRET, "cdn_key", when="cdn")
 SHOW = (
     Right("s3:GetObject", "uploads/*"),
@@ -45,7 +46,7 @@ SUBMIT = (
     Right(READ_SECRET, "replicate_token", "link_key"),
 )
 
-# Noting in a record that a client polls it, and nothing else; asking for a look upstream.
+# Recording that a client polls, and nothing else; requesting a poll upstream.
 ASK_FOR_LOOK = (
     Right(
         "dynamodb:UpdateItem",

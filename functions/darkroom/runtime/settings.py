@@ -1,4 +1,4 @@
-"""How a function reads its environment, and what several have in common there.
+"""Reading of a function's environment, and settings that several functions share.
 
 The class of one function is in its own module of `darkroom.handlers`. The CDK construct takes the
 same class, so a variable that one side forgets fails at synth.
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
 
 CDN_KEY_SECRET = "darkroom/{stage}/cdn-key"  # noqa: S105 - a name
-"""The secret that is made before the stacks, and so is found by its name (docs/adr/0010)."""
+"""The secret that is created before the stacks, and is therefore found by name (docs/adr/0010)."""
 
 
 class SettingsError(Exception):
-    """The environment lacks a variable that the function needs, or one does not parse."""
+    """A required variable is missing from the environment, or one does not parse."""
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class Settings:
     """Fields map to upper-case variables; a field with a default may be absent.
 
-    `str` fields are taken as they are, `bool` as `true`/`false`, `int` in decimal, tuples as
+    `str` fields are taken unchanged, `bool` as `true`/`false`, `int` in decimal, tuples as
     comma-separated lists, `Timings` as a JSON object of overrides. To the type checker these are
-    frozen dataclasses; real ones would compile their methods at every cold start, which takes half
-    a millisecond for each class that a function's own is made of.
+    frozen dataclasses. Real ones would compile their methods at every cold start, which takes half
+    a millisecond for each class in a function's hierarchy.
     """
 
     powertools_service_name: str = "darkroom"
-    """What logs and metrics are of; `runtime/observability.py` reads it."""
+    """Name of the stage in logs and metrics; `runtime/observability.py` reads it."""
 
     def __init__(self, **values: Any) -> None:
         missing = [name for name in self.required() if name not in values]
@@ -47,23 +47,23 @@ class Settings:
 
     @classmethod
     def kinds(cls) -> dict[str, str]:
-        """The type of each field, as it is written."""
+        """Return the type of each field, as written."""
         classes = reversed(cls.__mro__)
         return {name: kind for c in classes for name, kind in get_annotations(c).items()}
 
     @classmethod
     def required(cls) -> list[str]:
-        """The fields without a default."""
+        """Return the fields without a default."""
         return [name for name in cls.kinds() if not hasattr(cls, name)]
 
     @classmethod
     def names(cls) -> frozenset[str]:
-        """All variables that the function reads, optional ones included."""
+        """Return all variables that the function reads, including optional ones."""
         return frozenset(name.upper() for name in cls.kinds())
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Read the environment once, at init. Raises SettingsError naming what is missing."""
+        """Read the environment once, at init. Raises SettingsError that names missing variables."""
         env = os.environ if environ is None else environ
         kinds = cls.kinds()
         given = {name: env[name.upper()] for name in kinds if name.upper() in env}
@@ -88,26 +88,26 @@ def _parse(kind: str, text: str) -> Any:
 
 
 class Common(Settings):
-    """Functions that read or write records."""
+    """For functions that read or write records."""
 
     predictions_table: str
     timings: Timings = Timings()
 
 
 class Controlled(Settings):
-    """Functions that read or write what is kept beside the records."""
+    """For functions that read or write rows besides the records."""
 
     controls_table: str
 
 
 class Http(Controlled, Common):
-    """Functions behind the API: they authenticate, and write absolute URLs on our own host."""
+    """For functions behind the API: they authenticate, and write absolute URLs on our own host."""
 
     public_url: str
 
 
 class Signing(Settings):
-    """Functions that sign URLs of files at S3."""
+    """For functions that presign URLs of files in S3."""
 
     outputs_bucket: str
     uploads_bucket: str
@@ -115,19 +115,19 @@ class Signing(Settings):
 
 
 class Showing(Signing):
-    """Functions that show a prediction with its files: they sign at the moment of showing."""
+    """For functions that show a prediction with its files, whose URLs are signed at that moment."""
 
     cdn_domain: str = ""
-    """Where outputs are read; empty: at S3, presigned."""
+    """Domain that serves outputs; empty for presigned URLs of S3."""
     cdn_key_secret: str = ""
 
 
 class ShowingHttp(Showing, Http):
-    """Functions behind the API that show predictions."""
+    """For functions behind the API that show predictions."""
 
 
 class Providing(Settings):
-    """Functions that call Replicate."""
+    """For functions that call the provider."""
 
     replicate_url: str
     replicate_token_secret: str
@@ -135,24 +135,25 @@ class Providing(Settings):
 
 
 class Creating(Providing, Signing, Http):
-    """Functions that create predictions there."""
+    """For functions that create predictions at the provider."""
 
     link_key_secret: str
 
 
 class Submitting(Creating, ShowingHttp):
-    """Functions that accept predictions."""
+    """For functions that accept predictions."""
 
     open_models: bool = False
     strict_inputs: bool = False
     retention_days: int = 90
     local_callbacks: bool | None = None
-    """Callbacks to this machine; None where there is no such switch, as in every deployed stage."""
+    """Whether callbacks may go to this machine; None without such a switch, as in every deployed
+    stage."""
     result_cache: bool = False
 
 
 class Effects(Controlled, Common):
-    """Functions that carry out what a committed change causes."""
+    """For functions that carry out the effects of committed changes."""
 
     deliveries_table: str
     event_bus: str

@@ -1,1 +1,1 @@
-"""Callbacks to clients: sending them, their history, what is known of their receivers."""
+"""Callbacks to clients: sending them, their history, and the state of their endpoints."""

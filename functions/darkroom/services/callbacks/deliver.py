@@ -1,4 +1,4 @@
-"""One signed callback to a client, again and again until it is taken or given up."""
+"""Delivers one signed callback to a client, with retries until it is accepted or abandoned."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ if TYPE_CHECKING:
     from darkroom.services.predictions.shown import Shown
 
 LONGEST_DELAY_MS = 900_000
-"""SQS delays a message no longer. What waits longer is enqueued by the sweep."""
+"""The longest delay of an SQS message. The sweep enqueues callbacks that wait longer."""
 
 
 class Outcome(Enum):
-    """What became of a message. True where the client took the callback."""
+    """Result of a message. True if the client accepted the callback."""
 
     TAKEN = "taken"
     NOT_TAKEN = "not_taken"
     DISABLED = "disabled"
-    """Not taken, and by this nothing more is sent there."""
+    """Not accepted, and its endpoint is now disabled."""
     PUT_OFF = "put_off"
-    """It waits for its endpoint, which is slow or failing. No attempt was made."""
+    """Waits for its slow or failing endpoint. No attempt was made."""
     CLOSED = "closed"
-    """Nobody waits for it any more."""
+    """The callback is not due any more."""
     NOTHING = "nothing"
-    """Nothing is owed, or not yet."""
+    """Nothing is due, or not yet."""
 
     def __bool__(self) -> bool:
         return self is Outcome.TAKEN
@@ -63,9 +63,10 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DeliverCallback:
-    """One attempt, claimed before its POST and written down after it, with its successor's time.
+    """Makes one attempt: claimed before its POST, and recorded afterwards with the time of the next
+    one.
 
-    The row alone says what is owed: a message that is lost, doubled, early or late changes nothing.
+    Only the row decides what is due, so lost, duplicate, early or late messages change nothing.
     """
 
     deliveries: DeliveryStore
@@ -80,13 +81,13 @@ class DeliverCallback:
     clock: Clock
     timings: Timings
     share: int = 1
-    """Attempts at once at a tenant's endpoints that are slow or failing."""
+    """Maximum concurrent attempts at a tenant's slow or failing endpoints."""
 
     def __call__(self, prediction: str, event: str) -> Outcome:
-        """Attempt the delivery if it is owed now and it is its endpoint's turn.
+        """Attempt the callback if it is due and its endpoint has a free slot.
 
-        At least once: an attempt that dies between its POST and its write is made again when its
-        claim runs out, with the same `webhook-id`.
+        At least once: an attempt that crashes between its POST and its write is repeated when its
+        claim expires, with the same `webhook-id`.
         """
         delivery = self.deliveries.get(prediction, event)
         record = self.store.get(prediction)
@@ -142,12 +143,14 @@ class DeliverCallback:
         def after(seen: Receivers) -> Receivers:
             told = seen.leave(place).after(url, status, ended - began, ended, self.timings)
             if told.disabled(url, ended) and not seen.disabled(url, ended):
-                # Before it is written: else a crash in between would leave it untold.
+                # Before the state is written, since a crash in between would otherwise lose the
+                # event.
                 detail = events.callback_disabled(record, claimed.event, status)
                 self.bus.publish(events.CALLBACK_DISABLED, detail)
             return told
 
-        # Before the row: if this is lost, the attempt is repeated and says it again.
+        # Before the row is written: if this write is lost, the attempt is repeated and writes it
+        # again.
         told = change(self.controls, record.tenant, receivers, after)
         disabled = (told or after(receivers)).disabled(url, ended)
         attempt = Attempt(at=began, duration_ms=ended - began, status=status, error=error)
@@ -158,8 +161,8 @@ class DeliverCallback:
         return Outcome.DISABLED if disabled else Outcome.NOT_TAKEN
 
     def _put_off(self, record: Prediction, delivery: Callback, not_before: int) -> Outcome:
-        """Let it wait for its endpoint: no attempt is lost. Where it has waited for as long as an
-        endpoint may fail, it is given up."""
+        """Let the callback wait for its endpoint without using up an attempt. It is abandoned after
+        the longest time for which an endpoint may fail."""
         now = self.clock()
         if now - delivery.owed_since >= int(self.timings.callback_disable_s * 1000):
             return self._close(delivery, CallbackState.FAILED)
@@ -216,7 +219,7 @@ class DeliverCallback:
     def _send_at(
         self, record: Prediction, delivery: Callback, seen: Callback, at: int, lane: str = ""
     ) -> None:
-        """Write down when it is owed next, by a message if one can wait for so long."""
+        """Record the next due time, and send a message if SQS can delay it that long."""
         delay_ms = at - self.clock()
         queued = delay_ms <= LONGEST_DELAY_MS
         grace = int(self.timings.callback_grace_s * 1000) if queued else 0

@@ -1,4 +1,4 @@
-"""What became of a prediction's callbacks, and sending one of them again."""
+"""History and redelivery of a prediction's callbacks."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from darkroom.services.tenants.limits import TenantLimits
 
 LISTED = 100
-"""Rows in a history, at most: of outputs and logs the latest."""
+"""Maximum rows in a history; of outputs and logs the latest."""
 MOST_ATTEMPTS, WITHIN_MS = 5, 60_000
-"""No callback that was attempted so often within this time is sent again before it is over."""
+"""Maximum attempts of a callback within this time; further redeliveries are rejected."""
 TRIES = 3
-"""To write a row that others write too; then the client is asked to come again."""
+"""Attempts to write a row that others write too, before the client is asked to retry."""
 ASKED_EVERY_US, ASKED_AT_ONCE = 200_000, 100
-"""How often a tenant may ask for redeliveries, of whatever callbacks: what is sent goes to a third
-party, who never asked for it."""
+"""Rate limit of a tenant's redeliveries for all callbacks, since they go to a third party that did
+not request them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """Reads and redelivers within one tenant, as `Read` does."""
+    """Reads and redelivers within one tenant, like `Read`."""
 
     read: Read
     limits: TenantLimits
@@ -42,7 +42,7 @@ class Deliveries:
     timings: Timings
 
     def history(self, tenant: str, id_: str) -> list[Callback]:
-        """The rows of one prediction, oldest first. Raises TooManyRequestsError or
+        """Return the rows of one prediction, oldest first. Raises TooManyRequestsError or
         NotFoundError."""
         self.limits.admit_read(tenant)
         record = self.read.get(tenant, id_)
@@ -53,12 +53,12 @@ class Deliveries:
         return sorted(rows.values(), key=lambda row: (row.created_at, row.event))
 
     def redeliver(self, tenant: str, id_: str, event: str) -> Callback:
-        """Start the row's attempts afresh, and enable its endpoint if that was disabled. Where an
-        attempt is under way or about to be made, that is the one that was asked for.
+        """Restart the row's attempts, and enable its endpoint if it was disabled. If an attempt is
+        in progress or imminent, that attempt counts as the redelivery.
 
-        The `webhook-id` stays: a client that has taken it knows it again. Raises NotFoundError,
-        TooManyRequestsError, or InvalidInputError where the prediction's end has superseded the
-        event.
+        The `webhook-id` stays the same, so a client recognizes a callback that it has accepted.
+        Raises NotFoundError, TooManyRequestsError, or InvalidInputError if the prediction's end has
+        superseded the event.
         """
         self.limits.admit(tenant)
         self._bound(tenant)
@@ -74,12 +74,12 @@ class Deliveries:
         for _ in range(TRIES):
             if (done := self._again(row, tenant)) is not None:
                 return done
-            # An attempt has ended at this moment, or another redelivery was faster.
+            # An attempt has just ended, or another redelivery was faster.
             row = self.deliveries.get(row.prediction, event) or row
         raise TooManyRequestsError(1)
 
     def _again(self, row: Callback, tenant: str) -> Callback | None:
-        """The row as it is to be attempted; None where it has become another one."""
+        """Return the row to attempt; None if it has changed meanwhile."""
         now = self.clock()
         recent = [each.at for each in row.history if now - each.at < WITHIN_MS]
         if len(recent) >= MOST_ATTEMPTS:
@@ -109,13 +109,13 @@ class Deliveries:
 
 
 def shown(row: Callback) -> dict[str, Any]:
-    """A row as JSON."""
+    """Return a row as JSON."""
     return {
         "event": row.event,
         "state": row.state,
         "attempts": row.attempts,
         "created_at": rfc3339(row.created_at),
-        # A first attempt has no time of its own: it is due from the event on.
+        # A first attempt has no stored time, since it is due from the event on.
         "next_at": rfc3339(row.next_at or row.created_at) if row.pending else None,
         "last_status": row.last_status,
         "last_error": row.last_error,

@@ -1,4 +1,4 @@
-"""Deliveries that no message stands for: those that wait long, and those whose message was lost."""
+"""Due callbacks without a message: those that wait long, and those whose message was lost."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from darkroom.ports import Clock, DeliveryStore, PredictionStore, Queue
 
 LIMIT = 500
-"""Deliveries taken up in one tick, at most."""
+"""Maximum callbacks handled in one tick."""
 TENANT_FIRST = 50
-"""So many of a tenant are enqueued before the others' are; what is more comes after those."""
+"""Callbacks of one tenant that are enqueued before those of others; the rest follows."""
 OWN_MS = 15_000
-"""Time that a tick spends on this, at most."""
+"""Maximum time of a tick for this work."""
 
 
 @dataclass(frozen=True, slots=True)
 class EnqueueOwed:
-    """Part of a tick that asks nothing of the provider and nothing of a client.
+    """A part of the tick that calls neither the provider nor a client.
 
-    Each delivery is claimed before its message is sent. What is claimed and not sent, because the
-    time is over, is due again when the claim runs out.
+    Each callback is claimed before its message is sent. One that is claimed but not sent, for lack
+    of time, is due again when the claim expires.
     """
 
     deliveries: DeliveryStore
@@ -37,7 +37,8 @@ class EnqueueOwed:
     timings: Timings
 
     def __call__(self, remaining_ms: Callable[[], int], reserve_ms: int = 0) -> int:
-        """Enqueue what is due: how many. Begins nothing with less than the reserve left."""
+        """Enqueue due callbacks and return their number. Starts nothing with less than the reserve
+        left."""
         begun = self.clock()
         least = max(reserve_ms, remaining_ms() - OWN_MS)
         until = begun + int(self.timings.claim_s * 1000)
@@ -51,7 +52,7 @@ class EnqueueOwed:
                 break
             if not self.deliveries.claim(prediction, event, due_at, until):
                 continue
-            # Where the record is gone, so is what was owed: deliver closes it.
+            # If the record is gone, deliver closes the callback.
             tenant = tenants.get(prediction, "")
             if sent[tenant] < TENANT_FIRST:
                 self._send(prediction, event, tenant)

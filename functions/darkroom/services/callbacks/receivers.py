@@ -1,4 +1,4 @@
-"""The one way in which what is known of a tenant's receivers changes."""
+"""The only way to change the state of a tenant's receivers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from darkroom.ports import ReceiverStore
 
 TRIES = 3
-"""Then others were faster each time: they have written how the same endpoints do."""
+"""Attempts until others were faster each time; they have recorded the same endpoints."""
 
 
 def change(
@@ -21,9 +21,9 @@ def change(
     seen: Receivers,
     make: Callable[[Receivers], Receivers | None],
 ) -> Receivers | None:
-    """Write what `make` makes of them, beginning with what was `seen`, if it is anything new.
+    """Apply `make` to the state, starting from `seen`, and write the result if it differs.
 
-    None where it makes nothing of them, or where others were faster each time.
+    Returns None if `make` does, or if others were faster each time.
     """
     for _ in range(TRIES):
         made = make(seen)

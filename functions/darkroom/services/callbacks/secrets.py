@@ -1,4 +1,4 @@
-"""A tenant's secrets for signing callbacks: derived, so that none is stored or can be lost."""
+"""A tenant's secrets for signing callbacks. They are derived, so none is stored or can be lost."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CallbackSecrets:
-    """Costs one read of the tenant's secret version, so that a rotation holds at once."""
+    """Costs one read of the tenant's secret version, so that a rotation takes effect at once."""
 
     secrets: Secrets
     controls: SecretVersions
     clock: Clock
 
     def current(self, tenant: str) -> str:
-        """What the tenant verifies with, as `whsec_…`. Raises UnavailableError."""
+        """Return the secret with which the tenant verifies, as `whsec_…`. Raises
+        UnavailableError."""
         version = self.controls.secret_version(tenant).current
         key = callback_secret(self.secrets.callback_keys()[0], tenant, version)
         return f"whsec_{base64.b64encode(key).decode()}"
 
     def keys(self, tenant: str) -> tuple[bytes, ...]:
-        """The keys to sign with, current first: more than one while the overlap of a rotation
-        lasts, be it of the tenant's version or of the master key."""
+        """Return the signing keys, current first; more than one during the overlap of a rotation of
+        the tenant's version or of the master key."""
         held = self.controls.secret_version(tenant)
         versions = [held.current]
         if self.clock() < held.previous_until:
@@ -40,5 +41,5 @@ class CallbackSecrets:
 
 
 def callback_secret(master: bytes, tenant: str, version: int = 1) -> bytes:
-    """The tenant's signing key of that version: 32 bytes."""
+    """Return the tenant's signing key of this version: 32 bytes."""
     return hmac.digest(master, f"callback:{version}:{tenant}".encode(), hashlib.sha256)

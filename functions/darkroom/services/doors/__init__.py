@@ -1,1 +1,1 @@
-"""Optional ways in: requests by event, waiting, and URLs to watch one prediction."""
+"""Optional entry points: requests by event, waiting for a result, and watch URLs."""

@@ -1,4 +1,8 @@
-"""Requests that come as messages: what is not taken comes again, or is told to all concerned."""
+"""Prediction requests from the intake queue.
+
+A request that fails temporarily is retried. One that fails permanently is reported to the waiting
+task and the bus, then moved to the dead-letter queue.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,9 @@ if TYPE_CHECKING:
     from darkroom.ports import DeadLetters, EventBus, Redelivery, Tasks
 
 PASSING = frozenset({429, 500, 503})
-"""In HTTP's words, what may go better later."""
+"""HTTP statuses of temporary failures."""
 MOST_RECEIVES = 100
-"""A request that was put off so often, over about a day, is refused."""
+"""Maximum receives of a request, over about a day, before it is rejected."""
 LONGEST_PAUSE_S = 900
 BACKOFF = Backoff(1, LONGEST_PAUSE_S, most=1.25)
 FIELDS_TOLD = 50
@@ -25,12 +29,12 @@ FIELDS_TOLD = 50
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What a message says of itself, as far as it could be read."""
+    """The identification in a message, as far as it is readable."""
 
     id: str
     """The event's id, or the message's own."""
     request_id: str
-    """The id in the detail, by which the sender knows its request; without one, `id`."""
+    """The id in the detail, which the sender knows; without one, `id`."""
     tenant: str | None = None
     task_token: str | None = None
 
@@ -42,24 +46,24 @@ class Receipt:
     body: str
     handle: str
     receives: int
-    """How often it was received, this time included."""
+    """Number of receives, including this one."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotTaken:
-    """What becomes of a request that Submit did not take."""
+    """Handles a request that Submit rejected."""
 
     bus: EventBus
     dead: DeadLetters
     queue: Redelivery
     tasks: Tasks | None
-    """None: this deployment answers no task, and may not."""
+    """None if this deployment may answer no task."""
     random: Callable[[], float]
 
     def __call__(self, receipt: Receipt, envelope: Envelope, problem: dict[str, Any]) -> bool:
-        """Put the request off, or refuse it for good: True if it was refused, and is done with.
+        """Delay the request, or reject it permanently. Returns True if it was rejected.
 
-        `problem` is what HTTP would have answered.
+        `problem` is the answer that HTTP would give.
         """
         if problem["status"] in PASSING and receipt.receives < MOST_RECEIVES:
             self._put_off(receipt, problem.get("retry_after", 0))
@@ -68,15 +72,15 @@ class NotTaken:
         return True
 
     def _put_off(self, receipt: Receipt, retry_after: int) -> None:
-        """Not before `retry_after` seconds, ever later, at most after 15 minutes, and never all of
-        a crowd at once."""
+        """Delay by `retry_after` seconds or more, longer each time, at most 15 minutes, with jitter
+        so that a crowd does not return at once."""
         pause_s = BACKOFF.pause_s(receipt.receives, self.random(), at_least_s=retry_after)
         self.queue.put_off(receipt.handle, min(LONGEST_PAUSE_S, int(pause_s) + 1))
 
     def _reject(self, body: str, envelope: Envelope, problem: dict[str, Any]) -> None:
-        """Tell the task that waits, if one does, and the bus; keep the message with the reason.
+        """Notify the waiting task, if any, and the bus; then keep the message with the reason.
 
-        Every part may be repeated: if one fails, all of it is done again with the message.
+        Every part may be repeated: if one fails, all are repeated with the message.
         """
         title, detail = str(problem["title"]), str(problem["detail"])[:2000]
         told = {

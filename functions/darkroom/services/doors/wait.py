@@ -1,4 +1,4 @@
-"""Waiting for news of one prediction, without holding more than the request itself."""
+"""Waiting for changes of one prediction, holding nothing but the request itself."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from darkroom.ports import Clock, PredictionStore
 
 FIRST_S = (0.3, 0.5, 0.8, 1.2)
-"""A quick model is done within a second or two."""
+"""A quick model ends within a second or two."""
 EVERY_S = 1.5
 MOST_LOOKS = 19
-"""With the key and the first read a wait of 25 seconds takes 21 reads at most."""
+"""With the key and the first read, a wait of 25 seconds makes 21 reads at most."""
 
 
 def moments(seconds: int) -> list[float]:
-    """When to look within a wait, in seconds since its beginning.
+    """Return the times of the reads within a wait, in seconds since its beginning.
 
-    A wait that has a look left takes it at its end. The longest one has none: whoever goes on
-    waiting reads anew at once.
+    A wait with a read left makes it at its end. The longest one has none, because a client that
+    continues to wait reads at once.
     """
     found = [at for at in FIRST_S if at <= seconds]
     at = FIRST_S[-1] + EVERY_S
@@ -34,20 +34,20 @@ def moments(seconds: int) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Looks at a record until there is news of it, or the time is over."""
+    """Reads a record until it changes, or the time is over."""
 
     store: PredictionStore
     clock: Clock
     sleep: Callable[[float], object]
     seen: Callable[[Prediction], object]
-    """Called with each reading as it is for a client that polls."""
+    """Called with each reading, as for a client that polls."""
 
     def __call__(self, record: Prediction, seconds: int, revision: int | None) -> Prediction:
-        """The record as it was read last. `record` was read with a consistent read, just before.
+        """Return the record as last read. `record` was just read consistently.
 
-        News is another revision than the `revision` that the client knows, where it names one, or
-        the end, after which nothing comes. The reads are eventually consistent: what is older than
-        `record` is passed over.
+        The wait ends at a revision other than `revision`, if the client names one, or at the
+        prediction's end, after which nothing changes. The reads are eventually consistent, so one
+        that is older than `record` is ignored.
         """
         began = self.clock()
         first = record.revision
@@ -68,5 +68,5 @@ class Wait:
     def _sleep_until(self, began: int, at: float) -> None:
         left_ms = began + round(at * 1000) - self.clock()
         if left_ms > 0:
-            # No longer, should the clock be set back meanwhile.
+            # Never longer, in case the clock is set back meanwhile.
             self.sleep(min(left_ms / 1000, EVERY_S))

@@ -1,4 +1,4 @@
-"""URLs at which whoever has one may wait for one prediction, without an API key."""
+"""URLs for waiting for one prediction without an API key."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Makes watch URLs, and knows its own."""
+    """Creates and verifies watch URLs."""
 
     secrets: Secrets
     clock: Clock
     public_url: str
 
     def url(self, record: Prediction) -> str | None:
-        """A URL for a day; None where the key cannot be read at the moment: an answer that is
-        there has to be shown all the same."""
+        """Return a URL valid for a day; None if the key cannot be read at the moment, since the
+        answer that would contain it must be shown anyway."""
         try:
             key = self.secrets.link_keys()[0]
         except UnavailableError:
@@ -33,7 +33,7 @@ class Watch:
         return link.watch_url(self.public_url, record.id, token)
 
     def opens(self, id_: str, token: str) -> bool:
-        """Whether the token is this prediction's, and its day is not over. Raises
+        """Whether the token belongs to this prediction and has not expired. Raises
         UnavailableError."""
         if not link.is_id(id_):
             return False

@@ -1,1 +1,1 @@
-"""Files of clients: uploads, and those that an input names or holds."""
+"""Files of clients: uploads, and files that an input names or contains."""

@@ -1,4 +1,4 @@
-"""What a record keeps of an input: its files moved out, or named by where they lie."""
+"""Prepares an input for its record: files are moved out, or referenced by their keys."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from darkroom.ports import OutputStore, Signer, UploadStore
 
 INPUT_KEPT = 256_000
-"""Bytes of input that a record holds; data URIs beyond it move to the uploads bucket."""
+"""Bytes of input that a record keeps; data URIs beyond it move to the uploads bucket."""
 
 MAX_FILES = 100
-"""Files in one input, at most: each costs a call to the uploads bucket."""
+"""Maximum files in one input, since each costs a call to the uploads bucket."""
 
 
 @dataclass(slots=True)
 class InputRead:
-    """An input as its record will hold it."""
+    """An input in the form for its record."""
 
     kept: str = ""
     uploads: dict[str, str] = field(default_factory=dict)
@@ -47,13 +47,13 @@ class InputRead:
     copies: dict[str, StoredFile] = field(default_factory=dict)
     """Uploads that the input names, by the keys of the record's own copies."""
     contents: dict[str, str] = field(default_factory=dict)
-    """What tells the bytes of every file that was moved out: a client uploads it anew, or signs its
-    URL anew, when it tries again."""
+    """Digests of every file that was moved out, since a client that retries may upload a file
+    again, or sign its URL again."""
     pixels: dict[str, int] = field(default_factory=dict)
-    """Of the pictures that are at hand, as far as their first bytes tell."""
+    """Sizes of the available pictures, as far as their first bytes tell."""
 
     def measure(self, pointer: str, start: bytes) -> None:
-        """Note how large the picture is, of which these are the first bytes."""
+        """Record the size of a picture with these first bytes."""
         pixels = media.pixels(start)
         if pixels is not None:
             self.pixels[pointer] = pixels
@@ -61,7 +61,7 @@ class InputRead:
 
 @dataclass(frozen=True, slots=True)
 class ReadInput:
-    """One call for each file that the input names, and one more to copy an upload."""
+    """Needs one call for each file that the input names, and one more to copy an upload."""
 
     uploads: UploadStore
     outputs: OutputStore
@@ -71,13 +71,14 @@ class ReadInput:
     def __call__(
         self, id_: str, tenant: str, given: dict[str, Any], schema: Mapping[str, Any]
     ) -> InputRead:
-        """Writes nothing. Raises InvalidInputError for an unknown file, or TooLargeError."""
+        """Prepare an input without writing. Raises InvalidInputError for an unknown file, or
+        TooLargeError."""
         inline = len(strict_json.canonical(given).encode()) <= INPUT_KEPT
         value = _copied(given)
 
         def key_of(url: str) -> str | None:
             key = upload_key(url, self.public_url, tenant)
-            # The signer is asked last: it may need a client for the answer.
+            # The signer comes last, because it may need a client for the answer.
             return key or (self.signer.output_key(url) if names_output_of(url, tenant) else None)
 
         files = find_files(value, Place([schema]), key_of)
@@ -89,7 +90,7 @@ class ReadInput:
         for number, file in enumerate(found):
             pointer = file.pointer
             if inline and isinstance(file, DataURI):
-                read.measure(pointer, file.data())  # Stays where it is, if it is one.
+                read.measure(pointer, file.data())  # it stays inline
                 put_back(value, pointer, file.compact())
                 continue
             pointers += len(pointer)
@@ -108,7 +109,7 @@ class ReadInput:
         return read
 
     def _moved(self, file: DataURI, pointer: str, place: str, read: InputRead) -> str:
-        """The key of a file that was written into the input."""
+        """Return the key of a file from a data URI."""
         data = file.data()
         read.measure(pointer, data)
         key = place + media.extension(data[: media.START], file.media_type, file.name)
@@ -117,9 +118,10 @@ class ReadInput:
         return key
 
     def _named(self, file: StoredFile, pointer: str, place: str, read: InputRead) -> str:
-        """The key of a file that is stored with us.
+        """Return the key of a stored file.
 
-        An output has an extension. A model goes by it, so an upload is copied to a key with one.
+        An output has an extension, but an upload is copied to a key with one, because models use
+        it.
         """
         if is_output(file.key):
             digest = self.outputs.digest(file.key)
@@ -139,9 +141,9 @@ class ReadInput:
         return key
 
     def write_files(self, read: InputRead) -> None:
-        """Put the files that were moved out. Without a record they are swept away in a week.
+        """Store the files that were moved out. Without a record they expire within a week.
 
-        Raises InvalidInputError where an upload is gone by now.
+        Raises InvalidInputError if an upload is gone by now.
         """
         for key, data in read.new.items():
             self.uploads.put(key, media.type_of(data), data, {})
@@ -155,7 +157,8 @@ def _unknown(file: StoredFile) -> InvalidInputError:
 
 
 def _copied(value: Any) -> Any:
-    """To take leaves out of. The leaves themselves are shared: they may be megabytes."""
+    """Copy the containers, to remove leaves from. The leaves themselves are shared, since they may
+    be large."""
     if isinstance(value, list):
         return [_copied(item) for item in value]
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Files that a client uploads, to be named in a later input."""
+"""Files that a client uploads for use in later inputs."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
     from darkroom.services.tenants.limits import TenantLimits
 
 KEPT_MS = 24 * 3600 * 1000
-"""As Replicate: a file may be named in inputs for a day."""
+"""Like the provider: a file may be used in inputs for a day."""
 
 MOST_DIRECT = 4_500_000
-"""Bytes of a file that comes through the API: Lambda takes 6 MB, and base64 adds a third."""
+"""Bytes of a file sent through the API; Lambda accepts 6 MB, and base64 adds a third."""
 
 MOST = 100_000_000
-"""Bytes of any file, as on Replicate."""
+"""Bytes of any file, like at the provider."""
 
 FORM_LIFE_S = 3600
 
 LONGEST_NAME = 255
-"""Bytes of a file's name, as on Replicate."""
+"""Bytes of a file's name, like at the provider."""
 
 LONGEST_EXTENSION = 10
 
 PAGE = 25
 
 SAID, MOST_SAID = "said", 1000
-"""The object's metadata that holds the client's own, and its most bytes there."""
+"""Name of the object metadata for the client's own metadata, and its maximum size in bytes."""
 
 TOO_LARGE = (
     "Files above 4.5 MB do not pass through the API: ask POST /v1/uploads for a form and post the "
@@ -47,12 +47,12 @@ TOO_LARGE = (
 
 _TYPE = re.compile(UPLOAD_TYPE)
 _PLAIN = " " + string.punctuation.replace("%", "")
-"""Kept as it is in an encoded name, beside letters and digits."""
+"""Characters that stay unencoded in a name, besides letters and digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Files belong to one tenant; another tenant's id is an unknown one."""
+    """Files belong to one tenant; another tenant's id counts as unknown."""
 
     uploads: UploadStore
     clock: Clock
@@ -61,7 +61,7 @@ class Files:
     limits: TenantLimits
 
     def admit(self, tenant: str, *, writes: bool = True) -> None:
-        """Count a request, before its body is looked at. Raises TooManyRequestsError."""
+        """Count a request before its body is parsed. Raises TooManyRequestsError."""
         if writes:
             self.limits.admit(tenant)
         else:
@@ -75,8 +75,8 @@ class Files:
         content_type: str | None = None,
         said: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Store a file under a new id, with what the client says of it as `metadata`. Its type is
-        what was said, or else what its bytes are: it is served as an attachment in any case.
+        """Store a file under a new id, with the client's `metadata`. Its type is the declared one,
+        or else follows from its bytes. It is served as an attachment in any case.
 
         Raises TooLargeError, or BadRequestError for metadata that is too long.
         """
@@ -89,7 +89,7 @@ class Files:
             "name": _encoded(name),
             **_kept(said or {}),
             "sha256": hashlib.sha256(data).hexdigest(),
-            # Replicate's File carries an MD5; it protects nothing here.
+            # Replicate's File has an MD5; it protects nothing here.
             "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),
         }
         self.uploads.put(_key(tenant, id_), content_type, data, metadata)
@@ -97,9 +97,9 @@ class Files:
         return self._shown(id_, {**found, "etag": metadata["md5"], "metadata": metadata})
 
     def form(self, tenant: str, name: str, content_type: str) -> dict[str, Any]:
-        """A form by which the client itself stores one file of this type under a new id.
+        """Return a form with which the client uploads one file of this type under a new id.
 
-        Raises InvalidInputError for a type that a browser would run, or that no model takes.
+        Raises InvalidInputError for a type that a browser would execute, or that no model accepts.
         """
         if not _TYPE.fullmatch(content_type):
             field = ("enum", "content_type", "content_type must be an image, audio or video type")
@@ -117,16 +117,17 @@ class Files:
         }
 
     def get(self, tenant: str, id_: str) -> dict[str, Any]:
-        """A file's description. Raises NotFoundError."""
+        """Return a file's description. Raises NotFoundError."""
         found = self.uploads.head(_key(tenant, id_)) if link.is_id(id_) else None
         if found is None:
             raise NotFoundError("File not found")
         return self._shown(id_, found)
 
     def page(self, tenant: str, after: str | None) -> tuple[list[dict[str, Any]], str | None]:
-        """Up to 25 files, newest first as their ids are, and the next page's `after`.
+        """Return up to 25 files, newest first like their ids, and `after` for the next page.
 
-        Each costs a call to the bucket. Raises BadRequestError for an `after` that is no file's id.
+        Each costs a call to the bucket. Raises BadRequestError for an `after` that is not a file
+        id.
         """
         if after is not None and not link.is_id(after):
             raise BadRequestError("The cursor is not one of ours.")
@@ -134,7 +135,7 @@ class Files:
         keys = self.uploads.keys(prefix, prefix + (after or ""), PAGE + 1)
         ids = [key.removeprefix(prefix) for key in keys]
         found = ((id_, self.uploads.head(_key(tenant, id_))) for id_ in ids[:PAGE])
-        # One that was deleted in between is left out.
+        # A file deleted in between is left out.
         shown = [self._shown(id_, head) for id_, head in found if head is not None]
         return shown, ids[PAGE - 1] if len(ids) > PAGE else None
 
@@ -145,7 +146,7 @@ class Files:
 
     def _shown(self, id_: str, found: dict[str, Any]) -> dict[str, Any]:
         kept = found["metadata"]
-        # S3's ETag of a file that came in one piece is its MD5.
+        # S3's ETag of a single-part upload is its MD5.
         md5 = kept.get("md5", found["etag"])
         return {
             "id": id_,
@@ -162,7 +163,7 @@ class Files:
 
 
 def file_name(given: str | None) -> str:
-    """The name that is kept: without what does not print, short; a cut keeps its extension."""
+    """Return the stored name: printable and short. Truncation keeps the extension."""
     kept = "".join(c for c in given or "" if c.isprintable()).strip()
     stem, dot, extension = kept.rpartition(".")
     if len(extension) <= LONGEST_EXTENSION:
@@ -172,12 +173,12 @@ def file_name(given: str | None) -> str:
 
 
 def _cut(text: str, most: int) -> str:
-    """The beginning of a text, in at most so many bytes of UTF-8."""
+    """Return the beginning of a text, at most `most` bytes of UTF-8."""
     return text.encode()[:most].decode("utf-8", "ignore")
 
 
 def _kept(said: dict[str, Any]) -> dict[str, str]:
-    """The client's metadata among the object's own."""
+    """Encode the client's metadata as part of the object's own."""
     if not said:
         return {}
     text = _encoded(json.dumps(said, separators=(",", ":")))
@@ -187,7 +188,7 @@ def _kept(said: dict[str, Any]) -> dict[str, str]:
 
 
 def _encoded(text: str) -> str:
-    """S3's metadata is ASCII, and 2 kB in all."""
+    """Encode for S3's metadata, which is ASCII and at most 2 kB in all."""
     return quote(text, safe=_PLAIN)
 
 

@@ -1,1 +1,1 @@
-"""The models that may be run, and how long they take."""
+"""The models that may be run, and their run times."""

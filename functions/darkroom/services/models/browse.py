@@ -1,4 +1,4 @@
-"""The models that Darkroom knows, as Replicate shows its own."""
+"""The models of the catalogue, in the form in which Replicate shows its own."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 PAGE = 25
 BEFORE = "<"
-"""In a cursor: the page that ends before this name. No name begins so."""
+"""Cursor prefix for the page that ends before this name. No name begins with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """Reads of the catalogue. The same for every tenant."""
+    """Reads of the catalogue, the same for every tenant."""
 
     catalogue: Callable[[], Catalogue]
     controls: SchemaCache
@@ -34,10 +34,11 @@ class Models:
     def page(
         self, cursor: str | None, *, descending: bool = False
     ) -> tuple[list[dict[str, Any]], str | None, str | None]:
-        """Up to 25 models by name, from the cursor on; and the cursors of the next page and the
-        previous one: the name that a page begins behind, with `<` before it where it ends there.
+        """Return up to 25 models by name from the cursor on, and the cursors of the next and the
+        previous page. A cursor is the name after which the page begins or, with prefix `<`, before
+        which it ends.
 
-        Raises BadRequestError for what is no model's name.
+        Raises BadRequestError for a cursor without a model's name.
         """
         behind = (cursor or "").removeprefix(BEFORE)
         if cursor is not None and not MODEL_NAME.fullmatch(behind):
@@ -56,20 +57,20 @@ class Models:
         return [self._body(catalogue.model(name)) for name in shown], following, previous
 
     def get(self, name: str) -> dict[str, Any]:
-        """A model by `owner/name`, or by an alias of the stage's. Raises NotFoundError."""
+        """Return a model by `owner/name`, or by an alias of the stage. Raises NotFoundError."""
         return self._body(self._find(name))
 
     def versions(self, name: str) -> list[dict[str, Any]]:
-        """Every version of a model; none for an official one. Raises NotFoundError."""
+        """Return every version of a model; none for an official one. Raises NotFoundError."""
         model = self._find(name)
         schema = cog.openapi_schema(model)
         return [cog.version_body(id_, schema) for id_ in cog.version_ids(model)]
 
     def version(self, name: str, id_: str) -> dict[str, Any]:
-        """One version. Raises NotFoundError.
+        """Return one version. Raises NotFoundError.
 
-        On an open stage this is any version that was run before, under its model's name: Python's
-        client 1.x asks for it after the create, and by then its schema is kept.
+        On an open stage, this includes every version that was run before, under its model's name:
+        Python's client 1.x requests it after the create, when its schema is cached.
         """
         model = self._resolve(name)
         if model is not None and id_ == cog.latest_version(model):

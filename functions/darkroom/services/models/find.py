@@ -1,4 +1,4 @@
-"""From a client's reference to the model it means, open models included."""
+"""Finds the model of a client's reference, including open models."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ OPEN_MODEL_TYPICAL_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class FindModel:
-    """No I/O for models of the catalogue; an open one's schema is read from the provider once."""
+    """Needs no I/O for models of the catalogue. An open model's schema is read from the provider
+    once."""
 
     catalogue: Callable[[], Catalogue]
     controls: SchemaCache
@@ -35,9 +36,9 @@ class FindModel:
     open_models: bool
 
     def __call__(self, reference: str) -> tuple[Model, str | None, str | None]:
-        """Model, version to run, and a warning where the reference was mended.
+        """Return the model, the version to run, and a warning if the reference was corrected.
 
-        Raises InvalidInputError, or UnavailableError where the provider cannot be asked now.
+        Raises InvalidInputError, or UnavailableError if the provider cannot be reached.
         """
         found = self.catalogue().resolve(reference)
         if found is not None:
@@ -49,7 +50,7 @@ class FindModel:
         raise InvalidInputError(self._unknown(), title="Invalid version or not permitted")
 
     def _unknown(self) -> str:
-        """Replicate's own sentence, then what is different here."""
+        """Return the provider's own sentence, followed by Darkroom's difference."""
         pinned = ", or any other as owner/name:version" if self.open_models else ""
         return (
             "The specified version does not exist "
@@ -59,10 +60,12 @@ class FindModel:
         )
 
     def _open_model(self, reference: str) -> Model | None:
-        """Any pinned `owner/name:version`, its schema fetched from the provider once.
+        """Return the model of a pinned `owner/name:version`; its schema is fetched from the
+        provider once.
 
-        A version belongs to one model. One of the catalogue's is not another model's, whatever the
-        provider says; any other is kept with the name under which the provider knows it.
+        A version belongs to one model. A version of the catalogue is never another model's,
+        whatever the provider says; any other is cached with the name under which the provider knows
+        it.
         """
         name, _, version = reference.partition(":")
         if not (MODEL_NAME.fullmatch(name) and VERSION.fullmatch(version)):

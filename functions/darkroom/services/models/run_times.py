@@ -1,4 +1,4 @@
-"""How long models take lately: noted when outputs are stored, told before money is spent."""
+"""Recent run times of models: recorded when outputs are stored, shown before money is spent."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 AGE_MS = 60_000
-"""How old what is known may get, and how often one process notes one model."""
+"""Maximum age of cached values, and minimum interval between updates of one model by one
+process."""
 COLD_AFTER_MS = 600_000
-"""A model that is not official has probably been shut down when nobody ran it for so long."""
+"""Idle time after which a model that is not official has probably been shut down."""
 MOST_MODELS = 200
-"""Models in the item: names of open models are anybody's. The one noted longest ago makes room."""
+"""Maximum models in the item, since names of open models are arbitrary. The oldest is replaced."""
 _WEIGHT = 0.2
 _SPREAD = 4
-"""A run counts as at most so many times the average, and at least as that part of it: one cold
-start must not look like the rule."""
+"""Bounds of one run relative to the average, so that one cold start does not look like the rule."""
 _LONGEST_MS = 24 * 3600 * 1000
 
 
 @dataclass(slots=True)
 class RunTimes:
-    """One item of the RunTimeStore table, of all models.
+    """One item of the Controls table for all models.
 
-    It costs a process at most one read a minute, eventually consistent (half a read unit per 4 kB,
-    some 60 models), and persist one small write a minute for each model that it stores outputs of.
-    It raises nothing: without the item only the catalogue's durations are known.
+    It costs a process at most one read per minute, eventually consistent (half a read unit per 4
+    kB, some 60 models), and persist one small write per minute for each model whose outputs it
+    stores. It never raises: without the item, only the catalogue's durations are known.
     """
 
     controls: RunTimeStore
@@ -46,9 +46,10 @@ class RunTimes:
     _noted: dict[str, int] = field(default_factory=dict)
 
     def expected(self, model: Model) -> dict[str, Any]:
-        """`expected_seconds` of a run, and whether the model looks `cold`; None where unknown."""
+        """Return `expected_seconds` of a run, and whether the model is probably `cold`; None if
+        unknown."""
         seen = self._read().get(model.model)
-        # A model without a price is none of the catalogue: its duration there is a guess.
+        # A model without a price is not in the catalogue, so its duration is a guess.
         typical = model.typical_seconds if model.price is not None else None
         cold = False if model.official else None
         if seen and cold is None:
@@ -57,7 +58,7 @@ class RunTimes:
         return {"expected_seconds": seconds, "cold": cold}
 
     def note(self, record: Prediction) -> None:
-        """Take a succeeded prediction into its model's average."""
+        """Add a succeeded prediction to its model's average."""
         run_ms = _run_ms(record)
         now = self.clock()
         last = self._noted.get(record.model)
@@ -92,7 +93,7 @@ class RunTimes:
 
 
 def _run_ms(record: Prediction) -> int | None:
-    """How long it ran upstream, as the provider measured it, or between its two times."""
+    """Return its duration upstream, as measured by the provider, or between its two times."""
     measured = json.loads(record.metrics or "{}").get("predict_time")
     if isinstance(measured, int | float) and not isinstance(measured, bool):
         ran = measured * 1000

@@ -1,1 +1,1 @@
-"""A prediction from its request to its files: created, followed, stored, shown, swept."""
+"""A prediction from its request to its files: created, observed, stored, shown, swept."""

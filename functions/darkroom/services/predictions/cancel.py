@@ -1,4 +1,4 @@
-"""Stop a prediction: record the wish, then tell the provider."""
+"""Cancel a prediction: record the request, then notify the provider."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """The cancel use case. The wish is durable before the provider hears of it."""
+    """The cancel use case. The request is durable before the provider is notified."""
 
     changes: Changes
     provider: Provider
@@ -27,17 +27,17 @@ class Cancel:
     limits: TenantLimits
 
     def __call__(self, tenant: str, id_: str) -> Prediction:
-        """The record after the wish, and after the provider's answer if there was one.
+        """Record the request and cancel upstream. Returns the record afterwards.
 
-        Raises TooManyRequestsError or NotFoundError. A prediction that is over, or whose files are
-        being stored, stays as it is.
+        Raises TooManyRequestsError or NotFoundError. A prediction that has ended, or whose files
+        are being stored, stays as it is.
         """
         self.limits.admit(tenant)
         record = self.changes.apply(self.read.get(tenant, id_), CancelRequested()).record
         return self.upstream(record)
 
     def upstream(self, record: Prediction) -> Prediction:
-        """Tell the provider, once. Without an answer the sweep asks again."""
+        """Send the cancel to the provider, once. Without an answer, the sweep repeats it."""
         wanted = record.cancel_requested_at is not None and record.provider_id is not None
         if not wanted or record.state.rank >= State.STORING.rank:
             return record

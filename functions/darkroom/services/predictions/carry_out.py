@@ -1,4 +1,4 @@
-"""Hands on what a committed change causes: queue messages, events, deliveries."""
+"""Carries out the effects of a committed change: queue messages, events, callbacks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CarryOut:
-    """At least once each: every receiver of these knows a repetition by its id."""
+    """Carries out each effect at least once. All receivers recognize repetitions by id."""
 
     persist: Queue
     dispatch: Queue
@@ -39,7 +39,8 @@ class CarryOut:
     timings: Timings
 
     def __call__(self, record: Prediction, effects: Iterable[Effect]) -> None:
-        """Carry out all, or raise at the first that fails: then all are carried out again."""
+        """Carry out all effects. Raises at the first failure, after which all are carried out
+        again."""
         for effect in effects:
             self._one(record, effect)
 
@@ -49,7 +50,7 @@ class CarryOut:
                 self.persist.send({"id": record.id}, self._delay_s(at), group=record.tenant)
             case EnqueueCreate(not_before=at):
                 message = {"action": "create", "id": record.id}
-                # A process whose clock is behind would find it too early, and do nothing.
+                # A process whose clock is behind would receive it too early, and ignore it.
                 later = at + int(self.timings.clocks_apart_s * 1000)
                 self.dispatch.send(message, self._delay_s(later), group=record.tenant)
             case CancelUpstream(provider_id=provider_id):
@@ -68,5 +69,6 @@ class CarryOut:
             self.deliver.send({"prediction": record.id, "event": event}, group=record.tenant)
 
     def _delay_s(self, at: int) -> int:
-        """Whole seconds until `at`, rounded up: a message must never come early."""
+        """Return the whole seconds until `at`, rounded up, because a message must never arrive
+        early."""
         return max(0, -(-(at - self.clock()) // 1000))

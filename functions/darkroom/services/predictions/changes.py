@@ -1,4 +1,4 @@
-"""The one way in which a record changes: read, advance, write on condition, a few times over."""
+"""The only way to change a record: read, apply an input, write conditionally, with some retries."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from darkroom.ports import Clock, PredictionStore
 
 TRIES = 4
-"""One write and three more after lost races: then the sender tries again, on its own schedule."""
+"""One write and three more after lost races. Then the sender retries on its own schedule."""
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The record as it is stored now, and whether this news changed it."""
+    """The stored record, and whether this input changed it."""
 
     record: Prediction
     changed: bool
@@ -29,20 +29,20 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Applies news to records. Safe to repeat: news that a record holds already changes nothing."""
+    """Applies inputs to records. Safe to repeat, since an input already applied changes nothing."""
 
     store: PredictionStore
     clock: Clock
     timings: Timings
     dedicated_account: bool = False
-    """Bind provider ids uniquely: needed where the provider's list may serve as evidence."""
+    """Bind provider ids uniquely, which is required if the provider's list may serve as
+    evidence."""
 
     def apply(self, record: Prediction, news: News) -> Applied:
-        """Apply `news`, starting from `record` as last read.
+        """Apply an input, starting from `record` as last read.
 
-        Raises ConflictError when the race was lost too often or the record is gone, and
-        ProviderIdTakenError where the news would bind a provider's id that belongs to another
-        record.
+        Raises ConflictError if the race was lost too often or the record is gone, and
+        ProviderIdTakenError if it would bind a provider id of another record.
         """
         current = record
         for _ in range(TRIES):
@@ -64,7 +64,7 @@ class Changes:
 
 
 def newly_held(old: Prediction, new: Prediction) -> str | None:
-    """The provider's id that `new` holds and `old` does not: its own, or an extra one."""
+    """Return the provider id that `new` has and `old` does not: its own, or an extra one."""
     if new.provider_id != old.provider_id:
         return new.provider_id
     if new.extra_provider_ids != old.extra_provider_ids:

@@ -1,4 +1,4 @@
-"""The POST to the provider, and what its end means for the record."""
+"""The create request to the provider, and its result for the record."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from darkroom.services.predictions.changes import Changes
 
 OUR_EVENTS = frozenset({"start", "completed"})
-"""What we ask of the provider for ourselves; the client's filter is added."""
+"""Events that Darkroom requests from the provider for itself; the client's filter is added."""
 
 SHORTEST_CANCEL_AFTER_S = 5
-"""Replicate's own minimum for Cancel-After."""
+"""The provider's own minimum for Cancel-After."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendCreate:
-    """Sends an attempt that the record already tells of, and writes down how it ended."""
+    """Sends an attempt that is already recorded, and records its result."""
 
     changes: Changes
     provider: Provider
@@ -40,10 +40,10 @@ class SendCreate:
     public_url: str
 
     def send(self, record: Prediction, budget_s: float) -> Prediction:
-        """POST once and return the record as it stands then.
+        """POST once and return the resulting record.
 
-        The record must hold this attempt in flight. If its end cannot be written down, nothing
-        is lost: the attempt counts as unknown once its time is over, and the sweep resolves it.
+        The record must have this attempt in flight. If the result cannot be recorded, nothing is
+        lost: the attempt counts as unknown after its time limit, and the sweep resolves it.
         """
         changes = self.changes
         token = link.token(record.id, record.created_at, key=self.secrets.link_keys()[0])
@@ -58,7 +58,7 @@ class SendCreate:
         )
         attempt = record.create.attempt
         if isinstance(answer, Answered) and answer.status == FORBIDDEN and attempt > 1:
-            # Nobody waits for a repetition: time to ask whose fault it is.
+            # No client waits for a repetition, so there is time to check the token.
             answer = replace(answer, token_works=self.provider.token_works())
         news = classify(answer, attempt, changes.clock(), changes.timings, self.random())
         try:
@@ -67,10 +67,10 @@ class SendCreate:
             return lost.current or record
 
     def _cancel_after_s(self, record: Prediction) -> int | None:
-        """What is left until the deadline, where one was asked for.
+        """Return the seconds until the deadline, if the request had one.
 
-        Counted from its creation upstream, as Replicate does: the time in its queue and the boot
-        of a cold model are in it.
+        The provider counts them from the creation, so its queue and the boot of a cold model are
+        included.
         """
         if record.deadline >= longest_life(record, self.changes.timings):
             return None
@@ -79,7 +79,7 @@ class SendCreate:
 
 
 def upstream_input(record: Prediction, signer: Signer) -> dict[str, Any]:
-    """The input as the provider gets it: uploads as URLs made now, good for this create."""
+    """Return the input for the provider, with uploads as URLs signed for this create."""
     value: dict[str, Any] = json.loads(record.input)
     for pointer, key in record.uploads.items():
         put_back(value, pointer, signer.upload_url(key))

@@ -1,4 +1,4 @@
-"""Create upstream what was refused before, and cancel upstream what is not wanted."""
+"""Creates upstream what was refused before, and cancels upstream."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """Both are safe to repeat: the record says whether there is anything left to do."""
+    """Both are safe to repeat, because the record shows whether work is left."""
 
     changes: Changes
     create: SendCreate
     provider: Provider
 
     def create_upstream(self, id_: str) -> bool:
-        """Start the next attempt if the record allows one, and send it. True if it was sent."""
+        """Start the next attempt if the record allows one, and send it. Returns True if it was
+        sent."""
         record = self.changes.store.get(id_)
         if record is None:
             return False
@@ -32,7 +33,7 @@ class Dispatch:
         try:
             started = self.changes.apply(record, AttemptStarted(budget))
         except ConflictError:
-            # Whoever won has the record now; if it still needs a create, the sweep says so.
+            # Another writer has changed the record; if it still needs a create, the sweep does it.
             return False
         if not started.changed:
             return False
@@ -42,8 +43,8 @@ class Dispatch:
     def cancel_upstream(self, id_: str, provider_id: str) -> None:
         """Cancel one upstream prediction of the record, its own or an extra one.
 
-        Raises ProviderUnavailableError, also where an extra one is not known yet: the queue tries
-        again, and so does the sweep for the record's own.
+        Raises ProviderUnavailableError, also if an extra one is not known yet. The queue retries,
+        and so does the sweep for the record's own.
         """
         record = self.changes.store.get(id_)
         if record is None:

@@ -1,7 +1,7 @@
-"""The provider's list of predictions, as one tick of the sweep reads it.
+"""The provider's list of predictions, read for one tick of the sweep.
 
-A page has a hundred predictions, newest first. One reading serves every record that the tick has
-to ask about: those that are polled, and those whose create has no known outcome.
+A page has a hundred predictions, newest first. One reading serves all records of the tick that need
+the provider: those to poll, and those whose create has an unknown outcome.
 """
 
 from __future__ import annotations
@@ -23,47 +23,49 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 SILENCES = 3
-"""After so many time-outs in a row the provider is asked no more in the tick."""
+"""Consecutive timeouts after which the tick does not call the provider any more."""
 LIST_FROM = 10
-"""From so many polls on the list is read: a hundred records a call."""
+"""Number of polls from which the list is read, which answers a hundred records per call."""
 WORTH = 5
-"""Polls that a page must answer to be worth its call."""
+"""Number of polls that a page must answer to be worth its call."""
 CREDIT = 60
-"""By so much, together, pages may fall short of that: then the rest is asked for one by one."""
+"""Allowed total shortfall of pages below that; afterwards the rest is polled one by one."""
 POLL_SKEW_MS = 5_000
-"""The provider's time of creation may be so much later than ours: a create takes up to three."""
+"""Maximum by which the provider's creation time is assumed later than ours; a create takes up to
+three seconds."""
 LATER_STILL_MS = 500
-"""By so much more than of those that were seen, that of the next ones may be later."""
+"""Margin on the observed difference of creation times, for predictions not seen yet."""
 FRESH_MS = 190_000
-"""Until then no search can show that a create made nothing: it is looked for where it should be."""
+"""Age below which no search can prove that a create made nothing; it is only searched around its
+own time."""
 AROUND = 20
-"""Creates of unknown outcome for each of which the time of its own creation is read, in a tick."""
+"""Maximum creates of unknown outcome in a tick for which the time of their own creation is read."""
 AROUND_MS = 900_000
-"""For so long after its creation: further back than a reading of all since then may reach."""
+"""Maximum age of those; older than a complete reading may reach."""
 SHORTEST_WINDOW_MS = 1_000
 MOST_OTHERS = 20_000
-"""Predictions without a webhook that are kept as evidence."""
+"""Maximum predictions without a webhook that are kept as evidence."""
 MOST_KEPT = 12_000_000
-"""Characters of listed predictions that are kept until their records' turns come."""
+"""Characters of listed predictions that are kept until their records are handled."""
 
 
 class Patience:
-    """How often one tick may still ask the provider, and for how long."""
+    """Budget of one tick for calls of the provider: number and time."""
 
     def __init__(self, most: int, spare_ms: Callable[[], int] = lambda: 0) -> None:
         self.left = most
         self.spare_ms = spare_ms
-        """What is left of the tick's time."""
+        """Returns the remaining time of the tick."""
         self._silences = 0
 
     @property
     def usable(self) -> bool:
-        """False where the provider does not answer, was asked enough, or the time is over."""
+        """False if the provider does not answer, or the budget of calls or time is used up."""
         return self.left > 0 and self._silences < SILENCES and self.spare_ms() >= 0
 
     def ask(self, question: Callable[[], _T], *, counted: bool = True) -> _T:
-        """The provider's answer. Raises ProviderUnavailableError, also where it is asked no
-        more."""
+        """Call the provider and return its answer. Raises ProviderUnavailableError, also if the
+        budget is used up."""
         if not self.usable:
             raise ProviderUnavailableError("asked no more in this tick")
         self.left -= counted
@@ -78,27 +80,28 @@ class Patience:
 
 @dataclass(slots=True)
 class Reading:
-    """What the list shows of the time in which a create of unknown outcome may have come to be."""
+    """Content of the list for the period in which a create of unknown outcome may have been
+    executed."""
 
     begun_at: int
     pages: int = 0
     readable: bool = True
-    """Every prediction of the time that was read was readable."""
+    """Every prediction of the period read so far was readable."""
     since: int = 0
-    """Where it ended early: of what was created until then, it does not know all."""
+    """End of the period that is not known completely, if the reading ended early."""
     linked: dict[str, list[Snapshot]] = field(default_factory=lambda: defaultdict(list))
-    """By the record whose id the webhook holds."""
+    """By the record whose id is in the webhook."""
     others: list[Snapshot] = field(default_factory=list)
-    """Those whose webhook is not shown, or not so that it names a record."""
+    """Predictions whose webhook is not shown, or does not name a record."""
 
     def complete(self, created_at: int) -> bool:
-        """Whether it shows all that a create of a record of that time can have made."""
+        """Whether it shows everything that a create of a record of that time can have made."""
         return self.readable and self.since < created_at - evidence.CLOCK_SKEW_MS
 
 
 class Listing:
-    """Reads the list at most twice: the times in which what is asked for was created, and all the
-    time since the oldest create of unknown outcome. Both leave time to apply what they show.
+    """Reads the list at most twice: the periods in which the polled predictions were created, and
+    the whole time since the oldest create of unknown outcome. Both leave time to apply the results.
     """
 
     def __init__(
@@ -110,7 +113,7 @@ class Listing:
         polled: Mapping[str, int],
         unknown: Mapping[str, int],
     ) -> None:
-        """`polled` has creation times by the provider's ids, `unknown` by the records' own."""
+        """`polled` maps provider ids to creation times, `unknown` record ids."""
         self._provider, self._clock, self._patience = provider, clock, patience
         self._polled, self._unknown = dict(polled), dict(unknown)
         self._shown: dict[str, Snapshot] = {}
@@ -125,25 +128,25 @@ class Listing:
         self._wanted = {**polled, **{id_: at for id_, at in unknown.items() if at > fresh}}
         self._recent_read = len(self._wanted) < LIST_FROM
         self.unreadable = 0
-        """Pages in which an item could not be read."""
+        """Number of pages with an unreadable item."""
 
     def listed(self, provider_id: str) -> Snapshot | None:
-        """The prediction as the list shows it, where that is cheaper than to ask for it."""
+        """Return the prediction from the list, if that is cheaper than polling it."""
         if provider_id not in self._shown:
             self._read_recent()
         return self._shown.pop(provider_id, None)
 
     def linked(self, record_id: str) -> Snapshot | None:
-        """A prediction with the record's webhook, if what was read of the list has one."""
+        """Return a prediction with the record's webhook, if the pages read so far have one."""
         if record_id not in self._linked:
             self._read_recent()
         return next(iter(self._linked.get(record_id, {}).values()), None)
 
     def around(self, record_id: str) -> list[Snapshot]:
-        """The predictions with the record's webhook from the time of its own creation.
+        """Return the predictions with the record's webhook from the time of its own creation.
 
-        For one that a reading of all since then did not reach. It finds what is there, and says
-        nothing of what is not.
+        For a record that a complete reading did not reach. It finds predictions, but proves no
+        absence.
         """
         at, now = self._unknown[record_id], self._clock()
         if record_id not in self._linked and at > now - AROUND_MS and self._around:
@@ -155,16 +158,16 @@ class Listing:
         return list(self._linked.get(record_id, {}).values())
 
     def of_unknown(self) -> Reading:
-        """All that was created since the oldest create of unknown outcome.
+        """Return everything created since the oldest create of unknown outcome.
 
-        Raises ProviderUnavailableError where the list cannot be read at all.
+        Raises ProviderUnavailableError if the list cannot be read at all.
         """
         if self._failed:
             raise self._failed
         if self._reading is None:
             since = min(self._unknown.values()) - evidence.CLOCK_SKEW_MS
             reading = Reading(self._clock())
-            # Nothing comes after it: the most of the time is its own.
+            # Nothing else follows it, so most of the time belongs to it.
             self._least_ms = self._patience.spare_ms() // 4
             try:
                 for page in self._pages(since, reading.begun_at + evidence.CLOCK_SKEW_MS, reading):
@@ -188,10 +191,10 @@ class Listing:
                 reading.readable = False
 
     def _pages(self, after: int, before: int, reading: Reading) -> Iterator[ProviderPage]:
-        """The pages of a time, newest first; a time whose page is too large is halved.
+        """Yield the pages of a period, newest first; a period whose page is too large is halved.
 
-        Raises ProviderUnavailableError where the first page cannot be read; at a later one that
-        cannot the reading ends.
+        Raises ProviderUnavailableError if the first page cannot be read; the reading ends at a
+        later failure.
         """
         cursor = None
         oldest = before
@@ -212,7 +215,7 @@ class Listing:
             reached = min(times, default=oldest)
             if page.next is None and (page.complete or not after < reached < oldest):
                 return
-            # A page that could not be read as a whole does not say where the next one begins.
+            # An incomplete page does not tell where the next one begins.
             cursor, before = page.next, before if page.next else reached
             oldest = min(oldest, reached)
 
@@ -232,9 +235,9 @@ class Listing:
         return page
 
     def _take(self, page: ProviderPage) -> float:
-        """Keep what is asked for; how many questions the page answers.
+        """Keep the wanted predictions. Returns the number of polls that the page answers.
 
-        To find a create of unknown outcome is worth a page: it cannot be asked for.
+        Finding a create of unknown outcome is worth a page, because it cannot be polled.
         """
         taken: float = 0
         for snapshot in page.snapshots:
@@ -255,22 +258,23 @@ class Listing:
         return taken
 
     def _open(self) -> dict[str, int]:
-        """What is asked for and was not seen yet, and when it was created."""
+        """Return the wanted predictions that were not found yet, with their creation times."""
         seen = self._shown.keys() | self._linked.keys()
         return {id_: at for id_, at in self._wanted.items() if id_ not in seen}
 
     def _read_recent(self) -> None:
-        """Read what the list has of all that is wanted, once, where that is worth it."""
+        """Read the list for all wanted predictions, once, if that is worth it."""
         if self._recent_read:
             return
         self._recent_read = True
         self._least_ms = self._patience.spare_ms() // 2
-        # What the list does not say is asked for one by one.
+        # Predictions missing from the list are polled one by one.
         with suppress(ProviderUnavailableError):
             self._read_wanted()
 
     def _read_wanted(self) -> None:
-        """Read from the newest that is wanted back, as long as pages are worth their calls."""
+        """Read backwards from the newest wanted prediction, as long as pages are worth their
+        calls."""
         open_ = self._open()
         newest = max(open_.values())
         after = min(open_.values()) - evidence.CLOCK_SKEW_MS
@@ -287,52 +291,53 @@ class Listing:
             open_ = self._open()
             times = [s.created_at for s in page.snapshots if s.created_at is not None]
             if not (times or self._shown or self._linked) and window.skew == POLL_SKEW_MS:
-                # Nothing yet: the provider's clock may be ahead of ours.
+                # Nothing found yet; the provider's clock may be ahead of ours.
                 window = _Window(after, newest + evidence.CLOCK_SKEW_MS, evidence.CLOCK_SKEW_MS)
                 continue
             reached = window.read(page.next, times)
             if reached <= newest:
-                # Above the newest there was nothing to be found.
+                # Pages above the newest wanted prediction cannot contain any.
                 credit = min(CREDIT, credit + taken - WORTH)
             older = [at for at in open_.values() if at < reached]
             if not older or not window.more:
                 return
             above = max(older) + self._skew(window)
             if taken < WORTH and above < reached:
-                # Nothing is asked about for a while: go on where something is.
+                # No wanted prediction for a while, so reading continues at the next one.
                 window.jump(above)
 
     def _skew(self, window: _Window) -> int:
-        """By how much the provider's times are later than ours: as seen, where enough was seen."""
+        """Return by how much the provider's times are later than ours, as observed if enough were
+        seen."""
         seen = self._latest_ms + LATER_STILL_MS if len(self._shown) >= LIST_FROM else window.skew
         return min(seen, window.skew)
 
 
 @dataclass(slots=True)
 class _Window:
-    """The time that is read, newest first: from `after` to `before`, or a part of it where a page
+    """The period that is read, newest first: from `after` to `before`, or a part of it if a page
     would be too large."""
 
     after: int
     before: int
     skew: int = POLL_SKEW_MS
     more: bool = True
-    """There may be something left that was not read."""
+    """Whether an unread part may be left."""
     _span: int = 0
     _cursor: str | None = None
     _top: int = 0
-    """All above it was read."""
+    """Everything above it was read."""
 
     def __post_init__(self) -> None:
         self._span, self._top = self.before - self.after, self.before
 
     @property
     def asked(self) -> tuple[int, int, str | None]:
-        """What the next page is asked for by."""
+        """The arguments of the next page request."""
         return max(self.after, self.before - self._span), self.before, self._cursor
 
     def read(self, following: str | None, times: list[int]) -> int:
-        """Note the page that was read: how far back all is known."""
+        """Record a page. Returns the time down to which everything is known."""
         begin = self.asked[0]
         self._cursor = following
         self._top = min([self._top, *times]) if following else begin
@@ -341,13 +346,14 @@ class _Window:
         return self._top
 
     def halve(self) -> bool:
-        """Ask for half of the time, from where the last page ended; False where it is too short."""
+        """Request half of the period, from the end of the last page. Returns False if it is too
+        short."""
         begin = self.asked[0]
-        # What was created in the same millisecond may be on the next page.
+        # The next page may have predictions of the same millisecond.
         self.before, self._cursor = min(self.before, self._top + 1), None
         self._span = (self.before - begin) // 2
         return self._span >= SHORTEST_WINDOW_MS
 
     def jump(self, before: int) -> None:
-        """Go on from there."""
+        """Continue from this time."""
         self.before, self._top, self._cursor = before, before, None

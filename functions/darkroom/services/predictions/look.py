@@ -1,4 +1,4 @@
-"""A look at the provider for a client that polls: its logs and its progress, without a webhook."""
+"""A poll of the provider for a client that polls: fresh logs and progress without a webhook."""
 
 from __future__ import annotations
 
@@ -14,38 +14,39 @@ if TYPE_CHECKING:
     from darkroom.services.predictions.changes import Changes
 
 LOOK_MS = 5_000
-"""What a client is shown of a running prediction is at most about so old while it polls."""
+"""Target for the age of a running prediction's data while a client polls it."""
 LATE_MS = 10_000
-"""A message that comes so much later is of a client that has its answer by now, or went away."""
+"""Delay of a message after which its client has its answer, or has gone away."""
 LOOKS = "*looks"
-"""The rate bucket of all looks; no tenant is named so."""
+"""The rate bucket of all polls; no tenant can have this name."""
 LOOK_INTERVAL_US = 240_000
 LOOKS_AT_ONCE = 50
-"""In no minute are all looks together more than 300, a tenth of what the provider allows: these at
-once, and 250 by and by."""
+"""At most 300 polls per minute in total, a tenth of the provider's limit: a burst of 50, and 250
+more over the minute."""
 FOR_ALL = LOOKS_AT_ONCE // 2
-"""What is left below it is kept for tenants' shares: one that polls thousands leaves the others
-theirs."""
+"""The level below which the bucket serves only tenants' shares, so that a tenant that polls
+thousands leaves the others theirs."""
 SHARE_INTERVAL_US = 5_000_000
 SHARE_AT_ONCE = 3
-"""A tenant's share: 12 looks a minute, which is what one prediction takes."""
+"""A tenant's share: 12 polls a minute, enough for one prediction."""
 
 _RUNNING = frozenset({State.SUBMITTED, State.PROCESSING})
 
 
 @dataclass(frozen=True, slots=True)
 class AskForLook:
-    """Asks dispatch for a look at a prediction that a client polls, where nothing new is known."""
+    """Requests a poll of a prediction from dispatch if its data is out of date."""
 
     store: PredictionStore
     queue: Queue
     clock: Clock
 
     def __call__(self, record: Prediction) -> bool:
-        """Ask, unless it is over, or was written or asked for within `LOOK_MS`; True if asked.
+        """Request a poll, unless the prediction has ended, or was written or requested within
+        `LOOK_MS`. Returns True if requested.
 
-        One write and one message for all that poll it. The write holds where the record is still
-        the one that was read: what changed meanwhile is news enough.
+        One write and one message serve all clients that poll it. The write is conditional on the
+        record as read, since a change meanwhile is fresh enough.
         """
         now = self.clock()
         if not _shows_more(record) or now < max(record.watched_until, record.updated_at + LOOK_MS):
@@ -58,16 +59,17 @@ class AskForLook:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Reads one prediction from the provider and applies what it says, as any news."""
+    """Polls one prediction from the provider and applies the snapshot."""
 
     changes: Changes
     provider: Provider
     controls: RateBuckets
 
     def __call__(self, id_: str) -> bool:
-        """Look, unless it is over, nobody waits any more, or all looks are spent; True if it did.
+        """Poll, unless the prediction has ended, no client waits any more, or the budget is used
+        up. Returns True if it polled.
 
-        Nothing is tried again: the next poll asks anew.
+        Nothing is retried, since the client's next poll requests it again.
         """
         record = self.changes.store.get(id_)
         now = self.changes.clock()
@@ -80,14 +82,15 @@ class Look:
             if snapshot is not None:
                 self.changes.apply(record, ProviderReported(snapshot, whole=True))
         except (ProviderUnavailableError, ConflictError):
-            # No answer, or other news came, several times over.
+            # No answer, or several lost races with other changes.
             return False
         return snapshot is not None
 
     def _admitted(self, tenant: str, now: int) -> bool:
-        """Take one of all looks; where they are short, only out of the tenant's share.
+        """Take one poll from the common budget; if that is low, only with one from the tenant's
+        share.
 
-        Whose share is spent has what the others leave, by chance; the sweep's own polls bound that.
+        A tenant without share gets what the others leave; the sweep's own polls limit its age.
         """
 
         def taken(bucket: str, interval_us: int, most: int) -> bool:
@@ -102,5 +105,5 @@ class Look:
 
 
 def _shows_more(record: Prediction) -> bool:
-    """True while the provider may know more of it than the record."""
+    """Whether the provider may know more than the record."""
     return record.provider_id is not None and record.state in _RUNNING

@@ -1,4 +1,4 @@
-"""Copy a prediction's outputs into our bucket: only then has it succeeded."""
+"""Copies a prediction's outputs into our bucket, which is the condition of its success."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 _REFUSED = Code.OUTPUT_REFUSED
 HEAD = 64 * 1024
-"""Bytes that are looked at to tell what a file is."""
+"""Bytes that are read to determine a file's type."""
 RESERVE_MS = 10_000
-"""Kept of an invocation's time to send the last bytes and to write the record."""
+"""Part of an invocation's time that is reserved to send the last bytes and to write the record."""
 FIRST_MS = 10_000
-"""A run that begins so soon after the record became ready is its first. Every other one comes
-later: by the queue's visibility time-out, the sweep's grace, or the pause after a failure."""
+"""A run that begins this soon after the record became ready is its first. All others come later:
+after the queue's visibility timeout, the sweep's grace period, or the delay after a failure."""
 
 
 def _unlimited() -> int:
@@ -42,21 +42,23 @@ def _unlimited() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Persist:
-    """The persist use case. Safe to repeat, and to run twice at once: objects are written once."""
+    """The persist use case. Safe to repeat and to run concurrently, because objects are written
+    once."""
 
     changes: Changes
     fetcher: Fetcher
     outputs: OutputStore
     run_times: RunTimes | None = None
-    """Where given, how long the model ran is noted."""
+    """If given, the duration of the model's run is recorded."""
     at_once: int = 1
-    """Files of one prediction that are copied at a time, each by a thread."""
+    """Files of one prediction that are copied concurrently, each by a thread."""
 
     def __call__(self, id_: str, remaining_ms: Callable[[], int] = _unlimited) -> Prediction | None:
-        """Copy the outputs that are not in the bucket yet; with all of them the record succeeded.
+        """Copy the outputs that are not in the bucket yet. With all of them the record succeeds.
 
-        A run ends itself in time. What it could not copy is written down with the time of the next
-        try, or for good; only our own outages raise, and the queue repeats the message.
+        A run ends itself in time. Files that it could not copy are recorded with the time of the
+        next attempt, or as failed permanently. Only our own outages raise, and the queue repeats
+        the message.
         """
         record = self.changes.store.get(id_)
         if record is None or record.state is not State.STORING:
@@ -70,7 +72,7 @@ class Persist:
 
 
 class _Run:
-    """One run for one record: which files are known to be stored, and which are still missing."""
+    """One run for one record: its stored files, and those still missing."""
 
     def __init__(
         self, persist: Persist, record: Prediction, remaining_ms: Callable[[], int]
@@ -79,21 +81,22 @@ class _Run:
         self._record, self._remaining_ms = record, remaining_ms
         self._least_ms = int(persist.changes.timings.output_budget_s * 1000) + RESERVE_MS
         named = file_texts(record.output, record.places)
-        # Of a text that may name a file, its host tells: another's is a text like any other.
+        # The host decides about a string that may name a file; on other hosts it is just text.
         self._texts = [text for text in named if text.declared or self._fetcher.serves(text.url)]
         self._urls = [text.url for text in self._texts]
         self._files = {_number(file.key): file for file in record.files}
         self._found: dict[int, str] = {}
-        """Keys of files in the bucket that the record does not know: a run ended before it told."""
+        """Keys of files in the bucket that the record does not list, because their run ended before
+        its write."""
         self._failed: list[TransferFailedError] = []
         self._failed += self._unfit()
         missing = [n for n in range(len(self._urls)) if n not in self._files]
         self._missing = deque(() if self._failed else missing)
         if self._missing and not _is_first(record, persist.changes.clock()):
             self._look()
-            # Another run may be under way: this one begins where that one ends.
+            # Another run may be in progress, so this one begins at the other end.
             self._missing.reverse()
-        # What failed before has its turn after those that have not been tried since.
+        # Files that failed before come after those that have not been tried since.
         self._missing.rotate(-record.store_attempts * persist.at_once)
 
     def copy_all(self, at_once: int) -> None:
@@ -103,11 +106,11 @@ class _Run:
             self._lane()
             return
         with ThreadPoolExecutor(lanes) as pool:
-            # Raises what a lane raised.
+            # Raises the errors of the lanes.
             deque(pool.map(lambda _: self._lane(), range(lanes)), maxlen=0)
 
     def news(self) -> Stored | StoreDelayed | StoreFailed:
-        """What became of the run."""
+        """Return the result of the run."""
         for failed in self._failed:
             if failed.code:
                 return StoreFailed(Code(failed.code), str(failed))
@@ -118,7 +121,7 @@ class _Run:
         return StoreDelayed(reason, files)
 
     def _unfit(self) -> list[TransferFailedError]:
-        """What is wrong with the output as a whole."""
+        """Return the problems of the output as a whole."""
         if self._record.makes_files and not self._urls:
             return [TransferFailedError("the output is on a host that is not allowed", _REFUSED)]
         if len(self._urls) > MAX_OUTPUTS:
@@ -126,7 +129,7 @@ class _Run:
         return []
 
     def _lane(self) -> None:
-        """Copy one file after another. The first is begun however little time there is."""
+        """Copy one file after another. The first is started however little time is left."""
         number = self._next()
         while number is not None:
             try:
@@ -151,7 +154,7 @@ class _Run:
         return self._described(key) if key else self._downloaded(number)
 
     def _look(self) -> None:
-        """Find what earlier runs, or others under way, have stored and could not tell."""
+        """Find files that earlier or concurrent runs have stored but not recorded."""
         folder = _folder(self._record)
         for key in self._outputs.keys(folder):
             name, _, extension = key.removeprefix(folder).partition(".")
@@ -174,7 +177,8 @@ class _Run:
         return _file(key, stored.sha256, stored.bytes, seen)
 
     def _described(self, key: str) -> File:
-        """The file of an object in the bucket, which is whole: objects are written at once."""
+        """Describe an object in the bucket. It is complete, because objects are written
+        atomically."""
         seen = _Seen(media.BY_EXTENSION[key.rpartition(".")[2]])
         whole = hashlib.sha256()
         for chunk in seen.noted(self._outputs.get(key)):
@@ -183,13 +187,14 @@ class _Run:
 
 
 def _is_first(record: Prediction, now: int) -> bool:
-    """True where nothing can be in the bucket yet, unless two runs have begun together."""
+    """Whether nothing can be in the bucket yet, unless two runs have begun together."""
     tried = record.store_attempts or record.files
     return not tried and now - record.next_store_at < FIRST_MS
 
 
 def object_key(record: Prediction, number: int, extension: str) -> str:
-    """`{tenant}/{yyyy}/{mm}/{id}/{n}.{ext}`: the same for every try, so that none writes twice."""
+    """Return `{tenant}/{yyyy}/{mm}/{id}/{n}.{ext}`, the same for every attempt, so that none writes
+    twice."""
     return f"{_folder(record)}{number}.{extension}"
 
 
@@ -199,7 +204,7 @@ def _folder(record: Prediction) -> str:
 
 
 def _number(key: str) -> int:
-    """The place in the output of the file with this key."""
+    """Return the place in the output of the file with this key."""
     return int(key.rpartition("/")[2].partition(".")[0])
 
 
@@ -213,7 +218,8 @@ def _read(chunks: Iterator[bytes], least: int) -> bytes:
 
 
 def _kind(head: bytes, url: str, download: Download) -> Media:
-    """What the file is. Raises TransferFailedError, with a code where no other bytes will come."""
+    """Return the file's type. Raises TransferFailedError, with a code if a retry would get the same
+    bytes."""
     kind = media.sniff(head) or media.text(head, url, download.content_type)
     if kind is not None:
         return kind
@@ -235,7 +241,7 @@ def _file(key: str, sha256: str, size: int, seen: _Seen) -> File:
 
 
 class _Seen:
-    """What is seen of a file while its bytes go by."""
+    """Observes a file's bytes as they pass."""
 
     def __init__(self, kind: Media, *, to_the_end: bool = False) -> None:
         self.kind = kind
@@ -248,17 +254,17 @@ class _Seen:
         return self._walk.size
 
     def noted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """The same chunks, looked at."""
+        """Yield the same chunks, observed."""
         for chunk in chunks:
             self.length += len(chunk)
             self._walk.feed(chunk)
             yield chunk
 
     def checked(self, chunks: Iterator[bytes], announced: int | None) -> Iterator[bytes]:
-        """The same chunks; raises at the end where that is not the file's end.
+        """Yield the same chunks. Raises at the end if the file is incomplete.
 
-        A length that was announced and is met tells more than any format's end mark, which some
-        writers leave out.
+        A declared length that is met is better evidence than a format's end mark, which some
+        writers omit.
         """
         yield from _utf8(self.noted(chunks)) if self.kind in media.TEXTS else self.noted(chunks)
         if announced not in {None, self.length}:
@@ -268,7 +274,7 @@ class _Seen:
 
 
 def _utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same chunks; raises where they are no UTF-8."""
+    """Yield the same chunks. Raises if they are not UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         for chunk in chunks:

@@ -1,4 +1,4 @@
-"""What clients may see: one prediction, or a page of them."""
+"""Reads for clients: one prediction, or a page of them."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
 PAGE = 100
 PAGE_BYTES = 2_500_000
-"""A page ends before it is larger: Lambda takes answers of 6 MB, and escapes what is JSON once more
-to hand it on."""
+"""Maximum size of a page. Lambda accepts answers of 6 MB, and escapes JSON once more to pass it
+on."""
 READ_AT_ONCE = 25
-"""Records in memory at a time: one may hold a megabyte."""
+"""Records in memory at a time; one may have a megabyte."""
 MOST_SIFTED = 300
-"""Keys that one page reads to find what no list alone has: it ends there, however few it found."""
+"""Maximum keys that a filtered page reads; it ends there, however few predictions it found."""
 _NOT_SHOWN = (json.JSONDecodeError, LookupError, TypeError)
-"""What a damaged text in a record raises where it is shown; an outage raises something else."""
+"""Errors of a damaged text in a record when it is shown; an outage raises others."""
 
 
 SOURCE = "api"
-"""How every prediction here was created: the others that Replicate knows are its website's."""
+"""The `source` of every prediction here; the provider's other one is its website."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which predictions a list is to hold; None leaves a choice open."""
+    """Filter of a list; None accepts any value."""
 
     created_after: int | None = None
     """Inclusive, in milliseconds since the epoch."""
@@ -48,23 +48,23 @@ class Wanted:
     end_user: str | None = None
     model: str | None = None
     status: str | None = None
-    """In the words of the wire."""
+    """As on the wire."""
 
     @property
     def name(self) -> str | None:
-        """The shortest list that has them all; None: the tenant's own."""
+        """The shortest list that contains all matches; None for the tenant's own."""
         if self.tag is not None:
             return correlation.tag_list(self.tag)
         return None if self.end_user is None else correlation.end_user_list(self.end_user)
 
     @property
     def sifts(self) -> bool:
-        """Whether that list may have others."""
+        """Whether that list may contain others."""
         both = self.tag is not None and self.end_user is not None
         return both or self.model is not None or self.status is not None
 
     def __contains__(self, record: Prediction) -> bool:
-        """Whether a record of that list is wanted."""
+        """Whether a record of that list matches."""
         return (
             self.end_user in {None, record.end_user}
             and self.model in {None, record.model}
@@ -73,17 +73,17 @@ class Wanted:
 
     @property
     def nothing(self) -> bool:
-        """No prediction can be wanted."""
+        """Whether no prediction can match."""
         return self.source not in {None, SOURCE} or self.first >= self.end
 
     @property
     def first(self) -> int:
-        """The earliest time wanted."""
+        """The earliest matching time."""
         return max(0, self.created_after or 0)
 
     @property
     def end(self) -> int:
-        """The earliest time after those wanted."""
+        """The end of the matching times, exclusive."""
         return LATEST if self.created_before is None else min(self.created_before, LATEST)
 
 
@@ -92,7 +92,7 @@ EVERYTHING = Wanted()
 
 @dataclass(slots=True)
 class ListPage:
-    """What a page shows, newest first, and the cursors of the pages beside it."""
+    """Content of a page, newest first, and the cursors of its neighbors."""
 
     results: list[dict[str, Any]] = field(default_factory=list)
     next_cursor: str | None = None
@@ -102,18 +102,18 @@ class ListPage:
 
     @property
     def cursors(self) -> tuple[str | None, str | None]:
-        """Of the next page and of the previous one."""
+        """Cursors of the next page and of the previous one."""
         return self.next_cursor, self.previous_cursor
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Reads within one tenant: another tenant's id costs and answers what an unknown one does."""
+    """Reads within one tenant. Another tenant's id costs and answers the same as an unknown one."""
 
     store: PredictionStore
 
     def get(self, tenant: str, id_: str) -> Prediction:
-        """One record, strongly consistent. Raises NotFoundError, or UnreadableRecordError."""
+        """Read one record, strongly consistent. Raises NotFoundError, or UnreadableRecordError."""
         try:
             record = self.store.get(id_) if link.is_id(id_) else None
         except UnreadableRecordError as error:
@@ -125,7 +125,7 @@ class Read:
         return record
 
     def opened(self, id_: str) -> Prediction:
-        """One record for whoever has proven that it may be shown. Raises NotFoundError, or
+        """Read one record for a caller whose permission is already proven. Raises NotFoundError, or
         UnreadableRecordError."""
         record = self.store.get(id_)
         if record is None:
@@ -140,18 +140,17 @@ class Read:
         show: Callable[[Prediction], dict[str, Any]],
         wanted: Wanted = EVERYTHING,
     ) -> ListPage:
-        """Up to a hundred records or up to `limit`, but no more than are 2.5 MB once shown, or are
-        found among 300: where records are sifted, a page may be empty and still have a next one.
+        """Return up to a hundred records or up to `limit`, but at most 2.5 MB as shown, or the
+        matches among 300 filtered records: a filtered page may be empty and still have a next one.
 
-        Raises BadRequestError for a cursor that we did not make, or a limit that is not from 1 to
-        100.
+        Raises BadRequestError for an invalid cursor, or a limit that is not from 1 to 100.
         """
         most = PAGE if limit is None else _limit(limit)
         place = _open_cursor(cursor, tenant) if cursor else None
         listed = ListPage()
         if (span := _span(wanted, place)) is None:
             return listed
-        # Against the order one more is looked for: nothing is before the first page.
+        # In reverse order one more is read, to know whether a previous page exists.
         more = int(span.oldest_first and not wanted.sifts)
         left = MOST_SIFTED if wanted.sifts else most
         following = _after(place, span)
@@ -171,7 +170,8 @@ class Read:
                     reason = f"not shown: {type(error).__name__}"
                     listed.unreadable.append(UnreadableRecordError(record.id, tenant, reason))
                     continue
-                # In ASCII: Lambda hands other characters on in up to three times as many bytes.
+                # In ASCII, since Lambda passes other characters on in up to three times as many
+                # bytes.
                 size += len(json.dumps(body))
                 full = bool(shown) and size > PAGE_BYTES
                 if not full:
@@ -184,7 +184,7 @@ class Read:
             if len(shown) == most:
                 break
         if more and following:
-            # Not behind the one that was looked for, and is not shown.
+            # Not after the additional one, which is not shown.
             following = shown[-1] if shown else None
         _link(listed, place, shown, following, tenant)
         return listed
@@ -204,7 +204,7 @@ def _limit(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a page begins: behind a record, in the order of the list or against it."""
+    """Start of a page: after a record, in the order of the list or in reverse."""
 
     at: int
     id: str
@@ -212,7 +212,7 @@ class _Place:
 
 
 def _span(wanted: Wanted, place: _Place | None) -> Span | None:
-    """The time to ask the index for; None where nothing can be found: it refuses an empty one."""
+    """Return the period to query; None if it is empty, which the index rejects."""
     span = Span(wanted.first, wanted.end - 1, oldest_first=place is not None and place.back)
     if wanted.nothing:
         return None
@@ -223,7 +223,7 @@ def _span(wanted: Wanted, place: _Place | None) -> Span | None:
 
 
 def _after(place: _Place | None, span: Span) -> tuple[int, str] | None:
-    """The record to go on behind: the index refuses one that is not within the time."""
+    """Return the record to continue after. The index rejects one outside of the period."""
     within = place is not None and span.first <= place.at <= span.last
     return (place.at, place.id) if place is not None and within else None
 
@@ -235,7 +235,7 @@ def _link(
     following: tuple[int, str] | None,
     tenant: str,
 ) -> None:
-    """Set the cursors, and the order of what was read against it."""
+    """Set the cursors, and restore the order of a page that was read in reverse."""
     if place is None or not place.back:
         listed.next_cursor = _cursor(following, tenant) if following else None
         if place is not None and shown:
@@ -255,7 +255,8 @@ def _cursor(after: tuple[int, str], tenant: str, *, back: bool = False) -> str:
 
 
 def _open_cursor(cursor: str, tenant: str) -> _Place:
-    """A cursor only says where to go on: the query itself is always for the caller's tenant."""
+    """Parse a cursor. It only tells the position; the query itself is always for the caller's
+    tenant."""
     try:
         if len(cursor) > 400:
             raise BadRequestError("The cursor is not one of ours.")

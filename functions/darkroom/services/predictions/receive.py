@@ -1,4 +1,4 @@
-"""A webhook from the provider: proven, matched to its record, written down, then acknowledged."""
+"""Provider webhooks: verified, matched to a record, recorded, then acknowledged."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class Received(StrEnum):
-    """What a valid webhook did."""
+    """Result of a valid webhook."""
 
     CHANGED = "changed"
     NOTHING_NEW = "nothing_new"
     MISDIRECTED = "misdirected"
     """Signed and linked, but about another prediction than the record's."""
     EXTRA = "extra"
-    """A second upstream prediction for the record: recorded, and to be cancelled."""
+    """A second upstream prediction for the record, recorded and to be canceled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,11 @@ class Receive:
     def __call__(
         self, id_: str, token: str, headers: Mapping[str, object], body: bytes
     ) -> Received:
-        """Take the webhook in.
+        """Handle a webhook.
 
-        Raises WebhookRefusedError (answer 401, nothing changed), BadRequestError for a proven body
-        that is no prediction, and ConflictError or an outage's own error where nothing durable was
-        written: answered with a 5xx, so that the provider sends it again.
+        Raises WebhookRefusedError (401, nothing changed); BadRequestError for a verified body that
+        is not a prediction; and ConflictError or an outage's own error if nothing durable was
+        written, which is answered with a 5xx so that the provider sends it again.
         """
         self._verify(headers, body)
         record = self.changes.store.get(id_) if link.is_id(id_) else None
@@ -68,7 +68,7 @@ class Receive:
                 raise WebhookRefusedError(refused.reason.value) from None
         else:
             return
-        # The provider's secret may have been rotated since we read it.
+        # The provider's secret may have been rotated since it was read.
         try:
             keys = self.secrets.webhook_keys(refresh=True)
             signature.verify(headers, body, keys=keys, now=now)
@@ -76,7 +76,7 @@ class Receive:
             raise WebhookRefusedError(refused.reason.value) from None
 
     def _owner(self, record: Prediction, snapshot: Snapshot) -> Prediction:
-        """A provider's id that has an owner belongs to that owner, whatever the link says."""
+        """Return the owner of the provider id if it has one, whatever the link says."""
         if not self.changes.dedicated_account or record.provider_id == snapshot.provider_id:
             return record
         owner_id = self.changes.store.owner_of(snapshot.provider_id)

@@ -1,4 +1,4 @@
-"""From a committed change to its effects."""
+"""Carries out the effects of committed changes."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ class Relay:
     carry_out: CarryOut
     store: PredictionStore
     remember: Remember | None = None
-    """Where given, results are noted for the result cache."""
+    """If given, results are entered into the result cache."""
 
     def __call__(self, old: Prediction | None, new: Prediction) -> None:
-        """Carry out what the change caused; mark the end of a prediction as handed on.
+        """Carry out the effects of a change, and mark the effects of an end as done.
 
-        The mark comes last: if anything fails before it, the stream or the sweep repeats it all.
+        The mark comes last: if anything fails before it, the stream or the sweep repeats
+        everything.
         """
         self.carry_out(new, effects(old, new))
         if self.remember and (old is None or not old.state.terminal):
             self.remember(new)
-        # Where the end itself was an earlier change that nobody marked, its effects may be lost:
-        # only the sweep, which carries out all of them, may mark it then.
+        # If the end itself was an earlier, unmarked change, its effects may be lost. Then only the
+        # sweep, which carries out all of them, may mark it.
         lost = old is not None and old.state.terminal and not old.effects_done
         if new.state.terminal and not new.effects_done and not lost:
             self.store.mark_effects_done(new)

@@ -1,7 +1,7 @@
-"""Requests that come again without a key: which of them make a prediction, and which find one.
+"""Repeated requests without a key: which of them make a prediction, and which find one.
 
-The rules are those of `domain.repeats`. Only a request that says how often it was tried, or whose
-API key has a dedupe window, has a row; all others cost nothing.
+The rules are in `domain.repeats`. Only requests that send their retry count, or whose API key has a
+dedupe window, have a row; all others cost nothing.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TRIES = 3
-"""Looks at a row that others change at the same moment."""
+"""Attempts to update a row that others change at the same moment."""
 
 
 def enter(
     store: PredictionStore, request: NewPrediction, fingerprint: str, id_: str, now: int
 ) -> RepeatEntry | None:
-    """How the request's prediction is to be entered among its equals; None without a row.
+    """Return the entry of the request's prediction among equal requests; None without a row.
 
-    Raises IdempotencyKeyUsedError where an earlier request has made its prediction.
+    Raises IdempotencyKeyUsedError if an earlier request has made its prediction.
     """
     count, dedupe_s = request.retry_count, request.dedupe_s
     if request.idempotency_key is not None or (count is None and not dedupe_s):
@@ -36,7 +36,7 @@ def enter(
     row = _row(request, fingerprint)
     expires_at = now // 1000 + KEPT_S
     if not count and not dedupe_s:
-        # A first try, whatever is in the row.
+        # A first attempt, whatever the row contains.
         received_at = now if request.received_at is None else request.received_at
         return RepeatEntry(row, Made(id_, now), expires_at, received_at=received_at)
     seen = store.repeats_in(row)
@@ -54,7 +54,8 @@ def enter(
 def _answer(
     store: PredictionStore, row: str, seen: Repeats, count: int, now: int, fingerprint: str
 ) -> None:
-    """Raises IdempotencyKeyUsedError with what answers a repetition, and notes that it does."""
+    """Raise IdempotencyKeyUsedError with the prediction that answers a repetition, and record that
+    it does. Returns if there is none."""
     answered = ""
     for _ in range(TRIES):
         made = seen.answer_to(count, now)
@@ -69,8 +70,8 @@ def _answer(
 
 
 def note_refusal(store: PredictionStore, request: NewPrediction, now: int) -> None:
-    """Count a first try that made nothing, so that its repetition does. Never raises: the answer
-    is the refusal itself."""
+    """Count a rejected first attempt, so that its repetition makes a prediction. Never raises,
+    since the rejection itself is the answer."""
     keyed = request.idempotency_key is not None or request.dedupe_s
     if keyed or request.retry_count != 0:
         return
@@ -81,11 +82,11 @@ def note_refusal(store: PredictionStore, request: NewPrediction, now: int) -> No
 
 
 def _row(request: NewPrediction, fingerprint: str | None = None) -> str:
-    """Equal requests' row.
+    """Return the row of equal requests.
 
-    A library sends the very same request again, so that no file needs to be looked at, and what is
-    refused at once is found as well. An application may upload its files anew: a dedupe window
-    knows them by their contents.
+    A library repeats exactly the same request, so no file needs to be compared, and a request that
+    is rejected at once is found as well. An application may upload its files again, so a dedupe
+    window compares files by content.
     """
     same: dict[str, Any] = {"tenant": request.tenant}
     if request.dedupe_s:

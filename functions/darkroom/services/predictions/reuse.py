@@ -1,5 +1,5 @@
-"""The result cache: an equal request of the same tenant gets the stored result, in files of its
-own."""
+"""The result cache: an equal request of the same tenant gets the stored result, with its own copies
+of the files."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 COPY_BUDGET_S = 5.0
-"""Copies that take longer are a miss: the client waits for an answer."""
+"""Copies that take longer count as a miss, because the client waits for an answer."""
 COPIES_AT_ONCE = 10
 
 
 def cache_key(
     *, tenant: str, model: str, version: str | None, asked: Any, files: dict[str, str]
 ) -> str:
-    """What equal requests share. `asked` is the input without a seed of our own, and without the
-    files whose SHA-256 `files` holds by their pointers."""
+    """Return the key that equal requests share. `asked` is the input without a drawn seed, and
+    without the files, whose SHA-256 `files` has by their pointers."""
     body = {"tenant": tenant, "model": model, "version": version, "input": asked, "files": files}
     return strict_json.digest(body)
 
 
 @dataclass(frozen=True, slots=True)
 class Reuse:
-    """Finds a stored result and copies its files. Whatever fails here is a miss, never an error."""
+    """Finds a stored result and copies its files. Every failure is a miss, never an error."""
 
     controls: ResultCache
     store: PredictionStore
@@ -43,7 +43,7 @@ class Reuse:
     copy_budget_s: float = COPY_BUDGET_S
 
     def source(self, tenant: str, key: str, now: int) -> Prediction | None:
-        """The earlier prediction whose result the key stands for."""
+        """Return the earlier prediction whose result the key names, or None."""
         try:
             return self._source(tenant, key, now)
         except Exception:
@@ -51,7 +51,8 @@ class Reuse:
             return None
 
     def copied(self, source: Prediction, place: str, now: int) -> Reused | None:
-        """Its result, the files copied to where a prediction with the id `place` keeps its own."""
+        """Return its result, with the files copied to the place of a prediction with the id
+        `place`."""
         try:
             return self._copied(source, place, now)
         except Exception:
@@ -92,30 +93,30 @@ class Reuse:
                     logger.warning("a cached result's file is not what was stored")
                     return None
         finally:
-            # A copy under way is not waited for: nothing will refer to it.
+            # A copy in progress is not awaited, since nothing will refer to it.
             pool.shutdown(wait=False, cancel_futures=True)
         return Reused(source, files)
 
 
 def _copy_key(key: str) -> str:
-    """Beside the name that persist would write: a copy that fails half-way, or ends after it was
-    given up, must never stand where the output of a run of one's own belongs."""
+    """Return a key next to the one that persist would use. A copy that fails half-way, or ends
+    after it was abandoned, must never replace the output of a real run."""
     folder, _, name = key.rpartition("/")
     return f"{folder}/copy-{name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Reused:
-    """A result that another prediction made, and its files as the new record owns them."""
+    """A result of another prediction, with the new record's own files."""
 
     source: Prediction
     files: tuple[File, ...]
 
     def ended(self, record: Prediction, now: int) -> Prediction:
-        """The new record as it is inserted: succeeded at once, and nothing was created for it."""
+        """Return the new record as it is inserted: succeeded at once, without a create."""
         return replace(
             record,
-            # With the seed that made the picture, where the client gave none.
+            # Includes the seed that made the picture, if the client gave none.
             input=self.source.input,
             state=State.SUCCEEDED,
             create=CreateAttempt(attempt=0, state=CreateState.REFUSED, started_at=now, until=now),
@@ -137,14 +138,15 @@ class Reused:
 
 @dataclass(frozen=True, slots=True)
 class Remember:
-    """Enters results that later requests may reuse."""
+    """Enters results into the result cache."""
 
     controls: ResultCache
 
     def __call__(self, record: Prediction) -> None:
-        """Note a result that a model made; the latest counts. Never raises: a lost note is a miss.
+        """Store a result that a model made; the latest counts. Never raises, since a lost entry is
+        just a miss.
 
-        Copies are not noted, so that every copy is one step from what a model made.
+        Copies are not entered, so that every copy is one step from a model's own result.
         """
         made = record.state is State.SUCCEEDED and record.files and record.cached_from is None
         if not (made and record.cache_key):

@@ -1,4 +1,4 @@
-"""A record as a client sees it: Replicate's body with URLs made at this moment."""
+"""A record as clients see it: the provider's body, with URLs signed at this moment."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Shows records on our own host. Signing is local; a CDN's key is read once in minutes."""
+    """Presents records on our own host. Signing is local; a CDN's key is read once in minutes."""
 
     signer: Signer
     public_url: str
     watch_url: Callable[[Prediction], str | None] | None = None
-    """None: the stage has no door `wait`."""
+    """None if the stage has no door `wait`."""
 
     def created(self, record: Prediction, expected: dict[str, Any] | None = None) -> dict[str, Any]:
-        """As the answer to a create: never `processing`, and with what to expect of the model.
+        """Return the answer to a create: never `processing`, and with the model's expected
+        duration.
 
-        Replicate's clients take a create's answer for the result unless it says `starting`.
+        The provider's clients take a create's answer for the result unless it says `starting`.
         """
         shown = self.alone(record)
         shown["darkroom"] |= expected or {}
         return shown | {"status": "starting"} if shown["status"] == "processing" else shown
 
     def alone(self, record: Prediction) -> dict[str, Any]:
-        """As the answer to a create or a get, with what no list, callback or event has: what a
-        client that waits goes on from."""
+        """Return the answer to a create or a get, with the fields that waiting clients need and
+        that no list, callback or event has."""
         shown = self(record)
         shown["darkroom"]["revision"] = record.revision
         url = self.watch_url(record) if self.watch_url else None
@@ -43,11 +44,11 @@ class Shown:
         return shown
 
     def watched(self, record: Prediction) -> dict[str, Any]:
-        """As the answer at a watch URL."""
+        """Return the answer at a watch URL."""
         return wire.watched(record, self._output_urls(record))
 
     def __call__(self, record: Prediction) -> dict[str, Any]:
-        """The JSON body of the prediction."""
+        """Return the JSON body of the prediction."""
         return wire.body(
             record,
             public_url=self.public_url,

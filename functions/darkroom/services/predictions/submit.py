@@ -1,4 +1,4 @@
-"""Accept a prediction: check it, record the intent, then create it upstream without waiting."""
+"""Accepts a prediction: validate it, record it, then create it upstream without waiting."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 KEY_KEPT_S = 24 * 3600
-"""How long an idempotency key answers for the prediction that it made."""
+"""Lifetime of an idempotency key."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewPrediction:
-    """A checked request: what the client asked for, before any of it is known to be possible."""
+    """A parsed request, before its feasibility is known."""
 
     tenant: str
     reference: str
@@ -59,26 +59,26 @@ class NewPrediction:
     webhook_events: tuple[str, ...] = ("completed",)
     cancel_after_s: int | None = None
     received_at: int | None = None
-    """When the gateway got the request: the create's budget counts from there."""
+    """Time at which the gateway received the request; the create's budget counts from there."""
     idempotency_key: str | None = None
     retry_count: int | None = None
-    """How often the client's library has tried before, where it says so."""
+    """The number of earlier attempts, if the client's library sends it."""
     dedupe_s: int = 0
-    """The API key's window: an equal request within so many seconds is answered as a repetition."""
+    """The API key's window: an equal request within so many seconds counts as a repetition."""
     task_token: str | None = field(default=None, repr=False)
     """The Step Functions task that waits for the end."""
     metadata: dict[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     end_user: str | None = None
     request_id: str | None = None
-    """Of an event: the id by which its sender knows it."""
+    """The sender's id of an event."""
     cache: Literal["reuse", "bypass"] | None = None
-    """Take a stored result without a seed as well, or never; None: with the client's seed only."""
+    """`reuse` accepts a stored result without a seed as well, `bypass` never does; None only with
+    the client's seed."""
 
     @property
     def said(self) -> dict[str, Any]:
-        """What the client says for itself, as far as it says anything: requests that differ in it
-        are different ones."""
+        """The client's own fields, if any. Requests that differ in them are different requests."""
         given = {
             "metadata": self.metadata,
             "tags": sorted(self.tags),
@@ -89,20 +89,20 @@ class NewPrediction:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The record after the create, and a note for the client where its reference was mended, or
-    where its model ignores a part of the input."""
+    """The record after the create, and a warning if the reference was corrected or the model
+    ignores a part of the input."""
 
     record: Prediction
     warning: str | None = None
     replayed: bool = False
     """The prediction was made by an earlier request; this one made nothing."""
     expected: dict[str, Any] = field(default_factory=dict)
-    """What its model's runs take, `expected_seconds`, and whether it looks `cold`."""
+    """`expected_seconds` of its model's runs, and whether it is probably `cold`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """The submit use case. One durable write before the create, one after it."""
+    """The submit use case: one durable write before the create, one after it."""
 
     changes: Changes
     create: SendCreate
@@ -114,28 +114,28 @@ class Submit:
     limits: TenantLimits
     run_times: RunTimes | None = None
     reuse: Reuse | None = None
-    """None: the stage has no result cache."""
+    """None if the stage has no result cache."""
     strict: bool = False
-    """Refuse inputs that the model's schema does not name."""
+    """Reject inputs that the model's schema does not name."""
 
     def __call__(self, request: NewPrediction) -> Accepted:
-        """Accept or refuse. Raises InvalidInputError, TooLargeError, TooManyRequestsError,
+        """Accept or reject. Raises InvalidInputError, TooLargeError, TooManyRequestsError,
         PaymentRequiredError or UnavailableError with nothing written.
 
-        Once the intent is recorded the prediction is accepted, whatever the create does.
+        Once recorded, the prediction is accepted, whatever the create does.
         """
         try:
             return self._accept(request)
         except (TooManyRequestsError, PaymentRequiredError, UnavailableError):
-            # Others are refused again, by the same checks, before a repetition is looked for.
+            # Other errors recur by the same checks, before a repetition is looked up.
             repeats.note_refusal(self.changes.store, request, self.changes.clock())
             raise
 
     def most(self, request: NewPrediction) -> tuple[int | None, str | None]:
-        """The most that the request can cost, in millionths of a US dollar, None where its model
+        """Return the maximum cost of the request in millionths of a US dollar, None if its model
         has no price; and the warning that its create would give.
 
-        Checked as a create is, with nothing written but the request's place in its rate. Raises
+        Validated like a create, but it writes only the request's count in its rate. Raises
         InvalidInputError, TooLargeError, TooManyRequestsError or UnavailableError.
         """
         self.limits.admit(request.tenant, request.end_user)
@@ -148,7 +148,7 @@ class Submit:
     def _checked(
         self, request: NewPrediction
     ) -> tuple[Model, str | None, str | None, dict[str, Any]]:
-        """Model, version, warning, and the input with its seed. Raises InvalidInputError."""
+        """Return model, version, warning, and the input with its seed. Raises InvalidInputError."""
         model, version, warning = self.find_model(request.reference)
         if strict_json.has_nul(request.input):
             raise InvalidInputError("- input: Must not contain NUL characters\n")
@@ -156,7 +156,7 @@ class Submit:
         return model, version, self._check(model, given, warning), given
 
     def _longest_s(self, limit: float | None) -> float:
-        """How long the provider may run what has this limit."""
+        """Return the seconds for which the provider may run a prediction with this limit."""
         return max(limit or self.changes.timings.run_limit_s, SHORTEST_CANCEL_AFTER_S)
 
     def _accept(self, request: NewPrediction) -> Accepted:
@@ -229,7 +229,7 @@ class Submit:
         return Accepted(record, warning, expected=expected)
 
     def _check(self, model: Model, given: dict[str, Any], warning: str | None) -> str | None:
-        """What to tell the client, after the warning that there is. Raises InvalidInputError."""
+        """Return the warning for the client, after the given one. Raises InvalidInputError."""
         problems = validate_input(model.input_schema, given)
         if self.strict:
             problems += unknown_names.problems(model.input_schema, given)
@@ -260,7 +260,7 @@ class Submit:
         result_key: str | None,
         now: int,
     ) -> Reused | None:
-        """The stored result of an equal request, where this one lets itself be given one.
+        """Return the stored result of an equal request, if this one allows it.
 
         Raises IdempotencyKeyUsedError before anything is copied.
         """
@@ -286,8 +286,8 @@ class Submit:
         warning: str | None,
         expected: dict[str, Any],
     ) -> Accepted:
-        """What the request made before. Raises InvalidInputError where its key was another
-        one's."""
+        """Return the prediction that the request made before. Raises InvalidInputError if its key
+        belongs to another request."""
         if used.fingerprint != fingerprint:
             raise InvalidInputError(
                 "This Idempotency-Key was used with another request body.",
@@ -302,23 +302,24 @@ class Submit:
         try:
             return self.create.send(record, budget)
         except Exception:
-            # The intent stands: the sweep finds out what became of the create.
+            # The request is recorded, so the sweep finds out the create's result.
             logger.exception("the create's end is not recorded")
             return record
 
     def _budget_s(self, request: NewPrediction, now: int) -> float:
-        """What is left of the budget since the gateway got the request; a second at least."""
+        """Return what is left of the budget since the gateway received the request, at least a
+        second."""
         spent = max(0, now - (request.received_at or now)) / 1000
         return max(1.0, self.changes.timings.create_budget_s - spent)
 
 
 def _limit_s(request: NewPrediction, model: Model) -> int | None:
-    """For how long it may run at most, where the client or the model's entry says so."""
+    """Return the limit on its run, if the client or the model's entry sets one."""
     return request.cancel_after_s or model.deadline_seconds
 
 
 def _asked(request: NewPrediction, read: InputRead) -> dict[str, Any]:
-    """The input as the client gave it, without a seed that we drew."""
+    """Return the client's input, without a drawn seed."""
     asked: dict[str, Any] = json.loads(read.kept)
     given = request.input.get("seed")
     if given is None or asked.get("seed") != given:
@@ -327,7 +328,7 @@ def _asked(request: NewPrediction, read: InputRead) -> dict[str, Any]:
 
 
 def _fingerprint(request: NewPrediction, read: InputRead) -> str:
-    """Hash of what was asked for, before a seed is drawn, with files by their contents."""
+    """Return a hash of the request, before a seed is drawn, with files by their contents."""
     body = {
         "reference": request.reference,
         "input": _asked(request, read),
@@ -337,7 +338,7 @@ def _fingerprint(request: NewPrediction, read: InputRead) -> str:
         **request.said,
     }
     if request.task_token is not None:
-        # Another task must not be taken for a repetition: it would wait for ever.
+        # Another task must not count as a repetition, because it would wait forever.
         body["task"] = request.task_token
     return strict_json.digest(body)
 
@@ -350,6 +351,7 @@ def _stored_key(request: NewPrediction, now: int) -> IdempotencyKey | None:
 
 
 def _shared_place(key: IdempotencyKey, source: Prediction, now: int) -> str:
-    """Where repetitions under one key put their copies of one result: whichever of them is recorded
-    owns what the others copied. The day is in it since a key may be used anew after one."""
+    """Return the id under which repetitions with one key store their copies of one result;
+    whichever is recorded owns the others' copies. It includes the day, because a key may be reused
+    after one."""
     return strict_json.digest([key.id, source.id, now // 86_400_000])[:26]

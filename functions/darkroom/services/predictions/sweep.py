@@ -1,4 +1,4 @@
-"""The clock: takes up every record whose time has come, whatever was lost on the way."""
+"""The sweep: handles every record that is due, whatever message or webhook was lost."""
 
 from __future__ import annotations
 
@@ -38,48 +38,48 @@ if TYPE_CHECKING:
     from darkroom.services.predictions.listing import Reading
 
 LIMIT = 2_000
-"""Records of a kind that one tick takes up at most."""
+"""Maximum records of a kind that one tick handles."""
 SEEN = 6_000
-"""Due records among which it chooses: a tenant with thousands must not hide the others."""
+"""Due records from which it chooses, so that a tenant with thousands does not hide the others."""
 AT_ONCE = 1_000
-"""Due records whose projections are held at a time."""
+"""Due records whose projections are in memory at a time."""
 MINUTE_MS = 60_000
 RESERVE_MS = 10_000
-"""Nothing new is begun with less time than this left."""
+"""Nothing new is started with less time than this left."""
 ASKED = 1_200
-"""Predictions and pages of the list that one tick reads at most: the provider allows 3,000 calls
-a minute, and creates and cancels come first."""
+"""Maximum predictions and list pages that one tick reads. The provider allows 3,000 calls a minute,
+and creates and cancels have priority."""
 SHARES: dict[Urgency, float] = {
     Urgency.STORING: 0.35,
     Urgency.EFFECTS: 0.2,
     Urgency.POLL: 0.25,
     Urgency.CREATE: 0.2,
 }
-"""What each kind of work has of a tick's time, for as long as there is work of that kind."""
+"""Share of a tick's time for each kind of work, as long as there is such work."""
 
 
 @dataclass(slots=True)
 class Tick:
-    """What one tick did, by kind of work, for the log and for metrics."""
+    """Results of one tick by kind of work, for the log and for metrics."""
 
     done: Counter[str] = field(default_factory=Counter)
     left: int = 0
-    """Due records that the tick's time did not suffice for: the next tick takes them up."""
+    """Due records for which the tick had no time; the next tick handles them."""
     taken: list[tuple[str, str]] = field(default_factory=list)
-    """Records that this tick claimed, by id, and for what."""
+    """Records that this tick claimed: id and kind of work."""
     failed: dict[str, Exception] = field(default_factory=dict)
-    """What the work on a record raised, by its id."""
+    """Errors of the work on records, by record id."""
     unreadable: int = 0
-    """Pages of the provider's list with an item that could not be read."""
+    """Pages of the provider's list with an unreadable item."""
     oldest_due_s: int = 0
-    """For how long the record that was due first has been waiting."""
+    """Delay of the record that has been due for longest."""
     oldest_storing_s: int = 0
-    """How long ago the provider was done with the oldest due record that is not stored yet."""
+    """Time since the provider finished the oldest due record that is not stored yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """The sweep use case. Two may run at once: a record is claimed before anything is done."""
+    """The sweep use case. Two may run concurrently, since a record is claimed before any work."""
 
     changes: Changes
     provider: Provider
@@ -88,14 +88,15 @@ class Sweep:
     public_host: str
     """The host of our webhook URLs."""
     choices: Callable[[str], Mapping[str, Collection[str]]]
-    """The values that the enums of a model's schema know, by input; empty where it is unknown."""
+    """Returns the enum values of a model's schema, by input; empty if unknown."""
 
     def __call__(self, remaining_ms: Callable[[], int], *, part: int = 0, parts: int = 1) -> Tick:
-        """One bounded tick over what was created in the `part`-th of `parts` of any minute.
+        """Run one bounded tick over the records created in the `part`-th of `parts` of every
+        minute.
 
         Callbacks come first, then storing, ends, polls and creates, each with its share of the
-        time, and within each one tenant after the other. A record whose work raises stays claimed
-        and is taken up again; the tick goes on with the others and tells of it in `failed`.
+        time, and within each the tenants in turn. A record whose work raises stays claimed until it
+        is due again; the tick continues with the others and reports it in `failed`.
         """
         now = self.changes.clock()
         tick = Tick()
@@ -148,7 +149,7 @@ class Sweep:
         remaining_ms: Callable[[], int],
         least_ms: int,
     ) -> list[DueRecord]:
-        """Take up one after the other while there is more time than that; what is left over."""
+        """Handle records while more than `least_ms` is left. Returns the rest."""
         for number, due in enumerate(work):
             if remaining_ms() < least_ms:
                 return work[number:]
@@ -161,7 +162,7 @@ class Sweep:
     def _one(self, due: DueRecord, look: _Look, tick: Tick) -> None:
         now = self.changes.clock()
         if due.urgency is Urgency.POLL and not look.patience.usable and not self._ends(due, now):
-            # Not claimed: it is due again as soon as the provider answers.
+            # Not claimed, so it is due again as soon as the provider answers.
             tick.left += 1
             return
         until = now + int(self.changes.timings.claim_s * 1000)
@@ -186,17 +187,18 @@ class Sweep:
                 self._create(record, look, tick)
 
     def _end(self, record: Prediction, look: _Look) -> None:
-        """End a record whose last clock has passed: as the provider says, where it says so now."""
+        """End a record after its final deadline: as the provider reports now, or else on our
+        own."""
         if record.provider_id is not None and record.state.rank < State.STORING.rank:
             with suppress(ProviderUnavailableError):
                 record = self.changes.apply(record, self._news(record, look)).record
             if record.state is State.STORING:
-                # Its files may still be there: they are copied, or that is what ends it.
+                # Its files may still exist; they are copied, or their absence ends it.
                 return
         self.changes.apply(record, LastClockPassed())
 
     def _ends(self, due: DueRecord, now: int) -> bool:
-        """True where a clock of ours has come, for which the provider need not be asked."""
+        """Whether one of our own clocks ends it, which needs no answer from the provider."""
         if not due.canceling and now >= due.deadline:
             return True
         return now >= last_clock(due, self.changes.timings)
@@ -210,12 +212,12 @@ class Sweep:
         try:
             news = self._news(record, look)
         except ProviderUnavailableError:
-            # Still claimed: it is due again when the claim runs out.
+            # Still claimed, so it is due again when the claim expires.
             return
         self.changes.apply(record, news)
 
     def _news(self, record: Prediction, look: _Look) -> ProviderReported | ProviderNotFound:
-        """What the provider says of a bound record. Raises ProviderUnavailableError."""
+        """Return the provider's report of a bound record. Raises ProviderUnavailableError."""
         provider_id = str(record.provider_id)
         canceling = record.cancel_requested_at is not None
         if not canceling and not record.asked_again:
@@ -239,25 +241,25 @@ class Sweep:
         tick.done["looked"] += 1
         linked = look.list.linked(record.id)
         if linked and record.create.attempt == 1:
-            # It was sent once: there is no second one to be found.
+            # It was sent only once, so there is no second one to find.
             self._bind(record, linked)
             return
         try:
             reading = look.list.of_unknown()
         except ProviderUnavailableError:
-            # The clock of giving up runs on, whether the list can be read or not.
+            # The time limit for giving up applies whether the list can be read or not.
             self.changes.apply(record, ListSearched(silent=False, begun_at=now))
             return
         self._settle(record, reading, look)
 
     def _settle(self, record: Prediction, reading: Reading, look: _Look) -> None:
-        """Bind an unknown create by evidence, or write down what the search showed."""
+        """Bind an unknown create by evidence, or record the result of the search."""
         ours = reading.linked.get(record.id, [])
         ours = ours + [s for s in reading.others if evidence.holds_our_id(s, record)]
         if not ours and not reading.complete(record.created_at):
             ours = look.list.around(record.id)
         for snapshot in ours:
-            # The first is bound; a second one, of an earlier attempt, is recorded as an extra.
+            # The first is bound; a second one, from an earlier attempt, is recorded as an extra.
             record = self._bind(record, snapshot)
         if ours:
             return
@@ -295,23 +297,23 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What a tick knows of the provider, and how often it may still ask."""
+    """A tick's knowledge of the provider, and its remaining budget of calls."""
 
     list: Listing
     patience: Patience
 
 
 def _part_of(created_at: int, parts: int) -> int:
-    """Which of several sweeps takes up what was created then.
+    """Return the number of the sweep that handles records created at this time.
 
-    Each has its own seconds of every minute: what was created together is on the same pages of the
-    provider's list, and they are read by one sweep alone.
+    Each has its own seconds of every minute. Records created together are on the same pages of the
+    provider's list, which are then read by only one sweep.
     """
     return created_at % MINUTE_MS * parts // MINUTE_MS
 
 
 def _fairly(due: Iterable[DueRecord]) -> list[DueRecord]:
-    """The oldest of each tenant, then the second of each, and so on."""
+    """Order by turns: the oldest of each tenant, then the second of each, and so on."""
     by_tenant: dict[str, list[DueRecord]] = defaultdict(list)
     for each in due:
         by_tenant[each.tenant].append(each)
@@ -320,7 +322,7 @@ def _fairly(due: Iterable[DueRecord]) -> list[DueRecord]:
 
 
 def _note_ages(tick: Tick, due: list[DueRecord], now: int) -> None:
-    # As read now: the index may still show what another tick has claimed.
+    # As read now, since the index may still show what another tick has claimed.
     tick.oldest_due_s = max(0, now - min((each.due_at for each in due), default=now)) // 1000
     done = [each.finished_at or each.due_at for each in due if each.urgency is Urgency.STORING]
     tick.oldest_storing_s = max(0, now - min(done, default=now)) // 1000

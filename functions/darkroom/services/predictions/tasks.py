@@ -1,4 +1,4 @@
-"""Step Functions tasks that wait for a prediction: told that it runs, and how it ended."""
+"""Step Functions tasks that wait for a prediction: heartbeats, and the result."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ if TYPE_CHECKING:
     from darkroom.services.predictions.shown import Shown
 
 TASK = "task"
-"""In a message of the tasks queue, in an event's place."""
+"""Value of `event` in a deliver message that is about a Step Functions task and not a callback."""
 OUTPUT_SHOWN = 100_000
-"""Bytes of output in an answer, of which Step Functions takes 256 KiB: the rest is read by id."""
+"""Bytes of output in an answer; a larger output is read by id. Step Functions accepts 256 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class TellTask:
-    """The record alone says what there is to tell: a message may be doubled, late or early."""
+    """Notifies a task. Only the record decides what to send, so a message may be duplicate, late or
+    early."""
 
     store: PredictionStore
     tasks: Tasks
     shown: Shown
 
     def __call__(self, id_: str) -> bool:
-        """Tell the record's task how things stand; False if nobody waits for it any more.
+        """Send the record's state to its task. Returns False if the task does not wait any more.
 
-        At least once: an outage is raised, and the queue tries again.
+        At least once: an outage raises, and the queue retries.
         """
         record = self.store.get(id_)
         if record is None or record.task_token is None:
@@ -47,7 +48,7 @@ class TellTask:
         return self.tasks.fail(token, f"Darkroom.{code}", _compact(cause))
 
     def _result(self, record: Prediction) -> dict[str, Any]:
-        """The event, and the output with URLs that the task's next step may read at once."""
+        """Return the event, and the output with URLs that the task's next step may read at once."""
         output = self.shown(record)["output"]
         fits = len(_compact(output).encode()) <= OUTPUT_SHOWN
         detail = events.detail(record, record.state.value)

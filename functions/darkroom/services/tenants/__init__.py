@@ -1,1 +1,1 @@
-"""Who calls, what a tenant may still do, and what it has used."""
+"""Authentication, rate limits, budgets and usage of tenants."""

@@ -1,4 +1,4 @@
-"""Who is calling: an API key's tenant and scopes."""
+"""Authentication: the tenant and the scopes of an API key."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ LONGEST_TOKEN = 200
 
 @dataclass(frozen=True, slots=True)
 class Authenticate:
-    """One read of the key's own item, and no cache: the next request knows of a revocation."""
+    """Reads the key's own item without a cache, so the next request notices a revocation."""
 
     controls: ApiKeys
 
     def __call__(self, authorization: str | None, scope: str) -> str:
-        """The tenant of `Bearer …` or `Token …`. Raises NotAuthenticatedError or
+        """Return the tenant of `Bearer …` or `Token …`. Raises NotAuthenticatedError or
         OutOfScopeError."""
         return self.key(authorization, scope).tenant
 
     def key(self, authorization: str | None, scope: str) -> ApiKey:
-        """The whole key, for those who need more of it than its tenant."""
+        """Return the whole key."""
         if not authorization:
             raise NotAuthenticatedError("You did not pass an authentication token")
         scheme, _, token = authorization.partition(" ")

@@ -1,4 +1,4 @@
-"""What a tenant may still do: requests by the second, predictions at once, money by the month."""
+"""Limits of a tenant: requests per second, predictions in flight, cost per month."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ if TYPE_CHECKING:
     from darkroom.ports import Clock, LimitStore, PredictionStore
 
 AGE_MS = 30_000
-"""How old a tenant's limits may get in a process."""
+"""Maximum age of a tenant's cached limits in a process."""
 LONGEST_WAIT_S = 60
-"""A client above its limit is told to come again within a minute."""
+"""Maximum wait that a client above its limit is told."""
 READS_A_SECOND = 20
 READS_AT_ONCE = 100
 READ_MS = 1000 // READS_A_SECOND
 LONGEST_MS = 2 * 86_400_000
-"""From a prediction's creation to its end: a day until the deadline, hours to find out and store.
-"""
+"""Maximum time from a prediction's creation to its end: a day until the deadline, plus hours to
+find out and store."""
 MOST_TENANTS = 1000
-"""Tenants that a process remembers."""
+"""Maximum number of tenants cached in a process."""
 END_USERS = "This end user's"
 
 
 @dataclass(slots=True)
 class TenantLimits:
-    """One read of a tenant's row in half a minute; one write for each request that itself writes,
-    where the tenant has a rate.
+    """Checks limits. Costs one read of a tenant's row per half minute, and one write for each
+    request that itself writes, if the tenant has a rate.
 
-    The limits themselves hold across all processes: they are conditions of writes.
+    The limits are exact across all processes, since they are conditions of writes.
     """
 
     controls: LimitStore
     clock: Clock
     _known: dict[str, tuple[int, Limits]] = field(default_factory=dict)
     _reads: dict[str, int] = field(default_factory=dict)
-    """Until when, in milliseconds, a tenant's reads are spoken for in this process."""
+    """Time in milliseconds up to which a tenant's reads in this process have used their rate."""
 
     def of(self, tenant: str) -> Limits:
-        """The tenant's limits, at most half a minute old."""
+        """Return the tenant's limits, at most half a minute old."""
         now = self.clock()
         known = self._known.get(tenant)
         if known is None or now - known[0] >= AGE_MS:
@@ -54,11 +54,11 @@ class TenantLimits:
         return known[1]
 
     def admit(self, tenant: str, end_user: str | None = None) -> Limits:
-        """Count a request that writes; a create, against its end user's rate too. Raises
-        TooManyRequestsError where a bucket is empty."""
+        """Count a request that writes; for a create, also against its end user's rate. Raises
+        TooManyRequestsError if a bucket is empty."""
         limits = self.of(tenant)
         if end_user is not None:
-            # Before the tenant's: an end user that is refused takes nothing from the others.
+            # Before the tenant's, so that a rejected end user takes nothing from the others.
             interval_us, burst = limits.end_user_rate_interval_us, limits.end_user_rate_burst
             self._take(bucket(tenant, end_user), interval_us, burst, END_USERS)
         self._take(tenant, limits.rate_interval_us, limits.rate_burst, "Your")
@@ -71,13 +71,13 @@ class TenantLimits:
                 raise TooManyRequestsError(-(-wait_us // 1_000_000), whose)
 
     def admit_read(self, tenant: str) -> None:
-        """Count a read, of a tenant that has a rate. Raises TooManyRequestsError above the bound.
+        """Count a read of a tenant that has a rate. Raises TooManyRequestsError above the limit.
 
-        Reads have a bucket of their own, so that polling takes nothing from what creates need. It
-        is this process's alone: a bucket of all would cost a write for each poll, several times the
-        poll itself, and the gateway, which could count without one, knows no tenants. An
-        environment of the function serves one request at a time, and so the bound grows with the
-        environments that a tenant keeps busy; a refusal frees its own at once.
+        Reads have a separate bucket, so that polling does not use up the rate for creates. It
+        belongs to this process: a shared bucket would cost a write for each poll, several times the
+        poll itself, and the gateway, which could count without one, does not know tenants. An
+        environment of the function serves one request at a time, so the limit grows with the
+        environments that a tenant keeps busy, and a rejection frees its own at once.
         """
         now = self.clock()
         if len(self._reads) >= MOST_TENANTS:
@@ -91,11 +91,11 @@ class TenantLimits:
 
 
 def beside_last_month(limits: Limits, record: Prediction, store: PredictionStore) -> Limits:
-    """The limits, less what still runs from the month before: that is counted in the row of its
-    own month.
+    """Return the limits minus predictions still in flight from the month before, which are counted
+    in the row of their own month.
 
-    One read in the first days of a month. No prediction is added to a month that is over, and so
-    the number that is read may be too large for a moment, and never too small.
+    Costs one read in the first days of a month. No prediction is added to a past month, so the
+    number may be too large for a moment, but never too small.
     """
     before = month_row(record.tenant, record.created_at - LONGEST_MS)
     if not limits.in_flight or before == month_row(record.tenant, record.created_at):
@@ -104,9 +104,10 @@ def beside_last_month(limits: Limits, record: Prediction, store: PredictionStore
 
 
 def check(record: Prediction, limits: Limits) -> None:
-    """Refuse what no month has room for. Raises PaymentRequiredError or TooManyRequestsError."""
+    """Reject a prediction for which no month has room. Raises PaymentRequiredError or
+    TooManyRequestsError."""
     if limits.in_flight == 0:
-        # A month without a row would let its first prediction through.
+        # A month without a row would allow its first prediction.
         raise TooManyRequestsError(LONGEST_WAIT_S)
     for entry in reservation(record, limits):
         if entry.cap is not None and record.price is None:
@@ -118,15 +119,15 @@ def check(record: Prediction, limits: Limits) -> None:
 
 
 def refused(reached: LimitReachedError, typical_ms: int) -> Exception:
-    """Why a month had no room, as the client is told it.
+    """Return the error for a month without room.
 
-    Only what is spent stays spent. What is reserved is the most that running predictions can come
-    to, and goes at their ends: until then the client waits.
+    Only the amount spent is final. Reservations are the maximum of running predictions and are
+    released at their ends, so the client may wait for those.
     """
     entry = reached.entry
     if entry.below is not None and reached.spent > entry.below:
         return _too_dear(entry, reached.spent)
-    # About when one of those that run will be over.
+    # About when one of the running predictions will end.
     wait_s = max(1, min(LONGEST_WAIT_S, typical_ms // 1000))
     return TooManyRequestsError(wait_s, END_USERS if entry.of_end_user else "Your")
 

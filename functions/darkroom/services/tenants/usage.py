@@ -1,4 +1,4 @@
-"""What a tenant has run and spent, by day and model: all of it, or what has a tag."""
+"""A tenant's predictions and cost by day and model: all of them, or those with a tag."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from darkroom.ports import Clock, UsageStore
 
 DAYS = 30
-"""Shown where the request names no days."""
+"""Number of days returned if the request names none."""
 MOST_DAYS = 100
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """One batch read of the days' rows, eventually consistent.
+    """Makes one batch read of the days' rows, eventually consistent.
 
-    A prediction is counted once, soon after its end, on the UTC day on which it was created.
+    A prediction is counted once, soon after its end, on the UTC day of its creation.
     """
 
     controls: UsageStore
@@ -33,7 +33,7 @@ class Usage:
     def __call__(
         self, tenant: str, first: str | None, last: str | None, tag: str | None = None
     ) -> dict[str, Any]:
-        """Usage from `first` to `last` (`yyyy-mm-dd`), both included. Raises BadRequestError."""
+        """Return usage from `first` to `last` (`yyyy-mm-dd`), inclusive. Raises BadRequestError."""
         today = datetime.fromtimestamp(self.clock() // 1000, UTC).date()
         end = _day(last, "to") if last is not None else today
         start = _day(first, "from") if first is not None else end - timedelta(days=DAYS - 1)
