@@ -8,7 +8,7 @@ import time
 
 
 def main() -> int:
-    """The command; 0 where every promise held."""
+    """Run the command; 0 if no invariant was violated."""
     parser = argparse.ArgumentParser(prog="python -m tests.proof")
     commands = parser.add_subparsers(dest="command", required=True)
     quick = commands.add_parser("slice", help="the part that make test runs")
@@ -49,7 +49,7 @@ def _replay(schedule: str) -> int:
 def _mutant(name: str) -> int:
     from tests.proof import mutants
 
-    # Before the product is imported: nothing above may do that.
+    # Must precede the import of the product, so nothing above may import it.
     mutants.install(name)
     from tests.proof.jobs import work
     from tests.proof.mutations import MUTANTS

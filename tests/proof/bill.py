@@ -1,4 +1,5 @@
-"""What the provider bills for a prediction, by its own meter: nothing here is the product's."""
+"""The amount that the provider bills for a prediction, by its own meter; independent of the
+product."""
 
 from __future__ import annotations
 
@@ -15,11 +16,12 @@ PRICES = {
     "stability-ai/sdxl": ("second", Fraction("0.000975")),
     "proof/upscaler": ("megapixel", Fraction("0.002")),
 }
-"""In US dollars, per unit."""
+"""US dollars per unit."""
 
 
 def billed(up: Up) -> Fraction | None:
-    """Millionths of a dollar for one prediction that is over; None where nobody knows its price."""
+    """Return the bill of a prediction that ended, in micro-dollars; None if its price is
+    unknown."""
     if up.request["model"] not in PRICES:
         return None
     unit, usd = PRICES[up.request["model"]]

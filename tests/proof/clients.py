@@ -1,4 +1,4 @@
-"""What clients and the operator do: submit, repeat, cancel, ask for a callback again, rotate."""
+"""Steps of clients and of the operator: submit, repeat, cancel, request a redelivery, rotate."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
 WRONG = 10
 FIRST_TRY = {"x-stainless-retry-count": "0"}
-"""What clients' libraries say of a request that they have not sent before."""
+"""Header that clients' libraries add to the first attempt of a request."""
 RETRY_WINDOW_MS = 120_000
-"""A client's silent repetition within so long replays what the request made."""
+"""Time within which a client's silent repetition is answered with the existing prediction."""
 
 
 @dataclass
 class Clients(Stage):
-    """Their steps."""
+    """Steps of clients and of the operator."""
 
     def submit(self, numbers: list[str], plan: Plan) -> Run:
         self.cloud.firsts = (*self.cloud.firsts, int(numbers[0]))
         return self._submit(int(numbers[0]), plan, FIRST_TRY)
 
     def again(self, numbers: list[str], plan: Plan) -> Run:
-        """The client sends its request once more, with the same Idempotency-Key."""
+        """The client sends its request again, with the same Idempotency-Key."""
         return self._submit(int(numbers[0]), plan, {})
 
     def retry(self, numbers: list[str], plan: Plan) -> Run:
-        """A client's library repeats the POST by itself: one header tells of it."""
+        """A client's library repeats the POST by itself, as one header shows."""
         kind = int(numbers[0])
         since = self.cloud.clock.now - RETRY_WINDOW_MS
         before = self._made_of(kind)
@@ -62,7 +62,7 @@ class Clients(Stage):
             event["headers"] |= {"idempotency-key": "once"}
         if self.config.patient:
             event["headers"] |= {"cancel-after": PATIENCE}
-        # The id follows from the count: it must not change while the handler runs.
+        # The id depends on the count, so the count must not change while the handler runs.
         cloud.submitted = (*cloud.submitted, kind)
         new = record_id(len(cloud.submitted) - 1)
         run, answer = self._handle("submit", event, plan)
@@ -81,7 +81,7 @@ class Clients(Stage):
         return run
 
     def ask(self, numbers: list[str], _plan: Plan) -> None:
-        """An application asks by an event, and a rule hands it on."""
+        """An application requests a prediction by an event, which a rule forwards."""
         kind = int(numbers[0])
         self.cloud.asked |= {kind}
         self.cloud.queues["intake"].send({"kind": str(kind)})
@@ -101,7 +101,7 @@ class Clients(Stage):
         return run
 
     def redeliver(self, numbers: list[str], plan: Plan) -> Run:
-        """The client wants the callback of the end once more."""
+        """The client requests a redelivery of the last callback."""
         id_ = record_id(int(numbers[0]))
         path = f"/v1/predictions/{id_}/deliveries/completed/redeliver"
         route = "POST /v1/predictions/{id}/deliveries/{event}/redeliver"
@@ -117,9 +117,9 @@ class Clients(Stage):
         return run
 
     def rotate(self, numbers: list[str], _plan: Plan) -> None:
-        """An operator rotates, as `ops rotate` does, in four turns.
+        """An operator rotates secrets, as `ops rotate` does, in four steps.
 
-        Replicate signs with a new secret; it is fetched, and the one before stays valid; a new link
-        key is announced to all functions; it signs, and the one before stays valid.
+        Replicate signs with a new secret; the secret is fetched, and the old one stays valid; a new
+        link key is announced to all functions; it signs, and the old one stays valid.
         """
         self.cloud.secrets.turn = int(numbers[0]) + 1

@@ -1,4 +1,5 @@
-"""Darkroom's whole world for the proof: the ports' doubles, and state that is cheap to save."""
+"""Darkroom's environment for the proof: the doubles of the ports, and state that is cheap to
+save."""
 
 from __future__ import annotations
 
@@ -27,18 +28,18 @@ if TYPE_CHECKING:
     from tests.proof.config import Config
 
 PERSISTENCE = 6
-"""A row that is broken is tried again so often, before it is mended."""
+"""Number of attempts with a broken row before it is repaired."""
 QUEUES = ("persist", "dispatch", "deliver", "tasks_queue", "intake")
 LEFT_OUT = {
     "read": "writes nothing but that a client polls, and is asked for no look here",
     "files": "touches no record",
     "wait": "as read",
 }
-"""Functions that no schedule runs, and why."""
+"""Functions that no schedule runs, with the reason."""
 
 
 class Cloud:
-    """State, the ports over it behind the gate, and the handlers."""
+    """State, the ports over it behind the fault gate, and the handlers."""
 
     def __init__(self, config: Config, gate: Gate | None = None) -> None:
         self.config = config
@@ -65,26 +66,26 @@ class Cloud:
         self.submitted: tuple[int, ...] = ()
         """The kinds of the requests sent, in order."""
         self.accepted: frozenset[str] = frozenset()
-        """The ids that a client was told."""
+        """The ids that a client has received."""
         self.asked: frozenset[int] = frozenset()
-        """The kinds of requests that came as events."""
+        """The kinds of the requests that arrived as events."""
         self.firsts: tuple[int, ...] = ()
-        """The kinds of the requests that are no repetitions, in order."""
+        """The kinds of the requests that are not repetitions, in order."""
         self.wished: frozenset[str] = frozenset()
-        """The ids that a client asked to cancel."""
+        """The ids whose cancellation a client requested."""
         self.acting = "sweep"
-        """The handler that runs now, by whose clock the product goes."""
+        """The handler that runs now; its clock is the product's time."""
         self.posts_before: frozenset[str] = frozenset()
-        """What the client had got when the run that goes on now began."""
+        """Callbacks that the client had received when the current run began."""
         self.refusals = 0
-        """Times that the broken row of a month was not written, as far as they matter."""
+        """Failed writes of a month's broken row, up to the limit."""
         self.mended = config.stays != "row"
         self.gap = False
         """The clock jumped so far that no sweep ran for most of an hour."""
         self.tally: dict[str, int] = {}
-        """Metrics counted; not a part of the saved state."""
+        """Counted metrics; not part of the saved state."""
         self.owed: frozenset[str] = frozenset()
-        """Events that a change in the stream must cause, though no later look would."""
+        """Events that a change in the stream must cause, even if no later check requires them."""
         self.store.shape = lambda item: versions.written(config, self.acting, item)
         self.store.strangers = versions.due(config)
         self.store.on_entries = self._enter
@@ -111,24 +112,24 @@ class Cloud:
         }
 
     def count(self, *, name: str, value: int, unit: object) -> None:
-        """A metric."""
+        """Count a metric."""
         self.tally[name] = self.tally.get(name, 0) + value
 
     def _enter(self, entries: Sequence[LedgerEntry]) -> None:
-        """Months are about to be written; one tenant's may be broken for its ends."""
+        """Called before months are written; the ends of one tenant's predictions may fail here."""
         if self.mended or all(entry.in_flight > 0 for entry in entries):
             return
         self.refusals = min(self.refusals + 1, PERSISTENCE)
         raise OutageError("the month")
 
     def process_clock(self) -> int:
-        """The time as the process that runs now has it."""
+        """The time by the clock of the process that runs now."""
         return self.clock.now + self.config.ahead_ms(self.acting)
 
     # State
 
     def save(self) -> tuple[Any, ...]:
-        """Everything that outlives a process, as shallow copies: the values never change."""
+        """Return all state that outlives a process, as shallow copies; the values are immutable."""
         up, store = self.upstream, self.store
         return (
             self.clock.now,
@@ -153,7 +154,7 @@ class Cloud:
         )
 
     def load(self, saved: tuple[Any, ...]) -> None:
-        """Back to a saved state."""
+        """Restore a saved state."""
         up, store = self.upstream, self.store
         self.clock.now = saved[0]
         store.items, store.before, store.owners = dict(saved[1]), dict(saved[2]), dict(saved[3])
@@ -183,7 +184,7 @@ class Cloud:
             table.update(kept)
 
     def _tables(self) -> list[dict[Any, Any]]:
-        """What changes rarely, and in place."""
+        """The tables that change rarely, and in place."""
         controls = self.controls
         return [
             controls.schemas,
@@ -203,11 +204,12 @@ class Cloud:
         return self.store.read(self.store.items[id_]) if id_ in self.store.items else None
 
     def key(self) -> bytes:
-        """Equal for equal states: times count from now, and only while they can still matter."""
+        """Return equal keys for equal states. Times are relative to now, and included only while
+        they can still have an effect."""
         return canonical_key(self)
 
     def advance(self, to: int) -> None:
-        """Let the clock run to `to`, with what that does upstream."""
+        """Advance the clock to `to`, with its effects upstream."""
         self.gap = self.gap or to - self.clock.now >= 2_400_000
         self.clock.now = max(self.clock.now, to)
         self.upstream.passing_time()

@@ -1,4 +1,4 @@
-"""What a stage, its tenants, its provider and its clocks may be like in the proof."""
+"""Variants of a stage, its tenants, its provider and its clocks in the proof."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from darkroom.domain.timings import Timings
 TENANT, OTHER = "acme", "globex"
 TOKENS = {TENANT: "dk_proof", OTHER: "dk_other"}
 TIMINGS = Timings(unknown_poll_s=240.0, default_deadline_s=1800.0)
-"""Production's, but for fewer looks at the list, each of which costs the proof a tick, and for a
-deadline of the stage's own, so that a deadline passes in a schedule."""
+"""Production's values, except for fewer searches of the list, each of which costs the proof a tick,
+and a shorter default deadline, so that a deadline passes within a schedule."""
 SLOW = Timings(unknown_poll_s=600.0, poll_max_s=1800.0, claim_s=600.0, default_deadline_s=1800.0)
-"""For runs that may take hours, and for what ends by the last clock alone."""
+"""For runs that may take hours, and for records that end by the final deadline only."""
 END_USER = "user 7"
-"""Whom some of the tenant's predictions are made for."""
+"""The end user of some of the tenant's predictions."""
 AMPLE = Limits(monthly_cap=1_000_000_000, in_flight=50, end_user_monthly_cap=1_000_000_000)
 TIGHT = Limits(
     monthly_cap=10_000,
@@ -27,7 +27,7 @@ TIGHT = Limits(
     end_user_rate_interval_us=500_000,
     end_user_rate_burst=2,
 )
-"""The money is enough for one prediction; the rates, for three at once, and two of an end user."""
+"""The cap allows one prediction; the rates allow three at once, and two per end user."""
 
 KINDS: dict[str, tuple[str, ...]] = {
     "echo": ("none", "exact", "bare", "cased", "encoded"),
@@ -45,81 +45,82 @@ KINDS: dict[str, tuple[str, ...]] = {
     "among": ("ours", "last", "next"),
     "stays": ("", "get", "item", "endpoint", "row"),
 }
-"""What is more than on or off: the first value is the usual one."""
+"""Options with more values than on and off; the first value is the usual one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One combination."""
+    """One combination of options."""
 
     echo: str = "none"
-    """Whether GET and list show the webhook: as it was sent, without its query, with its host in
+    """How GET and list show the webhook: as it was sent, without its query, with its host in
     capitals, or percent-encoded."""
     dedicated: bool = False
     late: bool = False
-    """A create whose connection hung may come to be later."""
+    """A create whose connection hung may take effect later."""
     lag: bool = False
     """List and GET show a new prediction only after a minute."""
     deaf: bool = False
-    """No webhook arrives any more while the schedule is healed: polls and the list are left."""
+    """No webhook arrives while the schedule is healed, so only polls and the list remain."""
     free: bool = False
-    """The tenant has no limits, and so no month to reserve in."""
+    """The tenant has no limits, so no month is reserved."""
     tight: bool = False
     """The tenant's month has room for one prediction."""
     cache: bool = False
     """The stage has a result cache."""
     show_input: str = "exact"
-    """How the provider shows an input: data URIs as URLs of its own, without the names that the
-    model does not know, integers beyond 2^53 rounded, texts trimmed or masked, or none of it."""
+    """How the provider shows an input: data URIs as its own URLs, without names unknown to the
+    model, integers beyond 2^53 rounded, texts trimmed or masked, or no input."""
     show_version: str = "true"
-    """A version that was asked for is shown, hidden, or hidden below another owner's name."""
+    """A requested version is shown, hidden, or hidden under another owner's name."""
     status_word: str = ""
     """Shown in place of `processing`."""
     body: str = "plain"
-    """What makes the JSON of the first record's predictions hard to read, or too large."""
+    """Makes the JSON of the first record's predictions hard to read, or too large."""
     item: str = "plain"
-    """Something in the account's list that is no prediction, or nested so deeply that it, or the
+    """An item of the account's list that is no prediction, or nested so deeply that it, or the
     whole page, cannot be read."""
     listing: str = "whole"
-    """The list comes in pages of one, is a tick old, or is answered 500 for good."""
+    """The list has pages of one item, is a tick old, or is always answered 500."""
     output: str = "files"
-    """What a success shows in place of its output."""
+    """Shown by a success in place of its output."""
     mends: bool = False
-    """The output shows some seconds after all."""
+    """The output is shown after some seconds."""
     metrics: str = "full"
     completed_at: str = "true"
     blip: bool = False
-    """The second GET of each prediction is answered 404, those before and after it as ever."""
+    """The second GET of each prediction is answered 404; all others are correct."""
     refused: bool = False
     """Every GET of a prediction is answered 403: `read_status`."""
     grows: bool = False
-    """Clients ask for all events, and outputs and logs grow."""
+    """Clients request all events, and outputs and logs grow."""
     patient: bool = False
-    """Clients let a prediction take six hours."""
+    """Clients allow a prediction six hours."""
     price: str = "image"
-    """How the model is billed; `none`: nobody knows."""
+    """How the model is billed; `none` if its price is unknown."""
     surplus: bool = False
-    """The provider makes, and bills, more than was asked for."""
+    """The provider produces, and bills, more than was requested."""
     clocks: str = "close"
-    """Our processes differ by 2 s, or are each 30 s off; the provider's is 60 s fast or slow."""
+    """Our processes differ by 2 s, or are each 30 s off; the provider's clock is 60 s fast or
+    slow."""
     among: str = "ours"
-    """Half of the functions are the last release's, or a record of the next one is due."""
+    """Half of the functions are of the previous release, or a record of the next one is due."""
     stays: str = ""
-    """What is broken for good: one record's GET, its item in the list, the client's endpoint, or
-    the row of one tenant's month."""
+    """A permanent failure: of one record's GET, its item in the list, the client's endpoint, or the
+    row of one tenant's month."""
 
     @property
     def limits(self) -> Limits:
-        """The tenant's."""
+        """The tenant's limits."""
         if self.free:
             return Limits()
         limits = TIGHT if self.tight else AMPLE
-        # The last release knows no limits of end users.
+        # The previous release has no limits of end users.
         return replace(limits, end_user_monthly_cap=None) if self.among == "last" else limits
 
     @property
     def timings(self) -> Timings:
-        """The stage's."""
+        """The stage's timings."""
         lasting = self.patient or self.refused or self.stays == "get" or self.body == "size"
         return SLOW if lasting else TIMINGS
 
@@ -131,19 +132,20 @@ class Config:
     def ahead_ms(self, handler: str) -> int:
         """How far the clock of a handler's process is ahead of the true time.
 
-        What starts an attempt is behind, and what judges its silence ahead: so both err alike.
+        The process that starts an attempt is behind, and the one that decides that it is lost is
+        ahead, so that the errors add up.
         """
         off = 30_000 if self.clocks == "apart" else 1000
         return -off if handler in _BEHIND else off
 
     @property
     def off_ms(self) -> int:
-        """By how much two clocks may differ, ours and the provider's."""
+        """The maximum difference between two clocks, ours and the provider's."""
         return abs(self.provider_ms) + 2 * abs(self.ahead_ms("sweep"))
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """What is not usual, as `name` or `name=value`."""
+        """Return the unusual options, as `name` or `name=value`."""
         return tuple(word for f in fields(self) if (word := _word(f.name, getattr(self, f.name))))
 
     def __str__(self) -> str:
@@ -167,7 +169,7 @@ _BEHIND = frozenset({"submit", "intake", "dispatch", "cancel", "persist"})
 
 
 def every_kind() -> tuple[str, ...]:
-    """Each value that is not usual, as `Config.kinds` names it."""
+    """Return each unusual value, as `Config.kinds` names it."""
     named = [f.name for f in fields(Config)]
     return tuple(
         word

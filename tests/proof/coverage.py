@@ -1,4 +1,5 @@
-"""Which I/O the product's code holds, read from its source: what the faults must have reached."""
+"""The I/O calls of the product's code, read from its source: the faults must have reached all of
+them."""
 
 from __future__ import annotations
 
@@ -87,13 +88,13 @@ UNREACHED: dict[tuple[str, str], str] = {
     ("relay", "outputs.keys"): "as above",
     ("relay", "outputs.get"): "as above",
 }
-"""Calls in the modules that a handler loads which its own way through them never makes. A run that
-makes one after all fails the proof, so that no reason here can go stale."""
+"""Calls in the modules that a handler loads but that its own code path never makes. If a run makes
+one anyway, the proof fails, so that this table stays correct."""
 
 
 def services_of(handler: str) -> set[str]:
-    """The service modules that a function's own module imports, and the parts that it is built of,
-    with what those import."""
+    """Return the service modules that a function's own module imports, and the parts from which it
+    is built, with the modules that those import."""
     module = ast.parse(inspect.getsource(import_module(declared()[handler].module)))
     found = {"predictions.changes"} | _imported(module)
     for function in _parts(module):
@@ -106,7 +107,8 @@ def services_of(handler: str) -> set[str]:
 
 
 def _parts(tree: ast.AST) -> list[ast.AST]:
-    """The functions of `runtime.parts` that the code names, and those that they name."""
+    """Return the functions of `runtime.parts` that the code names, and those that they name in
+    turn."""
     named = {_last_name(node) for node in ast.walk(tree) if isinstance(node, ast.expr)}
     found: dict[str, ast.AST] = {}
     while new := {name for name in named if name in _PARTS and name not in found}:
@@ -128,7 +130,7 @@ _PARTS = {
 
 
 def expected() -> set[tuple[str, str]]:
-    """(handler, port.method) for every call of a port's method in the handlers' services."""
+    """Return (handler, port.method) for every call of a port's method in the handlers' services."""
     return {
         (handler, site)
         for handler in HANDLERS
@@ -140,7 +142,7 @@ def expected() -> set[tuple[str, str]]:
 def unvisited(
     seen: set[tuple[str, str]], hit: set[tuple[str, str, str]]
 ) -> list[tuple[str, str, str]]:
-    """The (handler, I/O, phase) that exist and at which no fault happened."""
+    """Return each (handler, I/O, phase) that exists and had no fault."""
     stale = seen & UNREACHED.keys()
     if stale:
         raise ValueError(f"reached after all: {sorted(stale)}")
@@ -169,7 +171,7 @@ def _imported(tree: ast.AST) -> set[str]:
         names = [alias.name for alias in node.names]
         if within and Path(services.__path__[0], name).is_dir():
             found |= {f"{name}.{module}" for module in names}
-        # A constant brings no I/O with it.
+        # A constant adds no I/O.
         elif within and not all(each.isupper() for each in names):
             found.add(name)
     return found

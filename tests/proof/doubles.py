@@ -1,4 +1,5 @@
-"""Doubles beyond those of tests/support: queues that redeliver, keys that turn, others' news."""
+"""Doubles beyond those of tests/support: queues that redeliver, keys that rotate, foreign
+messages."""
 
 from __future__ import annotations
 
@@ -22,18 +23,18 @@ LINK_KEYS = b"l" * 32, b"L" * 32
 TURNS = 4
 VISIBILITY_MS = 180_000
 RECEIVES = 3
-"""Then a message goes to the dead-letter queue: sooner than in production."""
+"""After so many receives a message goes to the dead-letter queue; fewer than in production."""
 
 
 class Secrets(FakeSecrets):
-    """Secrets that are rotated in four turns, see `World.rotate`."""
+    """Secrets that are rotated in four steps, see `World.rotate`."""
 
     def __init__(self) -> None:
         super().__init__()
         self.turn = 0
 
     def webhook_keys(self, *, refresh: bool = False) -> tuple[bytes, ...]:
-        # Until it is told to read again, a function holds what it read before the rotation.
+        # Until it refreshes, a function has the keys from before the rotation.
         return WEBHOOK_KEYS[::-1] if self.turn >= 2 and refresh else WEBHOOK_KEYS[:1]
 
     def link_keys(self) -> tuple[bytes, ...]:
@@ -51,7 +52,7 @@ class Message:
 
 
 class Queue:
-    """SQS: at least once, delays, a visibility time-out, a dead-letter queue."""
+    """SQS: at least once, delays, a visibility timeout, a dead-letter queue."""
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
@@ -64,7 +65,7 @@ class Queue:
         self.messages = (*self.messages, Message(tuple(sorted(message.items())), visible_at))
 
     def receive(self, message: Message) -> Message:
-        """Take a message: invisible to others for the time-out."""
+        """Receive a message, which is invisible to others until the timeout."""
         self.receipts += 1
         taken = replace(
             message,
@@ -76,19 +77,19 @@ class Queue:
         return taken
 
     def put_off(self, receipt: str, seconds: int) -> None:
-        """Show a message that was taken after so many seconds again."""
+        """Make a received message visible again after so many seconds."""
         at = self.clock() + 1000 * seconds
         self.messages = tuple(
             replace(m, visible_at=at) if m.receipt == receipt else m for m in self.messages
         )
 
     def of(self, receipt: str) -> Message:
-        """The message that was taken under this receipt."""
+        """Return the message that was received under this receipt."""
         return next(m for m in self.messages if m.receipt == receipt)
 
 
 class Bus:
-    """EventBridge: which events it took, by the id that a repetition shares."""
+    """EventBridge: the events that it accepted, by the id that repetitions share."""
 
     def __init__(self) -> None:
         self.events: frozenset[str] = frozenset()
@@ -100,7 +101,7 @@ class Bus:
 
 
 class Tasks:
-    """Step Functions: how each task was answered, which can happen once."""
+    """Step Functions: the answer of each task, which can happen once."""
 
     def __init__(self) -> None:
         self.answers: frozenset[tuple[str, str]] = frozenset()
@@ -134,15 +135,15 @@ class Parked:
 
 
 class Client:
-    """The client's webhook endpoint, and what it got."""
+    """The client's webhook endpoint, and the callbacks that it received."""
 
     def __init__(self) -> None:
         self.posts: frozenset[str] = frozenset()
         self.gone: frozenset[str] = frozenset()
-        """What it does not want to be told of any more."""
+        """Callbacks that it answered with 410."""
         self.on_post: Callable[[str, bytes], None] = lambda _id, _body: None
         self.broken = False
-        """It answers nobody, for good."""
+        """It never answers."""
 
     def post(
         self, url: str, headers: dict[str, str], body: bytes, fault: str = ""

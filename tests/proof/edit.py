@@ -1,7 +1,7 @@
-"""A change of the product's code: what to look for in a function, and what to put there.
+"""A change of the product's code: the code to find in a function, and its replacement.
 
-Code is compared as syntax trees, so that neither layout nor comments matter. What does not occur
-exactly once fails, so that no change of the product can disarm a mutant unseen.
+Code is compared as syntax trees, so layout and comments do not matter. Code that does not occur
+exactly once is an error, so that no change of the product can disable a mutant unnoticed.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ class NotFoundError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One replacement of an expression, or of statements that follow each other."""
+    """One replacement of an expression, or of consecutive statements."""
 
     module: str
-    """Below `darkroom`."""
+    """Relative to `darkroom`."""
     function: str
-    """By its qualified name; empty for what stands outside of all of them."""
+    """The qualified name; empty for code outside of all functions."""
     old: str
     new: str
 
     def apply(self, tree: ast.Module) -> None:
-        """Change the module's tree. Raises NotFound."""
+        """Change the module's tree. Raises NotFoundError."""
         where = _function(tree, self.function)
         old, new = _parsed(self.old), _parsed(self.new)
         if len(old) == 1 and isinstance(old[0], ast.Expr):
@@ -79,7 +79,7 @@ def _same(ours: list[ast.stmt], theirs: list[ast.stmt]) -> bool:
 
 
 def _replace_expression(where: ast.AST, old: ast.expr, new: ast.expr) -> bool:
-    """Replace it where it stands; False where it does not occur exactly once."""
+    """Replace it in place; return False if it does not occur exactly once."""
     wanted = ast.dump(old)
     places: list[tuple[Any, Any]] = []
     for node in ast.walk(where):
@@ -99,7 +99,7 @@ def _replace_expression(where: ast.AST, old: ast.expr, new: ast.expr) -> bool:
 
 
 class Mutant:
-    """Edits that belong together, and the configuration in which they are looked for first."""
+    """Edits that belong together, and the configuration that is searched first."""
 
     def __init__(self, *edits: Edit, where: str = "") -> None:
         self.edits, self.where = edits, where

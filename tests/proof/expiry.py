@@ -1,4 +1,4 @@
-"""The one hard deadline: outputs live an hour. Webhooks are lost while a simulated clock moves."""
+"""The hard deadline of an hour for outputs: webhooks are lost while a simulated clock advances."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ MINUTE_MS = 60_000
 OUTAGE_MINUTES = 45
 STORED_WITHIN_MS = 45 * MINUTE_MS
 PREDICTIONS = 8
-"""None runs longer than 25 minutes: at 30, their deadline, the provider stops them."""
+"""None runs longer than 25 minutes, because the provider stops them at their deadline of 30."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What came of one outage."""
+    """Result of one outage."""
 
     predictions: int
     lost: int
@@ -39,9 +39,10 @@ class Kept:
 
 
 def outage(seed: int, share: float, config: Config) -> Kept:
-    """The webhook endpoint is down for 45 minutes; after that `share` of the webhooks is lost.
+    """Make the webhook endpoint unavailable for 45 minutes; afterwards `share` of the webhooks is
+    lost.
 
-    Raises Violation where anything that succeeded upstream is lost or late.
+    Raises Violation if anything that succeeded upstream is lost or late.
     """
     random = Random(f"{seed}.{share}.{config}")  # noqa: S311 - a replayable draw
     world = World(config)
@@ -69,7 +70,7 @@ def outage(seed: int, share: float, config: Config) -> Kept:
 
 
 def gone(minutes: int, config: Config) -> Prediction:
-    """Nothing of ours ran for so long: the provider's copy is deleted after an hour."""
+    """Stop all of Darkroom for so long. The provider deletes its copy after an hour."""
     world = World(config)
     with installed(world.cloud):
         for name in ("submit.1", "ok.0", "lose.0", f"jump.{minutes * 60}"):
@@ -84,9 +85,9 @@ def gone(minutes: int, config: Config) -> Prediction:
 
 
 def removed(config: Config) -> World:
-    """A prediction ends and TTL removes it; then all that was sent because of it comes once more.
+    """Let a prediction end and TTL delete it, then repeat all messages about it.
 
-    Raises Violation where that makes anything, or is not taken.
+    Raises Violation if a message creates anything, or is not accepted.
     """
     world = World(config)
     cloud = world.cloud
@@ -112,7 +113,7 @@ def removed(config: Config) -> World:
 
 
 def _recorded(queue: Queue) -> list[dict[str, str]]:
-    """What is sent to the queue from now on."""
+    """Return the list of the messages sent to the queue from now on."""
     sent: list[dict[str, str]] = []
     send = queue.send
 

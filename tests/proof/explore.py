@@ -1,4 +1,5 @@
-"""Which schedules are run: lives with a fault at every I/O, and all orders within bounds."""
+"""The schedules that are run: life cycles with a fault at every I/O, and all orders within
+bounds."""
 
 from __future__ import annotations
 
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
     from tests.proof.webhooks import Plan
 
 MOST_HEALED = 1_000_000
-"""Keys of healed states that a process remembers, some 100 bytes each."""
+"""Maximum keys of healed states per process, some 100 bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A broken promise, and the schedule that breaks it."""
+    """A violated invariant, and the schedule that violates it."""
 
     what: str
     schedule: str
@@ -36,7 +37,7 @@ class Failure:
 
 @dataclass
 class Found:
-    """What an exploration did."""
+    """Result of an exploration."""
 
     schedules: int = 0
     states: int = 0
@@ -56,15 +57,15 @@ class Found:
 
 
 class BrokenError(Exception):
-    """This branch ended in a violation, which is noted."""
+    """This branch ended in a violation, which is recorded."""
 
 
 class EnoughError(Exception):
-    """The time is up, or there are failures enough."""
+    """The time is up, or there are enough failures."""
 
 
 class Explorer:
-    """One configuration's worlds. A state that was healed once is not healed again."""
+    """The worlds of one configuration. A state that was healed once is not healed again."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -74,7 +75,7 @@ class Explorer:
         self.begin()
 
     def begin(self, until: float = float("inf"), failures: int = 1) -> None:
-        """Count anew, keeping what is known of healed states."""
+        """Reset the counts, but keep the known healed states."""
         gate = self.world.cloud.gate
         gate.seen, gate.hit = set(), set()
         self.world.invariants.allowed = {}
@@ -86,11 +87,11 @@ class Explorer:
             self.healed.clear()
 
     def rest(self) -> None:
-        """Keep little while others are at work."""
+        """Release memory while other processes work."""
         self.world.cloud.store.forget()
 
     def run(self, explore: Callable[[], None]) -> Found:
-        """Explore until done, out of time, or failed often enough."""
+        """Explore until done, out of time, or at the limit of failures."""
         with installed(self.world.cloud):
             try:
                 explore()
@@ -99,9 +100,9 @@ class Explorer:
         return self.found
 
     def step(self, step: Step, trail: Trail, drawn: Plan | None = None) -> Run | None:
-        """Take one step, or note its violation and raise Broken.
+        """Take one step, or record its violation and raise BrokenError.
 
-        `drawn` fills with faults as they are drawn: they belong to the step that is noted.
+        `drawn` receives faults as they are drawn; they belong to the recorded step.
         """
         if time.monotonic() > self.until:
             raise EnoughError
@@ -125,10 +126,10 @@ class Explorer:
         except Violation as violation:
             self.failed(violation, trail)
 
-    # Lives
+    # Life cycles
 
     def life(self, steps: Iterable[str], faults: int) -> None:
-        """One life, with up to so many faults, each at any I/O of it and of every kind."""
+        """Run one life cycle with up to so many faults, each at any I/O of it and of every kind."""
         self.world.cloud.load(self.start)
         self._live(tuple(steps), 0, faults, (), set())
 
@@ -174,7 +175,7 @@ class Explorer:
             self.step(faulty, trail)
         except BrokenError:
             return
-        # The number of steps left stands for how far the life is.
+        # The number of remaining steps represents the progress of the life cycle.
         key = (faults * 100 + len(steps) - at, self.world.cloud.key())
         if key in known:
             self.found.schedules += 1
@@ -185,9 +186,10 @@ class Explorer:
     # All orders
 
     def breadth(self, depth: int, faults: int, predictions: int, after: Iterable[str] = ()) -> None:
-        """All orders of steps up to a depth, equal states merged. Complete unless it raises.
+        """Run all orders of steps up to a depth, with equal states merged. Complete unless it
+        raises.
 
-        `after` is a life that comes first, as it is.
+        `after` is a life cycle that is run first, unchanged.
         """
         cloud = self.world.cloud
         cloud.load(self.start)
@@ -223,7 +225,7 @@ class Explorer:
     def _choices(
         self, saved: tuple[object, ...], trail: Trail, faults: int, predictions: int
     ) -> Iterator[tuple[Step, int]]:
-        """Every step from a state, plain and with each single fault in it."""
+        """Yield every step from a state, plain and with each single fault."""
         cloud = self.world.cloud
         cloud.load(saved)
         steps = self.world.enabled()

@@ -1,4 +1,4 @@
-"""Which faults are put into a step: at each of its I/Os, and to the step as a whole."""
+"""The faults that are added to a step: at each of its I/Os, and to the step as a whole."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ RACED = frozenset(
         "outputs.write_once",
     }
 )
-"""Where another handler's whole run is fitted in just before the I/O."""
+"""I/Os just before which another handler's whole run is inserted."""
 AGING = frozenset({"store.insert", "store.claim", "provider.page"})
-"""Where time that passes is held against what was read or written before it."""
+"""I/Os whose data is compared with the time that passed since they were read or written."""
 RACERS = ("rush", "sweep", "cancel.0", "hook.0", "relay.0+run.d.0", "relay.0+run.p.0")
 
 
 def faulty_steps(step: Step, run: Run | None, *, every: bool) -> Iterator[Step]:
-    """The step with each single fault that can happen in it, beside those it has."""
+    """Yield the step with each additional single fault that can happen in it."""
     name = step.name
     kind, _, rest = name.partition(".")
     if every and kind in {"hook", "relay", "run"}:
@@ -54,7 +54,7 @@ def faulty_steps(step: Step, run: Run | None, *, every: bool) -> Iterator[Step]:
 
 
 def _twin(fault: str, site: str, number: int, length: int) -> bool:
-    """Whether the fault leaves what another one leaves: nothing lasts between two I/Os."""
+    """Whether the fault has the same effect as another one; no state changes between two I/Os."""
     if fault == "kill-before":
         return number > 0
     if fault == "slow":

@@ -1,4 +1,4 @@
-"""I4: how one write of a record may follow another."""
+"""I4: valid transitions between two writes of a record."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def starts(old: Prediction | None, new: Prediction) -> bool:
 
 
 def grows(old: Prediction | None, new: Prediction) -> frozenset[str]:
-    """Of which growth the client is to be told for the first time, by this change."""
+    """Return the kinds of growth that the client must be notified about for the first time."""
     if old is None or new.state.terminal or not new.webhook:
         return frozenset()
     first = {
@@ -40,7 +40,7 @@ def grows(old: Prediction | None, new: Prediction) -> frozenset[str]:
 
 
 def follows(old: Prediction, new: Prediction) -> None:
-    """Check one write against what it replaces. Raises Violation."""
+    """Check one write against the record that it replaces. Raises Violation."""
     check(new.state.rank >= old.state.rank, f"I4 {old.state} became {new.state}")
     if old.state.terminal:
         same = {name: getattr(old, name) for name in _MAY_CHANGE_AT_THE_END}

@@ -1,4 +1,4 @@
-"""The one choke point: numbers every I/O of a handler's run, and lets a fault happen there."""
+"""The fault gate: counts every I/O of a handler's run, and injects faults there."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LONGEST_RUN = 120
-"""No handler may do more I/O than this in one run: retries within a run are bounded (I12)."""
+"""Maximum I/Os of a run, because retries within a run are bounded (I12)."""
 
 ENDINGS = ("kill-before", "kill-after", "error", "timeout", "slow")
-"""What may happen at any I/O: the process dies before or after it, it fails undone (a throttle or
-a server error: the services see an exception either way), it is done and never answered, or it is
-done and answered only when its budget is all but over."""
+"""Faults of any I/O: the process dies before or after it; it fails without effect (a throttle or a
+server error: the services see an exception either way); it has its effect but no answer; or it has
+its effect and is answered just before its time budget ends."""
 CREATES = (
     *("late", "hang", "drop", "429", "500", "500-created", "401", "403", "409", "413"),
     *("refuse", "garbage"),
 )
-"""What else may happen to a create; `late` comes to be upstream as a step of its own."""
+"""Additional faults of a create; `late` takes effect upstream as a separate step."""
 SPECIAL = {
     "provider.create": ("kill-before", "kill-after", *CREATES),
     "provider.get": (*ENDINGS, "404"),
@@ -45,7 +45,7 @@ SPECIAL = {
 
 
 PURE = frozenset({"fetcher.serves"})
-"""Questions to a port that are answered without I/O: no process dies in them."""
+"""Methods of a port without I/O, in which no process dies."""
 SLOW_MS = {"provider": 5_000, "fetcher": 60_000, "sender": 15_000}
 AWS_SLOW_MS = 20_000
 """A call to AWS and its two repetitions, which connect within 2 s and read for 5 s each."""
@@ -57,11 +57,11 @@ TIMEOUT_MS = {
     "sweep": 55_000,
     "persist": 120_000,
 }
-"""Lambda ends a function's run after so long; the others after a minute."""
+"""Lambda's timeout of a function; a minute for the others."""
 
 
 class Violation(BaseException):
-    """A promise was broken. Not an Exception: no handler may catch it."""
+    """A violated invariant. Not an Exception, so that no handler catches it."""
 
 
 def check(holds: bool, what: str) -> None:
@@ -71,16 +71,16 @@ def check(holds: bool, what: str) -> None:
 
 
 class OutageError(Exception):
-    """AWS's refusal or silence, as an adapter lets it through."""
+    """AWS's rejection or silence, as an adapter passes it on."""
 
 
 def timeout_ms(run: Run) -> int:
-    """How long Lambda lets the run take."""
+    """Return Lambda's timeout of the run."""
     return TIMEOUT_MS.get(run.handler, 60_000)
 
 
 def phases(site: str) -> tuple[str, ...]:
-    """The faults that exist at `port.method`."""
+    """Return the faults that exist at `port.method`."""
     return SPECIAL.get(site, ENDINGS)
 
 
@@ -102,32 +102,32 @@ class Run:
     handler: str
     plan: dict[int, str]
     at: dict[str, str] = field(default_factory=dict)
-    """Faults planned by site, for its first call, or, as `site#n`, for its n-th: numbers shift when
+    """Faults planned by site, for its first call, or, as `site#n`, for its nth; numbers shift when
     the product changes."""
     began: int = 0
     trace: list[str] = field(default_factory=list)
 
 
 class Gate:
-    """Every port of the product is reached through `io`."""
+    """All ports of the product are called through `io`."""
 
     def __init__(self) -> None:
         self.runs: list[Run] = []
         self.seen: set[tuple[str, str]] = set()
-        """(handler, site): all I/O that any run did."""
+        """(handler, site): all I/O of all runs."""
         self.hit: set[tuple[str, str, str]] = set()
         """(handler, site, phase): all faults that happened."""
         self.nest: Callable[[str], None] = lambda _steps: None
         self.choose: Callable[[Run, str], str | None] | None = None
-        """Draws faults while a run goes on; what it draws is added to the run's plan."""
+        """Draws faults during a run, which are added to the run's plan."""
         self.drawn: dict[int | str, str] = {}
         self.wait: Callable[[int], None] = lambda _ms: None
         """Lets so much time pass."""
         self.watch: Callable[[str], None] | None = None
-        """Told of each I/O as it happens, for a readable trace."""
+        """Called with each I/O, for a readable trace."""
 
     def io(self, port: str, method: str, do: Callable[..., Any], args: Any, named: Any) -> Any:
-        """Do one call to a port, or whatever the plan has in its place."""
+        """Do one call to a port, or the planned fault instead."""
         run = self.runs[-1]
         number = len(run.trace)
         site = f"{port}.{method}"
@@ -171,12 +171,12 @@ class Gate:
                 done = do(*args, **named)
                 self.wait(SLOW_MS.get(port, AWS_SLOW_MS))
                 return done
-        # What is left changes the answer itself: the double knows how.
+        # The remaining faults change the answer itself, which the double implements.
         return do(*args, **named, fault=fault)
 
 
 class Gated:
-    """A port behind the gate. `name` is how the services call it."""
+    """A port behind the gate. `name` is the services' name for it."""
 
     def __init__(self, name: str, target: Any, gate: Gate) -> None:
         self._name, self._target, self._gate = name, target, gate

@@ -1,4 +1,5 @@
-"""How every schedule ends: faults off, all redelivered, the sweep's clock moving until quiet."""
+"""The end of every schedule: no faults, all messages redelivered, the clock advanced until
+quiescence."""
 
 from __future__ import annotations
 
@@ -18,13 +19,13 @@ if TYPE_CHECKING:
 
 BLIPPED = 2
 LONGEST = 500
-"""Steps until quiet, at most. More means that something goes round and round."""
+"""Maximum steps until quiescence. More steps mean a loop."""
 
 
 def heal(world: World, healed: set[bytes] | None = None, key: bytes | None = None) -> list[str]:
-    """Heal and check; the steps taken. Stops early at a state that was healed before.
+    """Heal and check; return the steps taken. Stops early at a state that was healed before.
 
-    `key` is the state's own, where the caller has it at hand.
+    `key` is the key of the state, if the caller has it.
     """
     passed: list[bytes] = []
     taken: list[str] = []
@@ -57,7 +58,7 @@ def _next(world: World) -> str | None:
     cloud, upstream = world.cloud, world.cloud.upstream
     if upstream.hooks:
         silent = cloud.config.deaf or upstream.broken(upstream.ups[upstream.hooks[0].id])
-        # What is answered 5xx is repeated for a minute, and no longer.
+        # A webhook that is answered 5xx is repeated for a minute only.
         silent = silent or (cloud.refusals > 0 and not cloud.mended)
         return "lose.0" if silent else "hook.0"
     if cloud.store.stream:
@@ -77,7 +78,7 @@ def _next(world: World) -> str | None:
     coming = world.next_time()
     if coming is not None:
         return "next" if coming > cloud.clock.now else "sweep"
-    # Late at last: after a repetition of the create, if there was one.
+    # Late creates last: after a repetition of the create, if there was one.
     return "late.0" if upstream.late else None
 
 
@@ -86,22 +87,20 @@ def _dead(world: World) -> list[Message]:
 
 
 def _may_help(world: World, message: Message) -> bool:
-    """Whether a redrive can be of use: not where the answer can never be read."""
+    """Whether a redrive can succeed: not if the answer can never be read."""
     up = world.cloud.upstream.ups.get(dict(message.body).get("provider_id", ""))
     return up is None or not world.cloud.upstream.broken(up)
 
 
 def _others_ended(world: World) -> bool:
-    """Whether the broken row holds up nobody whose it is not."""
+    """Whether the broken row delays only its own tenant."""
     records = world.cloud.records()
     return all(record.state.terminal for record in records if record.tenant != TENANT)
 
 
 def _may_finish(world: World, up: Up) -> bool:
-    """What is to be canceled does not end by itself: so a forgotten cancel shows.
-
-    Where the second GET is answered 404, the run lasts until it was.
-    """
+    """Whether the prediction may end by itself. One that is to be canceled does not, so that a
+    forgotten cancellation is noticed; one whose second GET is answered 404 runs until then."""
     for record in world.cloud.records():
         if up.id in record.extra_provider_ids:
             return False

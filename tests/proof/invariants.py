@@ -1,4 +1,4 @@
-"""What must hold: at every write, create, event and callback, and again when all is quiet."""
+"""The invariants, checked at every write, create, event and callback, and again at quiescence."""
 
 from __future__ import annotations
 
@@ -41,12 +41,13 @@ CHECKED = {
     "I14": "a month holds what its records cost or may cost, and usage counts each end once",
     "I16": "no 2xx before the durable write",
 }
-"""Not here: I15 (logs), and I11 as far as reads go: both are tested elsewhere."""
+"""Not included: I15 (logs), and reads in I11; both are tested elsewhere."""
 
 SHOWN_WITHIN_MS = 120_000
-"""What a create made shows in list or webhook so long after its attempt is over, or is late."""
+"""Time after the end of an attempt by which its prediction appears in list or webhook, or is
+late."""
 LAST_MS = 3_600_000
-"""A record ends so long after its deadline at the latest, whatever the provider says or not."""
+"""Maximum time between a record's deadline and its end, whatever the provider answers."""
 STATES = {
     "processing": State.PROCESSING,
     "succeeded": State.STORING,
@@ -57,7 +58,7 @@ STATES = {
 
 
 class Invariants:
-    """Watches one world. Raises Violation; counts what the design allows but must show."""
+    """Checks one world. Raises Violation; counts effects that the design allows but must show."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
@@ -75,7 +76,7 @@ class Invariants:
     # At every step
 
     def written(self, old: Prediction | None, new: Prediction) -> None:
-        """One write of a record: `old` is what it replaces."""
+        """Check one write of a record; `old` is the record that it replaces."""
         if old is None:
             ledger.entered(self.cloud, new)
         else:
@@ -125,7 +126,7 @@ class Invariants:
             check(digest == file.sha256, f"I6 {file.key} has another hash")
 
     def _source(self, record: Prediction) -> Prediction:
-        """The prediction that made the files: another one where the result cache had them."""
+        """Return the prediction that made the files: another one for a hit of the result cache."""
         if record.cached_from is None:
             return record
         source = self.cloud.record(record.cached_from)
@@ -140,7 +141,7 @@ class Invariants:
         if record.code is Code.OUTPUT_EXPIRED:
             gone = up is not None and now >= (up.completed_at or now) + LIFE_MS
             check(gone, "I5 output_expired while the provider's copy existed")
-            # No single fault lasts an hour; what is refused or broken for good does.
+            # No single fault lasts an hour; permanent ones do.
             lasting = self.cloud.config.refused or self.cloud.config.stays == "row"
             check(
                 self.cloud.gap or lasting, "I5 output_expired, though there was an hour to copy it"
@@ -164,7 +165,7 @@ class Invariants:
             self.allow("output_missing")
 
     def _outcome_unknown(self, record: Prediction) -> None:
-        """Without an echo the list is no proof: design 2 lets such a record end visibly."""
+        """Without an echo the list proves nothing, so design 2 allows the record a visible end."""
         cloud = self.cloud
         config = cloud.config
         age = cloud.process_clock() - record.create.started_at
@@ -185,10 +186,10 @@ class Invariants:
         self.allow("outcome_unknown")
 
     def _could_be(self, up: Up, record: Prediction) -> bool:
-        """Whether nothing that the list shows rules out that the record's create made it.
+        """Whether nothing in the list excludes that the record's create made the prediction.
 
-        Another version, where one is shown and was sent; a boolean's opposite. No text, number,
-        URL or name does: how they are shown is the provider's affair.
+        Another version excludes it, if one is shown and was sent, and so does a boolean's opposite.
+        A text, number, URL or name does not, because the provider may show those in another form.
         """
         config = self.cloud.config
         sent = up.request["version"]
@@ -201,7 +202,8 @@ class Invariants:
         return theirs is None or ours is None or theirs is ours
 
     def creating(self, id_: str) -> tuple[int, int]:
-        """A create is about to leave: its attempt, and until when it must be waited for."""
+        """Check a create before it is sent. Returns its attempt, and the time until which an answer
+        is awaited."""
         record = self.cloud.record(id_)
         if record is None:
             raise Violation("I16 a create leaves before its record exists")
@@ -218,12 +220,12 @@ class Invariants:
             check(self.cloud.clock.now >= soon, f"I2 {why} not waited for")
         exists = [u for u in self._of(record) if u.in_time and not self.cloud.upstream.hidden(u)]
         check(not exists, "I2 created again while an earlier one exists")
-        # True time: the process that wrote the attempt down has a clock of its own.
+        # True time: the process that stored the attempt has its own clock.
         over = attempt.until - self.cloud.config.ahead_ms("submit")
         return attempt.attempt, over + SHOWN_WITHIN_MS
 
     def answered(self, handler: str, faults: Collection[str]) -> None:
-        """A run went well but for what the provider answered to its create."""
+        """Check a run without faults except for the provider's answer to its create."""
         for_good = len(faults) == 1 and set(faults) <= REFUSED_FOR_GOOD
         if not for_good or handler not in {"submit", "dispatch"} or not self.cloud.mended:
             return
@@ -236,7 +238,7 @@ class Invariants:
         check(ended, "I2 refused for good, and to be sent again")
 
     def publishing(self, detail_type: str, detail: dict[str, Any]) -> None:
-        """An event is about to be published."""
+        """Check an event before it is published."""
         if detail_type == REJECTED:
             kind = int(detail["request_id"].partition("-")[2])
             made = [r for r in self.cloud.records() if self._kind(r.id) == kind]
@@ -252,7 +254,7 @@ class Invariants:
         check(started or ended, f"I8 {detail_type} is published while the record is {state}")
 
     def calling(self, message_id: str, body: bytes) -> None:
-        """A client is about to be called back."""
+        """Check a callback before it is sent."""
         id_, _, event = message_id.partition("_")
         record = self.cloud.record(id_)
         state = record.state if record else State.ACCEPTED
@@ -269,7 +271,7 @@ class Invariants:
             check(len(said["output"] or ()) == count, "I8 a callback without the output")
 
     def answering(self, token: str, error: str) -> None:
-        """A Step Functions task is about to be told that it is over."""
+        """Check the answer of a Step Functions task before it is sent."""
         waits = [record for record in self.cloud.records() if record.task_token == token]
         if not waits:
             check(error == "Darkroom.request_rejected", "I8 a task is told of what nothing made")
@@ -279,7 +281,7 @@ class Invariants:
         check((error == "") == (state is State.SUCCEEDED), "I8 a task is told another end")
 
     def acknowledged(self, up: Up, status: str) -> None:
-        """A genuine webhook was answered with a 2xx."""
+        """Check a genuine webhook that was answered with a 2xx."""
         for record in self.cloud.records():
             if up.id in record.extra_provider_ids:
                 return
@@ -292,13 +294,14 @@ class Invariants:
         raise Violation("I16 2xx, but the prediction is not known here")
 
     def _of(self, record: Prediction) -> list[Up]:
-        """What the record's creates made and no record has: two alike may be bound crosswise."""
+        """Return the predictions that the record's creates made and no record has; two equal ones
+        may be linked crosswise."""
         held = {other.provider_id for other in self.cloud.records()}
         ups = self.cloud.upstream.ups.values()
         return [up for up in ups if up.record == record.id and up.id not in held]
 
 
 def _same_input(up: Up, record: Prediction) -> bool:
-    """Whether the pictures are of what the record asks for; its uploads were URLs there."""
+    """Whether the prediction has the record's input; its uploads were URLs there."""
     sent, ours = up.request["input_"], json.loads(record.input)
     return all(sent.get(name) == value for name, value in ours.items())

@@ -1,4 +1,4 @@
-"""Pieces of an exploration that a process can do on its own, as a plan names them."""
+"""Parts of an exploration that a process can do by itself, as a plan names them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 EVERY = LIVES | RARE | MONEY | CACHED | ODD
 MOST_EXPLORERS = 8
 _EXPLORERS: dict[Config, Explorer] = {}
-"""A process keeps them: a state that was healed in one job need not be healed in the next."""
+"""Kept by a process: a state that was healed in one job need not be healed in the next."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to explore: lives by name, all orders (`depth`), from the start or after a life, or
-    random schedules (`seed`)."""
+    """A part to explore: life cycles by name; all orders (`depth`), from the start or after a life
+    cycle; or random schedules (`seed`)."""
 
     config: Config
     lives: tuple[str, ...] = ()
@@ -38,7 +38,7 @@ class Job:
 
     @property
     def label(self) -> str:
-        """The kind of job: what was done for all configurations alike is told as one."""
+        """The kind of job; jobs that run for all configurations are reported as one."""
         if self.depth:
             after = f", after: {self.lives[0]}" if self.lives else ""
             return (
@@ -52,7 +52,7 @@ class Job:
 
 @dataclass
 class Done:
-    """A job's end."""
+    """Result of a job."""
 
     job: Job
     found: Found

@@ -1,4 +1,4 @@
-"""I14: what a tenant's month and usage must say, at every write and when all is quiet."""
+"""I14: the required content of a tenant's month and usage, at every write and at quiescence."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def balanced(cloud: Cloud) -> None:
-    """Each row is what the records say, and no reservation passed the cap."""
+    """Check that each row agrees with the records, and that no reservation exceeded the cap."""
     months: dict[str, Month] = {}
     days: dict[str, dict[str, tuple[int, int]]] = {}
     for record in cloud.records():
@@ -46,7 +46,7 @@ def balanced(cloud: Cloud) -> None:
 
 
 def _rows(record: Prediction) -> list[str]:
-    """The months in which the record must stand."""
+    """Return the months that must include the record."""
     of_user = month_row(record.tenant, record.created_at, record.end_user)
     held = (record.ledger, of_user if record.end_user_ledger else None)
     return [row for row in held if row]
@@ -64,7 +64,8 @@ def _with(month: Month, record: Prediction) -> Month:
 
 
 def entered(cloud: Cloud, record: Prediction) -> None:
-    """A new record stands in its tenant's month and its end user's, where those are limited."""
+    """Check that a new record is entered in its tenant's month and its end user's, if those are
+    limited."""
     limits = cloud.config.limits if record.tenant == TENANT else Limits()
     made = record.cached_from is None
     held = (record.ledger is not None) == (limits.ledger and made)
@@ -80,10 +81,10 @@ def entered(cloud: Cloud, record: Prediction) -> None:
 def settled(
     record: Prediction, price: Price | None, own: Up | None, made: list[Up], *, surplus: bool
 ) -> None:
-    """A record that just ended, and the price that it had until then.
+    """Check a record that just ended, and its price until then.
 
-    `own` is its upstream prediction, `made` what else is its; with `surplus` the provider bills
-    more than was asked for.
+    `own` is its upstream prediction, `made` the others of its creates; with `surplus` the provider
+    bills more than was requested.
     """
     cost = record.cost
     if record.cached_from is not None:
@@ -104,7 +105,8 @@ def settled(
 
 
 def closed(cloud: Cloud) -> None:
-    """Nothing is reserved any more, and everything that ended is in the usage."""
+    """Check that nothing is reserved any more, and that the usage includes everything that
+    ended."""
     for month in cloud.store.months.values():
         check(month.committed == month.spent, "I14 money is reserved for what is over")
         check(month.in_flight == 0, "I14 something is in flight for ever")
@@ -116,9 +118,10 @@ def closed(cloud: Cloud) -> None:
 
 
 def _as_billed(cloud: Cloud, record: Prediction, up: Up) -> None:
-    """What the provider bills for the record's own prediction, or more where it tells too little.
+    """Check the cost against the provider's bill of the record's own prediction, or at least as
+    much if the provider shows too little.
 
-    The bill is the provider's own: it shares nothing with how the product reckons.
+    The bill shares no code with the product's calculation.
     """
     bill = billed(up)
     check(bill is not None, "I14 a cost where nobody knows the price")
@@ -130,7 +133,7 @@ def _as_billed(cloud: Cloud, record: Prediction, up: Up) -> None:
 
 
 def _told_of_all(config: Config, record: Prediction, up: Up) -> bool:
-    """Whether what the bill counts was ever shown to us."""
+    """Whether everything that the bill counts was ever shown to us."""
     if record.code in {Code.OUTCOME_UNKNOWN, Code.PROVIDER_LOST}:
         return False
     unit = config.price

@@ -1,4 +1,5 @@
-"""Whole lives of predictions, each a way through the product: faults go into every I/O of them."""
+"""Life cycles of predictions, each a path through the product; faults are added to every I/O of
+them."""
 
 from __future__ import annotations
 
@@ -145,7 +146,7 @@ MONEY: dict[str, str] = {
     "asked too often": "submit.1 submit.2 submit.2 submit.2 ask.6 run.i.0 next run.i.0",
     "an extra after its end": LIVES["comes after its end"],
 }
-"""Ways of a tenant with little money."""
+"""Paths of a tenant with a low cap."""
 
 CACHED: dict[str, str] = {
     "taken from the cache": BIND_AND_STORE + " submit.1 relay.1 relay.1 run.c.0 relay.1",
@@ -153,7 +154,7 @@ CACHED: dict[str, str] = {
     "repeated with its key": BIND_AND_STORE + " again.0 again.0",
     "another tenant's": BIND_AND_STORE + " submit.5 relay.1 go.1 ok.1 hook.0 hook.0 relay.1",
 }
-"""Ways with a result cache."""
+"""Paths with a result cache."""
 
 ODD: dict[str, str] = {
     "grows": (
@@ -178,7 +179,7 @@ ODD: dict[str, str] = {
     ),
     "cut off unheard": "submit.0~drop@provider.create relay.0 jump.3660 lose.0 sweep next sweep",
 }
-"""Ways past what a provider shows otherwise, late or not at all."""
+"""Paths in which the provider shows values in another form, late or not at all."""
 
 RARE: dict[str, str] = {
     "files": "submit.3 relay.0 relay.0 go.0 ok.0 hook.0",
@@ -191,4 +192,4 @@ RARE: dict[str, str] = {
     "asked, open model": "ask.9 run.i.0",
     "open model": "submit.4 relay.0 relay.0 submit.4 submit.10",
 }
-"""Ways that need no second fault."""
+"""Paths that need no second fault."""

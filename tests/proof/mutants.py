@@ -1,6 +1,6 @@
-"""Imports the product with a seeded fault: each must be caught, or the proof proves nothing.
+"""Imports the product with a mutation. Each must be caught, otherwise the proof proves nothing.
 
-A mutant is a change of the syntax tree, made while the module is imported: see `edit`.
+A mutant is a change of the syntax tree during the import of the module: see `edit`.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ class _Finder(MetaPathFinder):
 
 
 def install(name: str) -> None:
-    """Make every later import of the product see the mutant. Only for a process of its own."""
+    """Apply the mutant to every later import of the product. Only in a separate process."""
     apply((MUTANTS | CROWD_MUTANTS)[name].edits)
 
 
 def apply(edits: Sequence[Edit]) -> None:
-    """Make every later import of the product see the edits. Only for a process of its own."""
+    """Apply the edits to every later import of the product. Only in a separate process."""
     if any(module.startswith("darkroom") for module in sys.modules):
         raise SystemExit("mutant: the product is imported already")
     sys.meta_path.insert(0, _Finder(edits))

@@ -1,4 +1,4 @@
-"""The seeded faults of the product: those of creates, of the sweep and of what follows an end."""
+"""Mutations of creates, of the sweep and of the effects of an end."""
 
 from __future__ import annotations
 

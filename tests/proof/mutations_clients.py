@@ -1,4 +1,4 @@
-"""The seeded faults of what clients, applications and operators do beside submitting."""
+"""Mutations of the operations of clients, applications and operators other than submit."""
 
 from __future__ import annotations
 
@@ -38,8 +38,9 @@ CROWD_MUTANTS: dict[str, Mutant] = {
         ),
     ),
 }
-"""Faults that show only where many are owed and time passes: tests/unit/services/test_isolation.py
-catches each. The proof, in whose world no attempt takes time, does not hunt them."""
+"""Mutations that have an effect only with many pending callbacks and with time passing:
+tests/unit/services/test_isolation.py catches each. The proof does not hunt them, because no attempt
+takes time in its world."""
 
 CLIENT_MUTANTS: dict[str, Mutant] = {
     "a silent repetition is a new request": Mutant(

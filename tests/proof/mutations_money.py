@@ -1,4 +1,4 @@
-"""The seeded faults of the ledger, of what a prediction costs, and of the result cache."""
+"""Mutations of the ledger, of costs, and of the result cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The seeded faults of how we deal with a provider that is not exact, one for each thing mended."""
+"""Mutations of the handling of an inexact provider, one for each correction."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""The outputs of predictions upstream: no two are alike."""
+"""The outputs of predictions upstream, all different."""
 
 from __future__ import annotations
 
 import hashlib
 
 OUTPUTS = 2
-"""Files of a success, as they were asked for."""
+"""Files of a success, as requested."""
 
 
 def output_urls(provider_id: str, number: int = OUTPUTS) -> list[str]:
@@ -13,13 +13,13 @@ def output_urls(provider_id: str, number: int = OUTPUTS) -> list[str]:
 
 
 def size(name: str) -> tuple[int, int]:
-    """Width and height of one picture, at most 2048 each."""
+    """Return width and height of one picture, at most 2048 each."""
     digest = hashlib.sha256(name.encode()).digest()
     return digest[0] * 8 + 8, digest[1] * 8 + 8
 
 
 def picture(name: str) -> bytes:
-    """A PNG's skeleton whose checksum tells `name`, so that no two outputs are alike."""
+    """Return a minimal PNG whose checksum contains `name`, so that no two outputs are equal."""
     width, height = size(name)
     digest = hashlib.sha256(name.encode()).digest()
     head = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + width.to_bytes(4, "big")

@@ -1,4 +1,4 @@
-"""What is explored, in which configurations and in which order: the slice, and the full proof."""
+"""The explored jobs, their configurations and their order, for the slice and for the full proof."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ ALL = tuple(
     for echo in ("exact", "none")
     for dedicated, late, lag, deaf in product((True, False), repeat=4)
 )
-"""Every kind of provider that shows things as they are, for a tenant with limits that it never
-meets."""
+"""Every kind of provider that shows values as they are, for a tenant with limits that it never
+reaches."""
 PURSES: tuple[dict[str, Any], ...] = (
     {"free": True},
     {"tight": True},
@@ -36,7 +36,7 @@ PLAIN, DEDICATED, LATE, HARD = (
     Config(dedicated=True, late=True, lag=True),
 )
 BLIND = Config(free=True)
-"""No echo, no account of our own: webhooks alone tie a create to its record."""
+"""No echo and no dedicated account, so only webhooks link a create to its record."""
 POOR, CACHE = Config(echo="exact", late=True, tight=True), Config(echo="exact", cache=True)
 FEW = (PLAIN, BLIND, LATE, HARD)
 FIVE = tuple(
@@ -94,9 +94,9 @@ ODDITIES = (
         ),
     ),
 )
-"""Every kind of oddity, some together."""
+"""Every kind of deviation, some combined."""
 STEADY = "ten polls"
-"""Long and alike throughout: faults in it are left to long runs."""
+"""Long and uniform, so faults in it are left to long runs."""
 USUAL = tuple(name for name in LIVES | RARE | ODD if name != STEADY)
 FOCUS = {
     DEDICATED: ("alike", "a webhook binds"),
@@ -104,9 +104,9 @@ FOCUS = {
     POOR: tuple(MONEY),
     CACHE: tuple(CACHED),
 }
-"""The configurations that say most about some lives."""
+"""The most relevant configurations of some life cycles."""
 AFTER = {CACHE: "stored", POOR: "unknown, comes late"}
-"""Where it takes long to get to: a result that is cached, a create that comes late."""
+"""Prefixes for states that take long to reach: a cached result, a create that takes effect late."""
 MAIN = (PLAIN,)
 BOUNDS: tuple[tuple[int, int, int, tuple[Config, ...]], ...] = (
     (5, 3, 1, MAIN),
@@ -122,14 +122,14 @@ BOUNDS: tuple[tuple[int, int, int, tuple[Config, ...]], ...] = (
     (4, 2, 2, (*ODDITIES, *ALL)),
     (5, 3, 2, ALL),
 )
-"""Depth, faults, predictions, and in which configurations: the dearest first, so that both
-processes are busy with them at once."""
+"""Depth, faults, predictions, and the configurations; the most expensive first, so that both
+processes are busy at the same time."""
 LONG_S = 5400
-"""A run of so long explores FIVE to depth 4."""
+"""Duration of a run from which FIVE is explored to depth 4."""
 
 
 def hunt(where: str = "") -> Iterator[Job]:
-    """Quick ones first: what a mutant has to get past. Also the first part of every run.
+    """Yield quick jobs first: those that a mutant must pass, and the first part of every run.
 
     `where` is a configuration to begin with.
     """
@@ -147,7 +147,7 @@ def hunt(where: str = "") -> Iterator[Job]:
 
 
 def slice_jobs(seed: int) -> list[Job]:
-    """What `make test` runs."""
+    """Return the jobs of `make test`."""
     jobs, bounded = list(hunt()), (*FEW, POOR, CACHE, *ODDITIES)
     jobs += [Job(config, lives=USUAL) for config in ODDITIES]
     jobs += [Job(config, lives=(STEADY,)) for config in ODDITIES if config.listing == "down"]
@@ -158,12 +158,12 @@ def slice_jobs(seed: int) -> list[Job]:
 
 
 def full_jobs(seed: int, seconds: float) -> Iterator[Job]:
-    """What `make proof` runs: bounds that grow, then random schedules without end.
+    """Yield the jobs of `make proof`: growing bounds, then random schedules without end.
 
-    One job is one configuration: a state that was reached before is known to it alone.
+    One job has one configuration, because it alone knows the states that were reached.
     """
     yield from slice_jobs(seed)
-    # First what every run has to see to its end.
+    # First the jobs that every run must complete.
     yield from (Job(config, depth=3, faults=2, predictions=2) for config in FIVE)
     yield Job(PLAIN, lives=(STEADY,))
     for config, name in AFTER.items():
@@ -173,7 +173,7 @@ def full_jobs(seed: int, seconds: float) -> Iterator[Job]:
     for depth, faults, predictions, configs in BOUNDS:
         for config in configs:
             yield Job(config, depth=depth, faults=faults, predictions=predictions)
-            # Random schedules run along: they see what no bound reaches.
+            # Random schedules in between, because they reach states beyond all bounds.
             seed += 1
             yield Job(_drawn(seed), seed=seed, number=300)
         if (depth, predictions) == (4, 2) and configs is MAIN:
@@ -186,7 +186,7 @@ def full_jobs(seed: int, seconds: float) -> Iterator[Job]:
 
 
 def _drawn(seed: int) -> Config:
-    """A configuration by chance: what else is odd comes to one of ALL and VARIED."""
+    """Return a random configuration: further deviations added to one of ALL and VARIED."""
     random = Random(seed)  # noqa: S311 - replayable
     base = random.choice((*ALL, *VARIED))
     odd = {

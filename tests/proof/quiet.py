@@ -1,4 +1,4 @@
-"""What must hold once nothing is on its way any more."""
+"""Invariants at quiescence."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from tests.proof.upstream import Up
 
 CANCEL_TAKES_MS = 900_000
-"""A wish to cancel must have reached the provider by then, sweeps running."""
+"""Time within which a requested cancellation must reach the provider, with sweeps running."""
 
 
 def settled_down(watch: Invariants) -> None:
-    """Check all of it. Raises Violation."""
+    """Check all of them. Raises Violation."""
     cloud = watch.cloud
     told = cloud.bus.events | _told_of_growth(cloud)
     check(cloud.owed <= told, "I8 no event tells that one started, or no callback that one grew")
@@ -43,7 +43,7 @@ def settled_down(watch: Invariants) -> None:
     for key in cloud.outputs.objects.keys() - kept:
         owner = cloud.record(key.split("/")[3])
         if key.rpartition("/")[2].startswith("copy-"):
-            # Of a hit that was given up, or whose submit died: retention deletes it.
+            # The copy of an abandoned cache hit, or of one whose submit died; retention deletes it.
             watch.allow("copy without a record")
             continue
         failed = owner is not None and owner.state is State.FAILED
@@ -51,7 +51,8 @@ def settled_down(watch: Invariants) -> None:
 
 
 def _told_of_growth(cloud: Cloud) -> set[str]:
-    """What the client was told of growing output and logs, or would have been, but for the end."""
+    """Return the events of growing output and logs that the client received, or that the end
+    superseded."""
     return {
         f"{id_}:{event.partition('-')[0]}"
         for (id_, event), row in cloud.deliveries.rows.items()
@@ -65,7 +66,8 @@ def _announced(cloud: Cloud, record: Prediction) -> None:
     if record.webhook:
         row = cloud.deliveries.rows.get((record.id, "completed"))
         state = row.state if row is not None else None
-        # Who said 410 is not called again; and where that was all that was said, nobody is.
+        # An endpoint that answered 410 is not called again; if it answered nothing else, it is
+        # disabled.
         gone = cloud.client.gone
         failed = state == "failed" and f"{record.id}_completed" in gone
         in_vain = cloud.config.stays == "endpoint" and state in {"failed", "disabled"}
@@ -74,7 +76,8 @@ def _announced(cloud: Cloud, record: Prediction) -> None:
 
 
 def _answered(cloud: Cloud, kind: int) -> None:
-    """A request that came as an event made one prediction, or was rejected where all can see."""
+    """Check that a request that arrived as an event made one prediction, or was rejected
+    visibly."""
     made = [r for r in cloud.records() if cloud.submitted[int(r.id)] == kind]
     check(len(made) <= 1, "I9 one event, two predictions")
     if not made:
@@ -90,7 +93,7 @@ def _agrees(cloud: Cloud, record: Prediction) -> None:
     if up is None:
         return
     expected = State.SUCCEEDED if up.status == "succeeded" else STATES.get(up.status)
-    # Each is checked when it is written down.
+    # Each is checked when it is written.
     if record.code in {Code.PROVIDER_LOST, Code.OUTPUT_MISSING}:
         return
     expired = up.status == "succeeded" and record.code is Code.OUTPUT_EXPIRED
@@ -111,8 +114,8 @@ def _owned(watch: Invariants, up: Up) -> None:
     if not owners:
         origin = cloud.record(up.record)
         unknown = origin is not None and origin.code is Code.OUTCOME_UNKNOWN
-        # One came later than the silence that was waited for, so that there were two, and no
-        # webhook about this one ever came.
+        # One took effect later than the awaited silence, so there were two, and no webhook of this
+        # one ever arrived.
         ups = cloud.upstream.ups.values()
         overdue = any(u.record == up.record and not u.in_time for u in ups)
         check(not up.told and (unknown or overdue), f"I3 nobody knows of {up.id}")

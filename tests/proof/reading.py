@@ -1,4 +1,4 @@
-"""The product's own readers of what the provider says, each text read once."""
+"""The product's own parsers of the provider's answers, each text parsed once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEPT = 20_000
 
 @lru_cache(KEPT)
 def answer_of(raw: bytes) -> Any:
-    """An answer's JSON, None where it cannot be read."""
+    """Return the JSON of an answer, or None if it cannot be read."""
     try:
         return lenient_json.loads(raw)
     except lenient_json.LenientJSONError:
@@ -26,11 +26,11 @@ def answer_of(raw: bytes) -> Any:
 
 @lru_cache(KEPT)
 def snapshot_of(raw: bytes) -> Snapshot:
-    """One prediction. Raises ProviderUnavailableError."""
+    """Parse one prediction. Raises ProviderUnavailableError."""
     return replicate.snapshot_of(raw)
 
 
 @lru_cache(KEPT)
 def page_of(raw: bytes) -> ProviderPage:
-    """One page. Raises ProviderUnavailableError where none of it can be read."""
+    """Parse one page. Raises ProviderUnavailableError if none of it can be read."""
     return replicate.page_of(raw)

@@ -1,4 +1,4 @@
-"""Runs the jobs on both cores and tells what came of them; the last line is for machines."""
+"""Runs the jobs on both cores and reports their results; the last line is machine-readable."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PROCESSES = 2
 AHEAD = 4
-"""Jobs handed out at a time: few, so that an end comes soon."""
+"""Number of jobs queued at a time; few, so that an end takes effect soon."""
 SLICE_MUTANTS = 5
 SLICE_S = 3600
-"""No slice takes so long; it is cut off, and fails, rather than hang."""
+"""Limit on a slice, after which it is aborted and fails."""
 MUTANT_S = 1800
 TELL_EVERY_S = 5.0
 
 
 @dataclass
 class Summary:
-    """All that was run, and the verdict."""
+    """Everything that was run, and the verdict."""
 
     found: Found = field(default_factory=Found)
     caught: dict[str, bool] = field(default_factory=dict)
     finished: dict[str, int] = field(default_factory=dict)
-    """Jobs run to their end, by label."""
+    """Completed jobs, by label."""
     cut_short: dict[str, int] = field(default_factory=dict)
     kept: int = 0
     bounds: dict[Config, list[Job]] = field(default_factory=dict)
-    """All orders that were explored to their end."""
+    """The completely explored bounds."""
 
     def add(self, done: Done) -> None:
-        """Take a job's end in."""
+        """Include the result of a job."""
         self.found.add(done.found)
         self.kept += done.notes.get("kept", 0)
         ends = self.finished if done.complete else self.cut_short
@@ -66,7 +66,7 @@ class Summary:
 
     @property
     def unvisited(self) -> list[tuple[str, str, str]]:
-        """I/O at which a fault did not happen, and kinds that no bound had."""
+        """Return the I/O without a fault, and the kinds without a bound."""
         had = {word for config in self.bounds for word in config.kinds}
         missing = [("kind", word, "in no bound") for word in every_kind() if word not in had]
         return unvisited(self.found.seen, self.found.hit) + missing
@@ -85,7 +85,7 @@ class Summary:
         return not found.failures and not self.unvisited and all(self.caught.values())
 
     def tell(self) -> None:
-        """Print what was run, what broke, and the last line."""
+        """Print the jobs, the violations, and the last line."""
         for failure in self.found.failures[:20]:
             say(f"violation: {failure.what}")
             say(f"  python -m tests.proof replay '{failure.schedule}'")
@@ -113,7 +113,7 @@ def say(text: str) -> None:
 
 
 def run_slice(seed: int = 1, mutants: Iterable[str] | None = None) -> Summary:
-    """The part that `make test` runs."""
+    """Run the part that belongs to `make test`."""
     chosen = list(MUTANTS)[:SLICE_MUTANTS] if mutants is None else list(mutants)
     until = time.monotonic() + SLICE_S
     summary = Summary()
@@ -123,7 +123,7 @@ def run_slice(seed: int = 1, mutants: Iterable[str] | None = None) -> Summary:
 
 
 def run_full(seconds: float, seed: int = 1) -> Summary:
-    """The mutants, then ever wider bounds and random schedules until the time is up."""
+    """Run the mutants, then growing bounds and random schedules until the time is up."""
     until = time.monotonic() + seconds
     summary = Summary()
     try:
@@ -164,7 +164,7 @@ def _explore(jobs: Iterator[Job], until: float, summary: Summary, *, quiet: bool
                     f"{len(found.failures)} violations  {len(summary.unvisited)} unvisited"
                 )
     finally:
-        # The pool forgets them as it is shut down.
+        # The pool removes them at its shutdown.
         working = list((pool._processes or {}).values())
         pool.shutdown(wait=False, cancel_futures=True)
         for process in working:
@@ -172,7 +172,7 @@ def _explore(jobs: Iterator[Job], until: float, summary: Summary, *, quiet: bool
 
 
 def _worker() -> None:
-    # Ctrl-C is the parent's to handle.
+    # The parent handles Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -180,7 +180,8 @@ def _worker() -> None:
 
 
 def hunt_mutant(name: str) -> tuple[bool, str]:
-    """Run the hunt against one mutant in a process of its own: caught or not, and how."""
+    """Run the hunt against one mutant in a separate process. Returns whether it was caught, and
+    how."""
     paths = os.pathsep.join([str(ROOT), str(ROOT / "functions")])
     try:
         run = subprocess.run(

@@ -1,4 +1,4 @@
-"""What clients send in the proof, as API Gateway hands it over."""
+"""The clients' requests in the proof, as API Gateway passes them on."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ UPSCALER = "proof/upscaler"
 """A model of the proof's own catalogue, billed by the megapixel."""
 UNPRICED = "acme/open:" + "a" * 64
 MISNAMED = f"no-such/model:{PINNED.partition(':')[2]}"
-"""A version that we know, under the name of another model: to be refused."""
+"""A known version under the name of another model, which must be rejected."""
 _HOOK = "https://client.example/hook"
 PATIENCE = "6h"
 EVENTS = (6, 7, 8, 9)
-"""Kinds of requests that come as events."""
+"""Kinds of requests that arrive as events."""
 TASKS = {6: "task-6", 7: "task-7"}
 """The Step Functions tasks that wait for the end of two of them."""
 
@@ -35,20 +35,20 @@ _CAT = {
     "image": "data:image/png;base64,iVBORw0KGgo=",
     "nonsense": 1,
 }
-"""With all that a provider may show otherwise than it was sent: a data URI, blanks, an integer that
-no float holds, a name that the model does not know."""
+"""All values that a provider may show in another form: a data URI, white space, an integer that no
+float represents, a name unknown to the model."""
 _DOG = {"prompt": "a dog", "num_outputs": 2, "disable_safety_checker": True}
-"""A boolean tells it from the cat, whatever else is shown of the two."""
+"""A boolean distinguishes it from the cat, however the other values are shown."""
 _SAID = {"end_user": END_USER}
 
 
 @cache
 def requests(config: Config) -> dict[int, dict[str, Any]]:
-    """The bodies by kind: 0 and 1 have equal inputs, 3 has files, 4 an open model.
+    """Return the bodies by kind: 0 and 1 have equal inputs, 3 has files, 4 an open model.
 
-    0 has an Idempotency-Key, so that it may be sent again. 5 is 1 of another tenant. 6 to 9 come
-    as events: tasks wait for the end of 6 and 7, which is refused; 8 has files, 9 an open model.
-    10 is to be refused. 0, 1 and 6 are made for an end user.
+    0 has an Idempotency-Key, so it may be sent again. 5 is 1 of another tenant. 6 to 9 arrive as
+    events: tasks wait for the end of 6 and of 7, which is rejected; 8 has files, 9 an open model.
+    10 must be rejected. 0, 1 and 6 are for an end user.
     """
     model = _model(config)
     every = ["start", "output", "logs", "completed"]
@@ -95,22 +95,22 @@ def _model(config: Config) -> str:
 
 @cache
 def body(config: Config, kind: int) -> str:
-    """A request's body as it is sent."""
+    """Return a request's body as it is sent."""
     return json.dumps(requests(config)[kind])
 
 
 def tenant_of(config: Config, kind: int) -> str:
-    """Whose request it is."""
+    """Return the tenant of a request."""
     return OTHER if kind == 5 or (kind == 1 and config.stays == "row") else TENANT
 
 
 def record_id(number: int) -> str:
-    """The id of the prediction that was submitted as number so many, from 0."""
+    """Return the id of the nth submitted prediction, from 0."""
     return f"{number:026d}"
 
 
 def asked(config: Config, kind: int) -> str:
-    """What a rule puts on the intake queue."""
+    """Return the message that a rule puts on the intake queue."""
     detail = requests(config)[kind]
     return json.dumps({"tenant": TENANT, "id": f"event-{kind}", "detail": detail})
 
@@ -118,7 +118,7 @@ def asked(config: Config, kind: int) -> str:
 def http_event(
     route: str, path: str, body: str | None, id_: str = "", tenant: str = TENANT
 ) -> dict[str, Any]:
-    """What API Gateway hands over, as far as the handlers look at it."""
+    """Return API Gateway's event, with the fields that the handlers read."""
     return {
         "routeKey": route,
         "rawPath": path,

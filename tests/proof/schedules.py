@@ -1,4 +1,4 @@
-"""Schedules as text: written when one fails, read to run it again."""
+"""Schedules as text: written if one fails, read to run it again."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ Trail = tuple[Step, ...]
 
 
 def schedule(config: Config, trail: Trail) -> str:
-    """The string that replays a schedule."""
+    """Return the string that replays a schedule."""
     return SEPARATOR.join([str(config), *map(str, trail)])
 
 
 def read_schedule(text: str) -> tuple[Config, Trail]:
-    """Back from the string."""
+    """Parse that string."""
     config, *steps = text.split(SEPARATOR)
     return Config.read(config), tuple(Step.read(step) for step in steps)
 
 
 def replay(text: str, say: Callable[[str], None]) -> str | None:
-    """Run one schedule again, telling each step and I/O; the violation, if it still is one."""
+    """Run one schedule again and report each step and I/O. Returns the violation, if it still
+    occurs."""
     config, trail = read_schedule(text)
     world = World(config, said=say)
     world.cloud.gate.watch = lambda line: say(f"  {line}")

@@ -1,4 +1,4 @@
-"""How the provider shows a prediction: as bytes of JSON, exact or odd in the ways of `Config`."""
+"""The provider's view of a prediction, as bytes of JSON, with the deviations of `Config`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 FINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
 MENDED_MS = 10_000
-"""Where a success shows no output at first, it does from then on."""
+"""Time from which a success shows its output, if it shows none at first."""
 LEVELS = 70
-"""Beyond what we take from clients, and within what a reader of others' JSON has to bear."""
+"""More than we accept from clients, and within the limits of a reader of foreign JSON."""
 ABYSS = 100_000
-"""Levels that no reader bears."""
+"""More levels than any reader accepts."""
 _PRODUCT_NAMES = frozenset({"prompt", "seed", "num_outputs", "disable_safety_checker"})
 _TIMES = {"ancient": "0001-01-01T00:00:00Z", "future": "2999-01-01T00:00:00Z", "text": "just now"}
 _NOT_FILES: dict[str, Any] = {"null": None, "empty": [], "text": ["https://", "data: as it were"]}
@@ -32,13 +32,13 @@ _TOLD_SECONDS: dict[str, Any] = {
 
 
 class UnreadableError(Exception):
-    """What is shown is larger than anybody reads."""
+    """The text is larger than any reader accepts."""
 
 
 def text(config: Config, up: Up, status: str, now: int, at: int | None = None) -> bytes:
-    """A prediction's JSON as it is now, in an answer or a webhook that says `status`.
+    """Return a prediction's JSON as it is now, in an answer or a webhook with this `status`.
 
-    `at` is when a webhook left. Raises Unreadable.
+    `at` is the time at which a webhook was sent. Raises UnreadableError.
     """
     body = prediction(config, up, status, now, now if at is None else at)
     if config.body != "plain" and int(up.record) == 0:
@@ -47,7 +47,7 @@ def text(config: Config, up: Up, status: str, now: int, at: int | None = None) -
 
 
 def listed(config: Config, up: Up, status: str, now: int, *, echo: bool) -> bytes:
-    """The same as GET and the list show it. Raises Unreadable."""
+    """Return the same as GET and the list show it. Raises UnreadableError."""
     body = prediction(config, up, status, now, now)
     if body["data_removed"]:
         body["input"] = None
@@ -61,7 +61,7 @@ def listed(config: Config, up: Up, status: str, now: int, *, echo: bool) -> byte
 
 
 def stranger(config: Config) -> bytes:
-    """An item of the account's list that is not ours, and hard to read."""
+    """Return an item of the account's list that is not ours, and hard to read."""
     if config.item == "junk":
         return b'{"id": 7, "status": "???"}'
     levels = LEVELS if config.item == "deep" else ABYSS
@@ -70,7 +70,7 @@ def stranger(config: Config) -> bytes:
 
 
 def prediction(config: Config, up: Up, status: str, now: int, at: int) -> dict[str, Any]:
-    """What there is to show."""
+    """Return the prediction's fields."""
     over = status in FINAL
     gone = over and up.removed(now)
     body = {
@@ -118,7 +118,7 @@ def _logs(up: Up, *, over: bool) -> str:
 
 
 def _tell_end(config: Config, body: dict[str, Any]) -> None:
-    """How long it ran and when it ended, or what is shown in place of that."""
+    """Add run time and end, or the values shown in place of them."""
     if config.metrics in {"none", "bare"}:
         del body["metrics"]
     elif config.metrics != "full":
@@ -134,7 +134,7 @@ def _time(config: Config, at: int | None) -> str | None:
 
 
 def shown_input(config: Config, given: dict[str, Any]) -> dict[str, Any]:
-    """The input as this provider shows it."""
+    """Return the input as this provider shows it."""
     match config.show_input:
         case "urls":
             return {name: _as_url(value) for name, value in given.items()}
@@ -161,7 +161,7 @@ def _rounded(value: Any) -> Any:
 
 
 def echoed(config: Config, webhook: str) -> str:
-    """Our webhook as this provider shows it."""
+    """Return our webhook as this provider shows it."""
     plain, _, token = webhook.partition("?t=")
     match config.echo:
         case "bare":
@@ -177,7 +177,7 @@ def echoed(config: Config, webhook: str) -> str:
 
 
 def _percent(text: str) -> str:
-    """The same with its first character percent-encoded."""
+    """Return the text with its first character percent-encoded."""
     return f"%{ord(text[0]):02x}{text[1:]}"
 
 

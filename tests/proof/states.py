@@ -1,4 +1,5 @@
-"""When two states of the proof's world are the same: times count from now, histories do not."""
+"""Equality of two states of the proof's world: times are relative to now, histories are
+excluded."""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ _TIME_NAMES = (
 )
 _TIMES = attrgetter(*_TIME_NAMES)
 _TOLD = frozenset({"output", "files", "create"})
-"""Told in another form, see _record."""
+"""Included in another form, see _record."""
 _LEFT_OUT = frozenset(
     [
         "tenant",
@@ -64,14 +65,15 @@ _LEFT_OUT = frozenset(
         "stream_url",
     ]
 )
-"""What follows from the request (and so from the id and the order of submits), texts that no rule
-reads, and updated_at, which no rule reads back."""
+"""Excluded: values that follow from the request (and thus from the id and the order of submits),
+texts that no rule reads, and updated_at, which no rule reads either."""
 _NAMES = [f.name for f in fields(Prediction) if f.name not in _LEFT_OUT | _TOLD | set(_TIME_NAMES)]
 _REST = attrgetter(*_NAMES, "create.attempt", "create.state", "create.parked")
 
 
 def canonical_key(cloud: Cloud) -> bytes:
-    """Two worlds with one key behave alike from here on, and pass or fail the same checks."""
+    """Return a key. Two worlds with one key behave alike from here on, and pass or fail the same
+    checks."""
     now = cloud.clock.now
     store, up = cloud.store, cloud.upstream
     state = (
@@ -140,12 +142,12 @@ def canonical_key(cloud: Cloud) -> bytes:
             for tenants in cloud.controls.receiving.values()
         ],
     )
-    # Version 0 of marshal has no references: equal values give equal bytes.
+    # Version 0 of marshal has no references, so equal values give equal bytes.
     return hashlib.blake2b(marshal.dumps(state, 0), digest_size=12).digest()
 
 
 def _equals(row: Repeats, now: int) -> Any:
-    """What a repetition without a key may find: only what is fresh answers one."""
+    """The rows that may answer a repetition without a key; only recent ones do."""
     made = [
         (made.prediction, made.at - now, made.count, made.early)
         for made in row.made
@@ -156,13 +158,13 @@ def _equals(row: Repeats, now: int) -> Any:
 
 
 def _billed(cloud: Cloud, up: Up, now: int) -> tuple[int, int]:
-    """What the bill of a run depends on, and whether it ran at all."""
+    """The values on which the bill of a run depends, and whether it ran at all."""
     metered = cloud.config.price == "second" and up.status == "processing"
     return up.run_ms, (up.started_at or 0) - now if metered else int(up.started_at is not None)
 
 
 def _shown_before(cloud: Cloud, up: Up, now: int) -> tuple[str, int] | None:
-    """What a list that is a tick old shows of it still."""
+    """The status that a list that is a tick old still shows."""
     if cloud.config.listing != "old" or now >= up.changed_at + TICK_MS:
         return None
     return up.before, up.changed_at - now
@@ -178,7 +180,7 @@ def _since(at: int | None, now: int) -> int | None:
 
 
 def _lagging(before: dict[str, Any] | None, item: dict[str, Any], now: int) -> int | None:
-    """What a lagging index shows of the item: only its time is read, and only another one."""
+    """The due time that a lagging index shows of the item, if it differs."""
     if before is None or "due_at" not in before or before["due_at"] == item.get("due_at"):
         return None
     return max(0, int(before["due_at"]["N"]) - now)
@@ -192,7 +194,7 @@ def _record(store: Predictions, item: dict[str, Any] | None, now: int) -> Any:
 
 
 def _told(record: Prediction) -> tuple[bytes, list[int]]:
-    """What does not change with the clock, and the times that do."""
+    """Return the values that do not change with the clock, and the times that do."""
     times = [at or None for at in _TIMES(record)]
     rest = [str(value) if isinstance(value, str) else value for value in _REST(record)]
     files = [file.sha256 for file in record.files]

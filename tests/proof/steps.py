@@ -1,4 +1,4 @@
-"""What may happen next, one step at a time: clients, the provider, AWS and the clock."""
+"""The possible next steps: of clients, the provider, AWS and the clock."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
     from tests.proof.gate import Run
 
 GROWS = 2
-"""Times that an output or a log grows at most."""
+"""Maximum number of times that an output or a log grows."""
 QUEUES = {"p": "persist", "d": "dispatch", "c": "deliver", "t": "tasks_queue", "i": "intake"}
 HANDLERS = {"tasks_queue": "deliver"}
-"""Of queues that are not named after the function that takes their messages."""
+"""Handlers of the queues that are not named after them."""
 
 
 @dataclass
 class World(Clients):
-    """All steps, and which of them can happen now."""
+    """All steps, and which of them are possible now."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.cloud.gate.nest = self._nested
 
     def step(self, step: Step) -> Run | None:
-        """Take one step; the run of its handler, if it has one. Raises Violation."""
+        """Take one step; return the run of its handler, if it has one. Raises Violation."""
         if self.said:
             self.said(f"{(self.cloud.clock.now // 1000) % 100_000}s  {step}")
         name, *numbers = step.name.split(".")
         return _STEPS[name](self, numbers, dict(step.plan))  # type: ignore[no-any-return]
 
     def _nested(self, steps: str) -> None:
-        """Other things that happen while a handler waits for its I/O."""
+        """Take other steps while a handler waits for its I/O."""
         for name in steps.split("+"):
             if name.partition(".")[0] == "rush":
                 self._rush()
@@ -50,7 +50,7 @@ class World(Clients):
                 self.step(Step(name))
 
     def _rush(self) -> None:
-        """All that is upstream runs and ends, and every webhook about it arrives."""
+        """Complete all upstream predictions, and deliver every webhook about them."""
         up = self.cloud.upstream
         for one in list(up.ups.values()):
             if one.status not in FINAL:
@@ -89,7 +89,7 @@ class World(Clients):
         head = next(change for change in stream if change[1]["id"]["S"] == id_)
         pair = id(head[0]), id(head[1])
         if pair in self.cloud.store.silent and not plan:
-            # Its run is a function of the change alone, as long as it does no I/O.
+            # Without I/O, its run depends on the change alone.
             if not again:
                 stream[:] = [other for other in stream if other is not head]
             return None
@@ -109,7 +109,8 @@ class World(Clients):
         return run
 
     def expire(self, numbers: list[str], _plan: Plan) -> None:
-        """A change leaves the stream unread, as after a day or into the failure destination."""
+        """A change is never read from the stream, as after a day or when moved to the failure
+        destination."""
         id_ = record_id(int(numbers[0]))
         stream = self.cloud.store.stream
         head = next(change for change in stream if change[1]["id"]["S"] == id_)
@@ -149,7 +150,7 @@ class World(Clients):
         return run
 
     def redrive(self, _numbers: list[str], _plan: Plan) -> None:
-        """An operator sends the dead letters back."""
+        """An operator returns the dead letters to their queues."""
         for queue in self.cloud.queues.values():
             again = [replace(m, visible_at=self.cloud.clock.now, receives=0) for m in queue.dead]
             queue.messages = (*queue.messages, *again)
@@ -162,13 +163,13 @@ class World(Clients):
         return run
 
     def mend(self, _numbers: list[str], _plan: Plan) -> None:
-        """What was broken for good is not, in the end."""
+        """The permanent failure is repaired."""
         self.cloud.mended = True
 
     # The clock
 
     def next(self, _numbers: list[str], _plan: Plan) -> None:
-        """To the next time at which anything of ours is due."""
+        """Advance to the next time at which anything of ours is due."""
         coming = self.next_time()
         if coming is not None:
             self.cloud.advance(coming)
@@ -177,7 +178,7 @@ class World(Clients):
         self.cloud.advance(self.cloud.clock.now + 1000 * int(numbers[0]))
 
     def next_time(self) -> int | None:
-        """The earliest time that the due index, the deliveries or a queue is waiting for."""
+        """Return the earliest time in the due index, the deliveries or a queue."""
         cloud = self.cloud
         ahead = self.config.ahead_ms("sweep")
         times = [at - ahead for r in cloud.records() if (at := r.due_at) is not None]
@@ -193,7 +194,7 @@ class World(Clients):
         return [m for m in self.cloud.queues[queue].messages if m.visible_at <= now]
 
     def can(self, name: str) -> bool:
-        """Whether the step can happen now; a schedule's other steps are passed over."""
+        """Whether the step is possible now; a schedule skips the others."""
         kind, _, rest = name.partition(".")
         if kind in {"forge", "unlinked", "stray"}:
             return int(rest) < len(self.cloud.upstream.ups) and self._settled(self._up([rest]))
@@ -204,7 +205,7 @@ class World(Clients):
         return kind in {"submit", "retry", "ask", "sweep", "jump", "next"} or name in self.enabled()
 
     def enabled(self) -> dict[str, int]:
-        """The steps that can happen now, and what each costs of the schedule's faults."""
+        """Return the steps that are possible now, with their cost in faults."""
         cloud, upstream = self.cloud, self.cloud.upstream
         steps: dict[str, int] = {"again.0": 1} if 0 in cloud.submitted else {}
         for record in cloud.records():

@@ -1,5 +1,5 @@
-"""The Predictions table for the proof: the fake with an index that lags, a stream behind the
-mapping's filter, writes that meet transactions, and quick."""
+"""The Predictions table of the proof: the fake with a lagging index, a stream behind the mapping's
+filter, writes that conflict with transactions, and caches."""
 
 from __future__ import annotations
 
@@ -24,42 +24,42 @@ if TYPE_CHECKING:
     from darkroom.ports import IdempotencyKey
 
 KEPT_ITEMS = 10_000
-"""Items that a process remembers, with what was read from them; some 10 kB each."""
+"""Maximum cached items per process, with the records read from them; some 10 kB each."""
 PASSED_BY = {"BOOL": False}
-"""What the stream mapping's filter leaves out, by the item's mark."""
+"""Value of an item's mark that the stream mapping's filter excludes."""
 _MAPS = "uploads", "metadata"
 _FIELDS = attrgetter(*(f.name for f in fields(Prediction) if f.name not in _MAPS))
 
 
 class Predictions(FakePredictions):
-    """The fake, without its copies: items here are never changed in place.
+    """The fake without copies, since items are never changed in place here.
 
-    Equal items are one object, so that each is made, read and told of once.
+    Equal items are one object, so that each is created, read and reported once.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.before: dict[str, dict[str, Any] | None] = {}
-        """Each item as it was one write ago: what a lagging index still shows."""
+        """Each item as it was one write ago, which a lagging index still shows."""
         self.on_write: Callable[[Prediction | None, Prediction], None] = lambda _old, _new: None
         self.on_done: Callable[[], None] = lambda: None
-        """Called when a write with all that belongs to its transaction is done."""
+        """Called when a write is complete with its whole transaction."""
         self.on_entries: Callable[[Sequence[LedgerEntry]], None] = lambda _entries: None
-        """Raises where a month's row cannot be written."""
+        """Raises if a month's row cannot be written."""
         self.shape: Callable[[dict[str, Any]], dict[str, Any]] = lambda item: item
-        """An item as the function that writes it would have it."""
+        """Returns the item as the release of the writing function would write it."""
         self.strangers: list[Due] = []
-        """What else is due, and cannot be read."""
+        """Additional due items, which cannot be read."""
         self.forget()
 
     def forget(self) -> None:
-        """Let go of what was made and read."""
+        """Clear the caches."""
         self._items: dict[bytes, dict[str, Any]] = {}
         self._made: dict[Any, dict[str, Any]] = {}
         self._records: dict[int, tuple[dict[str, Any], Prediction]] = {}
         self._told: dict[int, tuple[dict[str, Any], Any]] = {}
         self.silent: dict[tuple[int, int], Any] = {}
-        """Changes, by their images' identities, that relay did no I/O for."""
+        """Changes, by the identities of their images, for which relay did no I/O."""
 
     def due(self, now: int, limit: int, fault: str = "") -> list[Due]:
         shown = self.items if not fault else self.before
@@ -73,7 +73,7 @@ class Predictions(FakePredictions):
 
     @contextmanager
     def _meeting(self, fault: str) -> Iterator[None]:
-        """The write meets others' transactions, at each of its tries."""
+        """Let the write conflict with other transactions at each attempt."""
         self.conflicts = TRIES if fault else 0
         try:
             yield
@@ -82,13 +82,13 @@ class Predictions(FakePredictions):
 
     def claim(self, key: Due, until: int, fault: str = "") -> Prediction | None:
         if key.id in versions.NEXT:
-            # It is moved within the index, and then it turns out that nobody can read it.
+            # It is moved within the index before it turns out that this release cannot read it.
             return read_prediction(versions.NEXT[key.id])
         with self._meeting(fault):
             return super().claim(key, until)
 
     def look(self, keys: Iterable[Due], fault: str = "") -> list[DueRecord]:
-        # Read without a lock: it may be as it was one write ago.
+        # Read without a lock, so it may be the state of one write ago.
         shown = {**(self.before if fault else self.items), **versions.NEXT}
         return [read_due(key, item) for key in keys if (item := shown.get(key.id))]
 
@@ -121,7 +121,7 @@ class Predictions(FakePredictions):
         self.on_done()
 
     def item_of(self, record: Prediction) -> dict[str, Any]:
-        """The record as an item, made once per record."""
+        """Return the record as an item, cached per record."""
         maps = (tuple(getattr(record, name).items()) for name in _MAPS)
         key = _FIELDS(record), *maps
         item = self._made.get(key)
@@ -130,18 +130,18 @@ class Predictions(FakePredictions):
         return item
 
     def _one(self, item: dict[str, Any]) -> dict[str, Any]:
-        """The object that stands for all equal items."""
+        """Return the object that represents all equal items."""
         return self._items.setdefault(marshal.dumps(item, 0), item)
 
     def read(self, item: dict[str, Any]) -> Prediction:
-        """The record in an item, read once per item."""
+        """Return the record in an item, cached per item."""
         known = self._records.get(id(item))
         if known is None:
             known = self._records[id(item)] = (item, read_prediction(item))
         return known[1]
 
     def told(self, item: dict[str, Any], tell: Callable[[Prediction], Any]) -> Any:
-        """What `tell` makes of the record in an item, made once per item."""
+        """Return `tell` of the record in an item, cached per item."""
         known = self._told.get(id(item))
         if known is None:
             known = self._told[id(item)] = (item, tell(self.read(item)))

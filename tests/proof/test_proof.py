@@ -1,4 +1,4 @@
-"""The slice of the proof that every test run does, and every mutant it must catch."""
+"""The slice of the proof that every test run does, and every mutant that it must catch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Hunts = dict[str, "Future[tuple[bool, str]]"]
 
 @pytest.fixture(scope="module")
 def hunts() -> Iterator[Hunts]:
-    """All hunts, each in a process of its own, as many at once as there are cores."""
+    """Run all hunts, each in a separate process, as many at once as there are cores."""
     with ThreadPoolExecutor(PROCESSES) as pool:
         yield {name: pool.submit(hunt_mutant, name) for name in MUTANTS}
 

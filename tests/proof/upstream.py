@@ -1,4 +1,4 @@
-"""Replicate as the proof sees it: what exists upstream, webhooks on their way, late creates."""
+"""Replicate in the proof: the predictions upstream, webhooks in transit, late creates."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from tests.support.fakes import FakeClock
 
 LIFE_MS = 3_600_000
-"""Inputs and outputs are deleted this long after completion."""
+"""Time after completion at which inputs and outputs are deleted."""
 LAG_MS = 60_000
-"""Where the list lags, a new prediction shows in list and GET after so long."""
+"""Time after which list and GET show a new prediction, if the list lags."""
 TICK_MS = 60_000
-"""Where the list is a tick old, it shows what was so long ago."""
+"""Age of the state that an old list shows."""
 RUN_MS = 1500
-"""What a model computes at least."""
+"""Minimum computing time of a model."""
 RETRY_AFTER_S = 30
 STRANGER_MS = 1000
-"""What is no prediction came into the account's list so long after the start."""
+"""Time after the start at which the foreign item appeared in the account's list."""
 NOT_MADE = {"429": 429, "401": 401, "403": 403, "413": 413, "409": 409}
 REFUSED_FOR_GOOD = frozenset({"413"})
 
@@ -51,51 +51,51 @@ class Up:
     started_at: int | None = None
     completed_at: int | None = None
     run_ms: int = 0
-    """What it computed, and is billed for."""
+    """The computing time, which is billed."""
     pictures: int = OUTPUTS
-    """What a success makes."""
+    """Number of outputs of a success."""
     grown: int = 0
-    """What it shows while it runs: 1, a first picture; 2, more of its log as well."""
+    """Progress while it runs: 1, a first picture; 2, more of its log as well."""
     told: int = 0
-    """Webhooks about it that were answered with a 2xx."""
+    """Number of its webhooks that were answered with a 2xx."""
     gets: int = 0
-    """Times that it was asked for by its id, as far as that matters: up to two."""
+    """Number of its GETs, counted up to two."""
     cut_off: bool = False
-    """Ended by its own time limit, and not by a cancel."""
+    """Ended by its own time limit, not by a cancellation."""
     in_time: bool = True
-    """It showed upstream before a repetition of its create was allowed."""
+    """It appeared upstream before a repetition of its create was allowed."""
     extra_since: int | None = None
-    """When its record learned that it is one too many."""
+    """Time at which its record learned that it is a duplicate."""
     before: str = ""
     """Its status until `changed_at`."""
     changed_at: int = 0
 
     def removed(self, now: int) -> bool:
-        """Its input and output are deleted."""
+        """Whether its input and output are deleted."""
         return self.completed_at is not None and now >= self.completed_at + LIFE_MS
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A webhook on its way: what it says, and since when."""
+    """A webhook in transit: its content and its time."""
 
     id: str
     status: str
     at: int
     signed: int = 0
-    """Which of the provider's secrets signs it."""
+    """Index of the provider's secret that signs it."""
     grown: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One create that left us: what we were told, and when the next one may leave."""
+    """One create that was sent: its answer, and the time from which the next one may be sent."""
 
     attempt: int
     sure: bool
     not_before: int
     for_good: bool = False
-    """Refused, and not to be sent again."""
+    """Rejected, and not to be sent again."""
 
 
 class Upstream:
@@ -109,9 +109,9 @@ class Upstream:
         self.late: tuple[tuple[dict[str, Any], int], ...] = ()
         self.posts: dict[str, tuple[Post, ...]] = {}
         self.signs: Callable[[], int] = lambda: 0
-        """Which secret signs webhooks now."""
+        """Returns the index of the secret that signs webhooks now."""
         self.on_create: Callable[[str], tuple[int, int]] = lambda _record: (0, 0)
-        """Checks that a create may leave now; gives its attempt and the end of its silence."""
+        """Checks that a create may be sent now; returns its attempt and the end of its silence."""
 
     # The port
 
@@ -168,7 +168,8 @@ class Upstream:
     def page(
         self, created_after: int, created_before: int | None = None, cursor: str | None = None
     ) -> ProviderPage:
-        """One page of the list, newest first; in pages of one where the listing is short."""
+        """Return one page of the list, newest first; with one item per page if `listing` says
+        so."""
         if self.config.listing == "down":
             raise ProviderUnavailableError("status 500")
         most = 1 if self.config.listing == "short" else 100
@@ -201,10 +202,10 @@ class Upstream:
         component = {"Input": {"type": "object", "properties": properties}, "Output": output}
         return {"components": {"schemas": component}}
 
-    # What happens there
+    # Changes upstream
 
     def make(self, request: dict[str, Any], silent_until: int | None = None) -> Up:
-        """A create comes to be; a late one knows until when it was waited for."""
+        """Create a prediction; a late one has the time until which its answer was awaited."""
         record = record_of(request["webhook"])
         number = sum(up.record == record for up in self.ups.values())
         now = self.clock()
@@ -223,18 +224,18 @@ class Upstream:
         return up
 
     def arrive(self, number: int) -> Up:
-        """A create whose connection hung comes to be after all."""
+        """Let a create whose connection hung take effect."""
         request, silent_until = self.late[number]
         self.late = self.late[:number] + self.late[number + 1 :]
         return self.make(request, silent_until)
 
     def start(self, up: Up) -> Up:
-        """It runs; the start webhook leaves."""
+        """Start the prediction, and send its start webhook."""
         now = self.clock()
         return self._tell(replace(self._was(up), status="processing", started_at=now))
 
     def grow(self, up: Up) -> Up:
-        """It has a first picture, or more of its log; a webhook leaves where one was asked for."""
+        """Add a first picture, or more of its log, and send a webhook if one was requested."""
         grown = replace(up, grown=up.grown + 1)
         self.ups[up.id] = grown
         if {"output", "logs"} & set(up.request["events"]):
@@ -242,11 +243,12 @@ class Upstream:
         return grown
 
     def end(self, up: Up, status: str, at: int | None = None) -> Up:
-        """It ends, by itself or at its own time limit; the completed webhook leaves."""
+        """End the prediction, by itself or at its own time limit, and send its completed
+        webhook."""
         ran = status == "succeeded" or up.started_at is not None
         started = (up.started_at or self.clock()) if ran else None
         if status == "succeeded" and self._metered:
-            # It takes some time at least, where that is what is billed.
+            # A minimum time, if the time is billed.
             self.clock.now = max(self.clock.now, (started or 0) + RUN_MS)
         now = self.clock() if at is None else at
         run_ms = now - started if started else 0
@@ -274,13 +276,13 @@ class Upstream:
         return up
 
     def passing_time(self) -> None:
-        """What the clock does upstream: a run past its own limit is stopped."""
+        """Stop runs that exceed their own limit, as time passes."""
         for up in list(self.ups.values()):
             if up.status not in FINAL and self.clock() >= up.ends_by:
                 stopped = "aborted" if up.status == "starting" else "canceled"
                 self.end(up, stopped, at=up.ends_by)
 
-    # What it shows
+    # The provider's view
 
     def hidden(self, up: Up) -> bool:
         return self.config.lag and self.clock() < up.created_at + LAG_MS
@@ -289,25 +291,25 @@ class Upstream:
         return up.removed(self.clock())
 
     def said(self, hook: Hook) -> bytes:
-        """A webhook's body. Raises Unreadable where it is too large for anybody."""
+        """Return a webhook's body. Raises UnreadableError if it is too large for any reader."""
         up = replace(self.ups[hook.id], grown=hook.grown)
         return shows.text(self.config, up, hook.status, self.clock(), hook.at)
 
     @property
     def legible(self) -> bool:
-        """Every item of the list can be read, as it is shown."""
+        """Whether every item of the list can be read as shown."""
         config = self.config
         whole = config.body == "plain" and config.item == "plain"
         return whole and config.stays not in {"get", "item"} and config.listing != "down"
 
     def names(self, up: Up) -> bool:
-        """The list shows it, readable, with the webhook that says whose it is."""
+        """Whether the list shows it, readable, with the webhook that identifies its record."""
         config = self.config
         shown = config.echo != "none" and config.listing != "down" and config.body != "size"
         return shown and not (int(up.record) == 0 and config.stays in {"get", "item"})
 
     def broken(self, up: Up) -> bool:
-        """Nothing can be read of it for good, though it can be told to stop."""
+        """Whether nothing of it can ever be read, although it can be canceled."""
         return int(up.record) == 0 and (self.config.stays == "get" or self.config.body == "size")
 
     def _seen(self, up: Up, site: str) -> Snapshot:
@@ -319,7 +321,8 @@ class Upstream:
     def _listed(
         self, created_after: int, created_before: int | None
     ) -> list[tuple[int, bytes | None]]:
-        """Items with their numbers, newest first; None for what makes its page too large."""
+        """Return the items with their numbers, newest first; None for one that makes its page too
+        large."""
         config, now = self.config, self.clock()
         old = now - TICK_MS if config.listing == "old" else now
         items: list[tuple[int, int, bytes | None]] = []
@@ -347,7 +350,7 @@ class Upstream:
         return shows.listed(self.config, up, status, self.clock(), echo=echo)
 
     def file(self, url: str) -> bytes | None:
-        """The output host: the bytes, or None where they are gone or never were."""
+        """Return a file of the output host, or None if it is deleted or never existed."""
         provider_id, _, name = url.removeprefix("https://replicate.delivery/").partition("/")
         up = self.ups.get(provider_id)
         if up is None or up.status != "succeeded" or self.removed(up):
@@ -356,10 +359,10 @@ class Upstream:
 
 
 def record_of(webhook: str) -> str:
-    """The record's id in the webhook URL that we gave."""
+    """Return the record's id in the webhook URL that we sent."""
     return webhook.partition("?")[0].rpartition("/")[2]
 
 
 def canonical(up: Up) -> str:
-    """What two look-alikes share."""
+    """Return the input that equal predictions share."""
     return json.dumps(up.request["input_"], sort_keys=True)

@@ -1,4 +1,4 @@
-"""Records of other releases among ours: of the last one, and of the next."""
+"""Records of other releases: of the previous one, and of the next."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Item = dict[str, Any]
 WRITERS = frozenset({"submit", "intake"})
-"""Functions that are of another release where records are: the others take over what they made."""
+"""Functions of another release when records are; the others continue with their records."""
 
 _LAST = frozenset(
     {
@@ -27,7 +27,7 @@ _LAST = frozenset(
         *("next_cancel_at", "effects_done", "cost", "counted", "due_shard", "relay"),
     }
 )
-"""The attributes that the release before this one knew (0ba142c)."""
+"""The attributes of the previous release (0ba142c)."""
 _NEXT_STATE: Item = {
     "id": {"S": "n" * 26},
     "tenant": {"S": "acme"},
@@ -53,11 +53,11 @@ _NEXT_CODE = {
     "cost": {"N": "1"},
 }
 NEXT: dict[str, Item] = {item["id"]["S"]: item for item in (_NEXT_STATE, _NEXT_CODE)}
-"""Due for ever: nobody here can read them."""
+"""Always due, because this release cannot read them."""
 
 
 def written(config: Config, handler: str, item: Item) -> Item:
-    """An item as the release of the function that writes it would have it."""
+    """Return an item as the release of the function that writes it would write it."""
     if handler not in WRITERS or config.among == "ours":
         return item
     if config.among == "last":
@@ -70,6 +70,6 @@ def written(config: Config, handler: str, item: Item) -> Item:
 
 
 def due(config: Config) -> list[Due]:
-    """What the index shows of the next release's records."""
+    """Return the index entries of the next release's records."""
     strangers = NEXT.values() if config.among == "next" else ()
     return [Due(item["id"]["S"], int(item["due_at"]["N"])) for item in strangers]

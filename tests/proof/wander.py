@@ -1,4 +1,4 @@
-"""Random schedules: longer than any bound, with more faults, drawn from a seed."""
+"""Random schedules from a seed: longer than any bound, and with more faults."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EAGER = frozenset({"relay", "run", "hook", "go", "grow", "ok"})
 
 
 def wander(explorer: Explorer, seed: int, number: int) -> None:
-    """So many random schedules."""
+    """Run so many random schedules."""
     for index in range(number):
         _Walk(explorer, Random(f"{seed}.{index}.{explorer.config}")).go()  # noqa: S311 - replayable
 
@@ -50,7 +50,8 @@ class _Walk:
         self.explorer.finish(trail)
 
     def _next(self, trail: Trail) -> Trail:
-        """Draw a step and take it; a violation is noted with the faults that were drawn in it."""
+        """Draw a step and take it; a violation is recorded with the faults that were drawn in
+        it."""
         steps = self.world.enabled()
         name = self._drawn(steps)
         self.left -= steps.get(name, 0)
@@ -83,12 +84,12 @@ class _Walk:
             return rare
         if not names:
             return "next"
-        # Work that waits comes before clients and the clock: or nothing would ever get far.
+        # Pending work is preferred to clients and the clock, so that predictions make progress.
         eager = [name for name in names if name.partition(".")[0] in EAGER]
         return random.choice(eager if eager and random.random() < 0.6 else names)
 
     def _rare(self) -> str:
-        """What no bounded search has among its steps."""
+        """Return a step that no bounded search has."""
         kind = self.random.choice(("hostile", "retry", "rotate", "ask", "submit"))
         cloud = self.cloud
         if kind == "hostile" and cloud.upstream.ups:

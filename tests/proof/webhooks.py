@@ -1,4 +1,4 @@
-"""Where handlers run, and the webhooks that reach them: genuine, lost, doubled, forged."""
+"""Running handlers, and their webhooks: genuine, lost, duplicated, forged."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 Plan = dict[int | str, str]
 RETRIED_MS = 60_000
-"""Replicate repeats a terminal webhook for about so long."""
+"""Time for which Replicate repeats a terminal webhook."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`name` and its numbers; `plan` holds the faults by the number or the site of the I/O."""
+    """`name` and its numbers; `plan` has the faults by the number or the site of the I/O."""
 
     name: str
     plan: tuple[tuple[int | str, str], ...] = ()
@@ -46,18 +46,18 @@ class Step:
 
 
 SILENT = frozenset({"submit", "intake", "dispatch"})
-"""Whose create is recorded: what became of it is found out by the sweep."""
+"""Handlers that store a create before it is sent, so that the sweep can find its result."""
 
 
 def _failed(answer: Any) -> bool:
-    """Whether Lambda, a queue or a client sees that a run did not do what it should."""
+    """Whether Lambda, a queue or a client sees that a run failed."""
     if "batchItemFailures" in answer:
         return bool(answer["batchItemFailures"])
     return bool(answer.get("statusCode", 200) >= 500)
 
 
 class Left(Context):
-    """Lambda's context of one run: how much of its time is left."""
+    """Lambda's context of one run, with its remaining time."""
 
     def __init__(self, cloud: Cloud, run: Run) -> None:
         self._clock, self._until = cloud.clock, run.began + timeout_ms(run)
@@ -68,7 +68,7 @@ class Left(Context):
 
 @dataclass
 class Stage:
-    """A cloud under watch. Every run of a handler goes through `_handle`."""
+    """A cloud with checks. Every run of a handler goes through `_handle`."""
 
     config: Config
     cloud: Cloud = field(init=False)
@@ -83,7 +83,7 @@ class Stage:
         self.cloud.uploads.put(f"{TENANT}/files/{FILE_ID}", "image/png", b"png", {})
 
     def _wait(self, milliseconds: int) -> None:
-        """Time passes within a run; Lambda ends one that takes too long."""
+        """Let time pass within a run; Lambda ends one that takes too long."""
         run = self.cloud.gate.runs[-1]
         ends = run.began + timeout_ms(run)
         coming = self.cloud.clock.now + milliseconds
@@ -92,7 +92,7 @@ class Stage:
             raise Crash
 
     def _handle(self, handler: str, event: Any, plan: Plan) -> tuple[Run, Any]:
-        """Run a handler as Lambda does; its answer, or None where it died or raised."""
+        """Run a handler as Lambda does; return its answer, or None if it died or raised."""
         cloud = self.cloud
         before, cloud.acting = cloud.acting, handler
         posts_before, cloud.posts_before = cloud.posts_before, cloud.client.posts
@@ -143,13 +143,13 @@ class Stage:
         try:
             body = upstream.said(hook)
         except UnreadableError:
-            # The gateway itself refuses it: none of our handlers runs.
+            # The gateway itself rejects it, so none of our handlers runs.
             return Run("webhook", {})
         run, answer = self._webhook(url, body, plan, key)
         refused = bool(answer) and 400 <= answer["statusCode"] < 500
         took = bool(answer) and 200 <= answer["statusCode"] < 300
         if refused:
-            # Replicate has a new secret that we have not fetched: polls stand in until we have.
+            # Replicate has a new secret that we have not fetched; polls are used until then.
             early = hook.signed == 1 and self.cloud.secrets.turn == 1
             check(early, f"I3 a genuine webhook was refused: {answer['body']}")
             self.invariants.allow("webhook before its secret was fetched")
@@ -177,18 +177,18 @@ class Stage:
         return self._handle("webhook", event, plan)
 
     def forge(self, numbers: list[str], plan: Plan) -> Run:
-        """Signed with another key, though all else is right."""
+        """Signed with another key, but otherwise correct."""
         up = self._up(numbers)
         return self._unchanged(up.request["webhook"], self._lie(up), plan, b"x" * 32)
 
     def unlinked(self, numbers: list[str], plan: Plan) -> Run:
-        """Truly signed, but its token is not the record's."""
+        """Correctly signed, but with a token that is not the record's."""
         up = self._up(numbers)
         url = up.request["webhook"][:-4] + "AAAA"
         return self._unchanged(url, self._lie(up), plan)
 
     def stray(self, numbers: list[str], plan: Plan) -> Run:
-        """Truly signed and linked, but about a prediction that is not ours."""
+        """Correctly signed and linked, but about a prediction that is not ours."""
         up = self._up(numbers)
         lie = self._lie(replace(up, id="someoneelses"))
         return self._unchanged(up.request["webhook"], lie, plan)
@@ -197,9 +197,11 @@ class Stage:
         return shows.text(Config(), up, "failed", self.cloud.clock.now)
 
     def _settled(self, up: Up) -> bool:
-        """No create of its record is left over, for which a webhook with its link could speak.
+        """Whether no create of the record is unresolved, so that no webhook with its link could
+        concern it.
 
-        On a dedicated account a record may hold its twin's, and so have one left over after all.
+        On a dedicated account a record may have its duplicate's, and one may be unresolved after
+        all.
         """
         record = self.cloud.record(up.record)
         if self.config.dedicated or record is None or record.provider_id is None:

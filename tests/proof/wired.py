@@ -40,7 +40,7 @@ def _catalogue() -> Catalogue:
 
 
 class Doubles(Adapters):
-    """Makes the ports of a cloud, which are there already; what is a name is the port's."""
+    """Returns the existing ports of a cloud; a name is the port's."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
@@ -105,7 +105,7 @@ class Doubles(Adapters):
 
 
 def handler(function: Function[Any, Any], cloud: Cloud) -> Callable[[Any, Any], Any]:
-    """A function's handler over this world, each run built anew as after a cold start."""
+    """Return a function's handler in this world, rebuilt for each run as after a cold start."""
     given = {
         "public_url": PUBLIC_URL,
         "timings": cloud.config.timings,
@@ -124,13 +124,13 @@ def handler(function: Function[Any, Any], cloud: Cloud) -> Callable[[Any, Any], 
 
 @contextmanager
 def installed(cloud: Cloud) -> Iterator[None]:
-    """What no adapter stands for is this world's too: ids, metrics, threads, logs."""
+    """Install this world's ids, metrics, threads and logs, for which there is no adapter."""
     replaced: list[tuple[Any, str, Any]] = [
         (link, "new_id", lambda *_: f"{len(cloud.submitted) - 1:026d}"),
         (observability.metrics, "add_metric", cloud.count),
         (persist, "ThreadPoolExecutor", InTurn),
         (reuse, "ThreadPoolExecutor", InTurn),
-        # Equal items are one object here: what is read of one is read once.
+        # Equal items are one object here, so each is read once.
         (relay, "read_prediction", cloud.store.read),
         (fakes, "prediction_item", cloud.store.item_of),
     ]
@@ -144,9 +144,9 @@ def installed(cloud: Cloud) -> Iterator[None]:
 
 
 class InTurn:
-    """Stands in for ThreadPoolExecutor: one after the other, so that a schedule can be replayed.
+    """Replaces ThreadPoolExecutor and works sequentially, so that a schedule can be replayed.
 
-    A crash is everybody's: it is not kept in a future, but ends the run.
+    A crash is not stored in a future: it ends the run.
     """
 
     def __init__(self, _workers: int) -> None:
@@ -159,7 +159,7 @@ class InTurn:
         pass
 
     def submit(self, do: Callable[..., Any], *args: Any) -> Future[Any]:
-        """Do it now; an exception waits in the future."""
+        """Do it now; an exception is stored in the future."""
         future: Future[Any] = Future()
         try:
             future.set_result(do(*args))
@@ -168,9 +168,9 @@ class InTurn:
         return future
 
     def map(self, do: Callable[..., Any], *columns: Iterable[Any]) -> Iterator[Any]:
-        """All of them, the first failure raised when its turn comes."""
+        """Do all of them; the first failure is raised at its turn."""
         futures = [self.submit(do, *row) for row in zip(*columns, strict=False)]
         return (future.result() for future in futures)
 
     def shutdown(self, **_: bool) -> None:
-        """Nothing is under way."""
+        """Nothing is in progress."""
