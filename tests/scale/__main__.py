@@ -1,4 +1,4 @@
-"""python -m tests.scale full | slice: a crowd, slowly; 0 where every goal was met."""
+"""python -m tests.scale full | slice: simulated load; exits with 0 if every goal was met."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.scale import run
 
 
 def main() -> int:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m tests.scale")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("full", help="all scenarios in full, at most half an hour on two cores")

@@ -1,12 +1,12 @@
-"""Darkroom's functions as AWS runs them, on a clock on which every I/O takes time.
+"""Darkroom's functions as AWS runs them, on a simulated clock on which every I/O takes time.
 
-What lasts is a thread of the timeline: ticks, and whoever takes messages of a queue. What is over
-within a second (submit, webhook, relay) runs at one moment, and its time is added to what follows.
+Long-running work is a thread of the timeline: sweeps, and the consumers of queues. Work of less
+than a second (submit, webhook, relay) runs at one moment, and its time is added afterwards.
 
-At a scale of 1:k each prediction stands for k. What is done for each of them takes the sweep k
-times as long and counts k times; what serves many (a page of the list, a query of the index) takes
-and counts as much as in full, and a page shows a hundredth of k as many. Functions have a k-th of
-their concurrency.
+At a scale of 1:k each prediction represents k. Work per prediction takes the sweep k times as long
+and counts k times. Work that serves many (a page of the list, a query of the index) takes and
+counts as much as in full, and a page shows a hundredth of k as many. Functions have 1/k of their
+concurrency.
 """
 
 from __future__ import annotations
@@ -44,25 +44,25 @@ QUEUES: dict[str, tuple[str, float]] = {
     f"{queue.name.lower()}_queue": (name, float(function.timeout_s))
     for name, function in declared().items()
     for queue in function.queues
-    # Here all requests come over HTTP.
+    # Here all requests arrive over HTTP.
     if name != "intake"
 }
-"""By the attribute of the world: who takes the messages, and that function's time-out."""
+"""By the attribute of the world: the consumer of the messages, and its function's timeout."""
 CONCURRENCY = 50
-"""Invocations at once for each queue, in the production stage."""
+"""Concurrent invocations per queue in the production stage."""
 VISIBILITY_FACTOR, MAX_RECEIVES = 6, MOST_FAILURES
 RELAYS, BATCH = 40, 25
-"""Four shards of the stream, ten batches at once of each."""
+"""Four shards of the stream, with ten concurrent batches each."""
 WEBHOOK_AGAIN_S = (2.0, 5.0, 10.0, 20.0, 25.0)
-"""The provider's pauses before it sends a terminal webhook again: about a minute in all."""
+"""The provider's delays before it repeats a terminal webhook: about a minute in all."""
 
 
 class Killed(BaseException):
-    """The function's time is over."""
+    """The function has timed out."""
 
 
 class CrowdClock(FakeClock):
-    """A clock that whoever runs at one moment may be ahead of."""
+    """A clock with an offset for work that runs at one moment."""
 
     lag = 0.0
     """Milliseconds."""
@@ -73,11 +73,11 @@ class CrowdClock(FakeClock):
 
 class _Here(threading.local):
     ends = 1 << 62
-    """When the function that runs in this thread is killed."""
+    """Time at which the function that runs in this thread is killed."""
 
 
 class Timed:
-    """A port whose every call takes what the table says. Nothing else may be called."""
+    """A port whose calls take the time of the table. No other method may be called."""
 
     def __init__(self, port: Any, costs: Mapping[str, Cost], spend: Callable[..., None]) -> None:
         self._port, self._costs, self._spend = port, costs, spend
@@ -99,9 +99,9 @@ class Timed:
 
 @dataclass
 class CrowdQueue:
-    """SQS and its consumers: first come, first served; hidden while it is taken, then shown again.
+    """SQS and its consumers: first come, first served, with a visibility timeout.
 
-    Without any fairness between senders, as SQS is while few messages are in flight.
+    There is no fairness between senders, as in SQS while few messages are in flight.
     """
 
     cloud: Cloud
@@ -110,7 +110,7 @@ class CrowdQueue:
     timeout_s: float
     busy: int = 0
     waits: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    """By group, the longest that a message waited for a consumer, in milliseconds."""
+    """By group, the maximum time that a message waited for a consumer, in milliseconds."""
     dead: int = 0
     sent: int = 0
     _waiting: deque[tuple[int, dict[str, str], str, int]] = field(default_factory=deque)
@@ -148,7 +148,7 @@ class CrowdQueue:
 
 @dataclass
 class Ticks:
-    """What the sweep's ticks did."""
+    """Measurements of the sweeps."""
 
     number: int = 0
     killed: int = 0
@@ -159,12 +159,12 @@ class Ticks:
     done: Counter[str] = field(default_factory=Counter)
     unreadable: int = 0
     peak_bytes: int = 0
-    """What a tick allocated at most, where that is traced."""
+    """Maximum memory allocated by one sweep, if it is traced."""
 
 
 @dataclass
 class Cloud:
-    """One deployment, with a crowd before it."""
+    """One deployment under load."""
 
     timeline: Timeline
     scale: int
@@ -185,11 +185,11 @@ class Cloud:
         self.ticks, self.calls, self._here = Ticks(), Calls(), _Here()
         self.webhooks_lost = self.traced = False
         self.told: dict[str, int] = {}
-        """When the task of an ended prediction was answered first, by the prediction."""
+        """Time of the first answer to the task of an ended prediction, by prediction."""
         self.looks = Calls()
-        """The provider's answers to looks for clients that poll."""
+        """The provider's answers to refreshes for clients that poll."""
         self.relayed = 0
-        """Changes that the stream's filter let through."""
+        """Changes that passed the stream's filter."""
         self._ids = Random(11)  # noqa: S311 - the same ids in every run
         self.store = CrowdPredictions(clock=self.clock, changed=self._changed)
         self.upstream = Upstream(
@@ -234,7 +234,7 @@ class Cloud:
         self.webhook = world.webhook
 
     def _ports(self, each: int) -> dict[int, Any]:
-        """What stands in for each of the world's fakes: its time is taken `each` times."""
+        """Return the ports that replace the fakes; each call takes `each` times its time."""
         world = self._world
         spend = partial(self.spend, each=each)
         controls = _Both(times.CONTROLS_READ, times.CONTROLS_WRITE)
@@ -271,7 +271,7 @@ class Cloud:
         self.wait(ms / 1000)
 
     def wait(self, seconds: float) -> None:
-        """Let time pass. Raises Killed where the function has no more of it."""
+        """Let time pass. Raises Killed if the function has timed out."""
         if not self.timeline.sleeps:
             self.clock.lag += seconds * 1000
             return
@@ -281,7 +281,7 @@ class Cloud:
             raise Killed
 
     def within(self, seconds: float, work: Callable[[], object]) -> None:
-        """Run it as a function with that time-out."""
+        """Run it as a function with that timeout."""
         self._here.ends = self.clock.now + int(seconds * 1000)
         try:
             work()
@@ -289,11 +289,11 @@ class Cloud:
             self._here.ends = 1 << 62
 
     def remaining_ms(self) -> int:
-        """What is left to the function that runs here."""
+        """Return the remaining time of the function that runs here."""
         return self._here.ends - self.clock.now
 
     def at_once(self, work: Callable[[], object]) -> float:
-        """Run what is soon over; how many milliseconds it took."""
+        """Run short work; return its duration in milliseconds."""
         self.clock.lag = 0.0
         try:
             work()
@@ -377,7 +377,7 @@ class Cloud:
             self.timeline.start(partial(self.tick, part))
 
     def tick(self, part: int = 0) -> None:
-        """One invocation of the sweep."""
+        """Run one invocation of the sweep."""
         ticks, began = self.ticks, self.clock.now
         ticks.number += 1
         tick: Tick | None = None
@@ -408,7 +408,7 @@ class Cloud:
 
 
 class _Both(dict[str, Cost]):
-    """The Controls table: what is put or taken is written, all else is read."""
+    """The Controls table: puts and takes are writes, all others are reads."""
 
     def __init__(self, read: Cost, write: Cost) -> None:
         super().__init__()
@@ -420,28 +420,28 @@ class _Both(dict[str, Cost]):
 
 
 class _Bus:
-    """Takes every event, and keeps none."""
+    """Accepts every event and drops it."""
 
     def publish(self, detail_type: str, detail: dict[str, Any]) -> None:
-        """Nobody listens."""
+        """Drop the event."""
 
 
 @dataclass
 class _Spent:
-    """A queue as one function sees it: the sweep sends for all that a prediction stands for."""
+    """A queue as one function sees it: the sweep sends for all predictions that one represents."""
 
     queue: CrowdQueue
     each: int
 
     def send(self, message: dict[str, str], delay_s: int = 0, *, group: str = "") -> None:
-        """Send once, in the time that it takes to send for each."""
+        """Send once, in the time of one message per represented prediction."""
         if self.each > 1:
             self.queue.cloud.spend(times.QUEUE, float(self.each - 1))
         self.queue.send(message, delay_s, group=group)
 
 
 def _rewired(value: Any, ports: dict[int, Any]) -> Any:
-    """The same service over other ports, and so are the services within it."""
+    """Return a copy of the service with other ports, including the services within it."""
     if id(value) in ports:
         return ports[id(value)]
     if not is_dataclass(value) or isinstance(value, type) or not _service(value):

@@ -1,4 +1,4 @@
-"""Runs one scenario, and measures it."""
+"""Runs one scenario and measures it."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 SMALL, LARGE, LARGE_ONES = 4_000, 250_000, 50
 CLOSE = 3
-"""Of so many one is large, where they lie close together: a page of the list is just readable."""
+"""One in so many is large, where they are close together: a page of the list is just readable."""
 FIRST_TENANT = "t0"
 TELL_S = 10.0
-"""Seconds of real time between two words of progress."""
+"""Seconds of real time between two progress messages."""
 
 
 class Crowd:
@@ -54,7 +54,7 @@ class Crowd:
         self.outputs.cloud = self.callbacks.cloud = self.cloud
         self.cloud.traced = scenario.traced
         if scenario.traced:
-            # What a tick reads is its own.
+            # The memory of a sweep shall include what it reads.
             self.cloud.store.records = Records(0)
         self.cloud.webhooks_lost = scenario.webhooks_lost
         words = "a red fox over hills at dawn in soft light with long shadows, oil on canvas"
@@ -63,7 +63,7 @@ class Crowd:
         self.submitted = 0
         self.refused = 0
 
-    # The crowd
+    # Load
 
     def _run_ms(self, number: int) -> int:
         """Most run for seconds, a few for minutes."""
@@ -104,7 +104,7 @@ class Crowd:
             return None
 
     def _prompt(self, number: int) -> str:
-        """Some are large; of those, every other one is larger in Python than in the table."""
+        """Some are large; every other one of those is larger in Python than in the table."""
         if self.scenario.watchers:
             return self._texts[number % len(self._texts)][:SMALL]
         large = max(1, LARGE_ONES // self.scale)
@@ -122,7 +122,7 @@ class Crowd:
         return scenario.rate * scenario.minutes * 60 / self.scale
 
     def _arrive(self) -> None:
-        """One create, and the time of the next."""
+        """Send one create, and schedule the next."""
         scenario = self.scenario
         if self.submitted >= int(self._wanted()):
             return
@@ -134,10 +134,10 @@ class Crowd:
         self._create(tenant)
         self.timeline.after(self.scale / scenario.rate, self._arrive)
 
-    # The run
+    # Run
 
     def run(self) -> dict[str, Any]:
-        """The figures."""
+        """Run the scenario and return the measurements."""
         scenario, began, told = self.scenario, time.monotonic(), time.monotonic()
         self.timeline.after(1.0, self._arrive)
         first, last = scenario.silent
@@ -150,7 +150,7 @@ class Crowd:
         while minutes < end:
             self.timeline.run(60)
             minutes += 1
-            # What is there stays: to look through all of it for garbage takes ever longer.
+            # Existing objects stay: a garbage collection of all of them would take ever longer.
             gc.freeze()
             if time.monotonic() - told > TELL_S:
                 told = time.monotonic()
@@ -161,7 +161,7 @@ class Crowd:
         return self._figures(minutes, time.monotonic() - began)
 
     def _open(self) -> bool:
-        """Whether anything is still to be done."""
+        """Whether any work is left."""
         return bool(self.cloud.store.ages.waiting)
 
     def _figures(self, minutes: int, took_s: float) -> dict[str, Any]:
@@ -214,9 +214,10 @@ class Crowd:
         }
 
     def _callback_wait_s(self, records: list[Any]) -> int:
-        """The longest that a callback to an endpoint that answers came after its prediction's end.
+        """Return the maximum time from a prediction's end to its callback, of endpoints that
+        answer.
 
-        One that never came counts as an hour.
+        A callback that never arrived counts as an hour.
         """
         waits = [0.0]
         for record in records:
@@ -226,7 +227,8 @@ class Crowd:
         return round(max(waits))
 
     def _task_wait_s(self, records: list[Any]) -> float:
-        """The longest that a task waited after its prediction's end; never counts as an hour."""
+        """Return the maximum time from a prediction's end to its task's answer; a missing one
+        counts as an hour."""
         told = self.cloud.told
         waits = [
             (told[record.id] - record.updated_at) / 1000 if record.id in told else 3600.0
@@ -237,7 +239,7 @@ class Crowd:
 
 
 def run(scenario: Scenario, scale: int) -> dict[str, Any]:
-    """Run it at a scale, in this process; what it came to."""
+    """Run the scenario at a scale in this process, and return the measurements."""
     from tests.scale.watchers import Watchers
 
     crowd = Watchers if scenario.watchers else Crowd
@@ -246,6 +248,6 @@ def run(scenario: Scenario, scale: int) -> dict[str, Any]:
 
 
 def say(text: str) -> None:
-    """A line for whoever watches."""
+    """Print a progress line."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""The product at a scale, and the product with a seeded fault: exact changes of source text."""
+"""The product at a scale, and the product with a mutation: exact changes of source text."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from tests.proof.edit import Edit
 
 
 def scaled(scale: int) -> list[Edit]:
-    """The limits of a tick, each for predictions of which one stands for so many.
+    """Return the limits of a tick, for predictions of which one represents `scale`.
 
-    A page stands for itself: it costs as much as in full, and a k-th of what a GET does.
+    A page represents itself: it costs as much as in full, and 1/k of what a GET does.
     """
     if scale == 1:
         return []
@@ -28,7 +28,7 @@ def scaled(scale: int) -> list[Edit]:
         limit("predictions.sweep", "ASKED", "1_200"),
         limit("predictions.listing", "LIST_FROM", "10"),
         Edit("services.predictions.listing", "", "WORTH = 5", f"WORTH = {5 / scale}"),
-        # Chance is larger in fewer.
+        # Random variation is larger with fewer predictions.
         Edit("services.predictions.listing", "", "CREDIT = 60", f"CREDIT = {60 / scale**0.5}"),
         limit("predictions.listing", "MOST_OTHERS", "20_000"),
         limit("predictions.listing", "MOST_KEPT", "12_000_000"),

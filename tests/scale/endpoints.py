@@ -1,4 +1,4 @@
-"""The output host and the clients' endpoints, each as slow as a scenario has it."""
+"""The output host and the clients' endpoints, with the delays of a scenario."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HANG_S = 15.0
-"""What an endpoint that never answers takes: the sender's own time-out."""
+"""Duration of a call to an endpoint that never answers: the sender's own timeout."""
 
 
 @dataclass
 class OutputHost:
-    """Serves each output for an hour; `cloud` is set where it is made."""
+    """Serves each output for an hour; `cloud` is set after creation."""
 
     slow_s: float = 0.0
     cloud: Any = None
@@ -36,7 +36,7 @@ class OutputHost:
 
     @contextmanager
     def open(self, url: str) -> Iterator[FakeDownload]:
-        """One download."""
+        """Serve one download."""
         self.opened += 1
         self.cloud.spend(OUTPUT)
         if self.slow_s:
@@ -49,16 +49,16 @@ class OutputHost:
 
 @dataclass
 class Callbacks:
-    """Takes callbacks, by host: `dead` ones never answer."""
+    """Accepts callbacks, by host; `dead` ones never answer."""
 
     dead: str = "dead.test"
     cloud: Any = None
     calls: Counter[str] = field(default_factory=Counter)
     told: dict[str, int] = field(default_factory=dict)
-    """When each callback was taken, by its id."""
+    """Time of each accepted callback, by its id."""
 
     def post(self, url: str, headers: dict[str, str], _body: bytes) -> CallbackAnswer:
-        """One attempt."""
+        """Accept or delay one attempt."""
         host = str(urlsplit(url).hostname)
         self.calls[host] += 1
         if host == self.dead:

@@ -1,4 +1,5 @@
-"""One request that is made to take long: the processor time of an upload's head, of a check."""
+"""Single requests that are designed to take long: the processor time of an upload's head, of a
+check."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 ENOUGH_S = 2.0
-"""Whatever takes longer is stopped."""
+"""Work that takes longer is stopped."""
 BYTES = 200_000
 HEADS = {
     "semicolons in an open quote": b'="' + b";" * BYTES,
@@ -26,7 +27,7 @@ HEADS = {
     "blanks": b"; " * (BYTES // 2),
     "folds": b"\r\n " * (BYTES // 3),
 }
-"""What follows `Content-Disposition: form-data`."""
+"""The text after `Content-Disposition: form-data`."""
 BRANCHES, VALUES = 2_000, 60_000
 
 
@@ -35,7 +36,7 @@ class _Enough(BaseException):
 
 
 def run() -> dict[str, Any]:
-    """The figures: the longest of each kind."""
+    """Return the maximum of each kind."""
     return {
         "predictions": 0,
         "upload_s": max(_seconds(lambda head=head: _upload(head)) for head in HEADS.values()),
@@ -52,12 +53,12 @@ def _upload(head: bytes) -> None:
 def _check() -> None:
     branch = {"type": "array", "items": {"type": "integer"}}
     schema = {"properties": {"x": {"anyOf": [branch] * BRANCHES}}}
-    # Each branch fails at the last value only.
+    # Each branch fails only at the last value.
     validate_input(schema, {"x": [*range(VALUES), "a"]})
 
 
 def _seconds(work: Callable[[], None]) -> float:
-    """Its processor time, up to a bound."""
+    """Return its processor time, up to a limit."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise _Enough

@@ -1,4 +1,4 @@
-"""Faults that show in a crowd alone: each must be caught by one small scenario."""
+"""Mutations that only load reveals: each must be caught by one small scenario."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Mutant(NamedTuple):
-    """A fault, and where it must show."""
+    """A mutation, and the scenario that must reveal it."""
 
     scenario: str
     scale: int

@@ -1,4 +1,4 @@
-"""python -m tests.scale.one NUMBER SCALE [MUTANT] [--short]: one scenario, told as JSON."""
+"""python -m tests.scale.one NUMBER SCALE [MUTANT] [--short]: run one scenario, and print JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def main() -> None:
     number, scale, *names = (each for each in sys.argv[1:] if each != "--short")
     faults = [edit for name in names for edit in MUTANTS[name].edits]
     places = {(fault.module, fault.function, fault.old) for fault in faults}
-    # What the fault is in itself is not scaled.
+    # The mutated limits are not scaled.
     limits = [e for e in edits.scaled(int(scale)) if (e.module, e.function, e.old) not in places]
     mutants.apply([*faults, *limits])
     scenario = SCENARIOS[int(number)]

@@ -1,4 +1,4 @@
-"""Replicate as HTTP, for the product's own adapter: real bytes, limits, silence, time."""
+"""Replicate over HTTP, for the product's own adapter: real bytes, limits, silence, time."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ OUTPUT_LIFE_MS = 3_600_000
 WAITS_MS = 1_000
 """From the create to the run."""
 MOST_READS = 3_000
-"""GETs and pages that the provider takes in a minute before it answers 429."""
+"""GETs and pages per minute before the provider answers 429."""
 PIECE = 64 * 1024
 
 
 @dataclass(slots=True)
 class Run:
-    """One prediction upstream: what it will be is known from its clock."""
+    """One prediction upstream; its state follows from the clock."""
 
     id: str
     created_at: int
@@ -43,26 +43,26 @@ class Run:
     model: str
     files: int = 1
     talks: bool = False
-    """It logs a character each second."""
+    """It logs one character per second."""
     canceled_at: int | None = None
 
     @property
     def started_at(self) -> int:
-        """When it begins to run."""
+        """Time at which it begins to run."""
         return self.created_at + WAITS_MS
 
     @property
     def done_at(self) -> int:
-        """When it ends, unless it is canceled before."""
+        """Time at which it ends, unless it is canceled before."""
         return self.started_at + self.run_ms
 
     @property
     def ended_at(self) -> int:
-        """When it ends, or ended."""
+        """Time at which it ends or ended."""
         return self.canceled_at if self.canceled_at is not None else self.done_at
 
     def body(self, now: int) -> bytes:
-        """The prediction as GET, list and webhook show it."""
+        """Return the prediction as GET, list and webhook show it."""
         ended = self.ended_at
         over = now >= ended
         status = "starting" if now < self.started_at else "processing"
@@ -100,22 +100,22 @@ class Upstream:
     clock: FakeClock
     page_size: int
     run_ms: Callable[[int], int]
-    """How long the n-th prediction runs."""
+    """The run time of the nth prediction."""
     on_created: Callable[[Run], None]
     files: int = 1
     talks: bool = False
     runs: dict[str, Run] = field(default_factory=dict)
     silent: bool = False
-    """Whoever asks waits until its own time-out."""
+    """Requests get no answer before the client's timeout."""
     unanswered: Callable[[int], bool] = lambda _number: False
-    """Whether the answer to the n-th create is lost."""
+    """Whether the answer to the nth create is lost."""
     creates: int = 0
     unheard: int = 0
-    """GETs and pages asked for in silence."""
+    """GETs and pages requested during silence."""
     _order: list[tuple[int, str]] = field(default_factory=list)
 
     def create(self, asked: dict[str, Any]) -> Run:
-        """A prediction begins."""
+        """Create a prediction."""
         self.creates += 1
         id_ = f"p{len(self.runs):025d}"
         given = json.dumps(asked["input"], ensure_ascii=False, separators=(",", ":")).encode()
@@ -141,7 +141,7 @@ class Upstream:
             run.canceled_at = self.clock()
 
     def page(self, query: dict[str, list[str]]) -> Iterator[bytes]:
-        """A page of the list, newest first, piece by piece."""
+        """Return a page of the list, newest first, in pieces."""
         since = milliseconds(query["created_after"][0]) or 0
         until = milliseconds(query.get("created_before", [""])[0] or None) or 10**15
         last = bisect.bisect_left(self._order, (until, ""))
@@ -163,29 +163,29 @@ class Upstream:
 
 @dataclass
 class Calls:
-    """When the provider was called, and for what; a call may stand for several."""
+    """The calls of the provider by time and kind; one call may represent several."""
 
     by_second: dict[str, Counter[int]] = field(
         default_factory=lambda: {name: Counter() for name in PROVIDER}
     )
-    """For GETs and pages: by the second since the epoch."""
+    """GETs and pages: by the second since the epoch."""
 
     def note(self, kind: str, at: int, number: int) -> None:
         """Count a call."""
         self.by_second[kind][at // 1000] += number
 
     def reads(self) -> Counter[int]:
-        """GETs and pages by second."""
+        """Return GETs and pages by second."""
         return self.by_second["get"] + self.by_second["page"]
 
     def in_a_minute(self, before: int) -> int:
-        """Reads within the last minute."""
+        """Return the reads within the last minute."""
         reads = self.by_second["get"], self.by_second["page"]
         seconds = range(before // 1000 - 59, before // 1000 + 1)
         return sum(kind[second] for kind in reads for second in seconds)
 
     def most_in_a_minute(self) -> int:
-        """The largest number of reads within any sixty seconds."""
+        """Return the maximum number of reads within sixty seconds."""
         reads = self.reads()
         most = running = 0
         if not reads:
@@ -204,16 +204,16 @@ class Http:
     calls: Calls
     spend: Callable[[Cost], None]
     wait: Callable[[float], None]
-    """Let seconds pass, whatever the scale."""
+    """Lets seconds pass, at any scale."""
     each: int = 1
-    """Predictions that one GET or cancel stands for."""
+    """Predictions that one GET or cancellation represents."""
     wrote: bool = False
 
     @contextmanager
     def exchange(
         self, method: str, url: str, *, budget_s: float, headers: dict[str, str], content: bytes
     ) -> Iterator[SimpleNamespace]:
-        """One request and its answer."""
+        """Do one request."""
         at = urlsplit(url)
         parts = at.path.split("/")[2:]
         match method, parts:

@@ -1,4 +1,4 @@
-"""Runs scenarios, each in a process of its own, two at a time; the table of what they came to."""
+"""Runs scenarios in separate processes, two at a time, and prints the table of their results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 CORES = int(os.environ.get("SCALE_PROCESSES", "2"))
 AGREE = 0.10
-"""What a scaled run may differ from the full one: a part of what each figure may be at most."""
+"""Tolerated difference between a scaled run and the full one, as a fraction of each figure's
+limit."""
 COMPARED: dict[str, float] = {
     "age_s": AGE_S,
     "mean_age_s": AGE_S,
@@ -29,11 +30,12 @@ COMPARED: dict[str, float] = {
     "reads_a_minute": READS,
     "swept_a_minute": 0.0,
 }
-"""By figure, what it may be; 0 where there is no such bound: then a part of the figure itself.
+"""The limit of each figure; 0 if there is none: then the tolerance is a fraction of the figure
+itself.
 
-A small run reads fewer pages. What runs for long is rare: in a crowd it fills the pages in which
-it is looked for, and alone it takes a page for itself, which stands for one page all the same. So a
-tick's time is compared without them (`mean_work_s`), and they are in what is read in a minute.
+A small run reads fewer pages. Long runs are rare: under load they share the pages in which they are
+searched, alone each needs a page, which represents one page all the same. A tick's time is
+therefore compared without them (`mean_work_s`), but the reads per minute include them.
 """
 COLUMNS = (
     ("age_s", "oldest due, s"),
@@ -50,7 +52,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Result:
-    """One scenario at a scale: its figures, and the goals that it missed."""
+    """One scenario at a scale: its measurements, and the goals that it missed."""
 
     scenario: Scenario
     scale: int
@@ -58,7 +60,7 @@ class Result:
 
     @property
     def missed(self) -> list[str]:
-        """Goals that do not hold, with what there was instead."""
+        """Return the goals that were missed, with the measured values."""
         if "predictions" not in self.figures and "peak_mb" not in self.figures:
             return ["did not run"]
         return [
@@ -77,7 +79,7 @@ class Runs:
         self.done = 0
 
     def one(self, number: int, scale: int, mutant: str = "", *, short: bool = False) -> Result:
-        """Run one scenario; `short` is the slice's own length."""
+        """Run one scenario; `short` selects the duration of the slice."""
         began = time.monotonic()
         command = [sys.executable, "-m", "tests.scale.one", str(number), str(scale)]
         child = subprocess.Popen(
@@ -114,7 +116,7 @@ class Runs:
 
 
 def full() -> int:
-    """Every scenario in full, the mutants, and whether the slice says the same."""
+    """Run every scenario in full and the mutants, and check that the slice agrees."""
     runs = Runs()
     asked = [(number, each.full, "") for number, each in enumerate(SCENARIOS)]
     # The longest first.
@@ -131,7 +133,7 @@ def full() -> int:
 
 
 def small() -> int:
-    """Every scenario at its slice's scale, and the mutants."""
+    """Run every scenario at its slice's scale, and the mutants."""
     runs = Runs()
     asked = [(number, each.slice, "") for number, each in enumerate(SCENARIOS)]
     results = runs.all(asked, short=True)
@@ -141,7 +143,7 @@ def small() -> int:
 
 
 def tell(results: list[Result]) -> int:
-    """Print the table; how many scenarios missed a goal."""
+    """Print the table; return the number of scenarios that missed a goal."""
     width = max(len(each.name) for each in SCENARIOS)
     print(f"{'scenario':{width}}  scale  sweeps  {'  '.join(head for _, head in COLUMNS)}")
     for result in results:
@@ -162,7 +164,7 @@ def _work(scenario: Scenario, scale: int) -> float:
 
 
 def _agrees(whole: Result, part: Result) -> int:
-    """Print both; whether any of the figures differs by too much."""
+    """Print both; return whether any figure differs by too much."""
     differing = [name for name in COMPARED if not near(name, part.figures, whole.figures)]
     shown = ", ".join(
         f"{name} {part.figures.get(name)} / {whole.figures.get(name)}" for name in COMPARED
@@ -173,7 +175,7 @@ def _agrees(whole: Result, part: Result) -> int:
 
 
 def near(name: str, part: dict[str, Any], whole: dict[str, Any]) -> bool:
-    """Whether the figure of a scaled run is as good as that of the full one."""
+    """Whether the figure of a scaled run agrees with that of the full one."""
     if name not in part or name not in whole:
         return False
     return bool(abs(part[name] - whole[name]) <= AGREE * (COMPARED[name] or abs(whole[name])))

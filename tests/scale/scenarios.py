@@ -1,23 +1,23 @@
-"""What a crowd may meet, and what must hold then."""
+"""The scenarios of load, and their goals."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 READS = 1_500
-"""GETs and list pages a minute that are left beside creates and cancels."""
+"""GETs and list pages per minute that are left beside creates and cancellations."""
 LOOKS = 300
-"""Calls a minute for all clients that poll: a tenth of what the provider allows."""
+"""Calls per minute for all clients that poll: a tenth of what the provider allows."""
 MEMORY_MB = 64
 AGE_S = 180
-"""Nothing due is older, at 10 creates a second."""
+"""Maximum age of anything due, at 10 creates per second."""
 LONGEST_TICK_S = 45
-"""Its time-out less what it keeps in reserve."""
+"""The sweep's timeout minus its reserve."""
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """`figure` may be at most that."""
+    """An upper limit on `figure`."""
 
     figure: str
     most: float
@@ -25,43 +25,43 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One crowd. Times in minutes from the first create."""
+    """One load. Times are in minutes from the first create."""
 
     name: str
     rate: float
-    """Creates a second, in full."""
+    """Creates per second, at full scale."""
     minutes: float = 45.0
     webhooks_lost: bool = True
     silent: tuple[float, float] = (0.0, 0.0)
-    """The provider answers nothing but creates' time-outs."""
+    """Period in which the provider answers nothing, and creates time out."""
     tenants: int = 20
     parts: int = 1
-    """Sweeps a minute that share the index."""
+    """Sweeps per minute that share the index."""
     callbacks: float = 0.5
-    """The share of predictions that name a webhook."""
+    """Fraction of the predictions that name a webhook."""
     dead_tenant: bool = False
-    """The first tenant's endpoint never answers; some of the others' predictions are tasks."""
+    """The first tenant's endpoint never answers; some predictions of the others are tasks."""
     unanswered_every: int = 100
-    """Of so many creates, one has its answer lost."""
+    """The answer of one in so many creates is lost."""
     burst: int = 0
-    """Predictions of one tenant at once, before one of each other tenant; no others."""
+    """Simultaneous predictions of one tenant, before one of each other tenant; no others."""
     slow_s: float = 0.0
     files: int = 1
     page: int = 100
     long_runs: bool = True
     hostile: bool = False
-    """No crowd: single requests that are made to take long."""
+    """No load: single requests that are designed to take long."""
     watchers: int = 0
-    """Clients that poll, each a prediction of its own, which runs for `minutes` and logs."""
+    """Clients that poll one prediction each, which runs for `minutes` and logs."""
     traced: bool = False
     """Trace the memory of each tick, with large records close together."""
     tail: float = 70.0
-    """Minutes after the last create within which everything must be over."""
+    """Minutes after the last create within which everything must have ended."""
     full: int = 1
-    """The scale of the full run: each prediction stands for so many."""
+    """Scale of the full run: the number of predictions that each represents."""
     slice: int = 50
     short: float = 0.0
-    """Minutes of creates in the slice, where not as long."""
+    """Minutes of creates in the slice, if fewer."""
     compared: bool = False
     """The slice must agree with the full run."""
     goals: tuple[Goal, ...] = ()

@@ -1,4 +1,4 @@
-"""The fakes' tables for a crowd: an index in order, and how long what is due has been waiting."""
+"""The fakes' tables under load: a sorted index, and the age of the records that are due."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ if TYPE_CHECKING:
     from tests.support.fakes import FakeClock
 
 KEPT = 20_000
-"""Records whose items were written or read last are not read again: some 10 kB each."""
+"""Number of recently written or read items whose records are cached; some 10 kB each."""
 WATCH_MS = 5_000
-"""Polls of one prediction may write once in so long."""
+"""Minimum interval between two writes for polls of one prediction."""
 SMALL = 64 * 1024
-"""Items whose texts are shorter are not measured: that would be most of a run's time."""
+"""Items with shorter texts are not measured, because that would take most of a run's time."""
 
 
 class Records:
-    """The records in items, each read once: an item is never changed in place."""
+    """The records in items, each read once, since items are never changed in place."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._known: dict[int, tuple[dict[str, Any], Prediction]] = {}
 
     def of(self, item: dict[str, Any]) -> Prediction:
-        """The record in the item."""
+        """Return the record in the item."""
         known = self._known.get(id(item))
         return known[1] if known else self.note(item, read_prediction(item))
 
     def note(self, item: dict[str, Any], record: Prediction) -> Prediction:
-        """Remember what the item was made of; the oldest is let go."""
+        """Cache the record of an item; the oldest entry is dropped."""
         self._known[id(item)] = (item, record)
         if len(self._known) > self._most:
             del self._known[next(iter(self._known))]
@@ -52,9 +52,9 @@ class Records:
 
 @dataclass
 class Ages:
-    """How long each due record waits, until something is written that moves it on.
+    """The time that each due record waits until a write changes its due time.
 
-    A claim moves nothing: it only hides the record from other sweeps.
+    A claim does not count: it only hides the record from other sweeps.
     """
 
     clock: Callable[[], int]
@@ -66,7 +66,7 @@ class Ages:
     number: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def moved(self, record: Prediction) -> None:
-        """The record was written: what was due is done, and it is due again as it says."""
+        """Note that the record was written: it is done, or due again at its new time."""
         self._note(record.id)
         if record.due_at is None:
             self.waiting.pop(record.id, None)
@@ -75,12 +75,12 @@ class Ages:
         self.waiting[record.id] = (record.due_at, kind, record.tenant)
 
     def end(self) -> None:
-        """Count what still waits as well."""
+        """Count the records that still wait."""
         for id_ in self.waiting:
             self._note(id_)
 
     def done(self, id_: str) -> None:
-        """Nothing is due any more."""
+        """Note that nothing is due any more."""
         self._note(id_)
         self.waiting.pop(id_, None)
 
@@ -96,7 +96,7 @@ class Ages:
 
 @dataclass
 class CrowdPredictions(FakePredictions):
-    """FakePredictions whose `due` costs what it returns, not what there is."""
+    """FakePredictions whose `due` costs time for what it returns, not for the whole table."""
 
     clock: FakeClock | None = None
     changed: Callable[[dict[str, Any] | None, dict[str, Any]], None] = lambda _old, _new: None
@@ -107,9 +107,9 @@ class CrowdPredictions(FakePredictions):
         self.ages = Ages(self.clock)
         self.records = Records(KEPT)
         self.watched: dict[str, int] = {}
-        """When it was last noted of a prediction that somebody polls it."""
+        """Time at which a poll of the prediction was last stored."""
         self.watched_early = 0
-        """Writes for polls that came before `WATCH_MS` were over."""
+        """Writes for polls before `WATCH_MS` had passed."""
         self._shards: list[list[tuple[int, str]]] = [[] for _ in range(DUE_SHARDS)]
 
     def insert(
@@ -165,7 +165,7 @@ class CrowdPredictions(FakePredictions):
         return sorted(keys, key=lambda key: key.due_at)[:limit]
 
     def look(self, keys: Iterable[Due]) -> list[DueRecord]:
-        # As the adapter has it: all that was asked for, before any of it is read.
+        # Like the adapter: all items are fetched before any is read.
         found = {key.id: (key, self._projected(key.id)) for key in keys if key.id in self.items}
         return [read_due(key, item) for key, item in found.values()]
 
@@ -177,7 +177,7 @@ class CrowdPredictions(FakePredictions):
         return min(limit, bisect.bisect_right(self._shards[number], (now, "~")))
 
     def due_now(self, now: int) -> int:
-        """How many are due, whoever has claimed them."""
+        """Return the number of due records, claimed or not."""
         return sum(self._due(number, now, 1 << 60) for number in range(DUE_SHARDS))
 
     def _read(self, id_: str) -> Prediction:

@@ -1,4 +1,4 @@
-"""A slice of the crowd: every scenario at a small scale, and mutants that only a crowd shows."""
+"""A slice of the load test: every scenario at a small scale, and mutants that only load reveals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMES = [each.name for each in SCENARIOS]
 
 @pytest.fixture(scope="module")
 def results() -> dict[str, Result]:
-    """Of all scenarios and mutants, each in a process of its own."""
+    """Run all scenarios and mutants, each in a separate process."""
     asked = {each.name: (n, each.slice, "") for n, each in enumerate(SCENARIOS)}
     asked |= {
         name: (NAMES.index(mutant.scenario), mutant.scale, name) for name, mutant in MUTANTS.items()

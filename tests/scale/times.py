@@ -1,7 +1,7 @@
-"""What each I/O is assumed to take: the one place. Nothing here was measured at AWS or Replicate.
+"""Assumed durations of all I/O. Nothing here was measured at AWS or Replicate.
 
-Waiting in one region, in milliseconds a call, as `bench/cost.py` assumes it. A record that the
-sweep takes up costs processor time as well, which its claim contains.
+Waiting time in one region, in milliseconds per call, as `bench/cost.py` assumes it. A record that
+the sweep handles costs processor time too, which its claim includes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Milliseconds of a call; `shared` where one call serves many predictions."""
+    """Milliseconds of a call; `shared` if one call serves many predictions."""
 
     ms: float
     shared: bool = False
@@ -19,7 +19,7 @@ class Cost:
 
 READ, WRITE, TRANSACTION, QUERY, BATCH = 4.0, 6.0, 15.0, 5.0, 6.0
 PROCESSOR = 4.0
-"""Of one record that is claimed: to read, advance and write it, at a third of a processor."""
+"""Reading, advancing and writing one claimed record, at a third of a processor."""
 
 STORE = {
     "insert": Cost(WRITE),
@@ -35,7 +35,7 @@ STORE = {
     "recent_ids": Cost(QUERY),
     "list_ids": Cost(QUERY),
 }
-"""`due` is the sixteen shards of a sweep that has all of them; `look` a hundred keys."""
+"""`due` covers the sixteen shards of a sweep that has all of them; `look` a hundred keys."""
 DELIVERIES = {
     "put": Cost(WRITE),
     "get": Cost(READ),

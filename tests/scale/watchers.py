@@ -1,4 +1,4 @@
-"""Clients that poll their running predictions, of which no webhook tells."""
+"""Clients that poll their running predictions, for which there are no webhooks."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
 
 POLLS_S = 0.5, 1.0
-"""From one poll to the next, at least and at most: Replicate's clients take half a second."""
+"""Minimum and maximum interval between polls; Replicate's clients use half a second."""
 CANCELS_EVERY, CANCELED_AFTER = 25, 5 / 12
-"""Of so many one is canceled, after such a part of its run."""
+"""One in so many is canceled, after this fraction of its run."""
 LONE = "lone"
 """The tenant of a single watcher."""
 
 
 class Watchers(Crowd):
-    """More than half of the watchers are the first tenant's; one tenant has one."""
+    """More than half of the watchers belong to the first tenant; one tenant has one."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self.polls = 0
         self.shown: dict[str, State] = {}
-        """By prediction: its state as its client saw it last."""
+        """By prediction: its state at the client's last poll."""
         self.ages: dict[str, int] = defaultdict(int)
-        """By tenant: how old the logs that a poll showed were at most, in milliseconds."""
+        """By tenant: the maximum age of the logs that a poll showed, in milliseconds."""
         self._all_ages = 0
         self.canceled: dict[str, int] = {}
-        """When a client asked for it, by the provider's id."""
+        """Time of the client's request, by provider id."""
 
     def _arrive(self) -> None:
         if self.submitted >= int(self._wanted()):
@@ -59,7 +59,7 @@ class Watchers(Crowd):
         self.timeline.after(self.random.uniform(*POLLS_S), partial(self._poll, record))
 
     def _poll(self, shown: Prediction) -> None:
-        """What a GET does, and what its client sees: what was recorded before."""
+        """Do a GET; the client sees the state stored before it."""
         read: list[Prediction] = []
 
         def get() -> None:
@@ -94,7 +94,7 @@ class Watchers(Crowd):
             "mean_looks_a_minute": round(cloud.looks.reads().total() / minutes),
             "logs_age_s": round(max(self.ages.values()) / 1000, 1),
             "logs_age_others_s": round(max(others, default=0) / 1000, 1),
-            # It stands for as many as the scale says, who share what is one's.
+            # It represents as many watchers as the scale, who share the rate of one.
             "logs_age_lone_s": round(self.ages[LONE] / 1000 / self.scale, 1),
             "mean_logs_age_s": round(self._all_ages / self.polls / 1000, 1),
             "polls": self.polls,
@@ -104,6 +104,7 @@ class Watchers(Crowd):
         }
 
     def _cancel_ms(self, provider_id: str) -> int:
-        """From the client's wish to the provider's end; an hour if it never came."""
+        """Return the time from the client's request to the provider's end; an hour if it never
+        came."""
         at = self.cloud.upstream.runs[provider_id].canceled_at
         return 3_600_000 if at is None else at - self.canceled[provider_id]

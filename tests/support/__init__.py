@@ -1,1 +1,1 @@
-"""What tests of several kinds and the bench share: a world of fakes, its events, and oracles."""
+"""Shared by tests of several kinds and the bench: a world of fakes, its events, and oracles."""

@@ -1,4 +1,4 @@
-"""The functions themselves, entered by their own handlers, over the world of fakes."""
+"""The functions, called through their own handlers, over the world of fakes."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     import pytest
 
 ACME, OTHER, READER = "dk_acme", "dk_other", "dk_acme_reader"
-"""Tokens: acme's, another tenant's, and acme's that may only read."""
+"""Tokens: acme's, another tenant's, and a read-only one of acme."""
 GOOD: dict[str, Any] = {"version": SCHNELL, "input": {"prompt": "a corgi"}}
-"""A body that is accepted."""
+"""A valid body."""
 SDXL = "stability-ai/sdxl"
 PATIENT = {"prefer": "wait", "user-agent": "ai-sdk/replicate/2.0.57 ai-sdk/provider-utils/4.0"}
-"""Headers of a client that waits, and follows redirects meanwhile."""
+"""Headers of a client that waits and follows redirects."""
 ASKING = {"darkroom-wait": "redirect"}
 LAMBDA_ANSWERS = 6 * 1024 * 1024
-"""Bytes of the largest answer that Lambda hands on, as its own JSON."""
+"""Maximum bytes of an answer that Lambda passes on, as its own JSON."""
 PASSING = {"clock", "reads", "uploads"}
-"""What a fake holds beside what it keeps: what was only read, and other fakes."""
+"""Attributes of a fake that are not its contents: values that were only read, and other fakes."""
 
 
 @dataclass
 class Answer:
-    """A function's answer, its headers as a client's HTTP library shows them."""
+    """A function's answer, with its headers as a client's HTTP library shows them."""
 
     status: int
     headers: dict[str, str]
@@ -52,7 +52,7 @@ class Answer:
 
 @dataclass
 class App:
-    """Calls functions as AWS does. `calls` counts what reached the ports."""
+    """Calls functions as AWS does. `calls` counts the calls of ports."""
 
     world: World
     logs: io.StringIO
@@ -70,7 +70,7 @@ class App:
     def http(self, function: str, event: dict[str, Any]) -> Answer:
         answer = self.call(function, event)
         if len(json.dumps(answer, ensure_ascii=False).encode()) > LAMBDA_ANSWERS:
-            # Lambda: ResponseSizeTooLarge, of which the gateway makes this.
+            # Lambda: ResponseSizeTooLarge, from which the gateway makes this answer.
             return Answer(500, {}, '{"message":"Internal Server Error"}')
         return Answer(answer["statusCode"], answer["headers"], answer["body"])
 
@@ -83,7 +83,7 @@ class App:
         headers: Mapping[str, str] | None = None,
         **more: Any,
     ) -> Answer:
-        """POST a create; a body that is no text is sent as JSON."""
+        """POST a create; a body other than text is sent as JSON."""
         if body is None:
             body = {"version": SCHNELL, "input": {"prompt": "a corgi"}}
         if not isinstance(body, str | bytes):
@@ -116,9 +116,9 @@ class App:
         timestamp: int | None = None,
         signed: bytes | None = None,
     ) -> dict[str, Any]:
-        """The event of a signed webhook to the record's URL.
+        """Return the event of a signed webhook to the record's URL.
 
-        `signed` is signed in place of the body; `headers` come on top of the right ones.
+        `signed` is signed in place of the body; `headers` are added to the correct ones.
         """
         raw = body.encode() if isinstance(body, str) else body
         at = self.world.clock() // 1000 if timestamp is None else timestamp
@@ -142,7 +142,7 @@ class App:
         return events.http("POST", f"/hooks/replicate/{id_}", body, sent, {"t": token})
 
     def kept(self) -> dict[str, Any]:
-        """All that is written, queued, sent or created anywhere, to compare before and after."""
+        """Return everything written, queued, sent or created anywhere, for a comparison."""
         return {
             name: deepcopy({key: value for key, value in vars(part).items() if key not in PASSING})
             for name, part in vars(self.world).items()
@@ -151,7 +151,7 @@ class App:
 
     @property
     def untouched(self) -> bool:
-        """Nothing is written, nothing is created upstream, nothing is sent."""
+        """Whether nothing was written, created upstream or sent."""
         world = self.world
         return not (
             world.store.stream
@@ -171,7 +171,7 @@ def _bearer(token: str | None) -> dict[str, str]:
 
 
 def wired(monkeypatch: pytest.MonkeyPatch, *, waits: bool = False) -> App:
-    """Every function over one new world, until the patches are undone."""
+    """Return all functions over one new world, until the patches are undone."""
     world = World(waits=waits)
     for token, tenant, scopes in (
         (ACME, "acme", {"submit", "read"}),
@@ -187,7 +187,7 @@ def wired(monkeypatch: pytest.MonkeyPatch, *, waits: bool = False) -> App:
 
 
 def _count_calls(monkeypatch: pytest.MonkeyPatch, calls: Counter[str]) -> None:
-    """Count every call of a port's method: the fakes do their work all the same."""
+    """Count every call of a port's method; the fakes work as usual."""
 
     def counted(name: str, method: Any) -> Any:
         def call(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -208,7 +208,8 @@ def with_input(**input_: Any) -> dict[str, Any]:
 
 
 def is_problem(answer: Answer, status: int) -> bool:
-    """A problem answer in Replicate's form, of that status, without details of ours."""
+    """Whether it is a problem answer in Replicate's form, with that status and without our own
+    details."""
     body = answer.json
     return (
         answer.status == body["status"] == status

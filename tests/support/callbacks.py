@@ -1,4 +1,4 @@
-"""Predictions whose callbacks are owed."""
+"""Predictions with pending callbacks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HOOK = "https://client.test/hook"
 
 
 def ended(world: World, tenant: str = "acme", url: str = HOOK) -> str:
-    """A failed prediction whose callback is owed; its id."""
+    """Create a failed prediction with a pending callback; return its id."""
     record = world.accept(webhook=url, tenant=tenant)
     world.provider.finish(str(record.provider_id), "failed")
     world.webhook(record.id, str(record.provider_id))

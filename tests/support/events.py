@@ -1,4 +1,4 @@
-"""The events that AWS hands to the functions, in the shapes in which it sends them."""
+"""AWS's events for the functions, in their real shapes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 TIME = 1_800_000_000_000
-"""When the gateway got a request, unless a test says otherwise: where FakeClock starts."""
+"""Time of a request at the gateway, unless a test sets it: FakeClock's start."""
 
 ROUTES = tuple(key for function in declared().values() for key in gateway_keys(function))
-"""The routes of the HTTP API; whatever matches none of them is `$default`."""
+"""The routes of the HTTP API; any other request is `$default`."""
 
 
 class Context:
-    """What the functions use of Lambda's context."""
+    """The part of Lambda's context that the functions use."""
 
     function_name = "darkroom"
     memory_limit_in_mb = 512
@@ -41,9 +41,10 @@ def http(
     query: Mapping[str, str] | None = None,
     time: int = TIME,
 ) -> dict[str, Any]:
-    """A request to the HTTP API, payload 2.0.
+    """Return a request to the HTTP API, payload 2.0.
 
-    As there, header names are in lower case, repeated ones joined by a comma, and bytes in base64.
+    As in AWS, header names are in lower case, repeated headers joined by a comma, and bytes in
+    base64.
     """
     pairs = list(headers.items() if hasattr(headers, "items") else headers)
     joined: dict[str, str] = {}
@@ -87,7 +88,7 @@ def http(
 
 
 def _route(method: str, path: str) -> tuple[str, dict[str, str]]:
-    # A route that matches in full comes before one whose last variable takes all that is left.
+    # A complete match precedes one whose last variable matches the rest of the path.
     for route in sorted(ROUTES, key=lambda key: ("+}" in key, -len(key))):
         wanted, template = route.split(" ")
         pattern = re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", template)
@@ -99,12 +100,12 @@ def _route(method: str, path: str) -> tuple[str, dict[str, str]]:
 
 
 def in_payload_1(event: dict[str, Any], headers: dict[str, list[str]]) -> dict[str, Any]:
-    """The same request as a REST API would hand it over, with nothing in `headers`."""
+    """Return the same request as a REST API passes it on, with an empty `headers`."""
     return {**event, "version": "1.0", "headers": None, "multiValueHeaders": headers}
 
 
 def sqs(*bodies: str | dict[str, Any]) -> dict[str, Any]:
-    """A batch of messages, `m0`, `m1`, and so on."""
+    """Return a batch of messages, `m0`, `m1`, and so on."""
     return {
         "Records": [
             {
@@ -129,7 +130,7 @@ def sqs(*bodies: str | dict[str, Any]) -> dict[str, Any]:
 
 
 def stream(*changes: tuple[dict[str, Any] | None, dict[str, Any] | None]) -> dict[str, Any]:
-    """A batch of the table's stream: `(old item, new item)` each, None for what is not there.
+    """Return a batch of the table's stream: `(old item, new item)` each, None for an absent one.
 
     Sequence numbers count from 100.
     """
@@ -139,7 +140,7 @@ def stream(*changes: tuple[dict[str, Any] | None, dict[str, Any] | None]) -> dic
 
 
 def _as_json(typed: Any) -> Any:
-    """A stream record is JSON: bytes are base64 in it."""
+    """Convert to JSON as in a stream record, with bytes in base64."""
     if isinstance(typed, bytes):
         return base64.b64encode(typed).decode()
     if isinstance(typed, dict):
@@ -170,13 +171,13 @@ def _change(number: int, old: dict[str, Any] | None, new: dict[str, Any] | None)
         "eventSourceARN": "arn:aws:dynamodb:eu-west-1:123456789012:table/P/stream/2027",
     }
     if name == "REMOVE":
-        # Removed by the table's TTL, and not by a caller.
+        # Deleted by the table's TTL, not by a caller.
         record["userIdentity"] = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
     return record
 
 
 def schedule() -> dict[str, Any]:
-    """EventBridge's once-a-minute event."""
+    """Return EventBridge's event of each minute."""
     return {
         "version": "0",
         "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",

@@ -1,11 +1,10 @@
-"""In-memory doubles of the ports, for tests that need thousands of runs or a fault at will.
+"""In-memory doubles of the ports, for tests that need thousands of runs or injected faults.
 
-Fakes rather than mocks, for three reasons: a test reads as what a user would see; a fake keeps
-state, so that a repeated or reordered call has its real consequence; and each fake passes the very
-suite that its adapter passes against moto (tests/adapters), so that it cannot drift from AWS.
-They are never kinder than AWS: items have a size limit, conditions are checked on what is stored,
-what is read is a copy, a test can let indexes lag and transactions meet, and what is past its time
-may still be there.
+Fakes are used instead of mocks for three reasons: a test reads like a user's view; a fake has
+state, so a repeated or reordered call has its real effect; and each fake passes the same suite that
+its adapter passes against moto (tests/adapters), so it cannot diverge from AWS. They are never more
+lenient than AWS: items have a size limit, conditions are checked against stored items, reads return
+copies, a test can let indexes lag and transactions conflict, and expired items may still exist.
 """
 
 from __future__ import annotations
@@ -85,12 +84,12 @@ class ItemTooLargeError(Exception):
 
 
 class Crash(BaseException):
-    """The process dies here: no handler may catch it."""
+    """The process dies here, so no handler may catch it."""
 
 
 @dataclass
 class FakeClock:
-    """Milliseconds that move only when told to."""
+    """Milliseconds that advance only on request."""
 
     now: int = START
 
@@ -102,7 +101,7 @@ class FakeClock:
 
 
 def item_size(item: dict[str, Any]) -> int:
-    """About what DynamoDB counts: names and values, without the type tags' JSON."""
+    """Return approximately DynamoDB's size: names and values, without the type tags' JSON."""
     return len(json.dumps(item, ensure_ascii=False, default=lambda raw: "x" * len(raw)).encode())
 
 
@@ -117,27 +116,27 @@ class Month:
 
 @dataclass
 class FakePredictions:
-    """PredictionStore over a dictionary of items, with the stream of its changes.
+    """PredictionStore in a dictionary of items, with the stream of its changes.
 
-    While it is `lagging`, each item's index entries are those of one write ago. The next so many
-    tries to write as `conflicts` says meet another transaction.
+    While it is `lagging`, each item's index entries are those of one write ago. The next
+    `conflicts` attempts to write conflict with another transaction.
     """
 
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     keys: dict[str, tuple[str, str, int]] = field(default_factory=dict)
     rows: dict[str, repeats.Repeats] = field(default_factory=dict)
-    """Of equal requests without a key."""
+    """Rows of equal requests without a key."""
     stream: list[tuple[dict[str, Any] | None, dict[str, Any]]] = field(default_factory=list)
     months: dict[str, Month] = field(default_factory=dict)
     days: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
     opened: dict[str, set[str]] = field(default_factory=dict)
     """The names of open models in each of `days`."""
     listed: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """The rows of lists, by their keys: they never change, and the relay is told of none."""
+    """The rows of lists, by their keys; they never change, and relay does not get them."""
     clock: Callable[[], int] = field(default_factory=FakeClock)
     before: dict[str, dict[str, Any] | None] = field(default_factory=dict)
-    """Each item as it was one write ago, None where it was not there."""
+    """Each item as it was one write ago, None if it did not exist."""
     lagging: bool = False
     conflicts: int = 0
 
@@ -238,7 +237,7 @@ class FakePredictions:
         return found
 
     def remove_expired(self) -> None:
-        """Do what DynamoDB's TTL does some time after a record's end of retention."""
+        """Delete expired records, as DynamoDB's TTL does some time after the end of retention."""
         for id_ in [id_ for id_ in self.items if not self._lives(id_)]:
             self.before[id_] = self.items.pop(id_)
         now_s = self.clock() / 1000
@@ -248,19 +247,19 @@ class FakePredictions:
         return id_ in self.items and not expired(self.items[id_], self.clock() / 1000)
 
     def _transaction_fails(self) -> bool:
-        """Whether a transaction met others at every try."""
+        """Whether a transaction conflicted at every attempt."""
         met = min(self.conflicts, TRIES)
         self.conflicts -= met
         return met == TRIES
 
     def _write_fails(self) -> bool:
-        """Whether a write that is no transaction met one: it is not tried again."""
+        """Whether a single write conflicted with a transaction; it is not retried."""
         met = min(self.conflicts, 1)
         self.conflicts -= met
         return bool(met)
 
     def _month(self, entry: LedgerEntry) -> Month:
-        """The month as the entry leaves it. Raises LimitReachedError."""
+        """Return the month after the entry. Raises LimitReachedError."""
         now = self.months.get(entry.row)
         if now and entry.below is not None and now.committed > entry.below:
             raise LimitReachedError(entry, now.committed, now.spent, now.in_flight)
@@ -395,7 +394,7 @@ class FakePredictions:
         return IdPage([id_ for _, id_ in page], more)
 
     def _indexed(self) -> Iterable[tuple[str, dict[str, Any]]]:
-        """What the indexes show."""
+        """Return the items as the indexes show them."""
         shown = self.before if self.lagging else self.items
         return [(id_, item) for id_, item in shown.items() if item]
 
@@ -418,7 +417,7 @@ class FakePredictions:
 
 @dataclass
 class ContendedPredictions(FakePredictions):
-    """Lets the next of the `rivals` act just before a record is written."""
+    """Runs the next of the `rivals` just before a record is written."""
 
     rivals: list[Callable[[], object]] = field(default_factory=list)
 
@@ -432,7 +431,7 @@ class ContendedPredictions(FakePredictions):
 
 @dataclass
 class FakeDeliveries:
-    """DeliveryStore over a dictionary."""
+    """DeliveryStore in a dictionary."""
 
     rows: dict[tuple[str, str], Callback] = field(default_factory=dict)
     lanes: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -488,7 +487,7 @@ def _token(row: Callback) -> tuple[str, int, int]:
 
 @dataclass
 class FakeControls:
-    """Controls over dictionaries."""
+    """Controls in dictionaries."""
 
     keys: dict[str, ApiKey] = field(default_factory=dict)
     schemas: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -499,10 +498,10 @@ class FakeControls:
     tenants: dict[str, Limits] = field(default_factory=dict)
     buckets: dict[str, int] = field(default_factory=dict)
     days: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
-    """The store's: both are rows of the Controls table."""
+    """The store's, because both are rows of the Controls table."""
     clock: Callable[[], int] = field(default_factory=FakeClock)
     ends: dict[str, int] = field(default_factory=dict)
-    """When a result or an endpoint counts as absent, in seconds, by its key."""
+    """Time in seconds from which a result or an endpoint counts as absent, by its key."""
 
     def api_key(self, key_id: str) -> ApiKey | None:
         return self.keys.get(key_id)
@@ -565,20 +564,20 @@ class FakeControls:
 
 @dataclass
 class FakeQueue:
-    """Queue: `messages` are what waits, with the delay each was sent with."""
+    """Queue: `messages` are the waiting ones, each with its delay."""
 
     messages: list[tuple[dict[str, str], int]] = field(default_factory=list)
     put_offs: list[tuple[str, int]] = field(default_factory=list)
     """Receipts of messages that were hidden again, and for how many seconds."""
     groups: list[str] = field(default_factory=list)
-    """The group of each message that ever was sent, in order."""
+    """The group of each message ever sent, in order."""
 
     def __len__(self) -> int:
         return len(self.messages)
 
     @property
     def ready(self) -> bool:
-        """Whether a message waits that was sent without a delay."""
+        """Whether a message without a delay waits."""
         return any(delay == 0 for _, delay in self.messages)
 
     def send(self, message: dict[str, str], delay_s: int = 0, *, group: str = "") -> None:
@@ -591,7 +590,7 @@ class FakeQueue:
         self.put_offs.append((receipt, seconds))
 
     def take(self) -> list[dict[str, str]]:
-        """Everything that waits, taken off the queue, whatever its delay."""
+        """Remove and return all waiting messages, whatever their delay."""
         taken = [message for message, _ in self.messages]
         self.messages.clear()
         return taken
@@ -599,7 +598,7 @@ class FakeQueue:
 
 @dataclass
 class FakeDeadLetters:
-    """DeadLetters: `(body, reason)` of what was parked."""
+    """DeadLetters: `(body, reason)` of the stored messages."""
 
     parked: list[tuple[str, str]] = field(default_factory=list)
 
@@ -609,7 +608,7 @@ class FakeDeadLetters:
 
 @dataclass
 class FakeTasks:
-    """Tasks: an answer takes the token out of `waiting`."""
+    """Tasks: an answer removes the token from `waiting`."""
 
     waiting: set[str] = field(default_factory=set)
     answers: list[tuple[str, str, str]] = field(default_factory=list)
@@ -650,7 +649,7 @@ class FakeBus:
 
 @dataclass
 class FakeOutputs:
-    """OutputStore over a dictionary; an object is visible only when it is whole."""
+    """OutputStore in a dictionary; an object is visible only when complete."""
 
     objects: dict[str, tuple[str, bytes]] = field(default_factory=dict)
 
@@ -679,7 +678,7 @@ class FakeOutputs:
 
 @dataclass
 class FakeUploads:
-    """UploadStore over a dictionary."""
+    """UploadStore in a dictionary."""
 
     clock: Callable[[], int] = field(default_factory=FakeClock)
     objects: dict[str, tuple[bytes, dict[str, Any]]] = field(default_factory=dict)
@@ -721,7 +720,7 @@ class FakeUploads:
 
 @dataclass
 class FakeForms:
-    """UploadForms: `post` does what S3 does with a form that it gave out."""
+    """UploadForms: `post` does what S3 does with a presigned form."""
 
     uploads: FakeUploads
     forms: dict[str, tuple[str, dict[str, str], int]] = field(default_factory=dict)
@@ -742,7 +741,7 @@ class FakeForms:
 
 
 class FakeSigner:
-    """Signer whose URLs name the key."""
+    """Signer whose URLs contain the key."""
 
     def output_url(self, key: str) -> str:
         return f"https://outputs.test/{key}?signed"
@@ -758,7 +757,7 @@ class FakeSigner:
 
 @dataclass
 class FakeSecrets:
-    """Secrets; `rotated` are the webhook keys that a refresh finds."""
+    """Secrets; `rotated` are the webhook keys after a refresh."""
 
     webhook: tuple[bytes, ...] = (b"w" * 32,)
     rotated: tuple[bytes, ...] | None = None
@@ -784,7 +783,7 @@ class FakeSecrets:
 
 @dataclass
 class FakeDownload:
-    """Chunks of one response. What is announced, `length` and type, need not be true."""
+    """Chunks of one response. The announced `length` and type need not be correct."""
 
     data: bytes
     length: int | None
@@ -800,14 +799,14 @@ class FakeDownload:
 
 @dataclass
 class SlowDownload(FakeDownload):
-    """Takes its time on a simulated clock, byte by byte, and is cut off where its budget ends."""
+    """Takes time on a simulated clock, byte by byte, and is aborted at the end of its budget."""
 
     clock: FakeClock = field(default_factory=FakeClock)
     seconds: float = 0.0
     """From the first byte to the last."""
     budget_s: float = 60.0
     passed: Callable[[], None] = lambda: None
-    """Called whenever time has passed: what ends a process by the clock acts here."""
+    """Called after time has passed, so that a test can end the process at a time."""
 
     def chunks(self) -> Iterator[bytes]:
         pause = self.seconds / len(self.data)
@@ -821,7 +820,7 @@ class SlowDownload(FakeDownload):
 
 @dataclass
 class GeneratedDownload(FakeDownload):
-    """A PNG of any size: its picture data is made as it is read, and never held."""
+    """A PNG of any size, whose picture data is generated while it is read."""
 
     filling: int = 0
 
@@ -855,7 +854,8 @@ class FakeFetcher:
 
 @dataclass
 class FakeCallbacks:
-    """CallbackSender that answers `status`, or fails where it is None; `first` come before it."""
+    """CallbackSender that answers `status`, or fails if it is None; `first` are answered before
+    it."""
 
     status: int | None = 200
     first: list[int | None] = field(default_factory=list)
@@ -872,12 +872,12 @@ class FakeCallbacks:
 
 @dataclass
 class FakeProvider:
-    """Replicate, seen from our side of the wire.
+    """A double of Replicate, seen from Darkroom.
 
-    `answers` are taken in turn for creates: None creates and answers; "drop" creates and does not
-    answer; "hang" does neither; "refuse" fails to connect; "die" is a crash of ours before anything
-    is created, "die late" one after it; anything else is returned as it is.
-    `down` makes reads fail. `echo` shows the webhook in GET and list.
+    `answers` are used in turn for creates: None creates and answers; "drop" creates and does not
+    answer; "hang" does neither; "refuse" fails to connect; "die" is a crash of Darkroom before
+    anything is created, "die late" one after it; anything else is returned unchanged. `down` makes
+    reads fail. `echo` shows the webhook in GET and list.
     """
 
     clock: FakeClock
@@ -910,7 +910,7 @@ class FakeProvider:
         return NoAnswer() if wanted == "drop" else Answered(201, deepcopy(body))
 
     def make(self, **request: Any) -> dict[str, Any]:
-        """Create upstream whatever the answer was."""
+        """Create upstream, whatever the answer is."""
         provider_id = f"p{len(self.upstream):025d}"
         body = {
             "id": provider_id,
@@ -928,13 +928,13 @@ class FakeProvider:
         return body
 
     def finish(self, provider_id: str, status: str = "succeeded", output: Any = None) -> None:
-        """Let one upstream prediction come to its end."""
+        """End one upstream prediction."""
         self.upstream[provider_id].update(
             status=status, output=output, completed_at=rfc3339(self.clock())
         )
 
     def body(self, provider_id: str) -> dict[str, Any]:
-        """As a webhook carries it."""
+        """Return the prediction as in a webhook."""
         return deepcopy(self.upstream[provider_id])
 
     def get(self, provider_id: str) -> Snapshot | None:

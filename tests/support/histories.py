@@ -1,4 +1,4 @@
-"""Strategies of Hypothesis: records, news, and the lives that follow."""
+"""Strategies of Hypothesis: records, inputs of the state machine, and the resulting life cycles."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ beginnings = st.builds(
 
 
 def lives(record: Prediction, history: list[tuple[News, int]]) -> list[Prediction]:
-    """Every revision that the record goes through."""
+    """Return every revision of the record."""
     now, revisions = START, [record]
     for news, pause in history:
         now += pause

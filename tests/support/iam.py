@@ -1,7 +1,7 @@
-"""AWS's decision on one request, as its documentation of IAM policies says it is made.
+"""AWS's decision on one request, as its documentation of IAM policies describes it.
 
-An oracle for tests: no emulator here evaluates policies. What it does not know (an operator, an
-element of a statement) it raises ValueError for, so that nothing is passed over in silence.
+An oracle for tests, because no emulator here evaluates policies. It raises ValueError for anything
+unknown (an operator, an element of a statement), so that nothing is ignored.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ARN_PARTS = 6
 
 
 class Decision(Enum):
-    """What comes out, and why."""
+    """The decision, with its reason."""
 
     ALLOWED = "allowed"
     DENIED = "denied by a statement"
@@ -47,25 +47,25 @@ class Request:
     action: str
     resource: str
     context: Mapping[str, str | list[str]] = field(default_factory=dict)
-    """Condition keys: a list where the key has several values, be they none."""
+    """Condition keys: a list if the key has several values, or none."""
     owner: str = ""
-    """The resource's account, where its ARN holds none; the principal's own by default."""
+    """The resource's account, if its ARN has none; by default the principal's own."""
 
     @property
     def is_service(self) -> bool:
-        """A service has no policies of its own."""
+        """Whether the principal is a service, which has no policies of its own."""
         return not self.principal.startswith("arn:")
 
     @property
     def crosses_accounts(self) -> bool:
-        """The principal is of another account than the resource."""
+        """Whether the principal's account is not the resource's."""
         if self.is_service:
             return False
         own = self.principal.split(":")[4]
         return (self.owner or _account(self.resource) or own) != own
 
     def values(self, key: str) -> str | list[str] | None:
-        """Those of a condition key, whose name has no case."""
+        """Return the values of a condition key, whose name is case-insensitive."""
         for name, held in self.context.items():
             if name.lower() == key.lower():
                 return held
@@ -82,14 +82,14 @@ def decide(
 ) -> Decision:
     """Decide by the principal's own policies and those of the resource.
 
-    A statement that denies beats all. Within an account either side may allow; between accounts
-    both have to. A service has the resource's side alone.
+    A denying statement has precedence. Within an account either side may allow; between accounts
+    both must. For a service only the resource's side counts.
     """
     own = [s for s in identity if _applies(s, request)]
     theirs = [s for s in resource if _named(s, request) and _applies(s, request)]
     if any(s["Effect"] == "Deny" for s in (*own, *theirs)):
         return Decision.DENIED
-    # Whoever is admitted by the account as a whole still needs a policy of that account.
+    # A principal admitted by its account as a whole still needs a policy of that account.
     direct = [s for s in theirs if not _by_account_alone(s, request)]
     if request.is_service:
         allowed = bool(theirs)
@@ -116,11 +116,11 @@ def _applies(statement: Statement, request: Request) -> bool:
 
 
 def listed(value: Any) -> list[str]:
-    """A policy may write one thing without its list."""
+    """Return a list, since a policy may write a single value without one."""
     return list(value) if isinstance(value, list) else [value]
 
 
-# Who, what, and on what
+# Principal, action and resource
 
 
 def _named(statement: Statement, request: Request) -> bool:
@@ -143,7 +143,7 @@ def _is(given: tuple[str, str], request: Request) -> bool:
     if kind != "AWS":
         raise ValueError(f"no rule for the principal {given}")
     if name == "*":
-        # Services are as much anybody as users are.
+        # Services match it as users do.
         return True
     return name == request.principal or _is_account(name, request)
 
@@ -162,7 +162,7 @@ def _by_account_alone(statement: Statement, request: Request) -> bool:
 
 def _acts(statement: Statement, request: Request) -> bool:
     inverted, patterns = _one_of(statement, "Action", "NotAction")
-    # Names of actions have no case.
+    # Names of actions are case-insensitive.
     action = request.action.lower()
     found = any(matches(_literal(pattern.lower()), action) for pattern in patterns)
     return found != inverted
@@ -188,18 +188,19 @@ def _resource_matches(pattern: list[str], resource: str) -> bool:
     return pattern == [_ANY] or arn_matches(pattern, resource)
 
 
-# Patterns, as lists of literal characters and of the two signs
+# Patterns, as lists of literal characters and of the two wildcards
 
 _ANY, _ONE = "\0*", "\0?"
 
 
 def _literal(text: str) -> list[str]:
-    """A pattern without variables."""
+    """Return a pattern without variables."""
     return [{"*": _ANY, "?": _ONE}.get(sign, sign) for sign in text]
 
 
 def _fill(text: str, request: Request) -> list[str] | None:
-    """A pattern with its variables' values, in which no sign is one; None where one has none.
+    """Return a pattern with its variables' values, in which wildcards are literal; None if one has
+    no value.
 
     `${*}`, `${?}` and `${$}` are the characters themselves.
     """
@@ -217,14 +218,14 @@ def _fill(text: str, request: Request) -> list[str] | None:
 
 
 def matches(pattern: list[str], text: str) -> bool:
-    """Whether the whole text is as the pattern says."""
+    """Whether the whole text matches the pattern."""
     signs = {_ANY: ".*", _ONE: "."}
     regular = "".join(signs.get(sign) or re.escape(sign) for sign in pattern)
     return re.fullmatch(regular, text, re.DOTALL) is not None
 
 
 def arn_matches(pattern: list[str], arn: str) -> bool:
-    """`*` and `?` within each of the six parts, and never across a colon between them."""
+    """Match `*` and `?` within each of the six parts, never across a colon between them."""
     wanted = _parts(pattern)
     given = arn.split(":", _ARN_PARTS - 1)
     return (
@@ -245,11 +246,11 @@ def _parts(pattern: list[str]) -> list[list[str]]:
 
 
 def arn_like(pattern: str, arn: str) -> bool:
-    """As `ArnLike` compares them, for a pattern without variables."""
+    """Compare as `ArnLike` does, for a pattern without variables."""
     return arn_matches(_literal(pattern), arn)
 
 
-# Conditions: whether one value of the request is as one of the policy's says
+# Conditions: whether one value of the request matches one of the policy's
 
 
 def _number(compare: Callable[[float, float], bool]) -> Callable[[str, list[str]], bool]:
@@ -284,7 +285,7 @@ def _address(given: str, wanted: list[str]) -> bool:
 
 
 def _text(pattern: list[str]) -> str:
-    """For operators to which `*` is a character like any other."""
+    """Return the text, for operators to which `*` is an ordinary character."""
     return "".join(sign.lstrip("\0") for sign in pattern)
 
 
@@ -298,7 +299,7 @@ _POSITIVE: dict[str, Callable[[str, list[str]], bool]] = {
     "NumericGreaterThan": _number(lambda given, wanted: given > wanted),
     "NumericGreaterThanEquals": _number(lambda given, wanted: given >= wanted),
     "Bool": _equal_without_case,
-    # The two are the same, as are their opposites: AWS says so.
+    # The two are equal, as are their negations, according to AWS.
     "ArnEquals": _arn,
     "ArnLike": _arn,
     "IpAddress": _address,
@@ -315,7 +316,7 @@ _NEGATED = {
 
 
 def _holds(operator: str, key: str, wanted: list[str], request: Request) -> bool:
-    """One key of one operator: one of the values suffices, or with a negation none may."""
+    """Evaluate one key of one operator: one value suffices, or with a negation none may match."""
     found = request.values(key)
     if operator == "Null":
         return any((not found) == (value.lower() == "true") for value in map(str, wanted))
@@ -333,7 +334,7 @@ def _holds(operator: str, key: str, wanted: list[str], request: Request) -> bool
         return any(compare(value, pattern) for pattern in patterns) != negated
 
     if quantifier == "ForAllValues":
-        # Also where there is no value at all.
+        # Even without any value.
         return all(map(one, _listed(found)))
     if quantifier == "ForAnyValue":
         return any(map(one, _listed(found)))

@@ -1,4 +1,4 @@
-"""The least input of a catalogue's model: what it cannot work without; all else is its default."""
+"""The minimal input of a catalogue's model: required values only, defaults for all others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIZE = (96, 64)
 
 
 def least(model: Model) -> dict[str, Any]:
-    """A prompt where it takes one, and a picture, and a mask, where it works on one."""
+    """Return a prompt if the model takes one, and a picture and a mask if it works on one."""
     properties = model.input_schema["properties"]
     given: dict[str, Any] = {"prompt": "a lighthouse"} if "prompt" in properties else {}
     if "text-to-image" in model.tasks:

@@ -1,4 +1,4 @@
-"""What `make` would run."""
+"""The commands that `make` would run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def planned(*arguments: str) -> str:
-    """The commands of a dry run. The make that runs the tests hands nothing down to it."""
+    """Return the commands of a dry run, independent of the make that runs the tests."""
     shell = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     command = ["make", "--no-print-directory", "--dry-run", *arguments]
     return subprocess.run(

@@ -8,11 +8,11 @@ FORM = "multipart/form-data; boundary=bound"
 
 
 def form(*parts: tuple[bytes, bytes]) -> bytes:
-    """Each part's head and what it holds."""
+    """Return a form of parts, each with its head and its content."""
     return b"".join(b"--bound\r\n%b\r\n\r\n%b\r\n" % part for part in parts) + b"--bound--\r\n"
 
 
 def file_form(data: bytes = PNG, field: str = "content", filename: str = "corgi.png") -> bytes:
-    """The form of one file."""
+    """Return the form of one file."""
     head = f'Content-Disposition: form-data; name="{field}"; filename="{filename}"\r\n'
     return form((f"{head}Content-Type: application/octet-stream".encode(), data))

@@ -1,4 +1,4 @@
-"""Predictions of the emulator's that never ran: only what they did is told."""
+"""The emulator's predictions that never ran, with given results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def ran(model: Model, **did: Any) -> Prediction:
-    """A prediction that did this. Without a status and an end it has begun and goes on."""
+    """Return a prediction with these results. Without a status and an end it is running."""
     told: dict[str, Any] = {"input": {}, "started": 1, **did}
     return Prediction(
         seq=0,

@@ -1,4 +1,4 @@
-"""Records and snapshots for tests of the domain: a default each, with what matters overridden."""
+"""Records and snapshots for tests of the domain: defaults, with the relevant values overridden."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.support.fakes import START
 ID = "a" * 26
 PID = "p" * 26
 TIMINGS = Timings(due_slack_s=0)
-"""As in production, but for times that tests can name exactly."""
+"""Production's, except for times that tests specify exactly."""
 
 
 def accepted(**changes: Any) -> Prediction:
-    """A record as submit writes it, its first create in flight."""
+    """Return a record as submit writes it, with its first create in flight."""
     record = Prediction(
         id=ID,
         tenant="acme",
@@ -38,5 +38,5 @@ def accepted(**changes: Any) -> Prediction:
 
 
 def snapshot(status: str = "starting", **changes: Any) -> Snapshot:
-    """What the provider says of one prediction."""
+    """Return the provider's record of one prediction."""
     return Snapshot(**{"provider_id": PID, "status": status, **changes})

@@ -1,4 +1,4 @@
-"""HTTP servers that misbehave on purpose: each connection is served by a function of its socket."""
+"""HTTP servers with deliberate faults; each connection is served by a function of its socket."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class Server:
-    """What a server saw. `stopping` ends whatever still waits when the test is over."""
+    """The requests that a server received. `stopping` ends the waiting threads at the end of the
+    test."""
 
     port: int
     requests: list[bytes] = field(default_factory=list)
@@ -41,7 +42,7 @@ class Server:
 
 @contextlib.contextmanager
 def serving(*serve: Serve, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
-    """Serve connections by the functions in turn, the last one again and again."""
+    """Serve connections by the functions in turn, repeating the last one."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = Server(listener.getsockname()[1])
         threads: list[threading.Thread] = []
@@ -74,14 +75,14 @@ def serving(*serve: Serve, tls: ssl.SSLContext | None = None) -> Iterator[Server
             yield server
         finally:
             server.stopping.set()
-            # An own connection wakes the thread that waits for one.
+            # A connection of our own wakes the thread that waits for one.
             socket.create_connection(("127.0.0.1", server.port)).close()
             for thread in [acceptor, *threads]:
                 thread.join()
 
 
 def read_request(connection: socket.socket, server: Server) -> bytes:
-    """One request, head and body. Raises EOFError where it ends early."""
+    """Read one request, head and body. Raises EOFError if it ends early."""
     data = b""
     while b"\r\n\r\n" not in data:
         data += _some(connection)
@@ -102,7 +103,7 @@ def _some(connection: socket.socket) -> bytes:
 
 
 def reply(raw: bytes, *, times: int = 1) -> Serve:
-    """Read a request, answer with these bytes, close; on one connection as often as said."""
+    """Read a request, answer with these bytes, close; `times` requests on one connection."""
 
     def serve(connection: socket.socket, server: Server) -> None:
         for _ in range(times):
@@ -115,7 +116,7 @@ def reply(raw: bytes, *, times: int = 1) -> Serve:
 def answer(
     status: int, body: Any = b"", headers: dict[str, str] | None = None, *, times: int = 1
 ) -> Serve:
-    """A whole answer; a body that is not bytes is sent as JSON."""
+    """Return a complete answer; a body that is not bytes is sent as JSON."""
     end = {"connection": "close"} if times == 1 else {}
     return reply(http(status, body, {**end, **(headers or {})}), times=times)
 
@@ -145,18 +146,18 @@ def _abort(connection: socket.socket) -> None:
 
 
 def silent(connection: socket.socket, server: Server) -> None:
-    """Read everything, say nothing."""
+    """Read everything, send nothing."""
     read_request(connection, server)
     server.stopping.wait(10)
 
 
 def deaf(_connection: socket.socket, server: Server) -> None:
-    """Read nothing, say nothing."""
+    """Read nothing, send nothing."""
     server.stopping.wait(10)
 
 
 def sipping(connection: socket.socket, server: Server) -> None:
-    """Read a request at no more than five megabytes a second, and answer nothing."""
+    """Read a request at no more than five megabytes per second, and send nothing."""
     while not server.stopping.wait(0.05) and connection.recv(256 * 1024):
         pass
 
@@ -176,21 +177,21 @@ def drip(raw: bytes, start: bytes = b"") -> Serve:
 
 
 BUDGET = 0.5
-"""Seconds of an exchange, where a test waits for their end."""
+"""Seconds of an exchange, where a test waits for its end."""
 GRACE = 2.0
-"""How much longer than its budget an exchange may seem on a busy machine."""
+"""Tolerance for the duration of an exchange on a busy machine."""
 
 
 @contextlib.contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Hold what is done meanwhile to so many seconds."""
+    """Assert that the block takes at most so many seconds."""
     started = time.monotonic()
     yield
     assert time.monotonic() - started < seconds + GRACE
 
 
 def addresses(*found: str) -> Any:
-    """A resolver with these answers."""
+    """Return a resolver with these answers."""
 
     def getaddrinfo(_host: str, port: int, *_args: Any, **_more: Any) -> Any:
         return [

@@ -1,7 +1,7 @@
-"""A clock on which many wait at once: I/O takes time, and consumers stand in each other's way.
+"""A simulated clock for many threads: I/O takes time, and consumers compete.
 
-Whoever waits on a `Timeline` is a thread, and only one of them runs at any moment: it goes on until
-it waits, then the clock moves to what comes next. So a run is the same each time, and an hour of it
+Whoever waits on a `Timeline` is a thread, of which only one runs at any moment: it continues until
+it waits, then the clock advances to the next event. A run is therefore deterministic, and an hour
 takes a moment.
 """
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class _Stopped(BaseException):
-    """The timeline is over: whoever still waits on it unwinds."""
+    """The timeline has ended; waiting threads unwind."""
 
 
 class _Process:
-    """One thread, which has the baton or waits for it. It does one work after another."""
+    """One thread, which has the baton or waits for it. It does one piece of work after another."""
 
     def __init__(self) -> None:
         self.baton, self.returned = threading.Lock(), threading.Lock()
@@ -57,7 +57,7 @@ class _Process:
         self.work = None
 
     def wait(self) -> None:
-        """Until the baton comes back."""
+        """Wait for the baton."""
         self.baton.acquire()
         if self.stopped:
             raise _Stopped
@@ -70,7 +70,7 @@ class _Process:
             raise self.failed
 
     def end(self) -> None:
-        """Unwind it."""
+        """Unwind the thread."""
         self.stopped = True
         self.baton.release()
         self._thread.join()
@@ -78,7 +78,7 @@ class _Process:
 
 @dataclass
 class Timeline:
-    """`with Timeline() as timeline`: say what happens when, then run."""
+    """`with Timeline() as timeline`: schedule events, then run."""
 
     clock: FakeClock = field(default_factory=FakeClock)
 
@@ -98,12 +98,12 @@ class Timeline:
             process.end()
 
     def after(self, seconds: float, do: Callable[[], object]) -> None:
-        """Do it then. It may not sleep: it is nobody's time."""
+        """Schedule a function, which may not sleep."""
         at = self.clock.now + max(0, round(seconds * 1000))
         heapq.heappush(self._coming, (at, next(self._numbers), do))
 
     def start(self, work: Callable[[], object]) -> None:
-        """Do it beside all else, from now on; it may sleep."""
+        """Start work in parallel, which may sleep."""
         if not self._idle:
             self._idle.append(_Process())
             self._processes.append(self._idle[-1])
@@ -112,12 +112,12 @@ class Timeline:
         self.after(0, lambda: self._go(process))
 
     def sleep(self, seconds: float) -> None:
-        """Let others go on until then. Only within what was started here."""
+        """Let others run until then. Only within work that was started here."""
         process = self._running
         assert process is not None
         at = self.clock.now + max(0, round(seconds * 1000))
         if at <= self._end and (not self._coming or at < self._coming[0][0]):
-            # Nobody else comes before: no need to hand over.
+            # No other event precedes it, so no handover is needed.
             self.clock.now = at
             return
         self.after(seconds, lambda: self._go(process))
@@ -126,7 +126,7 @@ class Timeline:
 
     @property
     def sleeps(self) -> bool:
-        """Whether whoever runs now may sleep."""
+        """Whether the running work may sleep."""
         return self._running is not None
 
     def run(self, seconds: float) -> None:
@@ -147,13 +147,13 @@ class Timeline:
 
 @dataclass
 class FirstComeQueue:
-    """A queue and the consumers of its messages, without any fairness between their senders: as SQS
-    is while few messages are in flight."""
+    """A queue and the consumers of its messages, without fairness between their senders, as in SQS
+    while few messages are in flight."""
 
     timeline: Timeline
     consumers: int
     take: Callable[[dict[str, str]], object]
-    """What a consumer does with a message; it may sleep."""
+    """The consumer of a message; it may sleep."""
     sent: int = 0
     busy: int = 0
     _waiting: deque[dict[str, str]] = field(default_factory=deque)

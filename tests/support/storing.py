@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def storing(world: World, *names: str, output: Any = None) -> Prediction:
-    """A prediction whose outputs wait upstream; their URLs end in `names`."""
+    """Return a prediction whose outputs are complete upstream; their URLs end in `names`."""
     record = world.accept()
     world.succeed(str(record.provider_id), *names)
     if output is not None:

@@ -1,10 +1,10 @@
-"""Items as other releases write them: the last one, and a next one that was rolled back.
+"""Items as other releases write them: the previous one, and a next one that was rolled back.
 
-Two releases share the tables while one replaces the other. `last_release` are items that commit
-0ba142c wrote; `READABLE` and `UNREADABLE` make of any item what a next release might write, and
-`DAMAGED` what no release would.
+Two releases share the tables during a deployment. `last_release` are items that commit 0ba142c
+wrote; `READABLE` and `UNREADABLE` change any item as a next release might write it, and `DAMAGED`
+as no release would.
 
-`python -m tests.support.versions` writes those of the last release anew, from git.
+`python -m tests.support.versions` rewrites the items of the previous release, from git.
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ _ROOT = Path(__file__).parents[2]
 FIXTURE = _ROOT / "tests" / "adapters" / "fixtures" / "items-0ba142c.json"
 _SCRIPT = _ROOT / "tests" / "adapters" / "releases.py"
 
-# The last release
+# Previous release
 
 
 def last_release() -> list[Item]:
-    """What 0ba142c wrote of records of every kind, as the table holds it."""
+    """Return the records of every kind that 0ba142c wrote, as the table stores them."""
     return [from_json(each["item"]) for each in json.loads(FIXTURE.read_text())]
 
 
 def unpack_last_release(where: Path) -> bool:
-    """Put the last release's package and doubles there; False where git has no such commit."""
+    """Extract the previous release's package and doubles; return False if git lacks the commit."""
     doubles = [f"tests/{name}.py" for name in ("__init__", "fakes", "records", "world")]
     paths = ["functions/darkroom", *doubles]
     git = ["git", "-C", str(_ROOT), "archive", LAST_RELEASE, *paths]
@@ -94,7 +94,8 @@ def main() -> None:
 
 
 def to_json(value: Any) -> Any:
-    """An item, a record, or a part of one as JSON: bytes in base64, as in the table's stream."""
+    """Return an item, a record, or a part of one as JSON: bytes in base64, as in the table's
+    stream."""
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, list | tuple):
@@ -103,7 +104,7 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(value: Any) -> Any:
-    """The item again, as DynamoDB's client gives it."""
+    """Return the item as DynamoDB's client returns it."""
     if isinstance(value, list):
         return [from_json(each) for each in value]
     if not isinstance(value, dict):
@@ -117,7 +118,7 @@ def from_json(value: Any) -> Any:
 
 
 def records() -> list[Prediction]:
-    """Records in every state and with every code, with as little and as much in them as can be."""
+    """Return records in every state and with every code, each with minimal and maximal content."""
     ended = [(State.FAILED, code) for code in Code]
     ended += [(State.CANCELED, Code.CANCELED), (State.ABORTED, Code.DEADLINE_EXCEEDED)]
     kinds: list[tuple[State, Code | None]] = [
@@ -166,7 +167,7 @@ _SAMPLES: dict[str, Any] = {
 
 
 def _full(id_: str, state: State, code: Code | None) -> Prediction:
-    """Every field differs from its default, those to come too."""
+    """Every field differs from its default, including future ones."""
     samples: dict[str, Any] = {
         f.name: _SAMPLES.get(str(f.type).removesuffix(" | None"))
         for f in fields(Prediction)
@@ -209,7 +210,7 @@ def _full(id_: str, state: State, code: Code | None) -> Prediction:
     )
 
 
-# A next release
+# Next release
 
 _EVERY_TYPE: Item = {
     "S": "x",
@@ -227,7 +228,7 @@ _UNKNOWN = {f"newer_{kind.lower()}": {kind: value} for kind, value in _EVERY_TYP
 
 
 _TEXTS = {"uploads", "metadata"}
-"""Maps whose names are no release's: every value is a text."""
+"""Maps whose names belong to no release; every value is a text."""
 
 
 def _more(item: Item) -> Item:
@@ -235,7 +236,7 @@ def _more(item: Item) -> Item:
 
 
 def _more_nested(item: Item) -> Item:
-    """A name more of every type in all that is nested, to every depth."""
+    """Add a name of every type to all nested maps, at every depth."""
     return {name: typed if name in _TEXTS else _nested(typed) for name, typed in item.items()}
 
 
@@ -253,12 +254,12 @@ def _other_state(item: Item) -> Item:
 
 
 def _newer_code(item: Item) -> Item:
-    """A code that was not known here, beside the nearest one that was."""
+    """Add a code that is unknown here, beside the nearest known one."""
     return item if "newer_code" in item else {**item, "newer_code": {"S": "quota_exceeded"}}
 
 
 def _other_code(item: Item) -> Item:
-    """A code that nothing known stands in for."""
+    """Set a code without a known substitute."""
     kept = {name: typed for name, typed in item.items() if name != "newer_code"}
     return {**kept, "code": {"S": "quota_exceeded"}}
 
@@ -273,22 +274,22 @@ READABLE: dict[str, Callable[[Item], Item]] = {
     "nested": _more_nested,
     "newer code": _newer_code,
 }
-"""What a release must be able to read: the record is the same."""
+"""Changes that a release must be able to read; the record is the same."""
 UNREADABLE: dict[str, Callable[[Item], Item]] = {
     "state": _other_state,
     "code": _other_code,
     "create state": _newer_create,
 }
-"""What it cannot read: one failed record, and nothing else."""
+"""Changes that it cannot read: one failed record, and no other effect."""
 
 
 def next_release(item: Item) -> Iterator[tuple[str, Item]]:
-    """The item as a next release might have written it, in every way, each with its name."""
+    """Return the item as a next release might have written it, in every way, each with its name."""
     for name, change in (READABLE | UNREADABLE).items():
         yield name, change(item)
 
 
-# Values that are damaged
+# Damaged values
 
 
 def deflated(text: bytes) -> Item:
@@ -330,7 +331,7 @@ DAMAGED: dict[str, Callable[[Item], Item]] = {
     "text that is not text": changed(logs=deflated(b"\xff" * 99)),
     "text that is too large": changed(logs=deflated(b"\0" * (LARGEST_TEXT + 1))),
 }
-"""Whatever else may befall an item: it cannot be read either."""
+"""Other damage of an item, which cannot be read either."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The whole of Darkroom over the fakes: its functions built as in production, moved by hand."""
+"""All of Darkroom over the fakes: its functions built as in production, driven by tests."""
 
 from __future__ import annotations
 
@@ -54,20 +54,20 @@ PNG = (
     b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x02\x00\x00\x00\x03\x08\x02\x00\x00\x00"
     b"\x12\x34\x56\x78\x00\x00\x00\x00IEND\xaeB`\x82"
 )
-"""A picture of 2 by 3 pixels as far as its header and its end go."""
+"""A picture of 2 by 3 pixels, with a valid header and end only."""
 
 
 def named(kind: type[Settings], given: Mapping[str, Any]) -> Any:
-    """Settings without an environment: what is not given and must be there is its own name.
+    """Return settings without an environment: a required value that is not given is its own name.
 
-    What is given and is none of this function's is left out.
+    Given values that this function does not have are ignored.
     """
     ours = {name: value for name, value in given.items() if name in kind.kinds()}
     return kind(**({name: name for name in kind.required()} | ours))
 
 
 class Doubles(Adapters):
-    """Makes a world's fakes, which are there already."""
+    """Returns the existing fakes of a world."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -140,7 +140,8 @@ class Doubles(Adapters):
 
 @dataclass
 class World:
-    """Every use case over one set of fakes. `settle` moves everything until nothing moves."""
+    """Every use case over one set of fakes. `settle` runs everything until nothing is left to
+    do."""
 
     dedicated: bool = False
     timings: Timings = TIMINGS
@@ -177,15 +178,15 @@ class World:
             **({"watch_key_secret": "link_key_secret"} if self.waits else {}),
         }
         self.naps: list[float] = []
-        """What was slept in waits, in seconds."""
+        """The durations of sleeps, in seconds."""
         self.meanwhile: dict[int, Callable[[], object]] = {}
-        """What happens while the nap of this number lasts, from 0."""
+        """Actions during the sleep with this number, from 0."""
         doubles = Doubles(self)
         self.functions = {
             name: function.build(named(function.settings, given), doubles)
             for name, function in declared().items()
         }
-        """What each function runs with, by its name."""
+        """The parts of each function, by its name."""
         made = SimpleNamespace(**self.functions)
         self.authenticate, self.submit, self.shown = (
             made.submit.authenticate,
@@ -205,15 +206,15 @@ class World:
         self.delivered, self.sweep_service = made.deliveries.deliveries, made.sweep
 
     def pass_time(self, seconds: float) -> None:
-        """Sleep: the clock goes on, and so does whatever is to happen meanwhile."""
+        """Sleep: advance the clock, and run the action for this sleep."""
         self.naps.append(seconds)
         self.clock.advance(seconds)
         self.meanwhile.pop(len(self.naps) - 1, lambda: None)()
 
-    # What clients do
+    # Clients
 
     def accept(self, input_: dict[str, Any] | None = None, **request: Any) -> Prediction:
-        """Submit a flux-schnell prediction and return the record as submit left it."""
+        """Submit a flux-schnell prediction and return the record as submit wrote it."""
         request.setdefault("tenant", "acme")
         request.setdefault("reference", SCHNELL)
         given = {"prompt": "a corgi"} if input_ is None else input_
@@ -222,15 +223,15 @@ class World:
         return record
 
     def record(self, id_: str) -> Prediction:
-        """The record as it is stored now."""
+        """Return the record as it is stored now."""
         found = self.store.get(id_)
         assert found is not None
         return found
 
-    # What the provider does
+    # Provider
 
     def succeed(self, provider_id: str, *names: str) -> None:
-        """End it well, with one picture for each name, served by the fake output host."""
+        """End it successfully, with one picture per name, served by the fake output host."""
         urls = [f"https://replicate.delivery/{provider_id}/{name}" for name in names or ["0.png"]]
         self.fetcher.pages.update(dict.fromkeys(urls, PNG))
         self.provider.finish(provider_id, output=urls)
@@ -238,7 +239,7 @@ class World:
     def webhook(
         self, id_: str, provider_id: str, *, token: str | None = None, key: bytes | None = None
     ) -> Received:
-        """Deliver what the provider knows of `provider_id` to the record's webhook URL."""
+        """Deliver the provider's record of `provider_id` to the record's webhook URL."""
         record = self.record(id_)
         body = json.dumps(self.provider.body(provider_id)).encode()
         now = self.clock() // 1000
@@ -253,16 +254,16 @@ class World:
         received: Received = self.receive(id_, token, headers, body)
         return received
 
-    # What AWS does
+    # AWS
 
     def run_stream(self) -> None:
-        """Hand every change in the stream to relay, in order."""
+        """Pass every change in the stream to relay, in order."""
         while self.store.stream:
             old, new = self.store.stream.pop(0)
             self.relay(read_prediction(old) if old else None, read_prediction(new))
 
     def run_queues(self) -> None:
-        """Run every message that waits, whatever its delay."""
+        """Run every waiting message, whatever its delay."""
         for message in self.persist_queue.take():
             self.persist(message["id"])
         for message in self.dispatch_queue.take():
@@ -289,8 +290,8 @@ class World:
     def settle(self) -> None:
         """Run stream and queues until nothing is left to do at this moment.
 
-        Messages that wait already are run whatever their delay; those that come to wait meanwhile
-        (the next try of a copy, say) stay, since the clock stands still.
+        Messages that already wait are run whatever their delay; those sent meanwhile (such as the
+        next attempt of a copy) stay, since the clock stands still.
         """
         queues = (
             *(self.persist_queue, self.dispatch_queue),
