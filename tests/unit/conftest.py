@@ -1,4 +1,4 @@
-"""Nothing here opens a socket."""
+"""No test here opens a socket."""
 
 from __future__ import annotations
 

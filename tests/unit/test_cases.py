@@ -1,4 +1,4 @@
-"""Every hostile case has a test through a function's own handler, or on the embedded cloud."""
+"""Every attack case has a test through a function's own handler, or on the embedded cloud."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from tests.cases import CASES, NOT_APPLICABLE, OPEN, REPORTED
 
 ROOT = Path(__file__).parents[2]
 COLLECTED = ("tests/unit/handlers", "tests/adapters/test_hostile_outputs.py")
-"""Where functions are entered by their handlers: pytest itself says what is there."""
+"""Tests through handlers, which pytest itself lists."""
 READ = ("tests/infra", "tests/e2e")
-"""The templates and the embedded cloud: the names in the source do, being slow to collect."""
+"""Tests of the templates and the embedded cloud, listed by the names in their source, because they
+are slow to collect."""
 
 # test_a6_…, test_a59_a60_…, a parameter A6-…, or A6 alone among several parameters.
 _CASE = re.compile(r"(?:(?<=test_)|(?<=\d_)|(?<=[\[-]))([aw]\d{1,2})(?=[_\]-])", re.IGNORECASE)
 
 
 def cases(test: str) -> set[str]:
-    """The cases that a test's name says it covers."""
+    """Return the cases in a test's name."""
     return {found.upper() for found in _CASE.findall(test.partition("::")[2])}
 
 
 @pytest.fixture(scope="module")
 def collected() -> list[str]:
-    """The names of all tests there."""
+    """Return the names of all tests there."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-o", "addopts="]
     command += ["-p", "no:cacheprovider", "-p", "no:schemathesis", "-p", "no:cov", *COLLECTED]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -87,7 +88,7 @@ def test_every_test_that_the_security_page_names_exists() -> None:
 
 
 def test_there_is_one_way_out() -> None:
-    """A client without the guard, the caps and the closed proxies would be a way round them."""
+    """A client without the guard, the limits and the disabled proxies would bypass them."""
     functions = ROOT / "functions" / "darkroom"
     opens = re.compile(
         r"\bhttpx\.(\w*Client|\w*Transport\(|get|post|put|request|stream)\b"
@@ -114,7 +115,7 @@ REPORTS = {
     "newcomer-bug-": 15,
     "newcomer-friction-": 16,
 }
-"""What was reported from outside, by kind: they are numbered from 1."""
+"""Reported cases by kind, numbered from 1."""
 
 
 def test_every_report_has_its_answer_or_says_why_not() -> None:

@@ -1,6 +1,6 @@
-"""What a cold start of each function loads: foreign packages, and clients of AWS.
+"""The packages and AWS clients that a cold start of each function loads.
 
-Each costs every cold start milliseconds: bench/cold.py measures how many.
+Each costs every cold start some milliseconds, which bench/cold.py measures.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ CLIENTS = {
     "bus": "events",
     "secrets": "secretsmanager",
 }
-"""The service that an adapter makes a client of, unless it is `lazy`. Others make theirs later."""
+"""The service of which an adapter creates a client, unless it is `lazy`. Others create it later."""
 
-# boto3 and pydantic are here for the development environment alone; what httpcore finds there
-# besides (h2, anyio) is in no asset.
+# boto3 and pydantic are installed in the development environment only; further packages that
+# httpcore finds there (h2, anyio) are in no asset.
 WATCHED = ALWAYS | HTTP | {"boto3", "s3transfer", "pydantic", "cryptography", "multiprocessing"}
 
 CODE = """
@@ -68,7 +68,7 @@ print(json.dumps([
 
 @pytest.mark.parametrize("function", declared())
 def test_a_cold_start_loads_what_the_function_is_built_of_and_no_more(function: str) -> None:
-    """The packages, and the clients of AWS; what it asks for `lazy` is not among these."""
+    """The packages and the AWS clients, excluding `lazy` ones."""
     asked, modules, clients = json.loads(_started(function, CODE)[1])
     packages = HTTP if {name for name, _ in asked} & CALLS_OUT else set()
     assert set(modules) & WATCHED == ALWAYS | packages
@@ -77,14 +77,14 @@ def test_a_cold_start_loads_what_the_function_is_built_of_and_no_more(function: 
 
 @pytest.mark.parametrize("function", declared())
 def test_aws_m2_on_lambda_all_is_made_before_the_first_event(function: str) -> None:
-    """Secrets are asked for besides; where there are none, each is tried again when wanted."""
+    """Secrets are fetched as well; without any, each fetch is repeated on use."""
     on_lambda = {"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "AWS_EC2_METADATA_DISABLED": "true"}
     assert ready(function) == "False"
     assert ready(function, _HANDLER=f"darkroom.handlers.{function}.handler", **on_lambda) == "True"
 
 
 def test_a_function_that_names_the_others_routes_makes_nothing_of_theirs() -> None:
-    """A request that nothing serves is answered with what is served on its path."""
+    """An unknown request is answered with the routes of its path."""
     on_lambda = {"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "AWS_EC2_METADATA_DISABLED": "true"}
     code = (
         "from darkroom.api.routes import methods_on; import darkroom.handlers.read as read;"
@@ -105,18 +105,18 @@ def test_nothing_is_ready_that_a_cold_start_of_another_function_needs() -> None:
 
 
 def ready(function: str, **environment: str) -> str:
-    """How often the handler's module, once imported, has made what it needs."""
+    """Return how often the imported handler module has created its parts."""
     return _started(function, CODE, **environment)[0]
 
 
 def _started(function: str, code: str, **environment: str) -> list[str]:
-    """What a new process writes that has the function's environment and runs the code."""
+    """Return the output of a new process that has the function's environment and runs the code."""
     required = declared()[function].settings.required()
     environment |= {
         **{name.upper(): "https://x.test" if name.endswith("_url") else "x" for name in required},
         "PYTHONPATH": str(FUNCTIONS),
         "AWS_DEFAULT_REGION": "eu-west-1",
-        # As every stage is deployed.
+        # As in every stage.
         "RESULT_CACHE": "true",
     }
     ran = subprocess.run(

@@ -1,4 +1,4 @@
-"""Requests as the gateway hands them over, and problems in Replicate's form."""
+"""Requests as the gateway passes them on, and problems in Replicate's form."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SERVED = [route.key for route in served()]
     ],
 )
 def test_field_f31_a_route_is_the_same_in_all_its_spellings(function: str, route: str) -> None:
-    """What the gateway does not route to its function comes to the one that has `$default`."""
+    """Requests without a route of their own reach the function with `$default`."""
     method, template = route.split(" ")
     path = template.replace("{", "").replace("}", "")
     methods = (method, "HEAD") if method == "GET" else (method,)
@@ -44,7 +44,7 @@ def test_field_f31_a_route_is_the_same_in_all_its_spellings(function: str, route
     "path", ["/v1/predictions/a/b/c", "/v1/predictions/a/b/c/", "/v1/uploads/x"]
 )
 def test_what_lies_below_a_route_is_not_that_route(path: str) -> None:
-    """The gateway brings it to the route's function all the same."""
+    """The gateway still passes it to the route's function."""
     event = events.http("POST", path)
     assert event["routeKey"].endswith("/{rest+}")
     routes = declared()["submit"].routes
@@ -56,7 +56,7 @@ def test_what_lies_below_a_route_is_not_that_route(path: str) -> None:
 def test_a_function_has_no_two_equal_route_keys() -> None:
     keys = [key for function in declared().values() for key in gateway_keys(function)]
     assert len(keys) == len(set(keys))
-    # HTTP APIs have 300 at most, and other parts of the deployment have some too.
+    # HTTP APIs allow at most 300, and other parts of the deployment need some.
     assert len(keys) < 150
 
 
@@ -82,7 +82,7 @@ def test_an_empty_segment_is_no_name(path: str) -> None:
 
 
 def test_too_many_requests_say_when_to_try_again() -> None:
-    """Replicate's clients read the header, people the text, and its own 429 has both."""
+    """Replicate's clients read the header, people the text; Replicate's own 429 has both."""
     answer = problem(errors.TooManyRequestsError(7))
     assert answer["statusCode"] == 429
     assert answer["headers"]["retry-after"] == "7"

@@ -1,4 +1,4 @@
-"""Who may import whom, and how long a handler may be."""
+"""Allowed imports between packages, and the maximum length of a handler."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ MAY_IMPORT = {
     "domain": {"domain"},
     "catalog": {"domain", "catalog"},
     "ports": {"domain", "ports"},
-    # Darkroom speaks Replicate's words, and reaches it by a port: no service imports the client.
+    # Darkroom uses Replicate's vocabulary and reaches it through a port; no service imports the
+    # client.
     "services": {"domain", "ports", "services", "catalog", *(f"replicate.{m}" for m in WORDS)},
     "outbound": {"domain", "ports", "outbound"},
     "aws": {"domain", "ports", "aws"},
     "replicate": {"domain", "ports", "replicate"},
     "replicate.client": {"domain", "ports", "outbound", "replicate"},
     "api": {"domain", "ports", "api", "services", "runtime"},
-    # The relay's events are the table's items: reading those is an adapter's knowledge.
+    # The relay's events contain the table's items, which an adapter can read.
     "handlers": {"domain", "api", "services", "runtime", "aws.items"},
     "runtime": {"domain", "runtime"},
     "runtime.adapters": {"ports", "aws", "outbound", "replicate", "runtime", "catalog"},
@@ -36,7 +37,7 @@ MAY_IMPORT = {
 
 
 def imports(path: Path) -> set[str]:
-    """Every module that a file imports, wherever in it, type checking included."""
+    """Return every module that a file imports, anywhere in it, including for type checking."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -82,7 +83,7 @@ def test_aws_and_http_are_the_adapters_alone(path: Path) -> None:
 
 PROVIDER = re.compile(r"replicate|\bcog\b", re.IGNORECASE)
 IN_INPUTS = {"replicate_api_token", "replicate_api_key", "replicate_token", "x-cog-secret"}
-"""Names that clients' inputs and models' schemas have, whoever runs the models."""
+"""Names that occur in clients' inputs and models' schemas with any provider."""
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "domain").glob("*.py")), ids=name)
@@ -93,7 +94,7 @@ def test_the_domain_names_no_provider(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "handlers").glob("*.py")), ids=name)
 def test_a_handler_is_plumbing(path: Path) -> None:
-    """Each of its functions is read at one look; what it declares besides may be long."""
+    """Each of its functions is short; its declarations may be long."""
     functions = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef)]
     assert all((f.end_lineno or 0) - f.lineno < 30 for f in functions)
 

@@ -1,4 +1,4 @@
-"""Forms from outside: whatever they hold, they are read or refused."""
+"""Forms from outside: any content is either read or rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody is told who is new here, and does what nearly works."""
+"""Answers to new users whose requests nearly work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A schema of every kind of field, and the problems that inputs have with one."""
+"""A schema of every kind of field, and the problems of inputs."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ def problems(schema: dict[str, Any], value: object) -> list[tuple[str, str, str]
 
 
 def one(schema: dict[str, Any], value: object) -> list[tuple[str, str, str]]:
-    """The problems of one property called `x`."""
+    """Return the problems of one property called `x`."""
     return problems({"type": "object", "properties": {"x": schema}}, {"x": value})

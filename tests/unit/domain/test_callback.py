@@ -1,4 +1,5 @@
-"""Callbacks: the schedule, turns, what is told of growth, and the status at the event."""
+"""Callbacks: the schedule, endpoint states, notifications of growth, and the status at the
+event."""
 
 from __future__ import annotations
 
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 HOOK = "https://client.test/hook"
 
 
-# The schedule
+# Schedule
 
 
 def pauses(scale: float = 1.0, jitter: float = 0.5) -> list[float]:
@@ -111,7 +112,7 @@ def test_what_waits_comes_again_after_about_as_long_as_it_has_waited() -> None:
 
     assert [pause(s) for s in (0, 15, 60, 3600, 86_400)] == [15, 15, 60, 3600, 3600]
     assert (pause(60, 0), pause(60, 0.99)) == (30, pytest.approx(89.4))
-    # Nobody before the endpoint's time, and not all of them at that very moment.
+    # Never before the endpoint's time, and not all at that very moment.
     assert pause(0, 0, START + 40_000) == 40
     assert pause(0, 0.5, START + 40_000) == 47.5
     assert pause(600, 0.5, START + 40_000) == 600
@@ -122,7 +123,7 @@ def test_a_turn_is_always_to_come() -> None:
     assert next_turn(START, START, 0, timings, jitter=0) == START + 1
 
 
-# What is told
+# Notifications
 
 
 def hooked(*events: str) -> Prediction:
@@ -130,7 +131,7 @@ def hooked(*events: str) -> Prediction:
 
 
 def told(record: Prediction, *changes: tuple[int, dict[str, Any]]) -> list[str]:
-    """The callbacks that these snapshots cause, each so many milliseconds after the last."""
+    """Return the callbacks that these snapshots cause, each after the given milliseconds."""
     now, caused = START, []
     for pause, said in changes:
         now += pause
@@ -156,7 +157,7 @@ LARGE = '{"prompt":"' + "x" * 249_987 + '"}'
 
 
 def written(record: Prediction, news: list[ProviderReported], pause: int = 500) -> list[Prediction]:
-    """The records that these news lead to, each so many milliseconds after the last."""
+    """Return the records after these inputs, each after the given milliseconds."""
     now, found = START, []
     for each in news:
         now += pause
@@ -173,7 +174,7 @@ def test_adversarial_l5_600_webhooks_of_logs_rewrite_a_large_record_20_times() -
     assert len(written(small, news)) == 600
     found = written(large, news)
     assert len(found) == 20
-    # A write every 15 s and no more, and the logs at the end are those of the end.
+    # At most one write per 15 s, and the final logs are complete.
     times = [record.updated_at for record in found]
     assert {later - one for one, later in pairwise(times)} == {15_000}
     end = ProviderReported(snapshot("failed", logs="x" * 601, log_size=601, error="no"))
@@ -182,7 +183,7 @@ def test_adversarial_l5_600_webhooks_of_logs_rewrite_a_large_record_20_times() -
 
 def test_adversarial_l5_a_record_rests_by_its_size() -> None:
     news = [ProviderReported(snapshot(**logs(size))) for size in range(1, 101)]
-    # A write a second for each 16,000 characters, to the tenth that its webhook comes in.
+    # One write per second per 16,000 characters, to the tenth in which its webhook arrives.
     assert len(written(accepted(input=LARGE[:32_000]), news, pause=100)) == 5
     assert len(written(accepted(input=LARGE[:3_000]), news, pause=100)) == 50
 
@@ -253,7 +254,7 @@ def test_after_its_end_a_prediction_has_one_event_left() -> None:
     assert not superseded(alone, "start")
 
 
-# The status at the event
+# Status at the event
 
 
 def shown(record: Prediction) -> dict[str, Any]:

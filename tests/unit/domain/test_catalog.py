@@ -1,4 +1,4 @@
-"""The packaged models, and how references, versions and stage aliases find them."""
+"""The packaged models, and their lookup by reference, version and stage alias."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ INPAINTING_DAMAGED = "95b7223104132402a9ae91cc677285bc5eb997f76ab45f93e1cbd4b4e0
 SDXL_VERSION = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"
 PICTURE = "https://example.com/fox.png"
 
-# Of models whose schema is held to the letter: the least input, the shape of the output, and the
-# names of all properties in their order. A model that is added needs no line here.
+# Models whose schemas are checked exactly: the minimal input, the shape of the output, and the
+# names of all properties in their order. A new model needs no line here.
 MODELS: dict[str, tuple[dict[str, Any], str, str]] = {
     "black-forest-labs/flux-schnell": (
         {"prompt": "a fox"},
@@ -95,7 +95,7 @@ def catalogue() -> Catalogue:
 
 
 def least_of(schema: dict[str, Any]) -> dict[str, Any]:
-    """A value for each property that has to be given."""
+    """Return a value for each required property."""
     samples = {"string": "a fox", "integer": 1, "number": 1, "boolean": True}
     least: dict[str, Any] = {}
     either = schema.get("anyOf", [{}])[0].get("required", [])
@@ -127,12 +127,12 @@ def test_newcomer_bug_11_every_packaged_model_can_be_run_and_shown(
     defaults = {key: p["default"] for key, p in properties.items() if "default" in p}
     assert validate_input(schema, {**least, **defaults}) == []
     drawn = draw_seed(schema, least, SystemRandom())
-    # A model's own default seed stands.
+    # A model's own default seed is kept.
     assert ("seed" in drawn) is ("seed" in properties and "seed" not in defaults)
 
 
 def test_newcomer_bug_11_a_model_that_is_added_makes_no_test_fail(tmp_path: Path) -> None:
-    """All tests that go through the catalogue, over a package that has one model more."""
+    """Run all tests that use the catalogue on a package with an additional model."""
     root = Path(__file__).parents[3]
     package = tmp_path / "functions" / "darkroom"
     shutil.copytree(PACKAGED.parent, package, ignore=shutil.ignore_patterns("__pycache__"))

@@ -1,4 +1,4 @@
-"""The check of an input as Replicate would make it, and of secrets that it would only keep."""
+"""The check of an input as Replicate would make it, and of secrets, which it would store."""
 
 from __future__ import annotations
 
@@ -505,7 +505,7 @@ def test_one_of() -> None:
     "beyond", [{"contains": {"const": 1}}, {"format": "date"}, {"type": "int"}]
 )
 def test_a_branch_that_is_not_understood_is_no_second_one(beyond: dict[str, Any]) -> None:
-    """It may not fit at all: the provider knows."""
+    """The value may match nothing at all, which only the provider can tell."""
     assert one({"oneOf": [{}, beyond]}, 3) == []
     assert one({"oneOf": [{}, beyond, {}]}, 3) != []
     assert one({"not": beyond}, 3) == []
@@ -597,7 +597,7 @@ def test_other_names_are_no_secrets(name: str) -> None:
     assert not is_secret(name, {"type": "string"})
 
 
-# What is not checked
+# Unchecked
 
 
 def test_what_a_check_passes_over_is_told_with_its_place() -> None:

@@ -1,4 +1,4 @@
-"""What rules a listed prediction out, and all that does not."""
+"""Evidence against a listed prediction, and what is no evidence."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ CHOICES = {"aspect_ratio": frozenset({"1:1", "16:9"})}
 
 
 def why(**shown: Any) -> RuledOut | None:
-    """Why a listed prediction is not the record's, where `shown` is what the list shows."""
+    """Return the reason why a listed prediction is not the record's; `shown` are fields of the
+    list."""
     record = accepted(input=json.dumps(SENT))
     body = {"id": "p1", "status": "starting", "created_at": rfc3339(START), **shown}
     return ruled_out(read_snapshot(body), record, public_host="darkroom.test", choices=CHOICES)

@@ -1,4 +1,4 @@
-"""Files inside an input: found, taken out and put back in the same place."""
+"""Files inside an input: found, removed and put back in the same place."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def key_of(url: str) -> str | None:
 
 
 def found(value: Any, schema: object = None) -> list[tuple[str, str]]:
-    """Pointer and text, or key, of each file."""
+    """Return the pointer and the text, or key, of each file."""
     files = find_files(value, Place([schema]), key_of)
     return [(f.pointer, f.text if isinstance(f, DataURI) else f.key) for f in files]
 

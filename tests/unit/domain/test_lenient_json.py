@@ -1,4 +1,4 @@
-"""The provider's JSON: one odd value costs nothing but itself."""
+"""The provider's JSON: one unreadable value affects only itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pure functions of a prediction's life, case by case; what holds for all cases is in tests/property."""
+"""The pure functions of the life cycle, case by case; tests/property has the general properties."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ OUTPUT = '["https://x.test/0"]'
 
 
 def after(record: Prediction, *news: News, at: int = START + 1000) -> Prediction:
-    """The record after the news, each of which must change it."""
+    """Return the record after the inputs, each of which must change it."""
     for one in news:
         changed = advance(record, one, at, TIMINGS)
         assert changed is not None, one
@@ -164,7 +164,7 @@ def test_too_many_outputs_are_refused() -> None:
     record = after(accepted(output_places=("!/note", "/*")), told)
     assert (record.state, record.code) == (State.FAILED, Code.OUTPUT_REFUSED)
     assert record.output_places == ()
-    # What may all be text is for who fetches it to tell.
+    # Places that may all contain text are decided during the download.
     assert after(accepted(), told).state is State.STORING
 
 
@@ -268,7 +268,7 @@ def test_silence_must_last_and_be_silence() -> None:
         (True, at - 1, CreateState.UNKNOWN),
         (False, at, CreateState.UNKNOWN),
     ):
-        # However late the record's turn comes: the list tells of the time at which it was read.
+        # However late the record is handled: the list counts from the time at which it was read.
         looked = after(UNKNOWN, ListSearched(silent, begun_at), at=at + 40_000)
         assert looked.create.state is state
 
@@ -355,7 +355,7 @@ def test_the_earliest_clock_is_when_a_record_is_due(record: Prediction, expected
 
 @pytest.mark.parametrize("later", [-30_000, -1, 0, 29_999, 30_000])
 def test_a_time_that_is_near_enough_is_kept(later: int) -> None:
-    """To move a record within the index costs twice what the change itself does."""
+    """A move within the index costs twice as much as the change itself."""
     slack = Timings(due_slack_s=30)
     ideal = due(SUBMITTED, slack)
     assert ideal is not None
@@ -522,7 +522,7 @@ def test_a_success_without_a_file_is_asked_for_once_more(output: str | None) -> 
     assert (asked.state, asked.asked_again) == (State.PROCESSING, True)
     assert asked.due_at == START + 20_000
     assert asked.completed_at is None
-    # Only the prediction asked for by its id settles it: neither a webhook nor the list.
+    # Only the prediction requested by its id settles it: neither a webhook nor the list does.
     for said in (thin.snapshot, snapshot("processing"), snapshot("succeeded", output="[]")):
         assert not after_or_same(asked, ProviderReported(said)).state.terminal
     ended = after(asked, thin, at=START + 20_000)
@@ -597,7 +597,7 @@ def test_a_time_in_which_nobody_asked_is_no_hour_of_404s() -> None:
     assert (again.state, again.missing_since) == (State.SUBMITTED, START + HOUR)
 
 
-# The last clock
+# Final deadline
 
 LAST = int((TIMINGS.output_life_s + TIMINGS.store_grace_s) * 1000)
 
@@ -633,7 +633,7 @@ def test_what_succeeded_late_is_copied_for_as_long_as_it_lives() -> None:
     assert last_clock(record, TIMINGS) == finished + LAST
 
 
-# Another's clock
+# Another process's clock
 
 
 @pytest.mark.parametrize(

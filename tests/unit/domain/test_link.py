@@ -1,4 +1,4 @@
-"""Record ids, and the token that a webhook URL must carry."""
+"""Record ids, and the token of a webhook URL."""
 
 from __future__ import annotations
 
@@ -104,7 +104,8 @@ def test_every_character_is_as_likely_at_every_place() -> None:
     for place in range(26):
         counts = Counter(one[place] for one in ids)
         assert len(counts) == 36
-        # 100 expected, standard deviation 10: seven of them make a false alarm a thing of eras.
+        # 100 expected, standard deviation 10; a deviation of seven makes a false alarm practically
+        # impossible.
         assert all(30 <= count <= 170 for count in counts.values())
 
 

@@ -1,4 +1,4 @@
-"""Sniffing, measuring and end-checking real pictures, and what only pretends to be one."""
+"""Detecting, measuring and checking real pictures, and files that only resemble one."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def nested(name: bytes, *content: bytes, wide: bool = False) -> bytes:
 
 
 def iso(*sizes: bytes, wide: bool = False) -> bytes:
-    """The boxes of a picture in ISO's base media format, as far as they tell its size."""
+    """Return the boxes of a picture in ISO's base media format that determine its size."""
     properties = (nested(b"ispe", bytes(4), size, b"more") for size in sizes)
     container = nested(b"ipco", nested(b"pixi", b"x" * 7), *properties)
     meta = nested(b"meta", bytes(4), nested(b"hdlr", b"x" * 30), nested(b"iprp", container))
@@ -395,7 +395,7 @@ def test_a_file_that_goes_on_after_its_end_is_whole(form: str, more: bytes) -> N
     assert not is_complete(kind, data[:-1])
 
 
-# Text, and what is never stored
+# Text, and types that are never stored
 
 
 @pytest.mark.parametrize(

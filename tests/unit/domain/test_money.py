@@ -1,4 +1,4 @@
-"""What predictions may cost and did cost, by how the provider bills."""
+"""Maximum and actual costs of predictions, by the provider's billing."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def model(price: dict[str, Any] | None, **properties: Any) -> Model:
 
 
 def run(record: Prediction, *news: Any) -> Prediction:
-    """The record after all of it, each a second after the other."""
+    """Return the record after all inputs, one second apart."""
     for number, one in enumerate(news, 1):
         record = advance(record, one, START + 1000 * number, TIMINGS) or record
     assert record.state.terminal
@@ -75,7 +75,7 @@ def file(width: int | None = 1000, height: int | None = 2000) -> File:
     return File("k", "0" * 64, 1, "image/png", width, height)
 
 
-# The most that it can come to
+# Maximum cost
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_every_catalogue_model_has_a_price() -> None:
         assert 0 < price.most < 2_500_000, name
 
 
-# What it came to
+# Actual cost
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_nothing_costs_before_its_end() -> None:
     assert (record.state, record.cost) == (State.STORING, None)
 
 
-# The month
+# Month
 
 
 def test_without_a_ledger_nothing_is_entered() -> None:
@@ -348,7 +348,7 @@ def test_amounts_are_shown_in_dollars() -> None:
 
 @pytest.mark.parametrize("status", ["canceled", "aborted", "failed"])
 def test_what_ran_is_never_free(status: str) -> None:
-    """Seen running, and at its end without a word of when: the most, and it says so."""
+    """Seen running, and ended without times: the maximum cost, marked as such."""
     record = accepted(price=SECOND)
     seen = (
         advance(record, ProviderReported(snapshot("processing")), START + 1000, TIMINGS) or record

@@ -1,4 +1,4 @@
-"""Which texts of an output name files, and what is kept and shown of it."""
+"""The texts of an output that name files, and the stored and shown parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prices by input: what an entry may say, the most of an input, and what the tables say of ours."""
+"""Prices by input: valid entries, the maximum of an input, and our models' prices."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def most(made: Model, given: dict[str, Any]) -> int:
     return price.most
 
 
-# The most of an input
+# Maximum of an input
 
 
 def by(name: str, **usd: Any) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def test_an_entry_says_which_input_counts_the_pictures(
     ],
 )
 def test_runs_and_megapixels_are_added(given: dict[str, Any], wanted: int) -> None:
-    """Of a picture made, 16 megapixels where the entry says nothing: 15.3 of 1024 by 1024."""
+    """A picture counts as 16 megapixels if the entry has no size: 15.3 of 1024 by 1024."""
     assert most(model(RUN_AND_AREA, **IN_AND_OUT), given) == wanted
 
 
@@ -193,7 +193,7 @@ def test_the_price_of_one_picture_where_it_is_the_same_for_every_input() -> None
     assert picture_usd({"unit": "second", "usd": 1}) is None
 
 
-# What an entry may say
+# Valid entries
 
 
 @pytest.mark.parametrize(
@@ -276,11 +276,11 @@ def test_a_count_that_cannot_be_read_is_refused(counts: Any) -> None:
         model({"unit": "image", "usd": 1}, counts=counts)
 
 
-# What it came to
+# Actual cost
 
 
 def ended(made: Model, given: dict[str, Any], *sizes: tuple[int | None, int | None]) -> Prediction:
-    """The record of a run that made pictures of these sizes."""
+    """Return the record of a run that made pictures of these sizes."""
     price, base, tiers = terms_of(made, given, 60)
     record = accepted(price=price, price_base=base, price_tiers=tiers)
     urls = [f"https://replicate.delivery/x/{number}.png" for number in range(len(sizes))]
@@ -348,8 +348,8 @@ def test_a_success_without_a_picture_costs_the_most_of_its_tiers() -> None:
     assert (record.cost, record.cost_assumed) == (300_000, True)
 
 
-# What Replicate bills, as it was read in autumn 2026: by model, input and megapixels made (of 1024
-# by 1024), in dollars. Two of them are exact whatever is made.
+# Replicate's prices as read in autumn 2026: by model, input and megapixels made (of 1024 by 1024),
+# in dollars. Two of them are exact for any output.
 
 REFERENCES = {"input_images": [URL, URL]}
 SERIES = {"sequential_image_generation": "auto", "max_images": 15}
@@ -416,7 +416,7 @@ TABLE: list[tuple[str, dict[str, Any], float, float]] = [
     ("philz1337x/clarity-upscaler", {}, 1, 2 * 0.00115),
 ]
 BY_FILE = {"topazlabs/image-upscale"}
-"""Nothing in the input tells how large the picture gets."""
+"""The input does not determine the size of the picture."""
 
 
 @pytest.mark.parametrize(("name", "given", "made", "dollars"), TABLE)

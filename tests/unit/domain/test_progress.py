@@ -1,4 +1,4 @@
-"""How far a run is, as its logs say."""
+"""Progress of a run, according to its logs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Receivers: who is put off, who has but a share, who is called no more, and who pays for it."""
+"""Endpoints: delays, shares, disabling, and their independence."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_one_that_fails_in_a_row_is_left_alone_for_as_long_as_it_has_been_failin
     assert (failing.next_at, failing.shares) == (0, False)
     failing = after(failing, 500)
     assert (failing.next_at, failing.shares) == (START + 15_000, True)
-    # Others that were under way then change nothing.
+    # The results of other attempts that were in progress change nothing.
     assert after(failing, 500, at=START + 900) == failing
     later = after(failing, None, at=START + 600_000)
     assert later.next_at == START + 600_000 + 600_000
@@ -89,7 +89,7 @@ def test_gone_is_said_of_an_address_and_not_of_its_endpoint() -> None:
     assert failing == after(WELL, 500)
 
 
-# A tenant's
+# Endpoints of a tenant
 
 
 def told(
@@ -159,7 +159,7 @@ def test_of_many_endpoints_the_worst_are_kept() -> None:
     assert len(receivers.endpoints) == MOST_ENDPOINTS
 
 
-# Who is called no more
+# Disabled endpoints
 
 
 def test_one_job_that_is_gone_silences_no_other() -> None:
@@ -212,6 +212,6 @@ def test_who_asks_for_a_redelivery_still_has_but_a_share() -> None:
     enabled = receivers.enable(HOOK)
     assert enabled.next_at(HOOK) == 0
     assert enabled.shares(HOOK)
-    # Its five days begin anew.
+    # Its five days restart.
     assert not told(enabled, HOOK, 500, at=START + DAYS_5).disabled(HOOK, START + DAYS_5)
     assert Receivers().enable(HOOK) == Receivers()

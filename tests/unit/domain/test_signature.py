@@ -1,4 +1,4 @@
-"""The webhook verifier, case by case: what it accepts, and the one way in which it refuses.
+"""The webhook verifier, case by case: accepted messages, and its uniform rejection.
 
 Case numbers W1 to W58 are those of the project's list of bad webhook deliveries.
 """
@@ -47,7 +47,7 @@ JUNK = "v1," + b64(bytes(32))
 
 
 def delivery(**changes: object) -> dict[str, object]:
-    """A valid request's headers; a change to None leaves the header out."""
+    """Return a valid request's headers; a change to None removes the header."""
     headers: dict[str, object] = {
         "content-type": "application/json",
         "webhook-id": ID,
@@ -59,7 +59,7 @@ def delivery(**changes: object) -> dict[str, object]:
 
 
 def at(timestamp: str) -> dict[str, object]:
-    """Headers with this timestamp and a signature over exactly its text."""
+    """Return headers with this timestamp and a signature over exactly its text."""
     content = f"{ID}.{timestamp}.".encode("utf-8", "surrogatepass") + BODY
     return delivery(timestamp=timestamp, signature="v1," + b64(mac(content)))
 

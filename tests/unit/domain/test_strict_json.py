@@ -1,4 +1,4 @@
-"""What counts as JSON, and what the canonical text of a value is."""
+"""Accepted JSON, and the canonical text of a value."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_5_mb_of_logs_are_read_at_once() -> None:
     assert len(raw) > 5_000_000
     started = time.process_time()
     assert loads(raw)["logs"] == logs
-    # A Python loop over the characters takes well over a second.
+    # A Python loop over the characters would take well over a second.
     assert time.process_time() - started < 0.5
 
 

@@ -1,4 +1,4 @@
-"""The graces fit together: what one promise needs, no other may cut short."""
+"""The timings are consistent: no grace ends before another guarantee needs it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from darkroom.domain.timings import Timings
 
 TIMINGS = Timings()
 OURS_OFF_S = 30
-"""A clock of ours is right to within half a minute."""
+"""Maximum error of our own clocks."""
 THEIRS_OFF_S = 60
 
 
@@ -20,12 +20,13 @@ def test_every_timing_is_positive_and_names_its_unit() -> None:
 
 
 def test_an_unknown_create_is_silent_for_two_minutes_whatever_our_clocks_say() -> None:
-    """What starts an attempt, and what judges its silence, may each be half a minute off."""
+    """The process that starts an attempt and the one that declares it lost may each be half a
+    minute off."""
     assert TIMINGS.create_silence_s >= 120 + 2 * OURS_OFF_S
 
 
 def test_the_list_is_searched_from_before_a_record_whatever_the_clocks_say() -> None:
-    """Ours wrote down when it was created, the provider's when it made it."""
+    """Our clock wrote the record's creation time, the provider's the prediction's."""
     assert evidence.CLOCK_SKEW_MS >= 1000 * (THEIRS_OFF_S + OURS_OFF_S)
 
 

@@ -1,4 +1,4 @@
-"""Names that a model ignores: which ones they are, and what was probably meant."""
+"""Names that a model ignores, and the names that were probably meant."""
 
 from __future__ import annotations
 

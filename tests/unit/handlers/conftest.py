@@ -1,4 +1,4 @@
-"""The functions themselves, entered by their own handlers, over the world of fakes."""
+"""The functions, called through their own handlers, over the world of fakes."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def app(monkeypatch: pytest.MonkeyPatch) -> App:
 
 @pytest.fixture
 def waiting_app(monkeypatch: pytest.MonkeyPatch) -> App:
-    """Of a stage that has the door `wait`."""
+    """An app of a stage with the door `wait`."""
     return wired(monkeypatch, waits=True)

@@ -1,4 +1,4 @@
-"""Requests by event, as the queue of a tenant's source hands them to intake."""
+"""Requests by event, as the queue of a tenant's source passes them to intake."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ ID = "5a4d2a1e-7f0e-4c30-a3a5-1f7b6f0c2f11"
 
 
 def message(detail: Any = None, **changes: Any) -> dict[str, Any]:
-    """What the rule of acme's source writes to the queue."""
+    """Return the message that the rule of acme's source writes to the queue."""
     return {"tenant": "acme", "id": ID, "detail": DETAIL if detail is None else detail} | changes
 
 
 def intake(app: App, *bodies: Any, receives: int = 1) -> list[str]:
-    """Hand the messages over; the ids of those that are to come again."""
+    """Pass on the messages; return the ids of those to be redelivered."""
     event = events.sqs(*bodies)
     for record in event["Records"]:
         record["attributes"]["ApproximateReceiveCount"] = str(receives)
@@ -29,7 +29,7 @@ def intake(app: App, *bodies: Any, receives: int = 1) -> list[str]:
 
 
 def told(app: App) -> dict[str, Any]:
-    """The one event on the bus, which says that a request is rejected."""
+    """Return the only event on the bus, which must be a rejection."""
     ((kind, detail),) = app.world.bus.events
     assert kind == "Prediction Rejected"
     return detail

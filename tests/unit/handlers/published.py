@@ -1,4 +1,4 @@
-"""Events as a subscriber receives them, each checked against its written schema."""
+"""Events as a subscriber receives them, each checked against its published schema."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parents[3] / "docs" / "events"
 LARGEST = 200_000
-"""Bytes of the largest detail: EventBridge takes 256 kB, and an envelope comes on top."""
+"""Maximum bytes of a detail: EventBridge accepts 256 kB including the envelope."""
 
 
 def envelope(detail_type: str, detail: dict[str, Any], source: str = "darkroom") -> dict[str, Any]:
-    """The event as a target gets it."""
+    """Return the event as a target receives it."""
     text = json.dumps(detail, separators=(",", ":"))
     assert len(text.encode()) < LARGEST
     return {
@@ -40,7 +40,7 @@ def check(event: dict[str, Any]) -> None:
 
 
 def published(app: App) -> list[dict[str, Any]]:
-    """What is on the bus so far, each checked against its schema."""
+    """Return the events on the bus, each checked against its schema."""
     found = [envelope(kind, detail) for kind, detail in app.world.bus.events]
     for event in found:
         check(event)

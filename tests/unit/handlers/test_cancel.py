@@ -46,7 +46,7 @@ def test_what_was_never_sent_is_cancelled_at_once(app: App) -> None:
 def test_a62_another_tenants_prediction_is_an_unknown_one(app: App) -> None:
     record = app.world.accept()
     before = app.world.record(record.id)
-    app.world.cancel.limits.of("other")  # Read once in half a minute, whatever is asked for.
+    app.world.cancel.limits.of("other")  # Read once in half a minute, for any request.
     seen = []
     for id_ in (record.id, "0" * 26):
         app.calls.clear()

@@ -1,4 +1,4 @@
-"""What a client says of a prediction for itself comes back in all that follows from it."""
+"""A client's own fields of a prediction are repeated in everything that follows from it."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_a_cached_result_has_the_words_of_its_own_request(app: App) -> None:
     assert said(plain.json) == {}
 
 
-# Requests that come as events
+# Requests by event
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_a62_another_tenants_deliveries_are_unknown_ones(
         monkeypatch.setattr(
             fakes.FakeDeliveries, name, lambda *_, name=name, **__: calls.append(name)
         )
-    app.world.delivered.limits.of("other")  # Read once in half a minute, whatever is asked for.
+    app.world.delivered.limits.of("other")  # Read once in half a minute, for any request.
     seen = []
     for other in (id_, UNKNOWN, "x"):
         app.calls.clear()

@@ -1,4 +1,4 @@
-"""docs/events: as new as the code, and true of every event that is put on the bus."""
+"""docs/events: up to date with the code, and valid for every published event."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_events_come_after_the_commit_and_again_under_the_same_id(app: App) -> N
 
 
 def test_the_largest_event_fits() -> None:
-    """All outputs that a record may have, the longest error, and as much input as is shown."""
+    """A record with the maximum outputs, the longest error, and the maximum shown input."""
     file = File("t" * 63 + "/2027/01/" + "a" * 26 + "/99.webp", "f" * 64, 10**9, "image/webp", 1, 1)
     for number in (5_300, 15_900):
         text = json.dumps({"prompt": "\U0001f5bc" * number}, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""/v1/files: what is uploaded, how it is shown, and that it stays within its tenant."""
+"""/v1/files: uploads, their answers, and their isolation by tenant."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_name_is_kept_as_far_as_metadata_may_hold_it(app: App, given: str, kep
 
 
 def test_oracles_f5_what_the_client_says_of_a_file_is_kept(app: App) -> None:
-    """The field `filename`, `type` and `metadata`, as Replicate's own clients send them."""
+    """The fields `filename`, `type` and `metadata`, as Replicate's own clients send them."""
 
     def field(name: str, text: str, more: str = "") -> bytes:
         head = f'Content-Disposition: form-data; name="{name}"{more}'
@@ -141,7 +141,7 @@ def test_a_deleted_file_is_gone(app: App) -> None:
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_a62_another_tenants_file_is_an_unknown_one(app: App, method: str) -> None:
     file = upload(app, file_form()).json
-    app.world.files.limits.of("other")  # Read once in half a minute, whatever is asked for.
+    app.world.files.limits.of("other")  # Read once in half a minute, for any request.
     seen = []
     for id_ in (file["id"], "0" * 26):
         app.calls.clear()

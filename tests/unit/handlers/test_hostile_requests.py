@@ -1,6 +1,6 @@
-"""The API against who means harm: ids, limits, keys, logs, and messages put into our queues.
+"""Attacks on the API: ids, limits, keys, logs, and messages injected into our queues.
 
-Case numbers are those of tests/cases.py; test_submit.py, test_read.py and the others have more.
+Case numbers are those of tests/cases.py; test_submit.py, test_read.py and others have more.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def unchanged(app: App) -> Iterator[None]:
-    """Nothing is written, queued, sent or created anywhere by the test."""
+    """Assert that the test writes, queues, sends and creates nothing."""
     before = app.kept()
     yield
     assert app.kept() == before
@@ -56,7 +56,8 @@ def test_refused_without_a_trace(app: App, body: Any, status: int) -> None:
 @pytest.mark.parametrize("part", ["[],", '{"":0},', "1,", "12345678,", '"ab",', "[[[],"])
 @pytest.mark.usefixtures("unchanged")
 def test_a15_structure_beyond_any_input_is_refused_unread(app: App, part: str) -> None:
-    """The parser would make up to thirty times its size of it; that it is no JSON is not seen."""
+    """The parser would need up to thirty times its size; invalid JSON would be found only
+    afterwards."""
     body = f'{{"version":"{SDXL}","input":{{"prompt":"x","more":[{part * (6_000_000 // len(part))}'
     headers = {"authorization": f"Bearer {ACME}", "content-type": "application/json"}
     for function, path in (("submit", "/v1/predictions"), ("files", "/v1/uploads")):
@@ -125,7 +126,7 @@ def test_a15_a_long_key_is_not_copied_for_each_leaf_below_it(app: App, inner: st
 
 
 def test_a12_what_a_client_cannot_set_stays_ours(app: App) -> None:
-    """Inside the input they are the model's own, whatever their names."""
+    """Inside the input all names belong to the model."""
     mine = {
         "tenant": "other",
         "status": "succeeded",
@@ -176,7 +177,8 @@ def test_a23_ids_tell_nothing_and_cannot_be_guessed(app: App) -> None:
         app.world.clock.advance(1)
     assert len(set(ids)) == 200
     assert all(re.fullmatch(r"[0-9a-z]{26}", id_) for id_ in ids), "36 ** 26 is above 2 ** 134"
-    # Each place takes many values from the start: no time, no counter, no node in front.
+    # Each place takes many values from the start, so there is no time, counter or node at the
+    # front.
     for place in range(1, 26):
         assert len({id_[place] for id_ in ids}) > 20
     assert sorted(ids) != ids
@@ -298,13 +300,13 @@ def test_a67_whatever_is_sent_one_event_is_one_log_record(app: App) -> None:
     assert "\x1b" not in "".join(lines)
 
 
-# Repeated at once
+# Concurrent repetitions
 
 
 def test_a69_at_once_by_one_key_there_is_one_prediction(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other request comes while the first has looked and not yet written."""
+    """The other request arrives after the first has read and before it has written."""
     insert = type(app.world.store).insert
     rivals = [lambda: app.submit(GOOD, headers={"idempotency-key": "k"})]
     won = []
@@ -340,7 +342,7 @@ def test_a72_a_message_with_an_id_of_another_form_touches_nothing(
 
 
 def test_a72_a_message_cannot_name_a_tenant_or_a_url(app: App) -> None:
-    """What is not in the record does not count: a message only says where to look."""
+    """Fields that are not in the record are ignored: a message only identifies the record."""
     record = storing(app.world)
     more = {"tenant": "other", "url": "https://evil.example/x", "output": "https://e.example/"}
     app.call("persist", events.sqs({"id": record.id, **more}))

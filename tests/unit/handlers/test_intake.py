@@ -1,4 +1,4 @@
-"""Predictions that are asked for by events: the tenant, repetitions, and what is refused."""
+"""Predictions requested by events: the tenant, repetitions, and rejections."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_the_same_id_with_another_request_is_rejected(app: App) -> None:
 
 
 class Failing:
-    """Submit, failing as told."""
+    """Let submit fail with this error."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
         def fail(_self: Submit, _request: Any) -> None:
@@ -262,7 +262,7 @@ def test_a_task_is_told_of_a_rejection(app: App) -> None:
 def test_a_deployment_that_answers_no_task_refuses_what_names_one(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It holds no right to tell Step Functions anything: to try would bring the message back."""
+    """The function may not answer tasks; an attempt would cause a redelivery."""
     monkeypatch.setattr(app.world, "not_taken", replace(app.world.not_taken, tasks=None))
     assert intake(app, message({"model": SCHNELL, "input": {}, "taskToken": "token-1"})) == []
     assert told(app)["status"] == 422

@@ -1,4 +1,4 @@
-"""GET /v1/predictions asked for some of them: by tag, end user, model and status."""
+"""GET /v1/predictions with filters: by tag, end user, model and status."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def ask(app: App, **query: str) -> Answer:
 
 
 def found(app: App, **query: str) -> list[str]:
-    """The ids on all pages, each page as the one before says."""
+    """Return the ids on all pages, by following `next`."""
     ids: list[str] = []
     asked = dict(query)
     for _ in range(50):
@@ -166,7 +166,7 @@ def test_a_repetition_of_a_put_whose_answer_was_lost_lists_it_once(app: App) -> 
 
 
 def back(app: App, page: dict[str, Any]) -> dict[str, Any]:
-    """The page before."""
+    """Return the previous page."""
     query = dict(parse_qsl(urlsplit(page["previous"]).query))
     return dict(ask(app, **query).json)
 

@@ -1,4 +1,4 @@
-"""The functions behind queues: partial failures, and messages that nobody of ours has sent."""
+"""The functions behind queues: partial failures, and messages that are not ours."""
 
 from __future__ import annotations
 
@@ -235,7 +235,8 @@ def test_relay_reports_the_record_that_failed_and_does_the_others(
 def test_relay_tells_of_an_image_that_it_cannot_read_and_goes_on(
     app: App, change: Callable[[Any], Any]
 ) -> None:
-    """Reported, it would be tried again and hold up its shard: each claim of the sweep anew."""
+    """A reported failure would be retried and block its shard, for each claim of the sweep
+    again."""
     bad, good = storing(app.world), storing(app.world)
     after = image(app, bad.id)
     changes = [(None, change(after)), (change(after), after), (None, image(app, good.id))]

@@ -1,4 +1,4 @@
-"""What the functions count and log: for the alarms, and to follow one prediction."""
+"""Metrics and logs of the functions: for the alarms, and to trace one prediction."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REQUEST_ID = events.Context.aws_request_id
 
 @pytest.fixture
 def measured(app: App) -> Callable[[], Metrics]:
-    """The values of each metric that was written since it was last asked for."""
+    """Return the values of each metric written since the last call."""
     asked = 0
 
     def read() -> Metrics:
@@ -51,17 +51,17 @@ def lines(app: App) -> list[dict[str, Any]]:
 
 
 def messages(app: App) -> list[dict[str, Any]]:
-    """The lines that say something beside metrics."""
+    """Return the lines with a message besides metrics."""
     return [line for line in lines(app) if "message" in line]
 
 
 def told(app: App, record_id: str) -> set[str]:
-    """The messages of the lines that are about the prediction."""
+    """Return the messages of the lines about the prediction."""
     return {line["message"] for line in messages(app) if line.get("prediction") == record_id}
 
 
 def stream(app: App) -> None:
-    """Hand every change so far to relay, in one batch."""
+    """Pass all pending changes to relay, in one batch."""
     changes, app.world.store.stream[:] = list(app.world.store.stream), []
     app.call("relay", events.stream(*changes))
 
@@ -73,7 +73,7 @@ def storing(app: App) -> Prediction:
     return app.world.record(record.id)
 
 
-# Are we accepting?
+# Requests
 
 
 def test_what_is_accepted_and_what_is_refused_by_class(
@@ -127,7 +127,7 @@ def test_a_create_is_counted_as_parked_each_time_that_it_is(
     assert measured()["CreateParked"] == [1]
 
 
-# Are webhooks arriving?
+# Webhooks
 
 
 def test_a_signature_of_another_secret_is_told_from_noise(
@@ -152,7 +152,7 @@ def test_a_refused_webhook_says_whom_it_named_only_where_that_is_an_id(app: App)
     assert not [line for line in lines(app) if "prediction" in line]
 
 
-# How far behind is storing?
+# Delay of storing
 
 
 def test_a_copy_that_fails_tells_how_old_the_result_is(
@@ -178,7 +178,7 @@ def test_a_copy_that_fails_tells_how_old_the_result_is(
 
 def test_the_sweep_tells_the_ages_of_what_waits(app: App, measured: Callable[[], Metrics]) -> None:
     app.call("sweep", events.schedule())
-    # No other: each that is written every minute is paid for all month.
+    # No other metric, because one written every minute is billed for the whole month.
     assert measured() == {"Ticks": [1]}
     first = storing(app)
     app.world.clock.advance(60)
@@ -192,7 +192,7 @@ def test_the_sweep_tells_the_ages_of_what_waits(app: App, measured: Callable[[],
     assert found["OldestDue"] == [late_ms // 1000]
     assert found["SweptStoring"] == [2]
     assert "sweep" in told(app, first.id)
-    # What a tick has claimed no longer waits for one.
+    # A claimed record no longer waits for a tick.
     app.call("sweep", events.schedule())
     assert "OldestDue" not in measured()
 
@@ -215,7 +215,7 @@ def test_a_failing_record_is_named_and_hides_no_metric(
         assert "sweep failed" in told(app, record.id)
 
 
-# What did it cost?
+# Costs
 
 
 def test_a_predictions_cost_and_end_are_counted_once(
@@ -227,7 +227,7 @@ def test_a_predictions_cost_and_end_are_counted_once(
     ended = measured()
     assert ended["EndedSucceeded"] == [1]
     assert ended["CostMicroUsd"] == [app.world.record(record.id).cost] == [3000]
-    # The mark that its end is handed on.
+    # The mark that the effects of its end are done.
     stream(app)
     app.world.clock.advance(3600)
     app.call("sweep", events.schedule())
@@ -246,7 +246,7 @@ def test_an_end_that_the_sweep_marked_costs_as_much(
     assert measured()["CostMicroUsd"] == [3000]
 
 
-# One id through everything
+# Tracing by id
 
 
 def test_a_message_that_fails_names_its_prediction(
@@ -278,7 +278,7 @@ def test_one_predictions_lines_do_not_name_it_in_the_next_ones(app: App) -> None
     assert lines(app)[-1]["prediction"] == first
 
 
-# Each byte is paid for
+# Log volume
 
 
 def test_an_invocation_that_went_well_is_one_line_with_its_metrics(app: App) -> None:
@@ -288,7 +288,7 @@ def test_an_invocation_that_went_well_is_one_line_with_its_metrics(app: App) -> 
     assert (line["route"], line["status"]) == ("POST /v1/predictions", 201)
     assert counted["Accepted"] == [1]
     for _ in range(2):
-        # The first line of a process says that it was cold.
+        # The first line of a process says that it was a cold start.
         app.get(f"/v1/predictions/{id_}")
     assert lines(app)[-1] == {
         "level": "INFO",
@@ -311,7 +311,7 @@ def test_in_a_batch_each_record_keeps_its_line(app: App) -> None:
 
 
 def test_a_line_is_written_before_its_invocation_ends(app: App) -> None:
-    """The next record may be the one at which the process runs out of time or memory."""
+    """The process may run out of time or memory at the next record."""
     first, second = storing(app), storing(app)
     persist, seen = app.world.persist, []
 

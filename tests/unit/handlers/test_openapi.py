@@ -1,4 +1,4 @@
-"""docs/openapi.json: as new as the code, and true of what the functions answer."""
+"""docs/openapi.json: up to date with the code, and valid for the functions' answers."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def fits(model: type[BaseModel], body: Any) -> bool:
-    """Exactly: no key too few, none too many, and null only where it is said."""
+    """Exact: no key missing, none in addition, and null only if documented."""
     model.model_validate(body, strict=True, extra="forbid")
     return True
 

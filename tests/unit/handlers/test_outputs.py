@@ -1,6 +1,6 @@
-"""What the provider says is a picture, on its way through persist into the bucket.
+"""Outputs that the provider declares as pictures, through persist into the bucket.
 
-Case numbers are those of tests/cases.py; tests/adapters/test_hostile_outputs.py has the wire.
+Case numbers are those of tests/cases.py; tests/adapters/test_hostile_outputs.py covers the wire.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HTML = b"<!doctype html><script>alert(1)</script>"
 
 
 def served(app: App, *pages: bytes | FakeDownload, name: str = "png") -> Prediction:
-    """A prediction that succeeded upstream with these files, as its webhook leaves it."""
+    """Return a prediction that succeeded upstream with these files, as its webhook leaves it."""
     record = app.world.accept()
     provider_id = str(record.provider_id)
     urls = [f"{HOST}/{provider_id}/{number}.{name}" for number in range(len(pages))]
@@ -60,7 +60,7 @@ def persist(app: App, record: Prediction) -> Prediction:
     ],
 )
 def test_what_is_no_picture_is_never_stored(app: App, page: bytes | FakeDownload) -> None:
-    """It may be a picture yet: the copy is tried again until the provider's own is gone."""
+    """It may still become a picture, so the copy is retried until the provider deletes its own."""
     record = served(app, page)
     while (after := persist(app, record)).state is State.STORING:
         app.world.clock.now = after.next_store_at

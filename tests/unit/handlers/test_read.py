@@ -1,4 +1,4 @@
-"""GET: one prediction, a page of them, and every path that nothing serves."""
+"""GET: one prediction, a page of predictions, and unknown paths."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_a_page_is_newest_first_and_leads_to_the_next(app: App) -> None:
 )
 @pytest.mark.parametrize("limit", [None, "20"])
 def test_aws_h3_a_page_is_what_lambda_hands_on(app: App, text: str, limit: str | None) -> None:
-    """Pictures inline make records of hundreds of kilobytes."""
+    """Inline pictures make records of hundreds of kilobytes."""
     length = len(json.dumps(text, ensure_ascii=False).encode()) - len('""')
     prompt = "a" + text * (190_000 // length)
     ids = [app.world.accept({"prompt": prompt}).id for _ in range(40)]
@@ -188,7 +188,7 @@ def follow(app: App, link: str) -> Any:
 
 
 def test_field_f26_a_list_of_a_time_goes_on_within_it(app: App) -> None:
-    """The links carry the filters: whoever follows them stays within the time."""
+    """The links contain the filters, so they stay within the time range."""
     ids = []
     for _ in range(6):
         ids.append(app.world.accept().id)

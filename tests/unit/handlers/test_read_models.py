@@ -1,4 +1,4 @@
-"""GET: models and their versions, the account, the webhook secret, by whatever base path."""
+"""GET: models and their versions, the account, the webhook secret, under any base path."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_model_has_what_the_clients_read(app: App, name: str) -> None:
 
 
 def test_an_official_model_has_no_versions_to_choose_from(app: App) -> None:
-    """That is how Replicate's Python client 2.x tells that it is run by its name."""
+    """Replicate's Python client 2.x detects by this that the model is run by its name."""
     page = app.get(f"/v1/models/{SCHNELL}/versions").json
     assert page == {"next": None, "previous": None, "results": []}
 
@@ -61,7 +61,7 @@ def test_the_versions_of_a_model_begin_with_the_pinned_one(app: App) -> None:
 
 
 def test_an_alias_of_a_version_shows_what_it_stands_for(app: App) -> None:
-    """Replicate's Python client 1.x asks for the version that it was given, after the create."""
+    """Replicate's Python client 1.x requests the given version after the create."""
     model = load_catalogue().model(INPAINTING)
     (alias,) = model.version_aliases
     assert app.get(f"/v1/models/{INPAINTING}/versions/{alias}").json["id"] == model.version
@@ -181,7 +181,7 @@ def test_a_record_has_the_same_links_by_whatever_base_path(app: App) -> None:
 
 @pytest.mark.parametrize("stage", ["", "/prod"])
 def test_a_stages_own_prefix_is_in_the_path_and_not_in_the_route(app: App, stage: str) -> None:
-    """As the gateway hands over a request below a named stage or a domain's mapping."""
+    """A request as the gateway passes it on below a named stage or a domain's mapping."""
 
     def at(method: str, path: str) -> dict[str, Any]:
         event = events.http(method, path, None, {"authorization": f"Bearer {ACME}"})

@@ -1,4 +1,4 @@
-"""POST /v1/predictions: what is accepted, and that what is refused leaves no trace.
+"""POST /v1/predictions: accepted requests, and the absence of traces of rejected ones.
 
 Case numbers A1 to A16 are those of the project's list of bad requests.
 """
@@ -230,7 +230,7 @@ def test_cancel_after_sets_the_deadline(app: App, text: str, seconds: int) -> No
     assert app.world.record(answer.json["id"]).deadline == START + seconds * 1000
 
 
-# Kept from harm: numbers and text that stores and clients trip over
+# Numbers and texts that stores and clients cannot handle
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_an_unicode_prompt_comes_back_as_it_was_sent(app: App) -> None:
     assert answer.json["input"]["prompt"] == prompt
 
 
-# Refused
+# Rejected
 
 
 @pytest.mark.parametrize(
@@ -566,7 +566,7 @@ def test_a_retry_count_that_is_none_is_ignored(app: App, count: str) -> None:
     assert len(app.world.store) == 2
 
 
-# Who may
+# Authorization
 
 
 @pytest.mark.parametrize(
@@ -590,7 +590,7 @@ def test_a_retry_count_that_is_none_is_ignored(app: App, count: str) -> None:
 )
 def test_without_a_known_token_nothing_happens(app: App, authorization: str | None) -> None:
     headers = {} if authorization is None else {"authorization": authorization}
-    # The body is bad as well: whoever is not known learns nothing of it.
+    # The body is invalid as well, which unknown callers must not learn.
     answer = app.submit("not JSON", token=None, headers=headers)
     assert is_problem(answer, 401)
     assert app.untouched
@@ -612,13 +612,13 @@ def test_a_revoked_key_is_refused_by_the_next_request(app: App) -> None:
     assert app.submit(GOOD).status == 401
 
 
-# Nothing leaks
+# Secrets
 
 
 def test_a_token_sent_as_input_is_in_no_answer_and_no_log(
     app: App, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The old JS client, called with itself for an input, sends its own token."""
+    """The old JS client, called with itself as an input, sends its own token."""
     secret = "r8_CANARY0123456789"
     client = {"auth": secret, "userAgent": "replicate-javascript/1.0", "baseUrl": "https://x"}
     for body in (
@@ -640,7 +640,7 @@ def test_a_token_sent_as_input_is_in_no_answer_and_no_log(
 
 
 def test_the_callers_own_token_is_no_input(app: App, capsys: pytest.CaptureFixture[str]) -> None:
-    """This model requires nothing, so that all else about the request is right."""
+    """This model requires nothing, so the rest of the request is valid."""
     token = keys.new_token()
     app.world.controls.keys[keys.key_id(token)] = ApiKey("acme", frozenset({"submit"}))
     body = {"version": SDXL, "input": {"auth": token, "fileEncodingStrategy": "data-uri"}}

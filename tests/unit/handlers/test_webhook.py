@@ -1,8 +1,8 @@
-"""POST /hooks/replicate/{id}: what is believed, what it changes, and how the rest is refused.
+"""POST /hooks/replicate/{id}: authentication, effects, and the rejection of all other webhooks.
 
 Case numbers W1 to W62 are those of tests/cases.py. The verifier's own table
-(tests/unit/domain/test_signature.py) has more of W18 to W47; here each is seen to come out as the
-one constant 401, with nothing changed anywhere.
+(tests/unit/domain/test_signature.py) has more of W18 to W47; here each results in the one constant
+401, without any change.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ REFUSAL = {
 
 @dataclass
 class Hooked:
-    """A submitted prediction, and the body of the webhook that ends it well."""
+    """A submitted prediction, and the body of the webhook of its success."""
 
     app: App
     record: Prediction
@@ -49,7 +49,7 @@ class Hooked:
         return self.app.hook(self.record.id, self.body if body is None else body, **more)
 
     def changed(self, **fields: Any) -> str:
-        """The body with other values."""
+        """Return the body with other values."""
         return json.dumps({**json.loads(self.body), **fields})
 
     @property
@@ -67,14 +67,14 @@ def hooked(app: App) -> Hooked:
 
 
 def is_refused(hooked: Hooked, event: dict[str, Any]) -> bool:
-    """401 with the constant body, and nothing has changed."""
+    """Assert 401 with the constant body, and no change."""
     before = hooked.app.kept()
     answer = hooked.app.webhook(event)
     return (answer.status, answer.json) == (401, REFUSAL) and hooked.app.kept() == before
 
 
 def is_bad(hooked: Hooked, event: dict[str, Any]) -> bool:
-    """Proven and yet no prediction: 400, and nothing has changed."""
+    """Authentic but no prediction: assert 400, and no change."""
     before = hooked.app.kept()
     return is_problem(hooked.app.webhook(event), 400) and hooked.app.kept() == before
 
@@ -185,7 +185,7 @@ NOW = str(START // 1000)
 
 
 def mac(body: bytes, id_: str = "msg_1", at: str = NOW, key: bytes = b"w" * 32) -> str:
-    """A right MAC over whatever the headers say, which `signature.sign` would refuse to make."""
+    """Return a correct MAC over any headers, even those that `signature.sign` rejects."""
     content = f"{id_}.{at}.".encode() + body
     return "v1," + base64.b64encode(hmac.digest(key, content, "sha256")).decode()
 
@@ -220,7 +220,7 @@ def test_a_time_that_is_not_written_as_ours_is_though_signed(hooked: Hooked, at:
 
 
 def test_w47_id_and_time_cannot_be_shifted_over_their_boundary(hooked: Hooked) -> None:
-    """One MAC is right for both readings: the id ends in what was the time."""
+    """One MAC is correct for both readings, because the id ends with the time."""
     signed = mac(f"{NOW}.{hooked.body}".encode(), id_="a")
     assert signed == mac(hooked.body.encode(), id_=f"a.{NOW}")
     sent = {"webhook-id": f"a.{NOW}", "webhook-signature": signed}
@@ -228,7 +228,7 @@ def test_w47_id_and_time_cannot_be_shifted_over_their_boundary(hooked: Hooked) -
 
 
 def respelled(good: str, by: int) -> str:
-    """43 characters hold two bits more than 32 bytes: the last one has four spellings."""
+    """43 characters have two bits more than 32 bytes, so the last one has four spellings."""
     alphabet = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
     last = alphabet.index(good[-2])
     other = f"{good[:-2]}{alphabet[last ^ by]}="
@@ -368,7 +368,7 @@ def test_w51_no_body(hooked: Hooked, body: str | None) -> None:
 
 
 def hostile(body: str) -> dict[str, bytes]:
-    """Bodies that may well be signed and still are no prediction."""
+    """Bodies that may be signed but are no prediction."""
     return {
         "W51-empty": b"",
         "W52-byte-order-mark": b"\xef\xbb\xbf" + body.encode(),
@@ -388,7 +388,7 @@ def hostile(body: str) -> dict[str, bytes]:
 
 
 def odd(body: str) -> dict[str, bytes]:
-    """Signed bodies of a running prediction with something in them that means nothing to us."""
+    """Signed bodies of a running prediction with content that has no meaning for Darkroom."""
     running = body.replace("succeeded", "processing")
     return {
         "W55-nan": running.replace('"logs": ""', '"logs": NaN').encode(),
@@ -539,7 +539,7 @@ def test_w62_outputs_of_any_shape_are_taken_in_without_an_outage(
     assert hooked.app.webhook(hooked.event(hooked.changed(output=output))).status == 200
     hooked.app.world.run_stream()
     hooked.app.world.run_queues()
-    # Without a file, the provider is asked for it once more.
+    # Without a file, the prediction is requested from the provider once more.
     assert hooked.now.state in {State.STORING, State.FAILED} or hooked.now.asked_again
     assert not hooked.app.world.outputs.objects
 

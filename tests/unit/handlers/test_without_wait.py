@@ -1,4 +1,4 @@
-"""A stage without the door `wait` answers as if there were none."""
+"""A stage without the door `wait` has no trace of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two clouds of one checkout: what is whose."""
+"""The resources of two clouds of one checkout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Of each kind of work a few at a time, the rest in line."""
+"""A few pieces of work of each kind at a time, the others queued."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FOREVER = 600.0
 
 @dataclass
 class Crowd:
-    """Threads that take a turn, tell so, and keep it until they are let go."""
+    """Threads that take a turn, report it, and keep it until they are released."""
 
     turns: Turns
     pool: ThreadPoolExecutor
@@ -33,7 +33,7 @@ class Crowd:
     _go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     def send(self, *numbers: int) -> None:
-        """In this order: each stands in line, or has begun, before the next one comes."""
+        """Start them in this order: each is queued, or has begun, before the next one starts."""
         for number in numbers:
             come = self.turns.waiting("a") + len(self.began)
             self.pool.submit(self._come, number)
@@ -97,7 +97,7 @@ def test_newcomer_bug_2_a_place_is_opened_aside_and_one_at_a_time() -> None:
         come.send(*range(4))
         opened.acquire()
         come.let_go(1)
-        until(lambda: len(come.began) == 2)  # it did not wait for the new place
+        until(lambda: len(come.began) == 2)  # It did not wait for the new place.
         assert not opened.acquire(blocking=False)
         ready.set()
     assert sorted(come.began) == [0, 1, 2, 3]
@@ -113,7 +113,7 @@ def test_a_place_that_cannot_be_opened_is_none_and_the_line_goes_on() -> None:
     with crowd(Turns(most=4, patience_s=0.01)) as come:
         come.open_place = fail
         come.send(*range(4))
-        for _ in range(3):  # again and again, as what is broken may be mended
+        for _ in range(3):  # Repeatedly, since a failure may be repaired.
             failed.acquire()
         assert come.began == [0]
     assert come.began == [0, 1, 2, 3]

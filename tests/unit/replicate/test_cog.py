@@ -1,4 +1,4 @@
-"""A model's schema as Cog publishes it, and that ours is read back whole."""
+"""A model's schema as Cog publishes it, and reading ours back completely."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_an_enum_takes_no_components_place(name: str) -> None:
 
 
 def test_a_property_that_is_no_object_passes() -> None:
-    """A schema of the stage's own may say `true`: anything goes."""
+    """A stage's own schema may contain `true`, which accepts any value."""
     assert components(anything=True, kind={"enum": ["a"]})["Input"]["properties"] == {
         "anything": True,
         "kind": {"allOf": [{"$ref": "#/components/schemas/kind"}]},

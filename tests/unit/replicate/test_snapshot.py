@@ -1,4 +1,4 @@
-"""Snapshots: whatever the provider says is cut to what a record may hold, or refused."""
+"""Snapshots: the provider's values are cut to the limits of a record, or rejected."""
 
 from __future__ import annotations
 

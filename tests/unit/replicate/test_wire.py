@@ -1,4 +1,4 @@
-"""A record in Replicate's words."""
+"""A record in Replicate's format."""
 
 from __future__ import annotations
 

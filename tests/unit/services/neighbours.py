@@ -1,9 +1,8 @@
-"""Two tenants' endpoints on the simulated clock: what a bad one costs its neighbour.
+"""Two tenants' endpoints on the simulated clock: the effect of a bad one on its neighbor.
 
-On the simulated clock of tests/support/simulated.py: attempts and AWS take their time, five
-consumers take messages in the order in which they came, and a sweep runs every minute. That is the
-worst that SQS does: being fair between tenants, as it is where many messages are in flight, is left
-out.
+On the simulated clock of tests/support/simulated.py, attempts and AWS take their time, five
+consumers take messages in the order of arrival, and a sweep runs every minute. This is SQS's worst
+case, because its fairness between tenants with many messages in flight is left out.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ if TYPE_CHECKING:
 
 CONSUMERS = 5
 AWS_S = 0.03
-"""What a message costs in calls of AWS, whatever comes of it."""
+"""Duration of AWS calls per message, whatever its result."""
 GOOD = "https://good.test/hook"
 MANY = 400
 BOUND_S = 30.0
-"""One attempt that nobody could foresee to hang, and putting off all that waits behind it."""
+"""One unforeseeable attempt that hangs, and the postponement of all that wait behind it."""
 MOST_CALLS = 20
-"""Of a dead endpoint in the minutes that are looked at."""
+"""Maximum calls of a dead endpoint in the observed minutes."""
 DEAD = ("hangs", "hangs under a path for each", "fails at once")
 Answer = tuple[float, int | None]
 """Seconds that an attempt takes, and its status; None for no answer."""
@@ -42,7 +41,7 @@ Answer = tuple[float, int | None]
 
 @dataclass
 class Receiving:
-    """Every client's endpoint: `bad` answers for all hosts but the good one."""
+    """Every client's endpoint: `bad` answers for all hosts except the good one."""
 
     timeline: Timeline
     bad: Callable[[str], Answer]
@@ -50,10 +49,10 @@ class Receiving:
     posts: list[tuple[int, str]] = field(default_factory=list)
     busy: int = 0
     most_busy: int = 0
-    """Attempts at once at bad endpoints, after the first minute."""
+    """Concurrent attempts at bad endpoints, after the first minute."""
 
     def post(self, url: str, headers: dict[str, str], _body: bytes) -> CallbackAnswer:
-        """Take as long as the endpoint does."""
+        """Take the endpoint's time."""
         seconds, status = (0.1, 200) if url == GOOD else self.bad(url)
         self.posts.append((self.timeline.clock.now, url))
         self.busy += url != GOOD
@@ -90,7 +89,7 @@ class Crowd:
             world.deliver,
             sender=self.receiving,
             queue=self.queues["deliver"],
-            # Spread, and the same in each run.
+            # Spread, but equal in each run.
             random=lambda: (len(self.receiving.posts) * 0.618 + world.clock.now * 0.0377) % 1,
         )
         self.owed = EnqueueOwed(
@@ -109,7 +108,7 @@ class Crowd:
         self.timeline.after(60, self._tick)
 
     def end(self, tenant: str, url: str, task: str | None = None) -> str:
-        """A prediction of the tenant's fails, and its callback is owed."""
+        """Let a prediction of the tenant fail, so that its callback is pending."""
         world = self.world
         record = replace(
             self.failed, id=f"{len(world.store):026d}", tenant=tenant, webhook=url, task_token=task
@@ -122,13 +121,13 @@ class Crowd:
         return record.id
 
     def good_ones(self, number: int, every_s: float) -> None:
-        """Another tenant's predictions, one after the other, each with a task."""
+        """Create another tenant's predictions, one after the other, each with a task."""
         for each in range(number):
             task = f"token-{each}"
             self.timeline.after(each * every_s, partial(self.end, "good", GOOD, task))
 
     def _take(self, message: dict[str, str]) -> None:
-        """As the function's handler does."""
+        """Work as the function's handler does."""
         self.timeline.sleep(AWS_S)
         prediction, event = message["prediction"], message["event"]
         if event == TASK:
@@ -142,7 +141,7 @@ class Crowd:
         self.timeline.after(60, self._tick)
 
     def waits_s(self, what: str) -> list[float]:
-        """How long each of the good tenant's waited that was owed for longer than the bound."""
+        """Return the delays of the good tenant's callbacks that waited longer than the bound."""
         now, found = self.world.clock.now, []
         for name, at in self.asked_at.items():
             id_ = name.partition("_")[0]
@@ -175,7 +174,7 @@ KINDS: dict[str, tuple[Callable[[int], str], Callable[[str], Answer]]] = {
 
 
 def bad_neighbour(timeline: Timeline, kind: str) -> None:
-    """Hold one kind to what is promised to its neighbours."""
+    """Assert the guarantees for the neighbors of one kind of bad endpoint."""
     url, bad = KINDS[kind]
     crowd = Crowd(timeline, bad)
     for number in range(MANY):
@@ -185,13 +184,13 @@ def bad_neighbour(timeline: Timeline, kind: str) -> None:
     callbacks, tasks = crowd.waits_s("completed"), crowd.waits_s("task")
     assert len(callbacks) == len(tasks) == 60
     assert max(callbacks) <= BOUND_S
-    # Only what came while the first attempts hung had to wait at all.
+    # Only the callbacks during the first hanging attempts had to wait at all.
     assert sorted(callbacks)[-4] <= 1
     assert max(tasks) <= 1
     # Its share of five consumers is one of them.
     assert crowd.receiving.most_busy <= 1
-    # Nor does it cost much: each waiting callback comes up less often than once a minute, and one
-    # that is dead is called about as often as one that has a single callback to get.
+    # The cost is low: each waiting callback is received less than once a minute, and a dead
+    # endpoint is called about as often as one with a single callback.
     assert crowd.queues["deliver"].sent <= MANY * 20
     posts = [url for _, url in crowd.receiving.posts if url != GOOD]
     assert kind not in DEAD or len(posts) <= MOST_CALLS

@@ -1,4 +1,4 @@
-"""Authenticate: a key of ours, with the scope that is needed, or nothing."""
+"""Authenticate: one of our keys with the required scope, or nothing."""
 
 from __future__ import annotations
 

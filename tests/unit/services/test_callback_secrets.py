@@ -1,4 +1,4 @@
-"""A tenant's callback secrets while versions and the master key are rotated."""
+"""A tenant's callback secrets during rotations of versions and of the master key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cancel and deadlines: the wish is durable, and the provider's answer decides."""
+"""Cancel and deadlines: the request is durable, and the provider's answer decides."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.world import World
 
 
 def bound(world: World, state: str = "submitted") -> tuple[str, str]:
-    """A prediction in the given state; its id and the provider's."""
+    """Return the ids of a prediction in the given state, ours and the provider's."""
     record = world.accept(cancel_after_s=600)
     provider_id = str(record.provider_id)
     if state == "processing":

@@ -1,4 +1,4 @@
-"""Creates: recorded before they leave, never repeated in doubt, never lost."""
+"""Creates: stored before they are sent, never repeated if in doubt, never lost."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 SECOND = 1000
 BUDGET_S = 3 + 10
-"""Submit's budget and the margin after it: an attempt is over then."""
+"""Submit's budget plus a margin, after which an attempt has ended."""
 SILENCE_S = 180
 
 
 def only(world: World) -> Prediction:
-    """The only record there is."""
+    """Return the only record."""
     (id_,) = world.store.items
     return world.record(id_)
 
 
 def run_until(world: World, seconds: float, step: float = 10) -> None:
-    """Let time pass with everything moving: stream, queues, sweep."""
+    """Let time pass with everything running: stream, queues, sweep."""
     end = world.clock.now + int(seconds * SECOND)
     while world.clock.now < end:
         world.sweep(min(step, (end - world.clock.now) / SECOND))
@@ -42,11 +42,11 @@ def run_until(world: World, seconds: float, step: float = 10) -> None:
 
 
 def bound(world: World) -> dict[str, str]:
-    """Provider ids by the record that has them."""
+    """Return the provider ids by their records."""
     return {id_: str(world.record(id_).provider_id) for id_ in world.store.items}
 
 
-# The intent
+# Intent
 
 
 def test_the_intent_is_recorded_before_the_create_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -434,7 +434,7 @@ def test_what_cannot_be_ours_does_not_stop_a_repetition(
 
 
 def list_everything(world: World, patch: pytest.MonkeyPatch) -> None:
-    """The list is asked by time; this provider ignores the question."""
+    """The list is requested by time, which this provider ignores."""
     page = world.provider.page
     patch.setattr(world.provider, "page", lambda *_: page(0))
 
@@ -480,7 +480,7 @@ def test_more_input_than_ours_is_doubt_and_no_evidence(added: dict[str, Any]) ->
 
 
 def test_an_input_with_uploads_is_never_bound_by_equality() -> None:
-    # Both ask for the same upscaling of different pictures; upstream the URLs tell nothing.
+    # Both request the same upscaling of different pictures; upstream the URLs do not show that.
     world = World(dedicated=True)
     world.provider.echo = False
     world.provider.answers = ["hang", "drop"]
@@ -513,7 +513,7 @@ def test_a_webhook_goes_to_the_owner_whatever_its_link_says() -> None:
     given = {"prompt": "twins", "seed": 7}
     first, second = world.accept(given), world.accept(given)
     (provider_id,) = world.provider.upstream
-    # The sweep reaches one of the two first; to it the only candidate is its own.
+    # The sweep handles one of the two first, and takes the only candidate for its own.
     world.sweep(14)
     ((owner, _),) = [(id_, pid) for id_, pid in bound(world).items() if pid == provider_id]
     world.succeed(provider_id)
@@ -685,7 +685,7 @@ def test_our_own_token_or_account_refused_parks_the_create(status: int) -> None:
     world.provider.answers = [Answered(status)] * 3
     world.provider.token_good = False
     record = world.accept()
-    # A 403 may be about this request: only its repetition finds that out.
+    # A 403 may be about this request, which only a repetition reveals.
     assert record.create.parked is (status != 403)
     assert record.state is State.ACCEPTED
     run_until(world, 150)
@@ -806,7 +806,7 @@ def test_a_dispatcher_that_loses_too_often_creates_nothing() -> None:
 
 
 def touch(world: World, id_: str) -> None:
-    """A rival's change that only raises the revision."""
+    """A rival's change that only increases the revision."""
     item = world.store.items[id_]
     world.store.items[id_] = {**item, "revision": {"N": str(int(item["revision"]["N"]) + 1)}}
 
@@ -846,7 +846,7 @@ def test_an_answer_for_a_record_that_is_gone_raises_nothing() -> None:
 
 
 def test_on_a_dedicated_account_an_extra_belongs_to_its_record() -> None:
-    """Its twin, in doubt at that moment, must not take the cancelled one for its own."""
+    """The other record, in doubt at that moment, must not adopt the canceled one."""
     world = World(dedicated=True)
     world.provider.echo = False
     given = {"prompt": "twins", "seed": 1}

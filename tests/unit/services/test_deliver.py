@@ -1,4 +1,4 @@
-"""Deliver: signed callbacks that a client can verify and tell apart, until it takes them."""
+"""Deliver: signed callbacks that a client can verify and distinguish, until it accepts them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from tests.support.world import World
 
 
 def verified(world: World, monkeypatch: pytest.MonkeyPatch, secret: str) -> Any:
-    """The last callback's body, as the reference implementation of the signature reads it."""
+    """Return the last callback's body, as the reference implementation of the signature parses
+    it."""
 
     class Now(datetime):
         @classmethod
@@ -34,8 +35,8 @@ def verified(world: World, monkeypatch: pytest.MonkeyPatch, secret: str) -> Any:
 
 
 def meanwhile(world: World, id_: str) -> list[Outcome]:
-    """Let the next attempt meet one of another callback, made before the client answers; what came
-    of that one."""
+    """Let the next attempt run concurrently with another callback's, which is made before the
+    client answers; return the other's outcome."""
     post, seen = world.callbacks.post, list[Outcome]()
 
     def met(*args: Any) -> CallbackAnswer:
@@ -47,7 +48,7 @@ def meanwhile(world: World, id_: str) -> list[Outcome]:
     return seen
 
 
-# What is sent
+# Content
 
 
 def test_a_client_can_verify_what_it_gets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +129,7 @@ def test_a_success_shows_its_files_under_urls_of_ours() -> None:
     assert body["output"][0].startswith("https://outputs.test/acme/")
 
 
-# Until it is taken
+# Retries
 
 
 def test_once_delivered_it_is_not_sent_again() -> None:
@@ -361,7 +362,7 @@ def test_a_success_on_a_well_endpoint_writes_nothing_of_it() -> None:
     assert world.controls.receiving == {}
 
 
-# Waiting for a turn
+# Waiting for an endpoint
 
 
 def slow_by(world: World, seconds: float, status: int | None = 200) -> None:
@@ -387,7 +388,7 @@ def test_one_that_fails_in_a_row_is_put_off_and_no_attempt_is_lost() -> None:
     assert world.deliver(waiting, "completed") is Outcome.PUT_OFF
     found = row(world, waiting)
     assert (found.state, found.attempts, found.history) == ("pending", 0, ())
-    # Its time, and a little more, so that not all come at once.
+    # The delay plus some jitter, so that not all are due at once.
     assert found.next_at == world.clock.now + 22_500
     assert found.due_at == found.next_at + 60_000
     assert world.deliver_queue.messages == [({"prediction": waiting, "event": "completed"}, 23)]
@@ -407,7 +408,7 @@ def test_a_slow_one_gets_one_attempt_at_a_time_and_others_are_not_made_to_wait()
     assert world.deliver(second, "completed") is Outcome.TAKEN
     assert seen == [Outcome.PUT_OFF]
     assert row(world, third).attempts == 0
-    # The place is given back with the end of the attempt.
+    # The place is released at the end of the attempt.
     assert world.controls.receivers("acme").busy == ()
     world.clock.advance(30)
     assert world.deliver(third, "completed") is Outcome.TAKEN
@@ -483,7 +484,7 @@ def test_what_waited_for_too_long_is_given_up() -> None:
     assert row(world, id_).state == "failed"
     assert row(world, id_).attempts == 0
     assert 5 * 86_400_000 <= world.clock.now - begun < 5 * 86_400_000 + 3 * 3_600_000
-    # It costs little to wait: less than one write for each hour.
+    # Waiting costs less than one write per hour.
     assert tries < 5 * 24 + 12
 
 
@@ -517,7 +518,7 @@ def test_a_redelivered_callback_waits_from_when_it_was_asked_for() -> None:
     assert row(world, id_).next_at == world.clock.now + 15_000
 
 
-# What is not sent
+# Not sent
 
 
 def test_after_the_end_an_older_status_is_not_sent() -> None:
@@ -553,7 +554,7 @@ def test_who_asked_for_the_start_alone_gets_it_however_late() -> None:
 
 
 def shown_at_end(events: tuple[str, ...], status: str = "succeeded") -> list[tuple[str, Any]]:
-    """What a client is told of a picture that grows while it is made: each event and its output."""
+    """Return the callbacks for a picture that grows: each event and its output."""
     world = World()
     record = world.accept(webhook=HOOK, webhook_events=events)
     provider_id = str(record.provider_id)
@@ -624,7 +625,7 @@ def test_a_callback_whose_record_is_gone_is_closed() -> None:
 def test_a_callback_whose_records_time_is_over_shows_nothing_that_is_dead() -> None:
     world = World()
     id_ = ended(world)
-    # A stage may keep records for less than callbacks' rows.
+    # A stage may keep records for a shorter time than callbacks' rows.
     world.store.items[id_]["expires_at"] = {"N": str(world.clock() // 1000)}
     assert world.deliver(id_, "completed") is Outcome.CLOSED
     assert row(world, id_).state == "expired"

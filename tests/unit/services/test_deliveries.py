@@ -69,7 +69,7 @@ def test_a_history_is_in_the_order_of_the_events() -> None:
     world.webhook(record.id, provider_id)
     world.run_stream()
     events = [found.event for found in world.delivered.history("acme", record.id)]
-    # The latest hundred, the start among them, and the end.
+    # The last hundred, including the start and the end.
     assert len(events) == 101
     assert events[0] == "start"
     assert events[-1] == "completed"
@@ -101,7 +101,7 @@ def test_what_was_delivered_can_be_delivered_again() -> None:
     world.settle()
     world.delivered.redeliver("acme", id_, "completed")
     world.deliver_queue.messages.clear()
-    # Its message may be lost as any other.
+    # Its message may be lost like any other.
     world.sweep(60)
     world.settle()
     assert len(world.callbacks.posts) == 2
@@ -182,7 +182,7 @@ def test_after_the_end_only_the_end_is_sent_again() -> None:
 
 
 def beaten(world: World, rival: Callable[[], object], times: int = 1) -> None:
-    """Lets the rival act just before each of the next writes of a row."""
+    """Runs the rival just before each of the next writes of a row."""
     write = world.deliveries.write
 
     def late(*args: Any, **more: Any) -> bool:
@@ -288,5 +288,5 @@ def test_a_storm_over_many_callbacks_is_a_tenants_alone() -> None:
     world.delivered.redeliver("other", other, "completed")
     world.clock.advance(1)
     world.delivered.redeliver("acme", ids[-1], "completed")
-    # What its requests count against is not what its creates do.
+    # Its requests have a rate limit separate from its creates.
     assert "acme" not in world.controls.buckets

@@ -1,4 +1,4 @@
-"""Files: small uploads, each one tenant's."""
+"""Files: small uploads, each owned by one tenant."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_a_file_that_does_not_pass_lambda_is_sent_to_a_form() -> None:
 
 
 def test_the_same_file_uploaded_twice_makes_the_same_request() -> None:
-    """A form leaves no SHA-256, so its ETag stands in for it."""
+    """A presigned form has no SHA-256, so its ETag is used instead."""
     world = World()
     made = []
     for _ in range(2):

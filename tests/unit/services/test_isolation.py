@@ -23,7 +23,7 @@ from tests.unit.services.neighbours import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Thousands of steps of the clock; each branch is shown by a test of its own.
+# Thousands of steps of the clock; other tests cover each branch.
 pytestmark = pytest.mark.no_cover
 
 
@@ -82,6 +82,6 @@ def test_an_endpoint_that_is_well_again_gets_all_that_waited(timeline: Timeline)
     timeline.run(600 + 1500)
     rows = [crowd.world.deliveries.rows[id_, "completed"] for id_ in ids]
     assert {row.state for row in rows} == {"delivered"}
-    # Waiting used up no attempt.
+    # Waiting used no attempt.
     assert sum(row.attempts for row in rows) - MANY <= 60
     assert max(row.attempts for row in rows) <= 4

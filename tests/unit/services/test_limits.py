@@ -1,4 +1,4 @@
-"""A tenant's limits: rate, predictions at once, money by the month; and its usage."""
+"""A tenant's limits: rate, concurrent predictions, money per month; and its usage."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_whatever_writes_counts_against_the_rate(
 
 
 def reads(world: World, most: int = 1000) -> int:
-    """How many reads in a row are let through."""
+    """Return the number of consecutive reads that are allowed."""
     for number in range(most):
         try:
             world.limits.admit_read("acme")
@@ -158,7 +158,7 @@ def test_what_is_in_flight_is_counted_until_its_end(world: World) -> None:
 
 @pytest.mark.parametrize("cap", [5_000, 5_999, 4_999, 2_999])
 def test_newcomer_bug_9_a_402_says_sums_that_do_not_fit(world: World, cap: int) -> None:
-    """In full: a cap that is rounded up would have had room."""
+    """The full price counts; a rounded cap would have had room."""
     limit(world, monthly_cap=cap)
     if cap >= 3_000:
         finish(world, world.accept())
@@ -235,7 +235,7 @@ def test_money_is_reserved_before_the_create_and_settled_at_the_end(world: World
 
 
 def test_only_money_that_is_spent_is_a_reason_to_pay(world: World) -> None:
-    """Eight at once reserve 8 x $1.76 of a cap of $10, and cost 8 x $0.007 in the end."""
+    """Eight concurrent ones reserve 8 x $1.76 of a cap of $10, and cost 8 x $0.007 in the end."""
     limit(world, monthly_cap=10_000_000)
     given = {"prompt": "x"}
     running = [world.accept(given, reference="stability-ai/sdxl") for _ in range(5)]

@@ -1,4 +1,4 @@
-"""The provider's list as a tick reads it: page by page, and around what cannot be read."""
+"""The provider's list as a tick reads it: page by page, and around unreadable items."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def item(number: int, at: int, **more: Any) -> Snapshot:
 
 @dataclass
 class Listings:
-    """A provider's list of `items`, newest first, a few a page."""
+    """A provider's list of `items`, newest first, with a few per page."""
 
     items: list[Snapshot]
     page_size: int = PAGE
     heavy: set[str] = field(default_factory=set)
-    """Ids of items two of which are too large for one page."""
+    """Ids of items of which two are too large for one page."""
     deep: set[str] = field(default_factory=set)
-    """Ids of items that no parser takes: their page does not say where the next one begins."""
+    """Ids of items that no parser accepts: their page does not say where the next one begins."""
     fails_at: int | None = None
     asked: list[tuple[int, int | None, str | None]] = field(default_factory=list)
 
@@ -172,7 +172,7 @@ def test_many_polls_are_answered_by_pages() -> None:
     read = reader(source, polled=polls(source.items))
     assert all(read.listed(f"p{n}") for n in range(40))
     assert len(source.asked) == 2
-    # Each is given once: another is asked for anew.
+    # Each is returned once; the next search requests it again.
     assert read.listed("p1") is None
 
 
@@ -185,14 +185,14 @@ def test_where_nothing_is_asked_about_the_list_is_passed_over() -> None:
 
 
 def test_how_much_later_the_providers_times_are_is_seen_and_not_guessed() -> None:
-    # A second of creates a page; what is due was created in three seconds, far from each other.
+    # A page covers a second of creates; the due ones were created in three seconds, far apart.
     source = Listings(many(3000, apart_ms=10), page_size=100)
     seconds = [source.items[start : start + 100] for start in (0, 1500, 2900)]
     ours = {s.provider_id: (s.created_at or 0) - 300 for due in seconds for s in due}
     read = reader(source, polled=ours)
     shown = sum(read.listed(provider_id) is not None for provider_id in ours)
     assert shown > len(ours) - LIST_FROM
-    # With the five seconds that are allowed for, each of the later two would take six pages more.
+    # With the five seconds of tolerance, each of the later two would take six more pages.
     assert len(source.asked) <= 9
 
 
@@ -283,7 +283,7 @@ def test_fresh_creates_are_found_where_they_should_be() -> None:
     read = reader(source, unknown=dict.fromkeys(ids, begun))
     found = [read.linked(id_) for id_ in ids]
     assert [each and each.provider_id for each in found] == [f"p{n}" for n in range(12)]
-    # Those that were created later are not read.
+    # Those created later are not read.
     assert len(source.asked) == 1
 
 
@@ -299,7 +299,7 @@ def test_few_creates_and_older_ones_are_left_to_the_whole_reading() -> None:
 
 
 def far_back(at: int, ids: list[str], **asked: Any) -> tuple[Listings, Listing]:
-    """Creates of a time that the reading of all since then does not reach."""
+    """Creates whose time a reading from now backwards does not reach."""
     items = [hooked(n, at + 300 + n, id_) for n, id_ in enumerate(ids)][::-1]
     later = [item(1000 + n, at + 60_000 + 100 * n) for n in reversed(range(400))]
     source = Listings([*later, *items])
@@ -313,7 +313,7 @@ def test_what_a_reading_does_not_reach_is_looked_for_where_it_should_be() -> Non
     source, read = far_back(at, ["a" * 26, "b" * 26])
     pages = len(source.asked)
     assert [s.provider_id for s in read.around("a" * 26)] == ["p0"]
-    # What was created together is seen together.
+    # Creates of the same time are found together.
     assert [s.provider_id for s in read.around("b" * 26)] == ["p1"]
     assert len(source.asked) == pages + 1
 
@@ -339,7 +339,7 @@ def test_nothing_is_shown_where_the_list_fails() -> None:
 
 
 class Spare:
-    """The time that is left: a second less with each page."""
+    """Return the remaining time: one second less per page."""
 
     def __init__(self, source: Listings, seconds: int) -> None:
         self._source, self._seconds = source, seconds

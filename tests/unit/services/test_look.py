@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def running(world: World, seconds: float = 10, tenant: str = "acme", **said: object) -> Prediction:
-    """A prediction that the provider has begun, and of which nobody has heard for a while."""
+    """Return a running prediction without recent reports."""
     record = world.accept(tenant=tenant)
     world.provider.upstream[str(record.provider_id)].update(status="processing", **said)
     world.run_stream()
@@ -32,7 +32,7 @@ def running(world: World, seconds: float = 10, tenant: str = "acme", **said: obj
 
 
 def poll(world: World, id_: str) -> Prediction:
-    """What a client's GET does: it is shown what is recorded, and a look may be asked for."""
+    """Do a client's GET: it shows the stored record, and may request a refresh."""
     record = world.read.get("acme", id_)
     world.ask_for_look(record)
     return record

@@ -65,7 +65,7 @@ def test_a_page_that_is_just_full_is_the_last(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("descending", [False, True])
 def test_oracles_f8_models_are_listed_from_either_end(tmp_path: Path, *, descending: bool) -> None:
-    """There and back: each page leads to the ones beside it."""
+    """Forward and back: each page links to its neighbors."""
     models = stage(tmp_path, *(entry(f"team/m{number:02d}") for number in range(60)))
     names = sorted((f"m{number:02d}" for number in range(60)), reverse=descending)
     pages = [names[:25], names[25:50], names[50:]]

@@ -1,4 +1,5 @@
-"""Deliveries that no message stands for are enqueued: bounded, in time of their own, and fairly."""
+"""Callbacks without a message are enqueued: a bounded number, in a separate time budget, and
+fairly."""
 
 from __future__ import annotations
 
@@ -15,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def enqueue(world: World) -> EnqueueOwed:
-    """What the sweep calls."""
+    """Return the service that the sweep calls."""
     return EnqueueOwed(
         world.deliveries, world.store, world.deliver_queue, world.clock, world.timings
     )
 
 
 def owed(world: World, number: int, tenant: str = "acme") -> list[str]:
-    """Predictions whose callbacks' messages are lost."""
+    """Create predictions whose callbacks' messages are lost."""
     made = [ended(world, tenant) for _ in range(number)]
     world.deliver_queue.messages.clear()
     world.deliver_queue.groups.clear()
@@ -30,7 +31,7 @@ def owed(world: World, number: int, tenant: str = "acme") -> list[str]:
 
 
 def left(milliseconds: int, each: int = 0) -> Callable[[], int]:
-    """A run's time, of which every look at it takes some."""
+    """Return a run's remaining time, of which each call takes `each`."""
     times = iter(range(milliseconds, -1, -each) if each else ())
     return lambda: next(times, 0) if each else milliseconds
 
@@ -44,7 +45,7 @@ def test_what_is_due_is_enqueued_for_its_tenant_and_claimed() -> None:
     assert enqueue(world)(left(50_000)) == 1
     assert world.deliver_queue.messages == [({"prediction": id_, "event": "completed"}, 0)]
     assert world.deliver_queue.groups == ["acme"]
-    # Claimed: the next tick leaves it alone, until a minute has passed without an attempt.
+    # Claimed, so the next tick skips it until a minute has passed without an attempt.
     assert enqueue(world)(left(50_000)) == 0
     world.clock.advance(60)
     assert enqueue(world)(left(50_000)) == 1
@@ -85,7 +86,7 @@ def test_it_ends_with_its_own_time_and_leaves_the_rest_due() -> None:
     world = World()
     owed(world, 30)
     world.clock.advance(60)
-    # A second for each look: of 50 s it takes 15.
+    # Each call takes a second; of 50 s it uses 15.
     assert enqueue(world)(left(50_000, 1000)) == OWN_MS // 1000
     assert enqueue(world)(left(50_000)) == 30 - OWN_MS // 1000
 

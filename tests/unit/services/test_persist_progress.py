@@ -1,4 +1,4 @@
-"""Persist keeps what it has: what one run cannot finish, the next goes on with."""
+"""Persist keeps its progress, and the next run continues."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ MB = 1_000_000
 
 
 class Killed(Crash):
-    """Lambda ends a function that passes its time-out."""
+    """Lambda ends a function at its timeout."""
 
 
 @dataclass
 class Lambda:
-    """Persist as Lambda runs it: with an end on the simulated clock."""
+    """Persist as Lambda runs it, with a timeout on the simulated clock."""
 
     world: World
     ends: int = 0
@@ -53,7 +53,7 @@ class Lambda:
             raise Killed
 
     def until_over(self, record: Prediction, most: int = 100) -> Prediction:
-        """Deliver messages as the queue does, redelivery included, until the record has ended."""
+        """Deliver messages as the queue does, including redelivery, until the record has ended."""
         while not (now := self.world.record(record.id)).state.terminal and self.runs < most:
             begun = self.world.clock.now = max(self.world.clock.now, now.next_store_at)
             try:
@@ -90,7 +90,7 @@ def test_twelve_files_of_45_seconds_each_are_stored_in_turn_and_fetched_once() -
 
 @dataclass
 class InStep(FakeDownload):
-    """Files that are downloaded side by side and end together, 45 s after they began."""
+    """Files that are downloaded in parallel and end together, 45 s after the start."""
 
     together: threading.Barrier = field(default_factory=lambda: threading.Barrier(1))
 
@@ -119,7 +119,7 @@ def test_four_at_once_stop_in_time_as_well() -> None:
 
 @dataclass
 class Forgetful(FakeOutputs):
-    """A store that only counts: what it was given would not fit into memory."""
+    """A store that only counts, since its content would not fit into memory."""
 
     sizes: dict[str, int] = field(default_factory=dict)
 
@@ -235,7 +235,7 @@ def test_a_run_that_was_delayed_and_then_killed_loses_nothing_either() -> None:
 
 
 def crash(world: World, record: Prediction) -> None:
-    """Run persist, and end it before its result is written down."""
+    """Run persist, and end it before its result is stored."""
 
     def commit(*_: Any, **__: Any) -> None:
         raise Crash
@@ -273,7 +273,7 @@ def test_what_else_lies_beside_the_outputs_is_none() -> None:
 
 @dataclass
 class Meanwhile(FakeDownload):
-    """A download during which something else happens, once."""
+    """A download during which a function is called once."""
 
     does: Callable[[], object] = lambda: None
 
@@ -297,7 +297,7 @@ def test_two_runs_at_once_share_what_either_has_stored(later_s: int) -> None:
     assert after == world.record(record.id)
     assert (after.state, positions(after)) == (State.SUCCEEDED, names(10))
     again = Counter(world.fetcher.fetched) - Counter(urls(record))
-    # The one under way; and of two that begin together, the file by which one finds the other.
+    # The one in progress; and if two begin together, the file by which one notices the other.
     assert again == Counter([urls(record)[4], *urls(record)[: later_s == 0]])
 
 

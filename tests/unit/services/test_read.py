@@ -1,4 +1,4 @@
-"""Read: one tenant's records, and nothing of another's."""
+"""Read: one tenant's records, never another's."""
 
 from __future__ import annotations
 
@@ -90,11 +90,11 @@ def test_pages_go_on_where_the_last_one_ended() -> None:
     assert len({shown["id"] for shown in first.results + second.results}) == PAGE + 5
 
 
-# There and back
+# Forward and back
 
 
 def numbered(number: int) -> World:
-    """A world with so many records of acme's, made a second apart, the oldest at START."""
+    """Return a world with so many records of acme's, a second apart, the oldest at START."""
     world = World()
     for each in range(number):
         created = START + 1000 * each
@@ -157,7 +157,7 @@ def test_a_page_by_size_leads_back_without_a_gap() -> None:
     assert start.results == found[0].results
 
 
-# A time, a source
+# Filters by time and source
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_oracles_f1_a_list_is_of_what_is_asked_for(
 def test_a_cursor_from_outside_the_time_begins_at_its_end(
     at: int, back: bool, found: list[int]
 ) -> None:
-    """Whoever follows `next` never sends one; the index would refuse it."""
+    """Clients that follow `next` never send one; the index would reject it."""
     cursor = _cursor((START + 1000 * at, f"{at:026d}"), "acme", back=back)
     window = {"created_after": START + 1000, "created_before": START + 5000}
     assert ids(some(numbered(8), cursor, **window)) == found
@@ -211,7 +211,7 @@ def test_a_cursor_from_outside_the_time_begins_at_its_end(
 
 
 def pages(world: World, limit: str | None = None) -> list[ListPage]:
-    """All pages, by their cursors."""
+    """Return all pages, by their cursors."""
     found: list[ListPage] = []
     while not found or found[-1].next_cursor:
         cursor = found[-1].next_cursor if found else None
@@ -220,7 +220,7 @@ def pages(world: World, limit: str | None = None) -> list[ListPage]:
 
 
 def filled(number: int, prompt: str = "x" * 100_000, **parts: Any) -> World:
-    """A world with so many large records of acme's."""
+    """Return a world with so many large records of acme's."""
     world = World(**parts)
     text = json.dumps({"prompt": prompt}, ensure_ascii=False)
     for each in range(number):
@@ -242,7 +242,7 @@ def test_a_page_ends_before_it_is_too_large_and_the_next_goes_on() -> None:
 
 @pytest.mark.parametrize("prompt", ["\0" * 40_000, '"' * 100_000, "ü" * 100_000, "🐕" * 60_000])
 def test_a_page_is_measured_as_lambda_hands_it_over(prompt: str) -> None:
-    """Lambda takes 6 MB of JSON, in which the body is one text."""
+    """Lambda accepts 6 MB of JSON, in which the body is one text."""
     found = pages(filled(20, prompt))
     assert sum(len(page.results) for page in found) == 20
     for page in found:
@@ -286,7 +286,7 @@ def test_few_records_are_in_memory_at_a_time() -> None:
     assert asked == [READ_AT_ONCE]
 
 
-# What cannot be read, and what is gone
+# Unreadable and expired records
 
 
 @pytest.mark.parametrize("change", versions.UNREADABLE.values(), ids=versions.UNREADABLE)
@@ -336,7 +336,7 @@ def test_one_that_cannot_be_read_is_its_tenants_alone() -> None:
 
 @pytest.mark.parametrize("removed", [False, True], ids=["still there", "removed"])
 def test_a_record_past_its_retention_is_gone(removed: bool) -> None:
-    """DynamoDB's TTL removes it within days of its time."""
+    """DynamoDB's TTL deletes it within days of its time."""
     world = World()
     old = world.accept()
     world.clock.advance(90 * 86_400)

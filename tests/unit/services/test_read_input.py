@@ -1,4 +1,4 @@
-"""Files in inputs: which are found, where they are kept, and under which URLs a model gets them."""
+"""Files in inputs: how they are recognized, where they are stored, and their URLs for a model."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def accept(world: World, image: str, **request: Any) -> Prediction:
 
 
 def sent(world: World) -> dict[str, Any]:
-    """The input that the provider got last."""
+    """Return the provider's last received input."""
     given: dict[str, Any] = world.provider.creates[-1]["input_"]
     return given
 
 
 def made(world: World) -> Prediction:
-    """A prediction whose one output is in the bucket."""
+    """Return a prediction whose only output is in the bucket."""
     record = world.accept({"prompt": "a first picture", "seed": 3})
     assert record.provider_id
     world.succeed(record.provider_id)
@@ -129,7 +129,7 @@ def test_an_upload_that_is_deleted_while_it_is_read_is_an_unknown_one() -> None:
     assert len(world.store) == 0
 
 
-# What is a file
+# Recognizing files
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Receive: a webhook must prove itself, and then changes its record once."""
+"""Receive: an authentic webhook changes its record once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.world import World
 
 
 def deliver(world: World, id_: str, body: bytes, token: str | None = None) -> Received:
-    """Send any body, signed as the provider signs."""
+    """Send any body with the provider's signature."""
     now = world.clock() // 1000
     headers = {
         "webhook-id": "msg_1",
@@ -161,7 +161,7 @@ def test_a_race_lost_too_often_raises_so_that_the_provider_sends_it_again() -> N
 
 
 def test_two_records_that_bind_one_prediction_at_once_leave_it_with_its_owner() -> None:
-    # The owner is found only when the write is refused: it bound between the read and the write.
+    # The owner is found only when the write fails, because it was bound between read and write.
     store = ContendedPredictions()
     world = World(dedicated=True, store=store)
     world.provider.answers = ["hang", "drop"]
@@ -184,7 +184,7 @@ def test_a_prediction_whose_owner_is_gone_binds_nothing() -> None:
 
 
 def test_the_largest_record_that_can_come_about_fits_into_an_item() -> None:
-    """Of texts that hardly deflate."""
+    """A record of texts that hardly compress."""
     noise = base64.b85encode(hashlib.shake_256().digest(204_600)).decode()
     world = World()
     record = world.accept({"prompt": noise}, webhook="https://client.test/" + "x" * 2000)

@@ -1,4 +1,4 @@
-"""Relay: each committed change is handed on at least once, and never marked before."""
+"""Relay: the effects of each committed change happen at least once, and are never marked before."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_change_seen_twice_repeats_its_event_with_the_same_id_and_its_delivery
 
 
 def test_a_record_that_ended_before_the_mark_of_an_extra_one_keeps_its_own_effects() -> None:
-    # The end's own change was lost on the way; a later change must not mark it as handed on.
+    # The end's own change was lost; a later change must not mark its effects as done.
     world = World()
     world.provider.answers = ["hang"]
     record = world.accept()

@@ -1,4 +1,4 @@
-"""Silent repetitions: a request that comes again without a key makes one prediction."""
+"""Silent repetitions: a request that is repeated without a key makes one prediction."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_more_than_a_row_holds_make_no_more_predictions() -> None:
     assert len(world.store) == KEPT + 3
 
 
-# Refused first tries
+# Rejected first attempts
 
 
 def limit(world: World, **limits: Any) -> None:
@@ -157,7 +157,7 @@ def test_what_we_refused_is_made_anew_and_no_sibling_is_shown(
     fifth = ask(world, 2)
     assert not fifth.replayed
     assert fifth.record.id not in {record.id for record in siblings}
-    # What its own first try made is what it finds from now on, and a sibling what theirs did.
+    # From now on it finds the prediction of its own first attempt, and a sibling that of its own.
     assert ask(world, 3).record.id == fifth.record.id
     assert ask(world, 1).record.id == siblings[-1].id
     assert len(world.store) == 5
@@ -211,7 +211,7 @@ def test_what_cannot_be_counted_is_refused_all_the_same() -> None:
 
 
 def test_a_repetition_of_a_window_is_found_although_another_was_refused() -> None:
-    """An API key's window promises it of any equal request."""
+    """An API key's window applies to any equal request."""
     world = World()
     first = ask(world, dedupe_s=9)
     limit(world, in_flight=0)
@@ -220,11 +220,11 @@ def test_a_repetition_of_a_window_is_found_although_another_was_refused() -> Non
     assert ask(world, 1, dedupe_s=9).record.id == first.record.id
 
 
-# At the same moment
+# Concurrency
 
 
 class Beside(FakePredictions):
-    """Lets a rival act just before an insert, or before a note of an answer."""
+    """Runs a rival just before an insert, or before an answer is stored."""
 
     before_insert: Callable[[], object] | None = None
     before_answer: Callable[[], object] | None = None

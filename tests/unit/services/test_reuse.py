@@ -1,4 +1,5 @@
-"""The result cache: who gets a stored result, what a hit is, and that every trouble is a miss."""
+"""The result cache: who gets a stored result, the effects of a hit, and a miss for every
+failure."""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ def ask(
 
 
 def made(world: World, input_: dict[str, Any] | None = None, **request: Any) -> Prediction:
-    """A prediction that the model made, all its effects done."""
+    """Return a prediction that the model made, with all its effects done."""
     record = ask(world, input_, **request).record
     finish(world, record)
     return world.record(record.id)
@@ -51,14 +52,14 @@ def finish(world: World, record: Prediction, *names: str) -> None:
 
 
 def hit(world: World, *args: Any, **request: Any) -> bool:
-    """Whether an equal request is answered from the cache; it creates nothing then."""
+    """Whether an equal request is answered from the cache, without a create."""
     before = len(world.provider.creates)
     record = ask(world, *args, **request).record
     assert len(world.provider.creates) == before + (record.cached_from is None)
     return record.cached_from is not None
 
 
-# Who gets one
+# Hits
 
 
 def test_an_equal_request_with_a_seed_gets_the_stored_result_at_once() -> None:
@@ -179,7 +180,7 @@ def test_files_count_by_their_contents() -> None:
     same, other = ask(world, given(PNG)).record, ask(world, given(PNG + b"x")).record
     assert same.cached_from is not None
     assert other.cached_from is None
-    # The copy names the file of its own request.
+    # The copy contains the file of its own request.
     assert same.uploads.keys() == {"/image"}
     assert same.uploads["/image"] == f"acme/inputs/{same.id}/0.png"
     assert same.uploads["/image"] in world.uploads.objects
@@ -217,7 +218,7 @@ def test_a_replay_comes_before_the_cache() -> None:
 
 
 def files_of_nobody(world: World) -> set[str]:
-    """Copies and outputs that no record refers to."""
+    """Return copies and outputs that no record refers to."""
     records = [world.record(id_) for id_ in world.store.items]
     return world.outputs.objects.keys() - {file.key for r in records for file in r.files}
 
@@ -288,7 +289,7 @@ def test_a_hit_needs_no_room_in_the_month_and_takes_none() -> None:
     assert world.store.months == {}
 
 
-# What enters
+# Entries
 
 
 @pytest.mark.parametrize("status", ["failed", "canceled", "aborted"])
@@ -343,7 +344,7 @@ def test_a_note_that_is_lost_costs_a_miss_and_nothing_else(
     assert not hit(world)
 
 
-# Trouble
+# Failures
 
 
 def gone(world: World, first: Prediction) -> None:
@@ -449,7 +450,7 @@ def test_a_crash_before_the_record_is_written_leaves_files_that_nothing_refers_t
     assert ask(world).record.cached_from == first.id
 
 
-# What follows from a hit
+# Effects of a hit
 
 
 def test_a_hit_is_announced_as_succeeded_and_never_as_started() -> None:

@@ -1,4 +1,4 @@
-"""Run times: what is noted, what is told, and that neither can fail or cost much."""
+"""Run times: recording and showing, without failures or high costs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SDXL = "stability-ai/sdxl"
 
 
 class Counted(FakeControls):
-    """Counts reads and fails at will."""
+    """Counts reads and fails on request."""
 
     reads = 0
     down = False
@@ -111,7 +111,7 @@ def test_names_of_open_models_cannot_fill_the_row_of_all() -> None:
     assert list(controls.seen) == [f"open/m{number}" for number in range(50, MOST_MODELS + 50)]
     assert len(run_times._noted) <= MOST_MODELS
     clock.advance(60)
-    # Another process has noted one meanwhile.
+    # Meanwhile another process has stored one.
     controls.seen["open/late"] = RunTime(1, clock())
     run_times.note(ran(4))
     run_times.note(ran(2, model="open/m60"))

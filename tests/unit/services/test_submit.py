@@ -1,4 +1,4 @@
-"""Submit: what is refused costs nothing; what is accepted is written down whole."""
+"""Submit: rejected requests cost nothing; accepted ones are stored completely."""
 
 from __future__ import annotations
 
@@ -137,7 +137,8 @@ def test_the_most_is_what_the_create_reserves() -> None:
 
 
 def test_a_picture_that_is_at_hand_is_measured() -> None:
-    """Sent along, large or small, or uploaded; what is no picture counts as the largest."""
+    """Files inline, large or small, or uploaded; files that are not pictures count as the
+    largest."""
     world = World()
     upload = world.files.create("acme", "picture", PNG)["urls"]["get"]
     name = "black-forest-labs/flux-2-pro"
@@ -405,7 +406,7 @@ def test_a_version_under_another_models_name_is_refused(reference: str) -> None:
 
 
 def test_a_version_of_the_catalogue_under_another_name_is_not_even_asked_for() -> None:
-    """The provider may answer by the version alone."""
+    """The provider may find the model by the version alone."""
     world = World(open_models=True)
     world.provider.schemas[f"no-such/model:{SDXL}"] = schema()
     with pytest.raises(InvalidInputError):

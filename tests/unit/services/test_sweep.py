@@ -1,4 +1,4 @@
-"""The sweep: whatever was lost on the way, the clock brings it back."""
+"""The sweep recovers everything that was lost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PLENTY = 50_000
 
 
 def storing(world: World) -> Prediction:
-    """A prediction that succeeded upstream; nothing of it has been handed on."""
+    """Return a prediction that succeeded upstream, with no effects done."""
     record = world.accept()
     world.succeed(str(record.provider_id))
     world.webhook(record.id, str(record.provider_id))
@@ -35,7 +35,7 @@ def storing(world: World) -> Prediction:
 
 
 def failed(world: World) -> Prediction:
-    """A prediction that failed upstream; nothing of it has been handed on."""
+    """Return a prediction that failed upstream, with no effects done."""
     record = world.accept(webhook="https://client.test/hook")
     world.provider.finish(str(record.provider_id), "failed")
     world.webhook(record.id, str(record.provider_id))
@@ -43,7 +43,7 @@ def failed(world: World) -> Prediction:
     return world.record(record.id)
 
 
-# What it recovers
+# Recovery
 
 
 def test_without_any_webhook_a_prediction_is_stored_all_the_same() -> None:
@@ -139,7 +139,7 @@ def test_effects_are_not_marked_done_by_a_claim_whose_sweep_died() -> None:
         patch.setattr(world.bus, "publish", _die)
         with pytest.raises(Crash):
             world.sweep(60)
-    # The claim itself is a change in the stream, and causes nothing.
+    # The claim itself is a change in the stream, without effects.
     world.run_stream()
     assert not world.record(record.id).effects_done
     world.sweep(61)
@@ -163,7 +163,7 @@ def test_a_delivery_whose_message_was_lost_is_enqueued_again() -> None:
     assert world.deliver_queue.take() == [{"prediction": record.id, "event": "completed"}]
 
 
-# How it works
+# Operation
 
 
 def test_the_most_urgent_work_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,7 +264,7 @@ def test_a_claimed_record_is_due_again_when_the_claim_runs_out() -> None:
 
 
 class Overlapping(FakePredictions):
-    """Runs another sweep when the first one has read what is due."""
+    """Runs another sweep after the first one has read the due records."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -375,7 +375,7 @@ def test_nothing_due_is_nothing_done() -> None:
     assert (tick.done, tick.left) == ({}, 0)
 
 
-# A provider that is not exact
+# Inexact provider
 
 
 def test_a_list_that_cannot_be_read_leaves_the_polls_their_gets(
@@ -426,7 +426,7 @@ def test_a_provider_that_is_silent_is_asked_little_and_holds_up_nobody(
     assert tick.left == len(waiting) - SILENCES
     assert len(world.persist_queue) == 1
     assert stored.id in {id_ for id_, _ in tick.taken}
-    # Those that were not asked about were not claimed: the next tick has them at once.
+    # Those that were not requested were not claimed, so the next tick handles them immediately.
     unclaimed = [r for r in waiting if world.record(r.id) == before[r.id]]
     assert len(unclaimed) == len(waiting) - SILENCES
 
@@ -489,7 +489,7 @@ def test_a_success_without_its_output_is_asked_for_by_its_id() -> None:
 
 
 def test_the_list_is_judged_by_the_time_at_which_it_was_begun() -> None:
-    """The create shows while the tick is at work on others: no silence of that list's counts."""
+    """The create appears while the tick handles others, so that list's silence does not count."""
     world = World()
     world.provider.answers = ["hang"]
     record = world.accept()
@@ -552,7 +552,7 @@ def test_adversarial_h7_sweeps_share_what_is_due_by_the_seconds_of_its_creation(
     world.clock.advance(600)
     for part, records in enumerate(quarters):
         tick = world.sweep_service(lambda: PLENTY, part=part, parts=4)
-        # What was created together is on the same pages of the list: one sweep reads them.
+        # Records created together are on the same pages of the list, so one sweep reads them.
         assert {id_ for id_, _ in tick.taken} == records
 
 
@@ -587,7 +587,7 @@ def test_many_fresh_creates_are_bound_by_the_pages_of_their_time() -> None:
         world.provider.make(model="x/y", version=None, input_={}, webhook="https://other.test/")
     world.sweep(FIRST_POLL_S)
     assert {world.record(id_).state for id_ in ids} == {State.SUBMITTED}
-    # The 150 that others made later are two pages more.
+    # The 150 that others made later take two more pages.
     assert world.provider.reads == ["list"]
 
 

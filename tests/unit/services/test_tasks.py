@@ -1,4 +1,4 @@
-"""Step Functions tasks: told while a prediction runs, and of its end, at least once."""
+"""Step Functions tasks: heartbeats while a prediction runs, and its end, at least once."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_after_the_end_nothing_more_is_sent(world: World) -> None:
     world.provider.answers = [Answered(422, {"detail": "no"})]
     world.accept(task_token=TOKEN)
     world.run_stream()
-    assert len(world.tasks_queue.take()) == 2  # of the intent, and of the end
+    assert len(world.tasks_queue.take()) == 2  # Of the intent, and of the end.
     world.run_stream()
     assert not world.tasks_queue.take()
     assert set(world.tasks_queue.groups) == {"acme"}

@@ -1,4 +1,4 @@
-"""Records of another release among ours: what cannot be read costs nobody else anything."""
+"""Records of another release: unreadable ones do not affect the others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def alter(world: World, id_: str, change: Callable[[Any], Any]) -> None:
 
 @pytest.mark.parametrize("change", versions.DAMAGED.values(), ids=versions.DAMAGED)
 def test_a_tick_goes_on_behind_a_record_that_it_cannot_read(change: Callable[[Any], Any]) -> None:
-    """The good one's webhook is lost: only the sweep brings it to its end."""
+    """The readable one's webhook is lost, so only the sweep ends it."""
     world = World()
     bad, good = world.accept(tenant="other"), world.accept()
     alter(world, bad.id, change)
@@ -41,7 +41,7 @@ def test_a_tick_goes_on_behind_a_record_that_it_cannot_read(change: Callable[[An
         world.store.stream.clear()
         world.run_queues()
     assert world.record(good.id).state is State.SUCCEEDED
-    # Named in each tick that takes it up, and never at the front of the index for long.
+    # Reported in each tick that claims it, and never at the front of the index for long.
     assert failed == {bad.id}
     with pytest.raises(UnreadableRecordError):
         world.store.get(bad.id)
@@ -61,7 +61,7 @@ def test_what_a_record_is_due_for_is_told_whatever_it_holds(change: Callable[[An
 
 
 def table(change: Callable[[Any], Any]) -> World:
-    """The last release's table, changed, and a provider that knows all that is in it."""
+    """The previous release's table, changed, and a provider with all its predictions."""
     world = World()
     for item in versions.last_release():
         record = read_prediction(item)

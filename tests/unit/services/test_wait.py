@@ -1,4 +1,4 @@
-"""Waiting: when it looks, what it takes for news, and when it goes on without any."""
+"""Waiting: its reads, what counts as a change, and its timeouts."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_revision_that_is_not_the_records_is_answered_at_once(known: int) -> N
 
 
 def test_a_read_that_is_behind_is_passed_over() -> None:
-    """The reads are eventually consistent, so that one may show an older revision."""
+    """The reads are eventually consistent, so one may show an older revision."""
     world = World()
     record = world.accept()
     change(world, record.id)

@@ -1,4 +1,4 @@
-"""Watch URLs: made for a day, and for one prediction."""
+"""Watch URLs: valid for a day and for one prediction."""
 
 from __future__ import annotations
 
