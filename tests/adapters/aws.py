@@ -1,4 +1,5 @@
-"""AWS as moto plays it in this process, and what the suites of two implementations share."""
+"""AWS emulated by moto in this process, and the shared parts of the suites of two
+implementations."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Aws:
-    """Clients of moto, with Darkroom's tables and buckets made as the stacks make them."""
+    """Clients of moto, with Darkroom's tables and buckets as the stacks create them."""
 
     dynamodb: Any
     s3: Any
@@ -28,10 +29,10 @@ class Aws:
 
 @dataclass
 class Books:
-    """A store, and what it enters for its tenants."""
+    """A store, with shortcuts for its tenants' entries."""
 
     store: PredictionStore
     controls: Controls
     month: Callable[[str], Month]
     meet: Callable[[int], None]
-    """Lets the next so many tries to write meet another transaction."""
+    """Lets the next n attempts to write conflict with another transaction."""

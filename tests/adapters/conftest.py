@@ -1,4 +1,4 @@
-"""Every port twice: its fake, and its adapter over AWS as moto plays it in this process."""
+"""Every port twice: its fake, and its adapter over AWS as emulated by moto in this process."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _this_machine_only() -> Iterator[None]:
-    """Servers of the tests' own on the loopback address, and no other."""
+    """Allow the tests' own servers on the loopback address only."""
     socket_allow_hosts(["127.0.0.1"])
     yield
     enable_socket()
@@ -46,7 +46,7 @@ def _this_machine_only() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_connection_is_left_open(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Close every HTTP client of a test: a function keeps its own for as long as it lives."""
+    """Close every HTTP client of a test, because a function keeps its own for its whole life."""
     made: list[Client] = []
     init = Client.__init__
 
@@ -62,7 +62,7 @@ def _no_connection_is_left_open(monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 @pytest.fixture(scope="session")
 def clients() -> Aws:
-    """Made once, since loading their models is what takes time; moto works below them."""
+    """Created once, because loading their models takes time; moto works below them."""
     once = Config(retries={"max_attempts": 1})
     services = ("dynamodb", "s3", "sqs", "events", "secretsmanager")
     return Aws(*(boto3.client(service, config=once) for service in services))
@@ -70,7 +70,7 @@ def clients() -> Aws:
 
 @pytest.fixture
 def aws(clients: Aws) -> Iterator[Aws]:
-    # moto answers below the socket: with none to open, nothing can reach AWS by mistake.
+    # moto answers below the socket; without sockets nothing can reach AWS by mistake.
     disable_socket()
     with mock_aws():
         _make_tables(clients.dynamodb)

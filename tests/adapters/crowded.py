@@ -1,4 +1,4 @@
-"""DynamoDB as it is when much is read and written at once: moto alone is never busy."""
+"""DynamoDB under load, which moto alone does not emulate."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from botocore.exceptions import ClientError
 
 @dataclass
 class Crowded:
-    """A client that answers in parts, throttles, and lets writes meet, over moto's."""
+    """A client over moto's that answers in parts, throttles, and lets writes conflict."""
 
     client: Any
     keys_at_once: int = 40
-    """A read of many keys answers no more of them."""
+    """Maximum keys in the answer to a read of many keys."""
     throttled: int = 0
-    """The next so many reads of many keys are answered with nothing at all."""
+    """The next n reads of many keys are answered without any item."""
     conflicts: int = 0
-    """The next so many conditional writes meet another transaction on their item."""
+    """The next n conditional writes conflict with another transaction on their item."""
     reads: list[int] = field(default_factory=list)
-    """How many items each read of many keys answered."""
+    """The number of items in each answer to a read of many keys."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.client, name)
@@ -32,7 +32,7 @@ class Crowded:
         taken, left = asked["Keys"][:most], asked["Keys"][most:]
         answer: dict[str, Any] = {"Responses": {table: []}, "UnprocessedKeys": {}}
         if taken:
-            # moto leaves over what would pass 16 MB.
+            # moto returns keys unprocessed that would exceed 16 MB.
             answer = self.client.batch_get_item(RequestItems={table: {**asked, "Keys": taken}})
             left = answer["UnprocessedKeys"].get(table, {}).get("Keys", []) + left
         self.reads.append(len(answer["Responses"][table]))
@@ -57,7 +57,7 @@ class Crowded:
         if not self.conflicts:
             return self.client.transact_write_items(TransactItems=TransactItems)
         self.conflicts -= 1
-        # What meets another transaction is the row that many share: the last one here.
+        # The conflict is on the row that many share: the last one here.
         reasons = [{"Code": "None"} for _ in TransactItems[1:]] + [{"Code": "TransactionConflict"}]
         answer: Any = {
             "Error": {"Code": "TransactionCanceledException", "Message": "cancelled"},

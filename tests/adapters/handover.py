@@ -1,9 +1,9 @@
-"""Runs over the package of one release, in a process of its own, over tables that it is given.
+"""Runs over the package of one release in a separate process, with given tables.
 
-Takes `{"do": "begin" | "finish", …}` as JSON. `begin` makes predictions of every kind through the
-release's own services and real adapters, over DynamoDB as moto plays it, and answers with the
-tables and all else that outlives a function. `finish` takes that, carries everything to its end,
-and tells what became of it.
+Takes `{"do": "begin" | "finish", …}` as JSON. `begin` creates predictions of every kind through the
+release's own services and real adapters, over DynamoDB emulated by moto, and returns the tables and
+all other state that outlives a function. `finish` takes that state, completes everything, and
+returns the results.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from moto import mock_aws
 
 try:
     from tests.support.world import PNG, SCHNELL, World
-except ModuleNotFoundError:  # release 0ba142c has its world here
+except ModuleNotFoundError:  # Release 0ba142c has its world here.
     from tests.world import PNG, SCHNELL, World
 
 try:
@@ -32,7 +32,7 @@ try:
     from darkroom.aws.items import read_prediction
     from darkroom.aws.predictions import DynamoPredictions
     from darkroom.services.predictions.submit import NewPrediction
-except ImportError:  # The releases differ in the places.
+except ImportError:  # The releases differ in the module.
     from darkroom.adapters.controls import DynamoControls
     from darkroom.adapters.deliveries import DynamoDeliveries
     from darkroom.adapters.items import read_prediction
@@ -57,11 +57,11 @@ QUEUES = ("persist_queue", "dispatch_queue", "deliver_queue", "tasks_queue")
 CUT_OFF: Any = getattr(errors, "DownloadFailed", None) or errors.TransferFailedError
 """The releases differ in the name."""
 TICK_S, TICKS = 900, 6
-"""An hour and a half: long past any create of unknown outcome, and the last try of a callback."""
+"""An hour and a half: beyond any create of unknown outcome, and the last attempt of a callback."""
 
 
 def packed(value: Any) -> Any:
-    """As JSON: bytes as `{"b64": …}`."""
+    """Convert to JSON, with bytes as `{"b64": …}`."""
     if isinstance(value, bytes):
         return {"b64": base64.b64encode(value).decode()}
     if isinstance(value, list | tuple):
@@ -80,7 +80,7 @@ def unpacked(value: Any) -> Any:
 
 
 class Shared(World):
-    """The release's world over real adapters, of tables that another release may have written."""
+    """The release's world over real adapters, with tables that another release may have written."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -105,7 +105,7 @@ class Shared(World):
         return [read_prediction(item) for item in self.items("predictions") if "state" in item]
 
     def run_stream(self) -> None:
-        """Hand on what changed since the last time, behind the mapping's filter."""
+        """Pass on the changes since the last call, behind the mapping's filter."""
         while True:
             found = {item["id"]["S"]: item for item in self.items("predictions")}
             before, self._seen = self._seen, found
@@ -126,7 +126,7 @@ class Shared(World):
             self.run_queues()
         self.run_stream()
 
-    # What outlives a function
+    # State that outlives a function
 
     def kept(self) -> Any:
         return packed(
@@ -154,7 +154,7 @@ class Shared(World):
         self.outputs.objects.update({key: tuple(held) for key, held in kept["outputs"].items()})
         self.tasks.waiting.update(kept["waiting"])
         for name, messages in kept["queues"].items():
-            # A queue that this release does not have: its messages are gone with it.
+            # The messages of a queue that this release lacks are lost with the queue.
             with suppress(AttributeError):
                 getattr(self, name).messages += [
                     (message, delay) for message, delay in messages if _is_known(message)
@@ -162,7 +162,8 @@ class Shared(World):
 
 
 def _is_known(message: dict[str, str]) -> bool:
-    """The last release parks requests for a look in its dead-letter queue, as any bad message."""
+    """The previous release moves refresh messages to its dead-letter queue, like any invalid
+    message."""
     return message.get("action") != "look"
 
 
@@ -188,7 +189,7 @@ def _make(client: Any, table: str, keys: dict[str, str], indexes: dict[str, Any]
 
 
 def _rewired(value: Any, ports: dict[int, Any]) -> Any:
-    """The same service over other ports, and so are the services within it."""
+    """Return a copy of the service with other ports, including the services within it."""
     if id(value) in ports:
         return ports[id(value)]
     ours = type(value).__module__.startswith("darkroom.services")
@@ -205,7 +206,7 @@ def _rewired(value: Any, ports: dict[int, Any]) -> Any:
 
 
 def begin(world: Shared) -> Any:
-    """Predictions of every kind, and what belongs to them; their names by their ids."""
+    """Create predictions of every kind, and their related items; return their names by id."""
     names: dict[str, str] = {}
     rows: list[dict[str, Any]] = [
         {"pk": {"S": "TENANT#capped"}, "monthly_cap": {"N": "90000000"}, "in_flight": {"N": "9"}},
@@ -231,7 +232,7 @@ def begin(world: Shared) -> Any:
         world.succeed(record.provider_id, *files)
         world.webhook(record.id, record.provider_id)
 
-    # What is over, and settled.
+    # Ended and settled.
     end(submit("cached", input={"prompt": "x", "seed": 7}, cache="reuse"))
     end(submit("spent", tenant="capped"))
     for name, status in (("failed", "failed"), ("canceled", "canceled")):
@@ -240,7 +241,7 @@ def begin(world: Shared) -> Any:
         world.webhook(record.id, record.provider_id)
     world.settle()
     submit("copy", input={"prompt": "x", "seed": 7}, cache="reuse")
-    # Callbacks that nobody took.
+    # Undelivered callbacks.
     world.callbacks.status = None
     end(submit("owed", webhook=HOOK))
     record = submit("heard", webhook=HOOK, webhook_events=("start", "output", "logs", "completed"))
@@ -250,7 +251,7 @@ def begin(world: Shared) -> Any:
     end(record, "a", "b")
     world.fetcher.pages[f"https://replicate.delivery/{record.provider_id}/b"] = CUT_OFF("no")
     world.settle()
-    # What is under way.
+    # In progress.
     submit("waits")
     submit("keyed", idempotency_key="k1")
     submit("hangs", "hang")
@@ -273,7 +274,7 @@ def begin(world: Shared) -> Any:
     world.provider.down = True
     world.cancel("acme", record.id)
     world.provider.down = False
-    # The stream has yet to tell of these.
+    # The stream still has the changes of these.
     end(submit("to be stored", webhook=HOOK))
     record = submit("just failed", webhook=HOOK)
     world.provider.finish(record.provider_id, "failed")
@@ -289,7 +290,7 @@ def begin(world: Shared) -> Any:
 
 
 def finish(world: Shared, names: dict[str, str]) -> Any:
-    """Carry all to its end; what became of it."""
+    """Complete everything; return the results."""
     for _ in range(TICKS):
         for provider_id, body in world.provider.upstream.items():
             canceled = body["input"]["prompt"] == "canceling"

@@ -1,7 +1,7 @@
-"""Runs over the package of one release, in a process of its own: reads and writes items.
+"""Runs over the package of one release in a separate process: reads and writes items.
 
-Takes `{"write": [records], "read": [items], "deliveries": [items]}` as JSON, and answers what
-became of each: of a record its item, of an item what the release makes of it, or the error.
+Takes `{"write": [records], "read": [items], "deliveries": [items]}` as JSON, and returns the result
+for each: a record's item, an item's record, or the error.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ try:
     from darkroom.aws.deliveries import DynamoDeliveries
     from darkroom.aws.items import prediction_item, read_prediction
     from darkroom.replicate import wire
-except ImportError:  # The releases differ in the places.
+except ImportError:  # The releases differ in the module.
     from darkroom.adapters.deliveries import DynamoDeliveries
     from darkroom.adapters.items import prediction_item, read_prediction
     from darkroom.domain import wire
@@ -39,7 +39,7 @@ def packed(value: Any) -> Any:
 
 
 def record_of(values: dict[str, Any]) -> Prediction:
-    """The record, without the fields that this release does not have."""
+    """Return the record without the fields that this release lacks."""
     names = {field.name for field in fields(Prediction)}
     values = {name: value for name, value in values.items() if name in names}
     create = values["create"]
@@ -57,7 +57,7 @@ def record_of(values: dict[str, Any]) -> Prediction:
 
 
 def seen(item: dict[str, Any]) -> dict[str, Any]:
-    """The record, once all was done with it that a function does with one."""
+    """Return the record after all operations of a function on it."""
     try:
         record = read_prediction(item)
         lifecycle.effects(None, record)

@@ -1,4 +1,4 @@
-"""Records and rows that the suites of several stores begin with."""
+"""Initial records and rows of the suites of several stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which URLs and which addresses are let through. Case numbers are those of the list of A-cases."""
+"""Allowed URLs and addresses. Case numbers are those of the list of A-cases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CdnSigner, held against OpenSSL and against CloudFront's rules for a canned policy."""
+"""CdnSigner, checked against OpenSSL and CloudFront's rules for a canned policy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 KEY = "acme/2027/01/0123456789abcdefghijklmnop/0.webp"
-NOON = 1_800_000_000  # a multiple of 300
+NOON = 1_800_000_000  # A multiple of 300.
 PRIVATE = ec.generate_private_key(ec.SECP256R1())
 
 
@@ -36,7 +36,7 @@ def pem(key: PrivateKeyTypes) -> str:
 
 @dataclass
 class Signed:
-    """A signer at a time of ours, with a count of how often it asked for the key."""
+    """A signer at a given time that counts its fetches of the key."""
 
     now: int = NOON
     private_key: str = field(default_factory=lambda: pem(PRIVATE))
@@ -52,7 +52,7 @@ class Signed:
 
 
 def admitted(url: str, at: int) -> bool:
-    """What CloudFront does: it builds the policy from the request, then checks signature and time.
+    """Check as CloudFront does: build the policy from the request, then check signature and time.
 
     Follows "Create a signed URL using a canned policy" of its developer guide.
     """
@@ -162,7 +162,7 @@ def test_another_key_than_the_cdns_is_unavailable(kind: str) -> None:
 
 
 def test_a_cold_start_loads_no_openssl_for_it() -> None:
-    """The key's own loading waits for the first output that is shown."""
+    """The key is loaded only for the first output that is shown."""
     environment = {
         "OUTPUTS_BUCKET": "outputs",
         "UPLOADS_BUCKET": "uploads",

@@ -1,4 +1,4 @@
-"""Outputs fetched, and callbacks sent, over the wire: hostile servers on the other side."""
+"""Downloads of outputs and callbacks over the wire, with hostile servers."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_a51_an_output_above_the_cap_fails_for_good(serve: Serve) -> None:
 
 
 def test_the_catalogues_largest_output_is_below_the_bound() -> None:
-    """A byte for each pixel of a photograph of 13 megapixels, enlarged four times each way."""
+    """A byte per pixel of a photograph of 13 megapixels, enlarged four times in each direction."""
     most = PersistSettings.max_output_bytes
     head = http(200, b"", {"content-length": str(13_000_000 * 4 * 4)})
     with serving(servers.reply(head)) as server:
@@ -192,7 +192,7 @@ def test_each_download_has_a_budget_of_its_own() -> None:
         for _ in range(3):
             with outputs.open(server.url + "/") as download:
                 assert b"".join(download.chunks()) == b"abc"
-            time.sleep(BUDGET / 2)  # the budgets of one after another must not add up
+            time.sleep(BUDGET / 2)  # The budgets of consecutive downloads must not add up.
         outputs.client.close()
 
 
@@ -204,7 +204,7 @@ def test_the_connection_of_a_download_that_is_left_is_closed() -> None:
         assert server.closed.acquire(timeout=5)
 
 
-# Where they may come from
+# Allowed sources
 
 
 def test_another_host_is_not_even_connected_to() -> None:
@@ -241,7 +241,7 @@ def test_an_allowed_name_at_a_private_address_is_not_connected_to(
 def test_a42_a_name_is_resolved_once_and_its_address_connected_to(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A second answer, were it asked for, could be another one."""
+    """A second lookup could have another answer."""
     asked: list[str] = []
     resolve = socket.getaddrinfo
 
@@ -309,7 +309,7 @@ def test_f25_a_callbacks_scheme_has_no_case() -> None:
     with serving(answer(200, times=2)) as server:
         url = server.url.replace("http", "HTTP")
         assert callbacks().post(url, HEADERS, b"{}").status == 200
-        # Let through by its scheme, and stopped by its address.
+        # Allowed by its scheme, and rejected by its address.
         with pytest.raises(TransferFailedError, match="no answer"):
             callbacks().post(url.replace("HTTP", "HTTPS"), HEADERS, b"{}")
 

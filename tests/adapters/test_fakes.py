@@ -1,4 +1,4 @@
-"""What the fakes can do that moto cannot: indexes that lag, and the table's TTL."""
+"""Features of the fakes that moto lacks: lagging indexes, and the table's TTL."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_what_the_ttl_removed_stays_in_a_lagging_index() -> None:
 
 
 def test_a_list_refuses_what_dynamodb_refuses() -> None:
-    """moto takes both: an empty time, and a starting key that is not within it."""
+    """moto accepts both: an empty time range, and a start key outside of it."""
     store = FakePredictions()
     with pytest.raises(ValueError, match="BETWEEN"):
         store.list_ids("acme", None, 10, Span(T, T - 1))

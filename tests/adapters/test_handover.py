@@ -1,4 +1,4 @@
-"""An upgrade over tables with data, and a step back: one release carries on what another began."""
+"""An upgrade over tables with data, and a rollback: one release continues another's work."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ GOOD = {
     *("refused", "reserved", "patient", "said", "task", "runs", "watched", "to be stored"),
     *("hangs", "no file"),
 }
-"""What succeeds, whichever release takes it over."""
+"""Predictions that succeed with either release."""
 
 
 def run(where: Path, **asked: Any) -> Any:
-    """Let the release at `where` begin, or finish what another began: see `handover.py`."""
+    """Let the release at `where` begin, or finish another's work: see `handover.py`."""
     answer = subprocess.run(
         [sys.executable, "-P", str(SCRIPT)],
         input=json.dumps(asked),
@@ -39,7 +39,7 @@ def run(where: Path, **asked: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def last(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The last release's package and doubles, as git has them."""
+    """Extract the previous release's package and doubles from git."""
     where = tmp_path_factory.mktemp("last")
     if not versions.unpack_last_release(where):
         pytest.skip(f"git has no {versions.LAST_RELEASE[:7]} here")
@@ -50,7 +50,7 @@ def last(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_one_release_began_the_other_carries_to_its_end(last: Path, way: str) -> None:
     before, after = (last, ROOT) if way == "upgrade" else (ROOT, last)
     begun = run(before, do="begin")
-    # Both leave records in every state that is not over.
+    # Both leave records in every state that is not final.
     states = {record["state"] for record in begun["records"].values()}
     assert states >= {"accepted", "submitted", "processing", "storing", "succeeded", "failed"}
     told = run(after, do="finish", kept=begun["kept"], names=begun["names"])

@@ -1,7 +1,7 @@
-"""persist and deliver, whole but for AWS, against hostile URLs, resolvers and servers.
+"""persist and deliver, complete except for AWS, against hostile URLs, resolvers and servers.
 
-Case numbers are those of tests/cases.py. What is seen here is what becomes of the record and of
-the bucket; test_download.py and test_addresses.py look at the client itself.
+Case numbers are those of tests/cases.py. These tests check the record and the bucket;
+test_download.py and test_addresses.py check the client itself.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MOST = 1_000_000
 
 
 def storing(world: World, url: str) -> Prediction:
-    """A prediction whose webhook named this output."""
+    """Return a prediction whose webhook named this output."""
     record = world.accept()
     world.provider.finish(str(record.provider_id), output=[url])
     world.webhook(record.id, str(record.provider_id))
@@ -45,7 +45,7 @@ def copied(
     hosts: tuple[str, ...],
     budget_s: float = 5.0,
 ) -> Prediction:
-    """The record after its message went through persist, over the real client."""
+    """Return the record after its message was processed by persist, over the real client."""
     fetcher = OutputFetcher(Client(output_guard(hosts)), hosts, MOST, budget_s)
     service = replace(world.persist, fetcher=fetcher)
     handler = persist.FUNCTION.entry(lambda: service)
@@ -137,7 +137,7 @@ def test_an_output_of_another_scheme_is_never_fetched(
     record = storing(world, text)
     no_network(monkeypatch)
     after = copied(world, record, HOSTS)
-    # What is no URL of a file at all is asked for once more, and nowhere else.
+    # A URL that cannot be a file's is requested once more from the provider only.
     assert after.state.terminal or after.asked_again
     assert (after.files, world.outputs.objects) == ((), {})
 

@@ -1,4 +1,4 @@
-"""What intake and deliver tell SQS and Step Functions."""
+"""Calls of intake and deliver to SQS and Step Functions."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_dead_letter_holds_the_message_as_it_came_and_why(
 
 
 class Answering:
-    """A client whose every request gets this answer: `requests` are what was sent."""
+    """A client whose every request gets this answer; `requests` are the sent ones."""
 
     def __init__(self, status: int, error: str = "") -> None:
         self.requests: list[tuple[str, dict[str, Any]]] = []

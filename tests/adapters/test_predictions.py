@@ -1,4 +1,4 @@
-"""PredictionStore: the same promises of the fake and of DynamoDB."""
+"""PredictionStore: the same guarantees of the fake and of DynamoDB."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ FULL = record(
 
 
 def test_every_field_of_the_full_record_differs_from_its_default() -> None:
-    """So that the next test misses no field, those to come included."""
+    """The next test must cover every field, including future ones."""
     empty = record()
     same = [f.name for f in fields(Prediction) if getattr(FULL, f.name) == getattr(empty, f.name)]
     required = {"created_at", "model", "deadline", "typical_ms", "expires_at", "updated_at"}
@@ -349,7 +349,7 @@ def test_field_f34_that_a_client_polls_is_noted_once(store: PredictionStore) -> 
     assert not store.watch(replace(record(), id=name(404)), T + 5000)
     assert store.get(name(404)) is None
     assert store.glance(name(404)) is None
-    # News that read the record earlier is written all the same.
+    # A change based on an earlier read of the record is still written.
     store.commit(following(record(), logs="news"))
 
 
@@ -381,7 +381,7 @@ DAY = "2027-01-15"
 def enter_both(
     committed: int, spent: int = 0, in_flight: int = 1, **caps: int
 ) -> list[LedgerEntry]:
-    """In the tenant's month, and in an end user's."""
+    """Return entries in the tenant's month, and in an end user's."""
     change = committed, spent, in_flight
     of_user = LedgerEntry(USERS_MONTH, *change, caps.get("users"), of_end_user=True)
     return [LedgerEntry(MONTH, *change, caps.get("tenants")), of_user]
@@ -441,7 +441,7 @@ def test_a_taken_id_or_key_reserves_nothing(books: Books) -> None:
         books.store.insert(record(1, input='"other"'), entries=enter(10))
     with pytest.raises(IdempotencyKeyUsedError):
         books.store.insert(record(2), key, enter(10, cap=10))
-    # A repeat whose first answer was lost.
+    # A repetition whose first answer was lost.
     books.store.insert(record(1, fingerprint="f"), key, enter(10))
     assert books.month(MONTH) == Month(10, 0, 1)
 
@@ -472,7 +472,7 @@ def test_usage_counts_an_end_once(books: Books) -> None:
         books.store.mark_effects_done(ended)
     books.store.mark_effects_done(record(2, model="other/model"))
     books.store.mark_effects_done(record(3, cost=7))
-    # A second upstream prediction turns up: its cancelling is handed on, and marked, once more.
+    # A second upstream prediction appears: its cancellation is an effect, marked separately.
     marked = books.store.get(name(1))
     assert marked
     again = following(marked, effects_done=False, extra_provider_ids=("q",))
@@ -537,10 +537,10 @@ def test_a_write_that_is_no_transaction_and_meets_one_has_lost(books: Books) -> 
 
 
 def test_names_of_open_models_cannot_fill_a_day(books: Books) -> None:
-    """What has no price is in no catalogue: anybody's names, as many as there are models."""
+    """A model without a price is in no catalogue, so its name may be anything, in any number."""
 
     def end(number: int, model: str, cost: int | None = None) -> None:
-        # The price of a record that is over is gone, in the catalogue or not.
+        # An ended record has no price, in the catalogue or not.
         ended = record(number, model=model, cost=cost, state=State.SUCCEEDED)
         books.store.insert(ended)
         books.store.mark_effects_done(ended)
@@ -691,7 +691,7 @@ def test_recent_ids_are_those_since_a_time(store: PredictionStore) -> None:
     assert store.recent_ids("acme", T + 5, 10) == []
 
 
-# DynamoDB alone
+# DynamoDB only
 
 
 @pytest.fixture
@@ -700,7 +700,7 @@ def real(aws: Aws) -> DynamoPredictions:
 
 
 def test_a9_input_numbers_never_become_dynamodb_numbers(aws: Aws, real: DynamoPredictions) -> None:
-    """boto3 and DynamoDB each refuse some of what JSON allows, and moto refuses less."""
+    """boto3 and DynamoDB each reject some values that JSON allows, and moto rejects fewer."""
     real.insert(FULL)
     item = aws.dynamodb.get_item(TableName="predictions", Key={"id": {"S": FULL.id}})["Item"]
     assert all(set(item[n]) <= {"S", "B"} for n in ("input", "metrics", "output"))

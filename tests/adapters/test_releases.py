@@ -1,4 +1,4 @@
-"""Two releases over one table: the last one's records, and a next one's after a rollback."""
+"""Two releases with one table: the previous one's records, and a next one's after a rollback."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ WRITTEN: list[dict[str, Any]] = json.loads(versions.FIXTURE.read_text())
 
 @pytest.fixture(scope="module")
 def last(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
-    """Asks the package of the last release, as git has it."""
+    """Return a function that runs the package of the previous release, from git."""
     where = tmp_path_factory.mktemp("last")
     if not versions.unpack_last_release(where):
         pytest.skip(f"git has no {versions.LAST_RELEASE[:7]} here: only the fixture is compared")
     return partial(versions.ask, where)
 
 
-# This release over the last one's records
+# This release with the previous one's records
 
 
 def known_to_last(record: Prediction) -> dict[str, Any]:
-    """What of a record the last release has a field for, as JSON."""
+    """Return the fields of a record that the previous release has, as JSON."""
     names = WRITTEN[0]["record"].keys()
     return {
         name: value for name, value in versions.to_json(asdict(record)).items() if name in names
@@ -64,7 +64,7 @@ def test_the_fixture_is_what_the_last_release_writes(last: Callable[..., Any]) -
     assert last(write=asked)["written"] == [each["item"] for each in WRITTEN]
 
 
-# The last release over this one's records
+# The previous release with this one's records
 
 
 def test_the_last_release_reads_and_rewrites_what_this_one_writes(last: Callable[..., Any]) -> None:
@@ -105,7 +105,7 @@ def test_the_last_release_reads_the_deliveries_that_this_one_writes(
     ]
 
 
-# A next release
+# Next release
 
 
 @pytest.mark.parametrize("change", versions.READABLE.values(), ids=versions.READABLE)

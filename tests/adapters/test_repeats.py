@@ -1,4 +1,4 @@
-"""Rows of equal requests without a key: the same promises of the fake and of DynamoDB."""
+"""Rows of equal requests without a key: the same guarantees of the fake and of DynamoDB."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def made(number: int, **more: Any) -> Made:
 
 
 def first(number: int, **more: Any) -> RepeatEntry:
-    """The entry of a first try."""
+    """Return the entry of a first attempt."""
     return RepeatEntry(ROW, made(number, **more), T // 1000 + 200, received_at=T)
 
 
 def again(number: int, seen: Made | None, **more: Any) -> RepeatEntry:
-    """The entry of a repetition."""
+    """Return the entry of a repetition."""
     return RepeatEntry(ROW, made(number, count=1), T // 1000 + 200, seen=seen, **more)
 
 

@@ -1,6 +1,6 @@
-"""Replicate over the wire: every way in which an exchange can end, and what it is taken for.
+"""Replicate over the wire: every end of an exchange, and its interpretation.
 
-What matters most: an attempt of which a byte may have left is never `NotSent`.
+Most important: an attempt of which a byte may have been sent is never `NotSent`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 PREDICTION = {"id": "p1", "status": "starting", "input": {}, "output": None, "logs": ""}
 NOWHERE = ["http://[::g]/", "http://xn--/", "http://" + "a" * 66_000, "//", "https://["]
-"""Redirects that are no URLs."""
+"""Redirects that are not valid URLs."""
 
 
 def provider(url: str) -> Replicate:
@@ -63,7 +63,7 @@ def create(to: Server | str, budget_s: float = 5.0, **changes: Any) -> Any:
     return made.create(**given, budget_s=budget_s)
 
 
-# A create that is answered
+# Answered creates
 
 
 def test_a_create_is_sent_as_replicate_takes_it() -> None:
@@ -145,13 +145,13 @@ def test_no_redirect_is_followed(status: int) -> None:
 
 @pytest.mark.parametrize("location", NOWHERE)
 def test_a_redirect_to_nowhere_is_a_redirect(location: str) -> None:
-    """Some clients parse it even where they follow none, and raise."""
+    """Some clients parse it even if they follow no redirects, and raise."""
     with serving(answer(302, {}, {"location": location})) as server:
         assert create(server) == Answered(302, {}, None)
     assert len(server.requests) == 1
 
 
-# A create that is not answered
+# Unanswered creates
 
 
 def closed_port() -> int:
@@ -245,14 +245,14 @@ def test_the_wall_clock_ends_it_however_the_server_stalls(serve: Serve) -> None:
 
 @pytest.mark.parametrize("serve", [servers.deaf, servers.sipping])
 def test_the_wall_clock_ends_a_large_request_that_is_not_read(serve: Serve) -> None:
-    """The time-out of a write holds for each of its pieces, so the pieces are small."""
+    """The timeout of a write applies to each of its chunks, so the chunks are small."""
     large = {"image": "x" * 20_000_000}
     with serving(serve) as server, within(BUDGET):
         assert create(server, BUDGET, input_=large) == NoAnswer()
 
 
 def test_the_budget_is_the_only_time_out() -> None:
-    """Nothing else may end a dispatch of 20 seconds earlier."""
+    """No other limit may end a dispatch of 20 seconds earlier."""
     client = Client()
     client.begin(20.0)
     assert 19 < client.left(None) <= 20
@@ -300,7 +300,7 @@ class Certificate:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """A certificate for 127.0.0.1 that nobody has signed but itself."""
+    """Return a self-signed certificate for 127.0.0.1."""
     import datetime as dt
     import ipaddress
 
@@ -336,7 +336,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     return Certificate(context, pem.decode())
 
 
-# The connection
+# Connection
 
 
 def test_a_connection_is_used_again() -> None:
@@ -358,7 +358,7 @@ def test_a_kept_connection_that_has_died_is_replaced() -> None:
 
 
 def test_a_kept_connection_that_dies_under_a_create_is_no_answer() -> None:
-    """It may have died after the request was read: nothing is sent a second time."""
+    """It may have been lost after the request was read, so nothing is sent a second time."""
 
     def one_then_gone(connection: socket.socket, server: Server) -> None:
         read_request(connection, server)
@@ -493,7 +493,7 @@ def test_a_schema_is_the_versions_own() -> None:
     assert server.requests[0].startswith(b"GET /v1/models/a/b/versions/" + b"f" * 64)
 
 
-# The list
+# List
 
 
 def page(*ids: str, following: Any = None) -> dict[str, Any]:
@@ -501,7 +501,7 @@ def page(*ids: str, following: Any = None) -> dict[str, Any]:
 
 
 def paged(*pages: Any) -> Serve:
-    """Serves pages in turn, `{url}` in them standing for the server's own."""
+    """Serve pages in turn, with `{url}` replaced by the server's own."""
 
     def serve(connection: socket.socket, server: Server) -> None:
         for each in pages:
@@ -574,7 +574,7 @@ def test_the_token_goes_to_no_other_host(following: Any) -> None:
     "odd", [None, 7, {}, {**PREDICTION, "status": 7}, {**PREDICTION, "id": ""}]
 )
 def test_an_entry_that_cannot_be_read_could_be_the_one(odd: Any) -> None:
-    """A search that skipped it must not count as having seen everything."""
+    """A search that skipped the item must not count as complete."""
     with serving(answer(200, {"results": [PREDICTION, odd], "next": None})) as server:
         found = provider(server.url).page(0)
     assert [snapshot.provider_id for snapshot in found.snapshots] == ["p1"]

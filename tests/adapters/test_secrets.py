@@ -1,4 +1,4 @@
-"""ManagedSecrets: what counts as set, how often AWS is asked, and that no value leaks."""
+"""ManagedSecrets: valid values, the number of calls to AWS, and the absence of leaks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def whsec(key: bytes) -> str:
 
 @dataclass
 class Counting:
-    """Counts what reaches Secrets Manager, below the cache."""
+    """Counts the calls of Secrets Manager, below the cache."""
 
     client: Any
     reads: list[str] = field(default_factory=list)
@@ -186,7 +186,7 @@ def test_aws_m2_what_could_not_be_read_ahead_is_read_when_it_is_wanted(
 def test_a_refresh_reads_again_at_most_every_30_seconds(
     made: Callable[..., ManagedSecrets], aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A forged webhook asks for a refresh: those must not become calls to AWS."""
+    """A forged webhook requests a refresh, which must not call AWS each time."""
     now = [1000.0]
     monkeypatch.setattr(secrets_.time, "monotonic", lambda: now[0])
     secrets = made(json.dumps({"current": whsec(OLD)}))

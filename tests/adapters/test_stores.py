@@ -120,7 +120,7 @@ def test_what_waits_in_one_lane_leaves_room_for_others(deliveries: DeliveryStore
         deliveries.put(other)
     due = deliveries.due(T + 100, 32)
     assert len(due) == 32
-    # Those of the partition that the lane has wait behind it, as far as its part goes.
+    # Those of the lane's own partition wait behind it, within its share.
     ids = {prediction for prediction, *_ in due}
     assert len({other.prediction for other in others} - ids) <= 1
     assert len(deliveries.due(T + 100, 1000)) == 56
@@ -197,7 +197,7 @@ def test_a_secrets_version_is_the_first_until_it_is_rotated(aws: Aws) -> None:
     assert before + 86_400_000 <= until <= time.time() * 1000 + 86_400_000
     assert controls.secret_version("acme") == SecretVersion(2, until)
     assert controls.secret_version("other") == SecretVersion(1, 0)
-    # There is room for one old secret: a second rotation waits, or ends the older at once.
+    # There is room for one old secret: a second rotation waits, or ends the older one immediately.
     with pytest.raises(RotationRefusedError, match="overlap lasts until"):
         rotate(aws.dynamodb, "controls", "acme", 24)
     assert controls.secret_version("acme").current == 2
@@ -250,7 +250,7 @@ def test_a_bucket_of_one(controls: Controls) -> None:
 
 
 def test_a_bucket_goes_once_it_is_full_again(aws: Aws) -> None:
-    """And never before: its TTL is no earlier than the time until which it is spoken for."""
+    """Never earlier: its TTL is not before the time for which it is reserved."""
     now, interval, burst = 1_800_000_000_000_000, 90_000_000, 3
     controls = DynamoControls(aws.dynamodb, "controls")
     for _ in range(burst + 1):
@@ -318,7 +318,7 @@ def test_a_key_without_scopes_may_do_nothing(real_controls: Any) -> None:
 def test_a_row_past_its_time_counts_as_absent(
     real_controls: Any, seconds: int, found: bool
 ) -> None:
-    """DynamoDB removes it within days, and moto never."""
+    """DynamoDB deletes it within days, moto never."""
     at = int(time.time()) + seconds
     controls = real_controls(tenant="acme", scopes=["read"], expires_at=at)
     assert (controls.api_key("KEY#1") is not None) is found
@@ -345,7 +345,7 @@ def test_a_copy_is_the_object_itself_and_outlives_it(
         aws.s3.delete_object(Bucket="outputs", Key="a/1/0.png")
         head = aws.s3.head_object(Bucket="outputs", Key="a/2/0.png")
         assert (head["ContentType"], head["ContentDisposition"]) == ("image/png", "attachment")
-    # A copy is never written over either: what is stored is its own bytes.
+    # A copy is never overwritten either: the stored object has its own bytes.
     assert outputs.write_once("a/2/0.png", "image/gif", pieces(b"other")) == hashed(data)
 
 
@@ -441,7 +441,7 @@ def test_an_output_is_served_as_a_download_of_its_sniffed_type(aws: Aws, size: i
 
 
 def test_a_large_output_passes_through_in_constant_memory() -> None:
-    """Only what the adapter holds counts, so the parts go to a client that forgets them."""
+    """Only the adapter's memory counts, so the parts go to a client that drops them."""
 
     class Forgetful:
         def create_multipart_upload(self, **_: Any) -> dict[str, Any]:
@@ -530,7 +530,7 @@ def test_metadata_beyond_ascii_is_an_error(uploads: UploadStore) -> None:
 
 
 def test_an_upload_is_served_as_an_attachment(aws: Aws) -> None:
-    """Its type is a client's word where it came by a form: no browser may show it as a page."""
+    """With a form its type is the client's statement, so no browser may show it as a page."""
     S3Uploads(aws.s3, "uploads").put("acme/files/1", "image/png", b"data", {})
     head = aws.s3.head_object(Bucket="uploads", Key="acme/files/1")
     assert head["ContentDisposition"] == "attachment"
@@ -655,7 +655,7 @@ def test_a_message_arrives_as_it_was_sent(aws: Aws, queue: tuple[SqsQueue, str])
     sender.send({"id": "1", "text": "ü\0"})
     (message,) = aws.sqs.receive_message(QueueUrl=url)["Messages"]
     assert json.loads(message["Body"]) == {"id": "1", "text": "ü\0"}
-    # SQS refuses NUL in a body, and moto does not.
+    # SQS rejects NUL in a body, moto does not.
     assert "\0" not in message["Body"]
 
 
@@ -722,7 +722,7 @@ def test_a_form_is_signed_for_one_key_one_type_and_a_size(aws: Aws) -> None:
         ["content-length-range", 1, 100],
     ):
         assert condition in policy["conditions"]
-    # S3 refuses a form with a field that no condition names.
+    # S3 rejects a form with a field without a condition.
     named = {name for c in policy["conditions"] if isinstance(c, dict) for name in c}
     assert set(fields) - named == {"policy", "x-amz-signature"}
     assert made.url == "https://uploads.s3.eu-west-1.amazonaws.com/"

@@ -1,4 +1,4 @@
-"""What cannot be read, and what is past its time: one record, and nothing else."""
+"""Unreadable and expired records and rows, which affect nothing else."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Item = dict[str, Any]
 LONG_AGO = 1_000_000_000
-"""An `expires_at` that is over, in seconds."""
+"""An expired `expires_at`, in seconds."""
 
 
 KINDS = pytest.mark.parametrize("change", versions.DAMAGED.values(), ids=versions.DAMAGED)
@@ -114,7 +114,7 @@ def test_the_reason_names_the_field_and_never_a_value() -> None:
 
 
 def test_a_text_that_unpacks_to_too_much_takes_no_memory() -> None:
-    """A few kilobytes may claim to be a thousand times as much: 400 kB of item, 400 MB of text."""
+    """A few kilobytes may expand to a thousand times as much: 400 kB of item, 400 MB of text."""
     bomb = {**prediction_item(record()), "input": versions.deflated(b"a" * 50_000_000)}
     assert len(bomb["input"]["B"]) < 60_000
     tracemalloc.start()
@@ -151,7 +151,7 @@ def test_rows_of_deliveries_are_read_one_by_one(aws: Aws) -> None:
 
 
 def test_run_times_are_read_one_by_one(aws: Aws) -> None:
-    """All models' times are one row: what one of them holds must not hide the others'."""
+    """All models' times are in one row, so one damaged value must not hide the others."""
     controls = DynamoControls(aws.dynamodb, "controls")
     controls.note_run_time("good/model", RunTime(900, T))
     row = aws.dynamodb.get_item(TableName="controls", Key={"pk": {"S": "RUNTIMES"}})["Item"]
@@ -165,7 +165,7 @@ def test_run_times_are_read_one_by_one(aws: Aws) -> None:
     assert controls.run_times() == {"good/model": RunTime(900, T), "newer/model": RunTime(7, 8)}
 
 
-# Past their time
+# Expired
 
 
 def test_a_record_past_its_retention_is_gone_for_who_reads(store: PredictionStore) -> None:
@@ -216,11 +216,11 @@ def test_a_delivery_past_its_time_is_gone(deliveries: DeliveryStore) -> None:
     deliveries.put(replace(OWED, event="start"))
     assert deliveries.get(OWED.prediction, "completed") is None
     assert deliveries.of(OWED.prediction, 10) == [replace(OWED, event="start")]
-    # Its key may still come out of the index: the claim moves it out of the others' way.
+    # The index may still return its key; the claim moves it out of the way of others.
     assert deliveries.claim(OWED.prediction, "completed", T + 1000, T + 9000)
 
 
-# Much at once
+# Load
 
 
 @pytest.fixture
@@ -248,7 +248,7 @@ def test_what_was_left_over_is_asked_for_again(
     assert [each.id for each in found] == [name(number) for number in range(120)]
     assert crowded.reads == [0, 0, 0, 40, 40, 20, 20]
     assert len(pauses) == 5
-    # Longer each time that nothing came, and never the same for two who wait.
+    # Longer after each empty answer, and never equal for two waiting callers.
     grown = [pause / 0.02 for pause in pauses[:3]]
     assert all(2 ** (n - 1) <= pause / 1 <= 2**n * 1.01 for n, pause in enumerate(grown, start=1))
     assert all(pause <= 0.02 for pause in pauses[3:])

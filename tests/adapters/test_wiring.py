@@ -1,4 +1,4 @@
-"""Every function as it is wired in a deployed stack, over moto and a provider of the test's own."""
+"""Every function as wired in a deployed stack, over moto and the tests' own provider."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ WEBHOOK_KEY = b"w" * 32
 
 
 def outside(connection: socket.socket, server: Server) -> None:
-    """Replicate's API, its output host, and a client's webhook, in one."""
+    """Replicate's API, its output host, and a client's webhook, in one server."""
     read_request(connection, server)
     line = server.requests[-1].split(b"\r\n")[0].decode()
     body: Any = {}
@@ -54,7 +54,7 @@ def outside(connection: socket.socket, server: Server) -> None:
 
 @dataclass
 class Stack:
-    """A deployed stack: its functions by name, and what AWS would move between them."""
+    """A deployed stack: its functions by name, and what AWS would pass between them."""
 
     aws: Aws
     outside: Server
@@ -73,7 +73,7 @@ class Stack:
         return answer["statusCode"], json.loads(answer["body"] or "null")
 
     def hook(self, url: str, news: dict[str, Any]) -> dict[str, Any]:
-        """The provider's signed webhook to the URL that it was given, about prediction `ppp…`."""
+        """Call the provider's signed webhook at the given URL, about prediction `ppp…`."""
         to = urlsplit(url)
         body, at = json.dumps({"id": "p" * 26, **news}), int(time.time())
         signed = {
@@ -92,7 +92,7 @@ class Stack:
         return [json.loads(message["Body"]) for message in found.get("Messages", [])]
 
     def sent(self, path: str) -> list[tuple[dict[str, str], bytes]]:
-        """Headers and bodies of the requests to a path of the outside."""
+        """Return headers and bodies of the requests to a path of the server."""
         found = []
         for request in self.outside.requests:
             head, _, body = request.partition(b"\r\n\r\n")
@@ -151,7 +151,7 @@ def stack(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
 
 
 def _forget() -> None:
-    """What a new process would not remember."""
+    """Forget what a new process would not know."""
     aws_.client.cache_clear()
     for function in declared().values():
         function.forget()
@@ -205,7 +205,7 @@ def test_a_prediction_from_submit_to_callback(stack: Stack) -> None:
 
 
 def test_the_webhook_of_an_id_that_has_an_owner_goes_to_the_owner(stack: Stack) -> None:
-    """The transaction that gives the provider's id one owner, as it really is wired."""
+    """The transaction that gives a provider id one owner, with the real wiring."""
     _, made = stack.request(
         "submit", "POST", "/v1/predictions", {"version": SCHNELL, "input": {"prompt": "x"}}
     )
@@ -256,7 +256,7 @@ def test_requests_by_event_are_taken_and_refused(stack: Stack) -> None:
     _, listed = stack.request("read", "GET", "/v1/predictions")
     (made,) = listed["results"]
     assert stack.item(made["id"])["task_token"] == {"S": "t" * 700}
-    # Nobody waits: a heartbeat that is not taken holds nothing up.
+    # No task waits; a rejected heartbeat blocks nothing.
     message = {"prediction": made["id"], "event": "task"}
     assert stack.call("deliver", events.sqs(message)) == {"batchItemFailures": []}
 
@@ -267,7 +267,7 @@ def test_deliveries_are_wired(stack: Stack) -> None:
     _, made = stack.request("submit", "POST", "/v1/predictions", body)
     path = f"/v1/predictions/{made['id']}/deliveries"
     assert stack.request("deliveries", "GET", path)[0] == 200
-    # Nothing is owed as yet.
+    # No callback is pending yet.
     assert stack.request("deliveries", "POST", f"{path}/start/redeliver")[0] == 404
 
 
@@ -290,8 +290,8 @@ def test_a_function_without_its_environment_says_what_is_missing(
 
 @pytest.fixture
 def everything_logged() -> Iterator[io.StringIO]:
-    """All that is logged while a stage's `log_level` is DEBUG or TRACE, as Lambda prepares it: the
-    root logger has the level, and a handler."""
+    """Return everything logged while a stage's `log_level` is DEBUG or TRACE, as Lambda configures
+    it: the root logger has the level, and a handler."""
     logged = io.StringIO()
     handler, root, level = logging.StreamHandler(logged), logging.getLogger(), logger.log_level
     before = root.level
@@ -332,7 +332,7 @@ def test_no_log_level_puts_a_secret_or_a_prompt_into_a_log(
 
 @pytest.mark.parametrize("level", ["INFO", "DEBUG", "TRACE"])
 def test_a_stage_of_any_level_writes_our_own_lines(level: str) -> None:
-    """TRACE is a level of Lambda's that Python's logging does not have."""
+    """TRACE is a level of Lambda's that Python's logging lacks."""
     script = (
         "from darkroom.runtime.observability import invocation, logger\n"
         "from tests.support.events import Context\n"

@@ -1,6 +1,6 @@
-"""Who calls a function, and in what name: what the functions' permissions have to let in.
+"""The callers of functions and their principals, which the functions' permissions must admit.
 
-No emulator evaluates them, so a permission that matches nothing shows on AWS alone.
+No emulator evaluates permissions, so a permission that matches nothing fails on AWS only.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ SCHEDULE = "events.amazonaws.com"
 
 
 def route_arn(api: str, stage: str, route: str) -> str:
-    """The source ARN of a call that API Gateway makes for a route of an HTTP API.
+    """Return the source ARN of a call that API Gateway makes for a route of an HTTP API.
 
     `GET /v1/files/{id}` is `…/GET/v1/files/{id}`. The default route has no method and no path:
-    `…/$default`, a segment less than any other.
+    `…/$default`, one segment fewer than any other.
     """
     method, _, path = route.partition(" ")
     return f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{api}/{stage}/{method}{path}"
 
 
 def invoked(function: str, by: str, source: str) -> Request:
-    """The function's invocation by a service, which says for which of its resources it calls."""
+    """Return the function's invocation by a service for one of its resources."""
     context = {"aws:SourceArn": source, "aws:SourceAccount": ACCOUNT}
     arn = ARNS["Lambda::Function"].format(function)
     return Request(by, "lambda:InvokeFunction", arn, context)
 
 
 def by_routes(deployed: Deployed) -> Iterator[tuple[str, Request]]:
-    """Route key and request of every call that the APIs make."""
+    """Yield route key and request of every call that the APIs make."""
     integrations = dict(deployed.of_type("ApiGatewayV2::Integration"))
     stages = [stage["StageName"] for _, stage in deployed.of_type("ApiGatewayV2::Stage")]
     for _, route in deployed.of_type("ApiGatewayV2::Route"):
@@ -47,9 +47,9 @@ def by_routes(deployed: Deployed) -> Iterator[tuple[str, Request]]:
 
 
 def by_rules(deployed: Deployed) -> Iterator[Request]:
-    """What EventBridge does for its rules: it invokes, sends, and keeps what it could not."""
+    """Yield EventBridge's calls for its rules: invocations, messages, and dead letters."""
     for name, rule in deployed.of_type("Events::Rule"):
-        # A rule of another bus than the default one has the bus in its ARN.
+        # The ARN of a rule on a bus other than the default one contains the bus.
         source = ARNS["Events::Rule"].format(name)
         for target in rule["Targets"]:
             if ":function:" in target["Arn"]:
@@ -64,9 +64,9 @@ def by_rules(deployed: Deployed) -> Iterator[Request]:
 
 
 def _logged(action: str, stream: str) -> Iterator[Request]:
-    """CloudWatch Logs takes an event from EventBridge, or from the service that delivers for it.
+    """Yield the writes to CloudWatch Logs by EventBridge, or by the service that delivers for it.
 
-    Neither is documented to say for which rule it writes.
+    Neither is documented to name the rule.
     """
     for by in (SCHEDULE, "delivery.logs.amazonaws.com"):
         yield Request(by, action, stream)
@@ -82,7 +82,7 @@ def _sent(queue: str, rule: str) -> Request:
 
 
 def on_buckets(deployed: Deployed) -> Iterator[Request]:
-    """What CloudFront reads, and what S3 logs."""
+    """Yield CloudFront's reads, and S3's logs."""
     tls = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3"}
     for name, _ in deployed.of_type("CloudFront::Distribution"):
         context = {**tls, "aws:SourceArn": ARNS["CloudFront::Distribution"].format(name)}
@@ -107,5 +107,5 @@ def on_buckets(deployed: Deployed) -> Iterator[Request]:
 
 
 def admitted(deployed: Deployed, request: Request) -> bool:
-    """Whether the policies of resources let the service do it."""
+    """Whether the policies of resources allow the request of the service."""
     return decide(request, resource=deployed.of_resources) is Decision.ALLOWED

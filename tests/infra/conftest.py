@@ -1,4 +1,4 @@
-"""Each stage is synthesised once for the whole suite: jsii's start is what costs."""
+"""Each stage is synthesized once for the whole suite, because jsii's start is expensive."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def synth(tmp_path_factory: pytest.TempPathFactory) -> Callable[[StageConfig], Synth]:
-    """Synthesises a configuration, the first time that it is asked for."""
+    """Return a function that synthesizes each configuration once."""
     done: dict[StageConfig, Synth] = {}
 
     def once(config: StageConfig) -> Synth:

@@ -1,7 +1,7 @@
-"""A stage's templates as AWS would make them: every reference is a name, a URL or an ARN.
+"""A stage's templates as AWS would deploy them: every reference is a name, a URL or an ARN.
 
-Names are the logical ids without CDK's hash. What a resource's `Ref` and attributes are is what
-CloudFormation's reference says of its type.
+Names are the logical ids without CDK's hash. `Ref` and attributes of a resource follow
+CloudFormation's reference of its type.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ARNS = {
     "Logs::LogGroup": f"arn:aws:logs:{_HERE}:log-group:{{0}}:*",
     "S3::Bucket": "arn:aws:s3:::{0}",
     "SQS::Queue": f"arn:aws:sqs:{_HERE}:{{0}}",
-    # AWS ends the names of secrets with six characters of its own.
+    # AWS appends six characters of its own to the names of secrets.
     "SecretsManager::Secret": f"arn:aws:secretsmanager:{_HERE}:secret:{{0}}-AbCdEf",
 }
 STREAM = "/stream/2027-01-15T08:00:00.000"
@@ -56,7 +56,7 @@ class Place:
 
 
 class Deployed:
-    """The stacks Stateful, Cdn where the stage has one, and Service."""
+    """The stacks Stateful, Cdn if the stage has one, and Service."""
 
     def __init__(self, synth: Synth) -> None:
         self._templates = [synth.stateful, synth.service]
@@ -64,13 +64,14 @@ class Deployed:
             self._templates.append(synth.cdn)
 
     def of_type(self, type_: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Names and resolved properties of all resources of a type, for example `SQS::Queue`."""
+        """Return names and resolved properties of all resources of a type, for example
+        `SQS::Queue`."""
         for template in self._templates:
             for id_, resource in template.resources(type_):
                 yield bare(id_), self.resolve(template, resource.get("Properties", {}))
 
     def resolve(self, template: Template, value: Any) -> Any:
-        """The value with its references replaced."""
+        """Return the value with its references replaced."""
         match value:
             case {"Ref": str(id_)}:
                 return self._ref(template, id_)
@@ -120,7 +121,7 @@ class Deployed:
                 return str(self.resolve(template, template.exports[name]))
         raise ValueError(f"nothing exports {name}")
 
-    # What IAM decides by
+    # Inputs of IAM's decisions
 
     @cached_property
     def functions(self) -> dict[str, dict[str, Any]]:
@@ -144,12 +145,12 @@ class Deployed:
         }
 
     def role(self, function: str) -> str:
-        """The ARN of the function's role."""
+        """Return the ARN of the function's role."""
         return str(self.functions[function]["Role"])
 
     @cached_property
     def of_resources(self) -> list[Statement]:
-        """The statements of all policies of resources, permissions of functions included."""
+        """The statements of all policies of resources, including permissions of functions."""
         found = [
             statement
             for type_ in ("S3::BucketPolicy", "SQS::QueuePolicy")
@@ -163,7 +164,7 @@ class Deployed:
 
     @cached_property
     def addresses(self) -> dict[str, str]:
-        """ARNs by what functions know resources by: name, URL, ARN."""
+        """ARNs of resources by the values that functions use: name, URL, ARN."""
         found: dict[str, str] = {}
         for template in self._templates:
             for id_, resource in template.resources():
@@ -173,14 +174,14 @@ class Deployed:
         return found
 
     def arn_of(self, function: str, variable: str) -> str:
-        """The resource that a variable of the function's environment names."""
+        """Return the resource that a variable of the function's environment names."""
         value = str(self.functions[function]["Environment"]["Variables"][variable])
-        # The CDN's key is older than the stacks.
+        # The CDN's key exists before the stacks.
         return self.addresses.get(value) or ARNS["SecretsManager::Secret"].format(value)
 
 
 def _permission(properties: dict[str, Any]) -> Statement:
-    """What Lambda makes of a permission: a statement of the function's policy."""
+    """Return the statement of the function's policy that Lambda makes of a permission."""
     condition: dict[str, Any] = {"ArnLike": {"aws:SourceArn": properties["SourceArn"]}}
     if "SourceAccount" in properties:
         condition["StringEquals"] = {"aws:SourceAccount": properties["SourceAccount"]}
@@ -194,7 +195,8 @@ def _permission(properties: dict[str, Any]) -> Statement:
 
 
 def by_lambda(deployed: Deployed) -> Iterator[tuple[str, Request]]:
-    """What Lambda does in the functions' names: it polls their sources and writes their logs."""
+    """Yield Lambda's requests with the functions' roles: polling of their sources and writing of
+    logs."""
     for _, mapping in deployed.of_type("Lambda::EventSourceMapping"):
         function = mapping["FunctionName"].removesuffix("Function")
         source = mapping["EventSourceArn"]
@@ -220,7 +222,7 @@ def by_lambda(deployed: Deployed) -> Iterator[tuple[str, Request]]:
 def request(
     deployed: Deployed, function: str, action: str, resource: str, **context: str | list[str]
 ) -> Request:
-    """A request of a function's role, as every client of AWS sends it: over TLS 1.3."""
+    """Return a request with a function's role, as every client of AWS sends it: over TLS 1.3."""
     general = {"aws:SecureTransport": "true", "aws:PrincipalArn": deployed.role(function)}
     if action.startswith("s3:"):
         general["s3:TlsVersion"] = "1.3"

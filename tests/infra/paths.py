@@ -1,7 +1,7 @@
-"""Everything that the functions ask of AWS on the bench's paths, and on those that are rare.
+"""All calls of AWS by the functions on the bench's paths, and on rare ones.
 
-Each path is driven on the bench's account; what a client sends there, signed URLs and forms
-included, becomes the requests that IAM decides on.
+Each path runs on the bench's account; the clients' calls, including signed URLs and forms, become
+the requests that IAM decides on.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BOUND = (
     b"--b\r\nContent-Disposition: form-data; name=content; filename=a.png\r\n\r\n%b\r\n--b--\r\n"
 )
 RESOURCES = ("_TABLE", "_BUCKET", "_SECRET", "_QUEUE", "_DLQ", "EVENT_BUS")
-"""How the variables end that name a resource."""
+"""Suffixes of the variables that name a resource."""
 LARGE_FILE = "data:image/png;base64," + base64.b64encode(PICTURE + bytes(300_000)).decode()
 TOKEN = "AQCEAAAAKgAAAAMAAAAAAAAAAQ" * 4
 NEXT_DAY_S = 86_400
@@ -44,25 +44,26 @@ WATCH_KEY = "WATCH_KEY_SECRET"
 
 @dataclass(frozen=True)
 class Asked:
-    """One action that a function needs, on what a variable of its environment names."""
+    """One action that a function needs, on the resource that a variable of its environment
+    names."""
 
     function: str
     action: str
     variable: str
     below: str = ""
-    """What is added to the resource's ARN: an index, or an object's key."""
+    """Appended to the resource's ARN: an index, or an object's key."""
     context: tuple[tuple[str, tuple[str, ...] | str], ...] = ()
 
 
 @dataclass
 class Recorder:
-    """Listens to every client that a function makes."""
+    """Records the calls of every client that a function creates."""
 
     account: Account | None = None
     asked: set[Asked] = field(default_factory=set)
 
     def note(self, service: str, operation: str, params: dict[str, Any]) -> None:
-        """One call, of the function that runs."""
+        """Record one call of the function that runs."""
         if self.account is None:
             return
         function = self.account.meter.source.title()
@@ -73,12 +74,12 @@ class Recorder:
             self.asked.add(Asked(function, f"{prefix}:{action}", variable, below, held))
 
     def on_call(self, params: dict[str, Any], model: Any, **_: Any) -> None:
-        """Also a URL that is signed: S3 lets it do what its signer may."""
-        if model.name != "CreateBucket":  # which a form's address is made by
+        """Also a signed URL, because S3 grants it its signer's rights."""
+        if model.name != "CreateBucket":  # Which creates a form's address.
             self.note(model.service_model.service_name, model.name, params)
 
     def on_signing(self, request: Any, **_: Any) -> None:
-        """A form, which no call stands for."""
+        """Record a form, for which there is no call."""
         form = request.context.get("s3-presign-post-fields")
         if form:
             conditions = request.context["s3-presign-post-policy"]["conditions"]
@@ -99,7 +100,7 @@ Action = tuple[str, str, str, "list[tuple[str, str | list[str]]]"]
 
 
 def _actions(service: str, operation: str, params: dict[str, Any]) -> Iterator[Action]:
-    """IAM's actions of a call, each with what it acts on: AWS lists them by service."""
+    """Yield IAM's actions of a call, each with its resource; AWS lists them by service."""
     match service:
         case "dynamodb":
             yield from _of_dynamodb(operation, params)
@@ -140,7 +141,7 @@ def _of_dynamodb(operation: str, params: dict[str, Any]) -> Iterator[Action]:
         case "Query":
             name, index = params["TableName"], params.get("IndexName")
             values = params["ExpressionAttributeValues"]
-            # The partition comes first in each of our conditions.
+            # The partition is first in each of our conditions.
             first = params["KeyConditionExpression"].split()[2]
             (leading,) = values[first].values()
             below = f"/index/{index}" if index else ""
@@ -157,11 +158,12 @@ _WORDS = re.compile(
     r"(?:SET|REMOVE|ADD|DELETE|AND|OR|NOT|IN|BETWEEN|size|contains|begins_with|if_not_exists|"
     r"list_append|attribute_(?:not_)?exists|attribute_type)\b"
 )
-"""What a name in an expression may be beside an attribute."""
+"""Names in an expression that are not attributes."""
 
 
 def _named(params: dict[str, Any]) -> list[str]:
-    """The attributes that a call on one item names: all that it writes, asks for or compares."""
+    """Return the attributes that a call on one item names: all that it writes, reads or
+    compares."""
     found = set(params.get("Key") or params["Item"])
     names = params.get("ExpressionAttributeNames", {})
     for part in ("UpdateExpression", "ConditionExpression", "ProjectionExpression"):
@@ -199,16 +201,16 @@ def _of_s3(operation: str, params: dict[str, Any]) -> Iterator[Action]:
         raise ValueError(f"no rule for {operation}")
     yield _OF_OBJECTS[operation], bucket, f"/{params['Key']}", []
     if operation == "CopyObject":
-        # The source has no tags, for which another right would be needed.
+        # The source has no tags, which would need another right.
         source = params["CopySource"]
         yield "GetObject", source["Bucket"], f"/{source['Key']}", []
 
 
-# Rare paths: what each does, for which functions
+# Rare paths, each with the functions that it covers
 
 
 SAID = {"tags": ["spring"], "end_user": "user 7"}
-"""What clients say beside what they ask for: it is counted in rows of its own."""
+"""A client's own fields, which are counted in separate rows."""
 LIMITS = {
     **BENCH_LIMITS,
     "end_user_monthly_cap": 10**12,
@@ -218,13 +220,13 @@ LIMITS = {
 
 
 def submit(aws: Account, **extra: Any) -> str:
-    """One that Replicate will know by an id of its own."""
+    """Submit a prediction that Replicate will know by a separate id."""
     aws.outside.provider_id = uuid4().hex[:26]
     return submit_one(aws, **SAID, **extra)
 
 
 def _ask(aws: Account, function: str, route: str, body: Any = None) -> Any:
-    """One request, which is served."""
+    """Do one successful request."""
     method, path = route.split(" ")
     status, answer = aws.request(function, method, path, body)
     if status >= 300:
@@ -233,7 +235,7 @@ def _ask(aws: Account, function: str, route: str, body: Any = None) -> Any:
 
 
 def _upload(aws: Account) -> str:
-    """A small file of the tenant; its URL, as an input names it."""
+    """Upload a small file of the tenant; return its URL, as an input names it."""
     headers = {
         "authorization": f"Bearer {aws.token}",
         "content-type": "multipart/form-data; boundary=b",
@@ -243,7 +245,7 @@ def _upload(aws: Account) -> str:
 
 
 def _from_file(aws: Account, **extra: Any) -> str:
-    """A prediction whose input is a file of the tenant's."""
+    """Submit a prediction whose input is a file of the tenant's."""
     aws.outside.provider_id = uuid4().hex[:26]
     body = {"version": IMAGE_MODEL, "input": {"prompt": "x", "image": _upload(aws)}, **extra}
     return str(_ask(aws, "submit", "POST /v1/predictions", body)["id"])
@@ -268,7 +270,7 @@ def files(aws: Account) -> None:
 
 
 def inputs(aws: Account) -> None:
-    """A file of the tenant, and one too large for the record; shown, and handed to Replicate."""
+    """A file of the tenant, and one too large for the record; shown, and passed to Replicate."""
     aws.outside.create_statuses = [429]
     id_ = _from_file(aws, **_callback(aws))
     aws.later(3)
@@ -281,7 +283,7 @@ def inputs(aws: Account) -> None:
 
 
 def outputs_as_inputs(aws: Account) -> None:
-    """A picture that was made here is what the next one starts from, however it is asked for."""
+    """A picture made here is the input of the next prediction, by any way of requesting it."""
     first = submit(aws)
     finish(aws, first)
     url = _ask(aws, "read", f"GET /v1/predictions/{first}")["output"][0]
@@ -296,7 +298,7 @@ def outputs_as_inputs(aws: Account) -> None:
 
 
 def open_model(aws: Account) -> None:
-    """A pinned version that no catalogue has, where the stage lets it through."""
+    """A pinned version that no catalogue has, on a stage that allows it."""
     schema = {"components": {"schemas": {"Input": {"type": "object"}, "Output": {}}}}
     aws.outside.said = {"id": "a" * 64, "openapi_schema": schema}
     body = {"version": OPEN_MODEL, "input": {"prompt": "x"}}
@@ -318,7 +320,7 @@ def _requested(aws: Account, detail: dict[str, Any]) -> None:
 
 
 def requests_by_event(aws: Account) -> None:
-    """Taken, with limits and without; answered from the cache; put off; refused."""
+    """Accepted, with limits and without; answered from the cache; deferred; rejected."""
     seeded = {**INPUT, "seed": 7}
     finish(aws, submit(aws, input=seeded))
     _intake(aws, seeded)
@@ -331,12 +333,12 @@ def requests_by_event(aws: Account) -> None:
     aws.put_limits(**{**LIMITS, "in_flight": 0})
     _intake(aws, INPUT)
     _requested(aws, {"no": "input"})
-    # Who asked by a task is told by the task, where this deployment answers any.
+    # The requester with a task is answered by the task, if this deployment answers any.
     _requested(aws, {"no": "input", "taskToken": TOKEN})
 
 
 def tasks(aws: Account) -> None:
-    """A task hears that it runs, and how it ended; one whose effects were lost, by the sweep."""
+    """A task gets heartbeats and its end; one whose effects were lost gets it from the sweep."""
     for last in ("succeeded", "failed"):
         _intake(aws, INPUT, TOKEN + last)
         finish(aws, _newest(aws), last)
@@ -354,7 +356,7 @@ def _newest(aws: Account) -> str:
 
 
 def _lose(aws: Account) -> None:
-    """Whatever the stream and the queues hold."""
+    """Drop the contents of the stream and the queues."""
     aws.meter.stream.clear()
     aws.meter.messages.clear()
 
@@ -368,7 +370,7 @@ def reads(aws: Account) -> None:
 
 
 def cancels(aws: Account) -> None:
-    """One that runs, one that was never sent, one that is over; with limits."""
+    """One that runs, one that was never sent, one that has ended; with limits."""
     aws.put_limits(**LIMITS)
     running = _from_file(aws)
     aws.settle()
@@ -380,7 +382,7 @@ def cancels(aws: Account) -> None:
     over = submit(aws)
     finish(aws, over)
     _cancel(aws, over)
-    # Nobody told Replicate: the relay has it told, by dispatch.
+    # Replicate was not called, so the relay requests it, through dispatch.
     unanswered = submit(aws)
     aws.outside.said = {}
     _cancel(aws, unanswered)
@@ -396,7 +398,7 @@ def ends_under_a_limit(aws: Account) -> None:
     """Each function that may write a prediction's end settles it in the tenant's month."""
     aws.put_limits(**LIMITS)
     finish(aws, submit(aws), "failed")
-    # By dispatch: Replicate refuses for good what it put off before.
+    # By dispatch: Replicate rejects permanently what it deferred before.
     aws.outside.create_statuses = [429, 422]
     submit(aws)
     aws.later(3)
@@ -406,7 +408,7 @@ def ends_under_a_limit(aws: Account) -> None:
     submit(aws)
     aws.outside.create_statuses = [422]
     _intake(aws, INPUT)
-    # By the sweep: nothing was heard until the last clock.
+    # By the sweep: there was no report until the final deadline.
     submit(aws)
     aws.settle()
     aws.outside.said = {}
@@ -415,8 +417,8 @@ def ends_under_a_limit(aws: Account) -> None:
 
 
 def swept(aws: Account) -> None:
-    """What each lost message and lost change is made up for by."""
-    # The stream's own change of a create that was put off.
+    """The recovery from each lost message and lost change."""
+    # The stream's own change of a deferred create.
     aws.outside.create_statuses = [429]
     submit(aws, **_callback(aws))
     _lose(aws)
@@ -442,13 +444,13 @@ def swept(aws: Account) -> None:
 
 
 def _only(aws: Account, queue: str) -> None:
-    """Hand on the messages of one queue."""
+    """Pass on the messages of one queue."""
     while aws.meter.messages[queue]:
         aws.call(queue, events.sqs(aws.meter.messages[queue].pop(0)))
 
 
 def unknown_creates(aws: Account) -> None:
-    """Replicate answered none: the sweep looks for it in the list, and finds it."""
+    """Replicate did not answer, so the sweep searches the list and finds the prediction."""
     aws.outside.create_statuses = [500]
     id_ = submit(aws)
     created = json.loads(aws.outside.requests[-1][2])
@@ -464,7 +466,7 @@ def unknown_creates(aws: Account) -> None:
     aws.later(120)
     aws.outside.said = {}
     aws.call("sweep", {})
-    # A webhook of a prediction that nobody has bound yet.
+    # A webhook of a prediction without an owner.
     aws.outside.create_statuses = [500]
     unbound = submit(aws)
     _forget_rows(aws, "PID#")
@@ -473,7 +475,7 @@ def unknown_creates(aws: Account) -> None:
 
 
 def contended(aws: Account) -> None:
-    """Another transaction has the record at the moment of the sweep's write: it is read again."""
+    """Another transaction has locked the record during the sweep's write, so it is read again."""
     submit(aws)
     aws.settle()
     said(aws, "failed")
@@ -491,7 +493,7 @@ def contended(aws: Account) -> None:
 
 
 def looked_alike(aws: Account) -> None:
-    """In an account of its own, what equals an unknown create may be another's."""
+    """In a dedicated account, a prediction that equals an unknown create may be another's."""
     finish(aws, submit(aws))
     aws.outside.create_statuses = [500]
     submit(aws)
@@ -512,7 +514,7 @@ def large_outputs(aws: Account) -> None:
         aws.settle()
         aws.webhook(id_, said(aws, "succeeded"))
         aws.settle()
-        # The same again, by a process that died before it wrote the record.
+        # The same again, after a process that died before it wrote the record.
         other = submit(aws)
         aws.settle()
         aws.webhook(other, said(aws, "succeeded"))
@@ -527,7 +529,7 @@ def large_outputs(aws: Account) -> None:
         _only(aws, "persist")
     finally:
         aws.outside.picture = small
-    # A later run first looks for what an earlier one stored.
+    # A later run first searches for the files that an earlier one stored.
     late = submit(aws)
     aws.settle()
     aws.webhook(late, said(aws, "succeeded"))
@@ -541,7 +543,7 @@ def _only_relay(aws: Account) -> None:
 
 
 def callbacks(aws: Account) -> None:
-    """An endpoint that fails, until it is called no more; and a redelivery, with limits."""
+    """An endpoint that fails until it is disabled; and a redelivery, with limits."""
     aws.put_limits(**LIMITS)
     aws.outside.callback_status = 410
     try:
@@ -559,12 +561,12 @@ def callbacks(aws: Account) -> None:
 
 
 def waits(aws: Account) -> None:
-    """By key while it runs, and by key and watch URL once it is over."""
+    """By key while it runs, and by key and watch URL after its end."""
     id_ = _from_file(aws)
     aws.settle()
     here = f"/v1/predictions/{id_}"
     url = _ask(aws, "read", f"GET {here}")["urls"]["watch"]
-    # A look is asked for anew.
+    # Another refresh is requested.
     aws.later(10)
     aws.request("wait", "GET", f"{here}/wait", query={"revision": "0"})
     _lose(aws)
@@ -595,7 +597,7 @@ RARE: tuple[Callable[[Account], object], ...] = (
 
 
 def everything_asked(environment: Mapping[str, str]) -> set[Asked]:
-    """All that all paths ask for, on a stage with these settings."""
+    """Return all calls of all paths, on a stage with these settings."""
     recorder = Recorder()
     optional = {tasks: environment["TASKS"] == "true", waits: WATCH_KEY in environment}
     paths = (*PATHS.values(), *RARE, *(path for path, there_is in optional.items() if there_is))
@@ -607,7 +609,7 @@ def everything_asked(environment: Mapping[str, str]) -> set[Asked]:
                 Name=environment["CDN_KEY_SECRET"], SecretString=json.dumps(key)
             )
         if WATCH_KEY in environment:
-            # The link key, by a name of its own, so that each call is of one variable.
+            # The link key, with a separate name, so that each call is of one variable.
             aws.clients["secretsmanager"].create_secret(
                 Name=environment[WATCH_KEY], SecretString=json.dumps({"current": "l" * 64})
             )
@@ -634,12 +636,13 @@ def _listening(recorder: Recorder) -> Iterator[None]:
 
 
 def _taken(**_: Any) -> tuple[Any, dict[str, Any]]:
-    """Step Functions' answer to all that tasks are told: the emulation knows no such call."""
+    """Step Functions' answer to all calls about tasks, which the emulation lacks."""
     return SimpleNamespace(status_code=200), {}
 
 
 def _forget_rows(aws: Account, prefix: str) -> None:
-    """Rows of Controls that begin so, but API keys; predictions and callbacks, for no prefix."""
+    """Delete the rows of Controls with the prefix, except API keys; without one, predictions and
+    callbacks."""
     dynamodb = aws.clients["dynamodb"]
     tables = (
         {"controls": ("pk",)}

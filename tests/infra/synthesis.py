@@ -1,4 +1,4 @@
-"""Synthesised stages as the tests look at them."""
+"""Synthesized stages as the tests inspect them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_BUNDLING: dict[str, Any] = {"aws:cdk:bundling-stacks": []}
 
 @dataclass
 class Template:
-    """A synthesised template."""
+    """A synthesized template."""
 
     path: Path
     body: dict[str, Any] = field(init=False)
@@ -30,7 +30,7 @@ class Template:
 
     @property
     def exports(self) -> dict[str, Any]:
-        """What other stacks may import, by name."""
+        """The exports for other stacks, by name."""
         return {
             output["Export"]["Name"]: output["Value"]
             for output in self.body["Outputs"].values()
@@ -38,19 +38,20 @@ class Template:
         }
 
     def resources(self, type_: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-        """Logical ids and resources of a type, for example `SQS::Queue`; all without one."""
+        """Yield logical ids and resources of a type, for example `SQS::Queue`; all without one."""
         for id_, resource in self.body["Resources"].items():
             if not type_ or resource["Type"] == f"AWS::{type_}":
                 yield id_, resource
 
     def properties(self, type_: str) -> dict[str, dict[str, Any]]:
-        """Copies of the properties of a type's resources, by logical id without CDK's hash."""
+        """Return copies of the properties of a type's resources, by logical id without CDK's
+        hash."""
         return {bare(id_): deepcopy(r["Properties"]) for id_, r in self.resources(type_)}
 
 
 @dataclass
 class Synth:
-    """The stacks of one stage. That there is one means that cdk-nag found nothing."""
+    """The stacks of one stage. A successful synthesis means that cdk-nag found nothing."""
 
     outdir: Path
     config: StageConfig
@@ -75,7 +76,7 @@ class Synth:
         return Template(self.outdir / f"Darkroom-{self.config.name}-{stack}.template.json")
 
     def shown(self, value: Any) -> str:
-        """A reference in words: imports followed, logical ids without hash, ARNs as their owner."""
+        """Describe a reference: imports followed, logical ids without hash, ARNs as their owner."""
         match value:
             case str():
                 return value
@@ -96,5 +97,5 @@ class Synth:
 
 
 def bare(logical_id: str) -> str:
-    """CDK ends a logical id with eight hex digits made of the construct's path."""
+    """Remove the eight hex digits of the construct's path that CDK appends to a logical id."""
     return re.sub(r"[0-9A-F]{8}$", "", logical_id)

@@ -1,4 +1,4 @@
-"""The asset: when its hash changes, what lands in it, and that every failure raises."""
+"""The asset: the inputs of its hash, its contents, and the errors of every failure."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_the_hash_ignores_caches_and_what_stays_behind(functions: Path) -> None:
 
 
 def test_aws_m7_with_bytecode_it_is_another_asset(functions: Path) -> None:
-    """What was once uploaded without it is not taken for what a better machine builds."""
+    """An asset uploaded without bytecode must not be reused for one with it."""
     without, compiled = staged(functions), staged(functions, bytecode=True)
     assert compiled.asset_hash != without.asset_hash
     assert content(compiled.folder) == content(without.folder)
@@ -155,7 +155,7 @@ def test_the_real_lock_has_a_hash_for_every_requirement() -> None:
 
 
 def test_what_the_functions_import_is_in_the_asset() -> None:
-    """boto3 and botocore are the runtime's own."""
+    """boto3 and botocore belong to the runtime."""
     given = set(sys.stdlib_module_names) | {"darkroom", "boto3", "botocore"}
     packages = metadata.packages_distributions()
     imported = {
@@ -201,7 +201,7 @@ def bundle(source: Path, output: Path, uv: Path) -> None:
     assert UvBundler(source, uv_command=str(uv)).try_bundle(str(output), OPTIONS) is True
 
 
-# Installs one package the way uv does: with scripts, caches and a lock file.
+# Installs one package as uv does: with scripts, caches and a lock file.
 UV = """#!/bin/sh
 while [ "$1" != --target ]; do shift; done
 mkdir -p "$2/bin" "$2/httpx/__pycache__" "$2/pycparser"
@@ -232,7 +232,8 @@ def test_a_missing_uv_raises(functions: Path, tmp_path: Path) -> None:
 
 
 def without_other_interpreters(monkeypatch: pytest.MonkeyPatch, home: Path, path: str) -> None:
-    """Whatever Pythons this machine has; the stand-in ends as one that no bytecode is for."""
+    """Hide the Pythons of this machine; the stand-in fails, so there is no interpreter for
+    bytecode."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("PATH", path)

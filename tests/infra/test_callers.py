@@ -1,6 +1,6 @@
-"""Whatever calls a function or uses a resource is let in by its policy.
+"""Every caller of a function or user of a resource is admitted by its policy.
 
-No emulator evaluates policies: an oracle of IAM's decisions does.
+No emulator evaluates policies, so an oracle of IAM's decisions does.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def deployed(stage: str, request: pytest.FixtureRequest) -> Deployed:
 @pytest.mark.parametrize(
     ("pattern", "arn", "matches"),
     [
-        # What CDK writes for all routes of a function, and the three kinds of callers.
+        # CDK's pattern for all routes of a function, and the three kinds of callers.
         (f"{API}/*/*/*", route_arn("a1b2c3", "$default", "GET /v1/files"), True),
         (f"{API}/*/*/*", route_arn("a1b2c3", "$default", "POST /{base}/v1/models/{a}"), True),
         (f"{API}/*/*/*", route_arn("a1b2c3", "$default", "$default"), False),
@@ -64,7 +64,7 @@ def refused(deployed: Deployed) -> list[str]:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_aws_h1_every_route_may_call_its_function(deployed: Deployed) -> None:
-    """The default route too: unknown paths, HEAD and wrong methods are answered by a function."""
+    """The default route too: a function answers unknown paths, HEAD and wrong methods."""
     assert refused(deployed) == []
 
 

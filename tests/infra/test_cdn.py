@@ -1,4 +1,4 @@
-"""Outputs through CloudFront: who may read the bucket, and what a viewer must bring."""
+"""Outputs through CloudFront: who may read the bucket, and what a viewer needs."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_the_key_group_trusts_the_keys_that_were_given(prod: Synth) -> None:
 
 
 def evaluated(value: Any, names: dict[str, str]) -> Any:
-    """What CloudFormation makes of its own functions."""
+    """Evaluate CloudFormation's own functions."""
     match value:
         case str() | int():
             return value
@@ -101,8 +101,8 @@ def evaluated(value: Any, names: dict[str, str]) -> Any:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_aws_m3_no_two_keys_of_an_account_share_a_caller_reference(prod: Synth, place: str) -> None:
-    """CloudFront's keys are of one account in all regions, and a place is filled again and again
-    in rotations."""
+    """CloudFront's keys belong to one account in all regions, and a place is reused in each
+    rotation."""
     key = prod.cdn.body["Resources"][f"{place}Resource"]["Properties"]["PublicKeyConfig"]
     pems = [cdn_key.public_half(cdn_key.new_private_key()) for _ in range(3)]
     references = {
@@ -123,7 +123,7 @@ def test_aws_m3_no_two_keys_of_an_account_share_a_caller_reference(prod: Synth, 
     "given", ["", "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----"]
 )
 def test_aws_m3_a_place_without_such_a_key_can_be_evaluated(prod: Synth, given: str) -> None:
-    """An index beyond what is there would stop the deployment."""
+    """An index out of range would stop the deployment."""
     key = prod.cdn.body["Resources"]["CdnPublicKeyResource"]["Properties"]["PublicKeyConfig"]
     names = {"AWS::Region": "eu-west-1", "CdnPublicKey": given}
     assert evaluated(key["CallerReference"], names).endswith("CdnPublicKey-")
@@ -217,7 +217,7 @@ def test_the_bucket_admits_this_accounts_distributions_to_read(prod: Synth) -> N
     assert prod.shown(statement["Resource"]) == "Outputs/*"
     source = prod.shown(statement["Condition"]["ArnLike"].pop("aws:SourceArn"))
     assert source == "arn:AWS::Partition:cloudfront::AWS::AccountId:distribution/*"
-    # aws-M4: no other key, as AWS documents none that CloudFront sends.
+    # aws-M4: no other condition key, because AWS documents none that CloudFront sends.
     assert statement["Condition"] == {"ArnLike": {}}
 
 
@@ -253,7 +253,7 @@ def test_a_domain_of_ones_own(synth: Callable[[StageConfig], Synth], prod: Synth
     assert config["ViewerCertificate"]["MinimumProtocolVersion"] == "TLSv1.2_2021"
     assert done.cdn.body["Outputs"]["CdnDomain"]["Value"] == "out.example.com"
     assert done.shown(done.cdn.body["Outputs"]["CdnTarget"]["Value"]) == "Distribution.DomainName"
-    # What another stack imports stays, so that a running stage can take the domain on.
+    # Exports for other stacks stay, so that a running stage can add the domain.
     assert done.cdn.exports == prod.cdn.exports
 
 
@@ -261,7 +261,7 @@ def test_a_stage_may_go_without(synth: Callable[[StageConfig], Synth], prod: Syn
     done = synth(replace(StageConfig.prod(), cdn=False))
     assert stacks(done) == {"Stateful", "Service", "Observability"}
     assert "CDN_" not in done.service.path.read_text()
-    # What a deployed CDN imports stays, so that a running stage can let go of it.
+    # Exports for a deployed CDN stay, so that a running stage can remove it.
     text = prod.cdn.path.read_text()
     imported = {name for name in prod.stateful.exports if name in text}
     assert imported

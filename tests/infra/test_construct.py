@@ -1,4 +1,4 @@
-"""The Darkroom construct: where its stacks and rules come to stand, and whom its grants are for."""
+"""The Darkroom construct: the places of its stacks and rules, and the grantees of its grants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The construct library as others get it: a wheel, in an app that knows nothing of this folder."""
+"""The construct library as others install it: a wheel, in an app without access to this folder."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-"""The one place where it is written."""
+"""The only place of the version."""
 EXAMPLE = ROOT / "examples" / "product_photos"
 CONFIG = StageConfig(
     name="photos",
     cdn=False,
     event_sources=(EventSource(source="requests.product-photos", tenant="product-photos"),),
 )
-"""What the example asks for, and what its grants add."""
+"""The example's configuration, with the additions of its grants."""
 
 SYNTH = """
 import sys
@@ -132,7 +132,8 @@ def test_what_the_library_imports_is_declared(wheel: Path) -> None:
 
 
 def _loaded_by_synth() -> list[Path]:
-    """The modules of the functions that come along, whose own imports must be there too."""
+    """Return the modules of the functions that synthesis loads, whose own imports must be included
+    too."""
     code = (
         "import sys, infra; from darkroom.runtime.function import declared; declared();"
         "print(*(m.__file__ for name, m in sys.modules.items() if name.startswith('darkroom')))"
@@ -154,7 +155,7 @@ def _imports(node: ast.AST) -> list[str]:
 def test_an_app_with_other_flags_gets_the_same_darkroom(
     elsewhere: Path, synth: Callable[[StageConfig], Synth]
 ) -> None:
-    """The one asset included: same sources, same lock, same hash."""
+    """The only asset included: same sources, same lock, same hash."""
     here = synth(CONFIG)
     for ours in (here.stateful, here.service):
         theirs = Template(elsewhere / ours.path.name)

@@ -1,4 +1,4 @@
-"""The core of a stage, and its optional parts: a door that is closed has nothing in a template."""
+"""The core of a stage, and its optional parts: a closed door adds nothing to a template."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DOORS = Path(__file__).parent / "doors"
 
 @pytest.fixture
 def parlor(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A package of functions with one more, which belongs to a door of its own."""
+    """A package of functions with an additional one, which belongs to a door of its own."""
     monkeypatch.setattr(handlers, "__path__", [*handlers.__path__, str(DOORS)])
     declared.cache_clear()
     yield
@@ -117,7 +117,7 @@ def test_the_door_wait_adds_to_the_core_what_it_needs_and_no_more(
     assert alarms[0] - alarms[1] == {"WaitThrottled"}
     names = json.dumps(opened.observability.properties("CloudWatch::Alarm")["RequestsThrottled"])
     assert "Wait" not in names
-    # A secret would cost as much each month as a thousand predictions: it adds none.
+    # A secret would cost as much per month as a thousand predictions, so the door adds none.
     assert opened.stateful.body == prod.stateful.body
 
 

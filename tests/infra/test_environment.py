@@ -1,4 +1,4 @@
-"""What the stack sets is what the function's settings class reads."""
+"""The environment that the stack sets agrees with the function's settings class."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def environment(synth: Synth, function: str) -> dict[str, Any]:
 
 
 def flat(synth: Synth, value: Any) -> str:
-    """A value as a deployment would hold it, references replaced by what they name."""
+    """Return a value as a deployment would have it, with references replaced by names."""
     return "https://api" if "Fn::If" in value else synth.shown(value)
 
 
@@ -52,7 +52,7 @@ def test_the_settings_class_reads_the_whole_environment(
 
 
 KINDS = {"TABLE": "", "BUCKET": "", "SECRET": "", "QUEUE": "TasksQueue", "DLQ": "TasksDlq"}
-"""How the variable of a resource ends, and how its logical id does."""
+"""The suffix of a resource's variable, and of its logical id."""
 
 
 def test_every_resource_variable_names_the_resource_it_is_called_after(prod: Synth) -> None:
@@ -62,7 +62,7 @@ def test_every_resource_variable_names_the_resource_it_is_called_after(prod: Syn
             seen.setdefault(name, set()).add(flat(prod, value))
     assert all(len(values) == 1 for values in seen.values()), "the same in all functions"
     said = {name: values.pop() for name, values in seen.items()}
-    # It is older than the stacks, and known by its name.
+    # It exists before the stacks, and is referenced by name.
     assert said.pop("CDN_KEY_SECRET") == "darkroom/prod/cdn-key"
     resources = {name: name.rpartition("_") for name in said if name.split("_")[-1] in KINDS}
     assert len(resources) > 10

@@ -1,4 +1,5 @@
-"""Whose a request by event is: the rule says so, and the bus's policy who may use its source."""
+"""The tenant of a request by event is set by the rule, and the bus's policy restricts its
+source."""
 
 from __future__ import annotations
 
@@ -66,7 +67,7 @@ def test_a_rule_writes_its_tenant_into_the_message(shops: Synth) -> None:
 
 
 def matches(pattern: dict[str, Any], event: dict[str, str]) -> bool:
-    """As EventBridge does, as far as these patterns go."""
+    """Match as EventBridge does, as far as these patterns need it."""
     if "$or" in pattern:
         return any(matches(each, event) for each in pattern["$or"])
     return all(

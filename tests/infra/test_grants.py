@@ -1,4 +1,4 @@
-"""Least privilege: exactly which actions on which resource each function holds."""
+"""Least privilege: exactly the actions and resources of each function."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CDN_KEY = (
     "arn:AWS::Partition:secretsmanager:AWS::Region:AWS::AccountId:secret:"
     "darkroom/prod/cdn-key-??????"
 )
-"""By name: the secret is older than the stacks. AWS ends its ARN with six characters of its own."""
+"""By name, because the secret exists before the stacks. AWS appends six characters to its ARN."""
 LOGS = "logs:CreateLogStream logs:PutLogEvents"
 
 GRANTS = {
@@ -172,7 +172,7 @@ def listed(value: Any) -> list[Any]:
 
 
 def held(synth: Synth, role: dict[str, Any]) -> dict[str, str]:
-    """Resource, with the keys it is narrowed to, to the actions; fails on any other condition."""
+    """Return the actions by resource, with its restricting keys; fails on any other condition."""
     actions: dict[str, set[str]] = {}
     for policy in role["Policies"]:
         for statement in policy["PolicyDocument"]["Statement"]:
@@ -221,7 +221,7 @@ def test_the_door_wait_holds_no_token_and_changes_the_rights_of_read_alone(
 def test_what_a_stage_switches_is_granted_then_and_to_whom_it_concerns(
     synth: Callable[[StageConfig], Synth],
 ) -> None:
-    """Without a CDN, S3 lets a presigned URL do what its signer may."""
+    """Without a CDN, S3 grants a presigned URL its signer's rights."""
     done = synth(
         replace(
             StageConfig.prod(),
@@ -272,7 +272,7 @@ def test_each_function_has_its_own_role_for_lambda_alone(prod: Synth) -> None:
 
 
 def test_nothing_else_grants_anything(prod: Synth) -> None:
-    """No policy beside the roles, and no action or resource that is a bare wildcard."""
+    """No policy besides the roles, and no action or resource that is only a wildcard."""
     for template in (prod.stateful, prod.cdn, prod.service):
         iam = {r["Type"] for _, r in template.resources() if r["Type"].startswith("AWS::IAM::")}
         assert iam <= {"AWS::IAM::Role"}

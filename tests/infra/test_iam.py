@@ -28,18 +28,19 @@ def deny(action: Any = "*", resource: Any = "*", **more: Any) -> dict[str, Any]:
 
 
 def only(**condition: Any) -> dict[str, Any]:
-    """A statement for everything, under one condition; `__` stands for the colon of operators."""
+    """Return a statement for everything, under one condition; `__` represents the colon of
+    operators."""
     operators = {name.replace("__", ":"): keys for name, keys in condition.items()}
     return allow(Condition=operators)
 
 
 def asked(action: str = "s3:GetObject", resource: str = OBJECT, **context: Any) -> Request:
-    """By the role, with condition keys in which `_` stands for the colon."""
+    """Return a request by the role, with condition keys in which `_` represents the colon."""
     return Request(ROLE, action, resource, {k.replace("_", ":", 1): v for k, v in context.items()})
 
 
 IDENTITY: dict[str, tuple[list[dict[str, Any]], Request, Decision]] = {
-    # How statements are put together
+    # Combination of statements
     "nothing is allowed by itself": ([], asked(), NOT_ALLOWED),
     "one statement that allows suffices": ([allow("sqs:*"), allow("s3:*")], asked(), ALLOWED),
     "deny beats allow": ([allow(), deny("s3:GetObject")], asked(), DENIED),
@@ -253,7 +254,7 @@ IDENTITY: dict[str, tuple[list[dict[str, Any]], Request, Decision]] = {
         asked(aws_SourceIp="198.51.100.1"),
         DENIED,
     ),
-    # Keys of several values
+    # Keys with several values
     "ForAllValues: each is one of them": (
         [only(ForAllValues__StringEquals={"dynamodb:Attributes": ["id", "day"]})],
         asked(dynamodb_Attributes=["id"]),
@@ -499,7 +500,7 @@ RESOURCE: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], Request, D
         invoked(f"{GATEWAY}/$default/GET/v1/files"),
         NOT_ALLOWED,
     ),
-    # What may put which events
+    # Permissions to put events
     "events of one's own source alone": (
         [],
         [
@@ -536,7 +537,7 @@ def test_a_resources_policy_beside_the_roles(
         ("arn:aws:sns:*:MyTopic", "arn:aws:sns:eu-west-1:123456789012:MyTopic", False),
         ("arn:aws:s3:::bucket/?/x", "arn:aws:s3:::bucket/a/x", True),
         ("arn:aws:s3:::bucket/?/x", "arn:aws:s3:::bucket/ab/x", False),
-        # Beyond the fifth colon, colons are characters like any other.
+        # Beyond the fifth colon, colons are ordinary characters.
         ("arn:aws:lambda:*:*:function:*", FUNCTION, True),
         ("arn:aws:lambda:*:*:function", FUNCTION, False),
         ("*", FUNCTION, False),
@@ -559,7 +560,7 @@ def test_arns_are_compared_part_by_part(pattern: str, arn: str, matches: bool) -
     ],
 )
 def test_what_the_oracle_does_not_know_it_says(statement: dict[str, Any]) -> None:
-    """A misspelt operator decides nothing: it is no statement that AWS would take."""
+    """A misspelled operator decides nothing, because AWS would not accept the statement."""
     with pytest.raises(ValueError, match=r"evaluate|operator|Action|Resource|several"):
         decide(asked(aws_TagKeys=["owner"]), identity=[statement])
 

@@ -1,4 +1,4 @@
-"""The tests run on the Python that Lambda runs too, where a machine has it."""
+"""The tests also run on Lambda's version of Python, if the machine has it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FINDER = ROOT / ".ci" / "python"
 
 
 def run(*command: str | Path, path: str = os.defpath, home: Path = ROOT) -> tuple[int, str, str]:
-    """In a shell that knows nothing but what is given."""
+    """Run in a shell with the given environment only."""
     environment = {"PATH": path, "HOME": str(home)}
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
@@ -30,7 +30,7 @@ def answering(path: Path, text: str) -> Path:
 
 
 def planned(*arguments: str) -> list[str]:
-    """What pytest would be called for."""
+    """Return the planned calls of pytest."""
     code, out, err = run("make", "--no-print-directory", "--dry-run", "test", *arguments)
     assert code == 0, err
     return re.findall(r"pytest (tests/\S+)", out)
@@ -49,7 +49,7 @@ def test_an_interpreter_is_found_on_path_and_in_pyenvs_and_uvs_folders(tmp_path:
 
 
 def test_what_only_has_the_name_is_passed_by(tmp_path: Path) -> None:
-    """A shim of pyenv answers with an error where no such version is chosen."""
+    """A shim of pyenv fails if no such version is selected."""
     answering(tmp_path / "bin" / "python9.9", "echo 'command not found' >&2; exit 127")
     answering(tmp_path / ".pyenv/versions/9.9.1/bin/python", 'echo "9.8 $0"')
     path = f"{tmp_path / 'bin'}:{os.defpath}"

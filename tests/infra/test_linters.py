@@ -1,4 +1,4 @@
-"""cdk-nag and cfn-lint find nothing that was not answered with a reason."""
+"""cdk-nag and cfn-lint find nothing without a documented reason."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ ACCEPTED = {
     "ES4000": (r"EventsInUnmatched", "A line of a log is no work that could be lost"),
     "W3005": (r"\w+Function", "CDK states the dependency that the ARN implies already"),
 }
-"""Rule to the logical ids (without hash) it may find, and why."""
+"""Rule, the logical ids (without hash) that it may report, and the reason."""
 
 
 @pytest.mark.parametrize("stage", ["local", "dev", "prod"])
 def test_cdk_nag_finds_nothing(stage: str, request: pytest.FixtureRequest) -> None:
-    """A finding would have failed the synth. The counts keep an empty app from passing."""
+    """A finding would have failed the synthesis. The counts prevent an empty app from passing."""
     synth: Synth = request.getfixturevalue(stage)
     report = json.loads((synth.outdir / "validation-report.json").read_text())
     assert [pack["violations"] for pack in report["pluginReports"] if pack["violations"]] == []

@@ -1,4 +1,4 @@
-"""Everything that is installed is named by its hash, and by no address of a registry."""
+"""Every installed package is identified by its hash, without the address of a registry."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ SETUP = (ROOT / "Makefile").read_text().partition("\n$(VENV)/.done:")[2].partiti
 
 @pytest.fixture(scope="module")
 def packages() -> dict[str, dict[str, Any]]:
-    """What npm installs, by folder."""
+    """The packages that npm installs, by folder."""
     lock = json.loads((ROOT / "package-lock.json").read_text())
     return {name: package for name, package in lock["packages"].items() if name}
 
 
 def test_adversarial_l7_uv_is_installed_by_hash() -> None:
-    """By the command of `make setup` itself, from the one place that names uv's version."""
+    """By the command of `make setup` itself, from the only place of uv's version."""
     (line,) = re.findall(r"@(sed .+) > \$\(VENV\)/uv\.txt\n", SETUP)
     made = subprocess.run(
         ["bash", "-c", line.replace("$$", "$")],
@@ -54,7 +54,7 @@ def test_adversarial_l7_the_cdk_command_is_installed_by_hash(
 
 
 def test_no_lock_names_a_registry(packages: dict[str, dict[str, Any]]) -> None:
-    """Whoever installs says where from: a mirror, or the registry's own host."""
+    """The installer chooses the source: a mirror, or the registry's own host."""
     assert not [name for name, package in packages.items() if "resolved" in package]
     assert "omit-lockfile-registry-resolved=true" in (ROOT / ".npmrc").read_text().split()
     for lock in ("package-lock.json", "requirements.txt", "functions/requirements.txt"):

@@ -1,4 +1,4 @@
-"""The dashboard and the alarms: what they watch exists, and each alarm says what to do."""
+"""The dashboard and the alarms: their metrics exist, and each alarm documents its response."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ MADE_UP = {
     "Swept": {"SweptStoring", "SweptEffects", "SweptPoll", "SweptCreate", "SweptDeliveries"},
     "Ended": {"EndedSucceeded", "EndedFailed", "EndedCanceled", "EndedAborted"},
 }
-"""Metrics whose names the code puts together, by what they begin with there."""
+"""Metrics with computed names, by the beginning of the expression."""
 
 
 @pytest.fixture(scope="module")
 def watched(synth: Callable[[StageConfig], Synth]) -> Synth:
-    """Prod with all that may be asked for."""
+    """Prod with all options."""
     emails = ("ops@example.com",)
     every: dict[str, Any] = {
         "monthly_budget_usd": 300,
@@ -53,7 +53,7 @@ def alarms(synth: Synth) -> dict[str, dict[str, Any]]:
 
 
 def metrics(alarm: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """An alarm's metrics, whichever way it states them."""
+    """Yield an alarm's metrics, in either form of its definition."""
     if "MetricName" in alarm:
         yield alarm
     for entry in alarm.get("Metrics", []):
@@ -62,7 +62,7 @@ def metrics(alarm: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def written() -> set[str]:
-    """The metrics that some function writes."""
+    """Return the metrics that the functions write."""
     plain = set(re.findall(r'(?:count|measure_s)\(\s*"(\w+)"', SOURCES))
     either = re.findall(r'count\("(\w+)" if [^"]+ else "(\w+)"\)', SOURCES)
     composed = set(re.findall(r'count\(f"(\w+)\{', SOURCES))
@@ -85,7 +85,7 @@ def test_each_alarm_has_an_entry_and_each_entry_an_alarm(watched: Synth) -> None
 
 
 def described(alarm: dict[str, Any]) -> str:
-    """Its description in the region `here`."""
+    """Return the alarm's description in the region `here`."""
     parts = alarm["AlarmDescription"]["Fn::Join"][1]
     return "".join(part if isinstance(part, str) else "here" for part in parts)
 
@@ -168,7 +168,7 @@ def test_what_aws_counts_for_nothing_is_shown_as_it_counts_it(watched: Synth) ->
 
 
 def test_no_metric_tells_of_a_tenant(watched: Synth) -> None:
-    """One dimension, the same for all, so that two stages of an account are told apart."""
+    """One dimension, equal for all, which distinguishes two stages of an account."""
     for alarm in alarms(watched).values():
         for metric in metrics(alarm):
             if metric["Namespace"] == NAMESPACE:
@@ -235,7 +235,7 @@ def test_a_budget_makes_an_alarm(watched: Synth, prod: Synth) -> None:
 
 
 def test_nothing_holds_on_to_it(prod: Synth, dev: Synth) -> None:
-    """It can go at any time, and a stage may do without."""
+    """It can be removed at any time, and a stage may omit it."""
     assert prod.observability.exports == {}
     assert not (dev.outdir / "Darkroom-dev-Observability.template.json").exists()
 

@@ -1,8 +1,8 @@
-"""Each function holds the rights that its calls need, and no other.
+"""Each function has the rights that its calls need, and no others.
 
-What it asks for is what it was seen to ask for (tests/infra/paths.py) and what Lambda does in its
-name; what it holds is in the templates. An oracle of IAM's decisions is between them, for no
-emulator evaluates policies.
+The needed rights come from its observed calls (tests/infra/paths.py) and from Lambda's calls with
+its role; the granted ones are in the templates. An oracle of IAM's decisions compares them, because
+no emulator evaluates policies.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 STAGES = ("prod", "local")
 """One with a CDN and one without; one that answers tasks and one that does not; a shared account at
-Replicate and one of its own."""
+Replicate and a dedicated one."""
 SWITCHES = ("TASKS", "DEDICATED_ACCOUNT", "OPEN_MODELS", "RESULT_CACHE")
 
 
 class Needs:
-    """A stage as deployed, and all that its functions ask for."""
+    """A stage as deployed, and all calls of its functions."""
 
     def __init__(self, synth: Synth) -> None:
         self.deployed = Deployed(synth)
@@ -61,15 +61,15 @@ class Needs:
             yield request(self.deployed, asked.function, asked.action, resource, **context)
 
     def refused(self, function: str, granted: list[Statement]) -> Iterator[str]:
-        """The function's requests that these statements and the resources' do not allow."""
+        """Return the function's requests that these statements and the resources' do not allow."""
         for each in self.requests[function]:
             if decide(each, granted, self.deployed.of_resources) is not Decision.ALLOWED:
                 yield f"{each.action} {each.resource} {dict(each.context)}"
 
 
 def alone(granted: list[Statement]) -> Iterator[tuple[str, list[Statement]]]:
-    """Each grant in words, and all the others: of one action on one resource, and of one value of
-    one condition."""
+    """Yield each grant described in words, and all the others: of one action on one resource, and
+    of one value of one condition."""
     single = [
         {**deepcopy(statement), "Action": action, "Resource": resource}
         for statement in granted
@@ -104,7 +104,7 @@ def test_every_call_is_allowed(needs: Needs) -> None:
 
 
 def test_without_any_one_grant_some_call_is_refused(needs: Needs) -> None:
-    """No statement, action, resource or value of a condition is more than is needed."""
+    """No statement, action, resource or value of a condition is superfluous."""
     superfluous = [
         f"{function}: {grant}"
         for function, granted in needs.deployed.granted.items()

@@ -1,4 +1,4 @@
-"""What the templates themselves must never let through."""
+"""Security properties of the templates themselves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOGGED = {
     *("requestId", "routeKey", "status", "responseLatency"),
     *("identity.sourceIp", "integrationErrorMessage"),
 }
-"""Variables of API Gateway that hold neither path, query, header nor body."""
+"""Variables of API Gateway that contain neither path, query, header nor body."""
 
 
 def test_a66_no_authorizer_whose_result_could_be_kept_for_another_path(prod: Synth) -> None:
@@ -42,7 +42,7 @@ def test_a68_the_access_log_can_hold_no_secret(prod: Synth) -> None:
 
 
 def test_a68_no_function_is_made_to_log_what_it_is_given(prod: Synth) -> None:
-    """Powertools prints whole events where this variable says so, whatever the code does."""
+    """Powertools prints whole events if this variable is set, whatever the code does."""
     for _, function in prod.service.resources("Lambda::Function"):
         variables = function["Properties"].get("Environment", {}).get("Variables", {})
         assert variables.get("POWERTOOLS_LOGGER_LOG_EVENT", "false") == "false"
@@ -50,7 +50,7 @@ def test_a68_no_function_is_made_to_log_what_it_is_given(prod: Synth) -> None:
 
 
 def test_the_guides_firewall_stands_before_the_api_and_the_outputs(tmp_path: Path) -> None:
-    """Its code is run as it is written there."""
+    """Its code is executed as written there."""
     (code,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
     written: dict[str, Any] = {}
     exec(code, written)  # noqa: S102 - our own page

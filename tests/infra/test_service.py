@@ -63,7 +63,7 @@ def test_every_log_group_belongs_to_something_and_ends(prod: Synth) -> None:
 
 
 def test_only_the_access_log_is_of_the_class_that_takes_no_metrics(prod: Synth) -> None:
-    """The functions' metrics are read out of their log groups."""
+    """The functions' metrics are extracted from their log groups."""
     groups = prod.service.properties("Logs::LogGroup")
     classes = {name: group.get("LogGroupClass", "STANDARD") for name, group in groups.items()}
     assert {n for n, c in classes.items() if c != "STANDARD"} == {"HttpApiAccessLines"}
@@ -83,7 +83,7 @@ def test_aws_l1_the_access_logs_name_takes_no_room_in_the_accounts_policy(
 def test_aws_l2_the_access_logs_class_can_be_changed(
     prod: Synth, synth: Callable[[StageConfig], Synth]
 ) -> None:
-    """A group keeps its class, and a name is taken as long as its group is there."""
+    """The class of a group cannot change, and its name is taken while the group exists."""
     plain = synth(replace(StageConfig.prod(), infrequent_access_log=False))
     groups = [
         synthesised.service.properties("Logs::LogGroup")["HttpApiAccessLines"]
@@ -116,7 +116,7 @@ def test_routes(prod: Synth) -> None:
         method, _, path = key.partition(" ")
         if not path.startswith("/v1/"):
             continue
-        # The rarer spellings of Read's routes come by `$default`, which is Read's own.
+        # The rarer spellings of Read's routes arrive by `$default`, which is Read's own.
         ends = ("", "/{rest+}") if name != "Read" else ("",)
         methods = (method, "HEAD") if method == "GET" and name != "Read" else (method,)
         for spelt, base, end in product(methods, ("", "/{base}"), ends):
@@ -174,7 +174,7 @@ def test_every_work_queue_has_a_dead_letter_queue_of_its_own(prod: Synth, name: 
     queue = queues[f"{name}TasksQueue"]
     redrive = queue["RedrivePolicy"]
     assert prod.shown(redrive["deadLetterTargetArn"]) == f"{name}TasksDlq"
-    # Intake puts requests off on purpose, and gives up by itself a little before that.
+    # Intake defers requests on purpose, and gives up by itself a little earlier.
     assert redrive["maxReceiveCount"] == (MOST_RECEIVES + 5 if name == "Intake" else 5)
     assert queue["VisibilityTimeout"] == 6 * CORE[CONSUMERS[name]].timeout_s
     assert queue["MessageRetentionPeriod"] < queues[f"{name}TasksDlq"]["MessageRetentionPeriod"]

@@ -1,4 +1,4 @@
-"""docs/settings.md against the code: every field, every variable, every default."""
+"""docs/settings.md compared with the code: every field, every variable, every default."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ROWS = [
 
 
 def shown(field: Field[Any]) -> str:
-    """A default as the page writes it."""
+    """Return a default as the page writes it."""
     if field.default_factory is not MISSING:
         return f"{type(field.default_factory()).__name__}()"
     match field.default:
@@ -59,7 +59,7 @@ def test_newcomer_friction_6_every_setting_is_on_the_page_with_its_default() -> 
 
 
 def read_from_the_shell() -> set[str]:
-    """The variables that `local`, `ops` and make read."""
+    """Return the variables that `local`, `ops` and make read."""
     found: set[str] = set()
     for folder in ("local", "ops"):
         for path in (ROOT / folder).rglob("*.py"):
@@ -73,7 +73,7 @@ def read_from_the_shell() -> set[str]:
             }
     makefile = (ROOT / "Makefile").read_text()
     found |= set(re.findall(r"^([A-Z_]+) \?=", makefile, re.MULTILINE))
-    # What the file sets itself, and what make does, is nobody's to give.
+    # Variables that the file or make sets are not settings.
     own = set(re.findall(r"^(?:export )?([A-Z_]+) :=", makefile, re.MULTILINE))
     found |= set(re.findall(r"\$\(([A-Z][A-Z_]+)\)", makefile)) - own
     return found - {"MAKE", "MAKEFILE_LIST", "CURDIR"}
@@ -83,7 +83,7 @@ def test_newcomer_friction_14_every_variable_is_on_the_page() -> None:
     page = {row[0].strip("`") for row in ROWS if row[0].strip("`").isupper()}
     assert {"CDK_FLAGS", "KEEP", "DARKROOM_PUBLIC_URL", "DARKROOM_LOCAL_CALLBACKS"} <= page
     assert read_from_the_shell() <= page
-    assert page - read_from_the_shell() <= {"SCALE_PROCESSES"}  # read by tests/scale
+    assert page - read_from_the_shell() <= {"SCALE_PROCESSES"}  # Read by tests/scale.
 
 
 def test_every_row_says_something() -> None:
@@ -98,7 +98,7 @@ def test_the_page_on_cors_names_what_is_allowed() -> None:
         assert f"`{header}`" in page or header.startswith("x-stainless") or header == "user-agent"
 
 
-# A file of one's own
+# A custom file
 
 
 def block() -> str:

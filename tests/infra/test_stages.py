@@ -53,7 +53,7 @@ LOCAL_DIFFERENCES = {
     "Condition",
     "dynamodb:LeadingKeys",
     "S3Key",
-    # The local application that asks by events, and its state machine.
+    # The local application that requests by events, and its state machine.
     "EventsInLocalAppA2E13F6B",
     "$or",
     "source",
@@ -65,7 +65,7 @@ FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 
 
 def differing(one: Any, other: Any, name: str = "") -> Iterator[str]:
-    """The keys whose values differ, or that one side lacks."""
+    """Yield the keys whose values differ, or that one side lacks."""
     if name != "Resource" and isinstance(one, dict) and isinstance(other, dict):
         for key in one.keys() | other.keys():
             yield from differing(one.get(key, MISSING), other.get(key, MISSING), key)
@@ -77,7 +77,8 @@ def differing(one: Any, other: Any, name: str = "") -> Iterator[str]:
 
 
 def nameless(value: Any) -> Any:
-    """A template without the stage's name, which CDK puts into exports and one logical id."""
+    """Return a template without the stage's name, which CDK puts into exports and one logical
+    id."""
     if isinstance(value, dict):
         return {nameless(k): nameless(v) for k, v in value.items()}
     if isinstance(value, list):
@@ -100,7 +101,7 @@ def test_a_stage_differs_from_dev_only_here(
     request: pytest.FixtureRequest,
 ) -> None:
     other: Synth = request.getfixturevalue(stage)
-    # What the alarms watch is exported to their stack, where there is one.
+    # The alarms' targets are exported to their stack, if there is one.
     beside: dict[str, Any] = {
         "observability": other.config.observability,
         "doors": other.config.doors,
@@ -217,7 +218,7 @@ def test_tracing_and_cors_when_a_stage_asks_for_them(
 
 
 def headers_of(folder: Path, pattern: str) -> set[str]:
-    """The headers that the functions name so."""
+    """Return the headers that the functions name in this way."""
     return {name for path in folder.rglob("*.py") for name in re.findall(pattern, path.read_text())}
 
 
@@ -230,7 +231,7 @@ def test_aws_l3_browsers_may_send_what_is_read_and_read_what_is_set(
     cors = api["CorsConfiguration"]
     read = headers_of(FUNCTIONS, r'\.header\("([\w-]+)"\)')
     assert read >= {"authorization", "cancel-after", "darkroom-cache"}
-    # Browsers encode no body by themselves.
+    # Browsers do not encode bodies by themselves.
     assert read - {"content-encoding"} <= set(cors["AllowHeaders"])
     assert {"GET", "HEAD", "POST", "DELETE"} == set(cors["AllowMethods"])
     edge = [FUNCTIONS / "darkroom" / part for part in ("api", "handlers")]
@@ -256,7 +257,7 @@ def test_aws_l3_browsers_may_send_what_is_read_and_read_what_is_set(
 def test_field_f27_browsers_may_send_what_generated_clients_add(
     synth: Callable[[StageConfig], Synth],
 ) -> None:
-    """Replicate's and OpenAI's own, in a browser: a preflight that names one more is refused."""
+    """Replicate's and OpenAI's own in a browser: a preflight with an unknown header is rejected."""
     done = synth(replace(StageConfig.prod(), cors_origins=("https://app.example.com",)))
     (api,) = done.service.properties("ApiGatewayV2::Api").values()
     sent = {"authorization", "cancel-after", "content-type", "prefer", "user-agent"}

@@ -1,4 +1,4 @@
-"""Tables, buckets and secrets: what must survive, and how it is kept."""
+"""Tables, buckets and secrets: protection and retention."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PINNED = {
     "LinkKey27470AF7": "SecretsManager::Secret",
     "CallbackKey723161D2": "SecretsManager::Secret",
 }
-"""CloudFormation replaces a resource whose logical id changes: its data would be left behind."""
+"""CloudFormation replaces a resource whose logical id changes, and its data would be orphaned."""
 
 OUTPUTS = {
     "PredictionsTable": "Predictions",
@@ -135,7 +135,7 @@ def test_objects_expire(prod: Synth) -> None:
     assert rules == {
         "AccessLogs": {"ExpirationInDays": 90},
         "Outputs": {
-            # A day more than a record lives.
+            # One day more than a record's lifetime.
             "ExpirationInDays": 91,
             "NoncurrentVersionExpiration": {"NoncurrentDays": 7},
             "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},

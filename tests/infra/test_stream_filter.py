@@ -1,4 +1,4 @@
-"""What the stream's filter keeps from the relay is nothing that the relay would act on."""
+"""The stream's filter excludes no change that the relay would act on."""
 
 from __future__ import annotations
 
@@ -47,19 +47,19 @@ def matches(pattern: dict[str, Any], record: dict[str, Any]) -> bool:
 
 
 def relayed(old: Item | None, new: Item | None) -> bool:
-    """Whether Lambda hands the change to the relay."""
+    """Whether Lambda passes the change to the relay."""
     (record,) = events.stream((old, new))["Records"]
     return any(matches(pattern, record) for pattern in WITH_EFFECTS)
 
 
 def marked(record: Prediction) -> Item:
-    """As the mark leaves the item: an update of single attributes."""
+    """Return the item after the mark, which is an update of single attributes."""
     done = replace(record, effects_done=True, due_at=None, revision=record.revision + 1)
     return prediction_item(done)
 
 
 def acts_on(old: Prediction | None, new: Prediction) -> bool:
-    """Whether the relay does anything about it: carry out an effect, or mark the end."""
+    """Whether the relay acts on the change: does an effect, or marks the end."""
     return bool(effects(old, new)) or (new.state.terminal and not new.effects_done)
 
 
@@ -82,7 +82,7 @@ def test_whatever_is_written_of_a_task_that_runs_is_relayed(
     for life in lives(replace(record, task_token="token"), history):
         claimed = replace(life, due_at=1)
         if NotifyTask() in effects(life, claimed):
-            # A claim is an update of `due_at` alone: the rest of the item stays as it was.
+            # A claim updates `due_at` only; the rest of the item is unchanged.
             item = prediction_item(life)
             assert relayed(item, {**item, "due_at": {"N": "1"}})
 

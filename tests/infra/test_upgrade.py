@@ -1,4 +1,4 @@
-"""An upgrade from the last released templates replaces nothing that holds data."""
+"""An upgrade from the last released templates replaces nothing that contains data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_upgrade_loses_nothing(prod: Synth, released: dict[str, Any]) -> Non
 
 def test_a_step_back_loses_nothing(prod: Synth, released: dict[str, Any]) -> None:
     found = list(losses(_kept(prod), released))
-    # The alarms alone import these: docs/deploy.md has their stack deleted first.
+    # Only the alarms import these: docs/deploy.md has their stack deleted first.
     assert len(found) == 2
     assert all("Service:ExportsOutputFnGetAttTasksTasks" in loss for loss in found), found
 

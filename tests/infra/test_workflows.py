@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / ".github" / "workflows").glob("*"))
 GUIDE = ROOT / "docs" / "guides" / "deploy-from-github.md"
 ON = True
-"""YAML 1.1, which PyYAML reads, takes the word `on` for true."""
+"""YAML 1.1, which PyYAML reads, parses the word `on` as true."""
 
 
 def read(path: Path) -> dict[Any, Any]:
@@ -75,7 +75,7 @@ def test_permissions_are_the_least(path: Path) -> None:
 
 
 def test_pull_requests_are_tested_without_the_rights_of_the_repository() -> None:
-    """`pull_request_target` would run a stranger's code with them."""
+    """`pull_request_target` would run foreign code with them."""
     assert TEST[ON].keys() == {"pull_request", "push", "workflow_call"}
     assert [step["run"] for step in steps(TEST) if "run" in step] == ["make test"]
     assert DEPLOY[ON].keys() == {"workflow_dispatch"}

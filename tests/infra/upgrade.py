@@ -1,8 +1,8 @@
-"""What an upgrade would do to the parts that hold data, from the templates before and after.
+"""The effects of an upgrade on the parts that contain data, from the templates before and after.
 
 `python -m tests.infra.upgrade cdk.out/Darkroom-prod-*.template.json` writes the baseline: run it on
-the templates of a release, as `make synth STAGE=prod` makes them in its working tree. Those of the
-baseline are of 0ba142c.
+the templates of a release, as `make synth STAGE=prod` makes them in its working tree. The baseline
+is of 0ba142c.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ STATEFUL = {
     "AWS::DynamoDB::Table",
     "AWS::S3::Bucket",
     "AWS::SecretsManager::Secret",
-    # They hold nothing, but Replicate calls back to an API's address for hours, and others' rules
-    # stand on the bus.
+    # They contain no data, but Replicate calls an API's address for hours, and foreign rules exist
+    # on the bus.
     "AWS::ApiGatewayV2::Api",
     "AWS::Events::EventBus",
 }
 LOST_ON_CHANGE = {
-    "AWS::SecretsManager::Secret": ("GenerateSecretString",),  # makes a new value
-    "AWS::DynamoDB::Table": ("StreamSpecification",),  # another stream: what is in it is not read
+    "AWS::SecretsManager::Secret": ("GenerateSecretString",),  # Makes a new value.
+    "AWS::DynamoDB::Table": ("StreamSpecification",),  # another stream: the old one is not read
 }
-"""Beside what CloudFormation replaces."""
+"""In addition to what CloudFormation replaces."""
 
 
 def kept(templates: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The part of a stage's templates that an upgrade must not lose."""
+    """Return the part of a stage's templates that an upgrade must not lose."""
     resources: dict[str, Any] = {}
     exports: set[str] = set()
     for template in templates:
@@ -53,7 +53,8 @@ def kept(templates: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def losses(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """What the upgrade would replace, remove, unprotect, or be stopped by."""
+    """Yield everything that the upgrade would replace, remove or unprotect, or that would stop
+    it."""
     for id_, old in before["resources"].items():
         new = after["resources"].get(id_)
         if new is None:
@@ -79,7 +80,8 @@ def losses(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]
 
 
 def _create_only(type_: str) -> Iterator[str]:
-    """Of the provider's own schema: properties whose change means replacement."""
+    """Yield the properties whose change means replacement, according to the provider's own
+    schema."""
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", type_).schema
     for list_ in ("createOnlyProperties", "conditionalCreateOnlyProperties"):
         for pointer in schema.get(list_, []):
@@ -87,7 +89,8 @@ def _create_only(type_: str) -> Iterator[str]:
 
 
 def _indexes(properties: Mapping[str, Any]) -> set[str]:
-    """Each with all it is made of: an index that changes is one that goes and one that comes."""
+    """Return each index with all its properties, because a changed index is a removed and an added
+    one."""
     found = properties.get("GlobalSecondaryIndexes", [])
     return {json.dumps(index, sort_keys=True) for index in found}
 

@@ -1,6 +1,5 @@
-"""Nothing here opens a socket, and nothing here counts lines: that takes half of a property's time,
-and the unit tests alone show every branch.
-"""
+"""No test here opens a socket or measures coverage, which would take half of a property's time; the
+unit tests alone cover every branch."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave coverage out of what is below this folder."""
+    """Disable coverage for the tests below this folder."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.no_cover)

@@ -1,4 +1,4 @@
-"""Deliver under any answers, lost and doubled messages, crashes and redeliveries."""
+"""Deliver with any answers, lost and duplicated messages, crashes and redeliveries."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_whatever_happens_it_is_taken_once_or_given_up_after_ten(
 
     def noted(url: str, headers: dict[str, str], body: bytes) -> Any:
         found = row(world, id_)
-        # Nothing is sent after a success that was written down, and nothing before its time.
+        # Nothing is sent after a stored success, and nothing before its time.
         assert found.state == "pending"
         assert found.attempts < len(PAUSES_S)
         status = world.callbacks.first[0] if world.callbacks.first else world.callbacks.status

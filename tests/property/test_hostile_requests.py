@@ -1,6 +1,6 @@
-"""Arbitrary webhooks and requests, through the handlers: refused without a trace, or accepted.
+"""Arbitrary webhooks and requests, through the handlers: rejected without a trace, or accepted.
 
-Most are a right one with something changed, so that they come far before they fail.
+Most are valid ones with changes, so that they get far before they fail.
 """
 
 from __future__ import annotations
@@ -70,14 +70,14 @@ raw_bytes = st.one_of(
 
 @contextmanager
 def functions() -> Iterator[App]:
-    """A world of its own for each example."""
+    """A separate world for each example."""
     with pytest.MonkeyPatch.context() as patches:
         yield wired(patches)
 
 
 @st.composite
 def changed(draw: Callable[..., Any], value: Any) -> Any:
-    """The JSON value with one to three places replaced, left out, added or put elsewhere."""
+    """Return the JSON value with one to three places replaced, removed, added or moved."""
     value = json.loads(json.dumps(value))
     for _ in range(draw(st.integers(1, 3))):
         places = list(_places(value))
@@ -108,12 +108,12 @@ def _places(value: Any, depth: int = 0) -> Iterator[tuple[Any, Any]]:
 
 
 def spelled(value: Any) -> bytes:
-    """As JSON, NaN and lone surrogates and all."""
+    """Return it as JSON, including NaN and lone surrogates."""
     return json.dumps(value).encode("utf-8", "surrogatepass")
 
 
 def is_clean(app: App, answer: Answer, secrets: set[str]) -> bool:
-    """No 5xx, and none of our secrets in the answer, its headers or the logs."""
+    """Whether there is no 5xx, and none of our secrets in the answer, its headers or the logs."""
     said = answer.text + repr(answer.headers) + app.logs.getvalue()
     return answer.status < 500 and not [secret for secret in secrets if secret in said]
 
@@ -124,7 +124,7 @@ def secrets_of(app: App) -> set[str]:
     return encoded | {key.decode() for key in keys} | {app.world.secrets.replicate_token(), OTHER}
 
 
-# The webhook
+# Webhook
 
 BODY = {
     "id": "p0000000000000000000000000",
@@ -292,7 +292,7 @@ large_values = st.one_of(
 def test_what_the_service_takes_is_not_refused_unread(
     more: list[Any], ascii_: bool, separators: tuple[str, str]
 ) -> None:
-    """The handler looks at the size of a body's structure first; the service sees values only."""
+    """The handler checks the size of a body's structure first; the service sees values only."""
     input_ = {"prompt": PROMPT, "more": more}
     with functions() as app:
         status = 201
@@ -334,7 +334,7 @@ ROUTES = [
 def test_whatever_is_asked_for_by_name_nothing_changes(
     route: tuple[str, str, str], parts: list[str], query: dict[str, str], token: str, mine: bool
 ) -> None:
-    """Of a prediction that is not over: another tenant's, where it is named at all."""
+    """A running prediction; another tenant's, if the path names one at all."""
     function, method, path = route
     with functions() as app:
         record = app.world.accept({"prompt": PROMPT}, tenant="third")
@@ -343,12 +343,12 @@ def test_whatever_is_asked_for_by_name_nothing_changes(
         headers = {"authorization": f"Bearer {token}"}
         before = app.kept()
         request = events.http(method, path.format(*parts), None, headers, query)
-        # What matches no route goes to read, as at the gateway.
+        # Requests without a route go to read, as at the gateway.
         function = function if request["routeKey"] != "$default" else "read"
         answer = app.http(function, request)
         event(f"{answer.status}")
         assert answer.status < 500
-        # How often a tenant asks is counted, whatever it asks for.
+        # Rate limits count every request of a tenant.
         app.world.controls.buckets.clear()
         assert app.kept() == before
         assert is_clean(app, answer, {*secrets_of(app), PROMPT} - {OTHER})
@@ -390,7 +390,7 @@ def test_whatever_is_put_into_a_queue_nothing_changes(function: str, message: An
 
 
 def test_what_is_changed_here_is_right_to_begin_with() -> None:
-    """Else all of the above would fail at the door, and prove nothing."""
+    """Otherwise all tests above would fail at the first check, and prove nothing."""
     with functions() as app:
         assert app.submit(CREATE).status == 201
         record = next(iter(app.world.store.items))
@@ -408,7 +408,7 @@ numbers = st.integers(-2, 30).map(str)
 @given(
     way=st.sampled_from(["wait", "watch"]),
     query=st.dictionaries(
-        # A name that there is not is repeated in the answer.
+        # An unknown name is repeated in the answer.
         st.sampled_from(["seconds", "revision", "hop", "t", "next"]),
         numbers | texts,
         max_size=3,

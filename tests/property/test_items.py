@@ -1,4 +1,4 @@
-"""A record is the same after DynamoDB, and after the stream, however it is kept there."""
+"""A record is the same after DynamoDB and after the stream, in any stored form."""
 
 from __future__ import annotations
 

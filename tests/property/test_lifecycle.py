@@ -1,4 +1,4 @@
-"""The state machine under any news, in any order."""
+"""The state machine with any inputs, in any order."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ MOVING_AT_THE_END = {"revision", "updated_at", "due_at", "extra_provider_ids", "
 
 
 def still(record: Prediction) -> dict[str, Any]:
-    """What may not change any more once a record has ended."""
+    """Return the fields that may not change after a record has ended."""
     names = {f.name for f in fields(Prediction)} - MOVING_AT_THE_END
     return {name: getattr(record, name) for name in names}
 
@@ -153,24 +153,25 @@ def test_each_end_is_announced_once(record: Prediction, history: list[tuple[News
     ends = [event for event in published if event != "started"]
     assert ends == ([last.value] if last.terminal else [])
     assert published.count("started") <= 1
-    # A wish to cancel reaches the provider by the stream as well, once each.
+    # A requested cancellation reaches the provider through the stream as well, once each.
     cancelled = [effect.provider_id for effect in caused if isinstance(effect, CancelUpstream)]
     assert cancelled.count(PID) <= 2
 
 
-# One upstream life, heard in any order
+# One upstream life cycle, reported in any order
 
 
 @st.composite
 def upstream_lives(draw: st.DrawFn) -> list[Snapshot]:
-    """What the provider says of one prediction, in order; the last word repeats all before it."""
+    """Return the provider's reports of one prediction, in order; the last one includes all before
+    it."""
     final = draw(st.sampled_from(["succeeded", "failed", "canceled", None]))
     logs, files = "", []
     said: dict[str, Any] = {}
     life = []
     for status in ["starting"] * draw(st.integers(0, 2)) + ["processing"] * draw(st.integers(0, 4)):
         if status == "processing":
-            # The endpoints differ in the digits of one and the same time.
+            # The endpoints differ in the digits of the same time.
             said["started_at"] = draw(
                 st.sampled_from(["2027-01-15T08:00:01.5Z", "2027-01-15T08:00:01.500000Z"])
             )
@@ -199,7 +200,7 @@ CLOCKS = {
 
 
 def heard(life: list[Snapshot]) -> dict[str, Any]:
-    """The record after these, without its clocks."""
+    """Return the record after these reports, without its clocks."""
     last = lives(accepted(), [(ProviderReported(said), 100) for said in life])[-1]
     return {f.name: getattr(last, f.name) for f in fields(last) if f.name not in CLOCKS}
 

@@ -1,4 +1,4 @@
-"""The media functions against arbitrary bytes."""
+"""The media functions with arbitrary bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Input validation against arbitrary schemas and values."""
+"""Input validation with arbitrary schemas and values."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_an_accepted_input_stays_accepted_with_its_seed(
         drawn = draw_seed(schema, value, RANDOM)
         assert validate_input(schema, drawn) == []
         if "seed" in schema["properties"]:
-            # None, or a negative one, asks for one that is drawn; without one the default counts.
+            # None, or a negative one, requests a random seed; without one the default counts.
             given_ = more.get("seed", schema["properties"]["seed"].get("default"))
             if given_ is None or given_ < 0:
                 assert drawn["seed"] > 0

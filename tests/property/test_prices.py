@@ -1,7 +1,7 @@
-"""Nothing that the provider may bill for an input passes the most that was reserved for it.
+"""The provider's bill of an input never exceeds the maximum that was reserved for it.
 
-The bill is the emulator's, which shares no code with the reckoning of the most. How large pictures
-get is reckoned here anew, from what the models' pages say.
+The bill is the emulator's, which shares no code with the calculation of the maximum. The size of
+pictures is calculated here again, from the models' pages.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Size = tuple[int, int]
 
 
 def value(declared: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """What the schema of one input allows, more or less."""
+    """Values that the schema of one input approximately allows."""
     found: st.SearchStrategy[Any]
     low, high = declared.get("minimum", -50), declared.get("maximum", 5000)
     match declared.get("type"):
@@ -64,7 +64,7 @@ def inputs(schema: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def largest(name: str, values: dict[str, Any]) -> int:
-    """The pixels of one picture at most, by the model's page."""
+    """Return the maximum pixels of one picture, according to the model's page."""
     if name == "prunaai/z-image-turbo":
         return int(values["width"] * values["height"])
     if name == "topazlabs/image-upscale":
@@ -82,7 +82,7 @@ def largest(name: str, values: dict[str, Any]) -> int:
 
 
 def number(values: dict[str, Any]) -> int:
-    """How many pictures the model makes at most."""
+    """Return the maximum number of pictures."""
     if values.get("sequential_image_generation") == "auto":
         return int(values["max_images"])
     return int(values.get("num_outputs") or values.get("number_of_images") or 1)
@@ -94,7 +94,7 @@ def texts(given: Any) -> int:
 
 @st.composite
 def sizes(draw: st.DrawFn, most: int) -> Size:
-    """A picture of no more pixels than that."""
+    """Return a picture with at most that many pixels."""
     width = draw(st.integers(1, most) | st.just(math.isqrt(most)))
     return width, draw(st.integers(1, most // width) | st.just(most // width))
 
@@ -112,7 +112,7 @@ def test_no_bill_passes_the_most(entry: dict[str, Any], data: st.DataObject) -> 
     of_reference = entry.get("most_pixels", {}).get("in", ANY_SIZE)
     given_sizes = [data.draw(sizes(of_reference)) for _ in range(references)]
     if set(entry["tasks"]) <= {"text-to-image", "image-editing"}:
-        # What the emulator would draw, before it fits that into what the entry declares.
+        # The picture that the emulator would draw, before it is reduced to the entry's limits.
         made |= st.just(wanted(values, given_sizes[0] if given_sizes else None))
     run_s = data.draw(st.floats(0, LIMIT_S + SLACK_S))
     prediction = ran(

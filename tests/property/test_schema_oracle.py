@@ -1,6 +1,6 @@
-"""The schema checker beside jsonschema-rs, which shares no code with it.
+"""The schema checker compared with jsonschema-rs, which shares no code with it.
 
-Both take the same inputs, but for what `DIFFERENCES` lists, each with its reason.
+Both accept the same inputs, except those in `DIFFERENCES`, each with its reason.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ DIFFERENCES: dict[str, tuple[Schema, dict[str, Any], bool]] = {
         True,
     ),
 }
-"""Schema, input, and whether the checker takes it, where jsonschema-rs says otherwise."""
+"""Schema, input, and the checker's decision, where jsonschema-rs decides otherwise."""
 
 NAMES = st.sampled_from(["prompt", "seed", "x"])
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
@@ -178,7 +178,7 @@ WORDS: dict[str, tuple[st.SearchStrategy[Schema], st.SearchStrategy[Any]]] = {
         FEW,
     ),
 }
-"""Each keyword alone with values that it speaks of, which many words together seldom do."""
+"""Each keyword alone with relevant values, which many keywords together rarely have."""
 
 
 def accepts(schema: Schema, value: dict[str, Any]) -> bool:
@@ -189,7 +189,7 @@ def accepts(schema: Schema, value: dict[str, Any]) -> bool:
 
 @given(schema=SCHEMAS, value=st.dictionaries(NAMES, VALUES, max_size=3))
 def test_any_schema_takes_the_same_inputs(schema: Schema, value: dict[str, Any]) -> None:
-    # Deeper than the check looks; it says so.
+    # Deeper than the check goes, which it reports.
     assume(not unseen(schema))
     ours = not validate_input(schema, value)
     event("accepted" if ours else "refused")
@@ -233,7 +233,7 @@ MODELS = [found.model for name in CATALOGUE.names() if (found := CATALOGUE.resol
 
 
 def near(declared: Schema) -> st.SearchStrategy[Any]:
-    """Values that a field may take, and others just beside them."""
+    """Return values that a field may have, and others close to them."""
     known = [*declared.get("enum", ()), declared.get("default", "a")]
     for bound in (declared.get("minimum"), declared.get("maximum")):
         known += [] if bound is None else [bound, bound - 1, bound + 1, bound + 0.5, float(bound)]

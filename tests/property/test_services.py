@@ -1,4 +1,4 @@
-"""All services over the fakes, under faults in any order, and then the peace after them."""
+"""All services over the fakes, with faults in any order, and recovery afterwards."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ picks = st.integers(0, 1_000_000)
 
 
 class Faults(RuleBasedStateMachine):
-    """Clients, provider and cloud in any order; `teardown` lets everything come to rest."""
+    """Clients, provider and cloud in any order; `teardown` lets everything settle."""
 
     @initialize(dedicated=st.booleans(), echo=st.booleans())
     def begin(self, dedicated: bool, echo: bool) -> None:
@@ -80,7 +80,7 @@ class Faults(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from(["one", "two"]), tenant=st.sampled_from(TENANTS), answer=ANSWERS)
     def submit_with_a_key(self, key: str, tenant: str, answer: Any) -> None:
-        """The same key and body make one prediction, whatever became of the first request."""
+        """The same key and body make one prediction, whatever happened to the first request."""
         self.world.provider.answers = [answer]
         given = {"prompt": f"keyed {key}"}
         made: list[Prediction] = []
@@ -140,14 +140,14 @@ class Faults(RuleBasedStateMachine):
 
     @rule()
     def rotate_the_secret(self) -> None:
-        """The provider signs with a new secret; the functions still hold the old one in memory."""
+        """The provider signs with a new secret; the functions still have the old one in memory."""
         key = bytes([self.number % 256]) * 32
         self.world.secrets.rotated = (key, self.world.secrets.webhook[0])
 
     @precondition(lambda self: self.world.provider.upstream)
     @rule(pick=picks)
     def expire(self, pick: int) -> None:
-        """The provider deletes what it served, an hour early; a copy must be failed by its end."""
+        """The provider deletes its files an hour early; a pending copy must fail in the end."""
         provider_id = self.any_upstream(pick)
         for url in list(self.world.fetcher.pages):
             if provider_id in url:
@@ -177,7 +177,7 @@ class Faults(RuleBasedStateMachine):
 
     @rule(times=st.integers(1, 3))
     def redrive(self, times: int) -> None:
-        """Messages come again out of a dead-letter queue, long after their work was done."""
+        """Messages return from a dead-letter queue, long after their work was done."""
         for record in self.seen.values():
             for _ in range(times):
                 self.world.persist_queue.send({"id": record.id})
@@ -200,7 +200,7 @@ class Faults(RuleBasedStateMachine):
     def sweep(self, seconds: int) -> None:
         self.ours(lambda: self.world.sweep(seconds))
 
-    # What holds at every moment
+    # Permanent invariants
 
     @invariant()
     def every_record_moves_forward_only(self) -> None:
@@ -250,10 +250,10 @@ class Faults(RuleBasedStateMachine):
             id_ = request["webhook"].split("/")[-1].split("?")[0]
             made[id_] = made.get(id_, 0) + 1
         for id_, number in made.items():
-            # An attempt may have died before it left, never the other way round.
+            # An attempt may have died before it was sent, but not the other way round.
             assert number <= self.world.record(id_).create.attempt
 
-    # The peace afterwards
+    # Recovery
 
     def teardown(self) -> None:
         if not hasattr(self, "world"):
@@ -288,12 +288,12 @@ class Faults(RuleBasedStateMachine):
             assert record.due_at is None
         assert not any(map(len, self.all_queues()))
         for row in self.world.deliveries.rows.values():
-            # A start that was still to be told of when the end came is not told of any more.
+            # A start that was still pending at the end is not sent any more.
             late = row.event == "start" and row.state == "superseded"
             assert row.state == "delivered" or late
 
     def nothing_upstream_is_without_an_owner(self) -> None:
-        # By now every webhook has been heard once, late ones too.
+        # By now every webhook has been received once, late ones too.
         for provider_id in self.world.provider.upstream:
             self.hear(provider_id)
         self.every_record_moves_forward_only()
@@ -315,10 +315,11 @@ class Faults(RuleBasedStateMachine):
                 row = self.world.deliveries.rows[record.id, "completed"]
                 assert row.state == "delivered"
 
-    # Means
+    # Helpers
 
     def ours(self, act: Any) -> None:
-        """Run one of our own processes, which may die; note the creates that the provider held."""
+        """Run one of our own processes, which may die; record the creates that the provider
+        received."""
         provider = self.world.provider
         number, answers = len(provider.creates), list(provider.answers)
         try:
@@ -326,7 +327,7 @@ class Faults(RuleBasedStateMachine):
         except Crash:
             pass
         except ProviderUnavailableError:
-            # It reaches a queue's consumer only, and there the message comes again.
+            # Only a queue's consumer raises it, and the message is redelivered.
             assert provider.down
         made = provider.creates[number:]
         self.hung += [

@@ -1,4 +1,4 @@
-"""The webhook verifier against arbitrary input, and against the reference implementation."""
+"""The webhook verifier with arbitrary input, and compared with the reference implementation."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ entry = st.one_of(
     body=st.binary(max_size=50),
 )
 def test_signature_lists(before: list[str], after: list[str], separator: str, body: bytes) -> None:
-    """Only a list of clean entries, one space between, is accepted for the good one in it."""
+    """Only a list of valid entries with one space between is accepted for the valid one in it."""
     entries = [*before, sign("msg_1", NOW, body, key=KEY), *after]
     text = separator.join(entries)
     clean = (
@@ -156,10 +156,10 @@ def test_what_we_accept_the_reference_accepts(
     payload: dict[str, Any],
     tamper: bool,
 ) -> None:
-    """One-sided on purpose: the reference also accepts what this project refuses.
+    """One-sided on purpose: the reference also accepts values that this project rejects.
 
-    Carved out: an entry that the reference cannot parse makes it raise before it reaches the
-    good one; ours skips it. (Bodies here are clean JSON, as the reference parses them.)
+    Excluded: an entry that the reference cannot parse makes it raise before it reaches the valid
+    one; ours skips it. (Bodies here are clean JSON, as the reference parses them.)
     """
     now = time.time()
     timestamp = spelling.format(int(now) + offset)
@@ -180,7 +180,7 @@ def test_what_we_accept_the_reference_accepts(
 
 
 def _signature(content: bytes) -> str:
-    # A spelling of the MAC beside `sign`, which refuses the ids that this test tries.
+    # A MAC without `sign`, which rejects the ids that this test tries.
     return "v1," + base64.b64encode(hmac.new(KEY, content, hashlib.sha256).digest()).decode()
 
 

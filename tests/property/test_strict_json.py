@@ -1,4 +1,4 @@
-"""Strict JSON against arbitrary bytes and values."""
+"""Strict JSON with arbitrary bytes and values."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_repeated_key_is_refused_at_any_level(path: list[str], value: object) 
 
 
 def tokens(value: object) -> int:
-    """As the parser's own result has them."""
+    """Return the value as in the parser's own result."""
     match value:
         case str():
             return 1
@@ -82,5 +82,5 @@ def test_tokens_are_those_of_the_value_however_it_is_spelled(
     count = tokens(value)
     assert not has_more_tokens(raw, count)
     assert count == 0 or has_more_tokens(raw, count - 1)
-    # So that an input within its limit of bytes is within the same limit of tokens, and far.
+    # An input within its limit of bytes is therefore far within the same limit of tokens.
     assert 3 * count <= 2 * len(canonical(value).encode()) - 1

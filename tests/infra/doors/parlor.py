@@ -1,4 +1,4 @@
-"""A door that no stage has: what an optional function declares, so that a test can open it."""
+"""A door that no stage has: an optional function with its declarations, which a test can open."""
 
 from __future__ import annotations
 
