@@ -1,9 +1,9 @@
-"""The hostile cases that Darkroom is held to: 62 on the webhook, 72 on everything else.
+"""The attack cases that Darkroom must withstand: 62 on the webhook, 72 on everything else.
 
-A test that covers a case has its number in its name: `test_w6_…`, or a parameter `W6-…`; the
-tests of one case are `pytest -k "W6 and not W6_"`'s. tests/unit/test_cases.py sees to it that
-none is missing. Each line says what comes in and, after the arrow, what has to come out. Refused
-means besides: no row is written, nothing is called upstream, no 5xx, nothing echoed or leaked.
+A test that covers a case has its number in its name: `test_w6_…`, or a parameter `W6-…`; the tests
+of one case are found by `pytest -k "W6 and not W6_"`. tests/unit/test_cases.py checks that none is
+missing. Each line has the input and, after the arrow, the required result. Refused also means: no
+row is written, nothing is called upstream, no 5xx, nothing echoed or leaked.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CASES = {
     "W15": "a header beyond ASCII → 401",
     "W16": "a header of 8 kB → 401",
     "W17": "more than 10,240 bytes of headers → refused by the gateway, or 401",
-    # Webhook, timestamp; each with a right MAC over it
+    # Webhook, timestamp; each with a correct MAC over it
     "W18": "text → 401",
     "W19": "a float → 401",
     "W20": "an exponent → 401",
@@ -127,7 +127,7 @@ CASES = {
     "A45": "backslash and #@ → refused",
     "A46": "trailing dot, homograph, long label, localhost, .internal → refused",
     "A47": "proxies in the environment → ignored",
-    # Outputs on their way to the bucket
+    # Outputs during the copy to the bucket
     "A48": "compressed on the way → fails, undecoded",
     "A49": "shorter than announced, or no length → fails",
     "A50": "a slow drip → fails at the wall clock",
@@ -139,7 +139,7 @@ CASES = {
     "A56": "50,000 by 50,000 pixels → stored, never decoded",
     "A57": "junk in the metadata → the bytes pass unchanged, with their hash",
     "A58": "an output twice, or in another order → one object each, no reordering",
-    # URLs of ours, tenants, keys
+    # Our URLs, tenants, keys
     "A59": "a signed URL late or for something else → 403; it lives an hour",
     "A60": "a PUT by a client → impossible; an upload's form has size and type",
     "A61": "a signed URL of a deleted object → nothing; a revoked key gets no new one",
@@ -159,7 +159,7 @@ CASES = {
 }
 
 NOT_APPLICABLE: dict[str, str] = {}
-"""A case that nothing here can meet, and why. It must have no tests."""
+"""Cases that do not apply here, with the reason. They must have no tests."""
 
 REPORTED: dict[str, tuple[str, str]] = {
     "adversarial-H1": (
@@ -874,9 +874,9 @@ REPORTED: dict[str, tuple[str, str]] = {
         ),
     ),
 }
-"""What was found from outside: the test that holds it, and the answer that it has now."""
+"""Reported problems: the test that covers each, and the current answer."""
 
 OPEN: dict[str, str] = {
     "newcomer-friction-5": "There is a console in an issue of its own.",
 }
-"""What is not done, and why."""
+"""Open cases, with the reason."""

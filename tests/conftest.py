@@ -1,4 +1,4 @@
-"""Every test sees the same environment: no account, no proxy, no settings of the developer's."""
+"""Every test has the same environment: no account, no proxy, no settings of the developer's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import settings
 
-# Before any module imports them: an assertion there says what it compared.
+# Before any module imports them, so that assertions there show the compared values.
 pytest.register_assert_rewrite("tests.support")
 
 DUMMY = {

@@ -1,4 +1,4 @@
-"""The bill: arithmetic over counts, durations, prices and the templates."""
+"""The bill: arithmetic with counts, durations, prices and the templates."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_each_sweep_of_a_minute_is_paid(tmp_path: Path) -> None:
 
 
 def test_aws_l5_a_month_counts_all_that_is_paid_without_use(tmp_path: Path) -> None:
-    """Each metric of an alarm, the secret that no template makes, our metrics, polls of queues."""
+    """Each metric of an alarm, the secret outside the templates, our metrics, polls of queues."""
     watched = [{"Id": "a", "MetricStat": {}}, {"Id": "b", "MetricStat": {}}, {"Expression": "a+b"}]
     cdn = {"Variables": {"CDN_KEY_SECRET": "darkroom/prod/cdn-key"}}
     given = template(
@@ -183,7 +183,7 @@ def test_aws_l5_a_month_counts_all_that_is_paid_without_use(tmp_path: Path) -> N
 
 
 def test_aws_l6_what_is_kept_is_kept_a_week_longer_than_its_record(model: Model) -> None:
-    """As a version that has expired; and what can be recovered is paid for twice."""
+    """As an expired version; and recoverable data is paid for twice."""
     lines = {line.name: line for line in model.kept("plain", 90, 1.0)}
     assert lines["S3, pictures"].dollars == pytest.approx(1000 * 98 / 30 * 0.02)
     records = lines["DynamoDB, records"]

@@ -1,4 +1,4 @@
-"""What a prediction asks of AWS is exactly what bench/io.json says, and does not grow."""
+"""The AWS calls of a prediction are exactly those in bench/io.json, and do not grow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.growth import read_all
 from bench.meter import item_bytes, read_units, write_units
 
 BYTES = {"log_bytes", "record_bytes"}
-"""Follow from random ids and times, which differ by a few bytes from run to run."""
+"""They depend on random ids and times, which differ by a few bytes from run to run."""
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,8 @@ def stored() -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", io.PATHS)
 def test_calls_and_capacity_are_what_the_file_says(path: str, stored: dict[str, Any]) -> None:
-    """Renew with `python -m bench.io --write`, and say in docs/cost.md what the change is for."""
+    """Renew with `python -m bench.io --write`, and state the purpose of the change in
+    docs/cost.md."""
     counted = io.count(path).summary()
     assert {k: v for k, v in counted.items() if k not in BYTES} == {
         k: v for k, v in stored[path].items() if k not in BYTES

@@ -1,6 +1,6 @@
-"""Processor time of what a request from outside may ask for, at its worst.
+"""Worst-case processor time of requests from outside.
 
-Not among the unit tests: the measurement of coverage would multiply it.
+Not among the unit tests, because the measurement of coverage would multiply it.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def branches(number: int, **schema: Any) -> dict[str, Any]:
 
 
 def tree(depth: int, width: int) -> dict[str, Any]:
-    """Branches within branches, none of which a list fits."""
+    """Return branches within branches, none of which a list matches."""
     inner = tree(depth - 1, width) if depth else {"type": "string"}
     return {"anyOf": [inner] * width}
 

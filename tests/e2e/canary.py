@@ -1,4 +1,4 @@
-"""What must be in no log: every secret and every prompt of a run."""
+"""Texts that no log may contain: every secret and every prompt of a run."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ SHAPES = {
     "inline file": r"data:[a-z/+.-]+;base64,",
 }
 SHORTEST = 12
-"""Letters of a prompt below which it could be in a log by chance."""
+"""Letters of a prompt below which it could occur in a log by chance."""
 
 
 def logged(cloud: EmbeddedCloud) -> dict[str, str]:
-    """What CloudWatch would hold of each function, and what the local processes printed.
+    """Return the functions' logs as in CloudWatch, and the output of the local processes.
 
-    The emulated provider's own log is left out: it is not ours, and holds what it was sent.
+    The emulated provider's own log is excluded: it is not ours, and contains the requests.
     """
     logs = cloud.client("logs")
     groups = [
@@ -54,7 +54,7 @@ def logged(cloud: EmbeddedCloud) -> dict[str, str]:
 
 
 def secrets_in_play(cloud: EmbeddedCloud) -> dict[str, str]:
-    """Each secret of the run, and what it is."""
+    """Return each secret of the run with its description."""
     found = {cloud.token: "API token", cloud.replicate_token: "Replicate token", CANARY: "canary"}
     store = cloud.client("secretsmanager")
     for secret in store.list_secrets()["SecretList"]:
@@ -75,7 +75,7 @@ def secrets_in_play(cloud: EmbeddedCloud) -> dict[str, str]:
 
 
 def leaks(cloud: EmbeddedCloud) -> list[str]:
-    """Each secret that a log holds: what it is, and where."""
+    """Return each secret found in a log: its description and its place."""
     texts, secrets = logged(cloud), secrets_in_play(cloud)
     hits = [
         f"{kind} in {place}"

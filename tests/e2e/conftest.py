@@ -30,7 +30,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedCloud]:
     state_dir = tmp_path_factory.mktemp("cloud")
     with EmbeddedCloud(time_scale=0, state_dir=state_dir, local_callbacks=True) as running:
         yield running
-        # Of all that was logged meanwhile, whatever the tests were.
+        # All logs of the run, whatever the tests were.
         assert leaks(running) == []
 
 
@@ -38,7 +38,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedCloud]:
 def announced(
     cloud: EmbeddedCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> EmbeddedCloud:
-    """The cloud, as `make run` announces one: what `--local` finds."""
+    """The cloud, announced as by `make run`, which `--local` finds."""
     found = {
         "aws_endpoint": cloud.aws_endpoint,
         "replicate_url": cloud.replicate_url,
@@ -68,7 +68,7 @@ def api(cloud: EmbeddedCloud) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def set_faults(cloud: EmbeddedCloud) -> Iterator[Callable[..., None]]:
-    """Sets the provider's faults, whole; they are gone after the test."""
+    """Replaces the provider's faults, which are removed after the test."""
     with httpx.Client(base_url=cloud.replicate_url, trust_env=False) as emulator:
 
         def put(**faults: Any) -> None:
@@ -82,7 +82,7 @@ def set_faults(cloud: EmbeddedCloud) -> Iterator[Callable[..., None]]:
 
 @pytest.fixture
 def upstream(cloud: EmbeddedCloud) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Every prediction that the provider ever made."""
+    """Returns every prediction that the provider ever made."""
     with httpx.Client(base_url=cloud.replicate_url, trust_env=False) as emulator:
         yield lambda: list(emulator.get("/_emulator/predictions").json())
 

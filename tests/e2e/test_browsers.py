@@ -1,4 +1,4 @@
-"""What a page of another origin may do, on an embedded cloud that names one."""
+"""Requests from a page of another origin, on an embedded cloud that allows one."""
 
 from __future__ import annotations
 

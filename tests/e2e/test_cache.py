@@ -36,7 +36,7 @@ def other(cloud: EmbeddedCloud) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def events(cloud: EmbeddedCloud) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Every event that the bus carries during the test, as a rule of a client's own gets them."""
+    """Returns every event on the bus during the test, as a client's own rule receives them."""
     sqs, bus = cloud.client("sqs"), cloud.client("events")
     url = sqs.create_queue(QueueName="cache-events")["QueueUrl"]
     names = ["QueueArn"]
@@ -75,7 +75,7 @@ def ask(api: httpx.Client, prompt: str, cache: str | None = None, **body: Any) -
 def made(
     api: httpx.Client, cloud: EmbeddedCloud, finished: Callable[..., dict[str, Any]]
 ) -> Callable[..., dict[str, Any]]:
-    """Makes a prediction whose result is noted for others."""
+    """Makes a prediction whose result is cached."""
 
     def make(prompt: str, **body: Any) -> dict[str, Any]:
         shown = finished(ask(api, prompt, **body)["id"])
@@ -146,7 +146,7 @@ def test_who_gets_a_stored_result(
 ) -> None:
     first = made("cached for one tenant")
     assert source_of(ask(other, "cached for one tenant")) is None
-    # Its own first one may be done by now.
+    # Its own first one may have ended by now.
     assert source_of(ask(other, "cached for one tenant", "reuse")) != first["id"]
     assert source_of(ask(api, "cached for one tenant", "bypass")) is None
     assert source_of(ask(api, "cached for one tenant", input={"seed": 8})) is None

@@ -1,4 +1,4 @@
-"""Callbacks to a receiver on this machine: signed, repeated, given up, sent again."""
+"""Callbacks to a receiver on this machine: signed, retried, abandoned, redelivered."""
 
 from __future__ import annotations
 
@@ -107,13 +107,14 @@ def test_a_callback_comes_once_and_can_be_verified(
         Webhook(secret).verify(raw + b" ", headers)
     shown = finished(id_)
     assert body["webhook"] == f"{receiver.url}?order=7"
-    # The URLs differ, being made anew each time.
+    # The URLs differ, because they are created anew each time.
     assert [without_urls(body), len(body["output"])] == [without_urls(shown), 1]
     assert api.get(body["output"][0]).status_code == 200
 
 
 def without_urls(shown: dict[str, Any]) -> dict[str, Any]:
-    """Nor what is for those that wait: the watch URL, and the revision to wait from."""
+    """Return it without URLs, and without the fields for waiting: the watch URL and the
+    revision."""
     urls = {name: value for name, value in shown["urls"].items() if name != "watch"}
     ours = {name: value for name, value in shown["darkroom"].items() if name != "revision"}
     kept = {name: value for name, value in shown.items() if name != "output"}
@@ -142,7 +143,7 @@ def test_all_events_of_a_prediction_are_told_and_the_end_is_the_last(
         if "_logs-" in name
     }
     assert told
-    # Each shows the logs of its own revision, whenever it was sent: they only grow.
+    # Each shows the logs of its own revision, whenever it was sent, and logs only grow.
     sizes = [len(told[revision]) for revision in sorted(told)]
     assert sizes == sorted(set(sizes))
 

@@ -1,4 +1,4 @@
-"""The embedded cloud as it stands: deployed whole, authenticated, swept."""
+"""The embedded cloud: completely deployed, authenticated, swept."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_newcomer_bug_2_invocations_beyond_the_bound_lose_no_time(
         held: list[int] = json.loads(answer["Payload"].read())
         return held
 
-    burst = 20  # of one worker's six seconds, which is more than the time-out
+    burst = 20  # Of one worker's six seconds, which exceeds the timeout.
     with ThreadPoolExecutor(burst) as pool:
         processes, left = zip(*pool.map(invoke, range(burst)), strict=True)
     assert len(set(processes)) <= WORKERS

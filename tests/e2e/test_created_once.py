@@ -1,4 +1,4 @@
-"""A create whose answer and webhooks are lost is made once, whatever the provider lists of it."""
+"""A create whose answer and webhooks are lost is made once, in any form of the provider's list."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ if TYPE_CHECKING:
 
 LOST_FOR_S = 30
 SILENT_S = 16
-"""From this age on, a create that nothing is seen of is repeated: its own 5 s, and 10 s of
-silence."""
+"""Age from which an invisible create is repeated: its own 5 s, and 10 s of silence."""
 SHOWN: list[dict[str, str]] = [
     *({"show_input": mode} for mode in ("urls", "known", "rounded", "trimmed", "masked", "empty")),
     *({"show_version": mode} for mode in ("hidden", "internal")),
-    # The last one: from now on an input alone may tell which is which.
+    # The last one, because from now on an input alone may identify a prediction.
     {"show_input": "exact", "show_version": "true"},
 ]
 PIXEL = (
@@ -40,7 +39,7 @@ MODELS: list[tuple[str, dict[str, Any]]] = [
 
 
 class Lost:
-    """Creates of which nobody hears: no answer, no webhook."""
+    """Creates without any report: no answer, no webhook."""
 
     def __init__(
         self, api: httpx.Client, upstream: Callable[[], list[dict[str, Any]]], name: str
@@ -52,37 +51,37 @@ class Lost:
         """By prompt."""
 
     def submit(self) -> None:
-        """With an input that is shown otherwise in every mode but `exact`."""
+        """With an input that is shown differently in every mode except `exact`."""
         number = len(self.ids)
         version, values = MODELS[number % len(MODELS)]
         prompt = f" {self._name}, number {number}\n"
-        # No schema knows the name, and no float holds the integer.
+        # No schema has the name, and no float represents the integer.
         input_ = {"prompt": prompt, "note": [PIXEL, 2**53 + 1], **values}
         answer = self._api.post("/v1/predictions", json={"version": version, "input": input_})
         assert answer.status_code == 201, answer.text
         self.ids[prompt] = answer.json()["id"]
 
     def unknown(self) -> bool:
-        """True if any of them is one of which nobody knows whether it was made."""
+        """Whether it is unknown of any of them whether it was made."""
         return any(
             self._api.get(f"/v1/predictions/{id_}").json()["darkroom"]["provider_id"] is None
             for id_ in self.ids.values()
         )
 
     def look(self) -> bool:
-        """Run one tick. True if it looked for any of them in the provider's list."""
+        """Run one tick. Returns whether it searched the provider's list for any of them."""
         tick = self._api.post("/_local/sweep").json()
         assert tick["ok"], tick
         return bool(tick["done"].get("looked"))
 
     def made(self) -> dict[str, list[str]]:
-        """What exists upstream, by prompt."""
+        """Return the upstream predictions, by prompt."""
         everything = self._upstream()
         return {p: [one["id"] for one in created(lambda: everything, p)] for p in self.ids}
 
 
 def check(lost: Lost, finished: Callable[..., dict[str, Any]]) -> None:
-    """Each was made once, and is the one that its record holds."""
+    """Assert that each was made once, and that its record has it."""
     ended = {prompt: finished(id_) for prompt, id_ in lost.ids.items()}
     assert {shown["status"] for shown in ended.values()} == {"succeeded"}
     bound = {prompt: [shown["darkroom"]["provider_id"]] for prompt, shown in ended.items()}
@@ -104,7 +103,7 @@ def test_with_the_webhook_in_the_list(
     for shown in SHOWN:
         set_faults(create_accept_then_drop=1, webhook_drop=1, **shown)
         until(another_one_until_one_is_looked_for)
-    # The last of them is looked for, and they end, by polls alone.
+    # The last of them is found in the list, and they end, by polls alone.
     set_faults(webhook_drop=1, **SHOWN[0])
     check(lost, finished)
 
@@ -118,7 +117,7 @@ def test_without_the_webhook_in_the_list(
     lost = Lost(api, upstream, "without its webhook")
     faults = {"webhook_drop": 1, "echo_webhook": False}
     set_faults(create_accept_then_drop=1, **faults, **SHOWN[0])
-    # Two of each model: which of them a run is, only its webhook can tell.
+    # Two of each model, which only their webhooks distinguish.
     for _ in range(2 * len(MODELS)):
         lost.submit()
     last = time.monotonic()

@@ -1,4 +1,4 @@
-"""Creates that hang, come late, are refused or stay unknown: each prediction is made once."""
+"""Creates that hang, arrive late, are rejected or stay unknown: each prediction is made once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def submit(
     answer = api.post(
         "/v1/predictions",
         json={"version": model, "input": {"prompt": prompt, **input_}},
-        # What is equal here is to be created all the same.
+        # Equal requests shall create predictions here.
         headers={"Darkroom-Cache": "bypass"},
     )
     assert answer.status_code == 201, answer.text
@@ -44,8 +44,8 @@ def test_unknown_creates_hold_nobody_and_are_repeated_once(
     submit(api, "warm")
     set_faults(create_hang_s=60)
     began = time.monotonic()
-    # Of another model than what other tests create upstream by themselves: a prediction that is
-    # nobody's, of the last minute and a half, could be what was created.
+    # A different model from those of other tests: a prediction without an owner, of the last minute
+    # and a half, could be taken for this create.
     hanging = submit(api, "hanging", model=DEV)
     assert time.monotonic() - began <= 3.5
     set_faults(create_500=1)
@@ -129,7 +129,7 @@ def test_an_ambiguous_create_is_found_though_every_webhook_is_lost(
     prompt = f"ambiguous and silent, echo {echo_webhook}"
     faults = {"webhook_drop": 1, "echo_webhook": echo_webhook}
     set_faults(create_accept_then_drop=1, **faults)
-    # Nothing but its input says whose it is: as above, no other test's prediction may be like it.
+    # Only its input identifies it: as above, no other test's prediction may be equal.
     accepted = submit(api, prompt, model=DEV)
     set_faults(**faults)
     shown = finished(accepted["id"])

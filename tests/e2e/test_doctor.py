@@ -1,4 +1,4 @@
-"""`ops doctor` on the embedded cloud: silent about what is well, and what is wrong by its name."""
+"""`ops doctor` on the embedded cloud: silent about healthy parts, and problems by name."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def deployment(cloud: EmbeddedCloud) -> Deployment:
 
 @pytest.fixture
 def checks(deployment: Deployment) -> Callable[..., dict[str, Check]]:
-    """The checks by name; of one that has several lines, the last."""
+    """Return the checks by name; the last line of one with several."""
 
     def look(changed: Deployment = deployment) -> dict[str, Check]:
         with httpx.Client(trust_env=False, timeout=60) as client:
@@ -45,7 +45,7 @@ def checks(deployment: Deployment) -> Callable[..., dict[str, Check]]:
 
 @pytest.fixture
 def tell(deployment: Deployment) -> Iterator[Callable[..., None]]:
-    """Changes what the submit function is told, until the test is over."""
+    """Changes the submit function's environment until the end of the test."""
     functions, name = deployment.client("lambda"), deployment.outputs["FunctionSubmit"]
     told = deployment.environment("Submit")
 
@@ -59,7 +59,7 @@ def tell(deployment: Deployment) -> Iterator[Callable[..., None]]:
 
 @contextmanager
 def stored(deployment: Deployment, output: str, value: str) -> Iterator[None]:
-    """The secret holds this for as long; functions keep what they have read."""
+    """Set the secret temporarily; functions keep the value that they have read."""
     client, name = deployment.client("secretsmanager"), deployment.outputs[output]
     before = deployment.secret(name)
     client.put_secret_value(SecretId=name, SecretString=value)
@@ -76,11 +76,11 @@ def test_nothing_is_wrong_with_a_new_deployment(
 ) -> None:
     finished(submit(api, "for the doctor", megapixels="0.25")["id"])
     for queue in failure_queues(cloud.outputs):
-        cloud.client("sqs").purge_queue(QueueUrl=cloud.outputs[queue])  # what other tests left
+        cloud.client("sqs").purge_queue(QueueUrl=cloud.outputs[queue])  # Left by other tests.
     code = main(["doctor", "--local", "--json"])
     shown = json.loads(capsys.readouterr().out)
     states = {check["name"]: check["state"] for check in shown}
-    states.pop("dedicated account")  # other tests use the account too
+    states.pop("dedicated account")  # Other tests use the account too.
     assert states == dict.fromkeys(
         (
             "stacks",
@@ -163,7 +163,7 @@ def test_dead_letters(cloud: EmbeddedCloud, checks: Callable[..., dict[str, Chec
 def test_what_has_been_due_for_long(
     cloud: EmbeddedCloud, checks: Callable[..., dict[str, Check]]
 ) -> None:
-    """A row of the index that is no record, so that no sweep can take it up."""
+    """A row of the index that is no record, so that no sweep can handle it."""
     dynamodb, table = cloud.client("dynamodb"), cloud.outputs["PredictionsTable"]
     ago = str(int(time.time() * 1000) - 3_600_000)
     key = {"id": {"S": "overdue"}}

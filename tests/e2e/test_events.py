@@ -1,4 +1,4 @@
-"""Events out of the bus and into it, and a state machine that waits, on the embedded cloud."""
+"""Events from the bus and to it, and a state machine that waits, on the embedded cloud."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ FAILING = {"model": "nobody/nothing", "input": {}}
 
 
 class Inbox:
-    """A queue, emptied into `messages` as they come."""
+    """A queue whose messages are moved to `messages` as they arrive."""
 
     def __init__(self, cloud: EmbeddedCloud, url: str) -> None:
         self._sqs, self._url = cloud.client("sqs"), url
         self.messages: list[dict[str, Any]] = []
 
     def find(self, fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The first message whose body, read as JSON, fits; with its attributes as `reason`."""
+        """Return the first message whose JSON body matches, with its attributes as `reason`."""
         return dict(until(lambda: next((m for m in self._all() if fits(m)), None)))
 
     def _all(self) -> list[dict[str, Any]]:
@@ -51,7 +51,7 @@ class Inbox:
 
 
 def deploy(cloud: EmbeddedCloud, template: Path, **parameters: str) -> dict[str, str]:
-    """An example as it stands, as a stack of its own; its outputs."""
+    """Deploy an example unchanged, as a separate stack; return its outputs."""
     cloudformation = cloud.client("cloudformation")
     name = template.stem if template.stem != "template" else template.parent.name
     cloudformation.create_stack(
@@ -72,7 +72,7 @@ def deploy(cloud: EmbeddedCloud, template: Path, **parameters: str) -> dict[str,
 
 @pytest.fixture(scope="module")
 def inbox(cloud: EmbeddedCloud) -> Iterator[Inbox]:
-    """A queue behind a rule for everything of Darkroom's."""
+    """A queue behind a rule for all of Darkroom's events."""
     sqs, events = cloud.client("sqs"), cloud.client("events")
     url = sqs.create_queue(QueueName="seen-events")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
@@ -87,7 +87,7 @@ def inbox(cloud: EmbeddedCloud) -> Iterator[Inbox]:
 
 
 def put(cloud: EmbeddedCloud, detail: dict[str, Any], source: str = "local.app") -> str:
-    """Ask for a prediction by an event; the event's id."""
+    """Request a prediction by an event; return the event's id."""
     entry = {
         "EventBusName": cloud.outputs["EventBus"],
         "Source": source,
@@ -175,13 +175,13 @@ def test_an_event_of_a_source_without_a_rule_makes_nothing(
 ) -> None:
     prompt = f"nobody {uuid.uuid4()}"
     put(cloud, {"model": SCHNELL, "input": {"prompt": prompt}}, source="somebody.else")
-    last = put(cloud, FAILING)  # comes after it
+    last = put(cloud, FAILING)  # It comes after the other.
     inbox.find(lambda m: m["body"]["detail"].get("request_id") == last)
     listed = api.get("/v1/predictions").json()["results"]
     assert prompt not in [p["input"].get("prompt") for p in listed]
 
 
-# The examples
+# Examples
 
 
 def example_rule(cloud: EmbeddedCloud, name: str) -> dict[str, str]:
@@ -249,7 +249,7 @@ def pictures(cloud: EmbeddedCloud) -> dict[str, str]:
 
 
 def run(cloud: EmbeddedCloud, machine: str, **given: Any) -> dict[str, Any]:
-    """A run of the state machine, when it has ended."""
+    """Run the state machine, and return its result."""
     steps = cloud.client("stepfunctions")
     arn = steps.start_execution(stateMachineArn=machine, input=json.dumps(given))["executionArn"]
 
@@ -284,7 +284,7 @@ def test_a_task_whose_request_is_rejected_fails_at_once(
 
 
 def test_what_was_rejected_can_be_handed_over_again(cloud: EmbeddedCloud, inbox: Inbox) -> None:
-    """By name: `redrive all` leaves it, since it fails again unless something has changed."""
+    """By name: `redrive all` skips it, because it fails again unless something has changed."""
     id_ = put(cloud, FAILING)
     inbox.find(lambda m: m["body"]["detail"].get("request_id") == id_)
     deployment = embedded(cloud.aws_endpoint, cloud.replicate_url)

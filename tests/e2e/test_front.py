@@ -1,4 +1,4 @@
-"""The front port: what it lets through, what it refuses, and what it never shows."""
+"""The front port: what it passes on, rejects, and never shows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KEY = "local/2026/01/front/0.txt"
 
 @pytest.fixture(scope="module")
 def signed(cloud: EmbeddedCloud) -> str:
-    """A URL of a stored file, signed for the front's address as the functions sign."""
+    """Return a URL of a stored file, signed for the front's address as the functions sign."""
     bucket = cloud.outputs["OutputsBucket"]
     s3 = cloud.client("s3")
     s3.put_object(Bucket=bucket, Key=KEY, Body=b"0123456789")
@@ -44,7 +44,7 @@ def signed(cloud: EmbeddedCloud) -> str:
 
 
 def changed(url: str, **query: str | None) -> str:
-    """The URL with parameters replaced, or left out where None."""
+    """Return the URL with parameters replaced, or removed if None."""
     parts = urlsplit(url)
     values = dict(parse_qsl(parts.query)) | query
     kept = {name: value for name, value in values.items() if value is not None}
@@ -172,7 +172,7 @@ def handler(event, context):
 
 @pytest.fixture(scope="module")
 def echo(cloud: EmbeddedCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A front of its own before a function that answers with the event it got, or raises."""
+    """A separate front before a function that returns its event, or raises."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("echo.py", ECHO)
@@ -267,7 +267,7 @@ def test_an_embedded_aws_that_is_gone_is_a_503(tmp_path: Path) -> None:
 
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[Callable[..., tuple[httpx.Client, Server]]]:
-    """A front that lets one call at a time through to an AWS which answers nothing before `go`."""
+    """A front that passes one call at a time to an AWS that answers nothing before `go`."""
     with contextlib.ExitStack() as ends:
 
         def hold(go: threading.Event, **how: Any) -> tuple[httpx.Client, Server]:
@@ -292,7 +292,7 @@ def held(tmp_path: Path) -> Iterator[Callable[..., tuple[httpx.Client, Server]]]
             base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             server = FrontServer(front, listener, log=tmp_path / "front.log")
             ends.callback(server.stop)
-            # However the test ends, nothing may wait for an answer that never comes.
+            # At any end of the test, nothing may wait for an answer that never comes.
             ends.callback(go.set)
             server.start()
             client = httpx.Client(base_url=base_url, trust_env=False, timeout=60)

@@ -1,4 +1,4 @@
-"""The code of docs/guides, cut out of the pages and run as it stands there."""
+"""The code of docs/guides, extracted from the pages and run unchanged."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def cut_out(page: Path, folder: Path) -> None:
 
 
 class FastAPI(Starlette):
-    """What the guides use of FastAPI, where it is not installed: routes over Starlette, whose
-    requests and responses FastAPI's own are."""
+    """The part of FastAPI that the guides use, if it is not installed: routes over Starlette, from
+    which FastAPI's requests and responses come."""
 
     def _serve(self, path: str, method: str) -> Callable[[Any], Any]:
         def serve(function: Any) -> Any:
@@ -65,7 +65,7 @@ class FastAPI(Starlette):
 
 @pytest.fixture
 def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where a reader would have saved the guides' files."""
+    """The folder in which a reader would have saved the guides' files."""
     for page in GUIDES.glob("*.md"):
         cut_out(page, tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -80,7 +80,7 @@ def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def folder(saved: Path, cloud: EmbeddedCloud, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The same, with the environment that they name."""
+    """The same folder, with the environment that the guides name."""
     key = httpx.get(
         f"{cloud.base_url}/v1/webhooks/default/secret",
         headers={"Authorization": f"Bearer {cloud.token}"},
@@ -103,7 +103,7 @@ def folder(saved: Path, cloud: EmbeddedCloud, monkeypatch: pytest.MonkeyPatch) -
 
 @contextmanager
 def served(app: Any) -> Iterator[str]:
-    """An application on a port of this machine; its address."""
+    """Serve an application on a port of this machine; return its address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
         server = uvicorn.Server(config)
@@ -121,7 +121,7 @@ def test_every_guide_is_in_the_list_and_has_code_that_runs() -> None:
     there = {path.name for path in GUIDES.glob("*.md")} - {"README.md"}
     assert set(listed) == there
     with_code = {path.name for path in GUIDES.glob("*.md") if BLOCK.search(path.read_text())}
-    assert there - with_code == {"deploy-from-github.md"}  # tests/infra/test_workflows.py
+    assert there - with_code == {"deploy-from-github.md"}  # in test_workflows.py
 
 
 # callbacks-in-fastapi.md

@@ -1,4 +1,4 @@
-"""Tenants with limits on the embedded cloud: money, predictions at once, rate, usage."""
+"""Tenants with limits on the embedded cloud: money, concurrent predictions, rate, usage."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ONE = 3000
 
 
 class Tenant:
-    """A tenant of its own, and what the Controls table holds of it."""
+    """A separate tenant, and its rows in the Controls table."""
 
     def __init__(self, cloud: EmbeddedCloud, name: str, **limits: int) -> None:
         self.name = name
@@ -86,7 +86,7 @@ def test_a_cap_is_never_passed_and_the_month_is_the_sum_of_its_predictions(
         answers = list(pool.map(capped.submit, range(16)))
     accepted = [answer.json()["id"] for answer in answers if answer.status_code == 201]
     refused = [answer for answer in answers if answer.status_code != 201]
-    # Until the others are over; or one met too many of them at the same moment.
+    # Until the others have ended; or one conflicted with too many of them.
     assert {answer.status_code for answer in refused} <= {402, 429, 503}
     assert 1 <= len(accepted) <= 5
     while len(accepted) < 5:
@@ -171,7 +171,7 @@ def test_requests_a_second(tenant: Callable[..., Tenant]) -> None:
         answers = list(pool.map(slow.submit, range(6)))
     assert sorted(answer.status_code for answer in answers) == [201] * 3 + [429] * 3
     waits = [answer.json()["retry_after"] for answer in answers if answer.status_code == 429]
-    # One more a minute: a second less for each that a slow machine took to get here.
+    # One more per minute: a second less for each that a slow machine took.
     assert all(1 <= wait <= 60 for wait in waits)
 
 

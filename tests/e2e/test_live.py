@@ -1,4 +1,4 @@
-"""`ops live --local` on the embedded cloud: all is proven, and what is wrong is a FAIL."""
+"""`ops live --local` on the embedded cloud: everything is proven, and problems are a FAIL."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Rows = dict[str, dict[str, Any]]
 def live(
     announced: EmbeddedCloud, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, Rows]]:
-    """Runs the command: its exit code, and the rows by name."""
+    """Runs the command; returns its exit code, and the rows by name."""
 
     def run(*arguments: str) -> tuple[int, Rows]:
         code = main(["live", "--local", "--json", *arguments])
@@ -75,7 +75,7 @@ def test_what_is_wrong_with_webhooks_shows(
     assert code == 1
     assert {name: row["state"] for name, row in rows.items()} == {
         "webhook": "FAIL",
-        "webhook echo": "OK",  # as the embedded cloud has an account of its own
+        "webhook echo": "OK",  # Because the embedded cloud has a dedicated account.
     }
     assert "no_match" in rows["webhook"]["text"]
     assert "not shown" in rows["webhook echo"]["text"]
@@ -100,7 +100,7 @@ def test_a_state_machines_task_is_answered(
 
 @pytest.fixture
 def state_machine(cloud: EmbeddedCloud) -> Iterator[str]:
-    """With one task, as the first of examples/pictures."""
+    """With one task, like the first of examples/pictures."""
     detail = {"model": SCHNELL, "input": {"prompt.$": "$.prompt"}, "taskToken.$": "$$.Task.Token"}
     generate = {
         "Type": "Task",

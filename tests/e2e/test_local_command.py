@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Started:
-    """One `run`, whose state and temporary files are all under `folder`."""
+    """One `run`, whose state and temporary files are all in `folder`."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         (folder / "tmp").mkdir(exist_ok=True)
@@ -51,7 +51,7 @@ class Started:
         )
 
     def announced(self, name: str = "local.json") -> dict[str, Any]:
-        """The announcement, once it is there."""
+        """Return the announcement, as soon as it exists."""
         path = self.folder / "state" / name
         until(path.exists, 120, self.process)
         found: dict[str, Any] = json.loads(path.read_text())
@@ -73,7 +73,7 @@ class Started:
         return self.process.returncode, out, err
 
     def processes(self) -> list[str]:
-        """Command lines of all processes that run on this run's temporary files."""
+        """Return the command lines of all processes that use this run's temporary files."""
         mark = str(self.folder / "tmp").encode()
         found = []
         for process in Path("/proc").glob("[0-9]*"):
@@ -81,7 +81,7 @@ class Started:
                 line = (process / "cmdline").read_bytes()
                 if mark in line + (process / "environ").read_bytes() and line:
                     found.append(f"{process.name} {line!r}")
-            except OSError:  # it ended meanwhile
+            except OSError:  # It has ended meanwhile.
                 continue
         return found
 

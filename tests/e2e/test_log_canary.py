@@ -1,4 +1,5 @@
-"""Nothing secret is logged: checked here, and of each whole run when its cloud stops (conftest)."""
+"""Nothing secret is logged: checked here, and for each whole run when its cloud stops
+(conftest)."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ def exercised(
     set_faults: Callable[..., None],
     finished: Callable[..., dict[str, Any]],
 ) -> None:
-    """Every way by which a secret comes in, refused ones and broken ones among them."""
+    """Every way for a secret to arrive, including rejected and failing requests."""
     set_faults(output_404=1)
     broken = submit(api, f"{CANARY} broken")["id"]
     set_faults()

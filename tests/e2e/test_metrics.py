@@ -1,4 +1,4 @@
-"""Something breaks, and the metric of its alarm passes the alarm's own threshold."""
+"""Failures are injected, and the metric of each alarm passes the alarm's own threshold."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ CONCERNED = ("Submit", "Dispatch", "Sweep", "Webhook", "Relay", "Persist", "Deli
 
 
 class Logs:
-    """What the functions have logged since this was made, as CloudWatch has it."""
+    """The functions' log lines since the creation of this object, as in CloudWatch."""
 
     def __init__(self, cloud: EmbeddedCloud) -> None:
         self._client = cloud.client("logs")
         self._since = int(time.time() * 1000)
 
     def lines(self, function: str) -> list[dict[str, Any]]:
-        """Lines of one function that are JSON objects."""
+        """Return the lines of one function that are JSON objects."""
         found = []
         for group in self._client.describe_log_groups()["logGroups"]:
             if f"/{function}Logs" not in group["logGroupName"]:
@@ -50,7 +50,7 @@ class Logs:
         return found
 
     def values(self, function: str, metric: str) -> list[float]:
-        """What the function has written of a metric."""
+        """Return the values of a metric that the function has written."""
         written = []
         for line in self.lines(function):
             if "_aws" in line and metric in line:
@@ -61,7 +61,7 @@ class Logs:
         return written
 
     def alarming(self, name: str, *functions: str) -> Callable[[], bool]:
-        """Whether what the functions wrote is enough for the alarm."""
+        """Return a check whether the functions' metrics are sufficient for the alarm."""
         alarm = ALARMS[name]
 
         def check() -> bool:
@@ -131,7 +131,7 @@ def test_a_second_upstream_prediction_is_a_double_create(
     upstream: Callable[[], list[dict[str, Any]]],
     finished: Callable[..., dict[str, Any]],
 ) -> None:
-    """The record knows of two attempts, and each has made one."""
+    """The record has two attempts, each of which has created a prediction."""
     set_faults(create_429=1, retry_after_s=1)
     prompt = f"double {uuid.uuid4()}"
     id_ = submit(api, prompt)["id"]
@@ -164,7 +164,7 @@ def test_a_result_that_cannot_be_copied_is_storing_late(
     alarming = logs.alarming("StoringVeryLate", "Persist", "Sweep")
 
     def very_late() -> bool:
-        # Again and again: a run of persist that has read the record before writes it as it was.
+        # Repeatedly, because a run of persist that read the record before writes its old state.
         set_back(cloud, id_, "finished_at", 46 * 60)
         return alarming()
 
@@ -172,12 +172,12 @@ def test_a_result_that_cannot_be_copied_is_storing_late(
     assert logs.alarming("StoringLate", "Persist", "Sweep")()
     set_faults()
     assert finished(id_)["status"] == "succeeded"
-    # Those of other tests' predictions may come in meanwhile.
+    # Values of other tests' predictions may arrive meanwhile.
     until(lambda: max(logs.values("Relay", "StoringTime"), default=0) >= 46 * 60)
 
 
 def set_back(cloud: EmbeddedCloud, id_: str, name: str, seconds: int) -> None:
-    """Let one of the record's times lie so long ago."""
+    """Set one of the record's times to so long ago."""
     cloud.client("dynamodb").update_item(
         TableName=cloud.outputs["PredictionsTable"],
         Key={"id": {"S": id_}},
@@ -199,7 +199,7 @@ def test_what_relay_does_not_do_is_due_late(
     logs: Logs,
     finished: Callable[..., dict[str, Any]],
 ) -> None:
-    """Without relay nothing is handed on; the sweep finds it and says how late it was."""
+    """Without relay there are no effects; the sweep does them and reports the delay."""
     functions = cloud.client("lambda")
     name = cloud.outputs["FunctionRelay"]
     (mapping,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
@@ -242,7 +242,7 @@ def test_one_id_is_in_the_lines_of_every_function_that_had_to_do_with_it(
     upstream: Callable[[], list[dict[str, Any]]],
     finished: Callable[..., dict[str, Any]],
 ) -> None:
-    """Refused at first, then without webhooks; the last one comes late, by hand."""
+    """Rejected at first, then without webhooks; the last one is sent late, by hand."""
     set_faults(create_429=1, retry_after_s=1, webhook_drop=1)
     prompt = f"followed {uuid.uuid4()}"
     with receiving() as receiver:
@@ -250,7 +250,7 @@ def test_one_id_is_in_the_lines_of_every_function_that_had_to_do_with_it(
         wanted["webhook_events_filter"] = ["completed"]
         id_ = str(api.post("/v1/predictions", json=wanted).json()["id"])
         set_faults(webhook_drop=1)
-        # Nobody polls meanwhile, which would have it looked at: the sweep finds it.
+        # No client polls meanwhile, which would cause a refresh; the sweep finds it.
         until(lambda: receiver.got)
         finished(id_)
     assert receiver.ids == [f"{id_}_completed"]

@@ -1,5 +1,5 @@
-"""docs/openapi.json against the embedded cloud: no request at all brings out a 5xx or an answer
-that the document does not describe."""
+"""docs/openapi.json against the embedded cloud: no request causes a 5xx or an answer that the
+document does not describe."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def session(cloud: EmbeddedCloud) -> Iterator[requests.Session]:
 def test_whatever_is_asked_the_answer_is_described(
     cloud: EmbeddedCloud, session: requests.Session, operation: APIOperation, mode: GenerationMode
 ) -> None:
-    # Whatever a field of a form was, it arrives as text.
+    # Every field of a form arrives as text.
     form = "multipart/form-data" in operation.get_request_payload_content_types()
     checks = [check for check in CHECKS if not form or check is not negative_data_rejection]
 
@@ -93,8 +93,8 @@ def test_whatever_is_asked_the_answer_is_described(
 
 
 def say_what_no_schema_can(case: Case) -> None:
-    """Make a request that the schema allows one that can be meant: of a model that there is, with
-    names that can be printed, of no page before."""
+    """Change a valid request into a meaningful one: with an existing model, with printable names,
+    without a cursor."""
     case.query.pop("cursor", None)
     for name in ("tag", "end_user"):
         if not is_tag(case.query.get(name, "")):
@@ -106,7 +106,7 @@ def say_what_no_schema_can(case: Case) -> None:
     if "Cancel-After" in case.headers:
         case.headers["Cancel-After"] = "1m"
     if isinstance(case.body, dict) and "content" in case.body:
-        # How long it is as JSON, no schema says.
+        # A schema cannot limit its length as JSON.
         case.body.pop("metadata", None)
     if isinstance(case.body, dict) and "input" in case.body:
         told = {name: given for name, given in case.body.items() if not name.startswith("webhook")}
@@ -120,7 +120,7 @@ def say_what_no_schema_can(case: Case) -> None:
 
 @pytest.fixture
 def ask(api: httpx.Client) -> Callable[..., Any]:
-    """Sends a real request and holds the answer against the document; its JSON."""
+    """Sends a real request and checks the answer against the document; returns its JSON."""
 
     def send(operation: str, status: int, path: str, **given: Any) -> Any:
         found = OPERATIONS[operation]

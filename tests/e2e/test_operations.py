@@ -1,6 +1,6 @@
-"""The operator's audit and redrive, on the embedded cloud: each difference is found, by its name.
+"""The operator's audit and redrive on the embedded cloud: each difference is found, by its name.
 
-The cloud is shared with other tests, so only what concerns a test's own records is looked at.
+The cloud is shared with other tests, so only a test's own records are checked.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def deployment(cloud: EmbeddedCloud) -> Deployment:
 def stored(
     cloud: EmbeddedCloud, api: httpx.Client, finished: Callable[..., dict[str, Any]]
 ) -> dict[str, Any]:
-    """A prediction that succeeded, and whose effects are done."""
+    """Return a prediction that succeeded, with its effects done."""
     shown = finished(submit(api, "for the operator", megapixels="0.25")["id"])
     assert shown["status"] == "succeeded"
     until(lambda: "due_at" not in record(cloud, shown["id"]))
@@ -51,7 +51,7 @@ def stored(
 
 @pytest.fixture
 def copied(cloud: EmbeddedCloud, stored: dict[str, Any]) -> Iterator[Callable[..., str]]:
-    """Puts a changed copy of the stored record, under another id; gone after the test."""
+    """Puts a changed copy of the stored record under another id, removed after the test."""
     table, dynamodb = cloud.outputs["PredictionsTable"], cloud.client("dynamodb")
     id_ = str(stored["id"])[::-1]
 
@@ -79,7 +79,7 @@ def record(cloud: EmbeddedCloud, id_: str) -> dict[str, Any]:
 
 
 def made_upstream(cloud: EmbeddedCloud, prompt: str) -> str:
-    """The provider's id of a prediction that Darkroom did not ask for."""
+    """Return the provider id of a prediction that Darkroom did not request."""
     answer = httpx.post(
         f"{cloud.replicate_url}/v1/models/black-forest-labs/flux-schnell/predictions",
         headers={"Authorization": f"Bearer {cloud.replicate_token}"},
@@ -198,7 +198,7 @@ def test_another_end_than_upstream_is_found(
 
 @pytest.fixture
 def held_dispatch(cloud: EmbeddedCloud) -> Iterator[None]:
-    """Nothing is taken off the dispatch queue, so that nothing is cancelled meanwhile."""
+    """No message is taken from the dispatch queue, so nothing is canceled meanwhile."""
     functions = cloud.client("lambda")
     name = cloud.outputs["FunctionDispatch"]
     (mapping,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
@@ -271,7 +271,7 @@ def test_a_redriven_delivery_is_made(
     api: httpx.Client,
     finished: Callable[..., dict[str, Any]],
 ) -> None:
-    """Its row is due in a hundred years: nothing but the dead letter can bring it about."""
+    """Its row is due in a hundred years, so only the dead letter can send it."""
     with Receiver() as receiver:
         body = {
             "version": "black-forest-labs/flux-schnell",
@@ -341,8 +341,8 @@ def test_the_relays_failures_are_left_to_the_sweep(
 
 
 class OnAws:
-    """A deployment of which only the dead-letter queue of `persist` is called, and its SQS API
-    answers as scripted: the embedded one has no StartMessageMoveTask."""
+    """A deployment of which only the dead-letter queue of `persist` is called, with scripted
+    answers of its SQS API, because the embedded one lacks StartMessageMoveTask."""
 
     outputs: ClassVar = {"PersistDlq": "https://sqs/dlq", "PersistQueue": "https://sqs/queue"}
 
@@ -399,7 +399,8 @@ def test_a_move_that_sqs_gives_up_is_told() -> None:
     assert (result.moved, result.error) == (2, "SQS: AWS.AccessDenied")
 
 
-# --- what the fault run builds on -----------------------------------------------------------------
+# --- prerequisites of the fault run
+# ----------------------------------------------------------------
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="processes are found in /proc")

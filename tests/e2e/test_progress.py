@@ -1,4 +1,4 @@
-"""Progress of a prediction whose client gave no webhook and only polls."""
+"""Progress of a prediction whose client has no webhook and only polls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def test_field_f34_logs_grow_while_somebody_polls(
     api: httpx.Client, set_faults: Callable[..., None]
 ) -> None:
-    """Some seconds behind the provider's own, which Replicate's clients read progress from."""
+    """A few seconds behind the provider's own, from which Replicate's clients read progress."""
     set_faults(time_scale=4)
     body = {"input": {"prompt": "a lighthouse"}}
     made = api.post("/v1/models/black-forest-labs/flux-dev/predictions", json=body)

@@ -1,4 +1,4 @@
-"""Secrets are rotated while predictions are made: no valid webhook is refused, nothing is lost."""
+"""Secrets are rotated while predictions are made: no valid webhook is rejected, nothing is lost."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def emulator(cloud: EmbeddedCloud) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def forget(cloud: EmbeddedCloud) -> Callable[..., None]:
-    """Functions start anew, and with them their caches: what five minutes do elsewhere."""
+    """Restarts functions to clear their caches, which otherwise takes five minutes."""
     functions = cloud.client("lambda")
 
     def restart(*names: str) -> None:
@@ -69,7 +69,7 @@ class Traffic:
     ids: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     between: threading.Lock = field(default_factory=threading.Lock)
-    """Held while a request is under way."""
+    """Held while a request is in progress."""
 
     def at_least(self, more: int) -> None:
         wanted, deadline = len(self.ids) + more, time.monotonic() + 90
@@ -116,11 +116,12 @@ def traffic(cloud: EmbeddedCloud) -> Callable[[], Any]:
 def nothing_lost(
     deployment: Deployment, emulator: httpx.Client, finished: Callable[..., dict[str, Any]]
 ) -> Callable[..., None]:
-    """Every prediction succeeded, and (unless `refusals`) no webhook was refused."""
+    """Asserts that every prediction succeeded, and (unless `refusals`) that no webhook was
+    rejected."""
 
     def check(made: Traffic, *, refusals: bool = False) -> None:
         shown = [finished(id_) for id_ in made.ids]
-        # The gateway's own answer where a function is just started anew; none of ours.
+        # The gateway's own answer while a function restarts; none of ours.
         assert [text for text in made.refused if not text.startswith('{"message"')] == []
         assert {one["status"] for one in shown} == {"succeeded"}
         upstream = {one["darkroom"]["provider_id"] for one in shown}
@@ -132,7 +133,7 @@ def nothing_lost(
         ]
         if not refusals:
             assert len(attempts) >= len(made.ids)
-            # A function that is started anew may leave a call without an answer: no refusal.
+            # A restarting function may leave a call without an answer, which is no rejection.
             assert 401 not in {attempt["response"] for attempt in attempts}
         differences = audit(deployment).differences
         assert [d for d in differences if d.id in {*made.ids, *upstream}] == []
@@ -159,7 +160,7 @@ def test_the_link_key_is_rotated_while_webhooks_arrive(
 ) -> None:
     # From here on the functions have the old key in their caches.
     finished(submit(api, "before the rotation", megapixels="0.25")["id"])
-    set_faults(webhook_delay_s=2)  # those with the old key come after the new one is used
+    set_faults(webhook_delay_s=2)  # Those with the old key arrive after the new one is in use.
     name = deployment.outputs["LinkKeySecret"]
     old = json.loads(deployment.secret(name) or "")["current"]
     with traffic() as made:
@@ -171,7 +172,7 @@ def test_the_link_key_is_rotated_while_webhooks_arrive(
             made.at_least(3)
             raise TimeoutError
 
-        # Stopped while it waits, and gone on with: as an operator may do.
+        # Interrupted while it waits, and continued, as an operator may do.
         with pytest.raises(TimeoutError):
             rotation(sleep=all_have_read_it).link_key()
         rotation().link_key(settle_s=0)
@@ -191,7 +192,7 @@ def test_replicates_webhook_secret_is_rotated_while_webhooks_arrive(
     traffic: Callable[[], Any],
     nothing_lost: Callable[..., None],
 ) -> None:
-    forget("Webhook")  # what another test forged may have used up the reading of half a minute
+    forget("Webhook")  # Another test's forgeries may have used the one refresh per half minute.
     with traffic() as made:
         made.at_least(3)
         emulator.post("/_emulator/webhook_secret", json={"overlap_s": 2})
@@ -210,7 +211,7 @@ def test_without_an_overlap_at_replicate_its_repeats_are_enough(
     traffic: Callable[[], Any],
     nothing_lost: Callable[..., None],
 ) -> None:
-    """`--wait-seconds` is started first, so that the gap is that of one question."""
+    """`--wait-seconds` is started first, so that the gap lasts for one question."""
     forget("Webhook")
     with traffic() as made:
         made.at_least(2)
@@ -263,7 +264,7 @@ def test_a_revoked_key_is_refused_by_the_next_request(
     key = json.loads(capsys.readouterr().out)
     headers = {"Authorization": f"Bearer {key['token']}"}
     with httpx.Client(base_url=cloud.base_url, headers=headers, trust_env=False) as client:
-        for _ in range(5):  # whatever the function keeps, it has it now
+        for _ in range(5):  # The function has cached the key by now.
             assert client.get("/v1/predictions").status_code == 200
         assert client.post("/v1/predictions", json={}).status_code == 403
         assert main(["keys", "revoke", key["id"], "--local"]) == 0

@@ -1,4 +1,4 @@
-"""Paths through the gateway: base paths, what is left out, and streams of the provider's own."""
+"""Paths through the gateway: base paths, routes left out, and streams of the provider."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_field_f31_and_f33_other_spellings_of_a_request(api: httpx.Client) -> No
 def test_a_model_that_streams_shows_the_providers_own_stream(
     cloud: EmbeddedCloud, api: httpx.Client, finished: Callable[..., dict[str, Any]]
 ) -> None:
-    """The client connects there itself: nothing of ours stays open."""
+    """The client connects to the provider itself, so no connection of ours stays open."""
     version = api.get(f"/v1/models/{STREAMS}").json()["latest_version"]["id"]
     body = {"version": f"{STREAMS}:{version}", "input": {"prompt": "four words are here"}}
     made = api.post("/v1/predictions", json=body)
@@ -97,7 +97,7 @@ def test_a_model_that_streams_shows_the_providers_own_stream(
 def test_a_prediction_without_a_stream_has_no_url_for_one(
     api: httpx.Client, finished: Callable[..., dict[str, Any]], upstream: Callable[..., Any]
 ) -> None:
-    """Replicate's Python client 1.x takes no null among the URLs."""
+    """Replicate's Python client 1.x accepts no null among the URLs."""
     made = api.post(f"/v1/models/{MODEL}/predictions", json={"input": {"prompt": "still"}}).json()
     shown = finished(made["id"])
     for urls in (made["urls"], shown["urls"]):

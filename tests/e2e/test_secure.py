@@ -1,4 +1,4 @@
-"""`make run TLS=1`: https by an authority that is made for one start."""
+"""`make run TLS=1`: https with an authority that is created for one start."""
 
 from __future__ import annotations
 
@@ -51,17 +51,17 @@ def test_whoever_trusts_the_authority_trusts_this_server(tmp_path: Path, host: s
 def test_newcomer_friction_9_the_bundle_trusts_the_public_authorities_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SSL_CERT_FILE takes the place of all roots, and is kept from one start to the next."""
+    """SSL_CERT_FILE replaces all roots, and is kept from one start to the next."""
     ca, bundle = tmp_path / "ca.pem", tmp_path / "ca-bundle.pem"
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     for _ in range(2):
         issue(ca)
         write_bundle(ca, bundle)
         authorities = ssl.create_default_context(cafile=bundle).get_ca_certs()
-        assert str(authorities).count("Darkroom local CA") == 2  # its subject and its issuer
+        assert str(authorities).count("Darkroom local CA") == 2  # Its subject and its issuer.
         assert len(authorities) > 100
         monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
-    # A company's own roots are what this shell trusts.
+    # A company's own roots are those that this shell trusts.
     issue(tmp_path / "company.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "company.pem"))
     write_bundle(ca, bundle)

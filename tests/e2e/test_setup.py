@@ -1,4 +1,4 @@
-"""`ops setup` on the embedded cloud, and what it adds for a stage with a CDN."""
+"""`ops setup` on the embedded cloud, and its additions for a stage with a CDN."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def deployment(cloud: EmbeddedCloud) -> Deployment:
 
 @pytest.fixture
 def announced(announced: EmbeddedCloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same, from the shell of somebody who uses Replicate too."""
+    """The same, from the shell of a developer who uses Replicate too."""
     monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_of_the_developers_shell")
 
 
 @pytest.fixture
 def secrets(deployment: Deployment) -> Iterator[Callable[[str], str]]:
-    """Reads Replicate's secrets by their output's name; they are as they were after the test."""
+    """Reads Replicate's secrets by their output's name, and restores them after the test."""
     client, outputs = deployment.client("secretsmanager"), deployment.outputs
     names = ("ReplicateTokenSecret", "ReplicateWebhookSecret")
 
@@ -146,7 +146,7 @@ def test_the_key_pair_is_made_once_and_only_its_public_half_is_shown(
 def test_the_parameter_that_a_deployment_gives_the_key_to(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The other place, where a rotation has put it: CloudFront changes no key in place."""
+    """The other place, after a rotation: CloudFront changes no key in place."""
     assert main(["setup", "--local", "--keys-only"]) == 0
     public_key = capsys.readouterr().out
     assert main(["setup", "--local", "--keys-only", "--parameter"]) == 0
@@ -199,7 +199,8 @@ def test_the_key_gets_the_id_that_cloudfront_gave_it(deployment: Deployment) -> 
 
 
 def with_cdn(deployment: Deployment, stage: str, public_key: str) -> tuple[Setup, list[httpx.URL]]:
-    """A set-up of a stage whose CDN admits whatever has a query; and the URLs that it is asked."""
+    """Return a set-up of a stage whose CDN accepts any URL with a query; and the URLs that it
+    requests."""
     asked: list[httpx.URL] = []
 
     def cloudfront(request: httpx.Request) -> httpx.Response:

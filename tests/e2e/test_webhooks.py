@@ -1,4 +1,4 @@
-"""Webhooks that are lost, doubled, reordered or forged: one result each."""
+"""Webhooks that are lost, duplicated, reordered or forged: one result each."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def signed(key: bytes, at: int, body: bytes) -> str:
 
 
 def row(cloud: EmbeddedCloud, id_: str) -> dict[str, Any]:
-    """What the forged body would have changed; polls may move the rest meanwhile."""
+    """Return the fields that the forged body would have changed; polls may change the others."""
     item = cloud.client("dynamodb").get_item(
         TableName=cloud.outputs["PredictionsTable"], Key={"id": {"S": id_}}, ConsistentRead=True
     )["Item"]

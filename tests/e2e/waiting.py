@@ -1,4 +1,4 @@
-"""Waiting for what the embedded cloud does on its own."""
+"""Waiting for asynchronous results of the embedded cloud."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PATIENCE_S = 90
-"""Long, so that a machine with other work is no failure: only what never comes about is."""
+"""Long, so that only a missing result is a failure, not a busy machine."""
 
 
 def until(found: Callable[[], Any]) -> Any:
-    """What `found` returns as soon as that is something."""
+    """Return the first true result of `found`."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
         value = found()

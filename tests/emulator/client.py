@@ -22,7 +22,7 @@ SCHNELL = "black-forest-labs/flux-schnell"
 
 @dataclass
 class Receiver:
-    """What arrived, in order of arrival; answers with `answers` in turn, then with 200."""
+    """The received webhooks, in order of arrival; answers with `answers` in turn, then with 200."""
 
     url: str
     arrived: queue.Queue[tuple[dict[str, str], bytes]] = field(default_factory=queue.Queue)
@@ -63,14 +63,14 @@ def receiving() -> Iterator[Receiver]:
 
 
 class Client(httpx.Client):
-    """Speaks to the emulator with its token."""
+    """A client of the emulator with its token."""
 
     def __init__(self, url: str) -> None:
         headers = {"authorization": f"Bearer {TOKEN}"}
         super().__init__(base_url=url, headers=headers, trust_env=False, timeout=30)
 
     def faults(self, **values: object) -> None:
-        """Set the faults; time does not count unless the test says so."""
+        """Set the faults; without simulated time unless the test sets it."""
         self.put("/_emulator/faults", json={"time_scale": 0, **values}).raise_for_status()
 
     def create(
@@ -96,7 +96,7 @@ class Client(httpx.Client):
 
 
 def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
-    """The first true value of the condition."""
+    """Return the first true value of the condition."""
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, "waited in vain"

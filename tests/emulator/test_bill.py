@@ -1,4 +1,4 @@
-"""The provider's own bill: what ran is charged as the catalogue prices it, whatever is shown."""
+"""The provider's own bill: runs are charged at the catalogue's prices, whatever is shown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SMALL = {"width": 64, "height": 64}
 
 
 def priced(name: str, **price: Any) -> dict[str, Any]:
-    """An entry of the catalogue whose model draws pictures of any size."""
+    """Return an entry of the catalogue whose model draws pictures of any size."""
     sizes = {"type": "integer", "minimum": 1, "default": 64}
     return {
         "model": f"emulator/{name}",
@@ -140,7 +140,7 @@ def test_a_failure_is_billed_for_what_it_did(client: Client) -> None:
 
 
 def ended(entry: dict[str, Any], status: str, **did: Any) -> Prediction:
-    """A prediction that did this."""
+    """Return a prediction with these results."""
     return ran(read_model(entry), completed=2, status=status, **did)
 
 

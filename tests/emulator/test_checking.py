@@ -1,4 +1,4 @@
-"""What the emulator says of an input, beside what the product says: they share no code."""
+"""The emulator's check of an input, compared with the product's: they share no code."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ALIKE: dict[str, tuple[dict[str, Any], object, object]] = {
     "enum": ({"enum": ["a", 1]}, "a", "b"),
     "const": ({"const": "a"}, "a", "b"),
     "type": ({"type": "integer"}, 1, "a"),
-    # The library tells types in an order of its own.
+    # The library lists types in its own order.
     "several types": ({"type": ["null", "integer"]}, None, "a"),
     "nullable": ({"type": "integer", "nullable": True}, None, "a"),
     "nullable enum": ({"enum": ["a"], "nullable": True}, None, "b"),
@@ -39,7 +39,7 @@ FIRST_ALIKE: dict[str, tuple[dict[str, Any], object, object]] = {
     "oneOf, none": ({"oneOf": [{"type": "integer"}]}, 1, "a"),
     "anyOf": ({"anyOf": [{"type": "integer"}]}, 1, "a"),
 }
-"""The product says besides what the nearest branch has against it."""
+"""The product also lists the problems of the nearest branch."""
 
 
 @pytest.mark.parametrize("word", [*ALIKE, *FIRST_ALIKE])

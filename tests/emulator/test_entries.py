@@ -1,4 +1,4 @@
-"""What the emulator draws for the catalogue's entries: each by its own inputs."""
+"""The emulator's pictures for the catalogue's entries: each by its own inputs."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ DEFAULTS: dict[str, tuple[tuple[int, int], str]] = {
     "tencentarc/gfpgan": ((192, 128), "PNG"),
     "topazlabs/image-upscale": (SMALL, "JPEG"),
 }
-"""Of those that are known here: an entry that is not has only to make its pictures."""
+"""Of the entries known here; others only have to produce their pictures."""
 
 
 def plain(size: tuple[int, int], colour: tuple[int, int, int]) -> str:
@@ -77,14 +77,14 @@ def plain(size: tuple[int, int], colour: tuple[int, int, int]) -> str:
 
 
 def halves(size: tuple[int, int]) -> Image.Image:
-    """Black on the left, white on the right."""
+    """Return a picture that is black on the left and white on the right."""
     picture = Image.new("RGB", size)
     ImageDraw.Draw(picture).rectangle((size[0] // 2, 0, *size), fill="white")
     return picture
 
 
 def subject(size: tuple[int, int] = (200, 100)) -> Image.Image:
-    """A red disc before a light wall."""
+    """Return a red disc before a light wall."""
     picture = Image.new("RGB", size, (230, 225, 215))
     ImageDraw.Draw(picture).ellipse((70, 20, 130, 80), fill=RED)
     return picture
@@ -109,7 +109,7 @@ def reference(name: str) -> str:
 
 
 def near(picture: Image.Image, colour: tuple[int, int, int]) -> int:
-    """How many pixels have this colour, or nearly."""
+    """Count the pixels that approximately have this color."""
     counted = picture.convert("RGB").getcolors(1 << 24) or []
     return sum(
         number

@@ -1,4 +1,4 @@
-"""The control surface, and each fault of creates, reads and the output host."""
+"""The control interface, and each fault of creates, reads and the output host."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ class TestRead:
             response = client.get(f"/v1/predictions/{id_}")
             assert response.status_code == status
             assert response.json()["status"] == status
-        # Only this one route is hit.
+        # Only this one route is affected.
         assert client.get("/v1/predictions").status_code == 200
         assert client.create(wait=True)["status"] == "succeeded"
         assert client.post(created["urls"]["cancel"]).status_code == 200

@@ -1,4 +1,5 @@
-"""Outputs other than a picture: each is what its name says, from the first byte to the last."""
+"""Outputs other than a picture: each has the format of its name, from the first byte to the
+last."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ def made(client: Client, kind: str, version: str = SCHNELL, **values: Any) -> An
 
 
 def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Name and content of each box of an ISO base media file, which they fill to the last byte."""
+    """Yield name and content of each box of an ISO base media file, which fill it to the last
+    byte."""
     at = 0
     while at < len(data):
         size, name = struct.unpack_from(">I4s", data, at)
@@ -40,7 +42,7 @@ def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def elements(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """The same of an EBML document."""
+    """Yield the same of an EBML document."""
     at = 0
     while at < len(data):
         width = 9 - data[at].bit_length()

@@ -1,4 +1,4 @@
-"""What becomes of a prediction, its stream and its data."""
+"""The life cycle of a prediction, its stream and its data."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_integers_may_be_written_as_floats(client: Client) -> None:
 
 def test_deadline_before_and_after_the_start() -> None:
     with running(token=TOKEN) as emulator, Client(emulator.url) as client:
-        # Two models whose start lies beyond and within the shortest deadline there is.
+        # Two models whose start is after and before the shortest possible deadline.
         client.faults(time_scale=10)
         slow, quick = (
             client.post(

@@ -1,4 +1,4 @@
-"""docs/models.md shows what the catalogue has, and the demo's inputs are what its models take."""
+"""docs/models.md agrees with the catalogue, and the demo's inputs are valid for their models."""
 
 from __future__ import annotations
 

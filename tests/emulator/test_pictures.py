@@ -1,4 +1,4 @@
-"""The pictures: size, format and number as asked for, and inputs really used."""
+"""The pictures: size, format and number as requested, and inputs really used."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def run(client: Client, version: str, **values: Any) -> list[Image.Image]:
 
 @pytest.mark.parametrize("side", [9_000, 20_000])
 def test_newcomer_bug_15_a_picture_that_is_too_large_is_called_so(side: int) -> None:
-    """Whatever Pillow thinks of a picture of so many pixels."""
+    """Whatever Pillow's limit on a picture of so many pixels is."""
     header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
     data = b"\x89PNG\r\n\x1a\n"
@@ -57,7 +57,8 @@ def test_newcomer_bug_15_a_picture_that_is_too_large_is_called_so(side: int) -> 
     ],
 )
 def test_newcomer_bug_15_a_caption_is_in_letters_that_can_be_drawn(text: str, shown: str) -> None:
-    """Accents are drawn, whatever fonts the machine has; what no font has is a question mark."""
+    """Accents are drawn with any fonts of the machine; a character in no font is a question
+    mark."""
     assert Lettering(20).shown(text) == shown
 
 

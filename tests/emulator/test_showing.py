@@ -1,4 +1,5 @@
-"""What the API shows of a prediction under each fault that distorts it, and what stays true."""
+"""The API's view of a prediction under each fault that distorts it, and the fields that stay
+correct."""
 
 from __future__ import annotations
 
@@ -50,7 +51,7 @@ SHOWN: dict[str, dict[str, Any]] = {
 
 
 class Seen:
-    """One prediction wherever the API shows it."""
+    """Return one prediction at each place where the API shows it."""
 
     def __init__(self, client: Client, receiver: Receiver, version: str, given: Any) -> None:
         self._client = client

@@ -1,4 +1,4 @@
-"""Webhooks: which are sent, how they are signed, when they are sent again."""
+"""Webhooks: selection, signature and repetition."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_all_events(client: Client, receiver: Receiver) -> None:
         received.append(json.loads(receiver.next()[1]))
     assert received[0]["status"] == "processing"
     assert received[-1]["logs"].startswith(received[0]["logs"])
-    # Ten lines of progress in about a second, yet one message per half second.
+    # Ten lines of progress in about a second, but one message per half second.
     assert 3 <= len(received) <= 6
 
 

@@ -1,4 +1,4 @@
-"""A deployment as moto plays it: the Controls table and the secrets."""
+"""A deployment emulated by moto: the Controls table and the secrets."""
 
 from __future__ import annotations
 

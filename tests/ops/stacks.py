@@ -1,6 +1,6 @@
-"""CloudFormation as the commands ask it: which stacks there are, and what they tell.
+"""CloudFormation for the commands: the stacks and their outputs.
 
-A server of its own, as moto's would need what the lock does not have.
+A separate server, because moto's would need packages that the lock lacks.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ NAMESPACE = "http://cloudformation.amazonaws.com/doc/2010-05-15/"
 
 @dataclass
 class Stacks:
-    """Stack's name to its outputs. `asked` are the actions that were called."""
+    """Outputs by stack name. `asked` are the called actions."""
 
     outputs: dict[str, dict[str, str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     url: str = ""
 
     def describe(self) -> str:
-        """The answer to DescribeStacks, as the query protocol has it."""
+        """Return the answer to DescribeStacks in the query protocol."""
         members = "".join(_stack(name, told) for name, told in self.outputs.items())
         return (
             f'<DescribeStacksResponse xmlns="{NAMESPACE}"><DescribeStacksResult>'
@@ -51,7 +51,7 @@ def _stack(name: str, outputs: dict[str, str]) -> str:
 
 @contextlib.contextmanager
 def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stacks]:
-    """What every client of CloudFormation finds, as long as this lasts."""
+    """The CloudFormation of every client, until the end of the block."""
     stacks = Stacks()
 
     class Handler(BaseHTTPRequestHandler):

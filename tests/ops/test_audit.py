@@ -1,4 +1,4 @@
-"""`ops audit` over moto: what the embedded cloud does not show. The rest is in tests/e2e."""
+"""`ops audit` over moto: cases that the embedded cloud cannot show. The rest is in tests/e2e."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FAILURES = ("RelayFailures", "SweepFailures")
 
 @pytest.fixture
 def whole(deployment: Deployment) -> Deployment:
-    """With all that an audit reads."""
+    """A deployment with everything that an audit reads."""
     dynamodb, sqs = deployment.client("dynamodb"), deployment.client("sqs")
     keys = {"PredictionsTable": ("id",), "DeliveriesTable": ("prediction", "event")}
     for table, names in keys.items():
@@ -66,7 +66,7 @@ def test_a_record_that_cannot_be_read_is_one_difference(whole: Deployment, name:
 
 
 def test_failures_that_stand_for_owed_work_are_differences(whole: Deployment) -> None:
-    """A refused request was answered, and a tick carries nothing: doctor tells of those."""
+    """A rejected request was answered, and a tick has no content; doctor reports those."""
     sqs = whole.client("sqs")
     for name in ("PersistDlq", "TasksDlq", "IntakeDlq", *FAILURES):
         sqs.send_message(QueueUrl=whole.outputs[name], MessageBody="{}")

@@ -1,4 +1,4 @@
-"""Months and days against the sum of their predictions."""
+"""Months and days compared with the sum of their predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The CDN's key pair outlives its stage, also one that was taken down and comes again."""
+"""The CDN's key pair outlives its stage, including one that is removed and deployed again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STAGE = "dev"
 
 
 def test_aws_m1_a_key_whose_secret_was_deleted_is_restored(deployment: Deployment) -> None:
-    """Secrets Manager keeps a deleted secret for 30 days, and its name with it."""
+    """Secrets Manager keeps a deleted secret for 30 days, including its name."""
     public, made = cdn_key.ensure(deployment, STAGE)
     assert made
     client = deployment.client("secretsmanager")
@@ -49,7 +49,7 @@ def test_aws_m1_a_stage_that_was_taken_down_can_be_deployed_again(
     assert capsys.readouterr().out == before
 
 
-# Whose key it is
+# Ownership of the key
 
 
 def keys_only(*arguments: str) -> int:
@@ -87,7 +87,7 @@ def test_a_stage_of_an_app_of_ones_own_is_named_once(
 def test_aws_l8_a_stage_without_a_cdn_gets_no_key(
     deployment: Deployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And its deployment no parameter of a stack that is not there."""
+    """And its deployment has no parameter for a stack that does not exist."""
     assert local_stage().cdn is False
     assert keys_only("--stage", "local") == 0
     assert capsys.readouterr().out == ""

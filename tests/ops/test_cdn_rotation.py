@@ -1,4 +1,4 @@
-"""`ops rotate cdn-key`: at every moment CloudFront trusts what the functions sign with."""
+"""`ops rotate cdn-key`: at every moment CloudFront trusts the key with which the functions sign."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ OUTPUTS = {
 
 
 class StoppedError(Exception):
-    """The operator's machine went away."""
+    """The operator's process ended."""
 
 
 @dataclass
 class Stack:
-    """CloudFormation with the CDN's stack in it, and CloudFront's rule on public keys."""
+    """CloudFormation with the CDN's stack, and CloudFront's rule on public keys."""
 
     parameters: dict[str, str]
     status: str = "UPDATE_COMPLETE"
@@ -83,7 +83,7 @@ class Stack:
 
 @dataclass
 class Session:
-    """A boto3 session; CloudFormation is ours, all else is moto's."""
+    """A boto3 session; CloudFormation is a double, everything else is moto's."""
 
     session: Any
     stack: Stack
@@ -96,7 +96,7 @@ class Session:
 
 @dataclass
 class World:
-    """A stage with a CDN, its clock, and an operator who may go away while waiting."""
+    """A stage with a CDN, its clock, and an operator whose process may end while waiting."""
 
     deployment: Deployment
     stack: Stack

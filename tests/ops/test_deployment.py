@@ -1,4 +1,4 @@
-"""Which account and region the commands work in: the same as the CDK command line's."""
+"""The account and region of the commands: those of the CDK command line."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_aws_h2_the_region_is_the_one_that_cdk_takes(
 def test_aws_h2_the_first_step_of_a_deployment_makes_the_key_where_the_stacks_will_be(
     shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As docs/deploy.md says it: AWS_REGION alone."""
+    """As docs/deploy.md says: AWS_REGION alone."""
     shell.setenv("AWS_REGION", "eu-west-1")
     shell.setenv("AWS_CONFIG_FILE", os.devnull)
     with mock_aws():
@@ -110,7 +110,7 @@ def announce(stacks: Stacks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def emulator(port: int | None = None) -> str | None:
-    """Tells which one was found."""
+    """Return the emulator that was found."""
     return find(local=True, port=port, stage="dev").emulator
 
 

@@ -1,4 +1,4 @@
-"""`ops doctor` and `ops setup`: what exists on AWS alone; the rest is in tests/e2e."""
+"""`ops doctor` and `ops setup`: the parts that exist on AWS only; the rest is in tests/e2e."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PENDING = {"SubscriptionArn": "PendingConfirmation", "Endpoint": "day@example.co
 
 @dataclass
 class Account:
-    """What Lambda and SNS say of the account and the stage."""
+    """Lambda's and SNS's data on the account and the stage."""
 
     limit: int = 1000
     each_queue: int | None = 50
@@ -65,7 +65,7 @@ class Account:
 
 @dataclass
 class Session:
-    """A boto3 session; Lambda and SNS are the account's, all else is moto's."""
+    """A boto3 session; Lambda and SNS are doubles, everything else is moto's."""
 
     session: Any
     account: Account
@@ -94,7 +94,7 @@ def refused(_: httpx.Request) -> httpx.Response:
 
 
 def upstream(request: httpx.Request) -> httpx.Response:
-    """Replicate, where it is asked; our own API otherwise."""
+    """Answer as Replicate for its host, otherwise as our own API."""
     if request.url.host != "upstream":
         return refused(request)
     return httpx.Response(200, json={"username": "us", "key": "whsec_b2xk"})
@@ -208,7 +208,7 @@ def test_the_embedded_cloud_has_no_such_limit(stage: Deployment) -> None:
     assert look(stage) == Capacity(1000, careful=False)
 
 
-# Who is told of alarms
+# Receivers of alarms
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`ops limits`: the row that the functions take a tenant's limits from."""
+"""`ops limits`: the row from which the functions read a tenant's limits."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""`ops live`: what follows from what is seen, row by row; what exists on AWS alone. The whole of it
-runs in tests/e2e/test_live.py."""
+"""`ops live`: the verdict of each row, and the parts that exist on AWS only. tests/e2e/test_live.py
+runs all of it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ EMBEDDED = replace(ALL, embedded=True, cdn=False, alarms=False, state_machine=Fa
 
 
 def report(**numbers: float) -> Report:
-    """Of a warm invocation of submit, as assumed."""
+    """Return the report of a warm invocation of submit, as assumed."""
     usual = {"duration_ms": 290, "billed_ms": 290, "memory_mb": 384, "most_mb": 110}
     return Report(**{**usual, **numbers})
 
@@ -197,7 +197,7 @@ SEEN: dict[str, tuple[Any, tuple[Any, ...]]] = {
     ),
     "alarms": (Alarms({"OK": 19}), (Alarms(), Alarms({"ALARM": 1}, ("SweepStopped",)))),
 }
-"""By row: what is well, and ways in which it may not be."""
+"""By row: a good observation, and bad ones."""
 
 
 def test_each_row_has_a_way_to_break_it() -> None:
@@ -304,7 +304,7 @@ def test_a_budget_is_a_sum(budget: str, capsys: pytest.CaptureFixture[str]) -> N
 
 @dataclass
 class Lambda:
-    """Functions' logging, as Lambda has it."""
+    """The logging configuration of the functions, as Lambda returns it."""
 
     levels: dict[str, str]
     fails_at: str = ""
@@ -342,7 +342,7 @@ class Lambda:
 
 @dataclass
 class Session:
-    """A boto3 session; some services are doubles, all else is moto's."""
+    """A boto3 session; some services are doubles, everything else is moto's."""
 
     session: Any
     doubles: dict[str, Any]
@@ -380,7 +380,7 @@ def a_run(stage: Deployment, api: httpx.Client | None = None, **given: Any) -> R
         deployment=stage,
         stage="prod",
         http=client,
-        facts=replace(ALL, embedded=True),  # for its short pauses
+        facts=replace(ALL, embedded=True),  # For its short pauses.
         told=told,
         api=Api(client, "https://api", "dk_x"),
         tenant="live-1",
@@ -561,7 +561,7 @@ def test_the_access_log_is_asked_for_lines(stage: Deployment, arn_end: str) -> N
 
 @dataclass
 class Gateway:
-    """The API's one stage."""
+    """The API's only stage."""
 
     arn: str
 

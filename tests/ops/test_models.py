@@ -1,4 +1,4 @@
-"""`ops models`: a stage's entries from what Replicate says, which is the emulator here."""
+"""`ops models`: a stage's entries from Replicate's data, which the emulator serves here."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ INPUTS: dict[str, Any] = {
 
 
 def upstream_entry(**changes: Any) -> dict[str, Any]:
-    """A model that the emulator serves beside the catalogue's."""
+    """Return a model that the emulator serves besides the catalogue's."""
     schema = {"type": "object", "title": "Input", "required": ["prompt"], "properties": INPUTS}
     return {
         "model": OWN,
@@ -53,7 +53,7 @@ def upstream_entry(**changes: Any) -> dict[str, Any]:
 
 
 def with_inputs(**inputs: Any) -> dict[str, Any]:
-    """The same with these inputs besides; None takes one away."""
+    """Return the same with additional inputs; None removes one."""
     properties = {k: v for k, v in (INPUTS | inputs).items() if v is not None}
     schema = {"type": "object", "required": ["prompt"], "properties": properties}
     return upstream_entry(input_schema=schema)
@@ -84,7 +84,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def models(folder: Path) -> Callable[..., int]:
-    """Runs the command on the folder; the exit code."""
+    """Runs the command on the folder; returns the exit code."""
     return lambda *given: main(["models", *given, "--folder", str(folder)])
 
 
@@ -317,11 +317,11 @@ def test_what_is_interrupted_leaves_no_half_written_file(
     assert held(folder)["price"]["usd"] == 0.04
 
 
-# What Replicate may say
+# Replicate's answers
 
 
 def describing(monkeypatch: pytest.MonkeyPatch, body: object, status: int = 200) -> None:
-    """Replicate that says this of every model."""
+    """Let Replicate return this for every model."""
     monkeypatch.setenv("REPLICATE_API_TOKEN", TOKEN)
     answer = httpx.Response(status, json=body)
     real = httpx.Client
@@ -406,7 +406,7 @@ def test_replicates_words_reach_the_terminal_without_control_characters(
 def added(
     serving: Callable[..., Emulator], models: Callable[..., int], folder: Path
 ) -> Callable[..., None]:
-    """Adds the model as it is, with words and a limit of its own; Replicate then says otherwise."""
+    """Adds the model, with its own description and limit; then Replicate's data changes."""
 
     def change(*later: dict[str, Any]) -> None:
         serving(with_inputs(photos={"type": "array", "items": {"type": "string"}}))
@@ -524,7 +524,7 @@ def test_refresh_of_all_finds_the_emulator_as_the_catalogue_says(
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in lines] == list(Catalogue.load().names())
     for line in lines:
-        # Of some official models the catalogue knows no version; the emulator makes one up.
+        # The catalogue has no version of some official models; the emulator generates one.
         assert line.endswith("as it was") or ": version none → " in line
 
 
@@ -627,7 +627,7 @@ def test_a_damaged_folder_is_said_in_one_line(
         assert name in capsys.readouterr().err
 
 
-# Where the entries are, and whose token it is
+# Places of the entries, and the token
 
 
 def test_the_folder_is_the_stages(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the pages tell an operator to type."""
+"""The commands in the pages for operators."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 
 
 def commands(page: Path) -> list[str]:
-    """The lines of a page's blocks of code."""
+    """Return the lines of a page's blocks of code."""
     blocks = re.findall(r"^```\w*\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
     return [line for block in blocks for line in block.splitlines()]
 
@@ -54,7 +54,7 @@ SAID = {
     "newcomer-friction-15": ("callbacks.md", "**In no order.**"),
     "newcomer-friction-16": ("../README.md", "`KEEP=1 make run` keeps it"),
 }
-"""What a page has to say, by the case that missed it."""
+"""Required texts of a page, by the case in which they were missing."""
 
 
 @pytest.mark.parametrize("case", SAID)
@@ -70,7 +70,7 @@ def test_newcomer_friction_4_the_switch_is_in_the_first_lines_of_the_page() -> N
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_lines_of_a_page_end_at_100_columns(page: Path) -> None:
-    """Without tables, which cannot, and blocks of code."""
+    """Tables, which cannot be wrapped, and blocks of code are excluded."""
     text = re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
     wide = [line for line in text.splitlines() if len(line) > 100 and not line.startswith("|")]
     assert wide == []
@@ -116,7 +116,7 @@ def test_newcomer_bug_12_the_pages_commands_need_no_pythonpath(module: str) -> N
 
 
 def test_newcomer_bug_13_pages_and_changelog_name_the_version_that_is_built() -> None:
-    """It is written in pyproject.toml alone; a wheel of another version is another to pip."""
+    """Only pyproject.toml has it; a wheel of another version is a different one to pip."""
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     wheel = tomllib.loads((ROOT / "infra" / "pyproject.toml").read_text())
     assert "version" in wheel["project"]["dynamic"]
@@ -132,7 +132,7 @@ def test_newcomer_bug_13_pages_and_changelog_name_the_version_that_is_built() ->
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_operators_command_is_one(page: Path) -> None:
-    """What stands in blocks of code can be typed as it is, but for names in capitals."""
+    """Commands in blocks of code can be typed unchanged, except for names in capitals."""
     found = [re.sub(r"\s+#.*|[|>;)].*", "", c.partition("-m ops ")[2]) for c in commands(page)]
     for command in filter(None, found):
         _parser().parse_args(shlex.split(command.partition(" < ")[0]))

@@ -1,4 +1,4 @@
-"""`ops redrive`: what was there when it began is moved once, and nothing that came later."""
+"""`ops redrive`: existing messages are moved once, and later ones are not."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class Message:
 
 @dataclass
 class Sqs:
-    """SQS as far as it is asked here, with a clock of its own: an hour beside the operator's.
+    """SQS as far as the command needs it, with a clock an hour off the operator's.
 
-    It knows no order, so the newest come first. `refuses` are work queues whose function puts
-    every message back among the dead letters at once.
+    It has no order: the newest messages come first. `refuses` are work queues whose function
+    returns every message to the dead letters immediately.
     """
 
     queues: dict[str, list[Message]] = field(default_factory=dict)
@@ -105,7 +105,7 @@ class Sqs:
 
 @dataclass
 class Lambda:
-    """The sweep. A failure may come while it works."""
+    """The sweep. A failure may arrive while it works."""
 
     sqs: Sqs
     later: dict[str, str] = field(default_factory=dict)
@@ -121,7 +121,7 @@ class Lambda:
 
 @dataclass
 class Given:
-    """A deployment of these alone."""
+    """A deployment of these only."""
 
     sqs: Sqs
     functions: Lambda

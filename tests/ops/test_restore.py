@@ -1,4 +1,4 @@
-"""`ops restore`: what was lost comes back, and what has happened since stays."""
+"""`ops restore`: lost rows are restored, and later changes stay."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ROWS = {
 
 @pytest.fixture
 def copy(deployment: Deployment) -> Any:
-    """The Controls table as it was, beside an empty one."""
+    """The Controls table's copy, besides an empty one."""
     dynamodb = deployment.client("dynamodb")
     dynamodb.create_table(
         TableName=COPY,

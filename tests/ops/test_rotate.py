@@ -1,4 +1,4 @@
-"""`ops rotate`: no moment at which a valid webhook, link or callback would be refused."""
+"""`ops rotate`: no valid webhook, link or callback is rejected at any moment."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ HOUR_MS = 3_600_000
 
 @dataclass
 class Upstream:
-    """Replicate, as far as it is asked here."""
+    """Replicate, as far as the commands need it."""
 
     accounts: dict[str, str] = field(default_factory=lambda: {"r8_old": "us", "r8_new": "us"})
     webhook_secrets: list[str] = field(default_factory=lambda: [WHSEC])
-    """The last one stays."""
+    """The last one is repeated."""
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         account = self.accounts.get(request.headers["authorization"].removeprefix("Bearer "))
@@ -56,7 +56,7 @@ def slept() -> list[float]:
 
 @pytest.fixture
 def rotating(deployment: Deployment, upstream: Upstream) -> Iterator[Callable[..., Rotation]]:
-    """Makes a rotation with a `sleep` of the test's own."""
+    """Makes a rotation with the test's own `sleep`."""
     with httpx.Client(transport=httpx.MockTransport(upstream.answer)) as client:
         replicate = Replicate(client, "https://upstream")
         yield lambda sleep: Rotation(deployment, replicate, sleep=sleep)
@@ -78,7 +78,7 @@ def stored(deployment: Deployment) -> Callable[[str], Any]:
 
 @pytest.fixture
 def functions(deployment: Deployment) -> Callable[[], ManagedSecrets]:
-    """What a function that starts now sees."""
+    """Returns the secrets of a function that starts now."""
 
     def start() -> ManagedSecrets:
         return ManagedSecrets(
@@ -98,12 +98,12 @@ def put(deployment: Deployment, name: str, value: Any) -> None:
     )
 
 
-# Keys of our own
+# Our own keys
 
 
 @dataclass
 class Watched:
-    """Notes what functions see while the rotation waits, and then lets no time pass."""
+    """Records what functions see while the rotation waits, and then lets no time pass."""
 
     functions: Callable[[], ManagedSecrets]
     seen: list[tuple[bytes, ...]] = field(default_factory=list)
@@ -125,7 +125,7 @@ def test_the_link_key_is_taken_by_all_before_it_is_used_by_any(
     ((first, new),) = watched.seen
     assert first == old
     assert new not in {old, b""}
-    # Stopped there, the rotation goes on with the same key.
+    # Interrupted there, the rotation continues with the same key.
     rotation.link_key(settle_s=0)
     assert functions().link_keys() == (new, old)
 
@@ -141,7 +141,7 @@ def test_it_waits_until_every_function_has_read_again(
         now[0] += seconds
 
     rotating(sleep).link_key()
-    # The clock stands still but for the sleep, while the rotation dates its beginning anew.
+    # The clock advances only by the sleep, and the rotation records its start again.
     assert SETTLE_S <= sum(slept) <= SETTLE_S + 60
 
 
@@ -192,7 +192,7 @@ def test_a_leaked_callback_key_goes_at_once(
     assert only not in {leaked, older}
 
 
-# Replicate's
+# Replicate's keys
 
 
 def test_the_webhook_secret_that_replicate_changed_follows_the_stored_one(

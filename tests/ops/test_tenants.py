@@ -1,4 +1,4 @@
-"""A typo in a tenant's name changes nobody's limits and nobody's secret."""
+"""A typo in a tenant's name changes no limits and no secret."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_new_one_is_taken_where_that_is_meant(
 def test_whoever_left_a_trace_is_known(
     controls: Controls, command: tuple[str, ...], row: str
 ) -> None:
-    """A tenant that asks by events alone has no key."""
+    """A tenant that only uses events has no key."""
     dynamodb, table = controls
     dynamodb.put_item(TableName=table, Item=to_item({"pk": row}))
     assert run(command, "acme") == 0

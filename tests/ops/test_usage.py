@@ -1,4 +1,4 @@
-"""`ops usage`: the rows that the relay and the ledger wrote, as a table."""
+"""`ops usage`: the rows of the relay and of the ledger, as a table."""
 
 from __future__ import annotations
 
@@ -97,11 +97,11 @@ def test_a_month_without_anything(run: Callable[..., str]) -> None:
 
 @dataclass
 class Throttled:
-    """DynamoDB that leaves keys unread as often as it is told: all of them, or all but one."""
+    """A DynamoDB that returns keys unprocessed: all of them, or all but one."""
 
     dynamodb: Any
     read: list[int]
-    """How many of the keys it reads, answer by answer; then all."""
+    """The number of keys read per answer; then all."""
 
     def batch_get_item(self, **given: Any) -> dict[str, Any]:
         ((table, asked),) = given["RequestItems"].items()

@@ -1,4 +1,4 @@
-"""One https cloud, on which all published clients are driven once."""
+"""One https cloud on which all published clients are run once."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ def secure_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedC
 def results(
     secure_cloud: EmbeddedCloud, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, list[dict[str, Any]]]:
-    """What each client's script printed, by client."""
+    """The output of each client's script, by client."""
     return drive(secure_cloud, tmp_path_factory.mktemp("clients"))

@@ -1,4 +1,4 @@
-"""Replicate's published clients, installed apart from everything else, run as users do."""
+"""Replicate's published clients, installed in isolation and run as users do."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FOLDER = ROOT / ".darkroom" / "clients"
 SCRIPTS = Path(__file__).parent / "scripts"
 STREAMING_MODEL = "emulator/stream-text"
 SECONDS = 100
-"""After which a client counts as hanging."""
+"""Seconds after which a client counts as hanging."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ ALL = (*CLIENTS, *OTHERS)
 
 
 def install(client: Client) -> None:
-    """Install it once, from PyPI or npm. Raises CalledProcessError with what the tool wrote."""
+    """Install it once, from PyPI or npm. Raises CalledProcessError with the tool's output."""
     done = client.folder / ".done"
     if done.exists():
         return
@@ -98,7 +98,7 @@ def install(client: Client) -> None:
 def _install_python(client: Client) -> None:
     import uv
 
-    # Python 1.x stands on pydantic's version 1, which ends before Python 3.14.
+    # Python 1.x needs pydantic's version 1, which ends before Python 3.14.
     python = sys.executable if sys.version_info < (3, 14) else ">=3.11,<3.14"
     command = [uv.find_uv_bin(), "--quiet", "--no-config"]
     _run([*command, "venv", "--clear", "--python", python, str(client.folder)])
@@ -128,9 +128,9 @@ def _run(command: list[str]) -> None:
 
 
 def drive(cloud: EmbeddedCloud, scratch: Path) -> dict[str, list[dict[str, Any]]]:
-    """Run every client's script, a few at the same time. Returns the lines of each, by client.
+    """Run every client's script, a few concurrently. Returns the lines of each, by client.
 
-    The cloud serves https: the clients take outputs for files only there.
+    The cloud uses https, because only there the clients treat outputs as files.
     """
     for client in ALL:
         install(client)
@@ -156,8 +156,8 @@ def drive(cloud: EmbeddedCloud, scratch: Path) -> dict[str, list[dict[str, Any]]
 
 
 def run_models(client: Client, cloud: EmbeddedCloud, models: Path) -> list[tuple[str, list[str]]]:
-    """Run each model of a file with one client. Returns the references, and how each output file
-    begins, in hex."""
+    """Run each model of a file with one client. Returns the references, and the first bytes of each
+    output file in hex."""
     install(client)
     environment = {
         "PATH": os.defpath,
@@ -187,7 +187,7 @@ def _lines(client: Client, environment: Mapping[str, str], script: str = "") -> 
 
 
 def _fill_pages(cloud: EmbeddedCloud) -> str:
-    """Make a tenant with one prediction more than a page holds. Returns its token."""
+    """Create a tenant with one more prediction than a page holds. Returns its token."""
     with httpx.Client(
         base_url=cloud.base_url,
         headers={"authorization": f"Bearer {cloud.token}"},
@@ -242,7 +242,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 class _Callbacks(_Handler):
-    """Takes a callback at /NAME and shows the first one of that name at /NAME/seen."""
+    """Accepts a callback at /NAME and shows the first one of that name at /NAME/seen."""
 
     seen: dict[str, dict[str, Any]]
 

@@ -1,4 +1,4 @@
-"""`python -m tests.e2e.clients.report` drives the clients and writes docs/compatibility.md."""
+"""`python -m tests.e2e.clients.report` runs the clients and writes docs/compatibility.md."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 PAGE = ROOT / "docs" / "compatibility.md"
 
 HEAD = Path(__file__).with_name("compatibility.md")
-"""What the page says before its tables."""
+"""The text of the page before its tables."""
 
 
 def render(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """The page. It holds nothing that differs between two good runs."""
+    """Return the page, which is equal for any two successful runs."""
     return HEAD.read_text() + "".join(_section(client, results[client.name]) for client in ALL)
 
 
@@ -45,7 +45,7 @@ def _result(line: Mapping[str, Any]) -> str:
 
 
 def main() -> int:
-    """Return the exit code: 1 where something fails, and then the page is not written."""
+    """Return the exit code: 1 if a check fails; then the page is not written."""
     with (
         tempfile.TemporaryDirectory() as scratch,
         EmbeddedCloud(

@@ -38,7 +38,7 @@ def test_the_compatibility_page_says_what_was_seen(results: Results) -> None:
 def test_a_token_that_came_as_an_input_is_in_no_log(
     results: Results, secure_cloud: EmbeddedCloud
 ) -> None:
-    """The JavaScript client sent it; the functions' logs are what CloudWatch would hold."""
+    """The JavaScript client sent it; the functions' logs are those of CloudWatch."""
     assert results["javascript"]
     logs = secure_cloud.client("logs")
     groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]

@@ -1,4 +1,4 @@
-"""Models of the catalogue by Replicate's published clients: all by one, a dozen by each."""
+"""Models of the catalogue with Replicate's published clients: all with one, a dozen with each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CATALOGUE = Catalogue.load()
 BEGINS = {b"RIFF".hex(), b"\x89PNG".hex(), b"\xff\xd8\xff\xe0".hex()}
-"""Of pictures: WebP, PNG, JPEG."""
+"""First bytes of pictures: WebP, PNG, JPEG."""
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)

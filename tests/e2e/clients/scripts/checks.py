@@ -1,4 +1,4 @@
-"""What the scripts for Replicate's Python clients share. Runs in a client's own environment."""
+"""Shared code of the scripts for Replicate's Python clients. Runs in a client's own environment."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 URL = os.environ["DARKROOM_URL"]
-"""The front, without /v1."""
+"""The front's URL, without /v1."""
 TOKEN = os.environ["DARKROOM_TOKEN"]
 LISTING_TOKEN = os.environ["DARKROOM_LISTING_TOKEN"]
-"""Of a tenant with 101 predictions: two pages."""
+"""The token of a tenant with 101 predictions, which fill two pages."""
 THROTTLED_URL = os.environ["DARKROOM_THROTTLED_URL"]
 """A server that answers every request with Darkroom's own 429."""
 CALLBACKS_URL = os.environ["DARKROOM_CALLBACKS_URL"]
-"""Takes callbacks at /NAME, and gives back the first one at /NAME/seen."""
+"""Accepts callbacks at /NAME, and returns the first one at /NAME/seen."""
 
 SCHNELL = "black-forest-labs/flux-schnell"
 SDXL = "stability-ai/sdxl"
@@ -38,8 +38,8 @@ _CHECKS: list[tuple[str, Callable[[], Any], bool]] = []
 
 
 def works(method: str) -> Callable[[Callable[[], Any]], Callable[[], Any]]:
-    """The function asserts that this method works; it may be a coroutine function. A text that it
-    returns is said of it."""
+    """Register the function, which may be a coroutine function, as a check that the method works. A
+    returned text becomes a remark on it."""
 
     def register(check: Callable[[], Any]) -> Callable[[], Any]:
         _CHECKS.append((method, check, False))
@@ -49,15 +49,15 @@ def works(method: str) -> Callable[[Callable[[], Any]], Callable[[], Any]]:
 
 
 def refused(method: str, call: Callable[[], Any]) -> None:
-    """The call must raise a typed error that says what is not served."""
+    """Register a call that must raise a typed error that names the missing feature."""
     _CHECKS.append((method, call, True))
 
 
 def run(client: str, explain: Callable[[Exception], tuple[int, str, str]]) -> None:
-    """Make all checks in order and print one JSON line for each.
+    """Run all checks in order and print one JSON line for each.
 
-    `explain` takes a typed error of the client's apart into status, title and detail; it raises
-    for any other.
+    `explain` splits a typed error of the client's into status, title and detail; it raises for any
+    other.
     """
     with asyncio.Runner() as loop:
         for method, check, is_refused in _CHECKS:
@@ -94,7 +94,7 @@ def _refusal(
 
 
 def raises(call: Callable[[], Any], explain: Callable[[Exception], Any]) -> Any:
-    """What `explain` makes of the error that the call raises."""
+    """Return `explain` of the error that the call raises."""
     try:
         call()
     except Exception as error:  # noqa: BLE001
@@ -109,14 +109,14 @@ def fetched(url: str) -> bool:
 
 
 def small_file() -> Path:
-    """A picture under a name of its own."""
+    """Write a picture under a separate name."""
     path = Path(tempfile.mkdtemp()) / "small.png"
     path.write_bytes(PICTURE.read_bytes())
     return path
 
 
 def callback(name: str, seconds: float = 20) -> dict[str, Any]:
-    """`headers` and `body` of the first callback to this name, once it is there."""
+    """Return `headers` and `body` of the first callback to this name, as soon as it has arrived."""
     deadline = time.monotonic() + seconds
     while True:
         with urllib.request.urlopen(f"{CALLBACKS_URL}/{name}/seen") as answer:

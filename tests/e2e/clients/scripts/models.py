@@ -1,4 +1,4 @@
-"""Runs models by Replicate's Python client, of either line; one JSON line for each.
+"""Runs models with Replicate's Python client, of either version; prints one JSON line for each.
 
 DARKROOM_MODELS is a file with a list of `[reference, input]`.
 """

@@ -96,7 +96,7 @@ def _() -> None:
 
 @works("run (local file as data URI)")
 def _() -> None:
-    # Without a name the client calls it application/octet-stream.
+    # Without a name the client declares it as application/octet-stream.
     image = io.BytesIO(PICTURE.read_bytes())
     (output,) = client.run(
         SDXL_PINNED, input={**SDXL_INPUT, "image": image}, file_encoding_strategy="base64"
@@ -469,7 +469,7 @@ def _() -> None:
     assert "Request was throttled" in detail
 
 
-# What Darkroom leaves out
+# Left out by Darkroom
 
 refused(
     "models.create", lambda: client.models.create("a", "b", visibility="private", hardware="cpu")

@@ -33,7 +33,7 @@ from replicate import AsyncReplicate, Replicate
 from replicate.lib._files import AsyncFileOutput, FileOutput
 
 warnings.simplefilter("ignore", DeprecationWarning)
-# `use` and `stream` make a client of their own.
+# `use` and `stream` create their own client.
 os.environ |= {"REPLICATE_API_TOKEN": TOKEN, "REPLICATE_BASE_URL": f"{URL}/v1"}
 client = Replicate(bearer_token=TOKEN, base_url=f"{URL}/v1")
 twin = AsyncReplicate(bearer_token=TOKEN, base_url=f"{URL}/v1")
@@ -89,7 +89,7 @@ def _() -> None:
 
 @works("run (local file as data URI)")
 def _() -> None:
-    # Without a name the client calls it application/octet-stream.
+    # Without a name the client declares it as application/octet-stream.
     image = io.BytesIO(PICTURE.read_bytes())
     (output,) = client.run(
         SDXL_PINNED, input={**SDXL_INPUT, "image": image}, file_encoding_strategy="base64"
@@ -358,7 +358,7 @@ def _() -> None:
     assert error.response.headers["retry-after"] == str(error.body["retry_after"])
 
 
-# What Darkroom leaves out
+# Left out by Darkroom
 
 DEPLOYMENT = {"deployment_owner": "a", "deployment_name": "b"}
 refused(
