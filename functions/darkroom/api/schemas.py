@@ -34,7 +34,7 @@ class OutputFile(BaseModel):
 
 
 class PredictionDetails(BaseModel):
-    """Return Darkroom's own fields, beyond the provider's."""
+    """Darkroom's own fields, beyond the provider's."""
 
     state: Literal[
         "accepted",
