@@ -28,8 +28,9 @@ MAY_IMPORT = {
     "replicate": {"domain", "ports", "replicate"},
     "replicate.client": {"domain", "ports", "outbound", "replicate"},
     "api": {"domain", "ports", "api", "services", "runtime"},
-    # The relay's events contain the table's items, which an adapter can read.
-    "handlers": {"domain", "api", "services", "runtime", "aws.items"},
+    # The relay's events contain the table's items, which an adapter can read. The webhook's
+    # route is the path at which Replicate calls.
+    "handlers": {"domain", "api", "services", "runtime", "aws.items", "replicate.hooks"},
     "runtime": {"domain", "runtime"},
     "runtime.adapters": {"ports", "aws", "outbound", "replicate", "runtime", "catalog"},
     "runtime.parts": {"ports", "services", "runtime"},
