@@ -142,7 +142,7 @@ async def _ended(cloud: EmbeddedCloud, ids: list[str]) -> dict[str, float]:
     store = DynamoPredictions(cloud.client("dynamodb"), cloud.outputs["PredictionsTable"])
     until = time.monotonic() + LIMIT_S
     while True:
-        records = await asyncio.to_thread(store.get_many, ids)
+        records = list(await asyncio.to_thread(store.get_many, ids))
         if all(record.state.terminal for record in records):
             return {record.id: record.updated_at / 1000 for record in records}
         if time.monotonic() > until:

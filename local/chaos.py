@@ -503,7 +503,7 @@ class Run:
         for line in table(found):
             print(line, flush=True)
         for id_ in {difference.id for difference in found.differences} & records.keys():
-            record = replace(records[id_], input=records[id_].input[:200], logs="")
+            record = replace(records[id_], input={}, logs="")
             print(f"\n{record}", flush=True)
         return len(found.differences)
 

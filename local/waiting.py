@@ -33,7 +33,7 @@ from starlette.responses import JSONResponse, Response
 from local.processes import StartError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from darkroom import ports
@@ -79,7 +79,7 @@ class BatchedReads:
     def read(
         self,
         id_: str,
-        get_many: Callable[[set[str], list[UnreadableRecordError]], list[Prediction]],
+        get_many: Callable[[set[str], list[UnreadableRecordError]], Iterator[Prediction]],
     ) -> Prediction | None:
         """Read the record in a batch that begins after this call. Raises what `get_many` raises."""
         with self._lock:
@@ -97,10 +97,12 @@ class BatchedReads:
         return record
 
     @staticmethod
-    def _fill(found: Future[Any], ids: set[str], get_many: Callable[..., list[Prediction]]) -> None:
+    def _fill(
+        found: Future[Any], ids: set[str], get_many: Callable[..., Iterator[Prediction]]
+    ) -> None:
         unreadable: list[UnreadableRecordError] = []
         try:
-            records = get_many(ids, unreadable)
+            records = list(get_many(ids, unreadable))
         except BaseException as error:  # noqa: BLE001 - raised in every caller of the batch
             found.set_exception(error)
         else:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from darkroom.domain.prediction import Prediction
-
     from ops.deployment import Deployment
 
 SWEEP_WARN_MS = 3 * 60_000
@@ -382,7 +380,7 @@ class _Doctor:
         store = predictions(self._deployment)
         tenants = sorted({row["tenant"] for row in self._key_rows()})[:TENANTS]
         ids = [id_ for tenant in tenants for id_ in store.recent_ids(tenant, 0, LOOKED_AT)]
-        records: list[Prediction] = store.get_many(ids[:100]) if ids else []
+        records = list(store.get_many(ids[:100])) if ids else []
         newest = sorted(records, key=lambda record: -record.created_at)
         return [record.provider_id for record in newest if record.provider_id][:LOOKED_AT]
 

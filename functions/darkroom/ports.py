@@ -115,11 +115,12 @@ class PredictionStore(Protocol):
 
     def get_many(
         self, ids: Iterable[str], unreadable: list[UnreadableRecordError] | None = None
-    ) -> list[Prediction]:
+    ) -> Iterator[Prediction]:
         """Read records, strongly consistent, in the order of `ids`. Unknown ones are left out.
 
-        Unreadable ones are left out too and appended to `unreadable`. Raises UnavailableError if
-        the store is too busy.
+        Unreadable ones are left out too and appended to `unreadable`. Each is decoded when
+        it is next, since it may take megabytes then. Raises UnavailableError if the store is too
+        busy.
         """
 
     def commit(

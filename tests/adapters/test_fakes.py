@@ -35,7 +35,7 @@ def test_what_the_ttl_removed_stays_in_a_lagging_index() -> None:
     assert list(store.items) == [name(2)]
     store.lagging = True
     assert store.list_ids("acme", None, 10).ids == [name(1)]
-    assert store.get_many([name(1), name(2)]) == [record(2)]
+    assert list(store.get_many([name(1), name(2)])) == [record(2)]
 
 
 def test_a_list_refuses_what_dynamodb_refuses() -> None:

@@ -64,9 +64,9 @@ def test_one_that_cannot_be_read_is_named_and_costs_no_other(
     assert unreadable.value.reason
     left_out: list[UnreadableRecordError] = []
     wanted = [name(number) for number in (3, 2, 1)]
-    assert store.get_many(wanted, left_out) == [record(3), record(1)]
+    assert list(store.get_many(wanted, left_out)) == [record(3), record(1)]
     assert [each.id for each in left_out] == [name(2)]
-    assert store.get_many(wanted) == [record(3), record(1)]
+    assert list(store.get_many(wanted)) == [record(3), record(1)]
 
 
 @KINDS
@@ -125,9 +125,22 @@ def test_a_text_that_unpacks_to_too_much_takes_no_memory() -> None:
     assert peak < 4 * LARGEST_TEXT
 
 
+def test_many_records_are_decoded_one_by_one(store: PredictionStore) -> None:
+    """Each may take thirty times its bytes then."""
+    for number in (1, 2):
+        store.insert(record(number))
+    alter(store, name(2), versions.DAMAGED["input cut short"])
+    left_out: list[UnreadableRecordError] = []
+    found = store.get_many([name(1), name(2)], left_out)
+    assert next(found) == record(1)
+    assert left_out == []
+    assert list(found) == []
+    assert [each.id for each in left_out] == [name(2)]
+
+
 def test_whatever_a_record_may_hold_can_be_read() -> None:
     assert 2 * max(INPUT_KEPT, OUTPUT_KEPT, LOGS_KEPT) < LARGEST_TEXT
-    full = record(input="🐕" + "a" * (INPUT_KEPT - 4), output="b" * OUTPUT_KEPT)
+    full = record(input={"prompt": "🐕" + "a" * (INPUT_KEPT - 17)}, output="b" * OUTPUT_KEPT)
     assert read_prediction(prediction_item(full)) == full
 
 
@@ -172,11 +185,11 @@ def test_a_record_past_its_retention_is_gone_for_who_reads(store: PredictionStor
     store.insert(record(1, expires_at=LONG_AGO))
     store.insert(record(2))
     assert store.get(name(1)) is None
-    assert store.get_many([name(1), name(2)]) == [record(2)]
+    assert list(store.get_many([name(1), name(2)])) == [record(2)]
     alter(store, name(1), versions.UNREADABLE["state"])
     left_out: list[UnreadableRecordError] = []
     assert store.get(name(1)) is None
-    assert store.get_many([name(1), name(2)], left_out) == [record(2)]
+    assert list(store.get_many([name(1), name(2)], left_out)) == [record(2)]
     assert left_out == []
 
 
@@ -244,7 +257,7 @@ def test_what_was_left_over_is_asked_for_again(
     for number in range(120):
         busy.insert(record(number))
     crowded.throttled = 3
-    found = busy.get_many([name(number) for number in range(120)])
+    found = list(busy.get_many([name(number) for number in range(120)]))
     assert [each.id for each in found] == [name(number) for number in range(120)]
     assert crowded.reads == [0, 0, 0, 40, 40, 20, 20]
     assert len(pauses) == 5
@@ -257,8 +270,8 @@ def test_what_was_left_over_is_asked_for_again(
 def test_an_answer_ends_at_16_mb(busy: DynamoPredictions, crowded: Crowded) -> None:
     crowded.keys_at_once = 100
     for number in range(60):
-        busy.insert(record(number, metrics="x" * 390_000))
-    assert len(busy.get_many(map(name, range(60)))) == 60
+        busy.insert(record(number, metrics={"x": "x" * 390_000}))
+    assert len(list(busy.get_many(map(name, range(60))))) == 60
     assert len(crowded.reads) == 2
 
 

@@ -99,7 +99,7 @@ def follow(record: Prediction, *news: News) -> list[Prediction]:
 PLAIN = (
     ProviderReported(snapshot("starting")),
     ProviderReported(snapshot("processing")),
-    ProviderReported(snapshot("succeeded", output='["https://x.test/0"]')),
+    ProviderReported(snapshot("succeeded", output=["https://x.test/0"])),
     Stored((file,)),
 )
 

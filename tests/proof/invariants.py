@@ -198,7 +198,7 @@ class Invariants:
         if config.show_input == "empty" or self.cloud.upstream.removed(up):
             return True
         name = "disable_safety_checker"
-        theirs, ours = up.request["input_"].get(name), json.loads(record.input).get(name)
+        theirs, ours = up.request["input_"].get(name), record.input.get(name)
         return theirs is None or ours is None or theirs is ours
 
     def creating(self, id_: str) -> tuple[int, int]:
@@ -303,5 +303,5 @@ class Invariants:
 
 def _same_input(up: Up, record: Prediction) -> bool:
     """Whether the prediction has the record's input; its uploads were URLs there."""
-    sent, ours = up.request["input_"], json.loads(record.input)
+    sent, ours = up.request["input_"], record.input
     return all(sent.get(name) == value for name, value in ours.items())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from darkroom.domain.lifecycle import (
     CreateUnknown,
     DeadlinePassed,
     EnqueueCreate,
+    Event,
     News,
     ProviderReported,
     PublishEvent,
@@ -134,7 +134,7 @@ def test_effects_are_total_and_can_be_derived_again(old: Prediction, new: Predic
     for extra in new.extra_provider_ids:
         assert CancelUpstream(extra) in again
     if new.state.terminal:
-        assert PublishEvent(new.state.value) in again
+        assert PublishEvent(Event(new.state.value)) in again
         owed = bool(new.webhook) and "completed" in new.webhook_events
         assert (SendCallback("completed") in again) is owed
 
@@ -177,12 +177,12 @@ def upstream_lives(draw: st.DrawFn) -> list[Snapshot]:
             )
             logs += draw(st.text("ab", max_size=3))
             files += draw(st.lists(st.just("https://x.test/p"), max_size=1))
-            said["output"] = json.dumps(files) if files else None
-            said["metrics"] = draw(st.sampled_from([None, '{"n":1}', '{"n":2,"m":3}']))
+            said["output"] = list(files) or None
+            said["metrics"] = draw(st.sampled_from([None, {"n": 1}, {"m": 3, "n": 2}]))
         life.append(snapshot(status, logs=logs, log_size=len(logs), **said))
     if final:
-        said["output"] = draw(st.sampled_from([said.get("output"), '"https://x.test/0"']))
-        said |= {"completed_at": "2027-01-15T08:00:02Z", "metrics": '{"n":4}'}
+        said["output"] = draw(st.sampled_from([said.get("output"), "https://x.test/0"]))
+        said |= {"completed_at": "2027-01-15T08:00:02Z", "metrics": {"n": 4}}
         said["started_at"] = "2027-01-15T08:00:01.5Z"
         said["error"] = "boom" if final == "failed" else None
         life.append(snapshot(final, logs=logs, log_size=len(logs), **said))

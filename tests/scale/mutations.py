@@ -57,7 +57,7 @@ MUTANTS: Mapping[str, Mutant] = {
                 "due = self._due(now, part, parts)",
                 """
                 due = self._due(now, part, parts)
-                whole = self.changes.store.get_many(each.key.id for each in due)
+                whole = list(self.changes.store.get_many(each.key.id for each in due))
                 """,
             ),
         ),

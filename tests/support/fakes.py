@@ -28,6 +28,7 @@ from darkroom.aws.items import (
     prediction_of,
     read_due,
     read_prediction,
+    read_predictions,
 )
 from darkroom.domain import media, repeats, row_keys
 from darkroom.domain.errors import (
@@ -226,15 +227,9 @@ class FakePredictions:
 
     def get_many(
         self, ids: Iterable[str], unreadable: list[UnreadableRecordError] | None = None
-    ) -> list[Prediction]:
-        found = []
-        for id_ in ids:
-            try:
-                found += [self._read(id_)] if self._lives(id_) else []
-            except UnreadableRecordError as error:
-                if unreadable is not None:
-                    unreadable.append(error)
-        return found
+    ) -> Iterator[Prediction]:
+        found = [deepcopy(self.items[id_]) for id_ in ids if self._lives(id_)]
+        return read_predictions(found, unreadable)
 
     def remove_expired(self) -> None:
         """Delete expired records, as DynamoDB's TTL does some time after the end of retention."""

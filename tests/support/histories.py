@@ -30,7 +30,7 @@ from tests.support.records import PID, TIMINGS, accepted, snapshot
 
 PROPERTY = settings(max_examples=200, derandomize=True, deadline=None)
 STATUSES = ("starting", "processing", "succeeded", "failed", "canceled", "aborted")
-outputs = st.sampled_from([None, '"https://x.test/0"', '["https://x.test/0"]', "[]", '"text"'])
+outputs = st.sampled_from([None, "https://x.test/0", ["https://x.test/0"], [], "text"])
 snapshots = st.builds(
     snapshot,
     st.sampled_from(STATUSES),
@@ -40,7 +40,7 @@ snapshots = st.builds(
     error=st.sampled_from([None, "boom"]),
     logs=st.text("ab", max_size=3),
     log_size=st.integers(0, 9),
-    metrics=st.sampled_from([None, '{"n":1}']),
+    metrics=st.sampled_from([None, {"n": 1}]),
     started_at=st.sampled_from([None, "2027-01-15T08:00:01Z"]),
     completed_at=st.sampled_from([None, "2027-01-15T08:00:02Z", "2099-01-01T00:00:00Z"]),
     data_removed=st.booleans(),

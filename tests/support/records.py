@@ -26,7 +26,7 @@ def accepted(**changes: Any) -> Prediction:
         created_at=START,
         model="owner/name",
         version=None,
-        input='{"prompt":"a corgi"}',
+        input={"prompt": "a corgi"},
         deadline=START + 1_800_000,
         typical_ms=2000,
         expires_at=START // 1000 + 90 * 86_400,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,7 @@ def storing(world: World, *names: str, output: Any = None) -> Prediction:
 
 
 def urls(record: Prediction) -> list[str]:
-    found: list[str] = json.loads(str(record.output))
+    found: list[str] = record.output
     return found
 
 

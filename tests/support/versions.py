@@ -32,6 +32,7 @@ from darkroom.domain.prediction import (
     Price,
     State,
 )
+from darkroom.domain.strict_json import canonical
 
 from tests.support.fakes import START
 
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 Item = dict[str, Any]
 
 LAST_RELEASE = "0ba142cb72878905ae41bdb483ded640c23b613f"
+VALUES = frozenset({"input", "output", "metrics"})
+"""Fields that hold JSON values."""
 _ROOT = Path(__file__).parents[2]
 FIXTURE = _ROOT / "tests" / "adapters" / "fixtures" / "items-0ba142c.json"
 _SCRIPT = _ROOT / "tests" / "adapters" / "releases.py"
@@ -80,7 +83,7 @@ def ask(where: Path, **asked: list[Any]) -> Any:
 
 def main() -> None:
     """Write the fixture."""
-    known = [to_json(asdict(record)) for record in records() if record.code not in NEWER_CODES]
+    known = [as_last(record) for record in records() if record.code not in NEWER_CODES]
     with TemporaryDirectory() as where:
         if not unpack_last_release(Path(where)):
             sys.exit(f"git has no {LAST_RELEASE}")
@@ -91,6 +94,12 @@ def main() -> None:
         for told, item in zip(read, items, strict=True)
     ]
     FIXTURE.write_text("[\n" + ",\n".join(lines) + "\n]\n")
+
+
+def as_last(record: Prediction) -> dict[str, Any]:
+    """A record as the last release has it: what is a JSON value here is a text there."""
+    values = to_json(asdict(record))
+    return {k: canonical(v) if k in VALUES and v is not None else v for k, v in values.items()}
 
 
 def to_json(value: Any) -> Any:
@@ -143,7 +152,7 @@ def _least(id_: str, state: State, code: Code | None) -> Prediction:
         created_at=START,
         model="owner/name",
         version=None,
-        input='{"prompt":"a corgi"}',
+        input={"prompt": "a corgi"},
         deadline=START + 1_800_000,
         typical_ms=2000,
         expires_at=START // 1000 + 90 * 86_400,
@@ -185,10 +194,10 @@ def _full(id_: str, state: State, code: Code | None) -> Prediction:
         "revision": 9,
         "state": state,
         "code": code,
-        "output": json.dumps([f"https://replicate.delivery/{'x' * 40}/{n}.png" for n in range(2)]),
+        "output": [f"https://replicate.delivery/{'x' * 40}/{n}.png" for n in range(2)],
         "logs": "".join(f"{n:3}%|{'#' * n}\n" for n in range(9)),
         "log_size": 5_000_000,
-        "metrics": '{"predict_time":1.25}',
+        "metrics": {"predict_time": 1.25},
         "started_at": "2027-01-15T08:00:00.000001Z",
         "completed_at": "2027-01-15T08:00:01Z",
         "finished_at": START,
@@ -202,7 +211,7 @@ def _full(id_: str, state: State, code: Code | None) -> Prediction:
     return replace(
         _least(id_, state, code),
         version="f" * 64,
-        input=json.dumps({"prompt": "Dackel 🐕\0\u2028" * 4, "seed": 10**60, "x": [0.1, None]}),
+        input={"prompt": "Dackel 🐕\0\u2028" * 4, "seed": 10**60, "x": [0.1, -0.0, 1e300, None]},
         create=CreateAttempt(
             3, CreateState.REFUSED, START, START + 1, not_before=START + 2, parked=True
         ),
@@ -315,6 +324,11 @@ DAMAGED: dict[str, Callable[[Item], Item]] = {
     "time as fraction": changed(deadline={"N": "1.5"}),
     "truth as text": changed(effects_done={"S": "no"}),
     "input as list": changed(input={"L": [{"S": "x"}]}),
+    "input cut short": changed(input={"S": '{"prompt":'}),
+    "input that is no object": changed(input={"S": "[]"}),
+    "output with a key twice": changed(output={"S": '{"a":1,"a":2}'}),
+    "metrics that are no number": changed(metrics={"S": '{"predict_time":NaN}'}),
+    "output that goes too deep": changed(output={"S": "[" * 100_000 + "]" * 100_000}),
     "create as text": changed(create={"S": "x"}),
     "create without attempt": changed(create={"M": {"state": {"S": "refused"}}}),
     "files as map": changed(files={"M": {}}),

@@ -1,8 +1,9 @@
 """Conversion of records to DynamoDB items, and back.
 
-Attributes are strings, integers, booleans, bytes, lists and maps of those. Inputs and outputs of
-models are stored as JSON text, because DynamoDB rejects floats through boto3, and numbers past 38
-digits. Each started kilobyte of a write is billed, so defaults are left out, digests are bytes, and
+Attributes are strings, integers, booleans, bytes, lists and maps of those. JSON values, such as
+inputs and outputs of models, are stored as JSON text, because DynamoDB rejects floats through
+boto3, and numbers past 38 digits. The type of a field determines how it is written and read. Each
+started kilobyte of a write is billed, so defaults are left out, digests are bytes, and
 long texts are deflated (a prompt by a third, a model's logs by more than half).
 
 Two releases share a table during an upgrade, and after a rollback. So a release ignores names that
@@ -21,6 +22,7 @@ from dataclasses import MISSING, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from darkroom.domain import strict_json
 from darkroom.domain.callback import Attempt, CallbackState
 from darkroom.domain.correlation import lists
 from darkroom.domain.errors import UnreadableRecordError
@@ -37,14 +39,16 @@ from darkroom.domain.prediction import (
 from darkroom.ports import DueRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from dataclasses import Field
 
     from darkroom.ports import Due
 
 DUE_SHARDS = 16
 _DIGESTS = frozenset({"fingerprint", "cache_key", "sha256"})
-_TEXTS = frozenset({"input", "logs", "output"})
+_DEFLATED = frozenset({"input", "logs", "output"})
+_JSON = frozenset({"Json", "JsonObject"})
+"""Types of the fields that are stored as JSON text."""
 _HEX = re.compile("(?:[0-9a-f]{2})+")
 RELAY = "relay"
 """The attribute by which the stream's mapping filters changes for the relay."""
@@ -175,18 +179,25 @@ def is_record(item: dict[str, Any]) -> bool:
 def _parts(value: Prediction | CreateAttempt | File | Price) -> dict[str, Any]:
     """Return the fields that differ from their defaults, in their stored form."""
     named = ((f, getattr(value, f.name)) for f in fields(value))
-    return {f.name: _kept(f.name, held) for f, held in named if held != _default(f)}
+    return {f.name: _kept(f, held) for f, held in named if held != _default(f)}
 
 
 def _default(field: Field[Any]) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
-def _kept(name: str, value: Any) -> Any:
-    """Convert a digest or a long text to bytes, if those are shorter and equivalent."""
-    if name in _DIGESTS and value and _HEX.fullmatch(value):
+def _type(field: Field[Any]) -> str:
+    return str(field.type).removesuffix(" | None")
+
+
+def _kept(field: Field[Any], value: Any) -> Any:
+    """Convert a JSON value to its text, and a digest or a long text to bytes, if those are shorter
+    and equivalent."""
+    if _type(field) in _JSON and value is not None:
+        value = strict_json.canonical(value)
+    if field.name in _DIGESTS and value and _HEX.fullmatch(value):
         return bytes.fromhex(value)
-    if name in _TEXTS and value:
+    if field.name in _DEFLATED and value:
         text = value.encode()
         packed = _deflated(text)
         return packed if len(packed) < len(text) else value
@@ -230,6 +241,15 @@ def _text(held: Any) -> Any:
     return text.decode()
 
 
+def _json(held: Any) -> Any:
+    # An earlier release stored a provider's output however deep it was.
+    return strict_json.loads(_text(held).encode(), deepest=None)
+
+
+def _json_object(held: Any) -> Any:
+    return _exactly(dict)(_json(held))
+
+
 def _each(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda held: tuple(map(read, _exactly(list)(held)))
 
@@ -246,6 +266,8 @@ _BY_TYPE: dict[str, Callable[[Any], Any]] = {
     "str": _exactly(str),
     "int": _exactly(int),
     "bool": _exactly(bool),
+    "Json": _json,
+    "JsonObject": _json_object,
     "dict[str, str]": _mapping,
     "tuple[str, ...]": _each(_exactly(str)),
     "tuple[int, ...]": _each(_exactly(int)),
@@ -264,7 +286,7 @@ _BY_TYPE: dict[str, Callable[[Any], Any]] = {
 def _reader(field: Field[Any]) -> Callable[[Any], Any]:
     if field.name in _DIGESTS:
         return _digest
-    return _text if field.name in _TEXTS else _BY_TYPE[str(field.type).removesuffix(" | None")]
+    return _text if _type(field) == "str" and field.name in _DEFLATED else _BY_TYPE[_type(field)]
 
 
 @lru_cache
@@ -328,6 +350,18 @@ def read_prediction(item: dict[str, Any]) -> Prediction:
         raise UnreadableRecordError(
             _shown(item, "id"), _shown(item, "tenant"), str(damage)
         ) from None
+
+
+def read_predictions(
+    items: Iterable[dict[str, Any]], unreadable: list[UnreadableRecordError] | None
+) -> Iterator[Prediction]:
+    """Yield the records of items, one at a time. Errors of unreadable ones go to `unreadable`."""
+    for item in items:
+        try:
+            yield read_prediction(item)
+        except UnreadableRecordError as error:
+            if unreadable is not None:
+                unreadable.append(error)
 
 
 DUE_ATTRIBUTES = (

@@ -37,6 +37,7 @@ from darkroom.aws.items import (
     prediction_of,
     read_due,
     read_prediction,
+    read_predictions,
     to_item,
 )
 from darkroom.domain import repeats, row_keys
@@ -53,7 +54,7 @@ from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, day_rows
 from darkroom.ports import ALWAYS, Due, IdempotencyKey, IdPage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from darkroom.domain.money import LedgerEntry
     from darkroom.domain.prediction import Prediction
@@ -310,18 +311,12 @@ class DynamoPredictions:
 
     def get_many(
         self, ids: Iterable[str], unreadable: list[UnreadableRecordError] | None = None
-    ) -> list[Prediction]:
+    ) -> Iterator[Prediction]:
         wanted = list(ids)
-        found: dict[str, Prediction] = {}
-        for id_, item in self._items(wanted, {"ConsistentRead": True}).items():
-            if expired(item, time.time()):
-                continue
-            try:
-                found[id_] = read_prediction(item)
-            except UnreadableRecordError as error:
-                if unreadable is not None:
-                    unreadable.append(error)
-        return [found[id_] for id_ in wanted if id_ in found]
+        items = self._items(wanted, {"ConsistentRead": True})
+        now_s = time.time()
+        found = (items[id_] for id_ in wanted if id_ in items)
+        return read_predictions((item for item in found if not expired(item, now_s)), unreadable)
 
     def _items(self, ids: list[str], asked: dict[str, Any]) -> dict[str, dict[str, Any]]:
         keys = [_id(id_) for id_ in ids]

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from darkroom.domain.prediction import Prediction, State
+from darkroom.domain.strict_json import canonical
 
 if TYPE_CHECKING:
     from darkroom.domain.timings import Timings
@@ -248,7 +249,7 @@ def freeze(record: Prediction) -> str:
                 "state": record.state.value,
                 "logs": logs,
                 "started_at": record.started_at,
-                "metrics": record.metrics,
+                "metrics": None if record.metrics is None else canonical(record.metrics),
                 "provider_id": record.provider_id,
                 "stream_url": record.stream_url,
                 "attempt": record.create.attempt,
@@ -266,6 +267,7 @@ def thaw(record: Prediction, frozen: str) -> Prediction:
     then = json.loads(frozen)
     create = replace(record.create, attempt=then.pop("attempt"))
     then["state"] = State(then["state"])
+    then["metrics"] = then["metrics"] and json.loads(then["metrics"])
     return replace(
         record,
         **then,

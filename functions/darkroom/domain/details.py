@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from typing import Any
 
 from darkroom.domain.money import usd
-from darkroom.domain.prediction import State
-
-if TYPE_CHECKING:
-    from darkroom.domain.prediction import Prediction
+from darkroom.domain.prediction import SHOWN, Prediction, State
 
 STATUS = {
     State.ACCEPTED: "starting",
@@ -22,17 +20,14 @@ STATUS = {
     State.ABORTED: "canceled",
 }
 """A record's status as clients see it."""
+_AS_THEY_ARE = tuple(field.name for field in fields(Prediction) if field.metadata == SHOWN)
 
 
 def details(record: Prediction) -> dict[str, Any]:
     """Return Darkroom's own fields, beyond the provider's."""
     return {
-        "state": record.state.value,
-        "code": record.code.value if record.code else None,
-        "provider_id": record.provider_id,
+        **{name: getattr(record, name) for name in _AS_THEY_ARE},
         "attempts": record.create.attempt,
-        "cost_assumed": record.cost_assumed,
-        "cached_from": record.cached_from,
         "cost": usd(record.cost),
         "files": [
             {

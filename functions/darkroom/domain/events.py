@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from darkroom.domain import correlation
 from darkroom.domain.details import STATUS, details
-from darkroom.domain.prediction import State
+from darkroom.domain.lifecycle import Event
 from darkroom.domain.times import rfc3339
 
 if TYPE_CHECKING:
@@ -26,21 +26,8 @@ INPUT_SHOWN = 64_000
 """Maximum bytes of input in an event; a larger input is read by the prediction's id. EventBridge
 allows 256 kB in all, of which a hundred files take about 40 kB."""
 
-_TYPES = {
-    "started": "Prediction Started",
-    State.SUCCEEDED.value: "Prediction Succeeded",
-    State.FAILED.value: "Prediction Failed",
-    State.CANCELED.value: "Prediction Canceled",
-    # As on the wire, where `darkroom.code` distinguishes the deadline.
-    State.ABORTED.value: "Prediction Canceled",
-}
-OF_PREDICTIONS = tuple(dict.fromkeys((*_TYPES.values(), REJECTED)))
+OF_PREDICTIONS = tuple(dict.fromkeys([*(event.detail_type for event in Event), REJECTED]))
 """Detail-types that report the result of a prediction, or of a request for one."""
-
-
-def detail_type(event: str) -> str:
-    """Return the detail-type of `started`, or of a terminal state."""
-    return _TYPES[event]
 
 
 def detail(record: Prediction, event: str) -> dict[str, Any]:
@@ -80,7 +67,7 @@ def callback_disabled(record: Prediction, event: str, status: int | None) -> dic
 
 
 def _input(record: Prediction) -> dict[str, Any]:
-    shown = {"input": json.loads(record.input), "input_files": record.uploads}
+    shown = {"input": record.input, "input_files": record.uploads}
     # The size on the bus, which is in ASCII, where a character may take twelve bytes.
     fits = len(json.dumps(shown)) <= INPUT_SHOWN
     return shown if fits else dict.fromkeys(shown)

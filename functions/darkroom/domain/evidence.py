@@ -8,7 +8,6 @@ numbers rounded, texts masked. A difference is therefore no evidence; only the s
 
 from __future__ import annotations
 
-import json
 import re
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -88,7 +87,7 @@ def ruled_out(
 def same_input(snapshot: Snapshot, record: Prediction) -> bool:
     """Whether the input is shown exactly as it was sent."""
     shown = snapshot.input.digest if snapshot.input else None
-    return shown is not None and shown == strict_json.digest(json.loads(record.input))
+    return shown is not None and shown == strict_json.digest(record.input)
 
 
 def _webhook_is_foreign(snapshot: Snapshot, record: Prediction, public_host: str) -> bool:
@@ -112,9 +111,8 @@ def _input_differs(
 ) -> RuledOut | None:
     if snapshot.input is None or snapshot.data_removed:
         return None
-    sent = json.loads(record.input)
     for name, shown in snapshot.input.values.items():
-        ours = sent.get(name)
+        ours = record.input.get(name)
         if not isinstance(ours, str | bool) or ours == shown:
             continue
         if isinstance(ours, bool) and isinstance(shown, bool):

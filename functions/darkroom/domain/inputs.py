@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
-from darkroom.domain import link
+from darkroom.domain import link, strict_json
 from darkroom.domain.errors import InvalidInputError
 from darkroom.domain.places import DEEPEST, escape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from darkroom.domain.places import Place
+    from darkroom.domain.prediction import JsonObject
 
 UPLOAD_TYPE = (
     r"(image|audio|video)/(?![a-z0-9.+-]*svg)[a-z0-9][a-z0-9.+-]{0,60}"
@@ -225,6 +226,16 @@ def put_back(value: Any, pointer: str, leaf: str) -> None:
         holder[int(last)] = leaf
     else:
         holder[last] = leaf
+
+
+def filled(value: JsonObject, leaves: Mapping[str, str]) -> JsonObject:
+    """Return the input with these leaves set at their pointers; a copy if there are any."""
+    if not leaves:
+        return value
+    made: JsonObject = strict_json.ordered(value)
+    for pointer, leaf in leaves.items():
+        put_back(made, pointer, leaf)
+    return made
 
 
 def _holder(value: Any, pointer: str) -> tuple[Any, str]:

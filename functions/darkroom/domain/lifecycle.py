@@ -14,6 +14,7 @@ from darkroom.domain.backoff import Backoff
 from darkroom.domain.money import cost_of, months
 from darkroom.domain.outputs import file_texts, kept
 from darkroom.domain.prediction import Code, CreateAttempt, CreateState, File, Prediction, State
+from darkroom.domain.strict_json import canonical
 from darkroom.domain.times import milliseconds, within
 from darkroom.domain.times import rfc3339 as _rfc3339
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from darkroom.domain.outputs import FileText
+    from darkroom.domain.prediction import Json
     from darkroom.domain.snapshot import Snapshot
     from darkroom.domain.timings import Timings
 else:
@@ -293,7 +295,8 @@ def _too_soon(record: Prediction, moved: Prediction, now: int) -> bool:
     growth is included in the next write; an end is always written."""
     if moved != replace(record, logs=moved.logs, log_size=moved.log_size):
         return False
-    size = len(record.input) + len(record.output or "") + len(moved.logs)
+    values = [value for value in (record.input, record.output) if value is not None]
+    size = sum(len(canonical(value)) for value in values) + len(moved.logs)
     return now - record.updated_at < min(LOGS_PAUSE_MS, size // WRITTEN_IN_MS)
 
 
@@ -329,18 +332,20 @@ def _merged(record: Prediction, said: Snapshot) -> Prediction:
     )
 
 
-def _longer(ours: str | None, theirs: str | None) -> str | None:
+def _longer(ours: Json | None, theirs: Json | None) -> Json | None:
+    if ours is None or theirs is None:
+        return _first(ours, theirs)
     # The text breaks ties, so that the merge does not depend on the order of arrival.
-    return max((ours or "", theirs or ""), key=lambda text: (len(text), text)) or None
+    return max(ours, theirs, key=lambda value: (len(text := canonical(value)), text))
 
 
-def _first(ours: str | None, theirs: str | None) -> str | None:
+def _first(ours: Json | None, theirs: Json | None) -> Json | None:
     # The final snapshot came already, though without files: any later one is older.
-    return ours or theirs
+    return theirs if ours is None else ours
 
 
-def _later(ours: str | None, theirs: str | None) -> str | None:
-    return theirs or ours
+def _later(ours: Json | None, theirs: Json | None) -> Json | None:
+    return ours if theirs is None else theirs
 
 
 _NEXT = {
@@ -738,11 +743,30 @@ class CancelUpstream:
     provider_id: str
 
 
+class Event(StrEnum):
+    """An event on the bus: the start of a prediction, or its terminal state.
+
+    The schemas are in `api/events.py`, by detail-type.
+    """
+
+    STARTED = "started"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    ABORTED = "aborted"
+
+    @property
+    def detail_type(self) -> str:
+        """The detail-type on the bus, where `aborted` is `canceled`, as on the wire."""
+        shown = Event.CANCELED if self is Event.ABORTED else self
+        return f"Prediction {shown.capitalize()}"
+
+
 @dataclass(frozen=True, slots=True)
 class PublishEvent:
-    """Put an event on the bus: `started` or a terminal state."""
+    """Put an event on the bus."""
 
-    event: str
+    event: Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -811,7 +835,7 @@ def _announcements(old: Prediction | None, new: Prediction) -> list[Effect]:
     caused: list[Effect] = []
     running = new.state in {State.PROCESSING, State.STORING}
     if running and was < State.PROCESSING.rank:
-        caused.append(PublishEvent("started"))
+        caused.append(PublishEvent(Event.STARTED))
         if new.webhook and "start" in new.webhook_events:
             caused.append(SendCallback("start"))
     for event, told_at, before in (
@@ -821,7 +845,7 @@ def _announcements(old: Prediction | None, new: Prediction) -> list[Effect]:
         if told_at == new.updated_at != before and not new.state.terminal:
             caused.append(SendCallback(f"{event}-{new.revision:06d}"))
     if new.state.terminal and (old is None or not old.state.terminal):
-        caused.append(PublishEvent(new.state.value))
+        caused.append(PublishEvent(Event(new.state.value)))
         if new.webhook:
             caused += [SendCallback(event) for event in _told_at_end(new)]
     return caused

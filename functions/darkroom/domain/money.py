@@ -5,7 +5,6 @@ All amounts are whole millionths of a US dollar. Months and days are those of `c
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -190,7 +189,7 @@ def _sizes(record: Prediction) -> list[int]:
 def _seconds(record: Prediction, *, ran: bool, now: int) -> float | None:
     """Return the measured time if plausible, or else the time from start to end, limited to what is
     possible."""
-    measured = json.loads(record.metrics or "{}").get("predict_time")
+    measured: Any = (record.metrics or {}).get("predict_time")
     longest = (now - record.created_at) / 1000 + CLOCKS_APART_S
     number = isinstance(measured, int | float) and not isinstance(measured, bool)
     # Compared before it is converted, since it may be an integer of any size.

@@ -7,16 +7,16 @@ other text stays text: a license, a source, a word that looks like a URL.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from darkroom.domain import strict_json
 from darkroom.domain.places import DEEPEST, said_by
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
+
+    from darkroom.domain.prediction import Json
 
 _PLACE = "data:"
 """Placeholder in a stored output for the URL of a stored file."""
@@ -38,12 +38,12 @@ class FileText:
     """The schema declares it as a file."""
 
 
-def file_texts(output: str | None, places: Collection[str]) -> list[FileText]:
+def file_texts(output: Json | None, places: Collection[str]) -> list[FileText]:
     """Return the strings of an output that name files, or may, in reading order.
 
     `places` are those of the output's schema, as `Place.patterns` returns them.
     """
-    return [] if output is None else list(_found(json.loads(output), places, ()))
+    return list(_found(output, places, ()))
 
 
 def _found(value: Any, places: Collection[str], path: Path) -> Iterator[FileText]:
@@ -66,42 +66,34 @@ def _items(value: Any, depth: int) -> Iterable[tuple[str | int, Any]]:
     return enumerate(value) if isinstance(value, list) else ()
 
 
-def kept(output: str | None, files: Iterable[FileText]) -> str | None:
+def kept(output: Json | None, files: Iterable[FileText]) -> Json | None:
     """Return the output with placeholders for these strings, which `shown` fills.
 
     A provider's URL expires within the hour, and a `data:` URL may be as long as its file.
     """
-    if output is None:
-        return None
-    value = json.loads(output)
-    for file in files:
-        if not file.path:
-            return strict_json.canonical(_PLACE)
-        *steps, last = file.path
-        holder = value
-        for step in steps:
-            holder = holder[step]
-        holder[last] = _PLACE
-    return strict_json.canonical(value)
+    paths = {file.path for file in files}
+    return _with_texts(output, lambda text, path: _PLACE if path in paths else text, ())
 
 
-def shown(output: str | None, urls: Iterable[str]) -> Any:
+def shown(output: Json | None, urls: Iterable[str]) -> Json | None:
     """Return a stored output with its n-th placeholder replaced by the n-th of `urls`."""
-    return None if output is None else _filled(json.loads(output), iter(urls), 0)
+    left = iter(urls)
+    return _with_texts(output, lambda text, _: next(left, text) if text == _PLACE else text, ())
 
 
-def _filled(value: Any, urls: Iterator[str], depth: int) -> Any:
+def _with_texts(value: Any, changed: Callable[[str, Path], str], path: Path) -> Any:
+    """Copy a value, with each string replaced by the result of `changed`, in reading order."""
     if isinstance(value, str):
-        return next(urls, value) if value == _PLACE else value
-    filled = [(key, _filled(inner, urls, depth + 1)) for key, inner in _items(value, depth)]
-    if not filled:
+        return changed(value, path)
+    made = [(key, _with_texts(at, changed, (*path, key))) for key, at in _items(value, len(path))]
+    if not made:
         return value
-    return dict(filled) if isinstance(value, dict) else [inner for _, inner in filled]
+    return dict(made) if isinstance(value, dict) else [inner for _, inner in made]
 
 
-def places_in(output: str | None) -> int:
+def places_in(output: Json | None) -> int:
     """Return the number of placeholders in a stored output."""
-    return 0 if output is None else sum(1 for _ in _places(json.loads(output), 0))
+    return sum(1 for _ in _places(output, 0))
 
 
 def _places(value: Any, depth: int) -> Iterator[str]:

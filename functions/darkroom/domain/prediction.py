@@ -7,6 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
+
+Json = Any
+"""A JSON value, as `json` parses it, with the keys of each object sorted. Records share their
+values, so no code changes one in place."""
+JsonObject = dict[str, Any]
+"""A JSON value that is an object."""
+
+SHOWN = {"shown": True}
+"""Metadata of a field that is in `darkroom` of each answer, callback and event, with its own name
+and value. Its description is in `api/schemas.py`."""
 
 
 class State(StrEnum):
@@ -119,8 +130,8 @@ class Prediction:
     model: str
     version: str | None
     """The pinned version; None runs an official model by name."""
-    input: str
-    """Canonical JSON, without the values that were moved to the uploads bucket."""
+    input: JsonObject
+    """The values that were moved to the uploads bucket."""
     uploads: dict[str, str] = field(default_factory=dict)
     """Keys in the uploads bucket, by JSON pointer into `input`."""
     webhook: str | None = None
@@ -139,7 +150,7 @@ class Prediction:
     cache_key: str | None = None
     """Hash of everything that determines the result; requests of a tenant with the same hash may
     share it."""
-    cached_from: str | None = None
+    cached_from: str | None = field(default=None, metadata=SHOWN)
     """The prediction whose result this one copies; nothing was created for it."""
     expires_at: int
     """End of retention, in seconds since the epoch: DynamoDB's TTL attribute."""
@@ -169,23 +180,23 @@ class Prediction:
     updated_at: int
     due_at: int | None = None
     """Time at which the sweep handles the record; None removes it from the index."""
-    state: State = State.ACCEPTED
+    state: State = field(default=State.ACCEPTED, metadata=SHOWN)
     create: CreateAttempt
-    provider_id: str | None = None
+    provider_id: str | None = field(default=None, metadata=SHOWN)
     adopted: bool = False
     """The provider id was matched by identical input only. It may belong to another record with the
     same input, and this record's own create may still appear."""
     extra_provider_ids: tuple[str, ...] = ()
     """Additional upstream predictions with our link, which are canceled and counted."""
     stream_url: str | None = None
-    output: str | None = None
-    """The provider's output as JSON; once its files are stored, `data:` replaces each URL."""
+    output: Json | None = None
+    """The provider's output; once its files are stored, `data:` replaces each URL."""
     logs: str = ""
     """The tail of the logs; `log_size` is their total length."""
     log_size: int = 0
     error: str | None = None
-    code: Code | None = None
-    metrics: str | None = None
+    code: Code | None = field(default=None, metadata=SHOWN)
+    metrics: JsonObject | None = None
     started_at: str | None = None
     """As the provider wrote it (RFC 3339)."""
     completed_at: str | None = None
@@ -218,7 +229,7 @@ class Prediction:
     """Terminal only: the effects of this prediction's end are carried out."""
     cost: int | None = None
     """Terminal only: in millionths of a US dollar; None if the price is unknown."""
-    cost_assumed: bool = False
+    cost_assumed: bool = field(default=False, metadata=SHOWN)
     """Terminal only: the run is unknown, and `cost` is the reserved maximum."""
     counted: bool = False
     """Terminal only: the prediction is counted in its tenant's usage."""

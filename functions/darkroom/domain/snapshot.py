@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from darkroom.domain.prediction import Json, JsonObject
 
 FINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
 """The provider's final statuses."""
@@ -24,14 +28,14 @@ class Snapshot:
 
     provider_id: str
     status: str
-    output: str | None = None
-    """Canonical JSON, or None if there is none yet."""
+    output: Json | None = None
+    """None if there is none yet."""
     output_refused: bool = False
     """The output exceeds a record's limit, or is not valid JSON."""
     error: str | None = None
     logs: str = ""
     log_size: int = 0
-    metrics: str | None = None
+    metrics: JsonObject | None = None
     created_at: int | None = None
     started_at: str | None = None
     completed_at: str | None = None

@@ -11,6 +11,8 @@ from typing import Any, cast
 
 MAX_DEPTH = 64
 MAX_DIGITS = 1000
+_VALUE_BYTES = 64
+"""Memory of a small value, or of an empty list."""
 
 _MARKS = (b'"', b"[", b"{", b",", b":")
 # Possessive, and a string may lack its end; otherwise a hostile text takes quadratic time.
@@ -21,18 +23,18 @@ class StrictJSONError(ValueError):
     """The bytes are not acceptable JSON. The text has the reason and never quotes them."""
 
 
-def loads(raw: bytes) -> Any:
+def loads(raw: bytes, deepest: int | None = MAX_DEPTH) -> Any:
     """Parse UTF-8 JSON. Raises StrictJSONError, and nothing else, for any bytes.
 
     In addition to invalid grammar, it rejects a byte order mark, duplicate keys, NaN and the
-    infinities (including 1e999), more than 64 levels, numbers of more than 1000 digits, and lone
-    surrogates, which UTF-8 cannot encode.
+    infinities (including 1e999), more than `deepest` levels (None: more than the parser takes),
+    numbers of more than 1000 digits, and lone surrogates, which UTF-8 cannot encode.
     """
     try:
         text = raw.decode()
         value = _DECODER.decode(text)
-        if isinstance(value, list | dict) and text.count("[") + text.count("{") > MAX_DEPTH:
-            _check_depth(value)
+        if deepest is not None and text.count("[") + text.count("{") > deepest:
+            _check_depth(value, deepest)
         if "\\u" in text:
             canonical(value).encode()
     except StrictJSONError:
@@ -76,6 +78,43 @@ def canonical(value: object) -> str:
     )
 
 
+def size(value: object) -> int:
+    """Return the length in bytes of a value's canonical spelling."""
+    return len(canonical(value).encode())
+
+
+def weight(value: object) -> int:
+    """Estimate the bytes of memory of a value. Small values take many times their text."""
+    text = canonical(value)
+    return len(text) + _VALUE_BYTES * sum(map(text.count, "[{,:"))
+
+
+def ordered(value: Any) -> Any:
+    """Copy a value, with the keys of each object sorted, as `loads(canonical(value))` returns it.
+
+    Strings and numbers are shared, since they may be large.
+    """
+    if isinstance(value, list):
+        return [ordered(item) for item in value]
+    if isinstance(value, dict):
+        return {key: ordered(value[key]) for key in sorted(value)}
+    return value
+
+
+def is_deeper(value: object, levels: int) -> bool:
+    """Whether lists and objects are nested in more than `levels` levels."""
+    level = [value] if isinstance(value, list | dict) else []
+    while level and levels:
+        levels -= 1
+        level = [
+            child
+            for node in level
+            for child in (node.values() if isinstance(node, dict) else cast("list[object]", node))
+            if isinstance(child, list | dict)
+        ]
+    return bool(level)
+
+
 def has_nul(value: object) -> bool:
     """Whether any string or key contains NUL, which SQS and some stores reject."""
     pending = [value]
@@ -92,16 +131,8 @@ def has_nul(value: object) -> bool:
     return False
 
 
-def _check_depth(value: object) -> None:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            child
-            for node in level
-            for child in (node.values() if isinstance(node, dict) else cast("list[object]", node))
-            if isinstance(child, list | dict)
-        ]
-    if level:
+def _check_depth(value: object, deepest: int) -> None:
+    if is_deeper(value, deepest):
         raise StrictJSONError("nested too deeply")
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import lenient_json, outputs, strict_json
 from darkroom.domain.link import without_link_tokens
 from darkroom.domain.snapshot import FINAL, ShownInput, Snapshot
 from darkroom.domain.times import milliseconds
+
+if TYPE_CHECKING:
+    from darkroom.domain.prediction import Json, JsonObject
 
 STATUSES = FINAL | {"starting", "processing"}
 RUNNING = "processing"
@@ -19,6 +23,9 @@ ERROR_KEPT = 4_000
 OUTPUT_KEPT = 64_000
 """Bytes of output JSON that a record keeps. Outputs are URLs of some 120 characters."""
 METRICS_KEPT = 4_000
+DEEPEST_KEPT = 400
+"""Maximum levels of a stored output. Python compares, writes and reads about a thousand, fewer if
+the stack is deep, and each later step must be able to do what the first one did."""
 WORDS_KEPT = 200
 """Characters of an input's string that are kept as evidence; the values of an enum are shorter."""
 VALUES_KEPT = 100
@@ -52,14 +59,14 @@ def read_snapshot(body: object) -> Snapshot:
     if not isinstance(status, str) or not status:
         raise BadSnapshotError("status")
     output = body.get("output")
-    output_json = None if output is None else _output(output)
+    kept = None if output is None else _output(output)
     logs = _text(body, "logs") or ""
     urls = body.get("urls")
     return Snapshot(
         provider_id=provider_id,
         status=status if status in STATUSES else RUNNING,
-        output=output_json,
-        output_refused=output is not None and output_json is None,
+        output=kept,
+        output_refused=output is not None and kept is None,
         error=_error(body.get("error")),
         logs=_tail(without_link_tokens(logs), LOGS_KEPT),
         log_size=len(logs),
@@ -87,44 +94,60 @@ def _canonical(value: object, most: int | None = None) -> str | None:
     return text if most is None or size <= most else None
 
 
-def _said(value: object, most: int | None = None) -> str | None:
+def _said(value: object) -> str | None:
     """Return the canonical JSON of a value from the provider, for storage."""
-    text = _canonical(value, most)
+    text = _canonical(value)
     return None if text is None else without_link_tokens(text)
 
 
-def _output(value: object) -> str | None:
-    """Return the output as JSON. If it is too large, its URLs are kept, since they were paid for;
+def _kept(value: object, most: int) -> Json | None:
+    """Return a value from the provider for storage, with the keys of each object sorted, and
+    without link tokens. None if it is too large or too deep."""
+    text = _canonical(value, most)
+    if text is None or strict_json.is_deeper(value, DEEPEST_KEPT):
+        return None
+    return json.loads(without_link_tokens(text))
+
+
+def _output(value: object) -> Json | None:
+    """Return the output. If it is too large, its URLs are kept, since they were paid for;
     the rest may be anything."""
-    whole = _said(value, OUTPUT_KEPT)
+    whole = _kept(value, OUTPUT_KEPT)
     if whole is not None:
         return whole
     urls = outputs.urls_alone(value)
-    return None if urls is None else _said(urls, OUTPUT_KEPT)
+    return None if urls is None else _kept(urls, OUTPUT_KEPT)
 
 
-def _metrics(value: object) -> str | None:
-    """Return the metrics as JSON. If they are too large, the value that determines the price is
+def _metrics(value: object) -> JsonObject | None:
+    """Return the metrics. If they are too large, the value that determines the price is
     kept."""
     if not isinstance(value, dict):
         return None
-    whole = _said(value, METRICS_KEPT)
+    whole: JsonObject | None = _kept(value, METRICS_KEPT)
     if whole is not None:
         return whole
     measured = value.get("predict_time")
-    return _said({"predict_time": measured}, METRICS_KEPT) if measured is not None else None
+    return _kept({"predict_time": measured}, METRICS_KEPT) if measured is not None else None
 
 
 def _shown_input(value: object) -> ShownInput | None:
     if not isinstance(value, dict):
         return None
-    text = _canonical(value)
     kept: dict[str, bool | str] = {}
     for name, shown in value.items():
         short = isinstance(shown, str) and len(shown) <= WORDS_KEPT
         if (short or isinstance(shown, bool)) and len(kept) < VALUES_KEPT:
             kept[name] = shown
-    return ShownInput(None if text is None else strict_json.digest(value), kept)
+    return ShownInput(_digest(value), kept)
+
+
+def _digest(value: object) -> str | None:
+    """Return the digest of a value's canonical JSON; None if it has none."""
+    try:
+        return strict_json.digest(value)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _text(body: dict[str, Any], name: str) -> str | None:

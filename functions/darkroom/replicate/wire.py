@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from darkroom.domain import correlation, outputs
 from darkroom.domain.details import STATUS, details
-from darkroom.domain.inputs import put_back
+from darkroom.domain.inputs import filled
 from darkroom.domain.prediction import Prediction, State
 from darkroom.domain.progress import progress
 from darkroom.domain.times import rfc3339
@@ -33,7 +32,7 @@ def body(
         "id": record.id,
         "model": record.model,
         "version": record.version or "hidden",
-        "input": _input(record, upload_urls),
+        "input": filled(record.input, upload_urls),
         "output": outputs.shown(record.output, output_urls) if _stored(record) else None,
         "logs": record.logs,
         "error": record.error,
@@ -42,7 +41,7 @@ def body(
         "deadline": rfc3339(record.deadline),
         "data_removed": False,
         "source": "api",
-        "metrics": json.loads(record.metrics) if record.metrics else {},
+        "metrics": record.metrics or {},
         "urls": urls,
         **correlation.shown(record),
         "darkroom": details(record),
@@ -71,10 +70,3 @@ def watched(record: Prediction, output_urls: list[str]) -> dict[str, Any]:
 
 def _stored(record: Prediction) -> bool:
     return record.state is State.SUCCEEDED
-
-
-def _input(record: Prediction, upload_urls: dict[str, str]) -> Any:
-    value = json.loads(record.input)
-    for pointer, url in upload_urls.items():
-        put_back(value, pointer, url)
-    return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -35,7 +34,7 @@ CHOICES = {"aspect_ratio": frozenset({"1:1", "16:9"})}
 def why(**shown: Any) -> RuledOut | None:
     """Return the reason why a listed prediction is not the record's; `shown` are fields of the
     list."""
-    record = accepted(input=json.dumps(SENT))
+    record = accepted(input=SENT)
     body = {"id": "p1", "status": "starting", "created_at": rfc3339(START), **shown}
     return ruled_out(read_snapshot(body), record, public_host="darkroom.test", choices=CHOICES)
 
@@ -88,14 +87,14 @@ def test_proof_is_a_short_list(shown: dict[str, Any], reason: RuledOut) -> None:
 
 @pytest.mark.parametrize("shown", ["hidden", "b" * 63, "", None, "x" * 64, VERSION])
 def test_only_another_hash_is_another_version(shown: str | None) -> None:
-    record = accepted(input=json.dumps(SENT), version=VERSION)
+    record = accepted(input=SENT, version=VERSION)
     body = {"id": "p1", "status": "starting", "version": shown, "model": "owner/other"}
     snapshot = read_snapshot(body)
     assert ruled_out(snapshot, record, public_host="x", choices={}) is None
 
 
 def test_another_hash_is_another_version() -> None:
-    record = accepted(input=json.dumps(SENT), version=VERSION)
+    record = accepted(input=SENT, version=VERSION)
     snapshot = read_snapshot({"id": "p1", "status": "starting", "version": "b" * 64})
     assert ruled_out(snapshot, record, public_host="x", choices={}) is RuledOut.VERSION
 
@@ -139,6 +138,6 @@ def test_an_id_is_found_in_whatever_form_the_url_is_shown(
     ],
 )
 def test_only_an_input_to_the_letter_is_the_same(shown: Any, same: bool) -> None:
-    record = accepted(input=json.dumps(SENT))
+    record = accepted(input=SENT)
     snapshot = read_snapshot({"id": "p1", "status": "starting", "input": shown})
     assert same_input(snapshot, record) is same

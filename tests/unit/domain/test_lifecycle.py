@@ -18,6 +18,7 @@ from darkroom.domain.lifecycle import (
     CreateUnknown,
     DeadlinePassed,
     EnqueueCreate,
+    Event,
     LastClockPassed,
     ListSearched,
     News,
@@ -57,7 +58,7 @@ from tests.support.records import PID, TIMINGS, accepted, snapshot
 FILE = File("acme/x/0.png", "0" * 64, 3, "image/png")
 
 
-OUTPUT = '["https://x.test/0"]'
+OUTPUT = ["https://x.test/0"]
 
 
 def after(record: Prediction, *news: News, at: int = START + 1000) -> Prediction:
@@ -75,7 +76,7 @@ def unchanged(record: Prediction, *news: News, at: int = START + 1000) -> bool:
 
 SUBMITTED = after(accepted(), ProviderReported(snapshot()))
 PROCESSING = after(accepted(), ProviderReported(snapshot("processing")))
-STORING = after(accepted(), ProviderReported(snapshot("succeeded", output='["https://x.test/0"]')))
+STORING = after(accepted(), ProviderReported(snapshot("succeeded", output=["https://x.test/0"])))
 SUCCEEDED = after(STORING, Stored((FILE,)))
 FAILED = after(accepted(), ProviderReported(snapshot("failed", error="no")))
 UNKNOWN = after(accepted(), CreateUnknown(1))
@@ -121,16 +122,16 @@ def test_equal_rank_adds_and_takes_nothing_away() -> None:
         ProviderReported(
             snapshot(
                 "processing",
-                output='["https://x.test/0"]',
+                output=["https://x.test/0"],
                 logs="half",
                 log_size=4,
-                metrics='{"n":1}',
+                metrics={"n": 1},
                 started_at="2027-01-15T08:00:00Z",
                 stream_url="https://stream.test",
             )
         ),
     )
-    assert rich.output == '["https://x.test/0"]'
+    assert rich.output == ["https://x.test/0"]
     assert rich.logs == "half"
     late = START + 60_000
     assert unchanged(
@@ -143,10 +144,10 @@ def test_equal_rank_adds_and_takes_nothing_away() -> None:
 
 def test_the_last_word_replaces_what_was_said_before() -> None:
     early = after(
-        PROCESSING, ProviderReported(snapshot("processing", output='["https://x.test/preview"]'))
+        PROCESSING, ProviderReported(snapshot("processing", output=["https://x.test/preview"]))
     )
-    final = after(early, ProviderReported(snapshot("succeeded", output='"https://x.test/0"')))
-    assert final.output == '"https://x.test/0"'
+    final = after(early, ProviderReported(snapshot("succeeded", output="https://x.test/0")))
+    assert final.output == "https://x.test/0"
 
 
 def test_a_longer_log_keeps_its_true_length() -> None:
@@ -159,7 +160,7 @@ def test_a_longer_log_keeps_its_true_length() -> None:
 
 
 def test_too_many_outputs_are_refused() -> None:
-    many = "[" + ",".join(['"https://x.test/0"'] * (MAX_OUTPUTS + 1)) + "]"
+    many = ["https://x.test/0"] * (MAX_OUTPUTS + 1)
     told = ProviderReported(snapshot("succeeded", output=many))
     record = after(accepted(output_places=("!/note", "/*")), told)
     assert (record.state, record.code) == (State.FAILED, Code.OUTPUT_REFUSED)
@@ -169,14 +170,15 @@ def test_too_many_outputs_are_refused() -> None:
 
 
 def test_f12_text_beside_the_files_is_kept() -> None:
-    output = '{"image":"https://replicate.delivery/a.png","source":"https://example.com/license"}'
+    output = {"image": "https://replicate.delivery/a.png", "source": "https://example.com/license"}
     storing = replace(STORING, output=output)
     image, source = file_texts(output, ())
-    assert after(storing, Stored((FILE,), (image,))).output == output.replace(image.url, "data:")
+    assert after(storing, Stored((FILE,), (image,))).output == {**output, "image": "data:"}
     assert after(storing, Stored((), ())).output == output
-    assert after(storing, Stored((FILE, FILE), (image, source))).output == (
-        '{"image":"data:","source":"data:"}'
-    )
+    both = after(storing, Stored((FILE, FILE), (image, source)))
+    assert both.output == {"image": "data:", "source": "data:"}
+    # A record's values are never changed in their place.
+    assert storing.output["image"] == image.url
 
 
 def test_an_output_that_no_record_could_keep_is_refused() -> None:
@@ -219,9 +221,9 @@ def test_at_its_end_a_record_lets_go_of_what_only_a_running_one_needs(
 
 
 def test_of_a_stored_output_only_the_places_of_its_urls_are_kept() -> None:
-    output = '{"image":"https://replicate.delivery/a.png","text":"a corgi"}'
+    output = {"image": "https://replicate.delivery/a.png", "text": "a corgi"}
     over = after(replace(STORING, output=output), Stored((FILE,)))
-    assert over.output == '{"image":"data:","text":"a corgi"}'
+    assert over.output == {"image": "data:", "text": "a corgi"}
 
 
 def test_news_of_a_create_that_is_over_changes_nothing() -> None:
@@ -310,7 +312,7 @@ def test_what_is_stored_so_far_is_kept_and_let_go_at_a_bad_end() -> None:
     again = after(both, StoreDelayed("x", (SECOND, FILE)))
     assert (again.files, again.store_attempts) == (both.files, 1)
     assert again.next_store_at == START + 16_000
-    assert unchanged(both, ProviderReported(snapshot("succeeded", output='["https://x.test/9"]')))
+    assert unchanged(both, ProviderReported(snapshot("succeeded", output=["https://x.test/9"])))
     late = START + 3_602_000
     for news in (StoreFailed(Code.OUTPUT_REFUSED, "x"), StoreDelayed("x", both.files)):
         over = after(both, news, at=late)
@@ -403,12 +405,12 @@ def test_what_changes_cause() -> None:
     assert effects(accepted(), SUBMITTED) == []
     assert effects(accepted(), REFUSED) == [EnqueueCreate(START + 5000)]
     assert effects(REFUSED, REFUSED) == []
-    assert effects(SUBMITTED, PROCESSING) == [PublishEvent("started")]
+    assert effects(SUBMITTED, PROCESSING) == [PublishEvent(Event.STARTED)]
     assert effects(PROCESSING, STORING) == [StoreOutputs(START + 1000)]
-    assert effects(SUBMITTED, STORING) == [StoreOutputs(START + 1000), PublishEvent("started")]
+    assert effects(SUBMITTED, STORING) == [StoreOutputs(START + 1000), PublishEvent(Event.STARTED)]
     delayed = after(STORING, StoreDelayed("x"))
     assert effects(STORING, delayed) == [StoreOutputs(START + 16_000)]
-    assert effects(STORING, SUCCEEDED) == [PublishEvent("succeeded")]
+    assert effects(STORING, SUCCEEDED) == [PublishEvent(Event.SUCCEEDED)]
     assert effects(SUCCEEDED, replace(SUCCEEDED, effects_done=True)) == []
 
 
@@ -416,11 +418,11 @@ def test_what_a_webhook_of_the_client_adds() -> None:
     processing, storing, failed = (
         replace(record, **HOOKED) for record in (PROCESSING, STORING, FAILED)
     )
-    assert effects(SUBMITTED, processing) == [PublishEvent("started"), SendCallback("start")]
-    assert effects(processing, failed) == [PublishEvent("failed"), SendCallback("completed")]
+    assert effects(SUBMITTED, processing) == [PublishEvent(Event.STARTED), SendCallback("start")]
+    assert effects(processing, failed) == [PublishEvent(Event.FAILED), SendCallback("completed")]
     quiet: dict[str, Any] = {"webhook": "https://client.test", "webhook_events": ()}
-    assert effects(SUBMITTED, replace(PROCESSING, **quiet)) == [PublishEvent("started")]
-    assert effects(storing, replace(FAILED, **quiet)) == [PublishEvent("failed")]
+    assert effects(SUBMITTED, replace(PROCESSING, **quiet)) == [PublishEvent(Event.STARTED)]
+    assert effects(storing, replace(FAILED, **quiet)) == [PublishEvent(Event.FAILED)]
 
 
 def test_a_wish_to_cancel_is_told_once_there_is_somebody_to_tell() -> None:
@@ -450,7 +452,7 @@ def test_all_of_it_can_be_derived_again() -> None:
     assert effects(None, REFUSED) == [EnqueueCreate(START + 5000)]
     assert StoreOutputs(START + 1000) in effects(None, STORING)
     assert effects(None, replace(SUCCEEDED, **HOOKED)) == [
-        PublishEvent("succeeded"),
+        PublishEvent(Event.SUCCEEDED),
         SendCallback("completed"),
     ]
 
@@ -515,15 +517,15 @@ def test_the_providers_words_are_cut() -> None:
 RUNNING = after(accepted(makes_files=True), ProviderReported(snapshot("processing")))
 
 
-@pytest.mark.parametrize("output", [None, "[]", '"text"', '["https://x.test/ is a page"]', "{}"])
-def test_a_success_without_a_file_is_asked_for_once_more(output: str | None) -> None:
+@pytest.mark.parametrize("output", [None, [], "text", ["https://x.test/ is a page"], {}])
+def test_a_success_without_a_file_is_asked_for_once_more(output: object) -> None:
     thin = ProviderReported(snapshot("succeeded", output=output), polled=True, whole=True)
     asked = after(RUNNING, thin, at=START + 5000)
     assert (asked.state, asked.asked_again) == (State.PROCESSING, True)
     assert asked.due_at == START + 20_000
     assert asked.completed_at is None
     # Only the prediction requested by its id settles it: neither a webhook nor the list does.
-    for said in (thin.snapshot, snapshot("processing"), snapshot("succeeded", output="[]")):
+    for said in (thin.snapshot, snapshot("processing"), snapshot("succeeded", output=[])):
         assert not after_or_same(asked, ProviderReported(said)).state.terminal
     ended = after(asked, thin, at=START + 20_000)
     assert (ended.state, ended.code) == (State.FAILED, Code.OUTPUT_MISSING)
@@ -543,22 +545,22 @@ def test_the_files_that_come_after_all_are_stored() -> None:
 
 def test_files_that_were_told_of_before_are_better_than_none() -> None:
     grown = after(RUNNING, ProviderReported(snapshot("processing", output=OUTPUT)))
-    thin = ProviderReported(snapshot("succeeded", output="[]"), polled=True, whole=True)
+    thin = ProviderReported(snapshot("succeeded", output=[]), polled=True, whole=True)
     asked = after(grown, thin)
     assert asked.output == OUTPUT
     assert after(asked, thin, at=START + 30_000).state is State.STORING
 
 
 def test_what_comes_late_takes_nothing_from_the_last_word() -> None:
-    thin = snapshot("succeeded", metrics='{"n":1}', started_at="2027-01-15T08:00:00Z")
+    thin = snapshot("succeeded", metrics={"n": 1}, started_at="2027-01-15T08:00:00Z")
     asked = after(RUNNING, ProviderReported(thin))
-    late = snapshot("processing", metrics='{"n":1,"m":2}', output=OUTPUT)
+    late = snapshot("processing", metrics={"n": 1, "m": 2}, output=OUTPUT)
     told = after(asked, ProviderReported(late))
-    assert (told.metrics, told.output) == ('{"n":1}', OUTPUT)
+    assert (told.metrics, told.output) == ({"n": 1}, OUTPUT)
 
 
 def test_a_model_of_texts_succeeds_without_a_file() -> None:
-    record = after(accepted(), ProviderReported(snapshot("succeeded", output='"text"')))
+    record = after(accepted(), ProviderReported(snapshot("succeeded", output="text")))
     assert record.state is State.STORING
     asked = after(accepted(), ProviderReported(snapshot("succeeded")))
     assert asked.asked_again

@@ -284,8 +284,7 @@ def ended(made: Model, given: dict[str, Any], *sizes: tuple[int | None, int | No
     price, base, tiers = terms_of(made, given, 60)
     record = accepted(price=price, price_base=base, price_tiers=tiers)
     urls = [f"https://replicate.delivery/x/{number}.png" for number in range(len(sizes))]
-    output = str(urls).replace("'", '"')
-    said = snapshot("succeeded", output=output, metrics='{"predict_time":2}')
+    said = snapshot("succeeded", output=urls, metrics={"predict_time": 2})
     record = advance(record, ProviderReported(said), START + 1000, TIMINGS) or record
     files = tuple(File("k", "0" * 64, 1, "image/png", *size) for size in sizes)
     record = advance(record, Stored(files), START + 2000, TIMINGS) or record
@@ -325,7 +324,7 @@ def test_a_run_that_was_stopped_costs_what_it_had_made(
 ) -> None:
     found, base, tiers = terms_of(model(price, **IN_AND_OUT), {}, 60)
     record = accepted(price=found, price_base=base, price_tiers=tiers)
-    output = f'["{URL}"]' if made else None
+    output = [URL] if made else None
     said = ProviderReported(snapshot("canceled", output=output))
     record = advance(record, said, START + 1000, TIMINGS) or record
     assert (record.cost, record.cost_assumed) == ((cost, assumed) if made else (0, False))
@@ -333,7 +332,7 @@ def test_a_run_that_was_stopped_costs_what_it_had_made(
 
 def test_a_unit_of_a_later_release_is_settled_by_what_was_made() -> None:
     record = accepted(price=Price("gigapixel", 10_000, 90_000))
-    said = ProviderReported(snapshot("succeeded", output=f'["{URL}"]'))
+    said = ProviderReported(snapshot("succeeded", output=[URL]))
     record = advance(record, said, START + 1000, TIMINGS) or record
     file = File("k", "0" * 64, 1, "image/png", 2000, 1000)
     record = advance(record, Stored((file,)), START + 2000, TIMINGS) or record

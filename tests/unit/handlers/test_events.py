@@ -9,7 +9,7 @@ import jsonschema_rs
 import pytest
 from darkroom.api.events import DETAILS, file_name, schema
 from darkroom.domain import events as domain
-from darkroom.domain.lifecycle import MAX_OUTPUTS
+from darkroom.domain.lifecycle import MAX_OUTPUTS, Event
 from darkroom.domain.prediction import File, State
 from darkroom.ports import Answered
 
@@ -36,6 +36,11 @@ def test_the_written_schemas_are_up_to_date() -> None:
     written = {path.name: json.loads(path.read_text()) for path in DOCS.glob("*.json")}
     made = {file_name(kind): schema(kind) for kind in DETAILS}
     assert written == made, "run: PYTHONPATH=functions python -m darkroom.api.events docs/events"
+
+
+def test_every_event_has_a_schema_and_every_end_an_event() -> None:
+    assert {event.detail_type for event in Event} <= DETAILS.keys()
+    assert {state.value for state in State if state.terminal} <= {event.value for event in Event}
 
 
 def test_a_success_and_its_start(app: App) -> None:
@@ -111,15 +116,15 @@ def test_the_largest_event_fits() -> None:
     """A record with the maximum outputs, the longest error, and the maximum shown input."""
     file = File("t" * 63 + "/2027/01/" + "a" * 26 + "/99.webp", "f" * 64, 10**9, "image/webp", 1, 1)
     for number in (5_300, 15_900):
-        text = json.dumps({"prompt": "\U0001f5bc" * number}, ensure_ascii=False)
+        given = {"prompt": "\U0001f5bc" * number}
         error = "\U0001f5bc" * 1000
-        record = accepted(state=State.FAILED, input=text, files=(file,) * MAX_OUTPUTS, error=error)
+        record = accepted(state=State.FAILED, input=given, files=(file,) * MAX_OUTPUTS, error=error)
         detail = envelope("Prediction Failed", domain.detail(record, "failed"))["detail"]
         assert (detail["input"] is None) == (number > 10_000)
 
 
 def test_a_large_input_is_left_to_be_read_by_its_id() -> None:
-    record = accepted(input=json.dumps({"prompt": "x" * domain.INPUT_SHOWN}))
+    record = accepted(input={"prompt": "x" * domain.INPUT_SHOWN})
     detail = domain.detail(record, "started")
     assert detail["input"] is detail["input_files"] is None
 

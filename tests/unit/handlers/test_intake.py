@@ -25,7 +25,7 @@ def test_an_event_makes_a_prediction_for_the_tenant_of_its_rule(app: App) -> Non
     assert intake(app, message()) == []
     (record,) = (app.world.record(id_) for id_ in app.world.store.items)
     assert (record.tenant, record.state) == ("acme", State.SUBMITTED)
-    assert json.loads(record.input)["prompt"] == "a corgi"
+    assert record.input["prompt"] == "a corgi"
     assert not app.world.rejected.parked
 
 

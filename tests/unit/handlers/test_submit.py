@@ -7,24 +7,80 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from darkroom.domain import keys
+from darkroom.domain import keys, strict_json
 from darkroom.domain.callback import EVENTS
 from darkroom.ports import Answered, ApiKey
 
+from tests.support import fakes
 from tests.support.app import ACME, GOOD, OTHER, READER, SDXL, is_problem, with_input
 from tests.support.fakes import START
 from tests.support.world import PNG, PUBLIC_URL, SCHNELL
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
     from tests.support.app import App
 
 MODEL_PATH = f"/v1/models/{SCHNELL}/predictions"
 
 
 # Accepted
+
+
+@pytest.fixture
+def json_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Counter[str]]]:
+    """What our own code parsed (`<`) and wrote (`>`) of the JSON in which a text stands, by the
+    module for which that was done."""
+    seen: list[tuple[str, str]] = []
+
+    def note(way: str, text: str) -> None:
+        frame: FrameType | None = sys._getframe(1)
+        names = []
+        while frame:
+            names.append(str(frame.f_globals["__name__"]))
+            frame = frame.f_back
+        for_ = next(n for n in names[1:] if n not in {"json", __name__, strict_json.__name__})
+        # The store's double reads what it holds.
+        if for_.startswith("darkroom.") and not (way == "<" and fakes.__name__ in names):
+            seen.append((way + for_.rpartition(".")[2], text))
+
+    decode, encode = json.JSONDecoder.decode, json.JSONEncoder.encode
+
+    def decoded(self: json.JSONDecoder, text: str, *args: Any) -> Any:
+        note("<", text)
+        return decode(self, text, *args)
+
+    def encoded(self: json.JSONEncoder, value: Any) -> str:
+        text = encode(self, value)
+        note(">", text)
+        return text
+
+    monkeypatch.setattr(json.JSONDecoder, "decode", decoded)
+    monkeypatch.setattr(json.JSONEncoder, "encode", encoded)
+    return lambda within: Counter(name for name, text in seen if within in text)
+
+
+def test_an_input_is_parsed_once_and_written_where_its_bytes_leave(
+    app: App, json_of: Callable[[str], Counter[str]]
+) -> None:
+    assert app.submit(with_input(prompt="a corgi in the snow")).status == 201
+    assert json_of("in the snow") == {
+        "<requests": 1,
+        # Measured, and hashed: for a repetition and for the result cache.
+        ">read_input": 1,
+        ">submit": 1,
+        ">reuse": 1,
+        # The two writes of the record, and the answer; what the provider shows of it is hashed.
+        ">items": 2,
+        ">http": 1,
+        ">snapshot": 1,
+    }
 
 
 def test_a_prediction_is_recorded_then_created_and_answered_at_once(app: App) -> None:
@@ -250,7 +306,7 @@ def test_numbers_that_dynamodb_refuses_are_refused_or_kept_to_the_letter(
         assert app.untouched
         return
     assert answer.status == 201
-    assert json.loads(app.world.record(answer.json["id"]).input)["guidance_scale"] >= found
+    assert app.world.record(answer.json["id"]).input["guidance_scale"] >= found
 
 
 def test_a_large_picture_in_the_input_goes_to_the_uploads_bucket(app: App) -> None:

@@ -12,6 +12,8 @@ from local.waiting import BatchedReads
 from tests.support.world import World
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from darkroom.domain.prediction import Prediction
 
 
@@ -38,7 +40,9 @@ class Reading:
             self._asked.wait()
             return [one.exception() or one.result() for one in found]
 
-    def _get_many(self, ids: set[str], unreadable: list[UnreadableRecordError]) -> list[Prediction]:
+    def _get_many(
+        self, ids: set[str], unreadable: list[UnreadableRecordError]
+    ) -> Iterator[Prediction]:
         self.read.append({*ids})
         if self.down:
             raise UnavailableError("DynamoDB is down")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
+from darkroom.aws.items import prediction_item, read_prediction
 from darkroom.domain import strict_json
 from darkroom.domain.snapshot import ShownInput
 from darkroom.domain.times import milliseconds, rfc3339
-from darkroom.replicate.snapshot import BadSnapshotError, read_snapshot
+from darkroom.replicate.snapshot import DEEPEST_KEPT, BadSnapshotError, read_snapshot
+
+from tests.support.records import accepted
 
 BODY: dict[str, Any] = {
     "id": "gm3qorzdhgbfurvjtvhg6dckhu",
@@ -34,9 +36,9 @@ def test_a_whole_prediction_is_read() -> None:
     said = read_snapshot(BODY)
     assert said.provider_id == BODY["id"]
     assert (said.status, said.final) == ("succeeded", True)
-    assert said.output == '["https://replicate.delivery/x/0.png"]'
+    assert said.output == ["https://replicate.delivery/x/0.png"]
     assert (said.logs, said.log_size) == ("0%\n100%", 7)
-    assert said.metrics == '{"predict_time":0.012683}'
+    assert said.metrics == {"predict_time": 0.012683}
     assert said.created_at == 1_694_189_974_765
     assert said.started_at == BODY["started_at"]
     assert said.completed_at == BODY["completed_at"]
@@ -106,6 +108,32 @@ def test_an_output_is_kept_whole_or_refused(output: str, kept: bool) -> None:
     assert (said.output is not None, said.output_refused) == (kept, not kept)
 
 
+@pytest.mark.parametrize("levels", [DEEPEST_KEPT, DEEPEST_KEPT + 1])
+def test_a_deep_output_is_kept_as_far_as_every_later_step_takes_it(levels: int) -> None:
+    url = "https://replicate.delivery/x/0.png"
+    deep: Any = 0
+    for _ in range(levels - 1):
+        deep = [deep]
+    said = read_snapshot({**BODY, "output": {"z": deep, "a": url}})
+    kept = {"a": url, "z": deep} if levels <= DEEPEST_KEPT else {"a": url}
+    assert said.output == kept
+    record = accepted(output=said.output)
+    assert read_prediction(prediction_item(record)) == record
+
+
+def test_keys_are_in_order_as_in_a_record_that_was_stored() -> None:
+    said = read_snapshot({**BODY, "output": {"b": [{"d": 1, "c": -0.0}], "a": 2}})
+    assert repr(said.output) == "{'a': 2, 'b': [{'c': -0.0, 'd': 1}]}"
+
+
+def test_a_token_of_ours_is_masked_wherever_it_stands() -> None:
+    url = "https://darkroom.test/hooks/replicate/x?t=SECRET-token_1"
+    said = read_snapshot({**BODY, "output": {url: [url]}, "metrics": {"line": f"a\n{url}"}})
+    assert "SECRET" not in repr(said)
+    masked = url.replace("SECRET-token_1", "***")
+    assert (said.output, said.metrics) == ({masked: [masked]}, {"line": f"a\n{masked}"})
+
+
 @pytest.mark.parametrize("value", [float("nan"), "\ud800", {"a": float("inf")}])
 def test_what_json_cannot_say_is_refused_or_left_out(value: object) -> None:
     said = read_snapshot({**BODY, "output": value, "metrics": {"n": value}, "input": {"n": value}})
@@ -166,9 +194,7 @@ def test_f12_the_urls_of_a_large_output_are_kept_without_what_stands_beside_them
     said = read_snapshot(
         {**BODY, "output": {"image": url, "wide": wide, "list": [1, {"b": url}, "text"]}}
     )
-    assert said.output == json.dumps(
-        {"image": url, "list": [{"b": url}]}, separators=(",", ":"), sort_keys=True
-    )
+    assert said.output == {"image": url, "list": [{"b": url}]}
     assert not said.output_refused
 
 

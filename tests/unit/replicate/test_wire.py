@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from darkroom.domain.details import STATUS
+from darkroom.domain.details import STATUS, details
 from darkroom.domain.prediction import Code, CreateAttempt, CreateState, File, State
 from darkroom.replicate.wire import body
 
@@ -43,17 +43,22 @@ def test_a_new_prediction() -> None:
             "cancel": f"https://darkroom.test/v1/predictions/{ID}/cancel",
             "web": f"https://darkroom.test/v1/predictions/{ID}",
         },
-        "darkroom": {
-            "state": "accepted",
-            "code": None,
-            "provider_id": None,
-            "attempts": 1,
-            "cost": None,
-            "cost_assumed": False,
-            "cached_from": None,
-            "files": [],
-        },
+        "darkroom": details(accepted()),
     }
+
+
+def test_what_a_new_prediction_shows_beside_the_providers_own_fields() -> None:
+    expected = {
+        "state": "accepted",
+        "code": None,
+        "provider_id": None,
+        "attempts": 1,
+        "cost": None,
+        "cost_assumed": False,
+        "cached_from": None,
+        "files": [],
+    }
+    assert expected.items() <= details(accepted()).items()
 
 
 @pytest.mark.parametrize("state", list(State))
@@ -69,9 +74,9 @@ def test_a_finished_prediction() -> None:
         state=State.SUCCEEDED,
         version="f" * 64,
         provider_id=PID,
-        output='["data:"]',
+        output=["data:"],
         files=(FILE,),
-        metrics='{"predict_time":1.5}',
+        metrics={"predict_time": 1.5},
         started_at="s",
         completed_at="c",
         stream_url="https://stream.test",
@@ -100,7 +105,7 @@ def test_a_finished_prediction() -> None:
 
 @pytest.mark.parametrize("state", [s for s in State if s is not State.SUCCEEDED])
 def test_the_providers_own_urls_are_never_shown(state: State) -> None:
-    found = shown(state=state, output='["https://replicate.delivery/0"]', completed_at="c")
+    found = shown(state=state, output=["https://replicate.delivery/0"], completed_at="c")
     assert "replicate.delivery" not in str(found)
     assert ("completed_at" in found) is state.terminal
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -114,7 +113,7 @@ def test_what_the_create_says() -> None:
     (request,) = world.provider.creates
     assert request["model"] == "black-forest-labs/flux-schnell"
     assert request["version"] is None
-    assert request["input_"] == json.loads(record.input)
+    assert request["input_"] == record.input
     assert request["events"] == ["completed", "output", "start"]
     assert request["webhook"].startswith(f"https://darkroom.test/hooks/replicate/{record.id}?t=")
     assert request["cancel_after_s"] is None
@@ -346,7 +345,7 @@ def test_two_ambiguous_twins_end_as_two_predictions(
     world.provider.answers = ["drop", "drop"]
     given: dict[str, Any] = {"prompt": "twins"} | ({"seed": seed} if seed else {})
     twins = [world.accept(given), world.accept(given)]
-    assert len({json.loads(twin.input)["seed"] for twin in twins}) == (1 if seed else 2)
+    assert len({twin.input["seed"] for twin in twins}) == (1 if seed else 2)
     run_until(world, 30)
     for twin, provider_id in zip(twins, list(world.provider.upstream), strict=True):
         world.succeed(provider_id)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from darkroom.aws.items import prediction_item
-from darkroom.domain import link, signature
+from darkroom.domain import link, signature, strict_json
 from darkroom.domain.errors import BadRequestError, ConflictError, WebhookRefusedError
 from darkroom.domain.prediction import State
 from darkroom.services.predictions.receive import Received
@@ -198,7 +198,7 @@ def test_the_largest_record_that_can_come_about_fits_into_an_item() -> None:
     )
     assert world.webhook(record.id, provider_id) is Received.CHANGED
     storing = world.record(record.id)
-    assert len(str(storing.output)) > 60_000
+    assert strict_json.size(storing.output) > 60_000
     assert 250_000 < item_size(prediction_item(storing)) < 400_000
     world.settle()
     after = world.record(record.id)

@@ -4,7 +4,6 @@ failure."""
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -120,7 +119,7 @@ def test_without_a_seed_only_who_asks_for_it_gets_one_with_the_seed_that_made_it
     record = ask(world, {"prompt": "a corgi"}, cache="reuse").record
     assert record.cached_from == first.id
     assert record.input == first.input
-    assert '"seed":' in record.input
+    assert "seed" in record.input
 
 
 def test_reuse_takes_the_latest_result() -> None:
@@ -198,7 +197,7 @@ def test_f7_a_seed_that_may_mean_random_finds_no_result(seed: float) -> None:
 def test_f7_a_negative_seed_is_drawn_and_counts_as_none() -> None:
     world = World()
     first = ask(world, {"prompt": "a corgi", "seed": -1}, idempotency_key="k").record
-    drawn = json.loads(first.input)["seed"]
+    drawn = first.input["seed"]
     assert 0 < drawn < 2**31
     assert world.provider.creates[0]["input_"]["seed"] == drawn
     again = ask(world, {"prompt": "a corgi", "seed": -1}, idempotency_key="k")

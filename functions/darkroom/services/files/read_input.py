@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from darkroom.domain.errors import InvalidInputError
     from darkroom.domain.inputs import StoredFile
+    from darkroom.domain.prediction import JsonObject
     from darkroom.ports import OutputStore, Signer, UploadStore
 
 INPUT_KEPT = 256_000
@@ -40,7 +41,7 @@ MAX_FILES = 100
 class InputRead:
     """An input in the form for its record."""
 
-    kept: str = ""
+    kept: JsonObject = field(default_factory=dict)
     uploads: dict[str, str] = field(default_factory=dict)
     new: dict[str, bytes] = field(default_factory=dict)
     """Data URIs that do not fit into the record, by their keys in the uploads bucket."""
@@ -73,19 +74,20 @@ class ReadInput:
     ) -> InputRead:
         """Prepare an input without writing. Raises InvalidInputError for an unknown file, or
         TooLargeError."""
-        inline = len(strict_json.canonical(given).encode()) <= INPUT_KEPT
-        value = _copied(given)
+        value = strict_json.ordered(given)
 
         def key_of(url: str) -> str | None:
             key = upload_key(url, self.public_url, tenant)
             # The signer comes last, because it may need a client for the answer.
             return key or (self.signer.output_key(url) if names_output_of(url, tenant) else None)
 
-        files = find_files(value, Place([schema]), key_of)
-        found = list(islice(files, MAX_FILES + 1))
+        # In the client's own order, which numbers the files that are moved out.
+        found = list(islice(find_files(given, Place([schema]), key_of), MAX_FILES + 1))
         if len(found) > MAX_FILES:
             raise TooLargeError(f"The input has more than {MAX_FILES} files.")
-        read = InputRead()
+        has_data = any(isinstance(file, DataURI) for file in found)
+        inline = has_data and strict_json.size(given) <= INPUT_KEPT
+        read = InputRead(value)
         pointers = 0
         for number, file in enumerate(found):
             pointer = file.pointer
@@ -103,8 +105,7 @@ class ReadInput:
                 else self._named(file, pointer, place, read)
             )
             move_out(value, pointer)
-        read.kept = strict_json.canonical(value)
-        if len(read.kept.encode()) + len(strict_json.canonical(read.uploads).encode()) > INPUT_KEPT:
+        if strict_json.size(value) + strict_json.size(read.uploads) > INPUT_KEPT:
             raise _too_large()
         return read
 
@@ -154,16 +155,6 @@ class ReadInput:
 
 def _unknown(file: StoredFile) -> InvalidInputError:
     return invalid([InvalidField("file", file.field, "File not found")])
-
-
-def _copied(value: Any) -> Any:
-    """Copy the containers, to remove leaves from. The leaves themselves are shared, since they may
-    be large."""
-    if isinstance(value, list):
-        return [_copied(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
-    return value
 
 
 def _too_large() -> TooLargeError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -94,7 +93,7 @@ class RunTimes:
 
 def _run_ms(record: Prediction) -> int | None:
     """Return its duration upstream, as measured by the provider, or between its two times."""
-    measured = json.loads(record.metrics or "{}").get("predict_time")
+    measured = (record.metrics or {}).get("predict_time")
     if isinstance(measured, int | float) and not isinstance(measured, bool):
         ran = measured * 1000
     else:

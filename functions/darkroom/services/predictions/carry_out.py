@@ -57,7 +57,7 @@ class CarryOut:
                 message = {"action": "cancel", "id": record.id, "provider_id": provider_id}
                 self.dispatch.send(message, group=record.tenant)
             case PublishEvent(event=event):
-                self.bus.publish(events.detail_type(event), events.detail(record, event))
+                self.bus.publish(event.detail_type, events.detail(record, event))
             case NotifyTask():
                 message = {"prediction": record.id, "event": TASK}
                 self.tasks_queue.send(message, group=record.tenant)

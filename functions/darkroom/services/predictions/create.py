@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from darkroom.domain import link
 from darkroom.domain.errors import ConflictError
-from darkroom.domain.inputs import put_back
+from darkroom.domain.inputs import filled
 from darkroom.domain.lifecycle import longest_life
 from darkroom.ports import Answered
 from darkroom.replicate.creates import FORBIDDEN, classify
@@ -17,7 +16,7 @@ from darkroom.replicate.hooks import webhook_url
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from darkroom.domain.prediction import Prediction
+    from darkroom.domain.prediction import JsonObject, Prediction
     from darkroom.ports import Provider, Secrets, Signer
     from darkroom.services.predictions.changes import Changes
 
@@ -78,9 +77,7 @@ class SendCreate:
         return max(SHORTEST_CANCEL_AFTER_S, -(-left // 1000))
 
 
-def upstream_input(record: Prediction, signer: Signer) -> dict[str, Any]:
+def upstream_input(record: Prediction, signer: Signer) -> JsonObject:
     """Return the input for the provider, with uploads as URLs signed for this create."""
-    value: dict[str, Any] = json.loads(record.input)
-    for pointer, key in record.uploads.items():
-        put_back(value, pointer, signer.upload_url(key))
-    return value
+    urls = {pointer: signer.upload_url(key) for pointer, key in record.uploads.items()}
+    return filled(record.input, urls)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from darkroom.domain import evidence
+from darkroom.domain import evidence, strict_json
 from darkroom.domain.errors import PageTooLargeError, ProviderSilentError, ProviderUnavailableError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ SHORTEST_WINDOW_MS = 1_000
 MOST_OTHERS = 20_000
 """Maximum predictions without a webhook that are kept as evidence."""
 MOST_KEPT = 12_000_000
-"""Characters of listed predictions that are kept until their records are handled."""
+"""About the bytes of listed predictions that are kept until their records are handled."""
 
 
 class Patience:
@@ -241,7 +241,8 @@ class Listing:
         """
         taken: float = 0
         for snapshot in page.snapshots:
-            size = len(snapshot.logs) + len(snapshot.output or "")
+            values = strict_json.weight([snapshot.output, snapshot.metrics])
+            size = len(snapshot.logs) + values
             named = evidence.named_record(snapshot.webhook)
             if self._kept + size >= MOST_KEPT:
                 continue

@@ -24,11 +24,11 @@ PAGE_BYTES = 2_500_000
 """Maximum size of a page. Lambda accepts answers of 6 MB, and escapes JSON once more to pass it
 on."""
 READ_AT_ONCE = 25
-"""Records in memory at a time; one may have a megabyte."""
+"""Records in memory at a time, as they are stored."""
 MOST_SIFTED = 300
 """Maximum keys that a filtered page reads; it ends there, however few predictions it found."""
-_NOT_SHOWN = (json.JSONDecodeError, LookupError, TypeError)
-"""Errors of a damaged text in a record when it is shown; an outage raises others."""
+_NOT_SHOWN = (LookupError, TypeError)
+"""Errors of a file's damaged place in an input when it is shown; an outage raises others."""
 
 
 SOURCE = "api"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -320,7 +319,7 @@ def _limit_s(request: NewPrediction, model: Model) -> int | None:
 
 def _asked(request: NewPrediction, read: InputRead) -> dict[str, Any]:
     """Return the client's input, without a drawn seed."""
-    asked: dict[str, Any] = json.loads(read.kept)
+    asked = dict(read.kept)
     given = request.input.get("seed")
     if given is None or asked.get("seed") != given:
         asked.pop("seed", None)
