@@ -1,4 +1,5 @@
-"""What a hundred waits cost the embedded cloud's predictions, and how late their answers come."""
+"""The cost of a hundred waits for the embedded cloud's predictions, and the delay of their
+answers."""
 
 from __future__ import annotations
 
@@ -24,9 +25,9 @@ PREDICTIONS, WAITERS = 20, 100
 ROUNDS = 3
 LIMIT_S = 120.0
 SLOWER = 1.3
-"""With the waiters, at most so many times as long."""
+"""Maximum factor on the predictions' duration with waiters."""
 LATE_S = 1.8
-"""At most so long from the commit to the answer, for 95 of a hundred."""
+"""Maximum delay from the commit to the answer, for the 95th percentile."""
 MODEL = "black-forest-labs/flux-schnell"
 OVER = frozenset({"succeeded", "failed", "canceled"})
 METHOD = (
@@ -39,19 +40,20 @@ METHOD = (
 
 @dataclass
 class Round:
-    """What one round showed, in seconds."""
+    """Measurements of one round, in seconds."""
 
     ends: list[float]
     """From the first POST to the commit of each prediction's end, in order."""
     late: list[float] = field(default_factory=list)
     """From that commit to each waiter's answer."""
     asked: int = 0
-    """Waits, those that were answered with nothing new or turned away included."""
+    """Waits, including those without news and rejected ones."""
     turned_away: int = 0
 
 
 def run(progress: Callable[[str], None]) -> list[Result]:
-    """`wait.{median,last}` with their ratio to the rounds without waiters, and `wait.late_p95`."""
+    """Return `wait.{median,last}` with their ratio to the rounds without waiters, and
+    `wait.late_p95`."""
     alone: list[Round] = []
     beside: list[Round] = []
     with (
@@ -77,7 +79,8 @@ def _told(made: Round) -> str:
 
 
 def _results(alone: list[Round], beside: list[Round]) -> list[Result]:
-    """Of each round its figure, of the rounds the median: another program's burst is in one."""
+    """Return the median of the rounds' figures, because another program's burst affects a single
+    round."""
 
     def ends(name: str, figure: Callable[[list[float]], float], told: str) -> Result:
         without = statistics.median(figure(one.ends) for one in alone)
@@ -126,7 +129,7 @@ async def _made(api: httpx.AsyncClient) -> dict[str, Any]:
 
 
 async def _heard(api: httpx.AsyncClient, url: str, found: Round) -> float:
-    """When the end was told, as in the page of docs/waiting.md."""
+    """Return the time at which the end was reported, as in the page of docs/waiting.md."""
     while True:
         found.asked += 1
         answer = await api.get(f"{url}&seconds=25")
@@ -138,7 +141,7 @@ async def _heard(api: httpx.AsyncClient, url: str, found: Round) -> float:
 
 
 async def _ended(cloud: EmbeddedCloud, ids: list[str]) -> dict[str, float]:
-    """When each prediction's end was committed, read from the table."""
+    """Return the time of the commit of each prediction's end, read from the table."""
     store = DynamoPredictions(cloud.client("dynamodb"), cloud.outputs["PredictionsTable"])
     until = time.monotonic() + LIMIT_S
     while True:

@@ -1,4 +1,4 @@
-"""The demo: one prediction for each of a dozen models, or of all, followed, fetched and checked,
+"""The demo: one prediction for each of a dozen models, or of all, observed, downloaded and checked,
 and one through each door."""
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ def demo(*, everything: bool = False) -> int:
 
 
 def _run_doors(api: httpx.Client, outputs: Mapping[str, str]) -> bool:
-    """Say of each door what came through it, and how; True if all did."""
+    """Print the result of each door, and its commands; return True if all succeeded."""
     doors = opened(outputs)
     _say("One through each door, and how, with the $URL and $TOKEN that `make run` prints:")
     made, good = through_each(doors, api), True
@@ -241,7 +241,7 @@ def _run_all(api: httpx.Client, shots: Sequence[Shot]) -> None:
         finally:
             stopping.set()
             if first:
-                first.ended.set()  # releases those that wait for its picture
+                first.ended.set()  # Releases those that wait for its picture.
         for future in running:
             future.result()
 
@@ -299,7 +299,7 @@ def _opened(content: bytes) -> tuple[str, tuple[int, int]]:
 
 
 def _saved(path: Path, content: bytes, extension: str, size: tuple[int, int]) -> str:
-    """Write the file, and say where it is and what."""
+    """Write the file; return its place and its description."""
     path = path.with_name(f"{path.name}.{extension}")
     path.write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()

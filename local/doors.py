@@ -1,4 +1,4 @@
-"""One picture through each door that is open, and how a shell would ask for it."""
+"""One picture through each open door, and the shell commands for it."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ CREATE = (
 
 
 class DoorError(Exception):
-    """What came through a door is no picture."""
+    """The answer of a door is no picture."""
 
 
 FAILURES = (DoorError, httpx.HTTPError, OSError, LookupError, ValueError)
-"""What a door that answers something else can raise."""
+"""The errors that an unexpected answer of a door can raise."""
 
 
 class Door(NamedTuple):
     name: str
     function: str
-    """The stack has an output of this name where the door is open."""
+    """The output's name that the stack has if the door is open."""
     how: str
     """The same from a shell, which has $URL and $TOKEN."""
     picture: Callable[[httpx.Client], bytes]
-    """Makes one with a client that has URL and token. Raises one of FAILURES."""
+    """Makes a picture with a client that has URL and token. Raises one of FAILURES."""
 
 
 def through_wait(api: httpx.Client) -> bytes:
-    """One call: the create is answered with a redirect to where it is waited for."""
+    """One call: the create is redirected to the wait."""
     return fetched(
         api.post(
             CREATES,
@@ -50,7 +50,7 @@ def through_wait(api: httpx.Client) -> bytes:
 
 
 def through_watch(api: httpx.Client) -> bytes:
-    """Whoever creates hands on a URL; whoever has that waits without a key."""
+    """The creator passes on a URL, with which another client waits without a key."""
     made = api.post(CREATES, json={"input": {"prompt": PROMPT}}).raise_for_status().json()
     while True:
         answer = httpx.get(f"{made['urls']['watch']}&seconds=25", trust_env=False, timeout=60)
@@ -59,7 +59,7 @@ def through_watch(api: httpx.Client) -> bytes:
 
 
 def fetched(answer: httpx.Response) -> bytes:
-    """The first output that the prediction in this answer has. Raises DoorError."""
+    """Return the first output of the prediction in this answer. Raises DoorError."""
     shown: dict[str, Any] = answer.json() if answer.status_code == 200 else {}
     if shown.get("status") != "succeeded":
         raise DoorError(f"{answer.url.path} answered {answer.status_code}: {answer.text[:300]}")
@@ -84,12 +84,12 @@ DOORS = (
 
 
 def opened(outputs: Mapping[str, str]) -> tuple[Door, ...]:
-    """Those that a stack with these outputs has."""
+    """Return the doors of a stack with these outputs."""
     return tuple(door for door in DOORS if door.function in outputs)
 
 
 def through_each(doors: tuple[Door, ...], api: httpx.Client) -> dict[str, bytes | Exception]:
-    """What came through each of them, or what it raised, by its name."""
+    """Return the picture of each door, or the error that it raised, by its name."""
 
     def one(door: Door) -> bytes | Exception:
         try:

@@ -47,7 +47,7 @@ AT_ONCE = 200
 """Maximum of concurrent waits. Above it the answer is the gateway's 503, like on AWS."""
 CONNECTIONS = 32
 GATHER_S = 0.1
-"""How long the first read of a batch waits for others."""
+"""Time for which the first read of a batch waits for others."""
 SECRET_KEPT_S = 1.0
 _THREADS = "darkroom-waiter"
 _ALLOWED = "access-control-allow-origin"

@@ -1,4 +1,4 @@
-"""Each door as the demo shows it: what it makes, and the commands that it prints."""
+"""Each door as the demo shows it: its picture, and the printed commands."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Client:
     version: str
     script: str
     besides: tuple[str, ...] = ()
-    """What has to be installed with it."""
+    """Packages to install with it."""
 
     @property
     def folder(self) -> Path:
@@ -65,7 +65,7 @@ CLIENTS = (
     Client("python-2", "Python 2.x", "replicate", "2.0.0b4", "python_2.py"),
     Client("javascript", "JavaScript", "replicate", "1.4.0", "javascript.mjs"),
 )
-"""Replicate's own."""
+"""Replicate's own clients."""
 OTHERS = (
     Client(
         *("langchain", "LangChain", "langchain-community", "0.4.2", "with_langchain.py"),
@@ -79,7 +79,7 @@ OTHERS = (
     Client("litellm", "litellm", "litellm", "1.106.2", "with_litellm.py"),
     Client("n8n", "n8n, HTTP Request node", "axios", "1.21.1", "n8n.mjs"),
 )
-"""That speak to Replicate, and so to Darkroom."""
+"""Other clients of Replicate's API, and thus of Darkroom's."""
 ALL = (*CLIENTS, *OTHERS)
 
 

@@ -18,7 +18,7 @@ DOCUMENT = json.loads((DOCS / "openapi.json").read_text())
 SUCCEEDED = json.loads((DOCS / "events" / "prediction-succeeded.json").read_text())
 PAGE = (DOCS / "compatibility.md").read_text()
 
-# What Replicate's API has: by its document, and by what its clients send and read besides.
+# Replicate's API: by its document, and by what its clients additionally send and read.
 ROUTES = {
     "GET /v1/account",
     "GET /v1/files",
@@ -65,18 +65,19 @@ QUERY = {"cursor", "created_after", "created_before", "source", "sort_by", "sort
 HEADERS = {"prefer", "cancel-after"}
 
 DESCRIBED_ELSEWHERE = {"darkroom.price", "darkroom.status"}
-"""What is in them: docs/models.md."""
+"""Fields described in docs/models.md."""
 
 
 def rows() -> list[tuple[str, str]]:
-    """The first and the last cell of each row."""
+    """Return the first and the last cell of each row."""
     section = PAGE.partition("## What Darkroom adds to the wire")[2].partition("\n## ")[0]
     cells = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| ")]
     return [(first.strip(), last.strip()) for first, *_, last in cells[1:]]
 
 
 def named(kind: str) -> dict[str, str]:
-    """The names in rows of this kind (`query`, `header`, or neither), with their last cells."""
+    """Return the names in rows of this kind (`query`, `header`, or neither), with their last
+    cells."""
     found = {}
     for first, last in rows():
         if (re.match("[a-z]*", first) or [""])[0] == kind:
@@ -91,7 +92,8 @@ def operations() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def paths(schema: dict[str, Any], document: dict[str, Any], under: str = "") -> Iterator[str]:
-    """Each property by its way from the body's root; a page's items are bodies themselves."""
+    """Yield each property by its path from the body's root; a page's items are bodies
+    themselves."""
     if "$ref" in schema:
         found = document
         for name in schema["$ref"].removeprefix("#/").split("/"):
@@ -114,7 +116,7 @@ def paths(schema: dict[str, Any], document: dict[str, Any], under: str = "") -> 
 
 
 def added() -> dict[str, set[str]]:
-    """What the routes of Replicate's have beyond it."""
+    """Return the additions to the routes that Replicate has too."""
     fields, query, headers = set(), set(), {*ANSWERED_WITH}
     for route, operation in operations():
         if route not in ROUTES:
@@ -137,7 +139,7 @@ def added() -> dict[str, set[str]]:
 @pytest.mark.parametrize("kind", ["", "query", "header"])
 def test_the_table_has_what_was_added(kind: str) -> None:
     known = {name.lower() if kind == "header" else name for name in named(kind)}
-    events_alone = {name for name, last in named(kind).items() if last == "events alone"}
+    events_alone = {name for name, last in named(kind).items() if last == "events only"}
     assert known - events_alone == added()[kind]
 
 
@@ -148,8 +150,8 @@ def test_the_page_names_the_routes_that_were_added() -> None:
 
 
 def test_the_table_says_what_callbacks_and_events_have() -> None:
-    """A callback's body is an answer's without what is of that answer alone: `domain.wire`."""
+    """A callback's body is an answer's without the fields of that answer only: `replicate.wire`."""
     told = {*paths(SUCCEEDED["properties"]["detail"], SUCCEEDED)} - PREDICTION - {"darkroom"}
     fields = named("")
-    assert told == {name for name, last in fields.items() if last in {"yes", "events alone"}}
-    assert {*fields.values()} == {"yes", "no", "events alone"}
+    assert told == {name for name, last in fields.items() if last in {"yes", "events only"}}
+    assert {*fields.values()} == {"yes", "no", "events only"}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Reading:
-    """Reads records of a world, and notes which were read together."""
+    """Reads records of a world, and records which were read together."""
 
     def __init__(self) -> None:
         self.world = World()
@@ -32,7 +32,7 @@ class Reading:
         return self.batches.read(id_, self._get_many)
 
     def together(self, *ids: str) -> list[object]:
-        """What each of them gets, all asking before the reading begins."""
+        """Return the results of all, requested before the read begins."""
         with ThreadPoolExecutor(len(ids)) as pool:
             found = [pool.submit(self, id_) for id_ in ids]
             while self.batches.wanted != {*ids}:

@@ -1,6 +1,6 @@
 """LangChain's class for Replicate against Darkroom; one JSON line for each way to call it.
 
-It stands on Replicate's Python client 1.x, which is told of Darkroom by the environment.
+It uses Replicate's Python client 1.x, which takes Darkroom's address from the environment.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """litellm's provider `replicate` against Darkroom; one JSON line for each way to call it.
 
 It makes its own HTTP calls: a create, then a GET of `urls.get` after one second, three more, five
-more, and so on. It passes over `api_base`, so it is told the address as docs/compatibility.md says.
+more, and so on. It ignores `api_base`, so the address is set as in docs/compatibility.md.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class AtDarkroom(litellm.ReplicateConfig):
 
 
 handler.replicate_config = AtDarkroom()
-# It prints a hint with each error, and what is printed here is read as JSON.
+# It prints a hint with each error, but the output here is parsed as JSON.
 litellm.suppress_debug_info = True
-# It would count tokens with what it fetches from another host.
+# It would download a tokenizer from another host.
 litellm.disable_hf_tokenizer_download = True
 
 

@@ -1,6 +1,6 @@
 """LlamaIndex's class for Replicate against Darkroom; one JSON line for each way to call it.
 
-It stands on Replicate's Python client 1.x, which is told of Darkroom by the environment.
+It uses Replicate's Python client 1.x, which takes Darkroom's address from the environment.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _() -> None:
 
 @works("Replicate.complete (picture)")
 def _() -> str:
-    """It knows no other way than a stream, which models of pictures do not have."""
+    """It only supports streams, which models of pictures lack."""
     error = raises(lambda: Replicate(model=SCHNELL).complete("tides"), lambda error: error)
     assert "streaming" in str(error), repr(error)
     return "the client reads streams alone, and says that the model has none"
