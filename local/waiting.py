@@ -23,7 +23,7 @@ from darkroom.aws.controls import DynamoControls
 from darkroom.aws.predictions import DynamoPredictions
 from darkroom.aws.queues import SqsQueue
 from darkroom.aws.s3 import S3Signer
-from darkroom.aws.secrets import ManagedSecrets
+from darkroom.aws.secrets import SecretsManagerStore
 from darkroom.domain.errors import UnreadableRecordError
 from darkroom.handlers.wait import FUNCTION
 from darkroom.runtime.adapters import Adapters
@@ -57,7 +57,7 @@ class StoppingError(Exception):
     """The front stops during a wait."""
 
 
-class _ReadAnew(ManagedSecrets):
+class _ReadAnew(SecretsManagerStore):
     """Caches secrets for a moment, because nothing restarts the front when a key is rotated."""
 
     def _read(self, name: str, *, force: bool = False) -> str:  # noqa: ARG002

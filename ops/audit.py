@@ -21,7 +21,7 @@ from darkroom.domain.prediction import Code, State
 from darkroom.domain.snapshot import FINAL
 from darkroom.replicate.hooks import HOOK_PATH
 
-from ops.books import Books, rows
+from ops.books import LedgerAudit, rows
 from ops.queues import OWES_NOTHING, failure_queues
 
 if TYPE_CHECKING:
@@ -126,13 +126,13 @@ class _Audit:
         self._owners: dict[str, Prediction] = {}
         self._owed: set[str] = set()
         self._unfinished: set[str] = set()
-        self._books = Books({})
+        self._books = LedgerAudit({})
 
     def run(self) -> Report:
         # Read before the records, because a prediction created meanwhile has no record to match
         # yet.
         made = self._upstream()
-        self._books = Books(self._money())
+        self._books = LedgerAudit(self._money())
         self._read_predictions()
         money = self._money()
         self._report.counts["months and days of tenants"] = len(money)

@@ -19,7 +19,7 @@ PREFIXES = (row_keys.MONTH, row_keys.USAGE, row_keys.TAGGED)
 Rows = dict[str, dict[str, int]]
 
 
-class Books:
+class LedgerAudit:
     """Sums up the records, to compare the sums with the ledger rows.
 
     A row that did not change while the records were read must equal the sum of these records,

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from darkroom.aws.secrets import ManagedSecrets
+from darkroom.aws.secrets import SecretsManagerStore
 from darkroom.domain.errors import UnavailableError
 from darkroom.replicate.hooks import HOOK_PATH
 
@@ -192,7 +192,7 @@ class _Doctor:
 
     def _secrets(self) -> None:
         """Read the secrets with the functions' own adapter."""
-        secrets = ManagedSecrets(
+        secrets = SecretsManagerStore(
             self._deployment.client("secretsmanager"),
             token_name=self._outputs["ReplicateTokenSecret"],
             webhook_name=self._outputs["ReplicateWebhookSecret"],

@@ -413,7 +413,7 @@ class Queue(Protocol):
 
 
 class Redelivery(Protocol):
-    def put_off(self, receipt: str, seconds: int) -> None:
+    def change_visibility(self, receipt: str, seconds: int) -> None:
         """Set the visibility timeout of a received message to `seconds`, at most SQS's 12 hours."""
 
 
@@ -434,7 +434,7 @@ class Tasks(Protocol):
     def fail(self, token: str, error: str, cause: str) -> bool:
         """Fail the task with an error's name and its cause, at most 256 and 32,768 characters."""
 
-    def beat(self, token: str) -> bool:
+    def heartbeat(self, token: str) -> bool:
         """Send a heartbeat, which prevents the task's timeout."""
 
 

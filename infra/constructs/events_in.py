@@ -54,7 +54,7 @@ class EventsIn(Construct):
         )
         self._unmatched = self._log_unmatched()
 
-    def only_ours(self, roles: Sequence[iam.IRole]) -> None:
+    def deny_foreign_publishers(self, roles: Sequence[iam.IRole]) -> None:
         """Deny every other principal to put events with Darkroom's own source."""
         self._deny("OnlyDarkroomTellsOfPredictions", SOURCE, [role.role_arn for role in roles])
 

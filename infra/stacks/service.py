@@ -110,8 +110,10 @@ class ServiceStack(DarkroomStack):
         )
         self.unmatched = self._events_in.unmatched
         """The log group of events that no rule matches."""
-        tells = [name for name, function in self.declared.items() if _tells(function)]
-        self._events_in.only_ours([self.functions[name].role for name in tells])
+        publishers = [
+            name for name, function in self.declared.items() if _publishes_events(function)
+        ]
+        self._events_in.deny_foreign_publishers([self.functions[name].role for name in publishers])
         for given in self._config.event_sources:
             self._events_in.add(given)
 
@@ -375,7 +377,7 @@ def _route_keys(function: Function[Any, Any]) -> tuple[str, ...]:
     return (*keys, DEFAULT_ROUTE) if function.default_route else keys
 
 
-def _tells(function: Function[Any, Any]) -> bool:
+def _publishes_events(function: Function[Any, Any]) -> bool:
     """Whether the function puts events on the bus."""
     return any("bus" in right.on for right in function.rights)
 

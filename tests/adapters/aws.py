@@ -28,7 +28,7 @@ class Aws:
 
 
 @dataclass
-class Books:
+class LedgerStore:
     """A store, with shortcuts for its tenants' entries."""
 
     store: PredictionStore

@@ -18,7 +18,7 @@ from darkroom.outbound.http import Client
 from moto import mock_aws
 from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
 
-from tests.adapters.aws import Aws, Books
+from tests.adapters.aws import Aws, LedgerStore
 from tests.adapters.crowded import Crowded
 from tests.support.fakes import (
     FakeControls,
@@ -135,13 +135,13 @@ def store(request: pytest.FixtureRequest) -> PredictionStore:
 
 
 @BOTH
-def books(request: pytest.FixtureRequest) -> Books:
+def books(request: pytest.FixtureRequest) -> LedgerStore:
     aws = _real(request)
     if aws is None:
         fake = FakePredictions()
         controls = FakeControls(days=fake.days)
         meet = partial(setattr, fake, "conflicts")
-        return Books(fake, controls, lambda row: fake.months[row], meet)
+        return LedgerStore(fake, controls, lambda row: fake.months[row], meet)
     crowded = Crowded(aws.dynamodb)
     store = DynamoPredictions(crowded, "predictions", "controls", lambda _pause: None)
 
@@ -153,7 +153,7 @@ def books(request: pytest.FixtureRequest) -> Books:
         return Month(found["committed"], found["spent"], found["in_flight"])
 
     controls = DynamoControls(crowded, "controls", lambda _pause: None)
-    return Books(store, controls, month, partial(setattr, crowded, "conflicts"))
+    return LedgerStore(store, controls, month, partial(setattr, crowded, "conflicts"))
 
 
 @BOTH

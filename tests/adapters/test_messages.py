@@ -27,7 +27,7 @@ def test_a_message_that_is_put_off_is_hidden(aws: Aws) -> None:
     url = make_queue(aws, "intake")
     aws.sqs.send_message(QueueUrl=url, MessageBody="x")
     (message,) = aws.sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)["Messages"]
-    SqsQueue(aws.sqs, url).put_off(message["ReceiptHandle"], 900)
+    SqsQueue(aws.sqs, url).change_visibility(message["ReceiptHandle"], 900)
     assert "Messages" not in aws.sqs.receive_message(QueueUrl=url)
     hidden = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     assert hidden["ApproximateNumberOfMessagesNotVisible"] == "1"
@@ -91,7 +91,7 @@ def test_tasks_are_told() -> None:
     tasks = StepFunctionsTasks(answering.client)
     assert tasks.succeed("t", '{"a":1}')
     assert tasks.fail("t", "Darkroom.canceled", "cause")
-    assert tasks.beat("t")
+    assert tasks.heartbeat("t")
     assert answering.requests == [
         ("SendTaskSuccess", {"taskToken": "t", "output": '{"a":1}'}),
         ("SendTaskFailure", {"taskToken": "t", "error": "Darkroom.canceled", "cause": "cause"}),
@@ -105,7 +105,7 @@ def test_where_nobody_waits_it_is_done(error: str) -> None:
     for tasks in (StepFunctionsTasks(Answering(400, error).client), fake):
         assert tasks.succeed("t", "{}") is False
         assert tasks.fail("t", "Darkroom.canceled", "") is False
-        assert tasks.beat("t") is False
+        assert tasks.heartbeat("t") is False
 
 
 def test_any_other_refusal_is_raised_but_of_a_heartbeat() -> None:
@@ -114,7 +114,7 @@ def test_any_other_refusal_is_raised_but_of_a_heartbeat() -> None:
         tasks.succeed("t", "{}")
     with pytest.raises(ClientError, match="AccessDenied"):
         tasks.fail("t", "e", "c")
-    assert tasks.beat("t")
+    assert tasks.heartbeat("t")
 
 
 def test_an_outage_is_raised_but_of_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,4 +122,4 @@ def test_an_outage_is_raised_but_of_a_heartbeat(monkeypatch: pytest.MonkeyPatch)
     tasks = StepFunctionsTasks(Answering(0).client)
     with pytest.raises(EndpointConnectionError):
         tasks.succeed("t", "{}")
-    assert tasks.beat("t")
+    assert tasks.heartbeat("t")

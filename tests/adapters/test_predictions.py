@@ -35,7 +35,7 @@ from tests.support.fakes import ItemTooLargeError, Month
 if TYPE_CHECKING:
     from darkroom.ports import PredictionStore
 
-    from tests.adapters.aws import Aws, Books
+    from tests.adapters.aws import Aws, LedgerStore
 
 
 FULL = record(
@@ -386,7 +386,7 @@ def enter_both(
     return [LedgerEntry(MONTH, *change, caps.get("tenants")), of_user]
 
 
-def test_a_record_and_its_reservation_are_written_together(books: Books) -> None:
+def test_a_record_and_its_reservation_are_written_together(books: LedgerStore) -> None:
     books.store.insert(record(1), entries=enter(700, cap=1000, most_in_flight=2))
     assert books.month(MONTH) == Month(700, 0, 1)
     with pytest.raises(LimitReachedError) as full:
@@ -403,7 +403,7 @@ def test_a_record_and_its_reservation_are_written_together(books: Books) -> None
     ("caps", "full"), [({"tenants": 1000}, MONTH), ({"users": 1000}, USERS_MONTH)]
 )
 def test_months_are_entered_together_or_not_at_all(
-    books: Books, caps: dict[str, int], full: str
+    books: LedgerStore, caps: dict[str, int], full: str
 ) -> None:
     books.store.insert(record(1), entries=enter_both(700, **caps))
     with pytest.raises(LimitReachedError) as refused:
@@ -418,7 +418,7 @@ def test_months_are_entered_together_or_not_at_all(
     assert books.controls.usage("acme", [DAY]) == {DAY: {"owner/name": (1, 3)}}
 
 
-def test_of_two_full_months_the_first_is_told(books: Books) -> None:
+def test_of_two_full_months_the_first_is_told(books: LedgerStore) -> None:
     both = {"tenants": 10, "users": 10}
     books.store.insert(record(1), entries=enter_both(10, **both))
     with pytest.raises(LimitReachedError) as refused:
@@ -426,14 +426,14 @@ def test_of_two_full_months_the_first_is_told(books: Books) -> None:
     assert not refused.value.entry.of_end_user
 
 
-def test_what_is_in_flight_in_a_month(books: Books) -> None:
+def test_what_is_in_flight_in_a_month(books: LedgerStore) -> None:
     assert books.store.in_flight(MONTH) == 0
     books.store.insert(record(1), entries=enter())
     books.store.insert(record(2), entries=enter())
     assert books.store.in_flight(MONTH) == 2
 
 
-def test_a_taken_id_or_key_reserves_nothing(books: Books) -> None:
+def test_a_taken_id_or_key_reserves_nothing(books: LedgerStore) -> None:
     key = IdempotencyKey("IDEM#1", T // 1000 + 3600)
     books.store.insert(record(1, fingerprint="f"), key, enter(10))
     with pytest.raises(AlreadyExistsError):
@@ -445,7 +445,7 @@ def test_a_taken_id_or_key_reserves_nothing(books: Books) -> None:
     assert books.month(MONTH) == Month(10, 0, 1)
 
 
-def test_an_end_and_its_settlement_are_written_together(books: Books) -> None:
+def test_an_end_and_its_settlement_are_written_together(books: LedgerStore) -> None:
     books.store.insert(record(1), entries=enter(700))
     books.store.insert(record(2), entries=enter(50))
     ended = following(record(1), state=State.FAILED, cost=3, counted=True)
@@ -462,7 +462,7 @@ def test_an_end_and_its_settlement_are_written_together(books: Books) -> None:
     assert books.controls.usage("acme", [DAY]) == {DAY: {"owner/name": (1, 3)}}
 
 
-def test_usage_counts_an_end_once(books: Books) -> None:
+def test_usage_counts_an_end_once(books: LedgerStore) -> None:
     ended = record(1, state=State.SUCCEEDED, cost=3000)
     books.store.insert(ended)
     books.store.insert(record(2, cost=None, model="other/model"))
@@ -483,7 +483,7 @@ def test_usage_counts_an_end_once(books: Books) -> None:
 
 
 @pytest.mark.parametrize("met", [1, 5])
-def test_a_months_row_that_many_write_is_tried_again(books: Books, met: int) -> None:
+def test_a_months_row_that_many_write_is_tried_again(books: LedgerStore, met: int) -> None:
     books.meet(met)
     books.store.insert(record(1), KEY, enter(700))
     books.meet(met)
@@ -493,7 +493,9 @@ def test_a_months_row_that_many_write_is_tried_again(books: Books, met: int) -> 
     assert books.month(MONTH) == Month(3, 3, 0)
 
 
-def test_a_months_row_that_too_many_write_is_given_up_and_nothing_is_written(books: Books) -> None:
+def test_a_months_row_that_too_many_write_is_given_up_and_nothing_is_written(
+    books: LedgerStore,
+) -> None:
     books.meet(6)
     with pytest.raises(UnavailableError):
         books.store.insert(record(1), KEY, enter(700))
@@ -509,7 +511,7 @@ def test_a_months_row_that_too_many_write_is_given_up_and_nothing_is_written(boo
     assert books.month(MONTH) == Month(700, 0, 1)
 
 
-def test_a_day_of_usage_that_too_many_write_is_counted_later(books: Books) -> None:
+def test_a_day_of_usage_that_too_many_write_is_counted_later(books: LedgerStore) -> None:
     ended = record(1, state=State.SUCCEEDED, cost=3000)
     books.store.insert(ended)
     books.meet(6)
@@ -520,7 +522,7 @@ def test_a_day_of_usage_that_too_many_write_is_counted_later(books: Books) -> No
     assert books.controls.usage("acme", [DAY]) == {DAY: {"owner/name": (1, 3000)}}
 
 
-def test_a_write_that_is_no_transaction_and_meets_one_has_lost(books: Books) -> None:
+def test_a_write_that_is_no_transaction_and_meets_one_has_lost(books: LedgerStore) -> None:
     books.store.insert(record(1))
     books.meet(1)
     with pytest.raises(ConflictError) as lost:
@@ -535,7 +537,7 @@ def test_a_write_that_is_no_transaction_and_meets_one_has_lost(books: Books) -> 
     assert books.store.get(name(2)) == counted
 
 
-def test_names_of_open_models_cannot_fill_a_day(books: Books) -> None:
+def test_names_of_open_models_cannot_fill_a_day(books: LedgerStore) -> None:
     """A model without a price is in no catalogue, so its name may be anything, in any number."""
 
     def end(number: int, model: str, cost: int | None = None) -> None:
@@ -560,7 +562,7 @@ def test_names_of_open_models_cannot_fill_a_day(books: Books) -> None:
     assert len(seen) == OPEN_MODELS_A_DAY + 3
 
 
-def test_an_end_is_counted_for_each_of_its_tags(books: Books) -> None:
+def test_an_end_is_counted_for_each_of_its_tags(books: LedgerStore) -> None:
     plain = record(1, state=State.SUCCEEDED, cost=1, tags=("ü", "a#b"))
     books.store.insert(plain)
     for _ in range(2):
@@ -575,7 +577,9 @@ def test_an_end_is_counted_for_each_of_its_tags(books: Books) -> None:
     assert books.controls.usage("acme", [DAY]) == {DAY: {"owner/name": (2, 3)}}
 
 
-def test_an_open_model_that_a_day_has_no_room_for_is_another_in_its_tags_too(books: Books) -> None:
+def test_an_open_model_that_a_day_has_no_room_for_is_another_in_its_tags_too(
+    books: LedgerStore,
+) -> None:
     for number in range(OPEN_MODELS_A_DAY + 1):
         last = number == OPEN_MODELS_A_DAY
         ended = record(number, model=f"open/m{number}", tags=("x",) if last else ())
@@ -585,7 +589,7 @@ def test_an_open_model_that_a_day_has_no_room_for_is_another_in_its_tags_too(boo
     assert books.controls.usage("acme", [DAY])[DAY]["other"] == (1, 0)
 
 
-def test_an_end_with_its_settlement_is_counted_likewise(books: Books) -> None:
+def test_an_end_with_its_settlement_is_counted_likewise(books: LedgerStore) -> None:
     for number in range(OPEN_MODELS_A_DAY + 1):
         begun = record(number, model=f"open/m{number}")
         books.store.insert(begun, entries=enter())

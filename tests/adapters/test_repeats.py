@@ -14,7 +14,7 @@ from tests.adapters.rows import MONTH, T, enter, name, record
 if TYPE_CHECKING:
     from darkroom.ports import PredictionStore
 
-    from tests.adapters.aws import Aws, Books
+    from tests.adapters.aws import Aws, LedgerStore
 
 ROW = "REPEAT#1"
 
@@ -115,7 +115,7 @@ def test_refusals_of_long_ago_do_not_count(store: PredictionStore) -> None:
     assert store.repeats_in(ROW).refused == 1
 
 
-def test_a_record_without_room_is_entered_nowhere(books: Books) -> None:
+def test_a_record_without_room_is_entered_nowhere(books: LedgerStore) -> None:
     books.store.insert(record(1), first(1), enter(700, cap=1000))
     with pytest.raises(LimitReachedError):
         books.store.insert(record(2), first(2), enter(700, cap=1000))

@@ -1,4 +1,4 @@
-"""ManagedSecrets: valid values, the number of calls to AWS, and the absence of leaks."""
+"""SecretsManagerStore: valid values, the number of calls to AWS, and the absence of leaks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from darkroom.aws import secrets as secrets_
-from darkroom.aws.secrets import ManagedSecrets
+from darkroom.aws.secrets import SecretsManagerStore
 from darkroom.domain.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -39,45 +39,47 @@ class Counting:
 
 
 @pytest.fixture
-def made(aws: Aws) -> Callable[..., ManagedSecrets]:
-    def make(value: str | bytes | None = None) -> ManagedSecrets:
+def made(aws: Aws) -> Callable[..., SecretsManagerStore]:
+    def make(value: str | bytes | None = None) -> SecretsManagerStore:
         if isinstance(value, bytes):
             aws.secretsmanager.create_secret(Name="s", SecretBinary=value)
         elif value is not None:
             aws.secretsmanager.create_secret(Name="s", SecretString=value)
-        return ManagedSecrets(Counting(aws.secretsmanager), "s", "s", "s", "s", "s")
+        return SecretsManagerStore(Counting(aws.secretsmanager), "s", "s", "s", "s", "s")
 
     return make
 
 
-def test_the_token_without_the_line_break_of_a_shell(made: Callable[..., ManagedSecrets]) -> None:
+def test_the_token_without_the_line_break_of_a_shell(
+    made: Callable[..., SecretsManagerStore],
+) -> None:
     assert made("r8_token\n").replicate_token() == "r8_token"
 
 
-def test_webhook_keys_current_first(made: Callable[..., ManagedSecrets]) -> None:
+def test_webhook_keys_current_first(made: Callable[..., SecretsManagerStore]) -> None:
     secrets = made(json.dumps({"current": whsec(KEY), "previous": whsec(OLD)}))
     assert secrets.webhook_keys() == (KEY, OLD)
 
 
-def test_previous_is_optional(made: Callable[..., ManagedSecrets]) -> None:
+def test_previous_is_optional(made: Callable[..., SecretsManagerStore]) -> None:
     assert made(json.dumps({"current": whsec(KEY), "previous": ""})).webhook_keys() == (KEY,)
 
 
-def test_link_and_callback_keys(made: Callable[..., ManagedSecrets]) -> None:
+def test_link_and_callback_keys(made: Callable[..., SecretsManagerStore]) -> None:
     secrets = made(json.dumps({"current": "k" * 32, "previous": "o" * 40}))
     assert secrets.link_keys() == (b"k" * 32, b"o" * 40)
     assert secrets.callback_keys() == (b"k" * 32, b"o" * 40)
 
 
 def test_a_callback_key_that_was_never_rotated_is_its_text(
-    made: Callable[..., ManagedSecrets],
+    made: Callable[..., SecretsManagerStore],
 ) -> None:
     assert made("7" * 64).callback_keys() == (b"7" * 64,)
 
 
 @pytest.mark.parametrize("left_ms", [-1, 60_000])
 def test_the_previous_one_counts_until_its_time(
-    made: Callable[..., ManagedSecrets], left_ms: int
+    made: Callable[..., SecretsManagerStore], left_ms: int
 ) -> None:
     until = time.time_ns() // 1_000_000 + left_ms
     pair = {"current": "k" * 40, "previous": "o" * 40, "previous_until": until}
@@ -87,17 +89,17 @@ def test_the_previous_one_counts_until_its_time(
     assert secrets.callback_keys() == expected
 
 
-def test_the_cdns_key_and_its_id(made: Callable[..., ManagedSecrets]) -> None:
+def test_the_cdns_key_and_its_id(made: Callable[..., SecretsManagerStore]) -> None:
     secrets = made(json.dumps({"key_id": "K1", "private_key": "pem", "more": 1}))
     assert secrets.cdn_key() == ("K1", "pem")
 
 
-READS: dict[str, Callable[[ManagedSecrets], object]] = {
-    "token": ManagedSecrets.replicate_token,
-    "webhook": ManagedSecrets.webhook_keys,
-    "link": ManagedSecrets.link_keys,
-    "callback": ManagedSecrets.callback_keys,
-    "cdn": ManagedSecrets.cdn_key,
+READS: dict[str, Callable[[SecretsManagerStore], object]] = {
+    "token": SecretsManagerStore.replicate_token,
+    "webhook": SecretsManagerStore.webhook_keys,
+    "link": SecretsManagerStore.link_keys,
+    "callback": SecretsManagerStore.callback_keys,
+    "cdn": SecretsManagerStore.cdn_key,
 }
 CANARY = "CANARY"
 GARBAGE = {
@@ -136,13 +138,17 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("kind", READS)
-def test_an_unset_secret_is_unavailable(made: Callable[..., ManagedSecrets], kind: str) -> None:
+def test_an_unset_secret_is_unavailable(
+    made: Callable[..., SecretsManagerStore], kind: str
+) -> None:
     with pytest.raises(UnavailableError):
         READS[kind](made())
 
 
 @pytest.mark.parametrize("kind", READS)
-def test_a_binary_secret_is_unavailable(made: Callable[..., ManagedSecrets], kind: str) -> None:
+def test_a_binary_secret_is_unavailable(
+    made: Callable[..., SecretsManagerStore], kind: str
+) -> None:
     with pytest.raises(UnavailableError):
         READS[kind](made(b"k" * 64))
 
@@ -151,7 +157,7 @@ def test_a_binary_secret_is_unavailable(made: Callable[..., ManagedSecrets], kin
     ("kind", "value"), [(kind, value) for kind, values in GARBAGE.items() for value in values]
 )
 def test_garbage_is_unavailable_and_is_not_repeated(
-    made: Callable[..., ManagedSecrets], kind: str, value: str
+    made: Callable[..., SecretsManagerStore], kind: str, value: str
 ) -> None:
     with pytest.raises(UnavailableError) as caught:
         READS[kind](made(value))
@@ -160,14 +166,16 @@ def test_garbage_is_unavailable_and_is_not_repeated(
     assert value.strip() not in str(caught.value) or not value.strip()
 
 
-def test_values_are_cached(made: Callable[..., ManagedSecrets]) -> None:
+def test_values_are_cached(made: Callable[..., SecretsManagerStore]) -> None:
     secrets = made(json.dumps({"current": whsec(KEY)}))
     for _ in range(5):
         secrets.webhook_keys()
     assert len(secrets.client.reads) == 1
 
 
-def test_aws_m2_what_was_read_ahead_is_not_read_again(made: Callable[..., ManagedSecrets]) -> None:
+def test_aws_m2_what_was_read_ahead_is_not_read_again(
+    made: Callable[..., SecretsManagerStore],
+) -> None:
     secrets = made("t" * 40)
     secrets.read_ahead()
     assert secrets.replicate_token() == "t" * 40
@@ -175,7 +183,7 @@ def test_aws_m2_what_was_read_ahead_is_not_read_again(made: Callable[..., Manage
 
 
 def test_aws_m2_what_could_not_be_read_ahead_is_read_when_it_is_wanted(
-    made: Callable[..., ManagedSecrets], aws: Aws
+    made: Callable[..., SecretsManagerStore], aws: Aws
 ) -> None:
     secrets = made()
     secrets.read_ahead()
@@ -184,7 +192,7 @@ def test_aws_m2_what_could_not_be_read_ahead_is_read_when_it_is_wanted(
 
 
 def test_a_refresh_reads_again_at_most_every_30_seconds(
-    made: Callable[..., ManagedSecrets], aws: Aws, monkeypatch: pytest.MonkeyPatch
+    made: Callable[..., SecretsManagerStore], aws: Aws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A forged webhook requests a refresh, which must not call AWS each time."""
     now = [1000.0]

@@ -10,7 +10,7 @@ from darkroom.aws.items import to_item
 from darkroom.domain.money import month_row
 from darkroom.domain.prediction import Prediction, Price, State
 
-from ops.books import Books, rows
+from ops.books import LedgerAudit, rows
 from tests.support.fakes import START
 from tests.support.records import accepted
 
@@ -43,7 +43,7 @@ NOW_S = START / 1000
 def differences(
     before: dict[str, Any], after: dict[str, Any], *records: Prediction, now_s: float = NOW_S
 ) -> list[tuple[str, str]]:
-    books = Books(before)
+    books = LedgerAudit(before)
     for record in records:
         books.add(record)
     return list(books.differences(after, now_s))

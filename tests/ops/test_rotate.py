@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from darkroom.aws.secrets import ManagedSecrets
+from darkroom.aws.secrets import SecretsManagerStore
 
 from ops.deployment import SetupError
 from ops.replicate import Replicate
@@ -77,11 +77,11 @@ def stored(deployment: Deployment) -> Callable[[str], Any]:
 
 
 @pytest.fixture
-def functions(deployment: Deployment) -> Callable[[], ManagedSecrets]:
+def functions(deployment: Deployment) -> Callable[[], SecretsManagerStore]:
     """Returns the secrets of a function that starts now."""
 
-    def start() -> ManagedSecrets:
-        return ManagedSecrets(
+    def start() -> SecretsManagerStore:
+        return SecretsManagerStore(
             deployment.client("secretsmanager"),
             "ReplicateTokenSecret",
             "ReplicateWebhookSecret",
@@ -105,7 +105,7 @@ def put(deployment: Deployment, name: str, value: Any) -> None:
 class Watched:
     """Records what functions see while the rotation waits, and then lets no time pass."""
 
-    functions: Callable[[], ManagedSecrets]
+    functions: Callable[[], SecretsManagerStore]
     seen: list[tuple[bytes, ...]] = field(default_factory=list)
 
     def __call__(self, _: float) -> None:
@@ -114,7 +114,7 @@ class Watched:
 
 
 def test_the_link_key_is_taken_by_all_before_it_is_used_by_any(
-    functions: Callable[[], ManagedSecrets],
+    functions: Callable[[], SecretsManagerStore],
     rotating: Callable[..., Rotation],
     rotation: Rotation,
 ) -> None:
@@ -158,7 +158,7 @@ def test_the_old_link_key_outlives_every_prediction_that_carries_it(
 
 
 def test_when_the_overlap_is_over_it_can_be_rotated_again(
-    deployment: Deployment, rotation: Rotation, functions: Callable[[], ManagedSecrets]
+    deployment: Deployment, rotation: Rotation, functions: Callable[[], SecretsManagerStore]
 ) -> None:
     over = int(time.time() * 1000) - 1
     pair = {"current": "k" * 64, "previous": "o" * 64, "previous_until": over}
@@ -171,7 +171,7 @@ def test_when_the_overlap_is_over_it_can_be_rotated_again(
 
 
 def test_the_callback_key_of_a_new_deployment_becomes_a_pair(
-    rotation: Rotation, functions: Callable[[], ManagedSecrets]
+    rotation: Rotation, functions: Callable[[], SecretsManagerStore]
 ) -> None:
     (old,) = functions().callback_keys()
     rotation.callback_key(settle_s=0)
@@ -181,7 +181,7 @@ def test_the_callback_key_of_a_new_deployment_becomes_a_pair(
 
 
 def test_a_leaked_callback_key_goes_at_once(
-    rotation: Rotation, functions: Callable[[], ManagedSecrets]
+    rotation: Rotation, functions: Callable[[], SecretsManagerStore]
 ) -> None:
     rotation.callback_key(settle_s=0)
     leaked, older = functions().callback_keys()
@@ -199,7 +199,7 @@ def test_the_webhook_secret_that_replicate_changed_follows_the_stored_one(
     deployment: Deployment,
     rotation: Rotation,
     upstream: Upstream,
-    functions: Callable[[], ManagedSecrets],
+    functions: Callable[[], SecretsManagerStore],
 ) -> None:
     put(deployment, "ReplicateWebhookSecret", {"current": WHSEC})
     assert not rotation.webhook_secret().changed

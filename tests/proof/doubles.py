@@ -76,7 +76,7 @@ class Queue:
         self.messages = tuple(taken if m is message else m for m in self.messages)
         return taken
 
-    def put_off(self, receipt: str, seconds: int) -> None:
+    def change_visibility(self, receipt: str, seconds: int) -> None:
         """Make a received message visible again after so many seconds."""
         at = self.clock() + 1000 * seconds
         self.messages = tuple(
@@ -113,11 +113,11 @@ class Tasks:
     def fail(self, token: str, error: str, cause: str) -> bool:
         return self._answer(token, error)
 
-    def beat(self, token: str) -> bool:
+    def heartbeat(self, token: str) -> bool:
         return all(answered != token for answered, _ in self.answers)
 
     def _answer(self, token: str, error: str) -> bool:
-        waits = self.beat(token)
+        waits = self.heartbeat(token)
         if waits:
             self.on_answer(token, error)
             self.answers |= {(token, error)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tests.proof.cloud import PERSISTENCE
 from tests.proof.config import TENANT
 from tests.proof.gate import Violation
-from tests.proof.quiet import settled_down
+from tests.proof.quiescence import settled_down
 from tests.proof.steps import GROWS, QUEUES
 from tests.proof.webhooks import Step
 

@@ -10,7 +10,7 @@ from tests.proof.expiry import gone, outage
 from tests.proof.explore import Explorer, Failure, Found
 from tests.proof.gate import Violation
 from tests.proof.lives import CACHED, LIVES, MONEY, ODD, RARE
-from tests.proof.wander import wander
+from tests.proof.random_walk import random_walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,7 +92,7 @@ def _explore(explorer: Explorer, job: Job) -> None:
         for name in job.lives:
             explorer.life(EVERY[name].split(), job.faults)
     else:
-        wander(explorer, job.seed, job.number)
+        random_walk(explorer, job.seed, job.number)
 
 
 def _expiry(job: Job) -> Done:

@@ -94,7 +94,7 @@ MUTANTS: dict[str, Mutant] = {
             _SWEEP,
             "Sweep._one",
             """
-            self.carry_out(record, effects(None, record))
+            self.run_effects(record, effects(None, record))
             self.changes.store.mark_effects_done(record)
             """,
             "self.changes.store.mark_effects_done(record)",
@@ -104,11 +104,11 @@ MUTANTS: dict[str, Mutant] = {
         Edit(
             "services.predictions.relay",
             "Relay.__call__",
-            "self.carry_out(new, effects(old, new))",
+            "self.run_effects(new, effects(old, new))",
             """
             if new.state.terminal and not new.effects_done:
                 self.store.mark_effects_done(new)
-            self.carry_out(new, effects(old, new))
+            self.run_effects(new, effects(old, new))
             """,
         ),
     ),
@@ -117,12 +117,12 @@ MUTANTS: dict[str, Mutant] = {
             _SWEEP,
             "Sweep._one",
             """
-            self.carry_out(record, effects(None, record))
+            self.run_effects(record, effects(None, record))
             self.changes.store.mark_effects_done(record)
             """,
             """
             self.changes.store.mark_effects_done(record)
-            self.carry_out(record, effects(None, record))
+            self.run_effects(record, effects(None, record))
             """,
         ),
     ),
@@ -144,7 +144,7 @@ MUTANTS: dict[str, Mutant] = {
         Edit(_LIFE, "_cancel", "record.state.rank >= State.STORING.rank", "False"),
     ),
     "provider id unchecked": Mutant(
-        Edit(_LIFE, "_heard", "record.provider_id in {None, said.provider_id}", "True"),
+        Edit(_LIFE, "_apply_snapshot", "record.provider_id in {None, said.provider_id}", "True"),
     ),
     "told before it is stored": Mutant(
         Edit(
@@ -164,7 +164,7 @@ MUTANTS: dict[str, Mutant] = {
     "silence not waited for": Mutant(
         Edit(
             _LIFE,
-            "_looked",
+            "_apply_search",
             "news.begun_at >= create.until + int(timings.create_silence_s * 1000)",
             "True",
         ),
@@ -196,7 +196,7 @@ MUTANTS: dict[str, Mutant] = {
     "wish to cancel forgotten when bound": Mutant(
         Edit(
             _LIFE,
-            "_heard",
+            "_apply_snapshot",
             """
             replace(
                 record,
@@ -235,7 +235,7 @@ MUTANTS: dict[str, Mutant] = {
     "a webhook makes it succeeded": Mutant(
         Edit(
             _LIFE,
-            "_moved",
+            "_apply_status",
             "_NEXT[said.status]",
             '{**_NEXT, "succeeded": State.SUCCEEDED}[said.status]',
         ),

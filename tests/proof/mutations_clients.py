@@ -7,8 +7,8 @@ from tests.proof.edit import Edit, Mutant
 CROWD_MUTANTS: dict[str, Mutant] = {
     "tasks behind callbacks": Mutant(
         Edit(
-            "services.predictions.carry_out",
-            "CarryOut._one",
+            "services.predictions.run_effects",
+            "RunEffects._one",
             "self.tasks_queue.send(message, group=record.tenant)",
             "self.deliver.send(message, group=record.tenant)",
         ),
@@ -86,7 +86,7 @@ CLIENT_MUTANTS: dict[str, Mutant] = {
     "a request rejected without a word": Mutant(
         Edit(
             "services.doors.intake",
-            "NotTaken._reject",
+            "RetryOrReject._reject",
             "self.bus.publish(events.REJECTED, told)",
             "None",
         ),
@@ -108,7 +108,7 @@ CLIENT_MUTANTS: dict[str, Mutant] = {
         ),
     ),
     "no growth callback ever": Mutant(
-        Edit("domain.lifecycle", "_tells", "grew", "False"),
+        Edit("domain.lifecycle", "_should_notify", "grew", "False"),
         where="grows",
     ),
     "an older status after `completed`": Mutant(

@@ -57,7 +57,7 @@ MONEY_MUTANTS: dict[str, Mutant] = {
     "usage counted twice": Mutant(
         Edit(
             "domain.lifecycle",
-            "_heard",
+            "_apply_snapshot",
             "replace(record, extra_provider_ids=extra, effects_done=False)",
             "replace(record, extra_provider_ids=extra, effects_done=False, counted=False)",
         ),
@@ -89,15 +89,15 @@ MONEY_MUTANTS: dict[str, Mutant] = {
     "a hit is shown before its copy": Mutant(
         Edit(
             _REUSE,
-            "Reuse._copied",
+            "ReuseResult._copied",
             "pool = ThreadPoolExecutor(min(len(files), COPIES_AT_ONCE))",
-            "return Reused(source, files)",
+            "return CachedResult(source, files)",
         ),
     ),
     "a copy that failed counts as done": Mutant(
         Edit(
             _REUSE,
-            "Reuse._copied",
+            "ReuseResult._copied",
             "copy.result() not in {file.sha256, None}",
             "copy.exception() is None and copy.result() not in {file.sha256, None}",
         ),
@@ -105,7 +105,7 @@ MONEY_MUTANTS: dict[str, Mutant] = {
     "another tenant's result": Mutant(
         Edit(_REUSE, "cache_key", '"tenant"', '"whose"'),
         Edit(_REUSE, "cache_key", "tenant", '""'),
-        Edit(_REUSE, "Reuse._source", "source.tenant == tenant", "True"),
+        Edit(_REUSE, "ReuseResult._source", "source.tenant == tenant", "True"),
     ),
     "a copy where the output belongs": Mutant(
         Edit(_REUSE, "_copy_key", "return f'{folder}/copy-{name}'", "return key"),

@@ -53,7 +53,7 @@ ODD_MUTANTS: dict[str, Mutant] = {
         where="echo=bare-deaf",
     ),
     "silence is judged by the clock of the write": Mutant(
-        Edit(_LIFE, "_looked", "news.begun_at", "now"),
+        Edit(_LIFE, "_apply_search", "news.begun_at", "now"),
         where="echo=exact-late-clocks=apart",
     ),
     "what could not be read of the list counts as nothing": Mutant(

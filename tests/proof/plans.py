@@ -21,24 +21,26 @@ ALL = tuple(
 )
 """Every kind of provider that shows values as they are, for a tenant with limits that it never
 reaches."""
-PURSES: tuple[dict[str, Any], ...] = (
+TENANT_VARIANTS: tuple[dict[str, Any], ...] = (
     {"free": True},
     {"tight": True},
     {"cache": True},
     {"tight": True, "cache": True},
 )
-VARIED = tuple(replace(config, **PURSES[n % len(PURSES)]) for n, config in enumerate(ALL))
+VARIED = tuple(
+    replace(config, **TENANT_VARIANTS[n % len(TENANT_VARIANTS)]) for n, config in enumerate(ALL)
+)
 """The same for other tenants and stages."""
-PLAIN, DEDICATED, LATE, HARD = (
+PLAIN, DEDICATED, LATE, LATE_AND_LAGGING = (
     Config(echo="exact"),
     Config(dedicated=True),
     Config(echo="exact", late=True, deaf=True),
     Config(dedicated=True, late=True, lag=True),
 )
-BLIND = Config(free=True)
+NO_ECHO = Config(free=True)
 """No echo and no dedicated account, so only webhooks link a create to its record."""
-POOR, CACHE = Config(echo="exact", late=True, tight=True), Config(echo="exact", cache=True)
-FEW = (PLAIN, BLIND, LATE, HARD)
+LOW_CAP, CACHE = Config(echo="exact", late=True, tight=True), Config(echo="exact", cache=True)
+BASIC = (PLAIN, NO_ECHO, LATE, LATE_AND_LAGGING)
 FIVE = tuple(
     map(
         Config.read,
@@ -95,28 +97,28 @@ ODDITIES = (
     ),
 )
 """Every kind of deviation, some combined."""
-STEADY = "ten polls"
+LONG_POLLING = "ten polls"
 """Long and uniform, so faults in it are left to long runs."""
-USUAL = tuple(name for name in LIVES | RARE | ODD if name != STEADY)
+USUAL = tuple(name for name in LIVES | RARE | ODD if name != LONG_POLLING)
 FOCUS = {
     DEDICATED: ("alike", "a webhook binds"),
     Config(echo="exact", late=True): ("comes after its end", "unknown, comes late"),
-    POOR: tuple(MONEY),
+    LOW_CAP: tuple(MONEY),
     CACHE: tuple(CACHED),
 }
 """The most relevant configurations of some life cycles."""
-AFTER = {CACHE: "stored", POOR: "unknown, comes late"}
+AFTER = {CACHE: "stored", LOW_CAP: "unknown, comes late"}
 """Prefixes for states that take long to reach: a cached result, a create that takes effect late."""
 MAIN = (PLAIN,)
 BOUNDS: tuple[tuple[int, int, int, tuple[Config, ...]], ...] = (
     (5, 3, 1, MAIN),
     (4, 2, 2, MAIN),
-    (2, 2, 2, (*ODDITIES, *ALL, POOR, CACHE, BLIND)),
+    (2, 2, 2, (*ODDITIES, *ALL, LOW_CAP, CACHE, NO_ECHO)),
     (3, 1, 3, ALL),
     (3, 1, 2, ODDITIES),
-    (5, 3, 1, (BLIND, DEDICATED, LATE, HARD, POOR, CACHE)),
+    (5, 3, 1, (NO_ECHO, DEDICATED, LATE, LATE_AND_LAGGING, LOW_CAP, CACHE)),
     (3, 2, 2, (*ODDITIES, *ALL)),
-    (4, 2, 2, (BLIND, DEDICATED, LATE, HARD, POOR, CACHE)),
+    (4, 2, 2, (NO_ECHO, DEDICATED, LATE, LATE_AND_LAGGING, LOW_CAP, CACHE)),
     (5, 2, 2, MAIN),
     (5, 3, 1, ALL),
     (4, 2, 2, (*ODDITIES, *ALL)),
@@ -135,9 +137,9 @@ def hunt(where: str = "") -> Iterator[Job]:
     """
     if where:
         config = Config.read(where)
-        yield Job(config, lives=(*USUAL, STEADY))
+        yield Job(config, lives=(*USUAL, LONG_POLLING))
         yield Job(config, depth=2, faults=1, predictions=2)
-    for config in (*FEW, DEDICATED):
+    for config in (*BASIC, DEDICATED):
         yield Job(config, lives=USUAL)
     for config, names in FOCUS.items():
         yield Job(config, lives=names, faults=1)
@@ -148,12 +150,12 @@ def hunt(where: str = "") -> Iterator[Job]:
 
 def slice_jobs(seed: int) -> list[Job]:
     """Return the jobs of `make test`."""
-    jobs, bounded = list(hunt()), (*FEW, POOR, CACHE, *ODDITIES)
+    jobs, bounded = list(hunt()), (*BASIC, LOW_CAP, CACHE, *ODDITIES)
     jobs += [Job(config, lives=USUAL) for config in ODDITIES]
-    jobs += [Job(config, lives=(STEADY,)) for config in ODDITIES if config.listing == "down"]
+    jobs += [Job(config, lives=(LONG_POLLING,)) for config in ODDITIES if config.listing == "down"]
     jobs += [Job(config, depth=2, faults=1, predictions=2) for config in bounded]
-    jobs += [Job(config, seed=-1, number=seed) for config in (PLAIN, BLIND)]
-    jobs += [Job(config, seed=seed, number=60) for config in FEW]
+    jobs += [Job(config, seed=-1, number=seed) for config in (PLAIN, NO_ECHO)]
+    jobs += [Job(config, seed=seed, number=60) for config in BASIC]
     return jobs
 
 
@@ -165,7 +167,7 @@ def full_jobs(seed: int, seconds: float) -> Iterator[Job]:
     yield from slice_jobs(seed)
     # First the jobs that every run must complete.
     yield from (Job(config, depth=3, faults=2, predictions=2) for config in FIVE)
-    yield Job(PLAIN, lives=(STEADY,))
+    yield Job(PLAIN, lives=(LONG_POLLING,))
     for config, name in AFTER.items():
         yield Job(config, lives=(name,), depth=4, faults=2, predictions=2)
     if seconds >= LONG_S:
@@ -178,7 +180,7 @@ def full_jobs(seed: int, seconds: float) -> Iterator[Job]:
             yield Job(_drawn(seed), seed=seed, number=300)
         if (depth, predictions) == (4, 2) and configs is MAIN:
             yield from (Job(config, seed=-1, number=seed + 1) for config in ALL if not config.deaf)
-            for config in (*ODDITIES, *ALL, POOR, CACHE, BLIND):
+            for config in (*ODDITIES, *ALL, LOW_CAP, CACHE, NO_ECHO):
                 yield Job(config, lives=USUAL, faults=1)
     while True:
         seed += 1

@@ -13,10 +13,10 @@ from tests.proof.expiry import removed
 from tests.proof.explore import Explorer
 from tests.proof.gate import Violation
 from tests.proof.mutations import MUTANTS
-from tests.proof.quiet import settled_down
+from tests.proof.quiescence import settled_down
+from tests.proof.random_walk import random_walk
 from tests.proof.report import PROCESSES, hunt_mutant, run_slice
 from tests.proof.steps import World
-from tests.proof.wander import wander
 from tests.proof.webhooks import Step
 from tests.proof.wired import installed
 
@@ -66,7 +66,7 @@ def test_random_schedule_replays_to_the_same_state() -> None:
         seen.append((trail, explorer.world.cloud.key()))
 
     explorer.finish = note  # type: ignore[assignment, method-assign]
-    explorer.run(lambda: wander(explorer, 7, 20))
+    explorer.run(lambda: random_walk(explorer, 7, 20))
     assert len(seen) == 20
     for trail, key in seen:
         world = World(explorer.config)

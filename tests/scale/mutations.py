@@ -114,7 +114,7 @@ MUTANTS: Mapping[str, Mutant] = {
         (
             Edit(
                 "domain.lifecycle",
-                "may_cause",
+                "has_effects",
                 "bool(effects(None, record))",
                 "bool(effects(None, record)) and record.state is not State.STORING",
             ),
@@ -123,7 +123,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "the stream's filter lets all through": Mutant(
         DEAD,
         50,
-        (Edit("aws.items", "prediction_item", "may_cause(record)", "True"),),
+        (Edit("aws.items", "prediction_item", "has_effects(record)", "True"),),
     ),
     "tasks behind callbacks": Mutant(DEAD, 50, CROWD_MUTANTS["tasks behind callbacks"].edits),
     "looks without a bound": Mutant(

@@ -562,7 +562,7 @@ class FakeQueue:
     """Queue: `messages` are the waiting ones, each with its delay."""
 
     messages: list[tuple[dict[str, str], int]] = field(default_factory=list)
-    put_offs: list[tuple[str, int]] = field(default_factory=list)
+    visibility_changes: list[tuple[str, int]] = field(default_factory=list)
     """Receipts of messages that were hidden again, and for how many seconds."""
     groups: list[str] = field(default_factory=list)
     """The group of each message ever sent, in order."""
@@ -579,10 +579,10 @@ class FakeQueue:
         self.messages.append((dict(message), min(delay_s, 900)))
         self.groups.append(group)
 
-    def put_off(self, receipt: str, seconds: int) -> None:
+    def change_visibility(self, receipt: str, seconds: int) -> None:
         if not 0 <= seconds <= 43_200:
             raise ValueError(seconds)
-        self.put_offs.append((receipt, seconds))
+        self.visibility_changes.append((receipt, seconds))
 
     def take(self) -> list[dict[str, str]]:
         """Remove and return all waiting messages, whatever their delay."""
@@ -616,7 +616,7 @@ class FakeTasks:
     def fail(self, token: str, error: str, cause: str) -> bool:
         return self._answer(token, error, cause)
 
-    def beat(self, token: str) -> bool:
+    def heartbeat(self, token: str) -> bool:
         self.beats.append(token)
         return token in self.waiting
 

@@ -197,7 +197,7 @@ class World:
         self.read, self.models, self.usage = made.read.read, made.read.models, made.read.usage
         self.ask_for_look = made.read.ask_for_look
         self.cancel, self.files = made.cancel.cancel, made.files.files
-        self.not_taken = made.intake.not_taken
+        self.retry_or_reject = made.intake.retry_or_reject
         self.receive, self.relay, self.persist = made.webhook, made.relay, made.persist
         self.dispatch, self.look = made.dispatch.dispatch, made.dispatch.look
         self.changes = self.dispatch.changes

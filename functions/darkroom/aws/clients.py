@@ -40,7 +40,7 @@ def _session() -> Session:
     return get_session()
 
 
-class OnFirstUse:
+class LazyClient:
     """A client that is created at its first call, for a service that most invocations do not use.
 
     S3's costs a cold start a quarter more, because its endpoint rules alone are hundreds of

@@ -26,7 +26,7 @@ from darkroom.domain import strict_json
 from darkroom.domain.callback import Attempt, CallbackState
 from darkroom.domain.correlation import lists
 from darkroom.domain.errors import UnreadableRecordError
-from darkroom.domain.lifecycle import may_cause, urgency
+from darkroom.domain.lifecycle import has_effects, urgency
 from darkroom.domain.prediction import (
     Code,
     CreateAttempt,
@@ -134,7 +134,7 @@ def prediction_item(record: Prediction) -> dict[str, Any]:
         values["due_shard"] = shard(record.id)
     if record.code in NEWER_CODES:
         values |= {"code": NEWER_CODES[record.code], _NEWER_CODE: record.code}
-    values[RELAY] = may_cause(record)
+    values[RELAY] = has_effects(record)
     return to_item(values)
 
 

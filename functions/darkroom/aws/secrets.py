@@ -20,7 +20,7 @@ SHORTEST_KEY = 32
 
 
 @dataclass(slots=True)
-class ManagedSecrets:
+class SecretsManagerStore:
     """Secrets. Only those with a configured name can be read; fails closed if one is unset."""
 
     client: Any

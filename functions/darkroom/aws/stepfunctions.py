@@ -30,7 +30,7 @@ class StepFunctionsTasks:
     def fail(self, token: str, error: str, cause: str) -> bool:
         return _taken(self.client.send_task_failure, taskToken=token, error=error, cause=cause)
 
-    def beat(self, token: str) -> bool:
+    def heartbeat(self, token: str) -> bool:
         try:
             return _taken(self.client.send_task_heartbeat, taskToken=token)
         except (BotoCoreError, ClientError) as error:

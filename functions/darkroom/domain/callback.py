@@ -148,7 +148,7 @@ def caused(record: Prediction, event: str, now: int, timings: Timings) -> Callba
         created_at=now,
         expires_at=(now + KEPT_MS) // 1000,
         due_at=now + int(timings.callback_grace_s * 1000),
-        frozen=None if record.state.terminal else freeze(record),
+        frozen=None if record.state.terminal else capture_status(record),
     )
 
 
@@ -236,7 +236,7 @@ def taken(status: int | None) -> bool:
 # The status at the event
 
 
-def freeze(record: Prediction) -> str:
+def capture_status(record: Prediction) -> str:
     """Serialize the fields of a running record that may change later, to show them at each attempt.
 
     The result contains none of our URLs, since those are signed at each attempt. It is JSON of at
@@ -262,7 +262,7 @@ def freeze(record: Prediction) -> str:
         logs = logs[-(len(logs) // 2) :] if len(logs) > 1 else ""
 
 
-def thaw(record: Prediction, frozen: str) -> Prediction:
+def restore_status(record: Prediction, frozen: str) -> Prediction:
     """Restore the record as it was when `frozen` was serialized."""
     then = json.loads(frozen)
     create = replace(record.create, attempt=then.pop("attempt"))

@@ -184,11 +184,13 @@ def advance(record: Prediction, news: News, now: int, timings: Timings) -> Predi
     changed = replace(changed, revision=record.revision + 1, updated_at=now)
     if changed.state.terminal and not record.state.terminal:
         # With a ledger, the end is settled in a transaction that also counts the usage.
-        changed = replace(_over(record, changed, now), counted=bool(months(changed)))
+        changed = replace(
+            _drop_transient_fields(record, changed, now), counted=bool(months(changed))
+        )
     return replace(changed, due_at=_due_soon(record.due_at, due(changed, timings), timings))
 
 
-def _over(before: Prediction, record: Prediction, now: int) -> Prediction:
+def _drop_transient_fields(before: Prediction, record: Prediction, now: int) -> Prediction:
     """Replace the price by the cost, and drop the fields that only transitions and clocks use."""
     cost = cost_of(record, ran=before.state.rank >= State.PROCESSING.rank, now=now)
     return replace(
@@ -222,13 +224,13 @@ def _due_soon(held: int | None, wanted: int | None, timings: Timings) -> int | N
 def _changed(record: Prediction, news: News, now: int, timings: Timings) -> Prediction | None:
     match news:
         case ProviderReported():
-            return _heard(record, news, now, timings)
+            return _apply_snapshot(record, news, now, timings)
         case CreateRefused() | CreateUnknown() | CreateRejected():
             return _create_answered(record, news, now)
         case AttemptStarted():
-            return _attempt(record, news, now, timings)
+            return _start_attempt(record, news, now, timings)
         case ListSearched():
-            return _looked(record, news, now, timings)
+            return _apply_search(record, news, now, timings)
         case CancelRequested():
             return _cancel(record, now, timings, by_deadline=False)
         case DeadlinePassed():
@@ -252,7 +254,7 @@ def _ended(
 # Snapshots
 
 
-def _heard(
+def _apply_snapshot(
     record: Prediction, news: ProviderReported, now: int, timings: Timings
 ) -> Prediction | None:
     said = news.snapshot
@@ -278,16 +280,16 @@ def _heard(
             next_poll_at=_first_poll(record, now, timings),
         )
     told = _merged(replace(bound, missing_since=0), said)
-    moved = _moved(told, news, now, timings)
+    moved = _apply_status(told, news, now, timings)
     rests = moved == record or (not news.whole and _too_soon(record, moved, now))
     if not news.polled and rests:
         return None
     if news.polled and not moved.state.terminal and moved.state is not State.STORING:
-        asked = _asked(moved, now, timings)
+        asked = _reschedule_poll(moved, now, timings)
         soon = moved.asked_again and moved.next_poll_at > now
         # A cancel's answer must not delay the last remaining poll.
         moved = replace(asked, next_poll_at=moved.next_poll_at) if soon else asked
-    return _telling(record, moved, now)
+    return _mark_notifications(record, moved, now)
 
 
 def _too_soon(record: Prediction, moved: Prediction, now: int) -> bool:
@@ -300,18 +302,18 @@ def _too_soon(record: Prediction, moved: Prediction, now: int) -> bool:
     return now - record.updated_at < min(LOGS_PAUSE_MS, size // WRITTEN_IN_MS)
 
 
-def _telling(old: Prediction, new: Prediction, now: int) -> Prediction:
+def _mark_notifications(old: Prediction, new: Prediction, now: int) -> Prediction:
     """Record that this change notifies the client of growth, if enough time has passed."""
     if not new.webhook or new.state.terminal:
         return new
-    if _tells("output", new.output != old.output, old.told_output_at, new, now):
+    if _should_notify("output", new.output != old.output, old.told_output_at, new, now):
         new = replace(new, told_output_at=now)
-    if _tells("logs", new.log_size > old.log_size, old.told_logs_at, new, now):
+    if _should_notify("logs", new.log_size > old.log_size, old.told_logs_at, new, now):
         new = replace(new, told_logs_at=now)
     return new
 
 
-def _tells(event: str, grew: bool, told_at: int, record: Prediction, now: int) -> bool:  # noqa: FBT001
+def _should_notify(event: str, grew: bool, told_at: int, record: Prediction, now: int) -> bool:  # noqa: FBT001
     return grew and event in record.webhook_events and now - told_at >= TELL_PAUSE_MS
 
 
@@ -358,7 +360,9 @@ _NEXT = {
 }
 
 
-def _moved(record: Prediction, news: ProviderReported, now: int, timings: Timings) -> Prediction:
+def _apply_status(
+    record: Prediction, news: ProviderReported, now: int, timings: Timings
+) -> Prediction:
     said = news.snapshot
     target = _NEXT[said.status]
     if target.rank <= record.state.rank:
@@ -487,7 +491,7 @@ def create_state(create: CreateAttempt, now: int) -> CreateState:
     return create.state
 
 
-def _attempt(
+def _start_attempt(
     record: Prediction, news: AttemptStarted, now: int, timings: Timings
 ) -> Prediction | None:
     may = (
@@ -542,7 +546,7 @@ def _refused(record: Prediction, now: int, not_before: int, *, parked: bool) -> 
     return refused
 
 
-def _looked(
+def _apply_search(
     record: Prediction, news: ListSearched, now: int, timings: Timings
 ) -> Prediction | None:
     create = record.create
@@ -590,7 +594,7 @@ def _next_poll(record: Prediction, now: int, timings: Timings) -> int:
     return now + int(backoff.pause_s(record.polls) * 1000)
 
 
-def _asked(record: Prediction, now: int, timings: Timings) -> Prediction:
+def _reschedule_poll(record: Prediction, now: int, timings: Timings) -> Prediction:
     """Reschedule the next poll and the next cancel. The answer to a cancel contains the same
     snapshot as a poll, so it counts as one."""
     return replace(
@@ -616,7 +620,7 @@ def _bound_upkeep(
     if now >= since + int(timings.output_life_s * 1000):
         error = "The provider no longer knows this prediction."
         return _ended(record, State.FAILED, now, error, Code.PROVIDER_LOST)
-    return _asked(replace(record, missing_since=since), now, timings)
+    return _reschedule_poll(replace(record, missing_since=since), now, timings)
 
 
 # Storing
@@ -860,7 +864,7 @@ def _told_at_end(record: Prediction) -> list[str]:
     return ["output"] if whole and "output" in record.webhook_events else []
 
 
-def may_cause(record: Prediction) -> bool:
+def has_effects(record: Prediction) -> bool:
     """Whether the relay must see this version of the record.
 
     Stored with the record, because a stream filter sees only the new image. False only if no

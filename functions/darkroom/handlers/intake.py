@@ -14,7 +14,7 @@ from darkroom.runtime.batches import run_each
 from darkroom.runtime.function import MOST_FAILURES, Function, Right, WorkQueue
 from darkroom.runtime.observability import count, logger
 from darkroom.runtime.settings import Submitting
-from darkroom.services.doors.intake import MOST_RECEIVES, NotTaken, Receipt
+from darkroom.services.doors.intake import MOST_RECEIVES, ReceivedRequest, RetryOrReject
 
 if TYPE_CHECKING:
     from darkroom.runtime.adapters import Adapters
@@ -33,17 +33,17 @@ class IntakeSettings(Submitting):
     """Whether the tasks of some state machine may be answered."""
 
 
-class Takes(NamedTuple):
+class IntakeServices(NamedTuple):
     read_create: ReadCreate
     submit: Submit
-    not_taken: NotTaken
+    retry_or_reject: RetryOrReject
 
 
-def build(s: IntakeSettings, a: Adapters) -> Takes:
-    return Takes(
+def build(s: IntakeSettings, a: Adapters) -> IntakeServices:
+    return IntakeServices(
         read_create=ReadCreate(local_callbacks=s.local_callbacks, tasks=s.tasks),
         submit=parts.submit(s, a),
-        not_taken=NotTaken(
+        retry_or_reject=RetryOrReject(
             bus=a.bus(s.event_bus),
             dead=a.dead_letters(s.intake_dlq),
             queue=a.redelivery(s.intake_queue),
@@ -54,7 +54,7 @@ def build(s: IntakeSettings, a: Adapters) -> Takes:
     )
 
 
-def _one(made: Takes, record: dict[str, Any]) -> None:
+def _one(made: IntakeServices, record: dict[str, Any]) -> None:
     try:
         done = _take(made, record)
     except Exception:
@@ -65,7 +65,7 @@ def _one(made: Takes, record: dict[str, Any]) -> None:
         raise RetryMessageError
 
 
-def _take(made: Takes, record: dict[str, Any]) -> bool:
+def _take(made: IntakeServices, record: dict[str, Any]) -> bool:
     message = read_message(record["body"], record["messageId"])
     request = message.envelope.id
     try:
@@ -73,9 +73,9 @@ def _take(made: Takes, record: dict[str, Any]) -> bool:
         accepted = made.submit(made.read_create.event(detail, tenant, message.envelope))
     except Exception as error:  # noqa: BLE001 - as over HTTP, whatever it is has an answer
         receives = int(record["attributes"]["ApproximateReceiveCount"])
-        receipt = Receipt(record["body"], record["receiptHandle"], receives)
+        receipt = ReceivedRequest(record["body"], record["receiptHandle"], receives)
         answer = json.loads(problem(error)["body"])
-        refused = made.not_taken(receipt, message.envelope, answer)
+        refused = made.retry_or_reject(receipt, message.envelope, answer)
         count("RequestRejected" if refused else "RequestPutOff")
         unforeseen = answer["status"] == 500
         logger.info("not taken", request=request, reason=type(error).__name__, exc_info=unforeseen)
@@ -85,7 +85,7 @@ def _take(made: Takes, record: dict[str, Any]) -> bool:
     return True
 
 
-def handle(made: Takes, event: dict[str, Any], _context: Any) -> dict[str, Any]:
+def handle(made: IntakeServices, event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """At least once; an event's id makes one prediction. Delayed messages return by themselves."""
     return run_each(event["Records"], partial(_one, made), lambda record: record["messageId"])
 

@@ -37,7 +37,7 @@ class ReadSettings(ShowingHttp):
     """The secret that signs watch URLs; empty if the stage has no door `wait`."""
 
 
-class Reads(NamedTuple):
+class ReadServices(NamedTuple):
     authenticate: Authenticate
     read: Read
     ask_for_look: AskForLook
@@ -50,12 +50,12 @@ class Reads(NamedTuple):
     public_url: str
 
 
-def build(s: ReadSettings, a: Adapters) -> Reads:
+def build(s: ReadSettings, a: Adapters) -> ReadServices:
     controls, store = a.controls(s.controls_table), parts.changes(s, a).store
     watch = None
     if s.watch_key_secret:
         watch = parts.watch(s, a, a.secrets(link_name=s.watch_key_secret))
-    return Reads(
+    return ReadServices(
         authenticate=parts.authenticate(s, a),
         read=Read(store),
         ask_for_look=AskForLook(store, a.queue(s.dispatch_queue, lazy=True), a.clock()),
@@ -72,7 +72,7 @@ def build(s: ReadSettings, a: Adapters) -> Reads:
     )
 
 
-ROUTES: Routes[Reads] = Routes(admit=lambda made, call: made.limits.admit_read(call.tenant))
+ROUTES: Routes[ReadServices] = Routes(admit=lambda made, call: made.limits.admit_read(call.tenant))
 
 
 @ROUTES.add(
@@ -86,7 +86,7 @@ ROUTES: Routes[Reads] = Routes(admit=lambda made, call: made.limits.admit_read(c
     answer="PageBody[PredictionBody]",
     errors=(400,),
 )
-def list_predictions(made: Reads, call: Call) -> dict[str, Any]:
+def list_predictions(made: ReadServices, call: Call) -> dict[str, Any]:
     """The tenant's predictions, newest first, 100 a page; a page may be short, or empty"""
     cursor, limit = call.request.query.get("cursor"), call.request.query.get("limit")
     wanted = queries.wanted(call.asked)
@@ -104,7 +104,7 @@ def list_predictions(made: Reads, call: Call) -> dict[str, Any]:
     answer="PredictionBody",
     errors=(404,),
 )
-def get_prediction(made: Reads, call: Call) -> dict[str, Any]:
+def get_prediction(made: ReadServices, call: Call) -> dict[str, Any]:
     """One prediction"""
     record = made.read.get(call.tenant, call.named("id"))
     logger.append_keys(prediction=record.id)
@@ -121,7 +121,7 @@ def get_prediction(made: Reads, call: Call) -> dict[str, Any]:
     answer="PageBody[ModelBody]",
     errors=(400,),
 )
-def list_models(made: Reads, call: Call) -> dict[str, Any]:
+def list_models(made: ReadServices, call: Call) -> dict[str, Any]:
     """The models of this deployment, 25 a page"""
     descending = queries.descending(call.asked)
     found = made.models.page(call.request.query.get("cursor"), descending=descending)
@@ -133,7 +133,7 @@ def _model(call: Call) -> str:
 
 
 @ROUTES.add(f"GET {MODEL}", scope="read", operation="models.get", answer="ModelBody", errors=(404,))
-def get_model(made: Reads, call: Call) -> dict[str, Any]:
+def get_model(made: ReadServices, call: Call) -> dict[str, Any]:
     """One model"""
     return made.models.get(_model(call))
 
@@ -146,7 +146,7 @@ def get_model(made: Reads, call: Call) -> dict[str, Any]:
     answer="PageBody[ModelVersion]",
     errors=(400, 404),
 )
-def list_versions(made: Reads, call: Call) -> dict[str, Any]:
+def list_versions(made: ReadServices, call: Call) -> dict[str, Any]:
     """A model's versions; none for a model that is run by its name"""
     return page(made.public_url, made.models.versions(_model(call)), None)
 
@@ -158,13 +158,13 @@ def list_versions(made: Reads, call: Call) -> dict[str, Any]:
     answer="ModelVersion",
     errors=(404,),
 )
-def get_version(made: Reads, call: Call) -> dict[str, Any]:
+def get_version(made: ReadServices, call: Call) -> dict[str, Any]:
     """One version"""
     return made.models.version(_model(call), call.named("id"))
 
 
 @ROUTES.add("GET /v1/account", scope="read", operation="account.get", answer="Account")
-def get_account(_made: Reads, call: Call) -> dict[str, Any]:
+def get_account(_made: ReadServices, call: Call) -> dict[str, Any]:
     """The account of the token"""
     return {"type": "organization", "username": call.tenant, "name": call.tenant}
 
@@ -177,7 +177,7 @@ def get_account(_made: Reads, call: Call) -> dict[str, Any]:
     answer="UsageBody",
     errors=(400,),
 )
-def get_usage(made: Reads, call: Call) -> dict[str, Any]:
+def get_usage(made: ReadServices, call: Call) -> dict[str, Any]:
     """Predictions and cost by day and model"""
     asked = call.asked
     return made.usage(call.tenant, asked.get("from"), asked.get("to"), queries.tag(asked))
@@ -191,12 +191,12 @@ def get_usage(made: Reads, call: Call) -> dict[str, Any]:
     answer="WebhookSecret",
     errors=(503,),
 )
-def get_secret(made: Reads, call: Call) -> dict[str, Any]:
+def get_secret(made: ReadServices, call: Call) -> dict[str, Any]:
     """The secret for verifying callbacks"""
     return {"key": made.callback_secrets().current(call.tenant)}
 
 
-def handle(made: Reads, event: dict[str, Any], _context: Any) -> Response:
+def handle(made: ReadServices, event: dict[str, Any], _context: Any) -> Response:
     """Show what is recorded, without calling the provider."""
     return respond(event, ROUTES, made)
 

@@ -15,7 +15,7 @@ from darkroom.runtime.function import Alarm, Function, Right, Stream
 from darkroom.runtime.observability import count, logger
 from darkroom.runtime.settings import Effects
 from darkroom.services.predictions.relay import Relay
-from darkroom.services.predictions.reuse import Remember
+from darkroom.services.predictions.reuse import CacheResult
 
 if TYPE_CHECKING:
     from darkroom.runtime.adapters import Adapters
@@ -33,8 +33,8 @@ class RelaySettings(Effects):
 
 
 def build(s: RelaySettings, a: Adapters) -> Relay:
-    remember = Remember(a.controls(s.controls_table))
-    return Relay(parts.carry_out(s, a), parts.changes(s, a, s.controls_table).store, remember)
+    remember = CacheResult(a.controls(s.controls_table))
+    return Relay(parts.run_effects(s, a), parts.changes(s, a, s.controls_table).store, remember)
 
 
 def _one(made: Relay, record: dict[str, Any]) -> None:

@@ -24,14 +24,14 @@ class SweepSettings(Providing, Effects):
 
 def build(s: SweepSettings, a: Adapters) -> Sweep:
     secrets = a.secrets(token_name=s.replicate_token_secret)
-    carry_out = parts.carry_out(s, a)
+    run_effects = parts.run_effects(s, a)
     changes = parts.changes(s, a, s.controls_table, dedicated=s.dedicated_account)
     return Sweep(
         changes=changes,
         provider=a.provider(s.replicate_url, secrets),
-        carry_out=carry_out,
+        run_effects=run_effects,
         owed=EnqueueOwed(
-            carry_out.deliveries, changes.store, carry_out.deliver, a.clock(), s.timings
+            run_effects.deliveries, changes.store, run_effects.deliver, a.clock(), s.timings
         ),
         public_host=urlsplit(s.public_url).netloc.lower(),
         # Enum values of a catalogue model, used only if a create's outcome is unknown.

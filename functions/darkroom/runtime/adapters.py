@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from darkroom import ports
-    from darkroom.aws.secrets import ManagedSecrets
+    from darkroom.aws.secrets import SecretsManagerStore
     from darkroom.catalog import Catalogue
 
 
@@ -75,10 +75,10 @@ class Adapters:
         return DynamoDeliveries(client("dynamodb"), table)
 
     def uploads(self, bucket: str) -> ports.UploadStore:
-        from darkroom.aws.clients import OnFirstUse
+        from darkroom.aws.clients import LazyClient
         from darkroom.aws.s3 import S3Uploads
 
-        return S3Uploads(OnFirstUse("s3"), bucket)
+        return S3Uploads(LazyClient("s3"), bucket)
 
     def forms(self, bucket: str, endpoint: str) -> ports.UploadForms:
         from darkroom.aws.clients import client
@@ -87,16 +87,16 @@ class Adapters:
         return S3Forms(client("s3", endpoint or None), bucket)
 
     def outputs(self, bucket: str, *, lazy: bool = False) -> ports.OutputStore:
-        from darkroom.aws.clients import OnFirstUse, client
+        from darkroom.aws.clients import LazyClient, client
         from darkroom.aws.s3 import S3Outputs
 
-        return S3Outputs(OnFirstUse("s3") if lazy else client("s3"), bucket)
+        return S3Outputs(LazyClient("s3") if lazy else client("s3"), bucket)
 
     def signer(self, outputs: str, uploads: str, endpoint: str) -> ports.Signer:
-        from darkroom.aws.clients import OnFirstUse
+        from darkroom.aws.clients import LazyClient
         from darkroom.aws.s3 import S3Signer
 
-        return S3Signer(OnFirstUse("s3", endpoint or None), outputs, uploads)
+        return S3Signer(LazyClient("s3", endpoint or None), outputs, uploads)
 
     def cdn_signer(
         self, domain: str, key_name: str, inputs: ports.Signer, *, lazy: bool
@@ -121,10 +121,10 @@ class Adapters:
         return Replicate(Client(), url, secrets)
 
     def queue(self, url: str, *, lazy: bool = False) -> ports.Queue:
-        from darkroom.aws.clients import OnFirstUse, client
+        from darkroom.aws.clients import LazyClient, client
         from darkroom.aws.queues import SqsQueue
 
-        return SqsQueue(OnFirstUse("sqs") if lazy else client("sqs"), url)
+        return SqsQueue(LazyClient("sqs") if lazy else client("sqs"), url)
 
     def redelivery(self, url: str) -> ports.Redelivery:
         """Return the queue from which the function gets its messages."""
@@ -140,16 +140,16 @@ class Adapters:
         return SqsDeadLetters(client("sqs"), url)
 
     def bus(self, name: str, *, lazy: bool = False) -> ports.EventBus:
-        from darkroom.aws.clients import OnFirstUse, client
+        from darkroom.aws.clients import LazyClient, client
         from darkroom.aws.queues import EventBridgeBus
 
-        return EventBridgeBus(OnFirstUse("events") if lazy else client("events"), name)
+        return EventBridgeBus(LazyClient("events") if lazy else client("events"), name)
 
     def tasks(self) -> ports.Tasks:
-        from darkroom.aws.clients import OnFirstUse
+        from darkroom.aws.clients import LazyClient
         from darkroom.aws.stepfunctions import StepFunctionsTasks
 
-        return StepFunctionsTasks(OnFirstUse("stepfunctions"))
+        return StepFunctionsTasks(LazyClient("stepfunctions"))
 
     def fetcher(self, hosts: tuple[str, ...], most: int, budget_s: float) -> ports.Fetcher:
         """Return a fetcher of files of at most `most` bytes from these hosts only."""
@@ -166,11 +166,11 @@ class Adapters:
         return Callbacks(Client(callback_guard(local=local)), local)
 
 
-def _secrets(**names: str) -> ManagedSecrets:
+def _secrets(**names: str) -> SecretsManagerStore:
     from darkroom.aws.clients import client
-    from darkroom.aws.secrets import ManagedSecrets
+    from darkroom.aws.secrets import SecretsManagerStore
 
-    made = ManagedSecrets(client("secretsmanager"), **names)
+    made = SecretsManagerStore(client("secretsmanager"), **names)
     if INITIALIZATION in os.environ:
         made.read_ahead()
     return made

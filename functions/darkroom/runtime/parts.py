@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from darkroom.runtime import settings
     from darkroom.runtime.adapters import Adapters
     from darkroom.services.doors.watch import Watch
-    from darkroom.services.predictions.carry_out import CarryOut
     from darkroom.services.predictions.create import SendCreate
-    from darkroom.services.predictions.reuse import Reuse
+    from darkroom.services.predictions.reuse import ReuseResult
+    from darkroom.services.predictions.run_effects import RunEffects
     from darkroom.services.predictions.shown import Shown
     from darkroom.services.predictions.submit import Submit
     from darkroom.services.tenants.authenticate import Authenticate
@@ -109,16 +109,16 @@ def submit(s: settings.Submitting, a: Adapters) -> Submit:
 
 def _reuse(
     results: ports.ResultCache, store: ports.PredictionStore, outputs: ports.OutputStore
-) -> Reuse:
-    from darkroom.services.predictions.reuse import Reuse
+) -> ReuseResult:
+    from darkroom.services.predictions.reuse import ReuseResult
 
-    return Reuse(results, store, outputs)
+    return ReuseResult(results, store, outputs)
 
 
-def carry_out(s: settings.Effects, a: Adapters) -> CarryOut:
-    from darkroom.services.predictions.carry_out import CarryOut
+def run_effects(s: settings.Effects, a: Adapters) -> RunEffects:
+    from darkroom.services.predictions.run_effects import RunEffects
 
-    return CarryOut(
+    return RunEffects(
         persist=a.queue(s.persist_queue),
         dispatch=a.queue(s.dispatch_queue),
         deliver=a.queue(s.deliver_queue),

@@ -19,12 +19,12 @@ from darkroom.domain.callback import (
     Callback,
     CallbackState,
     after_attempt,
-    freeze,
+    capture_status,
     is_event,
     next_attempt,
     next_turn,
+    restore_status,
     superseded,
-    thaw,
 )
 from darkroom.domain.lifecycle import (
     CancelRequested,
@@ -285,22 +285,22 @@ def test_a_record_shows_again_what_it_showed_then() -> None:
         stream_url=None,
         create=replace(then.create, attempt=2),
     )
-    assert shown(thaw(now, freeze(then))) == shown(then)
+    assert shown(restore_status(now, capture_status(then))) == shown(then)
     failed = replace(now, state=State.FAILED, error="x", code=Code.PROVIDER_FAILED, files=())
-    assert shown(thaw(failed, freeze(then))) == shown(then)
+    assert shown(restore_status(failed, capture_status(then))) == shown(then)
 
 
 @pytest.mark.parametrize("character", ["x", "ü", "\x00", "😀"])
 def test_what_is_frozen_is_never_large(character: str) -> None:
     record = replace(hooked("logs"), logs=character * 32_000 + "end")
-    text = freeze(record)
+    text = capture_status(record)
     assert len(text.encode()) <= FROZEN_KEPT
     assert json.loads(text)["logs"].endswith("end")
 
 
 def test_logs_are_the_only_part_that_is_cut() -> None:
     record = replace(hooked("logs"), metrics={"m": "m" * FROZEN_KEPT}, logs="x" * 9)
-    assert json.loads(freeze(record))["logs"] == ""
+    assert json.loads(capture_status(record))["logs"] == ""
 
 
 OWED = Callback("p", "completed", created_at=1000, expires_at=KEPT_MS // 1000 + 1)

@@ -173,7 +173,7 @@ def test_what_may_pass_is_put_off(
     assert intake(app, message(), message()) == ["m0", "m1"]
     assert not app.world.rejected.parked
     assert not app.world.bus.events
-    pauses = dict(app.world.intake_queue.put_offs)
+    pauses = dict(app.world.intake_queue.visibility_changes)
     assert set(pauses) == {"handle0", "handle1"}
     assert all(least <= pause <= 1.25 * least + 1 for pause in pauses.values())
 
@@ -198,7 +198,7 @@ def test_an_event_of_an_end_user_waits_for_its_money_and_its_rate(app: App) -> N
     assert intake(app, message(of_ann)) == ["m0"], "only reservations are in the way"
     app.world.cancel("acme", running.id)
     assert intake(app, message(of_ann)) == ["m0"], "its bucket is empty"
-    assert app.world.intake_queue.put_offs[-1][1] >= 60
+    assert app.world.intake_queue.visibility_changes[-1][1] >= 60
     assert intake(app, message({**DETAIL, "end_user": "bob"}, id="b")) == []
     app.world.clock.advance(60)
     assert intake(app, message(of_ann)) == []
@@ -216,7 +216,7 @@ def test_pauses_grow_to_a_quarter_of_an_hour(app: App, monkeypatch: pytest.Monke
     Failing(monkeypatch, TooManyRequestsError(1))
     for receives in (1, 5, 9, 60):
         intake(app, message(), receives=receives)
-    pauses = [seconds for _, seconds in app.world.intake_queue.put_offs]
+    pauses = [seconds for _, seconds in app.world.intake_queue.visibility_changes]
     assert pauses == sorted(pauses)
     assert pauses[-1] == LONGEST_PAUSE_S
 
@@ -263,7 +263,9 @@ def test_a_deployment_that_answers_no_task_refuses_what_names_one(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The function may not answer tasks; an attempt would cause a redelivery."""
-    monkeypatch.setattr(app.world, "not_taken", replace(app.world.not_taken, tasks=None))
+    monkeypatch.setattr(
+        app.world, "retry_or_reject", replace(app.world.retry_or_reject, tasks=None)
+    )
     assert intake(app, message({"model": SCHNELL, "input": {}, "taskToken": "token-1"})) == []
     assert told(app)["status"] == 422
     assert len(app.world.rejected.parked) == 1

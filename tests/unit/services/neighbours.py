@@ -95,8 +95,8 @@ class Crowd:
         self.owed = EnqueueOwed(
             world.deliveries, world.store, self.queues["deliver"], world.clock, world.timings
         )
-        self.carry_out = replace(
-            world.relay.carry_out,
+        self.run_effects = replace(
+            world.relay.run_effects,
             deliver=self.queues["deliver"],
             tasks_queue=self.queues["tasks"],
         )
@@ -116,7 +116,7 @@ class Crowd:
         world.store.items[record.id] = prediction_item(record)
         if task:
             world.tasks.waiting.add(task)
-        self.carry_out(record, effects(None, record))
+        self.run_effects(record, effects(None, record))
         self.asked_at[f"{record.id}_completed"] = world.clock.now
         return record.id
 

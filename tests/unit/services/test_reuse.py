@@ -12,7 +12,7 @@ import pytest
 from darkroom.domain.errors import InvalidInputError
 from darkroom.domain.money import Limits
 from darkroom.domain.prediction import CreateState, State
-from darkroom.services.predictions.reuse import Reuse
+from darkroom.services.predictions.reuse import ReuseResult
 from darkroom.services.predictions.submit import Accepted, NewPrediction
 
 from tests.support.fakes import START, Crash, FakeOutputs
@@ -245,7 +245,7 @@ def test_a_repetition_that_runs_beside_its_first_try_leaves_no_copy_behind() -> 
     world = World()
     made(world)
     world.outputs = slow = Slow(world.outputs.objects)
-    world.submit = replace(world.submit, reuse=Reuse(world.controls, world.store, slow))
+    world.submit = replace(world.submit, reuse=ReuseResult(world.controls, world.store, slow))
     answers: list[Accepted] = []
     slow.rival = lambda: answers.append(ask(world, idempotency_key="order 7"))
     answers.append(ask(world, idempotency_key="order 7"))
@@ -423,7 +423,7 @@ def test_a_copy_that_takes_too_long_is_a_miss() -> None:
 
     world = World()
     made(world)
-    slow = Reuse(world.controls, world.store, Slow(world.outputs.objects), copy_budget_s=0.01)
+    slow = ReuseResult(world.controls, world.store, Slow(world.outputs.objects), copy_budget_s=0.01)
     world.submit = replace(world.submit, reuse=slow)
     try:
         assert not hit(world)
@@ -439,7 +439,7 @@ def test_a_crash_before_the_record_is_written_leaves_files_that_nothing_refers_t
 
     world = World()
     first = made(world)
-    dying = Reuse(world.controls, world.store, Dying(world.outputs.objects))
+    dying = ReuseResult(world.controls, world.store, Dying(world.outputs.objects))
     alive, world.submit = world.submit, replace(world.submit, reuse=dying)
     with pytest.raises(Crash):
         ask(world)

@@ -13,8 +13,8 @@ from darkroom.domain.callback import (
     CallbackState,
     after_attempt,
     next_turn,
+    restore_status,
     superseded,
-    thaw,
 )
 from darkroom.domain.errors import TransferFailedError
 from darkroom.services.callbacks.receivers import change
@@ -174,7 +174,7 @@ class DeliverCallback:
     def _post(
         self, record: Prediction, delivery: Callback
     ) -> tuple[CallbackAnswer | None, str | None]:
-        then = thaw(record, delivery.frozen) if delivery.frozen else record
+        then = restore_status(record, delivery.frozen) if delivery.frozen else record
         body = json.dumps(self.shown(then), ensure_ascii=False, separators=(",", ":")).encode()
         message_id = f"{delivery.prediction}_{delivery.event}"
         timestamp = self.clock() // 1000

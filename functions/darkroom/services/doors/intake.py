@@ -40,7 +40,7 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class ReceivedRequest:
     """One receive of one message."""
 
     body: str
@@ -50,7 +50,7 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class NotTaken:
+class RetryOrReject:
     """Handles a request that Submit rejected."""
 
     bus: EventBus
@@ -60,7 +60,9 @@ class NotTaken:
     """None if this deployment may answer no task."""
     random: Callable[[], float]
 
-    def __call__(self, receipt: Receipt, envelope: Envelope, problem: dict[str, Any]) -> bool:
+    def __call__(
+        self, receipt: ReceivedRequest, envelope: Envelope, problem: dict[str, Any]
+    ) -> bool:
         """Delay the request, or reject it permanently. Returns True if it was rejected.
 
         `problem` is the answer that HTTP would give.
@@ -71,11 +73,11 @@ class NotTaken:
         self._reject(receipt.body, envelope, problem)
         return True
 
-    def _put_off(self, receipt: Receipt, retry_after: int) -> None:
+    def _put_off(self, receipt: ReceivedRequest, retry_after: int) -> None:
         """Delay by `retry_after` seconds or more, longer each time, at most 15 minutes, with jitter
         so that a crowd does not return at once."""
         pause_s = BACKOFF.pause_s(receipt.receives, self.random(), at_least_s=retry_after)
-        self.queue.put_off(receipt.handle, min(LONGEST_PAUSE_S, int(pause_s) + 1))
+        self.queue.change_visibility(receipt.handle, min(LONGEST_PAUSE_S, int(pause_s) + 1))
 
     def _reject(self, body: str, envelope: Envelope, problem: dict[str, Any]) -> None:
         """Notify the waiting task, if any, and the bus; then keep the message with the reason.

@@ -10,17 +10,17 @@ from darkroom.domain.lifecycle import effects
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
     from darkroom.ports import PredictionStore
-    from darkroom.services.predictions.carry_out import CarryOut
-    from darkroom.services.predictions.reuse import Remember
+    from darkroom.services.predictions.reuse import CacheResult
+    from darkroom.services.predictions.run_effects import RunEffects
 
 
 @dataclass(frozen=True, slots=True)
 class Relay:
     """Runs for each record of the table's stream, at least once, in order per prediction."""
 
-    carry_out: CarryOut
+    run_effects: RunEffects
     store: PredictionStore
-    remember: Remember | None = None
+    remember: CacheResult | None = None
     """If given, results are entered into the result cache."""
 
     def __call__(self, old: Prediction | None, new: Prediction) -> None:
@@ -29,7 +29,7 @@ class Relay:
         The mark comes last: if anything fails before it, the stream or the sweep repeats
         everything.
         """
-        self.carry_out(new, effects(old, new))
+        self.run_effects(new, effects(old, new))
         if self.remember and (old is None or not old.state.terminal):
             self.remember(new)
         # If the end itself was an earlier, unmarked change, its effects may be lost. Then only the

@@ -34,7 +34,7 @@ def cache_key(
 
 
 @dataclass(frozen=True, slots=True)
-class Reuse:
+class ReuseResult:
     """Finds a stored result and copies its files. Every failure is a miss, never an error."""
 
     controls: ResultCache
@@ -50,7 +50,7 @@ class Reuse:
             logger.exception("the result cache is passed over")
             return None
 
-    def copied(self, source: Prediction, place: str, now: int) -> Reused | None:
+    def copied(self, source: Prediction, place: str, now: int) -> CachedResult | None:
         """Return its result, with the files copied to the place of a prediction with the id
         `place`."""
         try:
@@ -72,7 +72,7 @@ class Reuse:
         )
         return source if fits else None
 
-    def _copied(self, source: Prediction, place: str, now: int) -> Reused | None:
+    def _copied(self, source: Prediction, place: str, now: int) -> CachedResult | None:
         owner = replace(source, id=place, created_at=now)
         files = tuple(
             replace(file, key=_copy_key(object_key(owner, number, file.key.rpartition(".")[2])))
@@ -95,7 +95,7 @@ class Reuse:
         finally:
             # A copy in progress is not awaited, since nothing will refer to it.
             pool.shutdown(wait=False, cancel_futures=True)
-        return Reused(source, files)
+        return CachedResult(source, files)
 
 
 def _copy_key(key: str) -> str:
@@ -106,7 +106,7 @@ def _copy_key(key: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Reused:
+class CachedResult:
     """A result of another prediction, with the new record's own files."""
 
     source: Prediction
@@ -137,7 +137,7 @@ class Reused:
 
 
 @dataclass(frozen=True, slots=True)
-class Remember:
+class CacheResult:
     """Enters results into the result cache."""
 
     controls: ResultCache

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from darkroom.services.models.run_times import RunTimes
     from darkroom.services.predictions.changes import Changes
     from darkroom.services.predictions.create import SendCreate
-    from darkroom.services.predictions.reuse import Reuse, Reused
+    from darkroom.services.predictions.reuse import CachedResult, ReuseResult
     from darkroom.services.tenants.limits import TenantLimits
 
 logger = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ class Submit:
     public_url: str
     limits: TenantLimits
     run_times: RunTimes | None = None
-    reuse: Reuse | None = None
+    reuse: ReuseResult | None = None
     """None if the stage has no result cache."""
     strict: bool = False
     """Reject inputs that the model's schema does not name."""
@@ -258,7 +258,7 @@ class Submit:
         id_: str,
         result_key: str | None,
         now: int,
-    ) -> Reused | None:
+    ) -> CachedResult | None:
         """Return the stored result of an equal request, if this one allows it.
 
         Raises IdempotencyKeyUsedError before anything is copied.

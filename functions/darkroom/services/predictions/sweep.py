@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from darkroom.domain.snapshot import Snapshot
     from darkroom.ports import DueRecord, Provider
     from darkroom.services.callbacks.owed import EnqueueOwed
-    from darkroom.services.predictions.carry_out import CarryOut
     from darkroom.services.predictions.changes import Changes
     from darkroom.services.predictions.listing import Reading
+    from darkroom.services.predictions.run_effects import RunEffects
 
 LIMIT = 2_000
 """Maximum records of a kind that one tick handles."""
@@ -83,7 +83,7 @@ class Sweep:
 
     changes: Changes
     provider: Provider
-    carry_out: CarryOut
+    run_effects: RunEffects
     owed: EnqueueOwed
     public_host: str
     """The host of our webhook URLs."""
@@ -177,9 +177,9 @@ class Sweep:
             return
         match kind:
             case Urgency.STORING:
-                self.carry_out(record, effects(None, record))
+                self.run_effects(record, effects(None, record))
             case Urgency.EFFECTS:
-                self.carry_out(record, effects(None, record))
+                self.run_effects(record, effects(None, record))
                 self.changes.store.mark_effects_done(record)
             case Urgency.POLL:
                 self._poll(record, look)
@@ -236,7 +236,7 @@ class Sweep:
             if now >= record.deadline:
                 self.changes.apply(record, DeadlinePassed())
             else:
-                self.carry_out(record, effects(None, record))
+                self.run_effects(record, effects(None, record))
             return
         tick.done["looked"] += 1
         linked = look.list.linked(record.id)

@@ -39,7 +39,7 @@ class TellTask:
             return False
         token = record.task_token
         if not record.state.terminal:
-            return self.tasks.beat(token)
+            return self.tasks.heartbeat(token)
         if record.state is State.SUCCEEDED:
             return self.tasks.succeed(token, _compact(self._result(record)))
         code = record.code.value if record.code else record.state.value

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 EAGER = frozenset({"relay", "run", "hook", "go", "grow", "ok"})
 
 
-def wander(explorer: Explorer, seed: int, number: int) -> None:
+def random_walk(explorer: Explorer, seed: int, number: int) -> None:
     """Run so many random schedules."""
     for index in range(number):
         _Walk(explorer, Random(f"{seed}.{index}.{explorer.config}")).go()  # noqa: S311 - replayable

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class CarryOut:
+class RunEffects:
     """Carries out each effect at least once. All receivers recognize repetitions by id."""
 
     persist: Queue
