@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             results += _load(name).run(lambda line, name=name: _say(f"{name}: {line}"))
         except KeyboardInterrupt:
-            _say("interrupted: what had ended is in the report")
+            _say("interrupted; the report has the completed parts")
             failed = True
             break
         except Exception as error:  # noqa: BLE001 - the others still run

@@ -85,7 +85,7 @@ class _Rotation:
             self._say(f"{settle_s:g} s until CloudFront knows it everywhere")
             self._sleep(settle_s)
         elif not _same(held, public_key):
-            raise SetupError(f"The parameter {place} of {self._stack} holds a key of nobody.")
+            raise SetupError(f"The parameter {place} of {self._stack} holds an unknown key.")
         outputs = refreshed(self._deployment, self._stage).outputs
         key_id = cdn_key.id_of(outputs, public_key)
         if key_id is None:

@@ -374,7 +374,7 @@ def total(lines: list[Line]) -> float:
 def add_parser(commands: Any) -> None:
     """Add the command `cost`, which needs no deployment."""
     parser = commands.add_parser("cost", help="dollars per million predictions, itemised")
-    parser.add_argument("--stage", default="prod", help="whose templates (default: prod)")
+    parser.add_argument("--stage", default="prod", help="stage of the templates (default: prod)")
     parser.add_argument("--assembly", type=Path, help="a synthesised cdk.out instead")
     parser.add_argument("--path", default="limits", help="a path of bench/io.json: %(default)s")
     parser.add_argument("--seconds", type=float, default=10, help="a run upstream: %(default)s")

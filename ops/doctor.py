@@ -161,7 +161,7 @@ class _Doctor:
                 self._add(FAIL, name, text, remedy)
                 continue
             if status == 401:
-                self._add(OK, name, f"{url} refuses who proves nothing")
+                self._add(OK, name, f"{url} rejects unauthenticated requests")
             else:
                 self._add(FAIL, name, f"{path} answered {status} and not 401", remedy)
 
@@ -270,7 +270,7 @@ class _Doctor:
             self._add(WARN, "alarms", text, "follow the link in AWS's e-mail to that address")
         if not told and not waiting_for:
             remedy = f"alarm_emails in the stage, then `make deploy`; or subscribe to {topic}"
-            self._add(WARN, "alarms", "nobody is told of them", remedy)
+            self._add(WARN, "alarms", "they have no receiver", remedy)
         elif not waiting_for:
             self._add(OK, "alarms", f"told to {told}")
 
@@ -287,7 +287,7 @@ class _Doctor:
         days = int((time.time() - self._made_at(stored)) / 86_400)
         if "retired_at" in stored or "next_private_key" in stored:
             text = "a rotation was begun and is not complete"
-            self._add(WARN, "CDN key", text, "`ops rotate cdn-key` goes on with it")
+            self._add(WARN, "CDN key", text, "`ops rotate cdn-key` continues it")
         elif days > OLDEST_CDN_KEY_DAYS:
             self._add(WARN, "CDN key", f"{days} days old", "`ops rotate cdn-key`")
         else:
@@ -346,7 +346,7 @@ class _Doctor:
         shown = [listed.get(id_) or self._replicate().get(self._token, id_) for id_ in ours]
         seen = [bool(one.get("webhook")) for one in shown if one is not None]
         if not seen:
-            text = "cannot be told before a prediction was made"
+            text = "unknown before the first prediction"
             self._add(WARN, "webhook echo", text, "make one, and run this again within an hour")
         elif all(seen):
             self._add(OK, "webhook echo", "Replicate shows the webhook of our predictions")
@@ -370,10 +370,10 @@ class _Doctor:
         ]
         if strangers:
             text = f"{', '.join(strangers)} at Replicate: no record here has it"
-            remedy = "find who else uses the account, or unset dedicated_account in the stage"
+            remedy = "find the other users of the account, or unset dedicated_account in the stage"
             self._add(WARN, "dedicated account", text, remedy)
         else:
-            self._add(OK, "dedicated account", "nobody else was seen to use it")
+            self._add(OK, "dedicated account", "no other user was found")
 
     def _latest(self) -> list[str]:
         """Return Replicate's ids of the newest predictions of this deployment."""

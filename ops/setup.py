@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="read Replicate's token from the first line of stdin, not from REPLICATE_API_TOKEN",
     )
-    parser.add_argument("--tenant", help=f"whose API key to make (default: {FIRST_TENANT})")
+    parser.add_argument("--tenant", help=f"tenant of the API key (default: {FIRST_TENANT})")
     parser.add_argument("--json", action="store_true")
 
 

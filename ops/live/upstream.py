@@ -221,5 +221,5 @@ def judge_filter(seen: Asked) -> Verdict:
     if seen.status != 201 or seen.ended != "succeeded":
         text = f"cannot be told: the create answered {seen.status}, it ended as {seen.ended or '-'}"
         return fail(text, "try again, or ask for it by hand")
-    means = "as if absent" if seen.called else "nobody is called"
+    means = "as if absent" if seen.called else "no webhook is sent"
     return ok(f"{means} ({seen.called} webhooks); input {seen.shown}")

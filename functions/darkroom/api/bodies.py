@@ -52,7 +52,7 @@ _SAID = {
         "type": ["array", "null"],
         "items": {"type": "string", "minLength": 1, "maxLength": LONGEST_TAG},
         "maxItems": MOST_TAGS,
-        "description": "What the list and the usage can be asked for by",
+        "description": "Filters of the list and of the usage",
     },
     "end_user": {
         **_text(LONGEST_END_USER, "Whom it is made for, by any name: a list and limits are by it"),
@@ -62,7 +62,7 @@ _SAID = {
 """A client's own fields of a prediction."""
 
 CREATE = _body(
-    "What a client may send. `stream` is tolerated and dropped.",
+    "The body of a create. `stream` is accepted and ignored.",
     ["input"],
     {
         "version": _text(
@@ -80,7 +80,7 @@ CREATE = _body(
     },
 )
 REQUESTED = _body(
-    "The detail of a `Prediction Requested` event. Whose it is, the event cannot say.",
+    "The detail of a `Prediction Requested` event. It cannot name the tenant.",
     ["input"],
     {
         "model": _text(LONGEST_REFERENCE, "owner/name, owner/name:version, or an alias"),
@@ -102,7 +102,7 @@ REQUESTED = _body(
     },
 )
 UPLOAD = _body(
-    "What a client says of a file that it will post to the bucket itself.",
+    "Description of a file that the client will post to the bucket itself.",
     [],
     {
         "filename": _text(300),

@@ -71,7 +71,7 @@ class Rejected(BaseModel):
         description="`id` in the request's detail, else the id of its event, or of its message"
     )
     tenant: str | None = Field(description="Null where the message could not be read so far")
-    status: int = Field(description="What HTTP would have answered: 400, 402, 413, 422, …")
+    status: int = Field(description="The status that HTTP would have: 400, 402, 413, 422, …")
     title: str
     detail: str
     invalid_fields: list[InvalidFieldBody] = Field(max_length=50)
@@ -85,7 +85,7 @@ class CallbackDisabled(Said):
     id: Id
     tenant: str
     host: str = Field(description="Of the webhook's URL; the rest may be a secret")
-    callback: str = Field(description="The callback after whose last attempt it was decided")
+    callback: str = Field(description="The callback whose last attempt disabled it")
     status: int | None = Field(
         description="410: several in a row by this URL, its query included, and none taken in "
         "between. Anything else, and null for no answer: the host has failed for five days"

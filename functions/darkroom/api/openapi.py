@@ -65,15 +65,15 @@ _QUERIES: dict[str, dict[str, Any]] = {
     "tag": {
         "type": "string",
         "pattern": f"^[^,]{{1,{LONGEST_TAG}}}$",
-        "description": "What has the tag",
+        "description": "Predictions with the tag",
     },
     "end_user": {
         "type": "string",
         "minLength": 1,
         "maxLength": LONGEST_END_USER,
-        "description": "What was made for the end user",
+        "description": "Predictions for the end user",
     },
-    "model": {"type": "string", "description": "What the model made, `owner/name`"},
+    "model": {"type": "string", "description": "Predictions of the model, `owner/name`"},
     "status": {"type": "string", "enum": list(queries.STATUSES)},
     "sort_by": {
         "type": "string",

@@ -50,10 +50,8 @@ class PredictionDetails(BaseModel):
     provider_id: str | None = Field(description="Replicate's own id")
     attempts: int = Field(description="POSTs to Replicate, one but for those that were refused")
     cost: float | None = Field(description="US dollars, once it is over; null: not known")
-    cost_assumed: bool = Field(
-        description="Nobody knows what ran: the cost is the most that was reserved"
-    )
-    cached_from: str | None = Field(description="The prediction whose stored result this one got")
+    cost_assumed: bool = Field(description="The run is unknown: the cost is the reserved maximum")
+    cached_from: str | None = Field(description="The prediction whose stored result this one has")
     files: list[OutputFile]
 
 
@@ -85,7 +83,7 @@ class PredictionUrls(BaseModel):
     stream: Url = Absent
     watch: Url = Field(
         default_factory=str,
-        description="For a day, without an API key: waits, and shows what came of it. A secret. In "
+        description="For a day, without an API key: waits, and shows the result. A secret. In "
         "the answers to a create, a get and a wait alone, of a deployment that has the door `wait`",
     )
 
@@ -231,7 +229,7 @@ class FileChecksums(BaseModel):
 
 
 class FileUrls(BaseModel):
-    get: Url = Field(description="What an input names")
+    get: Url = Field(description="The URL for use in an input")
 
 
 class FileBody(BaseModel):
@@ -307,7 +305,7 @@ class Account(BaseModel):
 
 
 class WebhookSecret(BaseModel):
-    key: str = Field(pattern="^whsec_", description="What signs this tenant's callbacks")
+    key: str = Field(pattern="^whsec_", description="The secret that signs this tenant's callbacks")
 
 
 class InvalidFieldBody(BaseModel):

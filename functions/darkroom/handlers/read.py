@@ -108,7 +108,7 @@ def get_prediction(made: ReadServices, call: Call) -> dict[str, Any]:
     """One prediction"""
     record = made.read.get(call.tenant, call.named("id"))
     logger.append_keys(prediction=record.id)
-    with best_effort("a look was not asked for"):
+    with best_effort("a refresh could not be requested"):
         made.ask_for_look(record)
     return made.shown.alone(record)
 

@@ -53,7 +53,7 @@ def build(s: WaitSettings, a: Adapters) -> Waits:
     ask_for_look = AskForLook(store, a.queue(s.dispatch_queue, lazy=True), a.clock())
 
     def seen(record: Prediction) -> None:
-        with best_effort("a look was not asked for"):
+        with best_effort("a refresh could not be requested"):
             ask_for_look(record)
 
     watch = parts.watch(s, a, a.secrets(link_name=s.link_key_secret))

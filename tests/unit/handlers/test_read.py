@@ -63,7 +63,7 @@ def test_a_look_that_cannot_be_asked_for_costs_the_client_nothing(
 
     monkeypatch.setattr(app.world.dispatch_queue, "send", down)
     assert app.get(f"/v1/predictions/{record.id}").status == 200
-    assert "a look was not asked for" in app.logs.getvalue()
+    assert "a refresh could not be requested" in app.logs.getvalue()
 
 
 def test_before_the_files_are_stored_none_of_the_providers_urls_shows(app: App) -> None:

@@ -99,7 +99,7 @@ def test_a_look_that_cannot_be_asked_for_costs_the_client_nothing(
 
     monkeypatch.setattr(app.world.dispatch_queue, "send", down)
     assert app.wait(place(record.id), seconds=1).status == 200
-    assert "a look was not asked for" in app.logs.getvalue()
+    assert "a refresh could not be requested" in app.logs.getvalue()
 
 
 def test_the_revision_of_an_answer_is_what_the_next_wait_goes_on_from(app: App) -> None:
