@@ -85,7 +85,7 @@ def canonical_key(cloud: Cloud) -> bytes:
         sorted(store.owners.items()),
         [
             (
-                *(row.prediction, row.event, row.state, row.attempts),
+                *(row.prediction, row.event, row.state.value, row.attempts),
                 *(_since(row.due_at, now), max(0, row.next_at - now)),
             )
             for row in cloud.deliveries.rows.values()

@@ -28,7 +28,10 @@ KEPT_ITEMS = 10_000
 PASSED_BY = {"BOOL": False}
 """Value of an item's mark that the stream mapping's filter excludes."""
 _MAPS = "uploads", "metadata"
-_FIELDS = attrgetter(*(f.name for f in fields(Prediction) if f.name not in _MAPS))
+_JSON = attrgetter("input", "output", "metrics")
+_FIELDS = attrgetter(
+    *(f.name for f in fields(Prediction) if f.name not in {*_MAPS, "input", "output", "metrics"})
+)
 
 
 class Predictions(FakePredictions):
@@ -123,7 +126,7 @@ class Predictions(FakePredictions):
     def item_of(self, record: Prediction) -> dict[str, Any]:
         """Return the record as an item, cached per record."""
         maps = (tuple(getattr(record, name).items()) for name in _MAPS)
-        key = _FIELDS(record), *maps
+        key = _FIELDS(record), marshal.dumps(_JSON(record), 0), *maps
         item = self._made.get(key)
         if item is None:
             item = self._made[key] = self._one(prediction_item(record))
