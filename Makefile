@@ -114,7 +114,8 @@ chaos: $(VENV)/.done  ## hundreds of predictions while everything fails, then an
 bench: $(VENV)/.done  ## measure: cold start, warm path, I/O, cost, growth; bench/report.json (ONLY="cold io")
 	@$(PY) -m bench $(ONLY)
 
-openapi: $(VENV)/.done  ## write docs/openapi.json and docs/events/*.json
+openapi: $(VENV)/.done  ## write docs/openapi.json, docs/events/*.json and the bodies' schemas
+	$(PY) -m darkroom.api.bodies
 	$(PY) -m darkroom.api.openapi > docs/openapi.json
 	$(PY) -m darkroom.api.events docs/events
 

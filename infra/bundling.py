@@ -16,6 +16,8 @@ import jsii
 import uv
 from aws_cdk import AssetHashType, BundlingOptions, ILocalBundling, Stage
 from aws_cdk import aws_lambda as lambda_
+from darkroom.catalog import Catalogue
+from darkroom.catalog.entry import check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,8 +51,11 @@ UNUSED = (
     # A megabyte of JavaScript that renders an API in a browser.
     "aws_lambda_powertools/event_handler/openapi/swagger_ui",
     # Used by `make openapi` only; they need pydantic, which the asset does not contain.
+    "darkroom/api/bodies.py",
     "darkroom/api/events.py",
     "darkroom/api/openapi.py",
+    "darkroom/api/parameters.py",
+    "darkroom/catalog/entry.py",
     "darkroom/api/schemas.py",
 )
 """Files of the wheels and of the package that no function imports."""
@@ -75,6 +80,8 @@ def lambda_code(stack: Stack, *, catalogue: Path | None) -> lambda_.Code:
     If the context disables bundling, the asset contains the sources only. That is enough for the
     embedded cloud and for reading the template.
     """
+    if catalogue is not None:
+        check(Catalogue.load(over=catalogue))
     build = Path(cast("Stage", Stage.of(stack)).outdir) / "darkroom"
     # Nothing is compiled without bundling, so every machine produces the same templates.
     bytecode = stack.bundling_required and runtimes_python() is not None

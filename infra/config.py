@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from aws_cdk.aws_cloudfront import PriceClass
 from aws_cdk.aws_lambda import ApplicationLogLevel, SystemLogLevel
@@ -16,23 +16,24 @@ from darkroom.domain.timings import Timings
 from darkroom.handlers.persist import PersistSettings
 from darkroom.runtime.function import declared
 from darkroom.runtime.settings import Submitting
+from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic.dataclasses import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from darkroom.runtime.function import Function
-
-
-class UnknownDoorError(ValueError):
-    """A stage names a door that no function declares."""
 
 
 class UnknownStageError(Exception):
     """No stage has this name."""
 
 
-@dataclass(frozen=True, kw_only=True)
+CHECKED = ConfigDict(extra="forbid")
+"""Unknown settings are refused, and so is a value that does not fit its field's type."""
+
+
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
 class Domain:
     """A custom domain for the API. Replicate sends webhooks to URLs that were set when the
     prediction was created, possibly hours ago; with a custom domain these URLs stay valid when the
@@ -48,12 +49,14 @@ class Domain:
     close_default_endpoint: bool = False
     """Disable the execute-api address. No prediction in flight may still use it for its webhook."""
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
         if (self.hosted_zone_id is None) != (self.hosted_zone_name is None):
             raise ValueError("hosted_zone_id and hosted_zone_name go together")
+        return self
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
 class CdnDomain:
     """A custom domain for outputs. You manage its DNS: an alias to the stack output CdnTarget."""
 
@@ -62,27 +65,28 @@ class CdnDomain:
     """An ACM certificate for `name`; it must be in us-east-1, in whatever region the stacks are."""
 
 
-@dataclass(frozen=True, kw_only=True)
+_SOURCE = "^[A-Za-z0-9]([A-Za-z0-9.-]{0,80}[A-Za-z0-9])?$"
+
+
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
 class EventSource:
     """An application that requests predictions by events."""
 
-    source: str
+    source: Annotated[str, Field(pattern=_SOURCE)]
     """The `source` of its events: letters, digits, dots and dashes."""
-    tenant: str
+    tenant: Annotated[str, Field(pattern=f"^{TENANT.pattern}$")]
     """The tenant that owns its predictions."""
     principals: tuple[str, ...] = ()
     """ARNs of the only IAM roles and users that may use the source; other accounts are allowed. If
     empty, every principal of this account that may put events on the bus may use it."""
 
-    def __post_init__(self) -> None:
-        ours = self.source == SOURCE or self.source.startswith("aws.")
-        if ours or not _SOURCE.fullmatch(self.source):
-            raise ValueError(f"{self.source!r} cannot be an application's source")
-        if not TENANT.fullmatch(self.tenant):
-            raise ValueError(f"{self.tenant!r} is no tenant's name")
+    @field_validator("source")
+    @classmethod
+    def _is_not_reserved(cls, source: str) -> str:
+        if source == SOURCE or source.startswith("aws."):
+            raise ValueError(f"{source!r} cannot be an application's source")
+        return source
 
-
-_SOURCE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,80}[A-Za-z0-9])?")
 
 WAIT_IN_A_SMALL_ACCOUNT_S = 5
 FEWEST_OF_A_QUEUE = 2
@@ -92,7 +96,7 @@ RELAYS_PER_SHARD = 10
 limit."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
 class Concurrency:
     """Limits of concurrent invocations."""
 
@@ -106,6 +110,15 @@ class Concurrency:
     """Maximum for each shard of the table's stream. An on-demand table starts with four shards."""
 
 
+MOST_SWEEPS = 8
+LEVELS_WITH_METRICS = (
+    ApplicationLogLevel.INFO,
+    ApplicationLogLevel.DEBUG,
+    ApplicationLogLevel.TRACE,
+)
+"""Metrics are log lines at INFO."""
+LONGEST_OUTPUT_S = 100
+"""The maximum of `Timings.output_budget_s` within the time-out of the function `persist`."""
 LARGEST_COPY = 5_000_000_000
 """The largest object that S3 copies in one call. Cached results are copied that way."""
 
@@ -119,16 +132,16 @@ OPTIONAL_STACKS = ("Cdn", "Observability")
 """Stacks that a stage may leave out. The embedded cloud always does, since it lacks their types."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=CHECKED)
 class StageConfig:
     """The settings of one deployment."""
 
     name: str
     retain: bool = True
     """Keep tables, buckets and secrets when their stack is deleted, and protect the tables."""
-    recovery_days: int | None = 35
+    recovery_days: Annotated[int, Field(ge=1, le=35)] | None = 35
     """Point-in-time recovery of the tables Predictions and Controls, 1 to 35 days."""
-    retention_days: int = Submitting.retention_days
+    retention_days: Annotated[int, Field(ge=1)] = Submitting.retention_days
     """Lifetime of a record. Outputs expire one day later, so a record never shows a deleted
     file."""
     log_retention: RetentionDays = RetentionDays.ONE_MONTH
@@ -142,10 +155,10 @@ class StageConfig:
     """Store the API's access log in the class Infrequent Access, at half the price. AWS does not
     document whether the gateway may write to this class. Set False if the deployment refuses it."""
     tracing: bool = False
-    throttle_rate: int = 50
+    throttle_rate: Annotated[int, Field(ge=1)] = 50
     """Requests per second for each route, before any limit of a tenant. The API as a whole is
     limited only by the account's quota."""
-    throttle_burst: int = 100
+    throttle_burst: Annotated[int, Field(ge=1)] = 100
     cors_origins: tuple[str, ...] = ()
     """Origins whose browsers may call the API; none by default."""
     domain: Domain | None = None
@@ -159,28 +172,30 @@ class StageConfig:
     Then nothing is reserved, and queues and stream use the smallest concurrency that AWS allows,
     which leaves room for the functions behind the API. The settings `…_concurrency` have no effect.
     """
-    webhook_concurrency: int | None = None
+    webhook_concurrency: Annotated[int, Field(ge=1)] | None = None
     """Concurrency reserved for the webhook function, so that a flood of submits cannot starve it.
     An account must keep 100 unreserved."""
-    wait_concurrency: int = 100
+    wait_concurrency: Annotated[int, Field(ge=1)] = 100
     """Concurrency reserved for the door `wait`, which is also the maximum of requests that wait at
     once. Requests above it get a 503 and are retried by clients."""
-    wait_s: int = LONGEST_S
+    wait_s: Annotated[int, Field(ge=1, le=LONGEST_S)] = LONGEST_S
     """The longest wait of the door `wait` in one request, in seconds. A small account waits at most
     5."""
-    queue_concurrency: int = 5
+    queue_concurrency: Annotated[int, Field(ge=FEWEST_OF_A_QUEUE, le=1000)] = 5
     """Maximum of concurrent invocations for each queue (2 to 1000)."""
-    sweeps: int = 1
+    sweeps: Annotated[int, Field(ge=1, le=MOST_SWEEPS)] = 1
     """Number of sweeps, 1 to 8, that run side by side every minute and share the due records. One
     sweep handles some 2,000 records per minute; docs/scale.md tells which rate needs how many."""
-    queue_visibility_s: int | None = None
+    queue_visibility_s: Annotated[int, Field(ge=1)] | None = None
     """Overrides the visibility timeout of all queues. The default is 6 times the function's
     timeout."""
     timings: Timings = field(default_factory=Timings)
     catalogue: Path | None = None
     """A folder of *.json files laid over the packaged catalogue, `aliases.json` included. A file
     replaces the packaged file of the same name."""
-    max_output_bytes: int = PersistSettings.max_output_bytes
+    max_output_bytes: Annotated[int, Field(ge=1, le=LARGEST_COPY)] = (
+        PersistSettings.max_output_bytes
+    )
     """The largest output file; a prediction with a larger one fails. The time to fetch it is in
     `timings`."""
     open_models: bool = False
@@ -203,37 +218,38 @@ class StageConfig:
     """Create a dashboard, and alarms that notify a topic."""
     alarm_emails: tuple[str, ...] = ()
     """Recipients of alarms. Each has to confirm an e-mail from AWS first."""
-    runbook_url: str | None = None
+    runbook_url: Annotated[str, Field(pattern="^https://")] | None = None
     """URL of docs/runbook.md rendered as a page; each alarm links to its entry there. Without it,
     alarms link to the dashboard, which contains the same entries."""
-    monthly_budget_usd: int | None = None
+    monthly_budget_usd: Annotated[int, Field(ge=1)] | None = None
     """Alarm when one day's cost at Replicate exceeds a thirtieth of this budget. Nothing is
     stopped."""
     local_callbacks: bool = False
     """Adds the parameter LocalCallbacks, which allows callbacks to 127.0.0.1."""
 
-    def __post_init__(self) -> None:
-        if self.log_level not in {
-            ApplicationLogLevel.INFO,
-            ApplicationLogLevel.DEBUG,
-            ApplicationLogLevel.TRACE,
-        }:
-            raise ValueError(f"log_level {self.log_level.value}: metrics and alarms need INFO")
-        if unknown := set(self.doors) - set(all_doors()):
+    @field_validator("log_level")
+    @classmethod
+    def _writes_metrics(cls, level: ApplicationLogLevel) -> ApplicationLogLevel:
+        if level not in LEVELS_WITH_METRICS:
+            raise ValueError(f"log_level {level.value}: metrics and alarms need INFO")
+        return level
+
+    @field_validator("doors")
+    @classmethod
+    def _are_known(cls, doors: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := set(doors) - set(all_doors()):
             known = ", ".join(all_doors()) or "none"
-            raise UnknownDoorError(f"doors: {', '.join(sorted(unknown))}; known: {known}")
-        if not 1 <= self.wait_s <= LONGEST_S:
-            raise ValueError(f"wait_s: 1 to {LONGEST_S}")
-        if self.wait_concurrency < 1:
-            raise ValueError("wait_concurrency: 1 or more")
-        if not 1 <= self.sweeps <= 8:
-            raise ValueError("sweeps: 1 to 8")
-        if not 0 < self.max_output_bytes <= LARGEST_COPY:
-            raise ValueError(f"max_output_bytes: 1 to {LARGEST_COPY}")
-        if self.timings.output_budget_s > 100:
-            raise ValueError("output_budget_s: persist's own time-out leaves 100 s at most")
-        if self.runbook_url is not None and not self.runbook_url.startswith("https://"):
-            raise ValueError("runbook_url begins with https://")
+            raise ValueError(f"doors: {', '.join(sorted(unknown))}; known: {known}")
+        return doors
+
+    @field_validator("timings")
+    @classmethod
+    def _fit_persist(cls, timings: Timings) -> Timings:
+        if timings.output_budget_s > LONGEST_OUTPUT_S:
+            raise ValueError(
+                f"output_budget_s: persist's own time-out leaves {LONGEST_OUTPUT_S} s at most"
+            )
+        return timings
 
     @classmethod
     def dev(cls) -> Self:

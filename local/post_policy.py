@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from email.message import Message
-from email.parser import BytesHeaderParser
 
+from darkroom.api.multipart import MultipartError, MultipartSegment, boundary_of, parser
+
+MOST_FIELDS = 50
 FIELDS_MAX = 64_000
 """Maximum bytes before the file itself; S3 accepts 20 kB of fields."""
 
@@ -27,13 +28,13 @@ class Form:
 
     def __init__(self, content_type: str) -> None:
         """Raise PolicyError if the content type is not a form."""
-        header = Message()
-        header["content-type"] = content_type
-        boundary = header.get_boundary()
-        if header.get_content_type() != "multipart/form-data" or not boundary:
+        boundary = boundary_of(content_type)
+        if boundary is None:
             raise PolicyError("not a form")
-        self._delimiter = b"\r\n--" + boundary.encode("utf-8", "replace")
+        self._parser = parser(boundary, MOST_FIELDS)
         self._fields: dict[str, str] = {}
+        self._field: str | None = None
+        self._value = b""
         self._seen = bytearray()
 
     @property
@@ -44,25 +45,30 @@ class Form:
     def feed(self, chunk: bytes) -> bool:
         """Add a chunk. Returns True once the file has begun. Raises PolicyError if it begins too
         late."""
-        self._seen += chunk
         # A chunk may have any size, so the limit applies to the position of the file.
-        head = b"\r\n" + bytes(self._seen[:FIELDS_MAX])
-        fields: dict[str, str] = {}
-        for part in head.split(self._delimiter)[1:]:
-            lines, complete, value = part.partition(b"\r\n\r\n")
-            if not complete:
-                break
-            header = BytesHeaderParser().parsebytes(lines.lstrip(b"\r\n"))
-            name = header.get_param("name", header="content-disposition")
-            if name == "file":
-                self._fields = fields
+        room = FIELDS_MAX - len(self._seen)
+        self._seen += chunk
+        try:
+            if chunk and self._has_file(chunk[: max(0, room)]):
                 return True
-            key = str(name).lower()
-            if key in fields:
-                raise PolicyError("a field came twice")
-            fields[key] = value.decode("utf-8", "replace")
+        except MultipartError as error:
+            raise PolicyError(f"not a form: {error}") from None
         if len(self._seen) > FIELDS_MAX:
             raise PolicyError("too many fields before the file")
+        return False
+
+    def _has_file(self, chunk: bytes) -> bool:
+        for event in self._parser.parse(chunk):
+            if isinstance(event, MultipartSegment):
+                if event.name == "file":
+                    return True
+                self._field, self._value = str(event.name).lower(), b""
+            elif event is not None:
+                self._value += event
+            elif self._field in self._fields:
+                raise PolicyError("a field came twice")
+            else:
+                self._fields[str(self._field)] = self._value.decode("utf-8", "replace")
         return False
 
     def check(self, secret_key: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from darkroom.catalog.entry import read
 from darkroom.domain import price, strict_json
 from darkroom.domain.checker import as_dict, as_list, as_number, is_secret, unseen, validate_input
 from darkroom.domain.model import (
@@ -126,7 +127,7 @@ def entry(found: Described, given: Mapping[str, Any], source: str) -> dict[str, 
 def check(made: Mapping[str, Any]) -> Model:
     """Parse the entry like the functions do. Raises EntryRefusedError."""
     try:
-        return Model.from_dict(strict_json.loads(json.dumps(made).encode()))
+        return read(strict_json.loads(json.dumps(made).encode()))
     except ValueError as error:
         raise EntryRefusedError(f"{made['model']} would be no entry: {error}") from None
 

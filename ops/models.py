@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from darkroom.catalog import Catalogue
+from darkroom.catalog.entry import check
 from darkroom.domain import strict_json
 from darkroom.domain.model import MODEL_NAME, VERSION
 
@@ -91,6 +92,7 @@ def _list(given: argparse.Namespace) -> int:
 
 
 def _row(stage: Stage, name: str) -> dict[str, Any]:
+    check(stage.catalogue, [name])
     model = stage.catalogue.model(name)
     return {
         "model": name,
@@ -267,7 +269,7 @@ class Stage:
             close = get_close_matches(name, names, n=1)
             guess = f" Do you mean {close[0]}?" if close else ""
             raise EntryRefusedError(f"The stage has no model {plain(name)!r}.{guess}")
-        self.catalogue.model(name)
+        check(self.catalogue, [name])
         found: dict[str, Any] = strict_json.loads(self.catalogue.file(name).read_bytes())
         return found
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 import pytest
+from darkroom.domain.model import InvalidModelError
 
 from infra.bundling import (
     LOCK,
@@ -145,6 +146,13 @@ def test_a_stage_lays_its_catalogue_over_ours(functions: Path, tmp_path: Path) -
 def test_a_catalogue_that_is_not_there_is_refused(functions: Path, tmp_path: Path) -> None:
     with pytest.raises(BundlingError, match="missing-models"):
         staged(functions, tmp_path / "missing-models")
+
+
+def test_a_catalogue_with_a_file_that_is_no_entry_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "models" / "acme--portrait.json", '{"model": "acme/portrait"}')
+    stack = cdk.Stack(cdk.App(outdir=str(tmp_path / "out")), "Stack")
+    with pytest.raises(InvalidModelError, match=r"acme--portrait\.json: official: Field required"):
+        lambda_code(stack, catalogue=tmp_path / "models")
 
 
 def test_the_real_lock_has_a_hash_for_every_requirement() -> None:

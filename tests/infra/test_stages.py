@@ -302,6 +302,23 @@ def test_a_log_level_that_would_silence_the_alarms_is_refused(level: Application
 
 
 @pytest.mark.parametrize(
+    "settings",
+    [
+        {"retention_day": 30},
+        {"recovery_days": 36},
+        {"retention_days": 0},
+        {"queue_concurrency": 1},
+        {"monthly_budget_usd": "much"},
+        {"cdn": "perhaps"},
+        {"domain": "images.example.com"},
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused_by_its_name(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        StageConfig(name="odd", **settings)
+
+
+@pytest.mark.parametrize(
     ("settings", "told"),
     [
         ({"max_output_bytes": 0}, "max_output_bytes"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from darkroom.catalog import Catalogue
-from darkroom.domain.model import Model
+from darkroom.catalog.entry import read
 from darkroom.domain.money import price_of
 
 import app
@@ -261,13 +261,16 @@ def test_prices(
         ([OWN, "--price", "image=-1"], "--price is unit=usd"),
         ([OWN, "--price", "image=cheap"], "--price is unit=usd"),
         ([OWN, "--price", "{"], "--price: not JSON at character 1"),
-        ([OWN, "--price", '{"unit": "image"}'], "would be no entry: field 'price'"),
-        ([OWN, "--price", "image=1", "--price", "second=1"], "would be no entry: field 'price'"),
-        ([OWN, "--price", "image=1", "--seconds", "0"], "field 'typical_seconds'"),
+        ([OWN, "--price", '{"unit": "image"}'], "would be no entry: price.0.usd: Field"),
+        ([OWN, "--price", "image=1", "--price", "second=1"], "would be no entry: price: parts"),
+        (
+            [OWN, "--price", "image=1", "--seconds", "0"],
+            "typical_seconds: Input should be",
+        ),
         ([OWN, "--price", "image=1", "--set", "counts"], "--set is FIELD=JSON"),
         ([OWN, "--price", "image=1", "--set", "model=1"], "--set is FIELD=JSON"),
         ([OWN, "--price", "image=1", "--set", "mask=x"], "--set mask: not JSON"),
-        ([OWN, "--price", "image=1", "--set", "dead_line=5"], "unknown field 'dead_line'"),
+        ([OWN, "--price", "image=1", "--set", "dead_line=5"], "dead_line: Extra inputs"),
         ([OWN, "--price", "image=1", "--set", 'mask="nothing"'], "no input 'nothing'"),
     ],
 )
@@ -472,7 +475,7 @@ def test_a_new_version_of_the_same_schema_stands_beside_the_old_one(
     added({**with_inputs(photos=PHOTOS), "version": OTHER})
     assert models("refresh", OWN, "--write") == 0
     assert (held(folder)["version"], held(folder)["known_versions"]) == (OTHER, [VERSION])
-    Model.from_dict(held(folder))
+    read(held(folder))
 
 
 def test_a_model_that_became_official_is_run_by_its_name(
@@ -511,7 +514,7 @@ def test_a_change_that_the_price_does_not_survive_is_not_written(
     capsys.readouterr()
     assert models("refresh", OWN, "stability-ai/sdxl", "--write") == 1
     refused, other = capsys.readouterr().out.splitlines()[-2:]
-    assert refused.startswith(f"{OWN}: {OWN} would be no entry: field 'price' must be chosen by")
+    assert refused.startswith(f"{OWN}: {OWN} would be no entry: price: ")
     assert other == "stability-ai/sdxl: as it was"
     assert held(folder) == before
 

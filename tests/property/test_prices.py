@@ -11,7 +11,8 @@ import math
 from typing import Any
 
 import pytest
-from darkroom.domain.model import Model, validate_input
+from darkroom.catalog.entry import read
+from darkroom.domain.model import validate_input
 from darkroom.domain.money import terms_of
 from darkroom.domain.price import SLACK_S
 from hypothesis import assume, given, settings
@@ -103,7 +104,7 @@ def sizes(draw: st.DrawFn, most: int) -> Size:
 @settings(max_examples=15)
 @given(data=st.data())
 def test_no_bill_passes_the_most(entry: dict[str, Any], data: st.DataObject) -> None:
-    model, upstream = Model.from_dict(entry), read_model(entry)
+    model, upstream = read(entry), read_model(entry)
     asked = data.draw(inputs(model.input_schema))
     assume(not validate_input(model.input_schema, asked))
     values = upstream.with_defaults({k: v for k, v in asked.items() if v is not None})

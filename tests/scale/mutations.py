@@ -168,18 +168,18 @@ MUTANTS: Mapping[str, Mutant] = {
         (
             Edit(
                 "api.multipart",
-                "_part",
-                'piece.find(b"\\r\\n\\r\\n", 0, MOST_HEAD)',
-                'piece.find(b"\\r\\n\\r\\n")',
+                "parser",
+                "max_header_size=LONGEST_HEADER",
+                "max_header_size=10**9",
             ),
             Edit(
                 "api.multipart",
                 "_part",
-                'parameters(head.get("content-disposition"))',
+                'parameters(header(segment, "content-disposition"))',
                 """
                 dict.fromkeys(
                     __import__("email.message").message._parseparam(
-                        f";{head.get('content-disposition')}"
+                        f";{header(segment, 'content-disposition')}"
                     )
                 )
                 """,

@@ -21,6 +21,7 @@ ALWAYS = {
     *("botocore", "certifi", "dateutil", "jmespath", "six", "urllib3"),
 }
 HTTP = {"httpx", "httpcore", "h11"}
+FORMS = {"multipart"}
 CALLS_OUT = {"provider", "fetcher", "sender"}
 """Adapters that load HTTP."""
 CLIENTS = {
@@ -32,9 +33,11 @@ CLIENTS = {
 }
 """The service of which an adapter creates a client, unless it is `lazy`. Others create it later."""
 
-# boto3 and pydantic are installed in the development environment only; further packages that
-# httpcore finds there (h2, anyio) are in no asset.
-WATCHED = ALWAYS | HTTP | {"boto3", "s3transfer", "pydantic", "cryptography", "multiprocessing"}
+# boto3 and pydantic are here for the development environment alone; what httpcore finds there
+# besides (h2, anyio) is in no asset.
+WATCHED = (
+    ALWAYS | HTTP | FORMS | {"boto3", "s3transfer", "pydantic", "cryptography", "multiprocessing"}
+)
 
 CODE = """
 import gc, json, sys
@@ -71,6 +74,8 @@ def test_a_cold_start_loads_what_the_function_is_built_of_and_no_more(function: 
     """The packages and the AWS clients, excluding `lazy` ones."""
     asked, modules, clients = json.loads(_started(function, CODE)[1])
     packages = HTTP if {name for name, _ in asked} & CALLS_OUT else set()
+    if any(route.body == "NewFileForm" for route in declared()[function].routes.values()):
+        packages = packages | FORMS
     assert set(modules) & WATCHED == ALWAYS | packages
     assert set(clients) == {CLIENTS[name] for name, lazy in asked if name in CLIENTS and not lazy}
 

@@ -1,9 +1,18 @@
-"""The bodies that clients and events send, as JSON Schemas for validation and OpenAPI."""
+"""The bodies that clients and events send, as types: for documents and tests, in no function.
+
+`python -m darkroom.api.bodies` writes bodies.json from them, by which the functions check.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import GenerateJsonSchema
+
+from darkroom.api.requests import BODIES, LONGEST_KEY
 from darkroom.domain.correlation import (
     LONGEST_END_USER,
     LONGEST_TAG,
@@ -12,105 +21,191 @@ from darkroom.domain.correlation import (
 )
 from darkroom.domain.events import LONGEST_TASK_TOKEN
 from darkroom.domain.inputs import UPLOAD_TYPE
+from darkroom.services.files import MOST_SAID
 
-LONGEST_REFERENCE = 300
-LONGEST_URL = 2048
-LONGEST_KEY = 255
+Reference = Annotated[str, Field(max_length=300)]
+Callback = Annotated[str, Field(max_length=2048)]
+Tag = Annotated[str, Field(min_length=1, max_length=LONGEST_TAG)]
+_NO_NUL = r"^[^\u0000]*$"
+Key = Annotated[str, Field(min_length=1, pattern=_NO_NUL)]
+Text = Annotated[str, Field(pattern=_NO_NUL)]
 
 
-def _text(most: int, description: str = "") -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": ["string", "null"], "maxLength": most}
-    return {**schema, "description": description} if description else schema
+class Sent(BaseModel):
+    """A JSON object that holds nothing but its fields, each exactly of its type.
+
+    A class below whose name ends in `Body` is written into bodies.json.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
-def _body(description: str, required: list[str], properties: dict[str, Any]) -> dict[str, Any]:
+class Wish(Sent):
+    """What a request and an event say of a prediction alike."""
+
+    input: dict[str, Any]
+    webhook: Callback | None = None
+    webhook_events_filter: list[Literal["start", "output", "logs", "completed"]] | None = Field(
+        None, description="All four where it is left out, or empty"
+    )
+    metadata: dict[Key, Text] | None = Field(
+        None,
+        description=f"The client's own texts, at most {METADATA_KEPT} bytes as JSON: shown with "
+        "the prediction, never to the provider",
+    )
+    tags: list[Tag] | None = Field(
+        None, max_length=MOST_TAGS, description="Filters of the list and of the usage"
+    )
+    end_user: str | None = Field(
+        None,
+        min_length=1,
+        max_length=LONGEST_END_USER,
+        description="Whom it is made for, by any name: a list and limits are by it",
+    )
+
+
+class NewModelPredictionBody(Wish):
+    """The body of a create. `stream` is accepted and ignored."""
+
+    webhook_completed: Callback | None = Field(
+        None, description="Without a `webhook`: a webhook with the filter `completed`"
+    )
+    stream: Any = None
+
+
+class Versioned(Sent):
+    """A request whose path names no model."""
+
+    version: Reference = Field(
+        description="owner/name, owner/name:version, a version, or an alias of the deployment"
+    )
+
+
+class NewPredictionBody(NewModelPredictionBody, Versioned):
+    """The body of a create. `stream` is accepted and ignored."""
+
+
+class Referring(Sent):
+    """An event names its model in one of two ways."""
+
+    model: Reference | None = Field(None, description="owner/name, owner/name:version, or an alias")
+    version: Reference | None = Field(None, description="In place of a model")
+
+
+class RequestedBody(Wish, Referring):
+    """The detail of a `Prediction Requested` event. It cannot name the tenant."""
+
+    cancel_after: str | None = Field(None, max_length=30, description="30s, 5m or 2h30m")
+    id: str | None = Field(
+        None,
+        max_length=LONGEST_KEY,
+        description="The same request sent twice has the same, and what follows names it as "
+        "`request_id`; by default the event's own id",
+    )
+    taskToken: str | None = Field(  # noqa: N815 - Step Functions' own spelling
+        None,
+        min_length=1,
+        max_length=LONGEST_TASK_TOKEN,
+        description="The Step Functions task that waits for the end",
+    )
+
+
+class NewUploadBody(Sent):
+    """Description of a file that the client will post to the bucket itself."""
+
+    model_config = ConfigDict(regex_engine="python-re")
+
+    filename: str | None = Field(None, max_length=300)
+    content_type: str = Field(
+        "application/octet-stream", max_length=100, pattern=f"^({UPLOAD_TYPE})$"
+    )
+
+
+class NewFileForm(BaseModel):
+    """A form with a file in it."""
+
+    content: bytes
+    filename: str = Field("", description="In place of the name of `content`")
+    type: str = Field("", description="In place of the media type of `content`")
+    metadata: dict[str, Any] = Field(
+        default_factory=dict, description=f"At most {MOST_SAID} bytes as JSON in ASCII"
+    )
+
+
+class SentSchema(GenerateJsonSchema):
+    """JSON Schema in the words that domain/checker.py reads: no title, and null is one more type of
+    a field, not a branch of its own."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
+        """A field's name says enough."""
+        return False
+
+    def default_schema(self, schema: Any) -> dict[str, Any]:
+        """What is left out is absent, which null or empty as a default would hide."""
+        made = super().default_schema(schema)
+        return made if made.get("default") else {k: v for k, v in made.items() if k != "default"}
+
+    def nullable_schema(self, schema: Any) -> dict[str, Any]:
+        """The inner schema, with null among its types and its choices."""
+        made = self.generate_inner(schema["schema"])
+        if "type" not in made:
+            return super().nullable_schema(schema)
+        if "const" in made:
+            made["enum"] = [made.pop("const")]
+        if "enum" in made:
+            made["enum"] = [*made["enum"], None]
+        return {**made, "type": [made["type"], "null"]}
+
+    def dict_schema(self, schema: Any) -> dict[str, Any]:
+        """Names that do not match are refused, where `patternProperties` would let them through."""
+        made = super().dict_schema(schema)
+        for pattern, values in made.pop("patternProperties", {}).items():
+            made["propertyNames"] = {**made.get("propertyNames", {}), "pattern": pattern}
+            made["additionalProperties"] = values
+        return {name: said for name, said in made.items() if said is not True}
+
+
+def schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON Schema of a model, as documents show it."""
+    made = model.model_json_schema(schema_generator=SentSchema, by_alias=True)
+    found: dict[str, Any] = _whole(made, made.pop("$defs", {}))
+    return found
+
+
+def _whole(made: Any, types: dict[str, Any]) -> Any:
+    """The schema with the types that it refers to in their places, and without their titles."""
+    if isinstance(made, list):
+        return [_whole(each, types) for each in made]
+    if not isinstance(made, dict):
+        return made
+    if "$ref" in made:
+        made = {**types[made["$ref"].removeprefix("#/$defs/")], **made}
     return {
-        "type": "object",
-        "description": description,
-        "required": required,
-        "properties": properties,
-        "additionalProperties": False,
+        name: _whole(said, types)
+        for name, said in made.items()
+        if name != "$ref" and not (name == "title" and isinstance(said, str))
     }
 
 
-_INPUT = {"type": "object"}
-_NO_NUL = r"^[^\u0000]*$"
-_EVENTS = {
-    "type": ["array", "null"],
-    "items": {"type": "string", "enum": ["start", "output", "logs", "completed"]},
-    "description": "All four where it is left out, or empty",
-}
-_SAID = {
-    "metadata": {
-        "type": ["object", "null"],
-        "propertyNames": {"minLength": 1, "pattern": _NO_NUL},
-        "additionalProperties": {"type": "string", "pattern": _NO_NUL},
-        "description": f"The client's own texts, at most {METADATA_KEPT} bytes as JSON: shown "
-        "with the prediction, never to the provider",
-    },
-    "tags": {
-        "type": ["array", "null"],
-        "items": {"type": "string", "minLength": 1, "maxLength": LONGEST_TAG},
-        "maxItems": MOST_TAGS,
-        "description": "Filters of the list and of the usage",
-    },
-    "end_user": {
-        **_text(LONGEST_END_USER, "Whom it is made for, by any name: a list and limits are by it"),
-        "minLength": 1,
-    },
-}
-"""A client's own fields of a prediction."""
+def checked() -> dict[str, Any]:
+    """What the functions check by, by the names of the classes: without what only people read."""
+    models = [each for name, each in globals().items() if name.endswith("Body")]
+    return {model.__name__: _bare(schema(model)) for model in models}
 
-CREATE = _body(
-    "The body of a create. `stream` is accepted and ignored.",
-    ["input"],
-    {
-        "version": _text(
-            LONGEST_REFERENCE,
-            "owner/name, owner/name:version, a version, or an alias of the deployment",
-        ),
-        "input": _INPUT,
-        "webhook": _text(LONGEST_URL),
-        "webhook_events_filter": _EVENTS,
-        **_SAID,
-        "webhook_completed": _text(
-            LONGEST_URL, "Without a `webhook`: a webhook with the filter `completed`"
-        ),
-        "stream": {},
-    },
-)
-REQUESTED = _body(
-    "The detail of a `Prediction Requested` event. It cannot name the tenant.",
-    ["input"],
-    {
-        "model": _text(LONGEST_REFERENCE, "owner/name, owner/name:version, or an alias"),
-        "version": _text(LONGEST_REFERENCE, "In place of a model"),
-        "input": _INPUT,
-        "webhook": _text(LONGEST_URL),
-        "webhook_events_filter": _EVENTS,
-        **_SAID,
-        "cancel_after": _text(30, "30s, 5m or 2h30m"),
-        "id": _text(
-            LONGEST_KEY,
-            "The same request sent twice has the same, and what follows names it as `request_id`; "
-            "by default the event's own id",
-        ),
-        "taskToken": {
-            **_text(LONGEST_TASK_TOKEN, "The Step Functions task that waits for the end"),
-            "minLength": 1,
-        },
-    },
-)
-UPLOAD = _body(
-    "Description of a file that the client will post to the bucket itself.",
-    [],
-    {
-        "filename": _text(300),
-        "content_type": {
-            "type": "string",
-            "maxLength": 100,
-            "pattern": f"^({UPLOAD_TYPE})$",
-            "default": "application/octet-stream",
-        },
-    },
-)
+
+def _bare(made: dict[str, Any]) -> dict[str, Any]:
+    fields = {
+        name: {word: said for word, said in field.items() if word not in {"description", "default"}}
+        for name, field in made["properties"].items()
+    }
+    return {"required": [], **made, "description": "", "properties": fields}
+
+
+def written() -> str:
+    """The text of bodies.json: a body on a line."""
+    lines = (f"{json.dumps(name)}: {json.dumps(made)}" for name, made in checked().items())
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+if __name__ == "__main__":
+    Path(BODIES).write_text(written())

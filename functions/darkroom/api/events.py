@@ -99,7 +99,9 @@ DETAILS: dict[str, Any] = {
     "Prediction Canceled": Canceled,
     events.CALLBACK_DISABLED: CallbackDisabled,
     events.REJECTED: Rejected,
-    events.REQUESTED: Annotated[dict[str, Any], WithJsonSchema(bodies.REQUESTED)],
+    events.REQUESTED: Annotated[
+        dict[str, Any], WithJsonSchema(bodies.schema(bodies.RequestedBody))
+    ],
 }
 
 

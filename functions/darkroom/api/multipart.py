@@ -1,21 +1,35 @@
-"""Parser of multipart/form-data with one file in it (RFC 7578)."""
+"""multipart/form-data with one file in it (RFC 7578), by the package `multipart`.
+
+The package splits a form into its parts, with bounds on parts and headers, and its errors are
+ours here. What a file is called, in the spellings of all clients, is read here.
+"""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
+
+from multipart import (
+    MultipartError,
+    MultipartSegment,
+    ParserLimitReached,
+    PushMultipartParser,
+)
 
 from darkroom.api.media_types import media_type, parameters
 from darkroom.domain.errors import BadRequestError, UnsupportedMediaError
 
-MOST_PARTS = 20
-MOST_HEAD = 4096
-"""Maximum bytes of a part's head; a file name of 255 bytes, encoded twice, takes less than
-2,000."""
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MOST_PARTS = 10
+MOST_HEADERS = 8
+"""Of a part; two have a meaning."""
+LONGEST_HEADER = 4096
+"""Bytes: a file name of 255 bytes, encoded twice, takes less than 2,000."""
 LONGEST_BOUNDARY = 200
 
-_FOLD = re.compile(r"\r\n[ \t]++")
 _CHARSETS = frozenset({"utf-8", "iso-8859-1"})
 """Charsets of RFC 5987."""
 
@@ -44,13 +58,11 @@ class FileForm:
 def read_form(content_type: str | None, body: bytes) -> FileForm:
     """Return the form with the file in the field `content`. Raises UnsupportedMediaError or
     BadRequestError."""
-    # A boundary is ASCII; a header with lone surrogates has none.
-    text = content_type if content_type and content_type.isascii() else ""
-    boundary = parameters(text).get("boundary", "")
-    if media_type(text) != "multipart/form-data" or not 0 < len(boundary) <= LONGEST_BOUNDARY:
+    found = read_parts(content_type, body)
+    if found is None:
         raise UnsupportedMediaError("Send the file as multipart/form-data, in the field `content`.")
     first: dict[str, Part] = {}
-    for part in _parts(body, boundary):
+    for part in found:
         first.setdefault(part.field, part)
     if (file := first.get("content")) is None:
         raise BadRequestError("The form has no file in the field `content`.")
@@ -62,38 +74,72 @@ def read_form(content_type: str | None, body: bytes) -> FileForm:
     )
 
 
-def _text(part: Part | None) -> str | None:
-    return part.data[:MOST_HEAD].decode("utf-8", "replace") if part is not None else None
-
-
-def _parts(body: bytes, boundary: str) -> list[Part]:
-    delimiter = b"\r\n--" + boundary.encode("ascii")
-    pieces = (b"\r\n" + body).split(delimiter, MOST_PARTS)
-    if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
-        raise BadRequestError("The form is cut short, or has too many parts.")
-    return [part for piece in pieces[1:-1] if (part := _part(piece)) is not None]
-
-
-def _part(piece: bytes) -> Part | None:
-    end = piece.find(b"\r\n\r\n", 0, MOST_HEAD)
-    if end < 0:
-        if len(piece) > MOST_HEAD:
-            raise BadRequestError(f"The head of a part is above {MOST_HEAD} bytes.")
+def read_parts(
+    content_type: str | None, body: bytes, most_parts: int = MOST_PARTS
+) -> list[Part] | None:
+    """The parts of a form in their order; None where the header names no form. Raises
+    BadRequestError for a form that cannot be read, or is above the bounds."""
+    boundary = boundary_of(content_type)
+    if boundary is None:
         return None
-    head = _head(piece[:end].decode("utf-8", "replace"))
-    given = parameters(head.get("content-disposition"))
-    field = given.get("name")
-    kind = media_type(head.get("content-type"))
-    return None if field is None else Part(field, _filename(given), kind, piece[end + 4 :])
+    try:
+        return list(_parts(body, parser(boundary, most_parts)))
+    except ParserLimitReached:
+        raise BadRequestError(
+            f"A form has at most {most_parts} parts, each of at most {MOST_HEADERS} headers of "
+            f"{LONGEST_HEADER} bytes."
+        ) from None
+    except MultipartError as error:
+        raise BadRequestError(f"The form cannot be read: {error}.") from None
 
 
-def _head(text: str) -> dict[str, str]:
-    """Return a part's headers by lower-case names; the first of a name counts."""
-    found: dict[str, str] = {}
-    for line in _FOLD.sub(" ", text).split("\r\n"):
-        name, _, value = line.partition(":")
-        found.setdefault(name.strip().lower(), value)
-    return found
+def boundary_of(content_type: str | None) -> str | None:
+    """What parts the form that a Content-Type announces; None where it announces none."""
+    # A boundary is ASCII; in a lone surrogate there is none.
+    text = content_type if content_type and content_type.isascii() else ""
+    boundary = parameters(text).get("boundary", "")
+    plain = 0 < len(boundary) <= LONGEST_BOUNDARY and "\n" not in boundary
+    return boundary if plain and media_type(text) == "multipart/form-data" else None
+
+
+def parser(boundary: str, most_parts: int = MOST_PARTS) -> PushMultipartParser:
+    """A parser with our bounds; `header` decodes what it reads of a part's head."""
+    return PushMultipartParser(
+        boundary,
+        max_header_size=LONGEST_HEADER,
+        max_header_count=MOST_HEADERS,
+        max_segment_count=most_parts,
+        header_charset="latin-1",
+        # Takes no header that is folded into lines: each line would cost what all before it did.
+        strict=True,
+    )
+
+
+def header(part: MultipartSegment, name: str) -> str:
+    """A header of a part; empty where it has none. Clients write UTF-8 there."""
+    return str(part.header(name, "")).encode("latin-1").decode("utf-8", "replace")
+
+
+def _text(part: Part | None) -> str | None:
+    return part.data[:LONGEST_HEADER].decode("utf-8", "replace") if part is not None else None
+
+
+def _parts(body: bytes, form: PushMultipartParser) -> Iterator[Part]:
+    with form:
+        segment, data = None, b""
+        for event in form.parse(body):
+            if isinstance(event, MultipartSegment):
+                segment, data = event, b""
+            elif event is None:
+                yield _part(segment, data)
+            else:
+                data += event
+
+
+def _part(segment: MultipartSegment, data: bytes) -> Part:
+    given = parameters(header(segment, "content-disposition"))
+    kind = media_type(header(segment, "content-type"))
+    return Part(given.get("name", ""), _filename(given), kind, data)
 
 
 def _filename(given: dict[str, str]) -> str | None:

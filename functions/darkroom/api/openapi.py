@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import models_json_schema
 
-from darkroom.api import bodies, queries, schemas, waiting
+from darkroom.api import bodies, schemas
+from darkroom.api.parameters import CreateHeaders, PathNames, Queries
 from darkroom.api.routes import described
 from darkroom.api.schemas import published
-from darkroom.domain.correlation import LONGEST_END_USER, LONGEST_TAG
-from darkroom.services.files.uploads import MOST_SAID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,99 +42,9 @@ _EVERYWHERE = (401, 403, 429, 500)
 _WITHOUT_KEY = (429, 500)
 """Problems of an operation without an API key."""
 
-_PARAMETERS: dict[str, dict[str, Any]] = {
-    "id": {"type": "string", "description": "26 characters; of a version, 64 hex digits"},
-    "owner": {"type": "string"},
-    "name": {"type": "string"},
-    "event": {"type": "string", "description": "As the list of deliveries shows it"},
-}
-
-_TIME = {"type": "string", "format": "date-time"}
-_DAY = {"type": "string", "format": "date"}
-_QUERIES: dict[str, dict[str, Any]] = {
-    "cursor": {"type": "string", "description": "From `next` or `previous` of another page"},
-    "limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 100},
-    "created_after": {**_TIME, "description": "Created at this time or later"},
-    "created_before": {**_TIME, "description": "Created earlier than this"},
-    "source": {
-        "type": "string",
-        "enum": list(queries.SOURCES),
-        "description": "All here are made by the API: `web` has none",
-    },
-    "tag": {
-        "type": "string",
-        "pattern": f"^[^,]{{1,{LONGEST_TAG}}}$",
-        "description": "Predictions with the tag",
-    },
-    "end_user": {
-        "type": "string",
-        "minLength": 1,
-        "maxLength": LONGEST_END_USER,
-        "description": "Predictions for the end user",
-    },
-    "model": {"type": "string", "description": "Predictions of the model, `owner/name`"},
-    "status": {"type": "string", "enum": list(queries.STATUSES)},
-    "sort_by": {
-        "type": "string",
-        "enum": list(queries.SORTS),
-        "description": "All models have the same times: either order is one of names",
-    },
-    "sort_direction": {"type": "string", "enum": list(queries.DIRECTIONS), "default": "asc"},
-    "dry_run": {
-        "type": "string",
-        "enum": ["true"],
-        "description": "Check and price the request, and make nothing: the answer is a 200",
-    },
-    "from": {**_DAY, "description": "First day, 30 days ago by default (UTC)"},
-    "to": {**_DAY, "description": "Last day, today by default (UTC)"},
-    "t": {"type": "string", "description": "The token of the watch URL"},
-    "seconds": {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": waiting.LONGEST_S,
-        "description": "How long to wait at most; as long as the deployment lets where it is left "
-        "out, and never longer",
-    },
-    "revision": {
-        "type": "integer",
-        "minimum": 0,
-        "maximum": waiting.LATEST,
-        "description": "The one that is known: any other is waited for. Without it, the end is",
-    },
-    "hop": {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": waiting.MOST_HOPS,
-        "description": "The number of this wait in a chain: when the time is over, the answer is a "
-        "303 to the next one",
-    },
-}
-
-_CREATE_HEADERS: dict[str, dict[str, Any]] = {
-    "Prefer": {"type": "string", "description": "`wait` is taken and not waited for; see 303"},
-    "Cancel-After": {
-        "type": "string",
-        "pattern": "^([0-9]{1,5}|([0-9]{1,2}h)?([0-9]{1,3}m)?([0-9]{1,5}s)?)$",
-        "description": "From when on the prediction is not wanted any more: 30s, 5m, 2h30m",
-    },
-    "Idempotency-Key": {
-        "type": "string",
-        "pattern": f"^[!-~]{{1,{bodies.LONGEST_KEY}}}$",
-        "description": "A repeated request with the same key answers with the first prediction",
-    },
-    "Darkroom-Wait": {
-        "type": "string",
-        "enum": ["redirect"],
-        "description": "The answer is a 303 to where the prediction is waited for, if the "
-        "deployment has the door `wait`",
-    },
-    "Darkroom-Cache": {
-        "type": "string",
-        "enum": ["reuse", "bypass"],
-        "description": "An equal request with a seed gets the stored result; `reuse` asks for it "
-        "without a seed too, `bypass` always makes anew",
-    },
-}
+_PARAMETERS: dict[str, Any] = bodies.schema(PathNames)["properties"]
+_QUERIES: dict[str, Any] = bodies.schema(Queries)["properties"]
+_CREATE_HEADERS: dict[str, Any] = bodies.schema(CreateHeaders)["properties"]
 
 
 def document() -> dict[str, Any]:
@@ -207,20 +116,13 @@ def _parameters(route: Route) -> Iterator[dict[str, Any]]:
             yield {"name": name, "in": "header", "schema": schema}
 
 
-_FORM: dict[str, dict[str, Any]] = {
-    "content": {"type": "string", "format": "binary"},
-    "filename": {"type": "string", "description": "In place of the name of `content`"},
-    "type": {"type": "string", "description": "In place of the media type of `content`"},
-    "metadata": {"type": "object", "description": f"At most {MOST_SAID} bytes as JSON in ASCII"},
-}
-
-
 def _body(name: str) -> dict[str, Any]:
-    if name == "multipart/form-data":
-        form = {"type": "object", "properties": _FORM, "required": ["content"]}
-        return {"required": True, "content": {name: {"schema": form}}}
-    schema = {"$ref": _REF.format(model=name)}
-    return {"required": name != "NewUpload", "content": {_JSON: {"schema": schema}}}
+    """A body none of whose fields is needed may itself be left out."""
+    model: type[BaseModel] = getattr(bodies, name)
+    made = bodies.schema(model)
+    if model is bodies.NewFileForm:
+        return {"required": True, "content": {"multipart/form-data": {"schema": made}}}
+    return {"required": "required" in made, "content": {_JSON: {"schema": _reference(model)}}}
 
 
 def _answer(route: Route) -> dict[str, Any]:
@@ -233,8 +135,11 @@ def _answer(route: Route) -> dict[str, Any]:
 
 
 def _content(description: str, answer: type[BaseModel]) -> dict[str, Any]:
-    schema = {"$ref": _REF.format(model=_name(answer))}
-    return {"description": description, "content": {_JSON: {"schema": schema}}}
+    return {"description": description, "content": {_JSON: {"schema": _reference(answer)}}}
+
+
+def _reference(model: type[BaseModel]) -> dict[str, Any]:
+    return {"$ref": _REF.format(model=_name(model))}
 
 
 def answer_type(route: Route) -> type[BaseModel]:
@@ -265,15 +170,10 @@ def _schemas() -> dict[str, Any]:
     models: list[type[BaseModel]] = sorted([*answers, schemas.DryRun, schemas.Problem], key=_name)
     _, found = models_json_schema([(model, "serialization") for model in models])
     made: dict[str, Any] = _renamed(found["$defs"])
-    fields = dict(bodies.CREATE["properties"])
-    version = {**fields.pop("version"), "type": "string"}
-    made["NewPrediction"] = {
-        **bodies.CREATE,
-        "required": ["version", "input"],
-        "properties": {"version": version, **fields},
-    }
-    made["NewModelPrediction"] = {**bodies.CREATE, "properties": fields}
-    made["NewUpload"] = bodies.UPLOAD
+    for route in described():
+        if route.body and route.body != bodies.NewFileForm.__name__:
+            sent: type[BaseModel] = getattr(bodies, route.body)
+            made[_name(sent)] = bodies.schema(sent)
     return dict(sorted(made.items()))
 
 

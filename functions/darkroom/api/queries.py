@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from darkroom.domain import correlation
 from darkroom.domain.details import STATUS
@@ -13,10 +13,10 @@ from darkroom.services.predictions.read import Wanted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SOURCES = ("api", "web")
+Source = Literal["api", "web"]
+Sort = Literal["model_created_at", "latest_version_created_at"]
+Direction = Literal["asc", "desc"]
 STATUSES = tuple(dict.fromkeys(STATUS.values()))
-SORTS = ("model_created_at", "latest_version_created_at")
-DIRECTIONS = ("asc", "desc")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_TIME = 40
@@ -27,7 +27,7 @@ def wanted(query: Mapping[str, str]) -> Wanted:
     return Wanted(
         created_after=_time(query, "created_after"),
         created_before=_time(query, "created_before"),
-        source=_one_of(query, "source", SOURCES),
+        source=_one_of(query, "source", get_args(Source)),
         tag=tag(query),
         end_user=_end_user(query),
         model=query.get("model"),
@@ -51,10 +51,10 @@ def _end_user(query: Mapping[str, str]) -> str | None:
 
 
 def descending(query: Mapping[str, str]) -> bool:
-    """Whether a list of models is in descending order. All models have the same creation time, so
-    either field sorts by name. Raises BadRequestError."""
-    _one_of(query, "sort_by", SORTS)
-    return _one_of(query, "sort_direction", DIRECTIONS) == "desc"
+    """Whether a list of models begins at its end. All were created at one time, as far as is known,
+    so that either order is one of names. Raises BadRequestError."""
+    _one_of(query, "sort_by", get_args(Sort))
+    return _one_of(query, "sort_direction", get_args(Direction)) == "desc"
 
 
 def _time(query: Mapping[str, str], name: str) -> int | None:

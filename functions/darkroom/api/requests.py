@@ -1,19 +1,23 @@
-"""Parser of a create's body, validated like the provider does."""
+"""The body of a create, checked as Replicate checks it.
+
+What a body may hold is declared in api/bodies.py, and checked by what is written from there.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from urllib.parse import urlsplit
 
-from darkroom.api import bodies
-from darkroom.api.bodies import LONGEST_KEY
 from darkroom.api.media_types import media_type, parameters
 from darkroom.domain import strict_json
 from darkroom.domain.callback import EVENTS, LOOPBACK
-from darkroom.domain.checker import InvalidField, additional, invalid, validate_body
+from darkroom.domain.checker import InvalidField, invalid, validate_body
 from darkroom.domain.correlation import METADATA_KEPT, MOST_TAGS, is_end_user, is_tag
 from darkroom.domain.errors import (
     BadRequestError,
@@ -29,6 +33,16 @@ if TYPE_CHECKING:
     from darkroom.api.http import Request
     from darkroom.services.doors.intake import Envelope
 
+BODIES = Path(__file__).with_name("bodies.json")
+"""The schemas of bodies, written by api/bodies.py."""
+LONGEST_KEY = 255
+IDEMPOTENCY_KEY = "[ -~]*[!-~][ -~]*"
+"""Pattern of an Idempotency-Key."""
+_SOME = "[0-9]{1,6}"
+CANCEL_AFTER = f"{_SOME}h({_SOME}m)?({_SOME}s)?|{_SOME}m({_SOME}s)?|{_SOME}s?"
+"""Pattern of a Cancel-After."""
+Cache = Literal["reuse", "bypass"]
+"""What the header Darkroom-Cache may say."""
 SHORTEST_TOKEN = 20
 """A shorter token could be found in a text by chance."""
 LONGEST_CANCEL_AFTER_S = 24 * 3600
@@ -44,7 +58,10 @@ _PRIVATE = (".localhost", ".internal", ".local", ".home.arpa")
 _CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", ""})
 """JSON is UTF-8; clients that declare these charsets send it so."""
 _NAME = "Must be printable, without a space at either end"
-_CANCEL_AFTER = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
+_CANCEL_AFTER = re.compile(CANCEL_AFTER)
+_PARTS = re.compile("([0-9]+)([hms]?)")
+_SECONDS = {"h": 3600, "m": 60, "s": 1, "": 1}
+_IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY)
 
 
 def read_upload(request: Request) -> tuple[str | None, str]:
@@ -52,7 +69,7 @@ def read_upload(request: Request) -> tuple[str | None, str]:
 
     Raises UnsupportedMediaError, TooLargeError, BadRequestError or InvalidInputError.
     """
-    body = _checked(bodies.UPLOAD, _json_body(request)) if request.body else {}
+    body = checked("NewUploadBody", _json_body(request)) if request.body else {}
     return body.get("filename"), body.get("content_type", "application/octet-stream")
 
 
@@ -87,11 +104,11 @@ class ReadCreate:
         """
         _refuse_own_token(request)
         body = _json_body(request)
-        reference = _reference(request, body)
-        _checked(bodies.CREATE, body)
+        owner, name = request.parameters.get("owner"), request.parameters.get("name")
+        checked("NewModelPredictionBody" if owner and name else "NewPredictionBody", body)
         return NewPrediction(
             tenant=tenant,
-            reference=reference or body.get("version") or "",
+            reference=f"{owner}/{name}" if owner and name else body["version"],
             input=body["input"],
             **self._callback(body),
             **_said(body),
@@ -122,7 +139,7 @@ class ReadCreate:
 
         Raises BadRequestError or InvalidInputError, as for a request.
         """
-        body = _checked(bodies.REQUESTED, detail)
+        body = checked("RequestedBody", detail)
         model, version, token = body.get("model"), body.get("version"), body.get("taskToken")
         if (model is None) == (version is None):
             _refuse([InvalidField("required", "", "either model or version is required")])
@@ -222,13 +239,12 @@ def _refuse_own_token(request: Request) -> None:
 def _idempotency_key(key: str | None) -> str | None:
     if key is None:
         return None
-    plain = key.isascii() and key.isprintable() and bool(key.strip())
-    if not plain or len(key) > LONGEST_KEY:
+    if not _IDEMPOTENCY_KEY.fullmatch(key) or len(key) > LONGEST_KEY:
         raise BadRequestError(f"Idempotency-Key is 1 to {LONGEST_KEY} printable ASCII characters.")
     return key
 
 
-def _cache(text: str | None) -> Literal["reuse", "bypass"] | None:
+def _cache(text: str | None) -> Cache | None:
     match text:
         case "reuse" | "bypass" | None:
             return text
@@ -240,18 +256,6 @@ def _retry_count(request: Request) -> int | None:
     header is the only sign."""
     count = request.header("x-stainless-retry-count") or ""
     return int(count) if count.isascii() and count.isdigit() and len(count) < 4 else None
-
-
-def _reference(request: Request, body: dict[str, Any]) -> str | None:
-    """Return the model that the path names, if any; then the body names no version."""
-    owner, name = request.parameters.get("owner"), request.parameters.get("name")
-    if owner and name:
-        if "version" in body:
-            _refuse([additional("version")])
-        return f"{owner}/{name}"
-    if "version" not in body:
-        _refuse(validate_body({**bodies.CREATE, "required": ["version"]}, body))
-    return None
 
 
 def _json_body(request: Request) -> dict[str, Any]:
@@ -272,11 +276,28 @@ def _json_body(request: Request) -> dict[str, Any]:
     return body
 
 
-def _checked(schema: dict[str, Any], body: object) -> dict[str, Any]:
-    problems = validate_body(schema, body)
+def checked(name: str, body: object) -> dict[str, Any]:
+    """The body, once it is what the class of this name in api/bodies.py says.
+
+    Raises InvalidInputError.
+    """
+    problems = validate_body(schema_of(name), body)
     if problems or not isinstance(body, dict):
         _refuse(problems)
     return body
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    """The schema of the class of this name in api/bodies.py."""
+    found: dict[str, Any] = _schemas()[name]
+    return found
+
+
+@lru_cache(maxsize=1)
+def _schemas() -> dict[str, Any]:
+    """Read when the first body comes: most that a function is asked for has none."""
+    schemas: dict[str, Any] = json.loads(BODIES.read_bytes())
+    return schemas
 
 
 def _callback_url(field: str, url: str | None, *, local: bool | None) -> str | None:
@@ -312,14 +333,9 @@ def _cancel_after(text: str | None) -> int | None:
     provider."""
     if text is None:
         return None
-    match = _CANCEL_AFTER.fullmatch(text)
-    if text.isascii() and text.isdigit() and len(text) <= 6:
-        seconds = int(text)
-    elif match and text:
-        hours, minutes, rest = (int(part or 0) for part in match.groups())
-        seconds = hours * 3600 + minutes * 60 + rest
-    else:
+    if not _CANCEL_AFTER.fullmatch(text):
         raise BadRequestError("Cancel-After is a duration such as 30s, 5m or 2h30m.")
+    seconds = sum(int(number) * _SECONDS[unit] for number, unit in _PARTS.findall(text))
     if not SHORTEST_CANCEL_AFTER_S <= seconds <= LONGEST_CANCEL_AFTER_S:
         raise BadRequestError("Cancel-After is between 5 seconds and 24 hours.")
     return seconds

@@ -11,6 +11,7 @@ Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Url = Annotated[str, Field(json_schema_extra={"format": "uri"})]
 Id = Annotated[str, Field(pattern="^[0-9a-z]{26}$")]
 Version = Annotated[str, Field(pattern="^([0-9a-f]{64}|hidden)$")]
+Status = Literal["starting", "processing", "succeeded", "failed", "canceled"]
 Absent = Field(default_factory=str)
 """A string that is omitted if absent, and never null, as Replicate's clients expect."""
 
@@ -110,7 +111,7 @@ class PredictionBody(Said):
     output: Any = Field(description="Null until every file of it is stored")
     logs: str
     error: str | None = Field(description="Why it failed, or missed its deadline")
-    status: Literal["starting", "processing", "succeeded", "failed", "canceled"]
+    status: Status
     created_at: Time
     started_at: Time = Absent
     completed_at: Time = Absent
@@ -127,7 +128,7 @@ class WatchedBody(BaseModel):
     """The answer of a watch URL."""
 
     id: Id
-    status: Literal["starting", "processing", "succeeded", "failed", "canceled"]
+    status: Status
     output: Any = Field(description="Null until every file of it is stored")
     error: str | None
     progress: float | None = Field(

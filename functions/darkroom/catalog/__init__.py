@@ -124,14 +124,16 @@ class Catalogue:
     def model(self, name: str) -> Model:
         """Return the entry of one of `names`, independent of aliases.
 
-        Raises InvalidModelError for a damaged file.
+        Raises InvalidModelError for a damaged file; `catalog.entry` tells what is wrong with it.
         """
         if name not in self._models:
             path = self._files[name]
             try:
                 model = Model.from_dict(strict_json.loads(path.read_bytes()))
-            except ValueError as error:
+            except strict_json.StrictJSONError as error:
                 raise InvalidModelError(f"{path.name}: {error}") from None
+            except (AttributeError, LookupError, TypeError, ValueError):
+                raise InvalidModelError(f"{path.name}: not a catalogue entry") from None
             if model.model != name:
                 raise InvalidModelError(f"{path.name}: holds the model {model.model}")
             self._models[name] = model

@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from darkroom.domain import price
 from darkroom.domain.checker import MAX_SCHEMA_DEPTH, is_a, types_of, validate_input
 from darkroom.domain.checker import as_dict as _dict
 from darkroom.domain.checker import as_list as _list
@@ -15,15 +14,13 @@ from darkroom.domain.checker import as_number as _number
 from darkroom.domain.places import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from random import Random
 
 MODEL_NAME = re.compile(
     r"(?=.{3,200}\Z)[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?/[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?"
 )
 VERSION = re.compile(r"[0-9a-f]{64}")
-DAY = re.compile(r"20[0-9]{2}-[01][0-9]-[0-3][0-9]")
-LEVELS = ("high", "medium", "low")
 
 _MAX_SCHEMA_NODES = 10_000
 _MAX_SEED = 2**31 - 1
@@ -82,32 +79,10 @@ class Model:
     """Places of files and of text in its output, in the form of `Prediction.output_places`."""
 
     @classmethod
-    def from_dict(cls, data: object) -> Model:
-        """Parse a catalogue file's content. Raises InvalidModelError."""
-        if not isinstance(data, dict):
-            raise InvalidModelError("a catalogue entry is a JSON object")
-        unknown = data.keys() - _FIELDS.keys()
-        if unknown:
-            raise InvalidModelError(f"unknown field {min(unknown)!r}")
-        for name, (fits, expected) in _FIELDS.items():
-            if name not in data and name in _REQUIRED:
-                raise InvalidModelError(f"field {name!r} is missing")
-            if name in data and not fits(data[name]):
-                raise InvalidModelError(f"field {name!r} must be {expected}")
-        try:
-            price.check(data)
-        except price.InvalidPriceError as error:
-            raise InvalidModelError(str(error)) from None
-        tasks = _tasks(data)
-        named = [*data.get("pictures", ()), *([data["mask"]] if "mask" in data else [])]
-        missing = [name for name in named if name not in data["input_schema"]["properties"]]
-        if missing:
-            raise InvalidModelError(f"input_schema has no input {missing[0]!r}")
-        version = data.get("version")
-        if data["official"] is (version is not None):
-            raise InvalidModelError("an official model has no pinned version, any other has one")
-        if version is None and data.get("version_aliases"):
-            raise InvalidModelError("version aliases need a pinned version")
+    def from_dict(cls, data: Mapping[str, Any]) -> Model:
+        """Read a catalogue file's content. It is an entry: `catalog.entry` has checked that before
+        it got into the asset."""
+        tasks = tuple(data["tasks"]) if "tasks" in data else (data["task"],)
         return cls(
             **{
                 **{name: value for name, value in data.items() if name != "task"},
@@ -115,7 +90,7 @@ class Model:
                 "makes_files": "text" not in tasks,
                 "output_places": _TEXTS if "text" in tasks else (),
                 "pictures": tuple(data.get("pictures", ())),
-                "version": version,
+                "version": data.get("version"),
                 "known_versions": tuple(data.get("known_versions", ())),
                 "typical_seconds": float(data["typical_seconds"]),
             }
@@ -242,93 +217,3 @@ def _resolve(node: object, schemas: dict[str, Any], budget: Iterator[int], depth
         for key, value in _dict(_resolve(item, schemas, budget, depth + 1)).items():
             resolved.setdefault(key, value)
     return resolved
-
-
-def _is_versions(values: Iterable[object]) -> bool:
-    return all(isinstance(value, str) and VERSION.fullmatch(value) for value in values)
-
-
-def _are_texts(values: Iterable[object]) -> bool:
-    return all(isinstance(value, str) for value in values)
-
-
-def _tasks(data: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return `tasks`, or the single `task` of older entries."""
-    if "task" in data and "tasks" in data:
-        raise InvalidModelError("field 'task' is the older name of 'tasks': keep one of them")
-    if "task" not in data and "tasks" not in data:
-        raise InvalidModelError("field 'tasks' is missing")
-    return tuple(data["tasks"]) if "tasks" in data else (data["task"],)
-
-
-def _is_status(value: object) -> bool:
-    status = _dict(value)
-    return (
-        {"state", "as_of"} <= status.keys() <= {"state", "as_of", "successor"}
-        and status["state"] == "deprecated"
-        and _matches(DAY, status["as_of"])
-        and _matches(MODEL_NAME, status.get("successor", "owner/name"))
-    )
-
-
-def _is_source(value: object) -> bool:
-    source = _dict(value)
-    return (
-        source.keys() == {"from", "date"}
-        and isinstance(source["from"], str)
-        and _matches(DAY, source["date"])
-    )
-
-
-def _are_among(values: object, names: set[str], fits: Callable[[Any], bool]) -> bool:
-    known = _dict(values)
-    return isinstance(values, dict) and known.keys() <= names and all(map(fits, known.values()))
-
-
-def _matches(pattern: re.Pattern[str], value: object) -> bool:
-    return isinstance(value, str) and pattern.fullmatch(value) is not None
-
-
-_REQUIRED = frozenset({"model", "official", "input_schema", "output", "typical_seconds", "price"})
-_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "model": (lambda v: isinstance(v, str) and bool(MODEL_NAME.fullmatch(v)), "owner/name"),
-    "task": (lambda v: isinstance(v, str) and bool(v), "a text"),
-    "tasks": (
-        lambda v: isinstance(v, list) and bool(v) and all(v) and _are_texts(v),
-        "a list of texts",
-    ),
-    "official": (lambda v: isinstance(v, bool), "true or false"),
-    "version": (lambda v: v is None or _is_versions([v]), "64 hex digits or null"),
-    "input_schema": (lambda v: isinstance(_dict(v).get("properties"), dict), "an object schema"),
-    "output": (lambda v: v in ("array", "string"), "array or string"),
-    "typical_seconds": (lambda v: (_number(v) or 0) > 0, "a number above 0"),
-    "price": (
-        lambda v: isinstance(v, dict | list),
-        "an object of unit and usd, or a list of those",
-    ),
-    "most_pixels": (lambda v: isinstance(v, dict), "an object of in and out"),
-    "counts": (lambda v: isinstance(v, str | dict), "an input's name, or an object"),
-    "pictures": (lambda v: isinstance(v, list) and _are_texts(v), "a list of inputs"),
-    "mask": (lambda v: isinstance(v, str), "an input's name"),
-    "mask_repaints": (lambda v: v in ("white", "black"), "white or black"),
-    "status": (_is_status, "an object of state, deprecated, of as_of, a day, and of successor"),
-    "sources": (
-        lambda v: _are_among(v, {"schema", "price"}, _is_source),
-        "an object of schema and price, each of from and date",
-    ),
-    "confidence": (
-        lambda v: _are_among(v, {"schema", "price", "seconds"}, LEVELS.__contains__),
-        "an object of schema, price and seconds, each high, medium or low",
-    ),
-    "description": (lambda v: isinstance(v, str), "a text"),
-    "price_note": (lambda v: isinstance(v, str), "a text"),
-    "known_versions": (lambda v: isinstance(v, list) and _is_versions(v), "a list of versions"),
-    "version_aliases": (
-        lambda v: isinstance(v, dict) and _is_versions(v) and _are_texts(v.values()),
-        "an object of warnings by version",
-    ),
-    "deadline_seconds": (
-        lambda v: v is None or (isinstance(v, int) and not isinstance(v, bool) and v > 0),
-        "a whole number above 0 or null",
-    ),
-}

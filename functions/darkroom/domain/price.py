@@ -19,10 +19,10 @@ each output picture. Both are a number or a table; `out` may also be `{"of": ["w
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from darkroom.domain.model import Model
 
@@ -48,17 +48,9 @@ LARGEST_PICTURE = 16
 """Maximum megapixels of one output, if the catalogue does not say."""
 OTHERS = "*"
 
-_HUGE = 1e15
+HUGE = 1e15
 _MOST = 1_000_000
-"""Maximum number of pictures of one prediction; a larger number would fit into no record."""
-_DEEPEST = 4
-
-
-class InvalidPriceError(ValueError):
-    """An entry's price, or a part of it, is invalid. The text names the entry's field."""
-
-
-# --- The maximum ----------------------------------------------------------------------------------
+"""Pictures of one prediction: a larger number would fit into no record."""
 
 
 def terms(
@@ -157,7 +149,7 @@ class _Input:
         if not (isinstance(amount, dict) and "by" in amount):
             return read(amount)
         table: dict[str | None, Any] = amount[kind]
-        chosen = table.get(_text(self.value(amount["by"])), table.get(OTHERS))
+        chosen = table.get(as_text(self.value(amount["by"])), table.get(OTHERS))
         amounts = table.values() if chosen is None else (chosen,)
         return max(self.most(each, kind, read) for each in amounts)
 
@@ -198,12 +190,12 @@ class _Input:
         return float(side) if known else float(self._properties[name]["maximum"])
 
 
-def _text(value: object) -> str | None:
-    """Return a value as a table's key; None if it can be in no table."""
+def as_text(value: object) -> str | None:
+    """A value as a table names it; None: as none does."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
-        return f"{value:.10g}" if abs(value) <= _HUGE else None
+        return f"{value:.10g}" if abs(value) <= HUGE else None
     return value if isinstance(value, str) else None
 
 
@@ -216,128 +208,5 @@ def _texts(value: object, pointer: str) -> Iterator[str]:
         yield pointer
 
 
-# --- Validation -----------------------------------------------------------------------------------
-
-
-def check(entry: Mapping[str, Any]) -> None:
-    """Raise InvalidPriceError for an entry with an invalid price. Its schema must be valid."""
-    properties: Mapping[str, Any] = entry["input_schema"]["properties"]
-    parts = entry["price"] if isinstance(entry["price"], list) else [entry["price"]]
-    for part in parts:
-        _check_part(part, properties)
-    units = [part["unit"] for part in parts]
-    if not parts or len(set(units)) < len(units) or len(set(units) & set(BY_END)) > 1:
-        _refuse("price", f"parts, each of another unit, and one at most of {', '.join(BY_END)}")
-    most = entry.get("most_pixels", {})
-    if not isinstance(most, dict) or not most.keys() <= {"in", "out"}:
-        _refuse("most_pixels", "an object of in and out")
-    if "in" in most:
-        _check_amount("most_pixels", most["in"], "pixels", properties, _is_size)
-    if "out" in most:
-        _check_amount("most_pixels", most["out"], "pixels", properties, _is_area(properties))
-    if set(units) & set(IN) and not ("in" in most and entry.get("pictures")):
-        _refuse("price", "of pictures given only where `pictures` and most_pixels.in are known")
-    _check_counts(entry.get("counts"), properties)
-
-
-def _check_part(part: object, properties: Mapping[str, Any]) -> None:
-    found = _dict(part)
-    if not {"unit", "usd"} <= found.keys() <= {"unit", "usd", "most"}:
-        _refuse("price", "an object of unit and usd, or a list")
-    if found["unit"] not in UNITS:
-        _refuse("price", f"of a unit, one of {', '.join(UNITS)}")
-    if "most" in found and (found["unit"] != "megapixel" or not _is_size(found["most"])):
-        _refuse("price", "without a most, but for megapixels: a number above 0")
-    usd = found["usd"]
-    if isinstance(usd, dict) and "tiers" in usd:
-        if found["unit"] != "image" or usd.keys() != {"tiers"} or not _are_tiers(usd["tiers"]):
-            _refuse("price", "in tiers only by the image: pairs of pixels and usd, both rising")
-    else:
-        _check_amount("price", usd, "usd", properties, _is_usd)
-
-
-def _check_amount(
-    field: str,
-    amount: object,
-    kind: str,
-    properties: Mapping[str, Any],
-    fits: Callable[[Any], bool],
-    depth: int = 0,
-) -> None:
-    """Check that it is a valid number, or a table of those whose names are in the schema."""
-    if not (isinstance(amount, dict) and "by" in amount):
-        if not fits(amount):
-            _refuse(field, f"made of numbers of {kind}, or of tables by an input's value")
-        return
-    table = amount.get(kind)
-    name = amount["by"]
-    if amount.keys() != {"by", kind} or not isinstance(table, dict) or not table:
-        _refuse(field, f"made of tables that have by and {kind}")
-    if not isinstance(name, str) or name not in properties or depth == _DEEPEST:
-        _refuse(field, "chosen by inputs that the schema has, at most four in a row")
-    enum = _dict(properties[name]).get("enum")
-    known = {_text(value) for value in enum} if isinstance(enum, list) else None
-    for value, inner in table.items():
-        if known is not None and value not in known | {OTHERS}:
-            _refuse(field, f"chosen by values that the schema has: {name} is never {value!r}")
-        _check_amount(field, inner, kind, properties, fits, depth + 1)
-
-
-def _check_counts(counts: object, properties: Mapping[str, Any]) -> None:
-    if counts is None:
-        return
-    found: dict[str, Any] = {"input": counts} if isinstance(counts, str) else _dict(counts)
-    where = found.get("where", {})
-    fits = found.keys() <= {"input", "where"} and isinstance(where, dict)
-    if not fits or not _all_in(properties, (found.get("input"), *where)):
-        _refuse("counts", "an input's name, or an object of input and where, the values of others")
-
-
-def _is_area(properties: Mapping[str, Any]) -> Callable[[Any], bool]:
-    def fits(leaf: Any) -> bool:
-        if not isinstance(leaf, dict):
-            return _is_size(leaf)
-        of = leaf.get("of")
-        known = {"of"} <= leaf.keys() <= {"of", "step"} and _is_size(leaf.get("step", 1))
-        if not known or not isinstance(of, list) or len(of) != 2 or not _all_in(properties, of):
-            return False
-        return all(_is_size(properties[name].get("maximum")) for name in of)
-
-    return fits
-
-
-def _are_tiers(tiers: object) -> bool:
-    pairs = tiers if isinstance(tiers, list) else []
-    if not pairs or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
-        return False
-    sizes, prices = zip(*pairs, strict=True)
-    numbers = all(_is_size(size) and isinstance(size, int) for size in sizes)
-    if not numbers or not all(map(_is_usd, prices)):
-        return False
-    return all(map(_rises, pairs, pairs[1:]))
-
-
-def _rises(one: list[float], other: list[float]) -> bool:
-    return one[0] < other[0] and one[1] <= other[1]
-
-
-def _all_in(properties: Mapping[str, Any], names: Iterable[object]) -> bool:
-    return all(isinstance(name, str) and isinstance(properties.get(name), dict) for name in names)
-
-
-def _is_usd(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return 0 <= value <= _HUGE
-
-
-def _is_size(value: object) -> bool:
-    return _is_usd(value) and value != 0
-
-
 def _dict(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _refuse(field: str, expected: str) -> NoReturn:
-    raise InvalidPriceError(f"field {field!r} must be {expected}")

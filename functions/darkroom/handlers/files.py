@@ -52,7 +52,7 @@ ROUTES: Routes[Keeps] = Routes(_admit)
     operation="files.create",
     answer="FileBody",
     errors=(400, 413, 415),
-    body="multipart/form-data",
+    body="NewFileForm",
 )
 def create_file(made: Keeps, call: Call) -> dict[str, Any]:
     """Store a file of up to 4.5 MB, for use in inputs"""
@@ -101,7 +101,7 @@ def delete_file(made: Keeps, call: Call) -> None:
     operation="uploads.create",
     answer="Upload",
     errors=(400, 413, 415, 422),
-    body="NewUpload",
+    body="NewUploadBody",
 )
 def create_upload(made: Keeps, call: Call) -> dict[str, Any]:
     """Get a form with which the client uploads a file of up to 100 MB"""

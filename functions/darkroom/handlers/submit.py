@@ -108,7 +108,7 @@ _CREATES: dict[str, Any] = {
 
 
 @ROUTES.add(
-    "POST /v1/predictions", operation="predictions.create", body="NewPrediction", **_CREATES
+    "POST /v1/predictions", operation="predictions.create", body="NewPredictionBody", **_CREATES
 )
 def create(made: Submits, call: Call) -> dict[str, Any]:
     """Create a prediction; never waits for its result"""
@@ -118,7 +118,7 @@ def create(made: Submits, call: Call) -> dict[str, Any]:
 @ROUTES.add(
     f"POST {MODEL}/predictions",
     operation="models.predictions.create",
-    body="NewModelPrediction",
+    body="NewModelPredictionBody",
     **_CREATES,
 )
 def create_of_model(made: Submits, call: Call) -> dict[str, Any]:

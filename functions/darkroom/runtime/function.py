@@ -70,7 +70,7 @@ class Route:
         self.errors = errors
         """The statuses of its problems, besides those of every operation."""
         self.body = body
-        """The schema of the body in the OpenAPI document, or `multipart/form-data`."""
+        """The class of the body in api/bodies.py."""
         self.creates = creates
         """Whether it takes the headers of a create and answers with its location."""
         self.redirects = redirects

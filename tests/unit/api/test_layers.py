@@ -19,6 +19,8 @@ WORDS = ("cog", "creates", "hooks", "snapshot", "wire")
 MAY_IMPORT = {
     "domain": {"domain"},
     "catalog": {"domain", "catalog"},
+    # In no function.
+    "catalog.entry": {"domain", "catalog"},
     "ports": {"domain", "ports"},
     # Darkroom uses Replicate's vocabulary and reaches it through a port; no service imports the
     # client.

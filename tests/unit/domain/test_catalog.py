@@ -13,6 +13,7 @@ from typing import Any
 import darkroom.catalog
 import pytest
 from darkroom.catalog import Catalogue
+from darkroom.catalog.entry import check
 from darkroom.domain.checker import validate_input
 from darkroom.domain.model import InvalidModelError, draw_seed
 
@@ -389,14 +390,24 @@ def test_a_file_name_must_name_a_model(tmp_path: Path) -> None:
     [
         ("{", "not JSON"),
         (json.dumps(entry(model="acme/other")), "holds the model acme/other"),
-        (json.dumps(entry(output="file")), "field 'output'"),
+        (json.dumps(entry(output="file")), "output: Input should be"),
     ],
 )
 def test_a_damaged_entry_names_its_file(tmp_path: Path, content: str, reason: str) -> None:
     (tmp_path / "acme--portrait.json").write_text(content, "utf-8")
-    catalogue = Catalogue.load(tmp_path)
     with pytest.raises(InvalidModelError, match=rf"acme--portrait\.json: .*{reason}"):
-        catalogue.resolve("acme/portrait")
+        check(Catalogue.load(tmp_path))
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '"x"', '{"tasks": 1}'])
+def test_what_is_no_entry_is_not_read(tmp_path: Path, content: str) -> None:
+    (tmp_path / "acme--portrait.json").write_text(content, "utf-8")
+    with pytest.raises(InvalidModelError, match=r"acme--portrait\.json: not a catalogue entry"):
+        Catalogue.load(tmp_path).resolve("acme/portrait")
+
+
+def test_the_packaged_entries_are_what_an_entry_must_be() -> None:
+    check(Catalogue.load())
 
 
 def test_only_the_wanted_file_is_read(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from darkroom.catalog import Catalogue
+from darkroom.catalog.entry import read
 from darkroom.domain.lifecycle import (
     CancelRequested,
     CreateRefused,
@@ -54,7 +55,7 @@ def model(price: dict[str, Any] | None, **properties: Any) -> Model:
         "typical_seconds": 2.0,
         "price": price or {"unit": "image", "usd": 0},
     }
-    made = Model.from_dict(data)
+    made = read(data)
     return made if price else replace(made, price=None)
 
 
