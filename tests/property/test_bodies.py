@@ -14,7 +14,7 @@ from darkroom.api import bodies, queries, requests, waiting
 from darkroom.api.http import Request
 from darkroom.api.parameters import CreateHeaders, Queries
 from darkroom.api.schemas import Status
-from darkroom.domain.callbacks import EVENTS
+from darkroom.domain.callback import EVENTS
 from darkroom.domain.checker import unseen, validate_body
 from darkroom.domain.errors import BadRequestError, DarkroomError
 from hypothesis import example, given

@@ -21,7 +21,7 @@ from darkroom.domain.correlation import (
 )
 from darkroom.domain.events import LONGEST_TASK_TOKEN
 from darkroom.domain.inputs import UPLOAD_TYPE
-from darkroom.services.files import MOST_SAID
+from darkroom.services.files.uploads import MOST_SAID
 
 Reference = Annotated[str, Field(max_length=300)]
 Callback = Annotated[str, Field(max_length=2048)]

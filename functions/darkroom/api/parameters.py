@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from darkroom.api import queries, requests, waiting
 from darkroom.api.schemas import Status, Time
 from darkroom.domain.correlation import LONGEST_END_USER, LONGEST_TAG
-from darkroom.services.read import PAGE
+from darkroom.services.predictions.read import PAGE
 
 Day = Annotated[str, Field(json_schema_extra={"format": "date"})]
 
