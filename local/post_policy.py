@@ -10,7 +10,8 @@ import hashlib
 import hmac
 import re
 
-from darkroom.api.multipart import MultipartError, MultipartSegment, boundary_of, parser
+from darkroom.api.multipart import boundary_of, parser
+from multipart import MultipartError, MultipartSegment
 
 MOST_FIELDS = 50
 FIELDS_MAX = 64_000

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from darkroom.api import queries, requests, waiting
 from darkroom.api.schemas import Status, Time
 from darkroom.domain.correlation import LONGEST_END_USER, LONGEST_TAG
+from darkroom.services.predictions.create import SHORTEST_CANCEL_AFTER_S
 from darkroom.services.predictions.read import PAGE
 
 Day = Annotated[str, Field(json_schema_extra={"format": "date"})]
@@ -78,7 +79,7 @@ class CreateHeaders(BaseModel):
         alias="Cancel-After",
         pattern=f"^({requests.CANCEL_AFTER})$",
         description="From when on the prediction is not wanted any more: 30s, 5m, 2h30m; between "
-        f"{requests.SHORTEST_CANCEL_AFTER_S} seconds and 24 hours",
+        f"{SHORTEST_CANCEL_AFTER_S} seconds and 24 hours",
     )
     idempotency_key: str = Field(
         alias="Idempotency-Key",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
 
 from pydantic import (
     AfterValidator,
@@ -293,7 +293,7 @@ def read(data: object) -> Model:
         found = error.errors(include_url=False, include_input=False, include_context=False)
         told = [_told(each["loc"], each["msg"]) for each in found[:MOST_TOLD]]
         raise InvalidModelError("; ".join(told)) from None
-    return Model.from_dict(data)
+    return Model.from_dict(cast("Mapping[str, Any]", data))
 
 
 def _told(place: tuple[int | str, ...], text: str) -> str:
