@@ -7,12 +7,12 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from local.processes import ROOT
+from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
     import signal
@@ -43,9 +43,18 @@ class Started:
     def announced(self, name: str = "local.json") -> dict[str, Any]:
         """The announcement, once it is there."""
         path = self.folder / "state" / name
-        until(path.exists, 120, self.process)
+        self.until(path.exists)
         found: dict[str, Any] = json.loads(path.read_text())
         return found
+
+    def until(self, holds: Callable[[], object]) -> None:
+        """Wait for that, which only comes about while the run goes on."""
+
+        def held() -> object:
+            assert self.process.poll() is None, "it ended early"
+            return holds()
+
+        until(held)
 
     def ops(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -59,7 +68,7 @@ class Started:
 
     def end(self, number: signal.Signals) -> tuple[int, str, str]:
         self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=20)
+        out, err = self.process.communicate(timeout=90)
         return self.process.returncode, out, err
 
     def processes(self) -> list[str]:
@@ -74,16 +83,6 @@ class Started:
             except OSError:  # it ended meanwhile
                 continue
         return found
-
-
-def until(
-    condition: Callable[[], bool], seconds: float, process: subprocess.Popen[str] | None = None
-) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert process is None or process.poll() is None, "it ended early"
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def refuses(url: str) -> bool:

@@ -47,7 +47,7 @@ def without_urls(shown: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_all_events_of_a_prediction_are_told_and_the_end_is_the_last(driver: Driver) -> None:
-    driver.faults(time_scale=1.5)
+    driver.faults(time_scale=6)
     with receiving() as receiver:
         id_ = driver.called_back(receiver.url, "start", "output", "logs", "completed")
         until(lambda: driver.callback_state(id_) == "delivered")

@@ -18,27 +18,17 @@ from ops.queues import failure_queues
 from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from ops.deployment import Deployment
     from ops.doctor import Check
     from tests.e2e.driver import Driver
 
 
-@pytest.fixture
-def deployment(driver: Driver) -> Deployment:
-    return driver.deployment
-
-
-@pytest.fixture
-def checks(deployment: Deployment) -> Callable[..., dict[str, Check]]:
+def checks(deployment: Deployment) -> dict[str, Check]:
     """Return the checks by name; the last line of one with several."""
-
-    def look(changed: Deployment = deployment) -> dict[str, Check]:
-        with httpx.Client(trust_env=False, timeout=60) as client:
-            return {check.name: check for check in examine(changed, "local", client)}
-
-    return look
+    with httpx.Client(trust_env=False, timeout=60) as client:
+        return {check.name: check for check in examine(deployment, "local", client)}
 
 
 @contextmanager
@@ -84,64 +74,53 @@ def test_nothing_is_wrong_with_a_new_deployment(
     assert driver.cloud.replicate_token not in json.dumps(shown)
 
 
-def test_a_token_that_replicate_does_not_know(
-    deployment: Deployment, checks: Callable[..., dict[str, Check]]
-) -> None:
-    with stored(deployment, "ReplicateTokenSecret", "r8_taken_back"):
-        found = checks()
+def test_a_token_that_replicate_does_not_know(driver: Driver) -> None:
+    with stored(driver.deployment, "ReplicateTokenSecret", "r8_taken_back"):
+        found = checks(driver.deployment)
     assert found["Replicate"].state == "FAIL"
     assert "rotate replicate-token" in found["Replicate"].remedy
     assert "webhook secret" not in found
 
 
 @pytest.mark.parametrize(("kept", "state"), [(True, "WARN"), (False, "FAIL")])
-def test_another_webhook_secret_than_replicates(
-    deployment: Deployment, checks: Callable[..., dict[str, Check]], *, kept: bool, state: str
-) -> None:
-    held = json.loads(deployment.secret(deployment.outputs["ReplicateWebhookSecret"]) or "")
+def test_another_webhook_secret_than_replicates(driver: Driver, *, kept: bool, state: str) -> None:
+    held = json.loads(
+        driver.deployment.secret(driver.deployment.outputs["ReplicateWebhookSecret"]) or ""
+    )
     pair = {"current": "whsec_" + "b2xk" * 8} | ({"previous": held["current"]} if kept else {})
-    with stored(deployment, "ReplicateWebhookSecret", json.dumps(pair)):
-        found = checks()["webhook secret"]
+    with stored(driver.deployment, "ReplicateWebhookSecret", json.dumps(pair)):
+        found = checks(driver.deployment)["webhook secret"]
     assert found.state == state
     assert "rotate webhook-secret" in found.remedy
 
 
 @pytest.mark.parametrize(("dedicated", "state"), [("true", "OK"), ("false", "WARN")])
-def test_an_account_that_does_not_echo_webhooks(
-    driver: Driver,
-    checks: Callable[..., dict[str, Check]],
-    dedicated: str,
-    state: str,
-) -> None:
+def test_an_account_that_does_not_echo_webhooks(driver: Driver, dedicated: str, state: str) -> None:
     driver.run("without an echo", megapixels="0.25")
     driver.faults(echo_webhook=False)
     with driver.told("Submit", DEDICATED_ACCOUNT=dedicated):
-        found = checks()["webhook echo"]
+        found = checks(driver.deployment)["webhook echo"]
     assert found.state == state
     assert ("dedicated_account" in found.remedy) == (state == "WARN")
 
 
-def test_somebody_else_uses_the_dedicated_account(
-    driver: Driver, checks: Callable[..., dict[str, Check]]
-) -> None:
+def test_somebody_else_uses_the_dedicated_account(driver: Driver) -> None:
     made = driver.make_upstream("somebody else's")
-    found = checks()["dedicated account"]
+    found = checks(driver.deployment)["dedicated account"]
     assert found.state == "WARN"
     assert made in found.text
 
 
-def test_dead_letters(driver: Driver, checks: Callable[..., dict[str, Check]]) -> None:
+def test_dead_letters(driver: Driver) -> None:
     sqs, queue = driver.cloud.client("sqs"), driver.cloud.outputs["DeliverDlq"]
     sqs.send_message(QueueUrl=queue, MessageBody='{"prediction": "none", "event": "completed"}')
-    found = checks()["dead letters"]
+    found = checks(driver.deployment)["dead letters"]
     sqs.purge_queue(QueueUrl=queue)
     assert found.state == "FAIL"
     assert "redrive" in found.remedy
 
 
-def test_what_has_been_due_for_long(
-    driver: Driver, checks: Callable[..., dict[str, Check]]
-) -> None:
+def test_what_has_been_due_for_long(driver: Driver) -> None:
     """A row of the index, while the sweep that would claim it does not run."""
     dynamodb, table = driver.cloud.client("dynamodb"), driver.cloud.outputs["PredictionsTable"]
     ago = str(int(time.time() * 1000) - 3_600_000)
@@ -151,7 +130,7 @@ def test_what_has_been_due_for_long(
     def overdue() -> Check | None:
         # Again and again: a tick that had begun before may still claim it.
         dynamodb.put_item(TableName=table, Item=row)
-        found = checks()["sweep"]
+        found = checks(driver.deployment)["sweep"]
         return found if found.state != "OK" else None
 
     try:
@@ -163,30 +142,26 @@ def test_what_has_been_due_for_long(
     assert "due for" in found.text
 
 
-def test_stacks_and_outputs_that_are_not_there(
-    deployment: Deployment, checks: Callable[..., dict[str, Check]]
-) -> None:
-    outputs = {k: v for k, v in deployment.outputs.items() if k != "PersistDlq"}
-    found = checks(replace(deployment, outputs=outputs))
+def test_stacks_and_outputs_that_are_not_there(driver: Driver) -> None:
+    outputs = {k: v for k, v in driver.deployment.outputs.items() if k != "PersistDlq"}
+    found = checks(replace(driver.deployment, outputs=outputs))
     assert found["dead letters"].state == "FAIL"
     assert "PersistDlq" in found["dead letters"].text
     with httpx.Client(trust_env=False) as client:
-        stacks = examine(deployment, "elsewhere", client)[0]
+        stacks = examine(driver.deployment, "elsewhere", client)[0]
     assert (stacks.name, stacks.state) == ("stacks", "FAIL")
     assert "Darkroom-elsewhere-Service" in stacks.text
 
 
-def test_the_cdns_key(
-    driver: Driver, deployment: Deployment, checks: Callable[..., dict[str, Check]]
-) -> None:
+def test_the_cdns_key(driver: Driver) -> None:
     with driver.told("Submit", CDN_DOMAIN="d111.cloudfront.net"):
-        public, _ = cdn_key.ensure(deployment, "local")
+        public, _ = cdn_key.ensure(driver.deployment, "local")
         deployed = {"CdnPublicKeyInUse": public, "CdnKeyId": "K1"}
-        with_cdn = replace(deployment, outputs=deployment.outputs | deployed)
+        with_cdn = replace(driver.deployment, outputs=driver.deployment.outputs | deployed)
         assert checks(with_cdn)["CDN key"].state == "FAIL"
 
-        client, secret = deployment.client("secretsmanager"), cdn_key.secret_name("local")
-        held = cdn_key.read(deployment, "local")
+        client, secret = driver.deployment.client("secretsmanager"), cdn_key.secret_name("local")
+        held = cdn_key.read(driver.deployment, "local")
         try:
             cdn_key.name_it(with_cdn, "local")
             assert checks(with_cdn)["CDN key"].state == "OK"

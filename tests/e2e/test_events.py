@@ -195,7 +195,7 @@ def test_the_example_rule_to_a_queue(driver: Driver) -> None:
 
 def test_the_example_rule_to_a_state_machine(driver: Driver) -> None:
     made = example_rule(driver.cloud, "to-state-machine")
-    driver.faults(time_scale=10)
+    driver.faults(time_scale=60)
     id_ = driver.submit("too slow")["id"]
     driver.cancel(id_)
     steps = driver.cloud.client("stepfunctions")

@@ -178,7 +178,7 @@ def echo(cloud: EmbeddedCloud, tmp_path_factory: pytest.TempPathFactory) -> Iter
         Role="arn:aws:iam::000000000000:role/echo",
         Handler="echo.handler",
         Code={"ZipFile": packed.getvalue()},
-        Timeout=3,
+        Timeout=10,
     )
     gateway = cloud.client("apigatewayv2")
     api_id = gateway.create_api(Name="echo", ProtocolType="HTTP")["ApiId"]

@@ -20,7 +20,8 @@ from local.demo import CHOSEN
 from local.doors import DOORS
 from local.processes import ROOT, StartError, free_port, listen
 from tests.e2e.logs import Logs
-from tests.e2e.started import Started, refuses, until
+from tests.e2e.started import Started, refuses
+from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,7 +43,7 @@ def started(tmp_path: Path) -> Iterator[Callable[..., Started]]:
 
 
 def assert_nothing_left(run: Started, found: dict[str, Any]) -> None:
-    until(lambda: not run.processes(), 30)
+    until(lambda: not run.processes())
     for url in (found["base_url"], found["replicate_url"], found["aws_endpoint"]):
         assert refuses(url), url
     assert list((run.folder / "tmp").iterdir()) == []
@@ -107,10 +108,10 @@ def test_nothing_outlives_a_killed_run(started: Callable[..., Started]) -> None:
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads /proc")
 def test_an_interrupted_start_leaves_nothing(started: Callable[..., Started]) -> None:
     run = started("--port", "0")
-    until(lambda: len(run.processes()) > 1, 120, run.process)
+    run.until(lambda: len(run.processes()) > 1)
     code, _, err = run.end(signal.SIGINT)
     assert (code, err) == (0, "Stopped.\n")
-    until(lambda: not run.processes(), 30)
+    until(lambda: not run.processes())
     assert not (run.folder / "state" / "local.json").exists()
     assert list((run.folder / "tmp").iterdir()) == []
 
@@ -167,7 +168,7 @@ def test_newcomer_bug_1_a_kept_cloud_relays_at_once(tmp_path: Path) -> None:
                 json={"input": {"prompt": f"start {start}"}},
             ).json()
             path = f"/v1/predictions/{created['id']}"
-            until(lambda: api.get(path).json()["status"] == "succeeded", 90)  # noqa: B023
+            until(lambda: api.get(path).json()["status"] == "succeeded")  # noqa: B023
             relayed = [line.get("prediction") for line in logs.lines("Relay")]
             assert created["id"] in relayed, f"start {start}: only the sweep has found it"
 

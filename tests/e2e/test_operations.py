@@ -232,13 +232,15 @@ def test_a_redriven_delivery_is_made(driver: Driver) -> None:
             return dict(dynamodb.get_item(**deliveries, ConsistentRead=True)["Item"])
 
         until(lambda: row()["state"]["S"] == "delivered")
+        sqs = driver.cloud.client("sqs")
+        # A message that came twice would deliver what is owed again.
+        until(lambda: waiting(sqs, driver.cloud.outputs["DeliverQueue"]) == 0)
         dynamodb.update_item(
             **deliveries,
             UpdateExpression="SET #state = :pending, due_at = :far",
             ExpressionAttributeNames={"#state": "state"},
             ExpressionAttributeValues={":pending": {"S": "pending"}, ":far": {"N": str(FAR)}},
         )
-        sqs = driver.cloud.client("sqs")
         message = json.dumps({"prediction": id_, "event": "completed"})
         sqs.send_message(QueueUrl=driver.cloud.outputs["DeliverDlq"], MessageBody=message)
         report = audit(driver.deployment, settled=True)

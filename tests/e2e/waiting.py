@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PATIENCE_S = 90
+PATIENCE_S = 120
 """Long, so that only a missing result is a failure, not a busy machine."""
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 from darkroom.api.multipart import read_form
 from darkroom.domain.errors import BadRequestError, UnsupportedMediaError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.multipart import FORM, form
@@ -111,7 +111,6 @@ def test_a_head_has_its_limit() -> None:
         read_form(FORM, form((head + b"y" * 4100, b"x")))
 
 
-@settings(max_examples=300)
 @given(
     st.one_of(
         st.text(max_size=80),
