@@ -13,7 +13,11 @@ export PYTHONPATH := .:functions
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MYPY_CACHE_DIR := .mypy_cache$(addprefix -,$(VERSION))
 RUNTIME := 3.13
-TESTS := lint types unit adapters emulator infra e2e clients proof-slice scale-slice runtime
+# Two at a time, each told of when it has ended. First what waits most, beside what computes.
+TESTS := e2e lint types unit clients proof-slice adapters infra scale-slice emulator runtime
+SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+# How many examples a property is tried with: few, usual or many (tests/support/examples.py).
+EXAMPLES ?= $(if $(VERSION),many,usual)
 
 help:  ## this list
 	@grep -hE '^[a-z0-9 -]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -35,7 +39,8 @@ demo: $(VENV)/.done  ## a dozen models on the embedded cloud, outputs in .darkro
 run: $(VENV)/.done  ## the embedded cloud on http://127.0.0.1:8787 until Ctrl-C (PORT=, KEEP=1, ORIGINS=)
 	@PORT=$(PORT) $(PY) -m local run
 
-test: $(if $(VERSION),$(filter-out e2e clients runtime,$(TESTS)),$(TESTS))  ## lint, types and all tests (PYTHON=3.13: all but e2e, on it)
+test: $(VENV)/.done  ## lint, types and all tests (PYTHON=3.13: all but e2e, on it, with many more examples)
+	@$(MAKE) --no-print-directory --jobs=2 $(SYNC) $(if $(VERSION),$(filter-out e2e clients runtime,$(TESTS)),$(TESTS))
 	@echo "all of it passed$(if $(VERSION), on Python $(VERSION))"
 
 lint: $(VENV)/.done  ## ruff: rules and format
@@ -45,19 +50,17 @@ lint: $(VENV)/.done  ## ruff: rules and format
 types: $(VENV)/.done  ## mypy, strict (about a minute the first time)
 	$(PY) -m mypy
 
-unit: $(VENV)/.done  ## unit and property tests; all branches of domain and services
-	$(PY) -m pytest tests/unit tests/property -n 2 --cov --cov-branch --cov-report=term-missing:skip-covered
+unit: $(VENV)/.done  ## unit and property tests; all branches of domain and services (EXAMPLES=many)
+	$(PY) -m pytest tests/unit tests/property -n 2 --hypothesis-profile=$(EXAMPLES) --cov --cov-branch --cov-report=term-missing:skip-covered
 
 runtime:  ## the rules and their properties on the Python that Lambda runs, where this machine has it
 	@if .ci/python $(RUNTIME) > /dev/null; \
-	  then $(MAKE) --no-print-directory runtime-slice PYTHON=$(RUNTIME); \
+	  then $(MAKE) --no-print-directory runtime-slice PYTHON=$(RUNTIME) EXAMPLES=few; \
 	  else echo "Nothing was tested on Python $(RUNTIME), which is what Lambda runs."; fi
 
-# What takes longest of the unit and property tests is left to `make test PYTHON=3.13`.
-LONG := tests/property/test_hostile_requests.py tests/property/test_lifecycle.py tests/property/test_services.py
 runtime-slice: $(VENV)/.done
-	@echo "on $$($(PY) --version): what each function loads, domain, properties but for the longest"
-	$(PY) -m pytest -x -n 2 $(addprefix --ignore ,$(LONG)) tests/unit/test_imports.py tests/unit/domain tests/property
+	@echo "on $$($(PY) --version): what each function loads, the domain, and its properties"
+	$(PY) -m pytest -x -n 2 --hypothesis-profile=$(EXAMPLES) tests/adapters/test_imports.py tests/unit/domain tests/property
 
 adapters: $(VENV)/.done  ## over moto and over the fakes, and the operator's commands; calls and capacity units counted
 	$(PY) -m pytest tests/adapters tests/ops tests/bench -n 2

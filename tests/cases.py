@@ -1,9 +1,9 @@
 """The attack cases that Darkroom must withstand: 62 on the webhook, 72 on everything else.
 
 A test that covers a case has its number in its name: `test_w6_…`, or a parameter `W6-…`; the tests
-of one case are found by `pytest -k "W6 and not W6_"`. tests/unit/test_cases.py checks that none is
-missing. Each line has the input and, after the arrow, the required result. Refused also means: no
-row is written, nothing is called upstream, no 5xx, nothing echoed or leaked.
+of one case are found by `pytest -k "W6 and not W6_"`. tests/adapters/test_cases.py checks that none
+is missing. Each line has the input and, after the arrow, the required result. Refused also
+means: no row is written, nothing is called upstream, no 5xx, nothing echoed or leaked.
 """
 
 from __future__ import annotations
@@ -490,7 +490,7 @@ REPORTED: dict[str, tuple[str, str]] = {
         ("A CDN key whose secret was deleted is restored; the page deletes it without recovery."),
     ),
     "aws-M2": (
-        "tests/unit/test_imports.py::test_aws_m2_on_lambda_all_is_made_before_the_first_event",
+        "tests/adapters/test_imports.py::test_aws_m2_on_lambda_all_is_made_before_the_first_event",
         (
             "On Lambda, clients are made and secrets read during init. What is left of the first "
             "invocation's processor time is 4 to 6 % (`make bench ONLY=first`)."

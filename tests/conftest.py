@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import settings
 
 # Before any module imports them, so that assertions there show the compared values.
 pytest.register_assert_rewrite("tests.support")
+
+from tests.support import examples  # noqa: E402
+
+# Before pytest's own plugin takes the profile that its option names.
+examples.register()
 
 DUMMY = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -27,6 +31,3 @@ def pytest_configure() -> None:
         if name.lower() in proxies or name.startswith(("AWS_", "POWERTOOLS_")):
             del os.environ[name]
     os.environ.update(DUMMY)
-    # A slow machine is no failure.
-    settings.register_profile("darkroom", deadline=None)
-    settings.load_profile("darkroom")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from local.cloud import EmbeddedCloud
 from tests.e2e.canary import leaks
-from tests.e2e.waiting import until
+from tests.e2e.driver import Driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    import httpx
 
 HERE = Path(__file__).parent
 
@@ -35,66 +35,47 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedCloud]:
 
 
 @pytest.fixture
-def announced(
-    cloud: EmbeddedCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> EmbeddedCloud:
-    """The cloud, announced as by `make run`, which `--local` finds."""
-    found = {
-        "aws_endpoint": cloud.aws_endpoint,
-        "replicate_url": cloud.replicate_url,
-        "replicate_token": cloud.replicate_token,
-    }
-    (tmp_path / "local.json").write_text(json.dumps(found))
+def driver(cloud: EmbeddedCloud) -> Iterator[Driver]:
+    """A client and operator of the cloud; what it makes fail is as before after the test."""
+    with Driver(cloud) as driver:
+        yield driver
+
+
+@pytest.fixture
+def announced(driver: Driver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cloud is announced as `make run` does, so that `--local` finds it."""
+    driver.announce(tmp_path)
     monkeypatch.setenv("DARKROOM_STATE_DIR", str(tmp_path))
-    return cloud
+
+
+# The driver's parts by names of their own.
 
 
 @pytest.fixture
-def anyone(cloud: EmbeddedCloud) -> Iterator[httpx.Client]:
-    """A client of the front port without a token."""
-    with httpx.Client(base_url=cloud.base_url, trust_env=False, timeout=60) as client:
-        yield client
-
-
-@pytest.fixture
-def api(cloud: EmbeddedCloud) -> Iterator[httpx.Client]:
+def api(driver: Driver) -> httpx.Client:
     """A client of the front port with the local key."""
-    headers = {"Authorization": f"Bearer {cloud.token}"}
-    with httpx.Client(
-        base_url=cloud.base_url, headers=headers, trust_env=False, timeout=60
-    ) as client:
-        yield client
+    return driver.api
 
 
 @pytest.fixture
-def set_faults(cloud: EmbeddedCloud) -> Iterator[Callable[..., None]]:
-    """Replaces the provider's faults, which are removed after the test."""
-    with httpx.Client(base_url=cloud.replicate_url, trust_env=False) as emulator:
-
-        def put(**faults: Any) -> None:
-            answer = emulator.put("/_emulator/faults", json={"time_scale": 0, **faults})
-            assert answer.status_code == 200, answer.text
-
-        yield put
-        emulator.delete("/_emulator/faults")
-        put()
+def anyone(driver: Driver) -> httpx.Client:
+    """A client of the front port without a key."""
+    return driver.anyone
 
 
 @pytest.fixture
-def upstream(cloud: EmbeddedCloud) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Returns every prediction that the provider ever made."""
-    with httpx.Client(base_url=cloud.replicate_url, trust_env=False) as emulator:
-        yield lambda: list(emulator.get("/_emulator/predictions").json())
+def set_faults(driver: Driver) -> Callable[..., None]:
+    """Sets the provider's faults, whole; they are gone after the test."""
+    return driver.faults
 
 
 @pytest.fixture
-def finished(api: httpx.Client) -> Callable[..., dict[str, Any]]:
+def upstream(driver: Driver) -> Callable[[], list[dict[str, Any]]]:
+    """Every prediction that the provider ever made."""
+    return driver.upstream
+
+
+@pytest.fixture
+def finished(driver: Driver) -> Callable[..., dict[str, Any]]:
     """Polls a prediction until it ends."""
-
-    def ended(id_: str) -> dict[str, Any] | None:
-        answer = api.get(f"/v1/predictions/{id_}")
-        assert answer.status_code == 200, answer.text
-        shown: dict[str, Any] = answer.json()
-        return None if shown["status"] in {"starting", "processing"} else shown
-
-    return lambda id_: dict(until(lambda: ended(id_)))
+    return driver.finished

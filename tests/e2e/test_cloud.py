@@ -8,7 +8,7 @@ import json
 import zipfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 from PIL import Image
@@ -17,55 +17,51 @@ from local.aws import WORKERS
 from local.chaos import workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from local.cloud import EmbeddedCloud
+    from tests.e2e.driver import Driver
 
 
-def test_tables_keep_the_ttl_that_cloudformation_drops(cloud: EmbeddedCloud) -> None:
-    dynamodb = cloud.client("dynamodb")
+def test_tables_keep_the_ttl_that_cloudformation_drops(driver: Driver) -> None:
+    dynamodb = driver.cloud.client("dynamodb")
     for table in ("PredictionsTable", "ControlsTable", "DeliveriesTable"):
-        found = dynamodb.describe_time_to_live(TableName=cloud.outputs[table])
+        found = dynamodb.describe_time_to_live(TableName=driver.cloud.outputs[table])
         assert found["TimeToLiveDescription"] == {
             "TimeToLiveStatus": "ENABLED",
             "AttributeName": "expires_at",
         }
 
 
-def test_functions_see_nothing_of_the_developers_shell(cloud: EmbeddedCloud) -> None:
-    variables = cloud.client("lambda").get_function_configuration(
-        FunctionName=cloud.outputs["FunctionSubmit"]
+def test_functions_see_nothing_of_the_developers_shell(driver: Driver) -> None:
+    variables = driver.cloud.client("lambda").get_function_configuration(
+        FunctionName=driver.cloud.outputs["FunctionSubmit"]
     )["Environment"]["Variables"]
-    assert variables["PUBLIC_URL"] == cloud.base_url
-    assert variables["REPLICATE_URL"] == cloud.replicate_url
-    assert cloud.replicate_token not in str(variables)
+    assert variables["PUBLIC_URL"] == driver.cloud.base_url
+    assert variables["REPLICATE_URL"] == driver.cloud.replicate_url
+    assert driver.cloud.replicate_token not in str(variables)
 
 
-def test_without_a_token_nothing_is_served(anyone: httpx.Client) -> None:
+def test_without_a_token_nothing_is_served(driver: Driver) -> None:
     for method, path in (
         ("GET", "/v1/predictions"),
         ("POST", "/v1/predictions"),
         ("POST", "/v1/files"),
         ("GET", "/v1/predictions/aaaaaaaaaaaaaaaaaaaaaaaaaa"),
     ):
-        answer = anyone.request(method, path)
+        answer = driver.anyone.request(method, path)
         assert answer.status_code == 401, path
         assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_the_local_key_is_let_in(api: httpx.Client) -> None:
-    assert api.get("/v1/predictions").status_code == 200
+def test_the_local_key_is_let_in(driver: Driver) -> None:
+    assert driver.api.get("/v1/predictions").status_code == 200
 
 
-def test_a_prediction_ends_as_a_picture_in_the_bucket(
-    cloud: EmbeddedCloud, api: httpx.Client, finished: Callable[..., dict[str, Any]]
-) -> None:
-    created = api.post(
+def test_a_prediction_ends_as_a_picture_in_the_bucket(driver: Driver) -> None:
+    created = driver.api.post(
         "/v1/models/black-forest-labs/flux-schnell/predictions",
         json={"input": {"prompt": "a lighthouse", "aspect_ratio": "3:2"}},
     )
     assert created.status_code == 201
-    shown = finished(created.json()["id"])
+    shown = driver.finished(created.json()["id"])
     assert shown["status"] == "succeeded", shown["error"]
     picture = httpx.get(shown["output"][0], trust_env=False)
     assert picture.status_code == 200
@@ -73,12 +69,14 @@ def test_a_prediction_ends_as_a_picture_in_the_bucket(
     assert hashlib.sha256(picture.content).hexdigest() == file["sha256"]
     with Image.open(io.BytesIO(picture.content)) as opened:
         assert (opened.format, opened.size) == ("WEBP", (1216, 832))
-    stored = cloud.client("s3").get_object(Bucket=cloud.outputs["OutputsBucket"], Key=file["key"])
+    stored = driver.cloud.client("s3").get_object(
+        Bucket=driver.cloud.outputs["OutputsBucket"], Key=file["key"]
+    )
     assert stored["Body"].read() == picture.content
 
 
-def test_a_sweep_on_request_answers_when_it_is_done(anyone: httpx.Client) -> None:
-    answer = anyone.post("/_local/sweep")
+def test_a_sweep_on_request_answers_when_it_is_done(driver: Driver) -> None:
+    answer = driver.anyone.post("/_local/sweep")
     assert answer.status_code == 200
     assert answer.json()["ok"] is True
 
@@ -92,13 +90,11 @@ def handler(event, context):
 HOLD_TIMEOUT_S = 2
 
 
-def test_newcomer_bug_2_invocations_beyond_the_bound_lose_no_time(
-    cloud: EmbeddedCloud,
-) -> None:
+def test_newcomer_bug_2_invocations_beyond_the_bound_lose_no_time(driver: Driver) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("hold.py", HOLD)
-    functions = cloud.client("lambda")
+    functions = driver.cloud.client("lambda")
     functions.create_function(
         FunctionName="hold",
         Runtime="python3.13",
@@ -121,16 +117,10 @@ def test_newcomer_bug_2_invocations_beyond_the_bound_lose_no_time(
     assert min(left) > 0
 
 
-def test_newcomer_bug_2_a_burst_of_clients_succeeds_as_a_whole(
-    cloud: EmbeddedCloud, api: httpx.Client, finished: Callable[..., dict[str, Any]]
-) -> None:
+def test_newcomer_bug_2_a_burst_of_clients_succeeds_as_a_whole(driver: Driver) -> None:
     def run(number: int) -> str:
-        created = api.post(
-            "/v1/models/black-forest-labs/flux-schnell/predictions",
-            json={"input": {"prompt": f"one of many: {number}"}},
-        )
-        assert created.status_code == 201, created.text
-        return str(finished(created.json()["id"])["status"])
+        created = driver.create(input={"prompt": f"one of many: {number}"})
+        return str(driver.finished(created["id"])["status"])
 
     with ThreadPoolExecutor(12) as pool:
         assert Counter(pool.map(run, range(12))) == {"succeeded": 12}

@@ -5,13 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e.test_creates import created
+from tests.e2e.driver import DEV, SCHNELL
 from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import httpx
+    from tests.e2e.driver import Driver
 
 LOST_FOR_S = 30
 SILENT_S = 16
@@ -26,9 +24,7 @@ PIXEL = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGA"
     "WjR9awAAAABJRU5ErkJggg=="
 )
-DEV = "black-forest-labs/flux-dev"
 DEV_VERSION = f"{DEV}:6e4a938f85952bdabcc15aa329178c4d681c52bf25a0342403287dc26944661d"
-SCHNELL = "black-forest-labs/flux-schnell"
 SDXL = "stability-ai/sdxl:7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"
 MODELS: list[tuple[str, dict[str, Any]]] = [
     (SCHNELL, {"megapixels": "0.25"}),
@@ -41,11 +37,8 @@ MODELS: list[tuple[str, dict[str, Any]]] = [
 class Lost:
     """Creates without any report: no answer, no webhook."""
 
-    def __init__(
-        self, api: httpx.Client, upstream: Callable[[], list[dict[str, Any]]], name: str
-    ) -> None:
-        self._api = api
-        self._upstream = upstream
+    def __init__(self, driver: Driver, name: str) -> None:
+        self._driver = driver
         self._name = name
         self.ids: dict[str, str] = {}
         """By prompt."""
@@ -57,76 +50,65 @@ class Lost:
         prompt = f" {self._name}, number {number}\n"
         # No schema has the name, and no float represents the integer.
         input_ = {"prompt": prompt, "note": [PIXEL, 2**53 + 1], **values}
-        answer = self._api.post("/v1/predictions", json={"version": version, "input": input_})
-        assert answer.status_code == 201, answer.text
-        self.ids[prompt] = answer.json()["id"]
+        self.ids[prompt] = self._driver.create(version, input=input_)["id"]
 
     def unknown(self) -> bool:
         """Whether it is unknown of any of them whether it was made."""
         return any(
-            self._api.get(f"/v1/predictions/{id_}").json()["darkroom"]["provider_id"] is None
-            for id_ in self.ids.values()
+            self._driver.shown(id_)["darkroom"]["provider_id"] is None for id_ in self.ids.values()
         )
 
     def look(self) -> bool:
         """Run one tick. Returns whether it searched the provider's list for any of them."""
-        tick = self._api.post("/_local/sweep").json()
+        tick = self._driver.anyone.post("/_local/sweep").json()
         assert tick["ok"], tick
         return bool(tick["done"].get("looked"))
 
     def made(self) -> dict[str, list[str]]:
         """Return the upstream predictions, by prompt."""
-        everything = self._upstream()
-        return {p: [one["id"] for one in created(lambda: everything, p)] for p in self.ids}
+        everything = self._driver.upstream()
+        return {
+            prompt: [one["id"] for one in everything if one["input"].get("prompt") == prompt]
+            for prompt in self.ids
+        }
+
+    def check(self) -> None:
+        """Assert that each was made once, and that its record has it."""
+        ended = {prompt: self._driver.finished(id_) for prompt, id_ in self.ids.items()}
+        assert {shown["status"] for shown in ended.values()} == {"succeeded"}
+        bound = {prompt: [shown["darkroom"]["provider_id"]] for prompt, shown in ended.items()}
+        assert self.made() == bound
 
 
-def check(lost: Lost, finished: Callable[..., dict[str, Any]]) -> None:
-    """Assert that each was made once, and that its record has it."""
-    ended = {prompt: finished(id_) for prompt, id_ in lost.ids.items()}
-    assert {shown["status"] for shown in ended.values()} == {"succeeded"}
-    bound = {prompt: [shown["darkroom"]["provider_id"]] for prompt, shown in ended.items()}
-    assert lost.made() == bound
-
-
-def test_with_the_webhook_in_the_list(
-    api: httpx.Client,
-    set_faults: Callable[..., None],
-    upstream: Callable[[], list[dict[str, Any]]],
-    finished: Callable[..., dict[str, Any]],
-) -> None:
-    lost = Lost(api, upstream, "with its webhook")
+def test_with_the_webhook_in_the_list(driver: Driver) -> None:
+    lost = Lost(driver, "with its webhook")
 
     def another_one_until_one_is_looked_for() -> bool:
         lost.submit()
         return lost.look()
 
     for shown in SHOWN:
-        set_faults(create_accept_then_drop=1, webhook_drop=1, **shown)
+        driver.faults(create_accept_then_drop=1, webhook_drop=1, **shown)
         until(another_one_until_one_is_looked_for)
     # The last of them is found in the list, and they end, by polls alone.
-    set_faults(webhook_drop=1, **SHOWN[0])
-    check(lost, finished)
+    driver.faults(webhook_drop=1, **SHOWN[0])
+    lost.check()
 
 
-def test_without_the_webhook_in_the_list(
-    api: httpx.Client,
-    set_faults: Callable[..., None],
-    upstream: Callable[[], list[dict[str, Any]]],
-    finished: Callable[..., dict[str, Any]],
-) -> None:
-    lost = Lost(api, upstream, "without its webhook")
+def test_without_the_webhook_in_the_list(driver: Driver) -> None:
+    lost = Lost(driver, "without its webhook")
     faults = {"webhook_drop": 1, "echo_webhook": False}
-    set_faults(create_accept_then_drop=1, **faults, **SHOWN[0])
+    driver.faults(create_accept_then_drop=1, **faults, **SHOWN[0])
     # Two of each model, which only their webhooks distinguish.
     for _ in range(2 * len(MODELS)):
         lost.submit()
     last = time.monotonic()
     until(lambda: time.monotonic() > last + SILENT_S)
     for shown in SHOWN:
-        set_faults(**faults, **shown)
+        driver.faults(**faults, **shown)
         until(lambda: lost.look() or not lost.unknown())
     until(lambda: time.monotonic() > last + LOST_FOR_S)
     twice = {prompt: ids for prompt, ids in lost.made().items() if len(ids) != 1}
     assert twice == {}
-    set_faults()
-    check(lost, finished)
+    driver.faults()
+    lost.check()

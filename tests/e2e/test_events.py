@@ -12,19 +12,17 @@ import pytest
 
 from ops import redrive
 from ops.audit import waiting
-from ops.deployment import embedded
+from tests.e2e.driver import SCHNELL
 from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import httpx
-
     from local.cloud import EmbeddedCloud
+    from tests.e2e.driver import Driver
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-SCHNELL = "black-forest-labs/flux-schnell"
 FAILING = {"model": "nobody/nothing", "input": {}}
 
 
@@ -105,12 +103,10 @@ def check(event: dict[str, Any]) -> None:
     jsonschema_rs.Draft202012Validator(written).validate(event)
 
 
-def test_an_event_makes_a_prediction_and_events_tell_of_it(
-    cloud: EmbeddedCloud, inbox: Inbox, finished: Callable[..., dict[str, Any]]
-) -> None:
+def test_an_event_makes_a_prediction_and_events_tell_of_it(driver: Driver, inbox: Inbox) -> None:
     prompt = f"a corgi {uuid.uuid4()} \"quoted\" <id> \\ 'and' {{braces}}"
     detail = {"model": SCHNELL, "input": {"prompt": prompt}}
-    put(cloud, detail)
+    put(driver.cloud, detail)
     ended = inbox.find(
         lambda m: (
             m["body"]["detail-type"] == "Prediction Succeeded"
@@ -120,17 +116,15 @@ def test_an_event_makes_a_prediction_and_events_tell_of_it(
     check(ended)
     assert ended["detail"]["tenant"] == "local"
     id_ = ended["detail"]["id"]
-    assert finished(id_)["darkroom"]["files"] == ended["detail"]["darkroom"]["files"]
+    assert driver.finished(id_)["darkroom"]["files"] == ended["detail"]["darkroom"]["files"]
     check(inbox.find(lambda m: m["body"]["detail"].get("event_id") == f"{id_}:started")["body"])
 
 
-def test_the_same_id_makes_one_prediction(
-    cloud: EmbeddedCloud, api: httpx.Client, inbox: Inbox, finished: Callable[..., Any]
-) -> None:
+def test_the_same_id_makes_one_prediction(driver: Driver, inbox: Inbox) -> None:
     prompt = f"once {uuid.uuid4()}"
     said = {"tags": [prompt], "metadata": {"order": "99"}, "end_user": "ann"}
     for _ in range(3):
-        put(cloud, {"model": SCHNELL, "input": {"prompt": prompt}, "id": prompt, **said})
+        put(driver.cloud, {"model": SCHNELL, "input": {"prompt": prompt}, "id": prompt, **said})
     ended = inbox.find(
         lambda m: (
             m["body"]["detail-type"] == "Prediction Succeeded"
@@ -138,16 +132,16 @@ def test_the_same_id_makes_one_prediction(
         )
     )
     check(ended["body"])
-    shown = finished(ended["body"]["detail"]["id"])
+    shown = driver.finished(ended["body"]["detail"]["id"])
     said["request_id"] = prompt
     for told in (ended["body"]["detail"], shown):
         assert {name: told[name] for name in said} == said
     for query in ({"tag": prompt}, {"tag": prompt, "end_user": "ann", "status": "succeeded"}):
-        (one,) = api.get("/v1/predictions", params=query).json()["results"]
+        (one,) = driver.api.get("/v1/predictions", params=query).json()["results"]
         assert one["id"] == shown["id"]
-    usage = until(lambda: api.get("/v1/usage", params={"tag": prompt}).json()["results"])
+    usage = until(lambda: driver.api.get("/v1/usage", params={"tag": prompt}).json()["results"])
     assert [row["predictions"] for row in usage] == [1]
-    listed = api.get("/v1/predictions").json()["results"]
+    listed = driver.api.get("/v1/predictions").json()["results"]
     assert [p["input"].get("prompt") for p in listed].count(prompt) == 1
 
 
@@ -159,25 +153,25 @@ def test_the_same_id_makes_one_prediction(
     ],
 )
 def test_a_bad_event_is_kept_with_the_reason_and_told(
-    cloud: EmbeddedCloud, inbox: Inbox, detail: dict[str, Any], reason: str
+    driver: Driver, inbox: Inbox, detail: dict[str, Any], reason: str
 ) -> None:
-    id_ = put(cloud, detail)
+    id_ = put(driver.cloud, detail)
     told = inbox.find(lambda m: m["body"]["detail"].get("request_id") == id_)["body"]
     check(told)
     assert told["detail"]["tenant"] == "local"
-    dead = Inbox(cloud, cloud.outputs["IntakeDlq"]).find(lambda m: m["body"].get("id") == id_)
+    dead = Inbox(driver.cloud, driver.cloud.outputs["IntakeDlq"]).find(
+        lambda m: m["body"].get("id") == id_
+    )
     assert dead["body"] == {"tenant": "local", "id": id_, "detail": detail}
     assert reason in dead["reason"]
 
 
-def test_an_event_of_a_source_without_a_rule_makes_nothing(
-    cloud: EmbeddedCloud, api: httpx.Client, inbox: Inbox
-) -> None:
+def test_an_event_of_a_source_without_a_rule_makes_nothing(driver: Driver, inbox: Inbox) -> None:
     prompt = f"nobody {uuid.uuid4()}"
-    put(cloud, {"model": SCHNELL, "input": {"prompt": prompt}}, source="somebody.else")
-    last = put(cloud, FAILING)  # It comes after the other.
+    put(driver.cloud, {"model": SCHNELL, "input": {"prompt": prompt}}, source="somebody.else")
+    last = put(driver.cloud, FAILING)  # comes after it
     inbox.find(lambda m: m["body"]["detail"].get("request_id") == last)
-    listed = api.get("/v1/predictions").json()["results"]
+    listed = driver.api.get("/v1/predictions").json()["results"]
     assert prompt not in [p["input"].get("prompt") for p in listed]
 
 
@@ -189,25 +183,22 @@ def example_rule(cloud: EmbeddedCloud, name: str) -> dict[str, str]:
     return deploy(cloud, EXAMPLES / "rules" / f"{name}.yaml", EventBus=bus, Tenant="local")
 
 
-def test_the_example_rule_to_a_queue(cloud: EmbeddedCloud) -> None:
-    made = example_rule(cloud, "to-queue")
+def test_the_example_rule_to_a_queue(driver: Driver) -> None:
+    made = example_rule(driver.cloud, "to-queue")
     prompt = f"to a queue {uuid.uuid4()}"
-    put(cloud, {"model": SCHNELL, "input": {"prompt": prompt}})
-    got = Inbox(cloud, made["Queue"]).find(
+    put(driver.cloud, {"model": SCHNELL, "input": {"prompt": prompt}})
+    got = Inbox(driver.cloud, made["Queue"]).find(
         lambda m: m["body"]["detail"]["input"]["prompt"] == prompt
     )
     assert got["body"]["detail-type"] == "Prediction Succeeded"
 
 
-def test_the_example_rule_to_a_state_machine(
-    cloud: EmbeddedCloud, api: httpx.Client, set_faults: Callable[..., None]
-) -> None:
-    made = example_rule(cloud, "to-state-machine")
-    set_faults(time_scale=10)
-    body = {"version": SCHNELL, "input": {"prompt": "too slow"}}
-    id_ = api.post("/v1/predictions", json=body).json()["id"]
-    api.post(f"/v1/predictions/{id_}/cancel")
-    steps = cloud.client("stepfunctions")
+def test_the_example_rule_to_a_state_machine(driver: Driver) -> None:
+    made = example_rule(driver.cloud, "to-state-machine")
+    driver.faults(time_scale=60)
+    id_ = driver.submit("too slow")["id"]
+    driver.cancel(id_)
+    steps = driver.cloud.client("stepfunctions")
 
     def ours() -> Any:
         listed = steps.list_executions(stateMachineArn=made["StateMachine"])["executions"]
@@ -219,11 +210,11 @@ def test_the_example_rule_to_a_state_machine(
     assert run["status"] == "SUCCEEDED"
 
 
-def test_the_example_rule_to_a_function(cloud: EmbeddedCloud) -> None:
-    made = example_rule(cloud, "to-function")
-    id_ = put(cloud, FAILING)
+def test_the_example_rule_to_a_function(driver: Driver) -> None:
+    made = example_rule(driver.cloud, "to-function")
+    id_ = put(driver.cloud, FAILING)
     group = f"/aws/lambda/{made['Function']}"
-    logs = cloud.client("logs")
+    logs = driver.cloud.client("logs")
 
     def printed() -> bool:
         try:
@@ -261,13 +252,15 @@ def run(cloud: EmbeddedCloud, machine: str, **given: Any) -> dict[str, Any]:
 
 
 def test_the_example_state_machine_generates_upscales_and_tells(
-    cloud: EmbeddedCloud, pictures: dict[str, str], finished: Callable[..., dict[str, Any]]
+    driver: Driver, pictures: dict[str, str]
 ) -> None:
     prompt = f"a lighthouse {uuid.uuid4()}"
-    ended = run(cloud, pictures["StateMachine"], prompt=prompt)
+    ended = run(driver.cloud, pictures["StateMachine"], prompt=prompt)
     assert ended["status"] == "SUCCEEDED", ended
-    told = Inbox(cloud, pictures["Done"]).find(lambda m: m["body"]["prompt"] == prompt)["body"]
-    shown = finished(told["prediction"])
+    told = Inbox(driver.cloud, pictures["Done"]).find(lambda m: m["body"]["prompt"] == prompt)[
+        "body"
+    ]
+    shown = driver.finished(told["prediction"])
     assert shown["model"] == "nightmareai/real-esrgan"
     (file,) = shown["darkroom"]["files"]
     assert file["key"] == told["file"]
@@ -275,26 +268,27 @@ def test_the_example_state_machine_generates_upscales_and_tells(
 
 
 def test_a_task_whose_request_is_rejected_fails_at_once(
-    cloud: EmbeddedCloud, pictures: dict[str, str]
+    driver: Driver, pictures: dict[str, str]
 ) -> None:
-    ended = run(cloud, pictures["StateMachine"], prompt=7)
+    ended = run(driver.cloud, pictures["StateMachine"], prompt=7)
     assert ended["status"] == "FAILED", ended
     assert ended["error"] == "Darkroom.request_rejected"
     assert "prompt" in ended["cause"]
 
 
-def test_what_was_rejected_can_be_handed_over_again(cloud: EmbeddedCloud, inbox: Inbox) -> None:
+def test_what_was_rejected_can_be_handed_over_again(driver: Driver, inbox: Inbox) -> None:
     """By name: `redrive all` skips it, because it fails again unless something has changed."""
-    id_ = put(cloud, FAILING)
+    id_ = put(driver.cloud, FAILING)
     inbox.find(lambda m: m["body"]["detail"].get("request_id") == id_)
-    deployment = embedded(cloud.aws_endpoint, cloud.replicate_url)
-    until(lambda: waiting(cloud.client("sqs"), cloud.outputs["IntakeDlq"]))
+    until(lambda: waiting(driver.cloud.client("sqs"), driver.cloud.outputs["IntakeDlq"]))
     assert "intake" in redrive.BY_NAME
-    (moved,) = redrive.redrive(deployment, ("intake",))
+    (moved,) = redrive.redrive(driver.deployment, ("intake",))
     assert moved.error is None
     assert moved.moved == moved.found > 0
     again = [m["body"]["detail"] for m in inbox.messages]
     inbox.messages.clear()
     told = inbox.find(lambda m: m["body"]["detail"].get("request_id") == id_)["body"]["detail"]
     assert told in again
-    Inbox(cloud, cloud.outputs["IntakeDlq"]).find(lambda m: m["body"].get("id") == id_)
+    Inbox(driver.cloud, driver.cloud.outputs["IntakeDlq"]).find(
+        lambda m: m["body"].get("id") == id_
+    )

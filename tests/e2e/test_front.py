@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from local.cloud import EmbeddedCloud
+    from tests.e2e.driver import Driver
     from tests.support.servers import Server
 
 KEY = "local/2026/01/front/0.txt"
@@ -51,24 +52,20 @@ def changed(url: str, **query: str | None) -> str:
     return urlunsplit(parts._replace(query=urlencode(kept)))
 
 
-def test_a_signed_url_is_served(anyone: httpx.Client, signed: str) -> None:
-    assert anyone.get(signed).content == b"0123456789"
+def test_a_signed_url_is_served(driver: Driver, signed: str) -> None:
+    assert driver.anyone.get(signed).content == b"0123456789"
 
 
-def test_authorization_does_not_matter_beside_a_signature(
-    anyone: httpx.Client, signed: str
-) -> None:
-    assert anyone.get(signed, headers={"Authorization": "Bearer r8_x"}).status_code == 200
+def test_authorization_does_not_matter_beside_a_signature(driver: Driver, signed: str) -> None:
+    assert driver.anyone.get(signed, headers={"Authorization": "Bearer r8_x"}).status_code == 200
 
 
-def test_the_name_by_which_a_client_reaches_us_does_not_matter(
-    anyone: httpx.Client, signed: str
-) -> None:
-    assert anyone.get(signed, headers={"Host": "localhost:1"}).status_code == 200
+def test_the_name_by_which_a_client_reaches_us_does_not_matter(driver: Driver, signed: str) -> None:
+    assert driver.anyone.get(signed, headers={"Host": "localhost:1"}).status_code == 200
 
 
-def test_ranges_are_passed_on(anyone: httpx.Client, signed: str) -> None:
-    answer = anyone.get(signed, headers={"Range": "bytes=2-4"})
+def test_ranges_are_passed_on(driver: Driver, signed: str) -> None:
+    answer = driver.anyone.get(signed, headers={"Range": "bytes=2-4"})
     assert (answer.status_code, answer.content) == (206, b"234")
 
 
@@ -91,42 +88,41 @@ def test_ranges_are_passed_on(anyone: httpx.Client, signed: str) -> None:
     ids=str,
 )
 def test_a59_any_other_url_is_refused(
-    anyone: httpx.Client, signed: str, query: dict[str, str | None]
+    driver: Driver, signed: str, query: dict[str, str | None]
 ) -> None:
-    answer = anyone.get(changed(signed, **query))
+    answer = driver.anyone.get(changed(signed, **query))
     assert answer.status_code == 403
     assert b"0123456789" not in answer.content
 
 
-def test_a59_a60_a_signature_is_for_one_key_and_one_method(
-    anyone: httpx.Client, signed: str
-) -> None:
-    assert anyone.get(signed.replace("0.txt", "1.txt")).status_code == 403
-    assert anyone.put(signed, content=b"x").status_code == 403
-    assert anyone.delete(signed).status_code == 403
+def test_a59_a60_a_signature_is_for_one_key_and_one_method(driver: Driver, signed: str) -> None:
+    assert driver.anyone.get(signed.replace("0.txt", "1.txt")).status_code == 403
+    assert driver.anyone.put(signed, content=b"x").status_code == 403
+    assert driver.anyone.delete(signed).status_code == 403
 
 
-def test_a61_a_url_of_a_deleted_file_serves_nothing(
-    cloud: EmbeddedCloud, anyone: httpx.Client
-) -> None:
-    copy = {"Bucket": cloud.outputs["OutputsBucket"], "Key": KEY.replace("0.txt", "gone.txt")}
-    s3 = cloud.client("s3")
+def test_a61_a_url_of_a_deleted_file_serves_nothing(driver: Driver) -> None:
+    copy = {
+        "Bucket": driver.cloud.outputs["OutputsBucket"],
+        "Key": KEY.replace("0.txt", "gone.txt"),
+    }
+    s3 = driver.cloud.client("s3")
     s3.put_object(**copy, Body=b"0123456789")
-    signer = cloud._aws._session.client(
-        "s3", endpoint_url=cloud.base_url, config=Config(signature_version="s3v4")
+    signer = driver.cloud._aws._session.client(
+        "s3", endpoint_url=driver.cloud.base_url, config=Config(signature_version="s3v4")
     )
     url = str(signer.generate_presigned_url("get_object", Params=copy))
-    assert anyone.get(url).content == b"0123456789"
+    assert driver.anyone.get(url).content == b"0123456789"
     s3.delete_object(**copy)
-    gone = anyone.get(url)
+    gone = driver.anyone.get(url)
     assert gone.status_code in {403, 404}
     assert b"0123456789" not in gone.content
 
 
 @pytest.mark.parametrize("path", ["", "/", "?list-type=2", f"/{KEY}"])
-def test_buckets_are_closed(cloud: EmbeddedCloud, anyone: httpx.Client, path: str) -> None:
+def test_buckets_are_closed(driver: Driver, path: str) -> None:
     for bucket in ("OutputsBucket", "UploadsBucket"):
-        assert anyone.get(f"/{cloud.outputs[bucket]}{path}").status_code == 403
+        assert driver.anyone.get(f"/{driver.cloud.outputs[bucket]}{path}").status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -141,20 +137,20 @@ def test_buckets_are_closed(cloud: EmbeddedCloud, anyone: httpx.Client, path: st
         ("GET", "/cdk-hnb659fds-assets-000000000000-us-east-1"),
     ],
 )
-def test_the_embedded_aws_itself_is_out_of_reach(api: httpx.Client, method: str, path: str) -> None:
-    answer = api.request(method, path)
+def test_the_embedded_aws_itself_is_out_of_reach(driver: Driver, method: str, path: str) -> None:
+    answer = driver.api.request(method, path)
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_a15_too_large_a_body_is_refused_before_any_function(api: httpx.Client) -> None:
-    answer = api.post("/v1/predictions", content=b" " * (MAX_BODY + 1))
+def test_a15_too_large_a_body_is_refused_before_any_function(driver: Driver) -> None:
+    answer = driver.api.post("/v1/predictions", content=b" " * (MAX_BODY + 1))
     assert answer.status_code == 413
     assert answer.json()["status"] == 413
 
 
-def test_w17_too_many_headers_are_refused(api: httpx.Client) -> None:
-    answer = api.get("/v1/predictions", headers={"X-Long": "x" * 11_000})
+def test_w17_too_many_headers_are_refused(driver: Driver) -> None:
+    answer = driver.api.get("/v1/predictions", headers={"X-Long": "x" * 11_000})
     assert answer.status_code == 431
 
 
@@ -182,7 +178,7 @@ def echo(cloud: EmbeddedCloud, tmp_path_factory: pytest.TempPathFactory) -> Iter
         Role="arn:aws:iam::000000000000:role/echo",
         Handler="echo.handler",
         Code={"ZipFile": packed.getvalue()},
-        Timeout=3,
+        Timeout=10,
     )
     gateway = cloud.client("apigatewayv2")
     api_id = gateway.create_api(Name="echo", ProtocolType="HTTP")["ApiId"]

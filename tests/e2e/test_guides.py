@@ -27,13 +27,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tests.e2e.test_callbacks import receiving
+from tests.e2e.receiver import receiving
 from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from local.cloud import EmbeddedCloud
+    from tests.e2e.driver import Driver
 
 GUIDES = Path(__file__).resolve().parents[2] / "docs" / "guides"
 BLOCK = re.compile(r"^( *)```python\n\1# (\w+\.py)\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
@@ -79,18 +79,13 @@ def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def folder(saved: Path, cloud: EmbeddedCloud, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(driver: Driver, saved: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same folder, with the environment that the guides name."""
-    key = httpx.get(
-        f"{cloud.base_url}/v1/webhooks/default/secret",
-        headers={"Authorization": f"Bearer {cloud.token}"},
-        trust_env=False,
-    ).json()["key"]
     for name, value in {
-        "DARKROOM_URL": cloud.base_url,
-        "DARKROOM_TOKEN": cloud.token,
-        "DARKROOM_CALLBACK_SECRET": key,
-        "AWS_ENDPOINT_URL": cloud.aws_endpoint,
+        "DARKROOM_URL": driver.cloud.base_url,
+        "DARKROOM_TOKEN": driver.cloud.token,
+        "DARKROOM_CALLBACK_SECRET": driver.callback_secret(),
+        "AWS_ENDPOINT_URL": driver.cloud.aws_endpoint,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -128,31 +123,16 @@ def test_every_guide_is_in_the_list_and_has_code_that_runs() -> None:
 
 
 def test_guide_the_receiver_takes_what_darkroom_sends_and_nothing_else(
-    folder: Path, api: httpx.Client, capsys: pytest.CaptureFixture[str]
+    driver: Driver, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     receiver = importlib.import_module("receiver")
     with served(receiver.app) as url:
-        made = api.post(
-            "/v1/predictions",
-            json={
-                "version": "black-forest-labs/flux-schnell",
-                "input": {"prompt": "a fox"},
-                "webhook": f"{url}/darkroom",
-                "webhook_events_filter": ["completed"],
-            },
-        )
-        assert made.status_code == 201, made.text
-        id_ = made.json()["id"]
+        id_ = driver.called_back(f"{url}/darkroom", "completed", prompt="a fox")
         until(lambda: receiver.seen)
         shown = capsys.readouterr().out
         assert id_ in shown
         assert "http" in shown
-        until(
-            lambda: (
-                api.get(f"/v1/predictions/{id_}/deliveries").json()["results"][0]["state"]
-                == "delivered"
-            )
-        )
+        until(lambda: driver.callback_state(id_) == "delivered")
         forged = httpx.post(f"{url}/darkroom", json={"id": "x"}, trust_env=False)
         assert forged.status_code == 401
         assert len(receiver.seen) == 1
@@ -207,9 +187,9 @@ def function_url_event(address: str, headers: dict[str, str], body: bytes) -> di
 
 
 def test_newcomer_friction_3_guide_a_lambda_asks_and_another_takes_the_result(
-    folder: Path, cloud: EmbeddedCloud, monkeypatch: pytest.MonkeyPatch
+    driver: Driver, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dynamodb = cloud.client("dynamodb")
+    dynamodb = driver.cloud.client("dynamodb")
     dynamodb.create_table(
         TableName="guide-jobs",
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
@@ -243,14 +223,9 @@ def test_newcomer_friction_3_guide_a_lambda_asks_and_another_takes_the_result(
 # pictures-on-a-page.md
 
 
-def test_guide_a_page_shows_a_picture_and_holds_no_key(
-    folder: Path, cloud: EmbeddedCloud, api: httpx.Client, finished: Callable[..., dict[str, Any]]
-) -> None:
-    made = api.post(
-        "/v1/predictions",
-        json={"version": "black-forest-labs/flux-schnell", "input": {"prompt": "a fox"}},
-    ).json()
-    assert finished(made["id"])["status"] == "succeeded"
+def test_guide_a_page_shows_a_picture_and_holds_no_key(driver: Driver, folder: Path) -> None:
+    made = driver.create(input={"prompt": "a fox"})
+    assert driver.finished(made["id"])["status"] == "succeeded"
     gallery = importlib.import_module("gallery")
     with served(gallery.app) as url, httpx.Client(base_url=url, trust_env=False) as browser:
         page = browser.get(f"/pictures/{made['id']}").text
@@ -262,7 +237,7 @@ def test_guide_a_page_shows_a_picture_and_holds_no_key(
         picture = httpx.get(sent.headers["location"], trust_env=False)
         assert Image.open(io.BytesIO(picture.content)).size == (1024, 1024)
         for seen in (page, str(sent.headers), sent.text):
-            assert cloud.token not in seen
+            assert driver.cloud.token not in seen
         for missing in ("1", "-1", "x", "٣"):
             assert browser.get(f"/pictures/{made['id']}/{missing}").status_code == 404
         assert "<script" not in browser.get("/pictures/%22%3E%3Cscript%3E").text
@@ -272,14 +247,12 @@ def test_guide_a_page_shows_a_picture_and_holds_no_key(
 # batch-from-csv.md
 
 
-def test_guide_a_csv_is_made_once_however_often_it_is_run(
-    folder: Path, upstream: Callable[[], list[dict[str, Any]]]
-) -> None:
+def test_guide_a_csv_is_made_once_however_often_it_is_run(driver: Driver, folder: Path) -> None:
     page = (GUIDES / "batch-from-csv.md").read_text()
     rows = re.findall(r"^```\n(id,prompt\n.*?)^```", page, re.DOTALL | re.MULTILINE)[0]
     (folder / "prompts.csv").write_text(rows)
     batch = importlib.import_module("batch")
-    before = len(upstream())
+    before = len(driver.upstream())
     found = []
     for _ in range(2):
         batch.main(str(folder / "prompts.csv"), str(folder / "pictures"))
@@ -292,7 +265,7 @@ def test_guide_a_csv_is_made_once_however_often_it_is_run(
     ]
     for row in found[0]:
         Image.open(folder / "pictures" / row["file"]).verify()
-    assert len(upstream()) == before + 2
+    assert len(driver.upstream()) == before + 2
 
 
 # change-and-enlarge.md

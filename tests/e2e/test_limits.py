@@ -5,25 +5,26 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from darkroom.aws.items import from_item, to_item
 from darkroom.domain.keys import new_token
 from darkroom.domain.money import Limits, month_row
 
 from ops.audit import audit
-from ops.deployment import embedded
 from ops.keys import put_key
+from tests.e2e.driver import SCHNELL
 from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from local.cloud import EmbeddedCloud
+    import httpx
 
-SCHNELL = "black-forest-labs/flux-schnell"
+    from tests.e2e.driver import Driver
+
 ONE = 3000
 """Micro-USD of one picture."""
 
@@ -31,20 +32,15 @@ ONE = 3000
 class Tenant:
     """A separate tenant, and its rows in the Controls table."""
 
-    def __init__(self, cloud: EmbeddedCloud, name: str, **limits: int) -> None:
+    def __init__(self, driver: Driver, name: str, **limits: int) -> None:
         self.name = name
-        self.dynamodb = cloud.client("dynamodb")
-        self.table = cloud.outputs["ControlsTable"]
+        self.dynamodb = driver.cloud.client("dynamodb")
+        self.table = driver.cloud.outputs["ControlsTable"]
         token = new_token()
         put_key(self.dynamodb, self.table, token, tenant=name)
         row = {"pk": f"TENANT#{name}", **limits}
         self.dynamodb.put_item(TableName=self.table, Item=to_item(row))
-        self.http = httpx.Client(
-            base_url=cloud.base_url,
-            headers={"Authorization": f"Bearer {token}"},
-            trust_env=False,
-            timeout=60,
-        )
+        self.http = driver.client(token)
 
     def submit(self, number: int, **more: Any) -> httpx.Response:
         body = {"version": SCHNELL, "input": {"prompt": f"{self.name} {number}"}, **more}
@@ -61,16 +57,9 @@ class Tenant:
 
 
 @pytest.fixture
-def tenant(cloud: EmbeddedCloud) -> Iterator[Callable[..., Tenant]]:
-    made: list[Tenant] = []
-
-    def make(name: str, **limits: int) -> Tenant:
-        made.append(Tenant(cloud, name, **limits))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.http.close()
+def tenant(driver: Driver) -> Callable[..., Tenant]:
+    """Makes a tenant with such limits."""
+    return partial(Tenant, driver)
 
 
 def settled(who: Tenant, end_user: str | None = None, **month: int) -> None:
@@ -78,8 +67,7 @@ def settled(who: Tenant, end_user: str | None = None, **month: int) -> None:
 
 
 def test_a_cap_is_never_passed_and_the_month_is_the_sum_of_its_predictions(
-    cloud: EmbeddedCloud,
-    tenant: Callable[..., Tenant],
+    driver: Driver, tenant: Callable[..., Tenant]
 ) -> None:
     capped = tenant("capped", monthly_cap=5 * ONE + ONE // 2)
     with ThreadPoolExecutor(12) as pool:
@@ -103,7 +91,7 @@ def test_a_cap_is_never_passed_and_the_month_is_the_sum_of_its_predictions(
     usage = capped.http.get("/v1/usage").json()
     assert usage["cost"] == 0.015
     assert [(row["model"], row["predictions"]) for row in usage["results"]] == [(SCHNELL, 5)]
-    deployment = embedded(cloud.aws_endpoint, cloud.replicate_url)
+    deployment = driver.deployment
     month = capped.row()
     assert audit(deployment).about(month) == []
     capped.dynamodb.update_item(
@@ -117,7 +105,7 @@ def test_a_cap_is_never_passed_and_the_month_is_the_sum_of_its_predictions(
 
 
 def test_the_cap_of_an_end_user_is_never_passed(
-    cloud: EmbeddedCloud, tenant: Callable[..., Tenant]
+    driver: Driver, tenant: Callable[..., Tenant]
 ) -> None:
     shop = tenant("shop", monthly_cap=10**9, end_user_monthly_cap=2 * ONE)
     with ThreadPoolExecutor(6) as pool:
@@ -134,29 +122,24 @@ def test_the_cap_of_an_end_user_is_never_passed(
     last = shop.submit(300, end_user="ann")
     assert last.status_code == 402
     assert "this end user's monthly cap" in last.json()["detail"]
-    report = audit(embedded(cloud.aws_endpoint, cloud.replicate_url))
+    report = audit(driver.deployment)
     assert [report.about(shop.row(user)) for user in (None, "ann", "bob")] == [[]] * 3
 
 
-def test_what_did_not_run_is_let_go(
-    tenant: Callable[..., Tenant],
-    set_faults: Callable[..., None],
-) -> None:
+def test_what_did_not_run_is_let_go(driver: Driver, tenant: Callable[..., Tenant]) -> None:
     stopping = tenant("stopping", monthly_cap=ONE)
-    set_faults(create_429=1, retry_after_s=3600)
+    driver.faults(create_429=1, retry_after_s=3600)
     waiting = stopping.submit(1).json()
     assert stopping.submit(2).status_code == 429, "the money is reserved, not spent"
     assert stopping.http.post(f"/v1/predictions/{waiting['id']}/cancel").status_code == 200
     settled(stopping, committed=0, spent=0, in_flight=0)
-    set_faults()
+    driver.faults()
     assert stopping.submit(3).status_code == 201
     settled(stopping, committed=ONE, spent=ONE, in_flight=0)
 
 
-def test_predictions_at_once(
-    tenant: Callable[..., Tenant], set_faults: Callable[..., None]
-) -> None:
-    set_faults(create_429=1, retry_after_s=3600)
+def test_predictions_at_once(driver: Driver, tenant: Callable[..., Tenant]) -> None:
+    driver.faults(create_429=1, retry_after_s=3600)
     few = tenant("few", in_flight=2)
     first, _, third = (few.submit(number) for number in range(3))
     assert third.status_code == 429
@@ -175,10 +158,10 @@ def test_requests_a_second(tenant: Callable[..., Tenant]) -> None:
     assert all(1 <= wait <= 60 for wait in waits)
 
 
-def test_the_local_key_has_no_limit(api: httpx.Client, cloud: EmbeddedCloud) -> None:
-    row = cloud.client("dynamodb").get_item(
-        TableName=cloud.outputs["ControlsTable"], Key=to_item({"pk": "TENANT#local"})
+def test_the_local_key_has_no_limit(driver: Driver) -> None:
+    row = driver.cloud.client("dynamodb").get_item(
+        TableName=driver.cloud.outputs["ControlsTable"], Key=to_item({"pk": "TENANT#local"})
     )
     limits = {field.name for field in fields(Limits)}
     assert not limits & row.get("Item", {}).keys()
-    assert api.get("/v1/usage").status_code == 200
+    assert driver.api.get("/v1/usage").status_code == 200

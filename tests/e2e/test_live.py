@@ -15,45 +15,42 @@ from ops.__main__ import main
 from ops.keys import list_keys
 from ops.live.calls import PROMPT
 from ops.live.rows import EMBEDDED_LACKS, ROWS
-from tests.e2e.test_creates import SCHNELL
+from tests.e2e.driver import SCHNELL
 from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from local.cloud import EmbeddedCloud
+    from tests.e2e.driver import Driver
 
 Rows = dict[str, dict[str, Any]]
 
 
 @pytest.fixture
 def live(
-    announced: EmbeddedCloud, capsys: pytest.CaptureFixture[str]
+    announced: None, driver: Driver, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, Rows]]:
     """Runs the command; returns its exit code, and the rows by name."""
 
     def run(*arguments: str) -> tuple[int, Rows]:
         code = main(["live", "--local", "--json", *arguments])
         told = capsys.readouterr().out
-        assert announced.replicate_token not in told
+        assert driver.cloud.replicate_token not in told
         return code, {row["name"]: row for row in json.loads(told)["rows"]}
 
     return run
 
 
-def live_keys(cloud: EmbeddedCloud) -> list[str]:
-    rows = list_keys(cloud.client("dynamodb"), cloud.outputs["ControlsTable"])
+def live_keys(driver: Driver) -> list[str]:
+    rows = list_keys(driver.cloud.client("dynamodb"), driver.cloud.outputs["ControlsTable"])
     return [row["id"] for row in rows if row["tenant"].startswith("live-")]
 
 
 def test_everything_is_proven(
-    cloud: EmbeddedCloud,
-    live: Callable[..., tuple[int, Rows]],
-    set_faults: Callable[..., None],
-    tmp_path: Path,
+    driver: Driver, live: Callable[..., tuple[int, Rows]], tmp_path: Path
 ) -> None:
-    set_faults(time_scale=1, show_input="urls", show_version="internal")
+    driver.faults(time_scale=1, show_input="urls", show_version="internal")
     code, rows = live("--report", str(tmp_path / "live.md"))
     states = {name: row["state"] for name, row in rows.items()}
     wanted = {row.name: "n/a" if row.name in EMBEDDED_LACKS else "OK" for row in ROWS}
@@ -64,13 +61,13 @@ def test_everything_is_proven(
     assert "model another; a data URI is shown as https" in shown
     assert json.loads((tmp_path / "live.json").read_text())["passed"] is True
     assert "| stored | OK |" in (tmp_path / "live.md").read_text()
-    assert live_keys(cloud) == []
+    assert live_keys(driver) == []
 
 
 def test_what_is_wrong_with_webhooks_shows(
-    live: Callable[..., tuple[int, Rows]], set_faults: Callable[..., None]
+    driver: Driver, live: Callable[..., tuple[int, Rows]]
 ) -> None:
-    set_faults(webhook_bad_signature=1.0, echo_webhook=False)
+    driver.faults(webhook_bad_signature=1.0, echo_webhook=False)
     code, rows = live("--only", "webhook", "--only", "webhook echo")
     assert code == 1
     assert {name: row["state"] for name, row in rows.items()} == {
@@ -82,9 +79,9 @@ def test_what_is_wrong_with_webhooks_shows(
 
 
 def test_a_create_that_replicate_refuses_fails_what_needs_it(
-    live: Callable[..., tuple[int, Rows]], set_faults: Callable[..., None]
+    driver: Driver, live: Callable[..., tuple[int, Rows]]
 ) -> None:
-    set_faults(create_status=402)
+    driver.faults(create_status=402)
     code, rows = live("--only", "stored", "--only", "upload", "--patience", "3")
     assert code == 1
     assert {name: row["state"] for name, row in rows.items()} == {"upload": "OK", "stored": "FAIL"}
@@ -92,27 +89,27 @@ def test_a_create_that_replicate_refuses_fails_what_needs_it(
 
 
 def test_a_state_machines_task_is_answered(
-    cloud: EmbeddedCloud, live: Callable[..., tuple[int, Rows]], state_machine: str
+    driver: Driver, live: Callable[..., tuple[int, Rows]], state_machine: str
 ) -> None:
     code, rows = live("--only", "task", "--state-machine", state_machine)
     assert (code, rows["task"]["state"]) == (0, "OK"), rows
 
 
 @pytest.fixture
-def state_machine(cloud: EmbeddedCloud) -> Iterator[str]:
+def state_machine(driver: Driver) -> Iterator[str]:
     """With one task, like the first of examples/pictures."""
     detail = {"model": SCHNELL, "input": {"prompt.$": "$.prompt"}, "taskToken.$": "$$.Task.Token"}
     generate = {
         "Type": "Task",
         "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
         "Parameters": {
-            "QueueUrl": cloud.outputs["IntakeQueue"],
+            "QueueUrl": driver.cloud.outputs["IntakeQueue"],
             "MessageBody": {"tenant": "local", "detail": detail},
         },
         "TimeoutSeconds": 600,
         "End": True,
     }
-    steps = cloud.client("stepfunctions")
+    steps = driver.cloud.client("stepfunctions")
     arn = steps.create_state_machine(
         name="live",
         definition=json.dumps({"StartAt": "Generate", "States": {"Generate": generate}}),
@@ -122,13 +119,10 @@ def state_machine(cloud: EmbeddedCloud) -> Iterator[str]:
     steps.delete_state_machine(stateMachineArn=arn)
 
 
-def test_a_run_that_is_stopped_leaves_no_key_and_nothing_running(
-    announced: EmbeddedCloud,
-    set_faults: Callable[..., None],
-    upstream: Callable[[], list[dict[str, Any]]],
-) -> None:
-    set_faults(time_scale=60)
-    before = {made["id"] for made in upstream()}
+@pytest.mark.usefixtures("announced")
+def test_a_run_that_is_stopped_leaves_no_key_and_nothing_running(driver: Driver) -> None:
+    driver.faults(time_scale=60)
+    before = {made["id"] for made in driver.upstream()}
     command = [sys.executable, "-m", "ops", "live", "--local"]
     with subprocess.Popen(
         command, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -137,14 +131,14 @@ def test_a_run_that_is_stopped_leaves_no_key_and_nothing_running(
         for line in process.stdout:
             if line.startswith("looking at: stored"):
                 break
-        assert live_keys(announced)
+        assert live_keys(driver)
         process.send_signal(signal.SIGTERM)
         said = process.stdout.read()
     assert process.returncode == 130, said
-    assert live_keys(announced) == []
+    assert live_keys(driver) == []
 
     def over() -> bool:
-        ours = [made for made in upstream() if made["id"] not in before]
+        ours = [made for made in driver.upstream() if made["id"] not in before]
         ours = [made for made in ours if PROMPT in str(made["input"].get("prompt"))]
         return len(ours) >= 4 and all(made["status"] in {"canceled", "aborted"} for made in ours)
 

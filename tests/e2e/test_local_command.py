@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -23,83 +19,12 @@ from local.cloud import EmbeddedCloud
 from local.demo import CHOSEN
 from local.doors import DOORS
 from local.processes import ROOT, StartError, free_port, listen
-from tests.e2e.test_metrics import Logs
+from tests.e2e.logs import Logs
+from tests.e2e.started import Started, refuses
+from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-
-class Started:
-    """One `run`, whose state and temporary files are all in `folder`."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        (folder / "tmp").mkdir(exist_ok=True)
-        self.folder = folder
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if name not in {"PORT", "KEEP"}},
-            "DARKROOM_STATE_DIR": str(folder / "state"),
-            "TMPDIR": str(folder / "tmp"),
-            "AWS_PROFILE": "there-is-no-such-profile",
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "local", "run", *arguments],
-            cwd=ROOT,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def announced(self, name: str = "local.json") -> dict[str, Any]:
-        """Return the announcement, as soon as it exists."""
-        path = self.folder / "state" / name
-        until(path.exists, 120, self.process)
-        found: dict[str, Any] = json.loads(path.read_text())
-        return found
-
-    def ops(self, *command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "ops", *command],
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-
-    def end(self, number: signal.Signals) -> tuple[int, str, str]:
-        self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=20)
-        return self.process.returncode, out, err
-
-    def processes(self) -> list[str]:
-        """Return the command lines of all processes that use this run's temporary files."""
-        mark = str(self.folder / "tmp").encode()
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                line = (process / "cmdline").read_bytes()
-                if mark in line + (process / "environ").read_bytes() and line:
-                    found.append(f"{process.name} {line!r}")
-            except OSError:  # It has ended meanwhile.
-                continue
-        return found
-
-
-def until(
-    condition: Callable[[], bool], seconds: float, process: subprocess.Popen[str] | None = None
-) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert process is None or process.poll() is None, "it ended early"
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def refuses(url: str) -> bool:
-    parts = urlsplit(url)
-    with socket.socket() as probe:
-        return probe.connect_ex((parts.hostname or "", parts.port or 0)) != 0
 
 
 @pytest.fixture
@@ -118,7 +43,7 @@ def started(tmp_path: Path) -> Iterator[Callable[..., Started]]:
 
 
 def assert_nothing_left(run: Started, found: dict[str, Any]) -> None:
-    until(lambda: not run.processes(), 30)
+    until(lambda: not run.processes())
     for url in (found["base_url"], found["replicate_url"], found["aws_endpoint"]):
         assert refuses(url), url
     assert list((run.folder / "tmp").iterdir()) == []
@@ -183,10 +108,10 @@ def test_nothing_outlives_a_killed_run(started: Callable[..., Started]) -> None:
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads /proc")
 def test_an_interrupted_start_leaves_nothing(started: Callable[..., Started]) -> None:
     run = started("--port", "0")
-    until(lambda: len(run.processes()) > 1, 120, run.process)
+    run.until(lambda: len(run.processes()) > 1)
     code, _, err = run.end(signal.SIGINT)
     assert (code, err) == (0, "Stopped.\n")
-    until(lambda: not run.processes(), 30)
+    until(lambda: not run.processes())
     assert not (run.folder / "state" / "local.json").exists()
     assert list((run.folder / "tmp").iterdir()) == []
 
@@ -243,7 +168,7 @@ def test_newcomer_bug_1_a_kept_cloud_relays_at_once(tmp_path: Path) -> None:
                 json={"input": {"prompt": f"start {start}"}},
             ).json()
             path = f"/v1/predictions/{created['id']}"
-            until(lambda: api.get(path).json()["status"] == "succeeded", 90)  # noqa: B023
+            until(lambda: api.get(path).json()["status"] == "succeeded")  # noqa: B023
             relayed = [line.get("prediction") for line in logs.lines("Relay")]
             assert created["id"] in relayed, f"start {start}: only the sweep has found it"
 

@@ -6,42 +6,31 @@ from __future__ import annotations
 import json
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.e2e.canary import CANARY, SHAPES, leaks, logged, secrets_in_play
-from tests.e2e.test_callbacks import create, receiving, state
-from tests.e2e.test_creates import submit
+from tests.e2e.receiver import receiving
 from tests.e2e.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import httpx
-
-    from local.cloud import EmbeddedCloud
+    from tests.e2e.driver import Driver
 
 
 @pytest.fixture
-def exercised(
-    cloud: EmbeddedCloud,
-    api: httpx.Client,
-    anyone: httpx.Client,
-    set_faults: Callable[..., None],
-    finished: Callable[..., dict[str, Any]],
-) -> None:
+def exercised(driver: Driver) -> None:
     """Every way for a secret to arrive, including rejected and failing requests."""
-    set_faults(output_404=1)
-    broken = submit(api, f"{CANARY} broken")["id"]
-    set_faults()
-    watch = api.get(f"/v1/predictions/{broken}").json()["urls"]["watch"]
-    assert anyone.get(f"{watch}&seconds=1").status_code == 200
-    assert anyone.get(f"{watch}{CANARY}").status_code == 404
-    assert api.get(f"/v1/predictions/{broken}/wait?seconds=1").status_code == 200
+    driver.faults(output_404=1)
+    broken = driver.submit(f"{CANARY} broken")["id"]
+    driver.faults()
+    watch = driver.shown(broken)["urls"]["watch"]
+    assert driver.anyone.get(f"{watch}&seconds=1").status_code == 200
+    assert driver.anyone.get(f"{watch}{CANARY}").status_code == 404
+    assert driver.api.get(f"/v1/predictions/{broken}/wait?seconds=1").status_code == 200
     with receiving() as receiver:
-        called = create(api, f"{receiver.url}?secret={CANARY}", "completed")
-        until(lambda: state(api, called) == "delivered")
+        called = driver.called_back(f"{receiver.url}?secret={CANARY}", "completed")
+        until(lambda: driver.callback_state(called) == "delivered")
     image = f"data:text/plain;base64,{CANARY}"
     for body in (
         {"version": "black-forest-labs/flux-schnell", "input": {"prompt": [CANARY]}},
@@ -49,18 +38,18 @@ def exercised(
         {CANARY: 1},
         [CANARY],
     ):
-        assert api.post("/v1/predictions", json=body).status_code in {400, 422}
-    api.post("/v1/predictions", content=CANARY, headers={"content-type": "application/json"})
+        assert driver.api.post("/v1/predictions", json=body).status_code in {400, 422}
+    driver.api.post("/v1/predictions", content=CANARY, headers={"content-type": "application/json"})
     for headers in (
         {"authorization": f"Bearer {CANARY}"},
         {"authorization": f"Bearer dk_{CANARY}", "cookie": CANARY, "x-api-key": CANARY},
     ):
-        refused = anyone.get(f"/v1/predictions?token={CANARY}", headers=headers)
+        refused = driver.anyone.get(f"/v1/predictions?token={CANARY}", headers=headers)
         assert refused.status_code == 401
-    api.get(f"/v1/predictions/{CANARY}", params={"cursor": CANARY})
-    api.get("/v1/predictions", params={"cursor": CANARY})
-    api.post("/v1/files", files={"content": (CANARY, CANARY.encode())})
-    anyone.post(
+    driver.api.get(f"/v1/predictions/{CANARY}", params={"cursor": CANARY})
+    driver.api.get("/v1/predictions", params={"cursor": CANARY})
+    driver.api.post("/v1/files", files={"content": (CANARY, CANARY.encode())})
+    driver.anyone.post(
         f"/hooks/replicate/{called}?t={CANARY}",
         content=json.dumps({"id": CANARY, "logs": CANARY}),
         headers={
@@ -69,15 +58,15 @@ def exercised(
             "webhook-signature": "v1," + "A" * 43 + "=",
         },
     )
-    finished(broken)
+    driver.finished(broken)
 
 
 @pytest.mark.usefixtures("exercised")
-def test_a68_no_secret_and_no_prompt_is_in_any_log(cloud: EmbeddedCloud) -> None:
-    kinds = set(secrets_in_play(cloud).values())
+def test_a68_no_secret_and_no_prompt_is_in_any_log(driver: Driver) -> None:
+    kinds = set(secrets_in_play(driver.cloud).values())
     assert {"API token", "Replicate token", "callback secret", "link token", "prompt"} <= kinds
     assert sum(kind.startswith("part of ") for kind in kinds) >= 3
-    texts = logged(cloud)
+    texts = logged(driver.cloud)
     for function in ("Submit", "Webhook", "Persist", "Deliver", "Relay", "Read"):
         group = f"/{function}Logs"
         assert any(group in place and text for place, text in texts.items()), texts.keys()
@@ -85,7 +74,7 @@ def test_a68_no_secret_and_no_prompt_is_in_any_log(cloud: EmbeddedCloud) -> None
     said = "".join(texts.values())
     assert '"refused"' in said
     assert "webhook refused" in said
-    assert leaks(cloud) == []
+    assert leaks(driver.cloud) == []
 
 
 @pytest.mark.parametrize(

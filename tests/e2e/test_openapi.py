@@ -28,11 +28,10 @@ from schemathesis.specs.openapi.checks import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import httpx
     from schemathesis import Case
     from schemathesis.schemas import APIOperation
 
-    from local.cloud import EmbeddedCloud
+    from tests.e2e.driver import Driver
 
 DOCUMENT = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text())
 OPERATIONS = {
@@ -54,17 +53,17 @@ SDXL = "stability-ai/sdxl"
 
 
 @pytest.fixture
-def session(cloud: EmbeddedCloud) -> Iterator[requests.Session]:
+def session(driver: Driver) -> Iterator[requests.Session]:
     with requests.Session() as session:
         session.trust_env = False
-        session.headers["authorization"] = f"Bearer {cloud.token}"
+        session.headers["authorization"] = f"Bearer {driver.cloud.token}"
         yield session
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 def test_whatever_is_asked_the_answer_is_described(
-    cloud: EmbeddedCloud, session: requests.Session, operation: APIOperation, mode: GenerationMode
+    driver: Driver, session: requests.Session, operation: APIOperation, mode: GenerationMode
 ) -> None:
     # Every field of a form arrives as text.
     form = "multipart/form-data" in operation.get_request_payload_content_types()
@@ -82,7 +81,7 @@ def test_whatever_is_asked_the_answer_is_described(
     def ask(case: Case) -> None:
         if mode is GenerationMode.POSITIVE:
             say_what_no_schema_can(case)
-        response = case.call(base_url=cloud.base_url, session=session, timeout=60)
+        response = case.call(base_url=driver.cloud.base_url, session=session, timeout=60)
         case.validate_response(response, checks=checks)
 
     try:
@@ -119,14 +118,14 @@ def say_what_no_schema_can(case: Case) -> None:
 
 
 @pytest.fixture
-def ask(api: httpx.Client) -> Callable[..., Any]:
+def ask(driver: Driver) -> Callable[..., Any]:
     """Sends a real request and checks the answer against the document; returns its JSON."""
 
     def send(operation: str, status: int, path: str, **given: Any) -> Any:
         found = OPERATIONS[operation]
-        request = api.build_request(found.method, path, **given)
+        request = driver.api.build_request(found.method, path, **given)
         request.read()
-        answer = api.send(request)
+        answer = driver.api.send(request)
         assert answer.status_code == status, answer.text
         found.validate_response(answer)
         return answer.json() if answer.content else None
@@ -135,12 +134,12 @@ def ask(api: httpx.Client) -> Callable[..., Any]:
 
 
 def test_every_operation_does_what_the_document_says(
-    ask: Callable[..., Any], finished: Callable[..., dict[str, Any]], cloud: EmbeddedCloud
+    driver: Driver, ask: Callable[..., Any]
 ) -> None:
     body = {"input": {"prompt": "a lighthouse"}}
     made = ask("models.predictions.create", 201, f"/v1/models/{MODEL}/predictions", json=body)
     assert made["darkroom"]["expected_seconds"] > 0
-    finished(made["id"])
+    driver.finished(made["id"])
     here = f"/v1/predictions/{made['id']}"
     assert ask("predictions.get", 200, here)["status"] == "succeeded"
     waited = ask("predictions.wait", 200, f"{here}/wait?seconds=1")
@@ -188,7 +187,7 @@ def test_every_operation_does_what_the_document_says(
         "/v1/predictions",
         json={**body, "version": MODEL, "webhook": "http://127.0.0.1:9/"},
     )
-    finished(hooked["id"])
+    driver.finished(hooked["id"])
     here = f"/v1/predictions/{hooked['id']}/deliveries"
     events = {row["event"] for row in ask("predictions.deliveries.list", 200, here)["results"]}
     assert "completed" in events

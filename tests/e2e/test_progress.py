@@ -6,18 +6,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import httpx
+    from tests.e2e.driver import Driver
 
 
-def test_field_f34_logs_grow_while_somebody_polls(
-    api: httpx.Client, set_faults: Callable[..., None]
-) -> None:
+def test_field_f34_logs_grow_while_somebody_polls(driver: Driver) -> None:
     """A few seconds behind the provider's own, from which Replicate's clients read progress."""
-    set_faults(time_scale=4)
+    driver.faults(time_scale=4)
     body = {"input": {"prompt": "a lighthouse"}}
-    made = api.post("/v1/models/black-forest-labs/flux-dev/predictions", json=body)
+    made = driver.api.post("/v1/models/black-forest-labs/flux-dev/predictions", json=body)
     shown: dict[str, Any] = made.json()
     seen: set[str] = set()
     while shown["status"] in {"starting", "processing"}:
@@ -25,7 +21,7 @@ def test_field_f34_logs_grow_while_somebody_polls(
             seen.add(shown["logs"])
         # As Replicate's clients poll.
         time.sleep(0.5)
-        shown = api.get(f"/v1/predictions/{shown['id']}").json()
+        shown = driver.api.get(f"/v1/predictions/{shown['id']}").json()
     assert shown["status"] == "succeeded"
     partial = seen - {"", shown["logs"]}
     assert partial, "nothing was seen before the end"

@@ -12,7 +12,7 @@ import pytest
 from local.certificates import issue, trusting, write_bundle
 from local.front import Front, FrontServer
 from local.processes import listen
-from tests.e2e.test_local_command import Started, refuses
+from tests.e2e.started import Started, refuses
 
 if TYPE_CHECKING:
     from pathlib import Path

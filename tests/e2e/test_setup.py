@@ -15,24 +15,24 @@ from cryptography.hazmat.primitives import serialization
 
 from ops import cdn_key
 from ops.__main__ import main
-from ops.deployment import Deployment, SetupError, embedded
+from ops.deployment import Deployment, SetupError
 from ops.setup import Setup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from local.cloud import EmbeddedCloud
+    from tests.e2e.driver import Driver
 
 STAGE = "e2e-setup"
 
 
 @pytest.fixture
-def deployment(cloud: EmbeddedCloud) -> Deployment:
-    return embedded(cloud.aws_endpoint, cloud.replicate_url)
+def deployment(driver: Driver) -> Deployment:
+    return driver.deployment
 
 
 @pytest.fixture
-def announced(announced: EmbeddedCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def announced(announced: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same, from the shell of a developer who uses Replicate too."""
     monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_of_the_developers_shell")
 
@@ -67,7 +67,7 @@ def states(report: dict[str, Any]) -> dict[str, str]:
 
 @pytest.mark.usefixtures("announced")
 def test_it_stores_what_is_missing_and_keeps_what_is_there(
-    cloud: EmbeddedCloud,
+    driver: Driver,
     deployment: Deployment,
     secrets: Callable[[str], str],
     monkeypatch: pytest.MonkeyPatch,
@@ -80,7 +80,7 @@ def test_it_stores_what_is_missing_and_keeps_what_is_there(
         client.put_secret_value(SecretId=deployment.outputs[name], SecretString=value)
 
     given = "--replicate-token-stdin", "--tenant", "setup-test"
-    code, report = run(monkeypatch, capsys, *given, stdin=f"{cloud.replicate_token}\n")
+    code, report = run(monkeypatch, capsys, *given, stdin=f"{driver.cloud.replicate_token}\n")
     assert states(report) == {
         "Replicate token": "made",
         "webhook secret": "made",
@@ -89,12 +89,12 @@ def test_it_stores_what_is_missing_and_keeps_what_is_there(
         "webhooks": "ok",
     }
     assert code == 0
-    assert secrets("ReplicateTokenSecret") == expected[0] == cloud.replicate_token
+    assert secrets("ReplicateTokenSecret") == expected[0] == driver.cloud.replicate_token
     stored = json.loads(secrets("ReplicateWebhookSecret"))
     assert stored.pop("previous_until") > time.time() * 1000
     assert stored == {"current": json.loads(expected[1])["current"], "previous": "whsec_b2xk"}
     headers = {"Authorization": f"Bearer {report['token']}"}
-    url = f"{cloud.base_url}/v1/predictions"
+    url = f"{driver.cloud.base_url}/v1/predictions"
     assert httpx.get(url, headers=headers, trust_env=False).json()["results"] == []
 
     code, report = run(monkeypatch, capsys, "--tenant", "setup-test", stdin="")

@@ -11,10 +11,12 @@ import httpx
 import pytest
 from PIL import Image
 
+from tests.e2e.driver import SDXL
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SDXL = "stability-ai/sdxl"
+    from tests.e2e.driver import Driver
 
 
 @pytest.fixture(scope="module")
@@ -37,57 +39,50 @@ def post() -> Iterator[Callable[..., httpx.Response]]:
         yield send
 
 
-def begin(api: httpx.Client) -> dict[str, Any]:
-    answer = api.post("/v1/uploads", json={"filename": "big.png", "content_type": "image/png"})
+def begin(driver: Driver) -> dict[str, Any]:
+    """A form for a PNG."""
+    asked = {"filename": "big.png", "content_type": "image/png"}
+    answer = driver.api.post("/v1/uploads", json=asked)
     assert answer.status_code == 201, answer.text
-    form: dict[str, Any] = answer.json()
-    return form
+    return dict(answer.json())
 
 
-def run(
-    api: httpx.Client, finished: Callable[..., dict[str, Any]], image: str
-) -> tuple[dict[str, Any], str]:
+def run(driver: Driver, image: str) -> tuple[dict[str, Any], str]:
     """Return the finished prediction, and its id upstream."""
     given = {"prompt": "x", "width": 64, "height": 64, "image": image}
-    answer = api.post("/v1/predictions", json={"version": SDXL, "input": given})
-    assert answer.status_code == 201, answer.text
-    shown = finished(answer.json()["id"])
+    shown = driver.finished(driver.create(SDXL, input=given)["id"])
     assert shown["status"] == "succeeded", shown["error"]
     return shown, shown["darkroom"]["provider_id"]
 
 
-def sent(upstream: Callable[[], list[dict[str, Any]]], provider_id: str) -> str:
+def sent(driver: Driver, provider_id: str) -> str:
     """Return the image as the provider received it."""
-    (made,) = [each for each in upstream() if each["id"] == provider_id]
+    (made,) = [each for each in driver.upstream() if each["id"] == provider_id]
     return str(made["input"]["image"])
 
 
 def test_a_file_posted_to_the_bucket_is_an_input_like_any_other(
-    api: httpx.Client,
-    post: Callable[..., httpx.Response],
-    picture: bytes,
-    finished: Callable[..., dict[str, Any]],
-    upstream: Callable[[], list[dict[str, Any]]],
+    driver: Driver, post: Callable[..., httpx.Response], picture: bytes
 ) -> None:
-    form = begin(api)
-    assert api.get(f"/v1/files/{form['id']}").status_code == 404
+    form = begin(driver)
+    assert driver.api.get(f"/v1/files/{form['id']}").status_code == 404
     assert post(form, picture).status_code == 204
-    file = api.get(f"/v1/files/{form['id']}").json()
+    file = driver.api.get(f"/v1/files/{form['id']}").json()
     assert (file["name"], file["content_type"]) == ("big.png", "image/png")
     assert (file["size"], file["urls"]) == (len(picture), form["urls"])
-    _, provider_id = run(api, finished, form["urls"]["get"])
-    assert "X-Amz-Signature=" in sent(upstream, provider_id)
-    assert api.delete(f"/v1/files/{form['id']}").status_code == 204
+    _, provider_id = run(driver, form["urls"]["get"])
+    assert "X-Amz-Signature=" in sent(driver, provider_id)
+    assert driver.api.delete(f"/v1/files/{form['id']}").status_code == 204
 
 
 def test_a_large_file_is_taken_up_to_the_limit(
-    api: httpx.Client, post: Callable[..., httpx.Response]
+    driver: Driver, post: Callable[..., httpx.Response]
 ) -> None:
-    form = begin(api)
+    form = begin(driver)
     assert post(form, bytes(20_000_000)).status_code == 204
-    assert api.get(f"/v1/files/{form['id']}").json()["size"] == 20_000_000
+    assert driver.api.get(f"/v1/files/{form['id']}").json()["size"] == 20_000_000
     for size, said in ((form["max_bytes"] + 1, "EntityTooLarge"), (0, "EntityTooSmall")):
-        refused = post(begin(api), bytes(size))
+        refused = post(begin(driver), bytes(size))
         assert (refused.status_code, said in refused.text) == (400, True)
 
 
@@ -108,12 +103,12 @@ def test_a_large_file_is_taken_up_to_the_limit(
     ids=str,
 )
 def test_a60_a_form_is_good_only_as_it_was_signed(
-    api: httpx.Client, post: Callable[..., httpx.Response], fields: dict[str, str | None]
+    driver: Driver, post: Callable[..., httpx.Response], fields: dict[str, str | None]
 ) -> None:
-    form = begin(api)
+    form = begin(driver)
     refused = post(form, b"data", **fields)
     assert refused.status_code in {400, 403}, refused.text
-    assert api.get(f"/v1/files/{form['id']}").status_code == 404
+    assert driver.api.get(f"/v1/files/{form['id']}").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -130,101 +125,72 @@ def test_a60_a_form_is_good_only_as_it_was_signed(
     ],
 )
 def test_what_is_no_form_does_not_reach_the_bucket(
-    api: httpx.Client, anyone: httpx.Client, content_type: str, body: bytes
+    driver: Driver, content_type: str, body: bytes
 ) -> None:
-    bucket = httpx.URL(begin(api)["url"]).path
-    refused = anyone.post(bucket, content=body, headers={"content-type": content_type})
+    bucket = httpx.URL(begin(driver)["url"]).path
+    refused = driver.anyone.post(bucket, content=body, headers={"content-type": content_type})
     assert refused.status_code == 403
 
 
 @pytest.mark.parametrize("size", [4_500_001, 10_500_000])
-def test_a_file_too_large_for_the_api_is_told_the_way(api: httpx.Client, size: int) -> None:
-    answer = api.post("/v1/files", files={"content": bytes(size)})
+def test_a_file_too_large_for_the_api_is_told_the_way(driver: Driver, size: int) -> None:
+    answer = driver.api.post("/v1/files", files={"content": bytes(size)})
     assert answer.status_code == 413
     assert "POST /v1/uploads" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("kind", ["application/octet-stream", "image/png"])
 def test_a_large_data_uri_reaches_the_provider_as_a_url(
-    api: httpx.Client,
-    picture: bytes,
-    finished: Callable[..., dict[str, Any]],
-    upstream: Callable[[], list[dict[str, Any]]],
-    kind: str,
+    driver: Driver, picture: bytes, kind: str
 ) -> None:
     uri = f"data:{kind};base64,{base64.b64encode(picture).decode()}"
-    shown, provider_id = run(api, finished, uri)
-    url = sent(upstream, provider_id)
+    shown, provider_id = run(driver, uri)
+    url = sent(driver, provider_id)
     assert (url[:4], len(url) < 2000) == ("http", True)
     # The client sees a URL in its place too, with the bytes that it sent.
     back = httpx.get(shown["input"]["image"], trust_env=False)
     assert (back.content, back.headers["content-type"]) == (picture, "image/png")
 
 
-def test_a_small_data_uri_is_passed_on_as_it_is(
-    api: httpx.Client,
-    finished: Callable[..., dict[str, Any]],
-    upstream: Callable[[], list[dict[str, Any]]],
-) -> None:
+def test_a_small_data_uri_is_passed_on_as_it_is(driver: Driver) -> None:
     packed = io.BytesIO()
     Image.new("RGB", (64, 64)).save(packed, "PNG")
     uri = f"data:application/octet-stream;base64,{base64.b64encode(packed.getvalue()).decode()}"
-    _, provider_id = run(api, finished, uri)
-    assert sent(upstream, provider_id) == uri
+    _, provider_id = run(driver, uri)
+    assert sent(driver, provider_id) == uri
 
 
-def test_a_hosted_url_is_passed_on_as_it_is(
-    api: httpx.Client,
-    picture: bytes,
-    finished: Callable[..., dict[str, Any]],
-    upstream: Callable[[], list[dict[str, Any]]],
-) -> None:
+def test_a_hosted_url_is_passed_on_as_it_is(driver: Driver, picture: bytes) -> None:
     uri = f"data:;base64,{base64.b64encode(picture).decode()}"
-    shown, _ = run(api, finished, uri)
+    shown, _ = run(driver, uri)
     hosted = shown["input"]["image"]
-    _, provider_id = run(api, finished, hosted)
-    assert sent(upstream, provider_id) == hosted
+    _, provider_id = run(driver, hosted)
+    assert sent(driver, provider_id) == hosted
 
 
-def test_f18_an_output_is_an_input_however_its_url_is_signed(
-    api: httpx.Client,
-    finished: Callable[..., dict[str, Any]],
-    upstream: Callable[[], list[dict[str, Any]]],
-) -> None:
-    made = api.post(
-        "/v1/predictions",
-        json={"version": "black-forest-labs/flux-schnell", "input": {"prompt": "x"}},
-    )
-    url, _, signature = finished(made.json()["id"])["output"][0].partition("?")
+def test_f18_an_output_is_an_input_however_its_url_is_signed(driver: Driver) -> None:
+    made = driver.create(input={"prompt": "x"})
+    url, _, signature = driver.finished(made["id"])["output"][0].partition("?")
     assert signature
-    shown, provider_id = run(api, finished, f"{url}?X-Amz-Signature=over")
-    fetched = sent(upstream, provider_id)
+    shown, provider_id = run(driver, f"{url}?X-Amz-Signature=over")
+    fetched = sent(driver, provider_id)
     assert fetched.partition("?")[0] == url
     assert "X-Amz-Expires=7200" in fetched
     back = httpx.get(shown["input"]["image"], trust_env=False)
     assert back.content == httpx.get(f"{url}?{signature}", trust_env=False).content
 
 
-def test_f22_an_uploads_url_ends_in_its_extension(
-    api: httpx.Client,
-    picture: bytes,
-    finished: Callable[..., dict[str, Any]],
-    upstream: Callable[[], list[dict[str, Any]]],
-) -> None:
+def test_f22_an_uploads_url_ends_in_its_extension(driver: Driver, picture: bytes) -> None:
     content = ("photo.jpeg", picture, "image/jpeg")
-    file = api.post("/v1/files", files={"content": content}).json()
-    _, provider_id = run(api, finished, file["urls"]["get"])
-    assert sent(upstream, provider_id).partition("?")[0].endswith(".png")
+    file = driver.api.post("/v1/files", files={"content": content}).json()
+    _, provider_id = run(driver, file["urls"]["get"])
+    assert sent(driver, provider_id).partition("?")[0].endswith(".png")
 
 
-def test_f12_text_beside_an_output_stays_text(
-    api: httpx.Client,
-    set_faults: Callable[..., None],
-    finished: Callable[..., dict[str, Any]],
-) -> None:
-    set_faults(output_kind="mapping")
-    made = api.post("/v1/predictions", json={"version": SDXL, "input": {"prompt": "x"}})
-    shown = finished(made.json()["id"])
+def test_f12_text_beside_an_output_stays_text(driver: Driver) -> None:
+    driver.faults(output_kind="mapping")
+    made = driver.create(SDXL, input={"prompt": "x"})
+    shown = driver.finished(made["id"])
     assert (shown["status"], shown["darkroom"]["code"]) == ("succeeded", None)
     assert shown["output"]["meta"] == {"source": "https://example.com/license"}
     assert httpx.get(shown["output"]["image"], trust_env=False).status_code == 200

@@ -29,7 +29,7 @@ class Receiver:
     answers: list[int] = field(default_factory=list)
 
     def next(self) -> tuple[dict[str, str], bytes]:
-        return self.arrived.get(timeout=10)
+        return self.arrived.get(timeout=60)
 
     def next_status(self) -> str:
         return json.loads(self.next()[1])["status"]
@@ -95,7 +95,7 @@ class Client(httpx.Client):
         return self.get(f"/v1/predictions/{prediction_id}").raise_for_status().json()
 
 
-def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
     """Return the first true value of the condition."""
     end = time.monotonic() + seconds
     while not (value := condition()):

@@ -215,7 +215,7 @@ class TestCreate:
         thread, results = in_background(lambda: client.post("/v1/predictions", json=BODY))
         until(lambda: len(client.get("/_emulator/requests").json()) > calls)
         client.delete("/_emulator/faults")
-        thread.join(5)
+        thread.join(60)
         assert results[0].status_code == 504
         assert count(client) == before
 
@@ -237,7 +237,7 @@ class TestCreate:
         thread, results = in_background(lambda: client.post("/v1/predictions", json=BODY))
         until(lambda: len(client.get("/_emulator/requests").json()) > calls)
         client.delete("/_emulator/faults")
-        thread.join(5)
+        thread.join(60)
         assert results[0].status_code == 201
 
 
@@ -327,7 +327,7 @@ class TestOutputs:
         started = time.monotonic()
         with client.stream("GET", url) as response:
             first = next(response.iter_raw())
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20
         # A fiftieth every half second.
         assert 0 < len(first) <= size / 20
 

@@ -41,7 +41,7 @@ def test_it_ends_when_told_to(process: subprocess.Popen[str], end: signal.Signal
         process.stdin.close()
     else:
         process.send_signal(end)
-    assert process.wait(5) == 0
+    assert process.wait(60) == 0
     assert process.stderr.read() == ""
 
 
@@ -54,7 +54,7 @@ def test_a_taken_port_is_said_plainly() -> None:
             env=ENVIRONMENT,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=60,
             check=False,
         )
     assert done.returncode == 1

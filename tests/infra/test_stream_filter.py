@@ -20,36 +20,14 @@ from darkroom.domain.lifecycle import (
     effects,
 )
 from darkroom.domain.prediction import Prediction, State
-from darkroom.handlers.relay import WITH_EFFECTS
 from hypothesis import given
 
-from tests.support import events
 from tests.support.fakes import START
-from tests.support.histories import PROPERTY, beginnings, file, histories, lives
+from tests.support.histories import beginnings, file, histories, lives
 from tests.support.records import TIMINGS, accepted, snapshot
+from tests.support.stream import relayed
 
 Item = dict[str, Any]
-
-
-def matches(pattern: dict[str, Any], record: dict[str, Any]) -> bool:
-    """Lambda's filter, as far as it is used: values in a list, and `exists`, at the leaves."""
-    for name, wanted in pattern.items():
-        found = record.get(name)
-        if isinstance(wanted, dict):
-            if not matches(wanted, found if isinstance(found, dict) else {}):
-                return False
-        elif not any(
-            (found is not None) is one["exists"] if isinstance(one, dict) else found == one
-            for one in wanted
-        ):
-            return False
-    return True
-
-
-def relayed(old: Item | None, new: Item | None) -> bool:
-    """Whether Lambda passes the change to the relay."""
-    (record,) = events.stream((old, new))["Records"]
-    return any(matches(pattern, record) for pattern in WITH_EFFECTS)
 
 
 def marked(record: Prediction) -> Item:
@@ -63,7 +41,6 @@ def acts_on(old: Prediction | None, new: Prediction) -> bool:
     return bool(effects(old, new)) or (new.state.terminal and not new.effects_done)
 
 
-@PROPERTY
 @given(beginnings, histories)
 def test_every_change_that_has_effects_is_relayed(
     record: Prediction, history: list[tuple[News, int]]
@@ -74,7 +51,6 @@ def test_every_change_that_has_effects_is_relayed(
         assert relayed(prediction_item(old), prediction_item(new)) or not acts_on(old, new)
 
 
-@PROPERTY
 @given(beginnings, histories)
 def test_whatever_is_written_of_a_task_that_runs_is_relayed(
     record: Prediction, history: list[tuple[News, int]]

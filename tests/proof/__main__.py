@@ -1,4 +1,4 @@
-"""python -m tests.proof slice | full | replay SCHEDULE | mutant NAME."""
+"""python -m tests.proof slice | full | replay SCHEDULE | mutant NAME | hunt."""
 
 from __future__ import annotations
 
@@ -21,13 +21,17 @@ def main() -> int:
     again.add_argument("schedule")
     seeded = commands.add_parser("mutant", help="whether the hunt catches one mutant")
     seeded.add_argument("name")
+    seeded.add_argument("--first", help="a schedule that caught it once, to be tried first")
+    commands.add_parser("hunt", help="hunt all mutants, and write down what caught each")
     asked = parser.parse_args()
     if asked.command == "mutant":
-        return _mutant(asked.name)
+        return _mutant(asked.name, asked.first)
     if asked.command == "replay":
         return _replay(asked.schedule)
     from tests.proof import report
 
+    if asked.command == "hunt":
+        return report.write_caught()
     if asked.command == "slice":
         summary = report.run_slice(asked.seed)
     else:
@@ -46,7 +50,7 @@ def _replay(schedule: str) -> int:
     return 1 if violation else 0
 
 
-def _mutant(name: str) -> int:
+def _mutant(name: str, first: str | None) -> int:
     from tests.proof import mutants
 
     # Must precede the import of the product, so nothing above may import it.
@@ -55,7 +59,12 @@ def _mutant(name: str) -> int:
     from tests.proof.mutations import MUTANTS
     from tests.proof.plans import hunt
     from tests.proof.report import say
+    from tests.proof.schedules import replay
 
+    violation = replay(first, lambda _: None) if first else None
+    if violation:
+        say(f"{violation} (known: {first})")
+        return 0
     schedules = 0
     for job in hunt(MUTANTS[name].where):
         found = work(job, time.monotonic() + 3600, failures=1).found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from tests.proof.config import Config
 
 ROOT = Path(__file__).parents[2]
+CAUGHT = Path(__file__).parent / "caught.json"
 PROCESSES = 2
 AHEAD = 4
 """Number of jobs queued at a time; few, so that an end takes effect soon."""
@@ -48,6 +51,8 @@ class Summary:
 
     found: Found = field(default_factory=Found)
     caught: dict[str, bool] = field(default_factory=dict)
+    how: dict[str, str] = field(default_factory=dict)
+    """By mutant, what was said when it was caught."""
     finished: dict[str, int] = field(default_factory=dict)
     """Completed jobs, by label."""
     cut_short: dict[str, int] = field(default_factory=dict)
@@ -179,13 +184,38 @@ def _worker() -> None:
 # Mutants
 
 
-def hunt_mutant(name: str) -> tuple[bool, str]:
+def known_schedules() -> dict[str, str]:
+    """Return the schedule by which the last hunt caught each mutant."""
+    return dict(json.loads(CAUGHT.read_text()))
+
+
+def write_caught() -> int:
+    """Hunt every mutant, and write down which schedule caught each; 0 where all were caught."""
+    summary = Summary()
+    _mutants(list(MUTANTS), summary, quiet=False)
+    schedules = {
+        name: found[1]
+        for name, how in summary.how.items()
+        if (found := re.search(r"\(schedule \d+: (.*)\)$", how))
+    }
+    CAUGHT.write_text(json.dumps(schedules, indent=2, sort_keys=True) + "\n")
+    return 0 if all(summary.caught.values()) else 1
+
+
+def hunt_mutant(name: str, first: str | None = None) -> tuple[bool, str]:
     """Run the hunt against one mutant in a separate process. Returns whether it was caught, and
-    how."""
+    how.
+
+    `first` is a schedule that caught it once. If the code has changed and it does not catch it any
+    more, the hunt finds another.
+    """
     paths = os.pathsep.join([str(ROOT), str(ROOT / "functions")])
     try:
         run = subprocess.run(
-            [sys.executable, "-m", "tests.proof", "mutant", name],
+            [
+                *(sys.executable, "-m", "tests.proof", "mutant", name),
+                *(("--first", first) if first else ()),
+            ],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": paths},
             capture_output=True,
@@ -202,7 +232,7 @@ def _mutants(names: list[str], summary: Summary, *, quiet: bool) -> None:
     pool = ThreadPoolExecutor(PROCESSES)
     try:
         for name, (caught, how) in zip(names, pool.map(hunt_mutant, names), strict=True):
-            summary.caught[name] = caught
+            summary.caught[name], summary.how[name] = caught, how
             if not quiet or not caught:
                 say(f"mutant {'caught' if caught else 'NOT CAUGHT'}: {name}: {how}")
     finally:

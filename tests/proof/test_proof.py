@@ -15,7 +15,7 @@ from tests.proof.gate import Violation
 from tests.proof.mutations import MUTANTS
 from tests.proof.quiescence import settled_down
 from tests.proof.random_walk import random_walk
-from tests.proof.report import PROCESSES, hunt_mutant, run_slice
+from tests.proof.report import PROCESSES, hunt_mutant, known_schedules, run_slice
 from tests.proof.steps import World
 from tests.proof.webhooks import Step
 from tests.proof.wired import installed
@@ -29,8 +29,9 @@ Hunts = dict[str, "Future[tuple[bool, str]]"]
 @pytest.fixture(scope="module")
 def hunts() -> Iterator[Hunts]:
     """Run all hunts, each in a separate process, as many at once as there are cores."""
+    known = known_schedules()
     with ThreadPoolExecutor(PROCESSES) as pool:
-        yield {name: pool.submit(hunt_mutant, name) for name in MUTANTS}
+        yield {name: pool.submit(hunt_mutant, name, known.get(name)) for name in MUTANTS}
 
 
 def test_slice_holds() -> None:
@@ -45,6 +46,13 @@ def test_slice_holds() -> None:
 def test_mutant_is_caught(name: str, hunts: Hunts) -> None:
     caught, how = hunts[name].result()
     assert caught, how
+
+
+def test_what_catches_a_mutant_breaks_no_promise_without_it() -> None:
+    known = known_schedules()
+    assert known.keys() <= MUTANTS.keys()
+    broken = {name: schedules.replay(text, lambda _: None) for name, text in known.items()}
+    assert {name: what for name, what in broken.items() if what} == {}
 
 
 def test_schedule_survives_being_written_down() -> None:

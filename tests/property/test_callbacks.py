@@ -8,17 +8,14 @@ from typing import Any
 from darkroom.domain.callback import EARLY_MS, LONGEST_RETRY_AFTER_S, PAUSES_S, next_attempt, taken
 from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.timings import Timings
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.callbacks import ended, row
 from tests.support.fakes import START, Crash
 from tests.support.world import World
 
-PROPERTY = settings(max_examples=150, derandomize=True, deadline=None)
 
-
-@PROPERTY
 @given(
     attempts=st.integers(1, 50),
     scale=st.floats(0, 1),
@@ -38,7 +35,6 @@ def test_the_next_attempt_lies_ahead_and_within_bounds(
         assert at >= START + int(1000 * asked)
 
 
-@PROPERTY
 @given(first=st.floats(0, 1, exclude_max=True), then=st.floats(0, 1, exclude_max=True))
 def test_each_pause_is_longer_than_the_one_before(first: float, then: float) -> None:
     for attempts in range(1, len(PAUSES_S) - 1):
@@ -59,7 +55,6 @@ steps = st.lists(
 answers = st.lists(st.sampled_from([200, 302, 410, 500, 503, None]), max_size=12)
 
 
-@PROPERTY
 @given(steps, answers, st.sampled_from([None, 1.0, 700.0, 4000.0]))
 def test_whatever_happens_it_is_taken_once_or_given_up_after_ten(
     history: list[str | int], said: list[int | None], wait: float | None

@@ -14,11 +14,12 @@ import pytest
 from darkroom.domain import link, signature
 from darkroom.domain.errors import InvalidInputError, TooLargeError
 from darkroom.services.predictions.submit import NewPrediction
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from tests.support import events
 from tests.support.app import ACME, OTHER, READER, Answer, wired
+from tests.support.examples import one_in
 from tests.support.world import SCHNELL
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from tests.support.app import App
 
 PROMPT = "CANARY a corgi"
-PROPERTY = settings(max_examples=150, derandomize=True, deadline=None)
 any_text = st.text(alphabet=st.characters(exclude_categories=()), max_size=40)
 odd_texts = st.sampled_from(
     [
@@ -142,7 +142,6 @@ BODY = {
 }
 
 
-@PROPERTY
 @given(
     body=st.one_of(changed(BODY).map(spelled), raw_bytes),
     signed=st.booleans(),
@@ -170,7 +169,6 @@ webhook_headers = st.sampled_from(
 )
 
 
-@PROPERTY
 @given(
     headers=st.dictionaries(
         webhook_headers | texts, st.none() | texts | st.lists(texts, max_size=2), max_size=3
@@ -210,7 +208,6 @@ def test_a_webhook_with_anything_about_it_changed(
         assert is_clean(app, answer, {*secrets_of(app), PROMPT})
 
 
-@PROPERTY
 @given(at=st.integers(0), flip=st.integers(1, 255))
 def test_a_webhook_with_one_byte_changed_is_refused(at: int, flip: int) -> None:
     with functions() as app:
@@ -240,7 +237,6 @@ request_headers = st.sampled_from(
 )
 
 
-@PROPERTY
 @given(
     body=st.one_of(changed(CREATE).map(spelled), changed(CREATE).map(spelled), raw_bytes),
     headers=st.dictionaries(request_headers | texts, texts, max_size=2),
@@ -283,7 +279,7 @@ large_values = st.one_of(
 )
 
 
-@settings(PROPERTY, max_examples=15)
+@one_in(10)
 @given(
     more=st.lists(large_values, max_size=3),
     ascii_=st.booleans(),
@@ -323,7 +319,6 @@ ROUTES = [
 ]
 
 
-@PROPERTY
 @given(
     route=st.sampled_from(ROUTES),
     parts=st.lists(texts, min_size=3, max_size=3),
@@ -354,7 +349,6 @@ def test_whatever_is_asked_for_by_name_nothing_changes(
         assert is_clean(app, answer, {*secrets_of(app), PROMPT} - {OTHER})
 
 
-@PROPERTY
 @given(raw=raw_bytes, content_type=texts | st.just("multipart/form-data; boundary=b"))
 def test_whatever_is_uploaded_it_is_kept_or_refused(raw: bytes, content_type: str) -> None:
     with functions() as app:
@@ -372,7 +366,6 @@ def test_whatever_is_uploaded_it_is_kept_or_refused(raw: bytes, content_type: st
 # Messages
 
 
-@PROPERTY
 @given(
     function=st.sampled_from(["dispatch", "persist", "deliver"]),
     message=st.one_of(
@@ -404,7 +397,6 @@ def test_what_is_changed_here_is_right_to_begin_with() -> None:
 numbers = st.integers(-2, 30).map(str)
 
 
-@PROPERTY
 @given(
     way=st.sampled_from(["wait", "watch"]),
     query=st.dictionaries(

@@ -33,7 +33,6 @@ from hypothesis import strategies as st
 
 from tests.support.fakes import START
 from tests.support.histories import (
-    PROPERTY,
     STATUSES,
     beginnings,
     histories,
@@ -54,7 +53,6 @@ def still(record: Prediction) -> dict[str, Any]:
     return {name: getattr(record, name) for name in names}
 
 
-@PROPERTY
 @given(beginnings, histories)
 def test_a_life_only_moves_forward(record: Prediction, history: list[tuple[News, int]]) -> None:
     revisions = lives(record, history)
@@ -74,7 +72,6 @@ def test_a_life_only_moves_forward(record: Prediction, history: list[tuple[News,
             assert moved <= MOVING_AT_THE_END
 
 
-@PROPERTY
 @given(beginnings, histories)
 def test_only_a_refused_create_is_ever_repeated(
     record: Prediction, history: list[tuple[News, int]]
@@ -92,7 +89,6 @@ def test_only_a_refused_create_is_ever_repeated(
     assert known <= last.create.attempt
 
 
-@PROPERTY
 @given(beginnings, histories)
 def test_no_deadline_ends_a_create_in_doubt(
     record: Prediction, history: list[tuple[News, int]]
@@ -110,7 +106,6 @@ def test_no_deadline_ends_a_create_in_doubt(
         current = changed or current
 
 
-@PROPERTY
 @given(records)
 def test_no_record_is_ever_forgotten(record: Prediction) -> None:
     assert record.due_at == due(record, TIMINGS)
@@ -119,7 +114,6 @@ def test_no_record_is_ever_forgotten(record: Prediction) -> None:
     assert (due(done, TIMINGS) is None) is record.state.terminal
 
 
-@PROPERTY
 @given(records, records)
 def test_effects_are_total_and_can_be_derived_again(old: Prediction, new: Prediction) -> None:
     again = effects(None, new)
@@ -139,7 +133,6 @@ def test_effects_are_total_and_can_be_derived_again(old: Prediction, new: Predic
         assert (SendCallback("completed") in again) is owed
 
 
-@PROPERTY
 @given(beginnings, histories)
 def test_each_end_is_announced_once(record: Prediction, history: list[tuple[News, int]]) -> None:
     revisions = lives(record, history)
@@ -205,7 +198,6 @@ def heard(life: list[Snapshot]) -> dict[str, Any]:
     return {f.name: getattr(last, f.name) for f in fields(last) if f.name not in CLOCKS}
 
 
-@PROPERTY
 @given(upstream_lives(), st.data())
 def test_the_order_and_number_of_snapshots_do_not_matter(
     life: list[Snapshot], data: st.DataObject
@@ -236,7 +228,6 @@ bodies = st.one_of(
 )
 
 
-@PROPERTY
 @given(
     status=st.integers(100, 599),
     body=bodies,
@@ -269,7 +260,6 @@ def test_any_answer_to_a_create_is_understood_on_the_safe_side(
         assert outcome.attempt == attempt
 
 
-@PROPERTY
 @given(attempt=st.integers(1, 10**6), jitter=st.floats(0, 1, exclude_max=True))
 def test_what_never_left_is_repeated_and_what_may_have_is_not(attempt: int, jitter: float) -> None:
     refused = classify(NotSent(), attempt, START, TIMINGS, jitter)

@@ -15,12 +15,13 @@ from darkroom.catalog.entry import read
 from darkroom.domain.model import validate_input
 from darkroom.domain.money import terms_of
 from darkroom.domain.price import SLACK_S
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from emulator.bill import billed
 from emulator.models import CATALOGUE, read_model
 from emulator.sizes import wanted
+from tests.support.examples import one_in
 from tests.support.ran import ran
 
 ENTRIES = [json.loads(file.read_text("utf-8")) for file in sorted(CATALOGUE.glob("*--*.json"))]
@@ -101,7 +102,7 @@ def sizes(draw: st.DrawFn, most: int) -> Size:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: str(entry["model"]))
-@settings(max_examples=15)
+@one_in(10)
 @given(data=st.data())
 def test_no_bill_passes_the_most(entry: dict[str, Any], data: st.DataObject) -> None:
     model, upstream = read(entry), read_model(entry)

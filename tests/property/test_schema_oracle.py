@@ -11,10 +11,11 @@ import jsonschema_rs
 import pytest
 from darkroom.catalog import Catalogue
 from darkroom.domain.checker import unseen, validate_input
-from hypothesis import assume, event, given, settings
+from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 from emulator.checking import in_json_schema
+from tests.support.examples import one_in
 
 if TYPE_CHECKING:
     from darkroom.domain.model import Model
@@ -241,7 +242,7 @@ def near(declared: Schema) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: str(model.model))
-@settings(max_examples=25)
+@one_in(5)
 @given(data=st.data())
 def test_every_model_takes_the_same_inputs(model: Model, data: st.DataObject) -> None:
     schema = model.input_schema

@@ -361,9 +361,6 @@ def die(*_: Any, **__: Any) -> None:
 
 TestFaults = Faults.TestCase
 TestFaults.settings = settings(
-    max_examples=200,
     stateful_step_count=30,
-    derandomize=True,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )

@@ -22,13 +22,11 @@ from darkroom.domain.lifecycle import (
     advance,
 )
 from darkroom.domain.prediction import Code, File, Prediction
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from tests.support.fakes import START
 from tests.support.records import PID, TIMINGS, accepted, snapshot
 
-PROPERTY = settings(max_examples=200, derandomize=True, deadline=None)
 STATUSES = ("starting", "processing", "succeeded", "failed", "canceled", "aborted")
 outputs = st.sampled_from([None, "https://x.test/0", ["https://x.test/0"], [], "text"])
 snapshots = st.builds(

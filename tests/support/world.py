@@ -36,6 +36,7 @@ from tests.support.fakes import (
     FakeUploads,
 )
 from tests.support.records import TIMINGS
+from tests.support.stream import relayed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -257,9 +258,11 @@ class World:
     # AWS
 
     def run_stream(self) -> None:
-        """Pass every change in the stream to relay, in order."""
+        """Pass every change in the stream that its filter lets through to relay, in order."""
         while self.store.stream:
             old, new = self.store.stream.pop(0)
+            if not relayed(old, new):
+                continue
             self.relay(read_prediction(old) if old else None, read_prediction(new))
 
     def run_queues(self) -> None:

@@ -196,7 +196,7 @@ def _fill_pages(cloud: EmbeddedCloud) -> str:
     ) as api:
         wanted = {"version": "black-forest-labs/flux-schnell", "input": {"prompt": "copied"}}
         id_ = api.post("/v1/predictions", json=wanted).json()["id"]
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while api.get(f"/v1/predictions/{id_}").json()["status"] != "succeeded":
             assert time.monotonic() < deadline
             time.sleep(0.1)

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 from darkroom.api.multipart import MOST_PARTS, read_form
 from darkroom.domain.errors import BadRequestError, UnsupportedMediaError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.multipart import FORM, form
@@ -127,7 +127,6 @@ def test_a_form_has_so_many_parts(parts: int) -> None:
         read_form(FORM, body)
 
 
-@settings(max_examples=300)
 @given(
     st.one_of(
         st.text(max_size=80),

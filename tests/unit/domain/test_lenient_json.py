@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 from darkroom.domain import lenient_json
 from darkroom.domain.lenient_json import LenientJSONError, doubled, elements, loads
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-
-PROPERTY = settings(max_examples=200, derandomize=True, deadline=None)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +56,6 @@ VALUES = st.recursive(
 )
 
 
-@PROPERTY
 @given(st.lists(VALUES, max_size=5), st.dictionaries(st.text(max_size=5), VALUES, max_size=3))
 def test_elements_are_the_arrays_own(items: list[Any], around: dict[str, Any]) -> None:
     around.pop("results", None)
@@ -69,7 +66,6 @@ def test_elements_are_the_arrays_own(items: list[Any], around: dict[str, Any]) -
             assert [json.loads(each) for each in found] == items
 
 
-@PROPERTY
 @given(VALUES)
 def test_what_is_strict_is_read_the_same(value: Any) -> None:
     assert loads(json.dumps(value).encode()) == value

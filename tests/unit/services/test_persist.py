@@ -353,7 +353,7 @@ class Waiting(FakeDownload):
     meeting: threading.Barrier = field(default_factory=lambda: threading.Barrier(1))
 
     def chunks(self) -> Iterator[bytes]:
-        self.meeting.wait(10)
+        self.meeting.wait(60)
         yield self.data
 
 

@@ -95,7 +95,7 @@ class InStep(FakeDownload):
     together: threading.Barrier = field(default_factory=lambda: threading.Barrier(1))
 
     def chunks(self) -> Iterator[bytes]:
-        self.together.wait(10)
+        self.together.wait(60)
         yield self.data
 
 

@@ -115,7 +115,7 @@ def small_file() -> Path:
     return path
 
 
-def callback(name: str, seconds: float = 20) -> dict[str, Any]:
+def callback(name: str, seconds: float = 90) -> dict[str, Any]:
     """Return `headers` and `body` of the first callback to this name, as soon as it has arrived."""
     deadline = time.monotonic() + seconds
     while True:

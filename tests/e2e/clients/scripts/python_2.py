@@ -153,7 +153,7 @@ def _() -> None:
     started = time.monotonic()
     made = client.predictions.create(version=SCHNELL, input=INPUT, prefer="wait=60")
     assert made.status == "starting"
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 50
 
 
 @works("predictions.create (webhook)")
