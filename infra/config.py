@@ -100,6 +100,8 @@ class Concurrency:
     """Reserved for the webhook function, or None."""
     wait: int | None
     """Reserved for the function `wait`, or None."""
+    mcp: int | None
+    """Reserved for the function `mcp`, or None."""
     each_queue: int
     """Maximum for each queue."""
     each_shard: int
@@ -165,9 +167,12 @@ class StageConfig:
     wait_concurrency: int = 100
     """Concurrency reserved for the door `wait`, which is also the maximum of requests that wait at
     once. Requests above it get a 503 and are retried by clients."""
+    mcp_concurrency: int = 50
+    """Concurrency reserved for the door `mcp`, which is also the maximum of requests that it serves
+    at once, those that wait included. Requests above it get a 503."""
     wait_s: int = LONGEST_S
-    """The longest wait of the door `wait` in one request, in seconds. A small account waits at most
-    5."""
+    """The longest wait of the doors `wait` and `mcp` in one request, in seconds. A small account
+    waits at most 5."""
     queue_concurrency: int = 5
     """Maximum of concurrent invocations for each queue (2 to 1000)."""
     sweeps: int = 1
@@ -224,8 +229,9 @@ class StageConfig:
             raise UnknownDoorError(f"doors: {', '.join(sorted(unknown))}; known: {known}")
         if not 1 <= self.wait_s <= LONGEST_S:
             raise ValueError(f"wait_s: 1 to {LONGEST_S}")
-        if self.wait_concurrency < 1:
-            raise ValueError("wait_concurrency: 1 or more")
+        for name in ("wait_concurrency", "mcp_concurrency"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: 1 or more")
         if not 1 <= self.sweeps <= 8:
             raise ValueError("sweeps: 1 to 8")
         if not 0 < self.max_output_bytes <= LARGEST_COPY:
@@ -277,10 +283,13 @@ class StageConfig:
     def concurrency(self) -> Concurrency:
         """The limits of concurrent invocations that this stage deploys."""
         if self.small_account:
-            return Concurrency(webhook=None, wait=None, each_queue=FEWEST_OF_A_QUEUE, each_shard=1)
+            return Concurrency(
+                webhook=None, wait=None, mcp=None, each_queue=FEWEST_OF_A_QUEUE, each_shard=1
+            )
         return Concurrency(
             webhook=self.webhook_concurrency,
             wait=self.wait_concurrency,
+            mcp=self.mcp_concurrency,
             each_queue=self.queue_concurrency,
             each_shard=RELAYS_PER_SHARD,
         )

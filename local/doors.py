@@ -58,6 +58,28 @@ def through_watch(api: httpx.Client) -> bytes:
             return fetched(answer)
 
 
+def through_mcp(api: httpx.Client) -> bytes:
+    """Create and await a picture by tools, as an agent does. Raises DoorError."""
+    shown = _tool(api, "generate_image", {"model": MODEL, "prompt": PROMPT})
+    while shown["status"] in {"starting", "processing"}:
+        shown = _tool(api, "get_image", {"id": shown["id"], "wait_seconds": 20})
+    if shown["status"] != "succeeded":
+        raise DoorError(f"/mcp: {shown['error']}")
+    url = shown["files"][0]["url"]
+    return httpx.get(url, trust_env=False, timeout=60).raise_for_status().content
+
+
+def _tool(api: httpx.Client, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    call = {"name": name, "arguments": arguments}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+    answer = api.post("/mcp", json=message)
+    result = answer.raise_for_status().json()["result"]
+    if result["isError"]:
+        raise DoorError(f"{name}: {result['content'][0]['text'][:300]}")
+    shown: dict[str, Any] = result["structuredContent"]
+    return shown
+
+
 def fetched(answer: httpx.Response) -> bytes:
     """The first output that the prediction in this answer has. Raises DoorError."""
     shown: dict[str, Any] = answer.json() if answer.status_code == 200 else {}
@@ -79,6 +101,13 @@ DOORS = (
         f"WATCH=$({CREATE} \\\n  | python3 -c 'import json, sys; "
         f'print(json.load(sys.stdin)["urls"]["watch"])\')\ncurl -s "$WATCH&seconds=25"',
         through_watch,
+    ),
+    Door(
+        "mcp",
+        "FunctionMcp",
+        'claude mcp add --transport http darkroom "$URL/mcp" \\\n'
+        '  --header "Authorization: Bearer $TOKEN"',
+        through_mcp,
     ),
 )
 
