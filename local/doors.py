@@ -19,6 +19,16 @@ CREATE = (
 )
 
 
+def _by_tool(name: str, arguments: str) -> str:
+    """Return the curl command that calls a tool by the door `mcp`."""
+    call = f'{{"name": "{name}", "arguments": {arguments}}}'
+    message = f'{{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {call}}}'
+    return f"""curl -s -H "Authorization: Bearer $TOKEN" "$URL/mcp" \\\n  --json '{message}'"""
+
+
+_GENERATE = _by_tool("generate_image", f'{{"model": "{MODEL}", "prompt": "{PROMPT}"}}')
+
+
 class DoorError(Exception):
     """What came through a door is no picture."""
 
@@ -105,8 +115,9 @@ DOORS = (
     Door(
         "mcp",
         "FunctionMcp",
-        'claude mcp add --transport http darkroom "$URL/mcp" \\\n'
-        '  --header "Authorization: Bearer $TOKEN"',
+        f"ID=$({_GENERATE} \\\n  | python3 -c 'import json, sys; "
+        """print(json.load(sys.stdin)["result"]["structuredContent"]["id"])')\n"""
+        + _by_tool("get_image", """{"id": "'$ID'", "wait_seconds": 20}"""),
         through_mcp,
     ),
 )
