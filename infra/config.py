@@ -104,6 +104,8 @@ class Concurrency:
     """Reserved for the webhook function, or None."""
     wait: int | None
     """Reserved for the function `wait`, or None."""
+    mcp: int | None
+    """Reserved for the function `mcp`, or None."""
     each_queue: int
     """Maximum for each queue."""
     each_shard: int
@@ -178,9 +180,12 @@ class StageConfig:
     wait_concurrency: Annotated[int, Field(ge=1)] = 100
     """Concurrency reserved for the door `wait`, which is also the maximum of requests that wait at
     once. Requests above it get a 503 and are retried by clients."""
+    mcp_concurrency: Annotated[int, Field(ge=1)] = 50
+    """Concurrency reserved for the door `mcp`, which is also the maximum of requests that it serves
+    at once, those that wait included. Requests above it get a 503."""
     wait_s: Annotated[int, Field(ge=1, le=LONGEST_S)] = LONGEST_S
-    """The longest wait of the door `wait` in one request, in seconds. A small account waits at most
-    5."""
+    """The longest wait of the doors `wait` and `mcp` in one request, in seconds. A small account
+    waits at most 5."""
     queue_concurrency: Annotated[int, Field(ge=FEWEST_OF_A_QUEUE, le=1000)] = 5
     """Maximum of concurrent invocations for each queue (2 to 1000)."""
     sweeps: Annotated[int, Field(ge=1, le=MOST_SWEEPS)] = 1
@@ -293,10 +298,13 @@ class StageConfig:
     def concurrency(self) -> Concurrency:
         """The limits of concurrent invocations that this stage deploys."""
         if self.small_account:
-            return Concurrency(webhook=None, wait=None, each_queue=FEWEST_OF_A_QUEUE, each_shard=1)
+            return Concurrency(
+                webhook=None, wait=None, mcp=None, each_queue=FEWEST_OF_A_QUEUE, each_shard=1
+            )
         return Concurrency(
             webhook=self.webhook_concurrency,
             wait=self.wait_concurrency,
+            mcp=self.mcp_concurrency,
             each_queue=self.queue_concurrency,
             each_shard=RELAYS_PER_SHARD,
         )

@@ -19,6 +19,16 @@ CREATE = (
 )
 
 
+def _by_tool(name: str, arguments: str) -> str:
+    """Return the curl command that calls a tool by the door `mcp`."""
+    call = f'{{"name": "{name}", "arguments": {arguments}}}'
+    message = f'{{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {call}}}'
+    return f"""curl -s -H "Authorization: Bearer $TOKEN" "$URL/mcp" \\\n  --json '{message}'"""
+
+
+_GENERATE = _by_tool("generate_image", f'{{"model": "{MODEL}", "prompt": "{PROMPT}"}}')
+
+
 class DoorError(Exception):
     """The answer of a door is no picture."""
 
@@ -58,6 +68,28 @@ def through_watch(api: httpx.Client) -> bytes:
             return fetched(answer)
 
 
+def through_mcp(api: httpx.Client) -> bytes:
+    """Create and await a picture by tools, as an agent does. Raises DoorError."""
+    shown = _tool(api, "generate_image", {"model": MODEL, "prompt": PROMPT})
+    while shown["status"] in {"starting", "processing"}:
+        shown = _tool(api, "get_image", {"id": shown["id"], "wait_seconds": 20})
+    if shown["status"] != "succeeded":
+        raise DoorError(f"/mcp: {shown['error']}")
+    url = shown["files"][0]["url"]
+    return httpx.get(url, trust_env=False, timeout=60).raise_for_status().content
+
+
+def _tool(api: httpx.Client, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    call = {"name": name, "arguments": arguments}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+    answer = api.post("/mcp", json=message)
+    result = answer.raise_for_status().json()["result"]
+    if result["isError"]:
+        raise DoorError(f"{name}: {result['content'][0]['text'][:300]}")
+    shown: dict[str, Any] = result["structuredContent"]
+    return shown
+
+
 def fetched(answer: httpx.Response) -> bytes:
     """Return the first output of the prediction in this answer. Raises DoorError."""
     shown: dict[str, Any] = answer.json() if answer.status_code == 200 else {}
@@ -79,6 +111,14 @@ DOORS = (
         f"WATCH=$({CREATE} \\\n  | python3 -c 'import json, sys; "
         f'print(json.load(sys.stdin)["urls"]["watch"])\')\ncurl -s "$WATCH&seconds=25"',
         through_watch,
+    ),
+    Door(
+        "mcp",
+        "FunctionMcp",
+        f"ID=$({_GENERATE} \\\n  | python3 -c 'import json, sys; "
+        """print(json.load(sys.stdin)["result"]["structuredContent"]["id"])')\n"""
+        + _by_tool("get_image", """{"id": "'$ID'", "wait_seconds": 20}"""),
+        through_mcp,
     ),
 )
 

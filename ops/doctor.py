@@ -37,6 +37,7 @@ TENANTS = 20
 NO_ID = "0" * 26
 """An id that no prediction has."""
 _SEE_WAIT = "see the log of the function wait; at its `wait_concurrency` a 503 is right"
+_SEE_MCP = "see the log of the function mcp; at its `mcp_concurrency` a 503 is right"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ class _Doctor:
             ("concurrency", self._concurrency),
             ("API", self._api),
             ("wait", self._wait),
+            ("mcp", self._mcp),
             ("secrets", self._secrets),
             ("API keys", self._keys),
             ("Replicate", self._account),
@@ -189,6 +191,25 @@ class _Doctor:
             self._add(FAIL, "wait", "; ".join(wrong), _SEE_WAIT)
         else:
             self._add(OK, "wait", "serves …/wait and …/watch")
+
+    def _mcp(self) -> None:
+        """Check the door `mcp`: its route reaches it, and it rejects requests without a key in the
+        way that its clients expect."""
+        if "FunctionMcp" not in self._outputs:
+            return
+        message = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        try:
+            answer = self._http.post(f"{self._told['PUBLIC_URL']}/mcp", json=message)
+        except httpx.HTTPError as error:
+            self._add(FAIL, "mcp", f"cannot be reached: {type(error).__name__}", _SEE_MCP)
+            return
+        challenge = answer.headers.get("www-authenticate")
+        if answer.status_code != 401:
+            self._add(FAIL, "mcp", f"/mcp answered {answer.status_code} and not 401", _SEE_MCP)
+        elif challenge != "Bearer":
+            self._add(FAIL, "mcp", "/mcp is not served by the function mcp", _SEE_MCP)
+        else:
+            self._add(OK, "mcp", "serves /mcp")
 
     def _secrets(self) -> None:
         """Read the secrets with the functions' own adapter."""

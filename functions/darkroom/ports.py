@@ -73,6 +73,17 @@ class IdempotencyKey:
     """In seconds. An expired key counts as absent."""
 
 
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A row `SPEND#…`, a tenant's or an end user's; amounts in millionths of a US dollar."""
+
+    committed: int = 0
+    """Spent and reserved together."""
+    spent: int = 0
+    in_flight: int = 0
+    """Predictions that are not over."""
+
+
 class PredictionStore(Protocol):
     """Stores records. For all reads, an expired record counts as absent, deleted or not. Methods
     that return a record raise UnreadableRecordError if it cannot be read."""
@@ -104,8 +115,8 @@ class PredictionStore(Protocol):
     def note_refusal(self, row: str, now: int) -> None:
         """Count a rejected first attempt, together with others of the last `REFUSED_S`."""
 
-    def in_flight(self, row: str) -> int:
-        """Return a month's number of predictions in flight; eventually consistent."""
+    def month(self, row: str) -> Month:
+        """Read a month, with eventual consistency. A missing row is a month of zeros."""
 
     def get(self, id_: str) -> Prediction | None:
         """Read one record, strongly consistent."""

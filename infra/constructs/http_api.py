@@ -69,6 +69,8 @@ ASKED_WITH = (
 )
 """Headers that a browser may send from another origin: those that the functions read, and those
 that generated clients add to every request."""
+MCP_HEADERS = ("mcp-protocol-version", "mcp-method", "mcp-name")
+"""Those of a stage that has the door `mcp`, besides."""
 
 
 class HttpApi(Construct):
@@ -86,6 +88,7 @@ class HttpApi(Construct):
         throttle_rate: int,
         throttle_burst: int,
         cors_origins: tuple[str, ...],
+        cors_headers: tuple[str, ...],
         domain: Domain | None,
         log_retention: logs.RetentionDays,
         infrequent_access_log: bool,
@@ -96,7 +99,7 @@ class HttpApi(Construct):
             "Api",
             api_name=name,
             create_default_stage=False,
-            cors_preflight=_cors(cors_origins) if cors_origins else None,
+            cors_preflight=_cors(cors_origins, cors_headers) if cors_origins else None,
             disable_execute_api_endpoint=domain is not None and domain.close_default_endpoint,
         )
         custom = _custom_domain(self, domain) if domain else None
@@ -182,7 +185,7 @@ def _route_key(route: str) -> apigw.HttpRouteKey:
     return apigw.HttpRouteKey.with_(path, apigw.HttpMethod[method])
 
 
-def _cors(origins: tuple[str, ...]) -> apigw.CorsPreflightOptions:
+def _cors(origins: tuple[str, ...], headers: tuple[str, ...]) -> apigw.CorsPreflightOptions:
     return apigw.CorsPreflightOptions(
         allow_origins=list(origins),
         allow_methods=[
@@ -191,7 +194,7 @@ def _cors(origins: tuple[str, ...]) -> apigw.CorsPreflightOptions:
             apigw.CorsHttpMethod.POST,
             apigw.CorsHttpMethod.DELETE,
         ],
-        allow_headers=list(ASKED_WITH),
+        allow_headers=list(headers),
         expose_headers=list(ANSWERED_WITH),
         max_age=Duration.hours(1),
     )

@@ -15,7 +15,7 @@ from darkroom.handlers.persist import PersistSettings
 
 from ..bundling import lambda_code
 from ..constructs.events_in import EventsIn
-from ..constructs.http_api import DEFAULT_ROUTE, HttpApi
+from ..constructs.http_api import ASKED_WITH, DEFAULT_ROUTE, MCP_HEADERS, HttpApi
 from ..constructs.python_function import FunctionDefaults, PythonFunction
 from ..constructs.queues import FailureQueue, TaskQueue
 from ..flags import DarkroomStack
@@ -69,6 +69,7 @@ class ServiceStack(DarkroomStack):
             throttle_rate=config.throttle_rate,
             throttle_burst=config.throttle_burst,
             cors_origins=config.cors_origins,
+            cors_headers=(*ASKED_WITH, *(MCP_HEADERS if "mcp" in config.doors else ())),
             domain=config.domain,
             log_retention=config.log_retention,
             infrequent_access_log=config.infrequent_access_log,
@@ -252,8 +253,11 @@ class ServiceStack(DarkroomStack):
         if self._cdn:
             environment["CDN_DOMAIN"] = self._cdn.domain
             environment["CDN_KEY_SECRET"] = stateful.cdn_key.secret_name
-        if "wait" in config.doors:
+        if {"wait", "mcp"} & set(config.doors):
             environment["WAIT_S"] = str(config.longest_wait_s)
+        if config.cors_origins:
+            environment["CORS_ORIGINS"] = ",".join(config.cors_origins)
+        if "wait" in config.doors:
             environment["WATCH_KEY_SECRET"] = stateful.link_key.secret_arn
         if config.local_callbacks:
             environment["LOCAL_CALLBACKS"] = cdk.CfnParameter(

@@ -187,6 +187,68 @@ def judge_wait(seen: Waited) -> Verdict:
     return fail(text, "see the log of Wait")
 
 
+# The door `mcp`
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What an agent was shown."""
+
+    tools: int
+    refused: int
+    """The HTTP status without a key."""
+    challenge: str | None
+    made: str | None
+    """The status of the prediction that it asked for; None where it was refused."""
+    shown: str | None
+    """The status of the first prediction, by `get_image`."""
+    files: int
+
+
+def see_mcp(run: Run) -> Served:
+    """List the tools, ask for the first picture again, and look at it."""
+    return run.once("mcp", lambda: _mcp(run))
+
+
+def _mcp(run: Run) -> Served:
+    main(run)
+    asked = {"model": run.model, "input": main_input(run), "tags": [TAG]}
+    made = _tool(run, "generate_image", asked)
+    if "id" in made:
+        run.api.made.append(str(made["id"]))
+    shown = _tool(run, "get_image", {"id": main_id(run), "wait_seconds": 1})
+    listed = run.api.read("POST", "/mcp", json=_message("tools/list", {}))
+    refused = run.http.post(f"{run.api.url}/mcp", json=_message("ping", {}))
+    return Served(
+        tools=len(listed.get("result", {}).get("tools", ())),
+        refused=refused.status_code,
+        challenge=refused.headers.get("www-authenticate"),
+        made=made.get("status"),
+        shown=shown.get("status"),
+        files=len(shown.get("files", ())),
+    )
+
+
+def _tool(run: Run, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """What a tool shows; nothing where it refuses."""
+    call = _message("tools/call", {"name": name, "arguments": arguments})
+    result = run.api.read("POST", "/mcp", json=call).get("result", {})
+    return dict(result.get("structuredContent", {}))
+
+
+def _message(method: str, params: dict[str, Any]) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+
+
+def judge_mcp(seen: Served) -> Verdict:
+    """The picture is made and shown, and to nobody without a key."""
+    text = f"{seen.tools} tools, made {seen.made}, shown {seen.shown} with {seen.files} files"
+    if (seen.refused, seen.challenge) != (401, "Bearer"):
+        return fail(f"without a key {seen.refused}, {seen.challenge}", "see the log of Mcp")
+    well = seen.made in {"starting", "succeeded"} and seen.shown == "succeeded" and seen.files
+    return ok(text) if well and seen.tools else fail(text, "see the log of Mcp")
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
     """A stored output, read by URL."""

@@ -136,6 +136,8 @@ def _invoked(run: Run) -> Invoked:
     run.api.read("GET", f"/v1/predictions/{calls.main_id(run)}/deliveries")
     if run.facts.wait:
         calls.see_wait(run)
+    if run.facts.mcp:
+        calls.see_mcp(run)
     called = run.facts.receiver or run.facts.state_machine
     # The embedded cloud runs `wait` in its front process.
     idle = {"Deliver": not called, "Wait": run.facts.embedded and run.facts.wait}

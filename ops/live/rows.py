@@ -81,6 +81,13 @@ ROWS: tuple[Row[Any], ...] = (
         calls.judge_wait,
         (Need.WAIT,),
     ),
+    Row(
+        "door mcp",
+        "an agent makes a picture and is shown it, with a key alone",
+        calls.see_mcp,
+        calls.judge_mcp,
+        (Need.MCP,),
+    ),
     Row("cancel", "a cancel arrives at Replicate", calls.see_cancel, calls.judge_cancel),
     Row(
         "deadline",

@@ -27,10 +27,10 @@ from darkroom.domain.prediction import (
     Price,
     State,
 )
-from darkroom.ports import Due, IdempotencyKey, Span
+from darkroom.ports import Due, IdempotencyKey, Month, Span
 
 from tests.adapters.rows import MONTH, T, enter, following, name, record
-from tests.support.fakes import ItemTooLargeError, Month
+from tests.support.fakes import ItemTooLargeError
 
 if TYPE_CHECKING:
     from darkroom.ports import PredictionStore
@@ -426,11 +426,11 @@ def test_of_two_full_months_the_first_is_told(books: LedgerStore) -> None:
     assert not refused.value.entry.of_end_user
 
 
-def test_what_is_in_flight_in_a_month(books: LedgerStore) -> None:
-    assert books.store.in_flight(MONTH) == 0
-    books.store.insert(record(1), entries=enter())
-    books.store.insert(record(2), entries=enter())
-    assert books.store.in_flight(MONTH) == 2
+def test_what_stands_in_a_month(books: LedgerStore) -> None:
+    assert books.store.month(MONTH) == Month(0, 0, 0)
+    books.store.insert(record(1), entries=enter(7))
+    books.store.insert(record(2), entries=enter(7))
+    assert books.store.month(MONTH) == Month(committed=14, spent=0, in_flight=2)
 
 
 def test_a_taken_id_or_key_reserves_nothing(books: LedgerStore) -> None:

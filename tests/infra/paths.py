@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 from darkroom.aws import clients as aws_
+from darkroom.domain import keys
 
 from bench.account import TENANT, Account, account
 from bench.io import INPUT, MODEL, PATHS, PICTURE, finish, said, show
@@ -27,7 +28,7 @@ from ops.cdn_key import new_private_key
 from tests.support import events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
 IMAGE_MODEL = "black-forest-labs/flux-dev"
 OPEN_MODEL = "someone/their-model:" + "a" * 64
@@ -578,6 +579,66 @@ def waits(aws: Account) -> None:
         raise RuntimeError(f"the watch URL was answered {answer['statusCode']}")
 
 
+def _use(aws: Account, tool: str, **arguments: Any) -> Any:
+    """A tool's result, as an agent gets it by the door `mcp`."""
+    call = {"name": tool, "arguments": arguments}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+    result = _ask(aws, "mcp", "POST /mcp", message)["result"]
+    if "structuredContent" not in result:
+        raise RuntimeError(f"{tool}: {result['content'][0]['text']}")
+    return result["structuredContent"]
+
+
+def _generate(aws: Account, **arguments: Any) -> str:
+    aws.outside.provider_id = uuid4().hex[:26]
+    given = {"model": MODEL, "input": INPUT, "tags": ["spring"], **arguments}
+    return str(_use(aws, "generate_image", **given)["id"])
+
+
+def agents(aws: Account) -> None:
+    """One function does it all: creates of every kind, with limits and without, and what is shown
+    and stopped."""
+    seeded = {**INPUT, "seed": 7}
+    first = _generate(aws, input=seeded)
+    aws.settle()
+    aws.later(10)
+    _use(aws, "get_image", id=first)
+    _lose(aws)
+    finish(aws, first)
+    (file,) = _use(aws, "get_image", id=first)["files"]
+    # From the store, from a file, from one too large for the record, and from a picture made here.
+    _generate(aws, input=seeded)
+    for image in (_upload(aws), LARGE_FILE, file["url"]):
+        _generate(aws, model=IMAGE_MODEL, input={"prompt": "x"}, image=image)
+    for tool in ("list_images", "usage", "list_models"):
+        _use(aws, tool)
+    _generate(aws, idempotency_key=uuid4().hex)
+    schema = {"components": {"schemas": {"Input": {"type": "object"}, "Output": {}}}}
+    aws.outside.said = {"id": "a" * 64, "openapi_schema": schema}
+    if os.environ.get("OPEN_MODELS") == "true":
+        _generate(aws, model=OPEN_MODEL, input={"prompt": "x"})
+    aws.later(300)
+    aws.put_limits(**LIMITS)
+    aws.outside.create_statuses = [422]
+    _generate(aws)
+    running = _generate(aws)
+    aws.settle()
+    said(aws, "canceled")
+    _use(aws, "cancel_image", id=running)
+    _deduped(aws)
+    _generate(aws)
+
+
+def _deduped(aws: Account) -> None:
+    """From here on equal requests of the key count as one for a minute."""
+    aws.clients["dynamodb"].update_item(
+        TableName="controls",
+        Key={"pk": {"S": keys.key_id(aws.token)}},
+        UpdateExpression="SET dedupe_window_s = :window",
+        ExpressionAttributeValues={":window": {"N": "60"}},
+    )
+
+
 RARE: tuple[Callable[[Account], object], ...] = (
     files,
     inputs,
@@ -596,10 +657,15 @@ RARE: tuple[Callable[[Account], object], ...] = (
 )
 
 
-def everything_asked(environment: Mapping[str, str]) -> set[Asked]:
-    """Return all calls of all paths, on a stage with these settings."""
+def everything_asked(environment: Mapping[str, str], doors: Collection[str] = ()) -> set[Asked]:
+    """Return all calls of all paths, on a stage with these settings and doors."""
     recorder = Recorder()
-    optional = {tasks: environment["TASKS"] == "true", waits: WATCH_KEY in environment}
+    optional = {
+        tasks: environment["TASKS"] == "true",
+        waits: WATCH_KEY in environment,
+        # The last: it changes the key.
+        agents: "mcp" in doors,
+    }
     paths = (*PATHS.values(), *RARE, *(path for path, there_is in optional.items() if there_is))
     with _listening(recorder), account(**environment) as aws:
         aws.outside.picture = PICTURE

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 DOORS = Path(__file__).parent / "doors"
+DECLARED = set(all_doors())
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_the_local_stage_has_every_door(local: Synth) -> None:
 def test_a_door_that_is_closed_has_no_function_route_alarm_or_right(
     prod: Synth, parlor: None, tmp_path: Path
 ) -> None:
-    assert all_doors() == ("parlor", "wait")
+    assert set(all_doors()) == DECLARED | {"parlor"}
     assert "Parlor" not in StageConfig.prod().functions()
     assert methods_on("/v1/parlor") == []
     assert "parlor" not in written(prod).lower()
@@ -83,7 +84,7 @@ def test_a_door_that_is_closed_has_no_function_route_alarm_or_right(
 
 
 def test_a_door_that_there_is_not_is_refused_with_those_that_there_are(parlor: None) -> None:
-    with pytest.raises(ValueError, match="doors: attic; known: parlor, wait"):
+    with pytest.raises(ValueError, match=r"doors: attic; known: .*parlor"):
         replace(StageConfig.prod(), doors=("attic", "parlor"))
 
 
@@ -136,7 +137,44 @@ def test_what_the_door_wait_reserves_is_the_stages(
     assert made(small_account=True, wait_s=2) == (None, "2")
 
 
-@pytest.mark.parametrize("wrong", [{"wait_s": 0}, {"wait_s": 26}, {"wait_concurrency": 0}])
+def test_the_door_mcp_adds_a_function_and_changes_no_other(
+    prod: Synth, synth: Callable[[StageConfig], Synth]
+) -> None:
+    opened = synth(replace(StageConfig.prod(), doors=("mcp",)))
+    for function in prod.config.functions():
+        assert told(opened, function) == told(prod, function)
+    keys = [
+        {r["RouteKey"] for r in made.service.properties("ApiGatewayV2::Route").values()}
+        for made in (opened, prod)
+    ]
+    assert keys[0] - keys[1] == {"POST /mcp", "GET /mcp", "DELETE /mcp"}
+    alarms = [set(made.observability.properties("CloudWatch::Alarm")) for made in (opened, prod)]
+    assert alarms[0] - alarms[1] == {"McpThrottled"}
+    assert opened.stateful.body == prod.stateful.body
+    assert told(opened, "Mcp")["WAIT_S"] == "25"
+    assert "CORS_ORIGINS" not in told(opened, "Mcp")
+    made = opened.service.properties("Lambda::Function")["McpFunction"]
+    assert made["ReservedConcurrentExecutions"] == StageConfig.prod().mcp_concurrency
+
+
+def test_the_door_mcp_lets_those_pages_in_that_the_stage_does(
+    synth: Callable[[StageConfig], Synth],
+) -> None:
+    origins = ("https://app.example.com", "http://localhost:6274")
+    for doors in ((), ("mcp",)):
+        made = synth(replace(StageConfig.prod(), doors=doors, cors_origins=origins))
+        (api,) = made.service.properties("ApiGatewayV2::Api").values()
+        allowed = api["CorsConfiguration"]["AllowHeaders"]
+        assert ("mcp-protocol-version" in allowed) is bool(doors)
+        for function in made.config.functions():
+            given = told(made, function).get("CORS_ORIGINS")
+            assert given == (",".join(origins) if function == "Mcp" else None)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"wait_s": 0}, {"wait_s": 26}, {"wait_concurrency": 0}, {"mcp_concurrency": 0}],
+)
 def test_a_wait_that_cannot_be_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         replace(StageConfig.prod(), **wrong)  # type: ignore[arg-type]

@@ -218,6 +218,28 @@ def test_the_door_wait_holds_no_token_and_changes_the_rights_of_read_alone(
         assert held(opened, roles[f"{function}Role"]) == grants | also
 
 
+MCP = {
+    **GRANTS["Submit"],
+    "Predictions": "dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem",
+    "Predictions id revision watched_until relay": "dynamodb:UpdateItem",
+    "Predictions/index/tenant": "dynamodb:Query",
+    "Controls USAGE#*": "dynamodb:BatchGetItem",
+    "DispatchTasksQueue": "sqs:SendMessage",
+    "McpLogs": LOGS,
+}
+
+
+def test_the_door_mcp_holds_what_its_tools_need_and_changes_no_other_rights(
+    synth: Callable[[StageConfig], Synth],
+) -> None:
+    opened = synth(replace(StageConfig.prod(), doors=("mcp",)))
+    roles = opened.service.properties("IAM::Role")
+    expected = {name: actions for name, actions in MCP.items() if name != "SubmitLogs"}
+    assert held(opened, roles["McpRole"]) == expected
+    for function, grants in GRANTS.items():
+        assert held(opened, roles[f"{function}Role"]) == grants
+
+
 def test_what_a_stage_switches_is_granted_then_and_to_whom_it_concerns(
     synth: Callable[[StageConfig], Synth],
 ) -> None:

@@ -41,7 +41,7 @@ class Needs:
             environment |= {"CDN_DOMAIN": "cdn.example.com", "CDN_KEY_SECRET": "cdn"}
         if "wait" in synth.config.doors:
             environment[WATCH_KEY] = "watch"
-        self.asked = everything_asked(environment)
+        self.asked = everything_asked(environment, synth.config.doors)
         self.requests: dict[str, list[Request]] = {name: [] for name in self.deployed.functions}
         for function, made in by_lambda(self.deployed):
             self.requests[function].append(made)

@@ -157,6 +157,46 @@ def test_doctor_tells_whether_the_door_wait_is_served(
     assert checks(stage, "wait") == [], "without the door there is nothing to look at"
 
 
+# The door `mcp`
+
+
+def with_mcp(stage: Deployment, answer: Callable[[httpx.Request], httpx.Response]) -> list[Check]:
+    opened = replace(stage, outputs=stage.outputs | {"FunctionMcp": "mcp"})
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        return [check for check in examine(opened, "prod", client) if check.name == "mcp"]
+
+
+def challenged(_: httpx.Request) -> httpx.Response:
+    return httpx.Response(401, headers={"www-authenticate": "Bearer"})
+
+
+def unreachable(request: httpx.Request) -> httpx.Response:
+    if request.url.path == "/mcp":
+        raise httpx.ConnectError("down")
+    return httpx.Response(401)
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "text"),
+    [
+        (challenged, OK, "serves"),
+        (unserved, FAIL, "/mcp answered 404 and not 401"),
+        (refused, FAIL, "not served by the function mcp"),
+        (unreachable, FAIL, "cannot be reached: ConnectError"),
+    ],
+)
+def test_doctor_tells_whether_the_door_mcp_is_served(
+    stage: Deployment,
+    answer: Callable[[httpx.Request], httpx.Response],
+    state: str,
+    text: str,
+) -> None:
+    (check,) = with_mcp(stage, answer)
+    assert check.state == state
+    assert text in check.text
+    assert checks(stage, "mcp") == [], "without the door there is nothing to look at"
+
+
 # The account's concurrency
 
 

@@ -23,7 +23,17 @@ from ops.keys import list_keys
 from ops.live import platform
 from ops.live.behind import Called, Hooks, Relayed, Requested, Task, Ticks, event_sources
 from ops.live.budget import CANCEL_TRIES, BudgetError, cheapest, check, most, plan
-from ops.live.calls import Hit, Listed, Read, Stopped, Stored, Unserved, Uploaded, Waited
+from ops.live.calls import (
+    Hit,
+    Listed,
+    Read,
+    Served,
+    Stopped,
+    Stored,
+    Unserved,
+    Uploaded,
+    Waited,
+)
 from ops.live.logs import Logs, Report, denials, read_report
 from ops.live.platform import AccessLog, Alarms, Denied, Invoked, Keys, Times
 from ops.live.receiver import Receiver, receiving
@@ -51,6 +61,7 @@ ALL = Facts(
     state_machine=True,
     platform_lines=True,
     wait=True,
+    mcp=True,
 )
 EMBEDDED = replace(ALL, embedded=True, cdn=False, alarms=False, state_machine=False)
 
@@ -117,6 +128,18 @@ SEEN: dict[str, tuple[Any, tuple[Any, ...]]] = {
             Waited(200, 200, 200, "succeeded", to_any_origin=True),
             Waited(200, 200, 404, "processing", to_any_origin=True),
             Waited(200, 0, 0, None, to_any_origin=False),
+        ),
+    ),
+    "door mcp": (
+        Served(6, 401, "Bearer", "succeeded", "succeeded", 1),
+        (
+            Served(0, 401, "Bearer", "succeeded", "succeeded", 1),
+            Served(6, 200, None, "succeeded", "succeeded", 1),
+            Served(6, 401, None, "succeeded", "succeeded", 1),
+            Served(6, 401, "Bearer", None, "succeeded", 1),
+            Served(6, 401, "Bearer", "failed", "succeeded", 1),
+            Served(6, 401, "Bearer", "starting", "processing", 0),
+            Served(6, 401, "Bearer", "starting", "succeeded", 0),
         ),
     ),
     "cancel": (
@@ -261,6 +284,7 @@ def test_a_whole_stage_has_every_row() -> None:
         ("receiver", {"callback"}),
         ("state_machine", {"task"}),
         ("wait", {"door wait"}),
+        ("mcp", {"door mcp"}),
         ("platform_lines", {"functions", "cold starts", "billed durations", "waiting"}),
     ],
 )
@@ -274,12 +298,12 @@ def test_what_a_stage_is_without_is_not_looked_at(lacks: str, rows: set[str]) ->
 def test_the_most_counts_every_create() -> None:
     catalogue = Catalogue.load()
     assert cheapest(catalogue) == SCHNELL
-    core = replace(ALL, cache=False, event_source=False, state_machine=False)
+    core = replace(ALL, cache=False, event_source=False, state_machine=False, mcp=False)
     picture, a_deadline = 3_000, 975 * 15
     creates = 1 + CANCEL_TRIES + 1 + 1
     assert most(plan(core, SCHNELL), catalogue) == creates * picture + a_deadline
-    more = replace(core, cache=True, event_source=True)
-    assert most(plan(more, SCHNELL), catalogue) == (creates + 2) * picture + a_deadline
+    more = replace(core, cache=True, event_source=True, mcp=True)
+    assert most(plan(more, SCHNELL), catalogue) == (creates + 3) * picture + a_deadline
     assert most(plan(ALL, SCHNELL), catalogue) > 300_000, "an upscaling may run for half an hour"
 
 

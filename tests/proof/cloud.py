@@ -34,6 +34,7 @@ LEFT_OUT = {
     "read": "writes nothing but that a client polls, and is asked for no look here",
     "files": "touches no record",
     "wait": "as read",
+    "mcp": "calls the services of submit, read and cancel; its messages write nothing themselves",
 }
 """Functions that no schedule runs, with the reason."""
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from darkroom.domain.money import Limits, day_rows, month_row
 from darkroom.domain.prediction import Code, State
+from darkroom.ports import Month
 
 from tests.proof.bill import billed
 from tests.proof.config import TENANT
 from tests.proof.gate import check
-from tests.support.fakes import Month
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction, Price

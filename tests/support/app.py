@@ -88,19 +88,19 @@ class App:
             body = {"version": SCHNELL, "input": {"prompt": "a corgi"}}
         if not isinstance(body, str | bytes):
             body = json.dumps(body)
-        sent = {"content-type": "application/json", **_bearer(token), **(headers or {})}
+        sent = {"content-type": "application/json", **bearer(token), **(headers or {})}
         return self.http("submit", events.http("POST", path, body, sent, **more))
 
     def get(self, path: str, token: str | None = ACME, **more: Any) -> Answer:
-        return self.http("read", events.http("GET", path, None, _bearer(token), **more))
+        return self.http("read", events.http("GET", path, None, bearer(token), **more))
 
     def wait(self, path: str, token: str | None = ACME, **query: Any) -> Answer:
         asked = {name: str(value) for name, value in query.items()}
-        return self.http("wait", events.http("GET", path, None, _bearer(token), asked))
+        return self.http("wait", events.http("GET", path, None, bearer(token), asked))
 
     def cancel(self, id_: str, token: str | None = ACME) -> Answer:
         path = f"/v1/predictions/{id_}/cancel"
-        return self.http("cancel", events.http("POST", path, None, _bearer(token)))
+        return self.http("cancel", events.http("POST", path, None, bearer(token)))
 
     def webhook(self, event: dict[str, Any]) -> Answer:
         return self.http("webhook", event)
@@ -166,7 +166,7 @@ class App:
         )
 
 
-def _bearer(token: str | None) -> dict[str, str]:
+def bearer(token: str | None) -> dict[str, str]:
     return {} if token is None else {"authorization": f"Bearer {token}"}
 
 

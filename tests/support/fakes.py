@@ -54,6 +54,7 @@ from darkroom.ports import (
     Due,
     DueRecord,
     IdPage,
+    Month,
     NoAnswer,
     NotSent,
     PresignedForm,
@@ -104,15 +105,6 @@ class FakeClock:
 def item_size(item: dict[str, Any]) -> int:
     """Return approximately DynamoDB's size: names and values, without the type tags' JSON."""
     return len(json.dumps(item, ensure_ascii=False, default=lambda raw: "x" * len(raw)).encode())
-
-
-@dataclass(frozen=True)
-class Month:
-    """A row `SPEND#…`, a tenant's or an end user's."""
-
-    committed: int = 0
-    spent: int = 0
-    in_flight: int = 0
 
 
 @dataclass
@@ -213,8 +205,8 @@ class FakePredictions:
         refused = (before.refused if fresh else 0) + 1
         self.rows[row] = replace(before, refused=refused, refused_at=now)
 
-    def in_flight(self, row: str) -> int:
-        return self.months.get(row, Month()).in_flight
+    def month(self, row: str) -> Month:
+        return self.months.get(row, Month())
 
     def get(self, id_: str) -> Prediction | None:
         return self._read(id_) if self._lives(id_) else None

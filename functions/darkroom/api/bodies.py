@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema
 
+from darkroom.api.mcp import LARGEST_ID, LONGEST_ID, LONGEST_METHOD
 from darkroom.api.requests import BODIES, LONGEST_KEY
 from darkroom.domain.correlation import (
     LONGEST_END_USER,
@@ -130,6 +131,19 @@ class NewFileForm(BaseModel):
     metadata: dict[str, Any] = Field(
         default_factory=dict, description=f"At most {MOST_SAID} bytes as JSON in ASCII"
     )
+
+
+class McpMessage(BaseModel):
+    """One JSON-RPC message of MCP; docs/mcp.md lists the methods. Without an `id` it is a
+    notification, and the answer is a 202."""
+
+    jsonrpc: Literal["2.0"]
+    id: (
+        Annotated[str, Field(max_length=LONGEST_ID)]
+        | Annotated[int, Field(ge=-LARGEST_ID, le=LARGEST_ID)]
+    ) = ""
+    method: str = Field(min_length=1, max_length=LONGEST_METHOD)
+    params: dict[str, Any] = Field(default_factory=dict)
 
 
 class SentSchema(GenerateJsonSchema):

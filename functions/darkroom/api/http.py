@@ -240,8 +240,8 @@ def _run(request: Request, ours: Routes[Any], made: Any) -> Response:
         ours.admit(made, call)
     _check_names(request.query, route.query)
     body = route.run(made, call)
-    if call.status == 204:
-        return {"statusCode": 204, "headers": {"content-type": "text/plain"}, "body": ""}
+    if body is None:
+        return {"statusCode": call.status, "headers": {"content-type": "text/plain"}, "body": ""}
     return answer(call.status, body, call.headers)
 
 

@@ -26,10 +26,10 @@ Replicate's HTTP API in front of Replicate: its official clients work with this 
 Darkroom token. A prediction that was accepted is never lost, and `succeeded` means that its files
 are in the deployment's own bucket. What Darkroom adds is under `darkroom`, or a route of its own.
 
-Every path is also served below one more path segment, `/v1/v1/…` or `/prod/v1/…`, and with a slash
-at its end; HEAD wherever there is GET. A path or method that is not described here is answered with
-404 or 405 and a problem that says why, a name in a list's query that it does not have with 400. No
-answer may be kept (`Cache-Control: no-store`)."""
+Every path below /v1 is also served below one more path segment, `/v1/v1/…` or `/prod/v1/…`, and
+with a slash at its end; HEAD wherever there is GET. A path or method that is not described here is
+answered with 404 or 405 and a problem that says why, a name in a list's query that it does not have
+with 400. No answer may be kept (`Cache-Control: no-store`)."""
 
 _REF = "#/components/schemas/{model}"
 _JSON = "application/json"
@@ -89,6 +89,10 @@ def _operation(route: Route) -> dict[str, Any]:
     everywhere = _EVERYWHERE if route.scope is not None else _WITHOUT_KEY
     for status in sorted({*everywhere, *route.errors}):
         answers[str(status)] = _problem(status)
+    for status in route.bare:
+        answers[str(status)] = {"description": HTTPStatus(status).phrase}
+    for status in route.own_errors:
+        answers[str(status)] = {**_answer(route), "description": HTTPStatus(status).phrase}
     parameters = list(_parameters(route))
     body = {"requestBody": _body(route.body)} if route.body else {}
     return {

@@ -259,6 +259,17 @@ def _retry_count(request: Request) -> int | None:
 
 
 def _json_body(request: Request) -> dict[str, Any]:
+    try:
+        body = json_in(request)
+    except strict_json.StrictJSONError as error:
+        raise BadRequestError(f"The body is not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise BadRequestError("The body is not a JSON object.")
+    return body
+
+
+def json_in(request: Request) -> object:
+    """Parse a JSON body. Raises UnsupportedMediaError, TooLargeError or StrictJSONError."""
     content_type = request.header("content-type")
     charset = parameters(content_type).get("charset", "").lower()
     if media_type(content_type) != "application/json" or charset not in _CHARSETS:
@@ -267,13 +278,7 @@ def _json_body(request: Request) -> dict[str, Any]:
         raise UnsupportedMediaError("Send the body without a content encoding.")
     if strict_json.has_more_tokens(request.body, MOST_TOKENS):
         raise TooLargeError(f"The body without its files must be below {INPUT_KEPT // 1000} kB.")
-    try:
-        body = strict_json.loads(request.body)
-    except strict_json.StrictJSONError as error:
-        raise BadRequestError(f"The body is not JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise BadRequestError("The body is not a JSON object.")
-    return body
+    return strict_json.loads(request.body)
 
 
 def checked(name: str, body: object) -> dict[str, Any]:

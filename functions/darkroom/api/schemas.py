@@ -309,6 +309,21 @@ class WebhookSecret(BaseModel):
     key: str = Field(pattern="^whsec_", description="The secret that signs this tenant's callbacks")
 
 
+class McpError(BaseModel):
+    code: int
+    message: str
+    data: Any = Field(default_factory=dict, description="What the code says should be here")
+
+
+class McpAnswer(BaseModel):
+    """A JSON-RPC answer: a result, or an error."""
+
+    jsonrpc: Literal["2.0"]
+    id: str | int | None = Field(description="That of the request; null: none could be read")
+    result: dict[str, Any] = Field(default_factory=dict)
+    error: McpError = Field(default_factory=lambda: McpError(code=0, message=""))
+
+
 class InvalidFieldBody(BaseModel):
     type: str
     field: str

@@ -51,7 +51,7 @@ from darkroom.domain.errors import (
     UnreadableRecordError,
 )
 from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, day_rows
-from darkroom.ports import ALWAYS, Due, IdempotencyKey, IdPage
+from darkroom.ports import ALWAYS, Due, IdempotencyKey, IdPage, Month
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -293,10 +293,10 @@ class DynamoPredictions:
             return {}
         return {}
 
-    def in_flight(self, row: str) -> int:
+    def month(self, row: str) -> Month:
         key = {"pk": {"S": row}}
-        item = self.client.get_item(TableName=self.controls, Key=key).get("Item", {})
-        return int(from_item(item).get("in_flight", 0))
+        item = from_item(self.client.get_item(TableName=self.controls, Key=key).get("Item", {}))
+        return Month(*(int(item.get(name, 0)) for name in ("committed", "spent", "in_flight")))
 
     def get(self, id_: str) -> Prediction | None:
         return _living(self._item(id_))

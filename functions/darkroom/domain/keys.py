@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 SCOPES = ("submit", "read", "admin")
 ADMIN = "admin"
 """Allows everything that the tenant may do: the other scopes, including future ones."""
+ANY = "any"
+"""Not a scope that keys have: a route with it accepts every key and checks scopes itself."""
 
 _PREFIX = "dk_"
 _SECRET_LENGTH = 43
@@ -53,7 +55,7 @@ def key_id(token: str) -> str:
 
 def allows(scopes: Collection[str], scope: str) -> bool:
     """Whether these scopes include `scope`."""
-    return scope in scopes or ADMIN in scopes
+    return scope == ANY or scope in scopes or ADMIN in scopes
 
 
 def _checksum(secret: str) -> str:

@@ -12,14 +12,14 @@ from darkroom.domain import row_keys
 from darkroom.domain.money import usd
 from darkroom.runtime import parts, rights
 from darkroom.runtime.function import Function, Right
-from darkroom.runtime.observability import count, logger
+from darkroom.runtime.observability import note_accepted, note_refused
 from darkroom.runtime.settings import Submitting
 
 if TYPE_CHECKING:
     from darkroom.api.http import Call
     from darkroom.runtime.adapters import Adapters
     from darkroom.services.predictions.shown import Shown
-    from darkroom.services.predictions.submit import Accepted, Submit
+    from darkroom.services.predictions.submit import Submit
     from darkroom.services.tenants.authenticate import Authenticate
 
 
@@ -65,7 +65,7 @@ def _create(made: Submits, call: Call) -> dict[str, Any]:
     redirects = made.waits and goes_to_wait(call.request)
     accepted = made.submit(wanted)
     record = accepted.record
-    _note(accepted)
+    note_accepted(accepted)
     call.headers["location"] = f"{made.submit.public_url}/v1/predictions/{record.id}"
     _warn(call, accepted.warning)
     if accepted.replayed:
@@ -74,22 +74,6 @@ def _create(made: Submits, call: Call) -> dict[str, Any]:
         call.status = 303
         call.headers["location"] = waiting_place(record.id)
     return made.shown.created(record, accepted.expected)
-
-
-def _note(accepted: Accepted) -> None:
-    record = accepted.record
-    count("Replayed" if accepted.replayed else "Accepted")
-    if record.cached_from:
-        count("Reused", int(not accepted.replayed))
-    elif record.provider_id is None:
-        count("CreateUnbound")
-    # Part of the answer's line, because a separate line costs more than its content.
-    logger.append_keys(
-        prediction=record.id,
-        state=record.state.value,
-        model=record.model,
-        provider_id=record.provider_id,
-    )
 
 
 def _warn(call: Call, text: str | None) -> None:
@@ -129,11 +113,7 @@ def create_of_model(made: Submits, call: Call) -> dict[str, Any]:
 def handle(made: Submits, event: dict[str, Any], _context: Any) -> Response:
     """Accept a prediction; never waits for its result."""
     response = respond(event, ROUTES, made)
-    status = response["statusCode"]
-    if status >= 400:
-        count(f"Refused{status // 100}xx")
-    if status in {402, 429}:
-        count(f"Refused{status}")
+    note_refused(response["statusCode"])
     return response
 
 

@@ -13,15 +13,13 @@ from darkroom.api.waiting import LONGEST_S, MOST_HOPS, asked, waiting_place
 from darkroom.domain.errors import NotFoundError
 from darkroom.runtime import parts, rights
 from darkroom.runtime.function import Function, Right
-from darkroom.runtime.observability import best_effort, logger
+from darkroom.runtime.observability import logger
 from darkroom.runtime.settings import ShowingHttp
 from darkroom.services.doors.wait import Wait
-from darkroom.services.predictions.look import AskForLook
 from darkroom.services.predictions.read import Read
 
 if TYPE_CHECKING:
     from darkroom.api.http import Call
-    from darkroom.domain.prediction import Prediction
     from darkroom.runtime.adapters import Adapters
     from darkroom.services.doors.watch import Watch
     from darkroom.services.predictions.shown import Shown
@@ -50,18 +48,12 @@ class Waits(NamedTuple):
 
 def build(s: WaitSettings, a: Adapters) -> Waits:
     store = parts.changes(s, a).store
-    ask_for_look = AskForLook(store, a.queue(s.dispatch_queue, lazy=True), a.clock())
-
-    def seen(record: Prediction) -> None:
-        with best_effort("a refresh could not be requested"):
-            ask_for_look(record)
-
     watch = parts.watch(s, a, a.secrets(link_name=s.link_key_secret))
     return Waits(
         authenticate=parts.authenticate(s, a),
         limits=parts.limits(s, a),
         read=Read(store),
-        wait=Wait(store, a.clock(), a.sleep(), seen),
+        wait=Wait(store, a.clock(), a.sleep(), parts.seen(store, s.dispatch_queue, a)),
         watch=watch,
         shown=parts.shown(s, a, often=True, watches=watch),
         longest_s=s.wait_s,

@@ -51,12 +51,15 @@ class Route:
         body: str = "",
         creates: bool = False,
         redirects: bool = False,
+        bare: tuple[int, ...] = (),
+        own_errors: tuple[int, ...] = (),
     ) -> None:
         self.key = key
         self.run = run
         """Called with what `build` returned and the call; returns the answer's body."""
         self.scope = scope
-        """The scope that the caller's API key needs. None: the route takes no API key."""
+        """The scope that the caller's API key needs; `keys.ANY` accepts every key. None: the route
+        takes no API key."""
         self.status = status
         """Status of the answer if nothing is raised."""
         self.query = query
@@ -75,6 +78,10 @@ class Route:
         """Whether it takes the headers of a create and answers with its location."""
         self.redirects = redirects
         """Whether it may answer 303, with the URL to continue waiting."""
+        self.bare = bare
+        """Statuses of further answers, which have no body."""
+        self.own_errors = own_errors
+        """Statuses of errors whose body has the type `answer` instead of a problem."""
 
 
 class WorkQueue:

@@ -21,6 +21,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from darkroom.services.predictions.submit import Accepted
+
 Answer = TypeVar("Answer")
 _SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "darkroom")
 NOTHING_COUNTED = "No application metrics to publish"
@@ -104,6 +106,33 @@ def count(name: str, value: int = 1) -> None:
     """
     if value:
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+
+
+def note_accepted(accepted: Accepted) -> None:
+    """Count a create, whichever door it used, and add its prediction to the log lines that follow.
+
+    A log line of its own would cost more than the added keys.
+    """
+    record = accepted.record
+    count("Replayed" if accepted.replayed else "Accepted")
+    if record.cached_from:
+        count("Reused", int(not accepted.replayed))
+    elif record.provider_id is None:
+        count("CreateUnbound")
+    logger.append_keys(
+        prediction=record.id,
+        state=record.state.value,
+        model=record.model,
+        provider_id=record.provider_id,
+    )
+
+
+def note_refused(status: int) -> None:
+    """Count a rejected create by its HTTP status; statuses below 400 are not counted."""
+    if status >= 400:
+        count(f"Refused{status // 100}xx")
+    if status in {402, 429}:
+        count(f"Refused{status}")
 
 
 def measure_s(name: str, seconds: int) -> None:

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 from darkroom.services.predictions.changes import Changes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from darkroom import ports
+    from darkroom.domain.prediction import Prediction
     from darkroom.runtime import settings
     from darkroom.runtime.adapters import Adapters
     from darkroom.services.doors.watch import Watch
@@ -66,6 +69,23 @@ def watch(s: settings.Http, a: Adapters, secrets: ports.Secrets) -> Watch:
     from darkroom.services.doors.watch import Watch
 
     return Watch(secrets, a.clock(), s.public_url)
+
+
+def seen(
+    store: ports.PredictionStore, dispatch_queue: str, a: Adapters
+) -> Callable[[Prediction], None]:
+    """Return what functions call with each record that a polling client is shown: it requests a
+    look at the provider."""
+    from darkroom.runtime.observability import best_effort
+    from darkroom.services.predictions.look import AskForLook
+
+    ask_for_look = AskForLook(store, a.queue(dispatch_queue, lazy=True), a.clock())
+
+    def call(record: Prediction) -> None:
+        with best_effort("a look was not asked for"):
+            ask_for_look(record)
+
+    return call
 
 
 def send_create(

@@ -17,6 +17,7 @@ from tests.support.multipart import FORM, file_form
 from tests.support.world import SCHNELL
 
 if TYPE_CHECKING:
+    from darkroom.runtime.function import Route
     from pydantic import BaseModel
 
     from tests.support.app import App
@@ -41,19 +42,22 @@ def test_operations_have_names_and_summaries_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("function", "route"),
     [
-        (name, route.key)
+        (name, route)
         for name, function in declared().items()
         for route in function.routes.values()
         if route.scope is not None
     ],
+    ids=lambda each: getattr(each, "key", each),
 )
 def test_every_route_asks_for_a_token_before_anything_else(
-    app: App, function: str, route: str, base: str
+    app: App, function: str, route: Route, base: str
 ) -> None:
-    method, template = route.split(" ")
+    method, template = route.key.split(" ")
+    base *= template.startswith("/v1/")
     path = base + template.replace("{", "").replace("}", "")
     answer = app.http(function, events.http(method, path, "{", {"content-type": "text/plain"}))
-    assert (answer.status, answer.json["title"]) == (401, "Unauthenticated")
+    told = answer.json["error"]["data"] if 401 in route.own_errors else answer.json
+    assert (answer.status, told["title"]) == (401, "Unauthenticated")
     assert not app.calls
 
 

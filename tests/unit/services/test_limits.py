@@ -11,10 +11,10 @@ from darkroom.domain.errors import BadRequestError, PaymentRequiredError, TooMan
 from darkroom.domain.money import Limits, month_row
 from darkroom.domain.prediction import State
 from darkroom.domain.times import rfc3339
-from darkroom.ports import Answered
+from darkroom.ports import Answered, Month
 from darkroom.services.tenants.limits import READS_A_SECOND, READS_AT_ONCE, TenantLimits
 
-from tests.support.fakes import START, FakeControls, FakePredictions, Month
+from tests.support.fakes import START, FakeControls, FakePredictions
 from tests.support.world import World
 
 if TYPE_CHECKING:
@@ -199,9 +199,9 @@ def test_only_the_first_days_of_a_month_look_back() -> None:
     class Looking(FakePredictions):
         looked: ClassVar[list[str]] = []
 
-        def in_flight(self, row: str) -> int:
+        def month(self, row: str) -> Month:
             self.looked.append(row)
-            return super().in_flight(row)
+            return super().month(row)
 
     world = World(store=Looking())
     limit(world, in_flight=100)

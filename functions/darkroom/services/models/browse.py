@@ -85,6 +85,29 @@ class Models:
                 return cog.version_body(id_, schema)
         raise NotFoundError("Not found")
 
+    def brief(self, task: str | None) -> list[dict[str, Any]]:
+        """Return the facts for choosing a model: of all models, or of those for a task."""
+        catalogue = self.catalogue()
+        models = (catalogue.model(name) for name in catalogue.names())
+        return [self._brief(model) for model in models if task is None or task in model.tasks]
+
+    def whole(self, name: str) -> dict[str, Any]:
+        """Return the same for one model, with its input schema. Raises NotFoundError."""
+        model = self._find(name)
+        return {**self._brief(model), "input_schema": model.input_schema}
+
+    def _brief(self, model: Model) -> dict[str, Any]:
+        return {
+            "model": model.model,
+            "description": model.description,
+            "tasks": list(model.tasks),
+            "price": model.price,
+            **self.run_times.expected(model),
+            "inputs": list(model.input_schema["properties"]),
+            "mask_repaints": model.mask_repaints,
+            "deprecated": bool(model.status),
+        }
+
     def _find(self, name: str) -> Model:
         model = self._resolve(name)
         if model is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from darkroom.domain.prediction import State
 from darkroom.replicate import wire
 
 if TYPE_CHECKING:
@@ -46,6 +47,22 @@ class Shown:
     def watched(self, record: Prediction) -> dict[str, Any]:
         """Return the answer at a watch URL."""
         return wire.watched(record, self._output_urls(record))
+
+    def files(self, record: Prediction) -> list[dict[str, Any]]:
+        """Return the stored files with their URLs; none unless the prediction succeeded."""
+        if record.state is not State.SUCCEEDED:
+            return []
+        pairs = zip(record.files, self._output_urls(record), strict=True)
+        return [
+            {
+                "url": url,
+                "content_type": file.content_type,
+                "bytes": file.bytes,
+                "width": file.width,
+                "height": file.height,
+            }
+            for file, url in pairs
+        ]
 
     def __call__(self, record: Prediction) -> dict[str, Any]:
         """Return the JSON body of the prediction."""

@@ -100,7 +100,7 @@ def beside_last_month(limits: Limits, record: Prediction, store: PredictionStore
     before = month_row(record.tenant, record.created_at - LONGEST_MS)
     if not limits.in_flight or before == month_row(record.tenant, record.created_at):
         return limits
-    return replace(limits, in_flight=max(0, limits.in_flight - store.in_flight(before)))
+    return replace(limits, in_flight=max(0, limits.in_flight - store.month(before).in_flight))
 
 
 def check(record: Prediction, limits: Limits) -> None:
