@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema
 
 from darkroom.api.mcp import LARGEST_ID, LONGEST_ID, LONGEST_METHOD
-from darkroom.api.requests import BODIES, LONGEST_KEY
+from darkroom.api.requests import BODIES, LONGEST_KEY, LONGEST_REFERENCE
 from darkroom.domain.correlation import (
     LONGEST_END_USER,
     LONGEST_TAG,
@@ -24,7 +24,7 @@ from darkroom.domain.events import LONGEST_TASK_TOKEN
 from darkroom.domain.inputs import UPLOAD_TYPE
 from darkroom.services.files.uploads import MOST_SAID
 
-Reference = Annotated[str, Field(max_length=300)]
+Reference = Annotated[str, Field(max_length=LONGEST_REFERENCE)]
 Callback = Annotated[str, Field(max_length=2048)]
 Tag = Annotated[str, Field(min_length=1, max_length=LONGEST_TAG)]
 _NO_NUL = r"^[^\u0000]*$"

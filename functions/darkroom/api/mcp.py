@@ -179,7 +179,7 @@ def _decoded(text: str | None) -> str | None:
 def check_takes_tasks(client: Client) -> None:
     """Raise McpError unless the request declares the tasks extension."""
     if not client.takes_tasks:
-        data = {"requiredCapabilities": {"extensions": {TASKS: {}}}}
+        data: dict[str, Any] = {"requiredCapabilities": {"extensions": {TASKS: {}}}}
         raise McpError(NO_CAPABILITY, f"Declare the extension {TASKS} on the request.", data)
 
 

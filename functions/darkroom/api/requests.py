@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 BODIES = Path(__file__).with_name("bodies.json")
 """The schemas of bodies, written by api/bodies.py."""
 LONGEST_KEY = 255
+LONGEST_REFERENCE = 300
+"""Characters of a reference to a model, in any of its forms."""
 IDEMPOTENCY_KEY = "[ -~]*[!-~][ -~]*"
 """Pattern of an Idempotency-Key."""
 _SOME = "[0-9]{1,6}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from darkroom.api.bodies import LONGEST_KEY, LONGEST_REFERENCE
 from darkroom.api.http import problem
 from darkroom.api.queries import STATUSES
+from darkroom.api.requests import LONGEST_KEY, LONGEST_REFERENCE
 from darkroom.domain import errors
 from darkroom.domain.checker import as_dict, invalid, types_of, validate_body
 from darkroom.domain.correlation import LONGEST_TAG, MOST_TAGS
