@@ -66,7 +66,7 @@ class McpError(Exception):
         """HTTP status for modern clients."""
 
 
-class Message(NamedTuple):
+class McpMessage(NamedTuple):
     """A JSON-RPC request. A notification has the id None."""
 
     id: str | int | None
@@ -74,7 +74,7 @@ class Message(NamedTuple):
     params: dict[str, Any]
 
 
-class Client(NamedTuple):
+class McpClient(NamedTuple):
     """Protocol version and capabilities of the client, as the request declares them."""
 
     version: str
@@ -97,7 +97,7 @@ class Client(NamedTuple):
         return isinstance(extensions, dict) and TASKS in extensions
 
 
-def read(request: Request) -> Message:
+def read(request: Request) -> McpMessage:
     """Parse the body of a request. Raises McpError, UnsupportedMediaError or TooLargeError."""
     try:
         body = json_in(request)
@@ -113,8 +113,8 @@ def read(request: Request) -> Message:
     if not isinstance(params, dict):
         raise McpError(INVALID, "`params` is not an object.")
     if "id" not in body:
-        return Message(None, method, params)
-    return Message(_id(body["id"]), method, params)
+        return McpMessage(None, method, params)
+    return McpMessage(_id(body["id"]), method, params)
 
 
 def _id(given: object) -> str | int:
@@ -126,7 +126,7 @@ def _id(given: object) -> str | int:
     raise McpError(INVALID, f"`id` is an integer, or a text of at most {LONGEST_ID} characters.")
 
 
-def client_of(request: Request, message: Message) -> Client:
+def client_of(request: Request, message: McpMessage) -> McpClient:
     """Determine the client's version and capabilities.
 
     Raises McpError for a version that is not served, for a modern request without its required
@@ -137,7 +137,7 @@ def client_of(request: Request, message: Message) -> Client:
     meta = meta if isinstance(meta, dict) else {}
     named = meta.get(_VERSION_KEY)
     if named is None and said in {*LEGACY, None}:
-        return Client(said or LEGACY[-1], {})
+        return McpClient(said or LEGACY[-1], {})
     if named is None and said != MODERN:
         raise _not_served(said)
     capabilities = meta.get(_CAPABILITIES_KEY)
@@ -151,7 +151,7 @@ def client_of(request: Request, message: Message) -> Client:
         _check_header("Mcp-Name", _decoded(request.header("mcp-name")), name)
     if named != MODERN:
         raise _not_served(named)
-    return Client(named, capabilities)
+    return McpClient(named, capabilities)
 
 
 def _not_served(version: str | None) -> McpError:
@@ -176,7 +176,7 @@ def _decoded(text: str | None) -> str | None:
         return text
 
 
-def check_takes_tasks(client: Client) -> None:
+def check_takes_tasks(client: McpClient) -> None:
     """Raise McpError unless the request declares the tasks extension."""
     if not client.takes_tasks:
         data: dict[str, Any] = {"requiredCapabilities": {"extensions": {TASKS: {}}}}
@@ -190,7 +190,7 @@ def agreed(asked: object) -> str:
 
 
 def answered(
-    message: Message, client: Client, result: dict[str, Any], server: dict[str, Any]
+    message: McpMessage, client: McpClient, result: dict[str, Any], server: dict[str, Any]
 ) -> dict[str, Any]:
     """Build the answer with a result. Modern clients also get `resultType` and `server`."""
     if client.modern:

@@ -309,7 +309,7 @@ class WebhookSecret(BaseModel):
     key: str = Field(pattern="^whsec_", description="The secret that signs this tenant's callbacks")
 
 
-class McpError(BaseModel):
+class McpFailure(BaseModel):
     code: int
     message: str
     data: Any = Field(default_factory=dict, description="What the code says should be here")
@@ -321,7 +321,7 @@ class McpAnswer(BaseModel):
     jsonrpc: Literal["2.0"]
     id: str | int | None = Field(description="That of the request; null: none could be read")
     result: dict[str, Any] = Field(default_factory=dict)
-    error: McpError = Field(default_factory=lambda: McpError(code=0, message=""))
+    error: McpFailure = Field(default_factory=lambda: McpFailure(code=0, message=""))
 
 
 class InvalidFieldBody(BaseModel):

@@ -16,7 +16,6 @@ from darkroom.domain.price import COUNTS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from darkroom.catalog import Catalogue
     from darkroom.domain.model import Model
 
 M = TypeVar("M")
@@ -178,7 +177,7 @@ def refusal(error: errors.DarkroomError) -> dict[str, Any]:
 # What generate_image makes of its arguments
 
 
-def model_input(given: Mapping[str, Any], catalogue: Callable[[], Catalogue]) -> dict[str, Any]:
+def model_input(given: Mapping[str, Any], find: Callable[[str], Model | None]) -> dict[str, Any]:
     """Build a model's input from the arguments of `generate_image`. Raises InvalidInputError.
 
     Arguments that each model names in its own way are known for models of the catalogue only. No
@@ -186,13 +185,13 @@ def model_input(given: Mapping[str, Any], catalogue: Callable[[], Catalogue]) ->
     """
     named = {name: given[name] for name in ("prompt", "aspect_ratio", "seed") if name in given}
     if {"n", "image", "mask"} & given.keys():
-        found = catalogue().resolve(given["model"])
+        found = find(given["model"])
         if found is None:
             raise errors.InvalidInputError(
                 "- model: Is not in the catalogue: give n, image and mask in `input`, by the names "
                 "that the model has for them\n"
             )
-        named |= _by_model(given, found.model)
+        named |= _by_model(given, found)
     more: dict[str, Any] = given.get("input", {})
     twice = sorted(named.keys() & more.keys())
     if twice:

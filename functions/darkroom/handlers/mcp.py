@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from darkroom.api.http import Call
-    from darkroom.api.mcp import Client, Message
+    from darkroom.api.mcp import McpClient, McpMessage
+    from darkroom.domain.model import Model
     from darkroom.domain.prediction import Prediction
     from darkroom.runtime.adapters import Adapters
     from darkroom.services.predictions.shown import Shown
@@ -135,7 +136,7 @@ class Asking(NamedTuple):
     """The caller of a method: its HTTP call and its MCP client."""
 
     call: Call
-    client: Client
+    client: McpClient
 
     @property
     def tenant(self) -> str:
@@ -264,7 +265,7 @@ def _create(
 ) -> tuple[Prediction, dict[str, Any]]:
     """Convert the arguments to the body of `POST /v1/predictions` and submit it like one."""
     call = asking.call
-    input_ = tools.model_input(given, made.submit.find_model.catalogue)
+    input_ = tools.model_input(given, lambda name: _known(made, name))
     body = {"version": given["model"], "input": input_, "tags": given.get("tags")}
     headers: dict[str, object] = {
         "content-type": "application/json",
@@ -281,6 +282,12 @@ def _create(
     warning = {"warning": accepted.warning} if accepted.warning else {}
     expected = {"expected_seconds": accepted.expected.get("expected_seconds")}
     return accepted.record, {**expected, **warning}
+
+
+def _known(made: Serves, reference: str) -> Model | None:
+    """Return a model of the catalogue."""
+    found = made.submit.find_model.catalogue().resolve(reference)
+    return found.model if found else None
 
 
 def _cancel(made: Serves, asking: Asking, id_: str) -> Prediction:
@@ -463,7 +470,7 @@ METHODS = {
 }
 
 
-def _done(made: Serves, asking: Asking, message: Message) -> dict[str, Any]:
+def _done(made: Serves, asking: Asking, message: McpMessage) -> dict[str, Any]:
     """Run a method and return its result. Raises McpError."""
     served = METHODS if asking.client.modern else OLDER
     run = served.get(message.method)

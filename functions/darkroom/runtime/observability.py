@@ -21,7 +21,6 @@ from aws_lambda_powertools.metrics import MetricUnit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from darkroom.services.predictions.submit import Accepted
 
 Answer = TypeVar("Answer")
 _SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "darkroom")
@@ -108,7 +107,7 @@ def count(name: str, value: int = 1) -> None:
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
 
 
-def note_accepted(accepted: Accepted) -> None:
+def note_accepted(accepted: Any) -> None:
     """Count a create, whichever door it used, and add its prediction to the log lines that follow.
 
     A log line of its own would cost more than the added keys.

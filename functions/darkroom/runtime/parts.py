@@ -5,7 +5,7 @@ The services are imported inside, so that a function loads only its own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from darkroom.services.predictions.changes import Changes
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from darkroom import ports
-    from darkroom.domain.prediction import Prediction
     from darkroom.runtime import settings
     from darkroom.runtime.adapters import Adapters
     from darkroom.services.doors.watch import Watch
@@ -71,9 +70,7 @@ def watch(s: settings.Http, a: Adapters, secrets: ports.Secrets) -> Watch:
     return Watch(secrets, a.clock(), s.public_url)
 
 
-def seen(
-    store: ports.PredictionStore, dispatch_queue: str, a: Adapters
-) -> Callable[[Prediction], None]:
+def seen(store: ports.PredictionStore, dispatch_queue: str, a: Adapters) -> Callable[[Any], None]:
     """Return what functions call with each record that a polling client is shown: it requests a
     look at the provider."""
     from darkroom.runtime.observability import best_effort
@@ -81,8 +78,8 @@ def seen(
 
     ask_for_look = AskForLook(store, a.queue(dispatch_queue, lazy=True), a.clock())
 
-    def call(record: Prediction) -> None:
-        with best_effort("a look was not asked for"):
+    def call(record: Any) -> None:
+        with best_effort("a refresh could not be requested"):
             ask_for_look(record)
 
     return call
