@@ -99,7 +99,7 @@ class Concurrency:
     webhook: int | None
     """Reserved for the webhook function, or None."""
     wait: int | None
-    """Reserved for the function `wait`, or None."""
+    """Reserved for each function that holds requests, if any are."""
     each_queue: int
     """Maximum for each queue."""
     each_shard: int
@@ -163,11 +163,11 @@ class StageConfig:
     """Concurrency reserved for the webhook function, so that a flood of submits cannot starve it.
     An account must keep 100 unreserved."""
     wait_concurrency: int = 100
-    """Concurrency reserved for the door `wait`, which is also the maximum of requests that wait at
-    once. Requests above it get a 503 and are retried by clients."""
+    """Of the doors `wait` and `openai`: reserved for each, and the most that wait at once. Whoever
+    comes above it gets a 503, and asks again."""
     wait_s: int = LONGEST_S
-    """The longest wait of the door `wait` in one request, in seconds. A small account waits at most
-    5."""
+    """Of the doors `wait` and `openai`: the longest wait in one request, in seconds. A small
+    account waits for 5 at most."""
     queue_concurrency: int = 5
     """Maximum of concurrent invocations for each queue (2 to 1000)."""
     sweeps: int = 1

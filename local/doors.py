@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MODEL = "black-forest-labs/flux-schnell"
+OPENAI = "/openai/v1/images/generations"
 PROMPT = "A lighthouse above the sea at dawn"
 CREATES = f"/v1/models/{MODEL}/predictions"
 CREATE = (
@@ -58,6 +60,15 @@ def through_watch(api: httpx.Client) -> bytes:
             return fetched(answer)
 
 
+def through_openai(api: httpx.Client) -> bytes:
+    """One call in OpenAI's format, which is followed to the picture itself."""
+    body = {"model": "dall-e-2", "prompt": PROMPT, "response_format": "b64_json"}
+    answer = api.post(OPENAI, json=body, follow_redirects=True)
+    if answer.status_code != 200:
+        raise DoorError(f"{OPENAI} answered {answer.status_code}: {answer.text[:300]}")
+    return base64.b64decode(answer.json()["data"][0]["b64_json"])
+
+
 def fetched(answer: httpx.Response) -> bytes:
     """Return the first output of the prediction in this answer. Raises DoorError."""
     shown: dict[str, Any] = answer.json() if answer.status_code == 200 else {}
@@ -79,6 +90,13 @@ DOORS = (
         f"WATCH=$({CREATE} \\\n  | python3 -c 'import json, sys; "
         f'print(json.load(sys.stdin)["urls"]["watch"])\')\ncurl -s "$WATCH&seconds=25"',
         through_watch,
+    ),
+    Door(
+        "openai",
+        "FunctionImages",
+        f"""curl -s -H "Authorization: Bearer $TOKEN" "$URL{OPENAI}" -L --max-redirs 20 """
+        f"""\\\n  --json '{{"model": "dall-e-2", "prompt": "{PROMPT}"}}'""",
+        through_openai,
     ),
 )
 

@@ -36,6 +36,7 @@ LOOKED_AT = 5
 TENANTS = 20
 NO_ID = "0" * 26
 """An id that no prediction has."""
+_SEE_OPENAI = "see the logs of the functions images and imagewait"
 _SEE_WAIT = "see the log of the function wait; at its `wait_concurrency` a 503 is right"
 
 
@@ -84,6 +85,7 @@ class _Doctor:
             ("concurrency", self._concurrency),
             ("API", self._api),
             ("wait", self._wait),
+            ("openai", self._openai),
             ("secrets", self._secrets),
             ("API keys", self._keys),
             ("Replicate", self._account),
@@ -189,6 +191,28 @@ class _Doctor:
             self._add(FAIL, "wait", "; ".join(wrong), _SEE_WAIT)
         else:
             self._add(OK, "wait", "serves …/wait and …/watch")
+
+    def _openai(self) -> None:
+        """Check the door `openai`: its routes reach it, and it answers in OpenAI's form."""
+        if "FunctionImages" not in self._outputs:
+            return
+        here = f"{self._told['PUBLIC_URL']}/openai/v1"
+        paths = ("models", f"images/generations/{NO_ID}/wait")
+        try:
+            answers = {path: self._http.get(f"{here}/{path}") for path in paths}
+        except httpx.HTTPError as error:
+            self._add(FAIL, "openai", f"cannot be reached: {type(error).__name__}", _SEE_OPENAI)
+            return
+        wrong = [
+            f"{path} answered {answer.status_code}"
+            + (" and not 401" if answer.status_code != 401 else " in another form than OpenAI's")
+            for path, answer in answers.items()
+            if answer.status_code != 401 or "x-should-retry" not in answer.headers
+        ]
+        if wrong:
+            self._add(FAIL, "openai", "; ".join(wrong), _SEE_OPENAI)
+        else:
+            self._add(OK, "openai", "serves models and images")
 
     def _secrets(self) -> None:
         """Read the secrets with the functions' own adapter."""

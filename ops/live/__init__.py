@@ -164,6 +164,7 @@ def _prove(
         state_machine=given.state_machine is not None,
         platform_lines=speaks or not given.leave_functions,
         wait="FunctionWait" in deployment.outputs,
+        openai="FunctionImages" in deployment.outputs,
     )
     catalogue = Catalogue.load()
     model = catalogue.model(cheapest(catalogue))

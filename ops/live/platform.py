@@ -136,9 +136,11 @@ def _invoked(run: Run) -> Invoked:
     run.api.read("GET", f"/v1/predictions/{calls.main_id(run)}/deliveries")
     if run.facts.wait:
         calls.see_wait(run)
+    if run.facts.openai:
+        calls.see_openai(run)
     called = run.facts.receiver or run.facts.state_machine
-    # The embedded cloud runs `wait` in its front process.
-    idle = {"Deliver": not called, "Wait": run.facts.embedded and run.facts.wait}
+    # The embedded cloud runs those that wait in its front process.
+    idle = {"Deliver": not called, "Wait": run.facts.embedded, "Imagewait": run.facts.embedded}
     unasked = tuple(name for name, is_idle in idle.items() if is_idle)
 
     def times() -> dict[str, int]:

@@ -81,6 +81,13 @@ ROWS: tuple[Row[Any], ...] = (
         calls.judge_wait,
         (Need.WAIT,),
     ),
+    Row(
+        "door openai",
+        "a picture is asked for in OpenAI's words, and got by its redirects",
+        calls.see_openai,
+        calls.judge_openai,
+        (Need.OPENAI,),
+    ),
     Row("cancel", "a cancel arrives at Replicate", calls.see_cancel, calls.judge_cancel),
     Row(
         "deadline",

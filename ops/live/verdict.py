@@ -50,6 +50,7 @@ class Need(StrEnum):
     )
     STATE_MACHINE = "no --state-machine was given"
     WAIT = "the stage lets nobody wait (`doors`)"
+    OPENAI = "the stage does not serve OpenAI's Images API (`doors`)"
     PLATFORM_LINES = "Lambda writes no lines of its own, and --leave-functions was given"
 
 
@@ -66,6 +67,7 @@ class Facts:
     state_machine: bool
     platform_lines: bool
     wait: bool
+    openai: bool
 
     def lacks(self, need: Need) -> bool:
         """Whether rows with this need are not applicable."""
@@ -80,4 +82,5 @@ class Facts:
             Need.STATE_MACHINE: not self.state_machine,
             Need.PLATFORM_LINES: not self.platform_lines,
             Need.WAIT: not self.wait,
+            Need.OPENAI: not self.openai,
         }[need]

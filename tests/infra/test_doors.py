@@ -58,7 +58,7 @@ def test_the_local_stage_has_every_door(local: Synth) -> None:
 def test_a_door_that_is_closed_has_no_function_route_alarm_or_right(
     prod: Synth, parlor: None, tmp_path: Path
 ) -> None:
-    assert all_doors() == ("parlor", "wait")
+    assert all_doors() == ("openai", "parlor", "wait")
     assert "Parlor" not in StageConfig.prod().functions()
     assert methods_on("/v1/parlor") == []
     assert "parlor" not in written(prod).lower()
@@ -83,7 +83,7 @@ def test_a_door_that_is_closed_has_no_function_route_alarm_or_right(
 
 
 def test_a_door_that_there_is_not_is_refused_with_those_that_there_are(parlor: None) -> None:
-    with pytest.raises(UnknownDoorError, match="doors: attic; known: parlor, wait"):
+    with pytest.raises(UnknownDoorError, match="doors: attic; known: openai, parlor, wait"):
         replace(StageConfig.prod(), doors=("attic", "parlor"))
 
 
@@ -118,6 +118,31 @@ def test_the_door_wait_adds_to_the_core_what_it_needs_and_no_more(
     names = json.dumps(opened.observability.properties("CloudWatch::Alarm")["RequestsThrottled"])
     assert "Wait" not in names
     # A secret would cost as much per month as a thousand predictions, so the door adds none.
+    assert opened.stateful.body == prod.stateful.body
+
+
+def test_the_door_openai_adds_its_functions_alone(
+    prod: Synth, synth: Callable[[StageConfig], Synth]
+) -> None:
+    opened = synth(replace(StageConfig.prod(), doors=("openai",)))
+    for function in prod.config.functions():
+        assert told(opened, function).keys() == told(prod, function).keys()
+    functions = opened.service.properties("Lambda::Function")
+    core = prod.service.properties("Lambda::Function")
+    assert functions.keys() - core.keys() == {"ImagesFunction", "ImagewaitFunction"}
+    assert functions["ImagewaitFunction"]["ReservedConcurrentExecutions"] == 100
+    # Pillow is in no other function's asset, and the core's is as it was.
+    codes = {name: json.dumps(made["Code"]) for name, made in functions.items()}
+    assert [name for name, code in codes.items() if code != codes["SubmitFunction"]] == [
+        "ImagesFunction"
+    ]
+    routes = [
+        {r["RouteKey"] for r in made.service.properties("ApiGatewayV2::Route").values()}
+        for made in (opened, prod)
+    ]
+    assert all(" /openai/v1/" in key for key in routes[0] - routes[1])
+    alarms = [set(made.observability.properties("CloudWatch::Alarm")) for made in (opened, prod)]
+    assert alarms[0] - alarms[1] == {"ImagewaitThrottled"}
     assert opened.stateful.body == prod.stateful.body
 
 

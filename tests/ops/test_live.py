@@ -23,7 +23,7 @@ from ops.keys import list_keys
 from ops.live import platform
 from ops.live.behind import Called, Hooks, Relayed, Requested, Task, Ticks, event_sources
 from ops.live.budget import CANCEL_TRIES, BudgetError, cheapest, check, most, plan
-from ops.live.calls import Hit, Listed, Read, Stopped, Stored, Unserved, Uploaded, Waited
+from ops.live.calls import Hit, Listed, Pictured, Read, Stopped, Stored, Unserved, Uploaded, Waited
 from ops.live.logs import Logs, Report, denials, read_report
 from ops.live.platform import AccessLog, Alarms, Denied, Invoked, Keys, Times
 from ops.live.receiver import Receiver, receiving
@@ -51,6 +51,7 @@ ALL = Facts(
     state_machine=True,
     platform_lines=True,
     wait=True,
+    openai=True,
 )
 EMBEDDED = replace(ALL, embedded=True, cdn=False, alarms=False, state_machine=False)
 
@@ -117,6 +118,16 @@ SEEN: dict[str, tuple[Any, tuple[Any, ...]]] = {
             Waited(200, 200, 200, "succeeded", to_any_origin=True),
             Waited(200, 200, 404, "processing", to_any_origin=True),
             Waited(200, 0, 0, None, to_any_origin=False),
+        ),
+    ),
+    "door openai": (
+        Pictured(303, relative=True, status=200, same_bytes=True, unknown="model_not_found"),
+        (
+            Pictured(404, relative=False, status=404, same_bytes=False, unknown="model_not_found"),
+            Pictured(303, relative=False, status=200, same_bytes=True, unknown="model_not_found"),
+            Pictured(303, relative=True, status=504, same_bytes=False, unknown="model_not_found"),
+            Pictured(303, relative=True, status=200, same_bytes=False, unknown="model_not_found"),
+            Pictured(303, relative=True, status=200, same_bytes=True, unknown=None),
         ),
     ),
     "cancel": (
@@ -261,6 +272,7 @@ def test_a_whole_stage_has_every_row() -> None:
         ("receiver", {"callback"}),
         ("state_machine", {"task"}),
         ("wait", {"door wait"}),
+        ("openai", {"door openai"}),
         ("platform_lines", {"functions", "cold starts", "billed durations", "waiting"}),
     ],
 )
@@ -274,12 +286,12 @@ def test_what_a_stage_is_without_is_not_looked_at(lacks: str, rows: set[str]) ->
 def test_the_most_counts_every_create() -> None:
     catalogue = Catalogue.load()
     assert cheapest(catalogue) == SCHNELL
-    core = replace(ALL, cache=False, event_source=False, state_machine=False)
+    core = replace(ALL, cache=False, event_source=False, state_machine=False, openai=False)
     picture, a_deadline = 3_000, 975 * 15
     creates = 1 + CANCEL_TRIES + 1 + 1
     assert most(plan(core, SCHNELL), catalogue) == creates * picture + a_deadline
-    more = replace(core, cache=True, event_source=True)
-    assert most(plan(more, SCHNELL), catalogue) == (creates + 2) * picture + a_deadline
+    more = replace(core, cache=True, event_source=True, openai=True)
+    assert most(plan(more, SCHNELL), catalogue) == (creates + 3) * picture + a_deadline
     assert most(plan(ALL, SCHNELL), catalogue) > 300_000, "an upscaling may run for half an hour"
 
 

@@ -34,6 +34,8 @@ LEFT_OUT = {
     "read": "writes nothing but that a client polls, and is asked for no look here",
     "files": "touches no record",
     "wait": "as read",
+    "images": "creates by the use case of submit, and by no other call",
+    "imagewait": "as read, beside answers that are too large, which no record knows of",
 }
 """Functions that no schedule runs, with the reason."""
 

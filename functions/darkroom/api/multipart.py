@@ -1,4 +1,4 @@
-"""Parser of multipart/form-data with one file in it (RFC 7578)."""
+"""Parser of multipart/form-data (RFC 7578)."""
 
 from __future__ import annotations
 
@@ -44,13 +44,11 @@ class FileForm:
 def read_form(content_type: str | None, body: bytes) -> FileForm:
     """Return the form with the file in the field `content`. Raises UnsupportedMediaError or
     BadRequestError."""
-    # A boundary is ASCII; a header with lone surrogates has none.
-    text = content_type if content_type and content_type.isascii() else ""
-    boundary = parameters(text).get("boundary", "")
-    if media_type(text) != "multipart/form-data" or not 0 < len(boundary) <= LONGEST_BOUNDARY:
+    found = read_parts(content_type, body)
+    if found is None:
         raise UnsupportedMediaError("Send the file as multipart/form-data, in the field `content`.")
     first: dict[str, Part] = {}
-    for part in _parts(body, boundary):
+    for part in found:
         first.setdefault(part.field, part)
     if (file := first.get("content")) is None:
         raise BadRequestError("The form has no file in the field `content`.")
@@ -62,13 +60,24 @@ def read_form(content_type: str | None, body: bytes) -> FileForm:
     )
 
 
+def read_parts(content_type: str | None, body: bytes, most: int = MOST_PARTS) -> list[Part] | None:
+    """The parts of a form in their order; None where the header names no form. Raises
+    BadRequestError for what is none, or has more than `most` parts."""
+    # A boundary is ASCII; in a lone surrogate there is none.
+    text = content_type if content_type and content_type.isascii() else ""
+    boundary = parameters(text).get("boundary", "")
+    if media_type(text) != "multipart/form-data" or not 0 < len(boundary) <= LONGEST_BOUNDARY:
+        return None
+    return _parts(body, boundary, most)
+
+
 def _text(part: Part | None) -> str | None:
     return part.data[:MOST_HEAD].decode("utf-8", "replace") if part is not None else None
 
 
-def _parts(body: bytes, boundary: str) -> list[Part]:
+def _parts(body: bytes, boundary: str, most: int) -> list[Part]:
     delimiter = b"\r\n--" + boundary.encode("ascii")
-    pieces = (b"\r\n" + body).split(delimiter, MOST_PARTS)
+    pieces = (b"\r\n" + body).split(delimiter, most)
     if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
         raise BadRequestError("The form is cut short, or has too many parts.")
     return [part for piece in pieces[1:-1] if (part := _part(piece)) is not None]

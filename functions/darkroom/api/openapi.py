@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import models_json_schema
 
 from darkroom.api import bodies, queries, schemas, waiting
-from darkroom.api.routes import described
+from darkroom.api.openai import answers
+from darkroom.api.openai import bodies as bodies_of_openai
+from darkroom.api.routes import OPENAI, described
 from darkroom.api.schemas import published
 from darkroom.domain.correlation import LONGEST_END_USER, LONGEST_TAG
 from darkroom.services.files.uploads import MOST_SAID
@@ -34,6 +36,7 @@ answer may be kept (`Cache-Control: no-store`)."""
 
 _REF = "#/components/schemas/{model}"
 _JSON = "application/json"
+_FORM_TYPE = "multipart/form-data"
 _PROBLEM = "application/problem+json"
 
 
@@ -111,6 +114,16 @@ _QUERIES: dict[str, dict[str, Any]] = {
     },
 }
 
+_QUERIES |= {
+    "response_format": {"type": "string", "enum": list(answers.MADE), "description": "Both"},
+    "stream": {"type": "string", "enum": ["true"], "description": "As `text/event-stream`"},
+    "ignored": {
+        "type": "string",
+        "enum": list(bodies_of_openai.IGNORABLE),
+        "description": "What `darkroom.ignored` is to name, separated by commas",
+    },
+}
+
 _CREATE_HEADERS: dict[str, dict[str, Any]] = {
     "Prefer": {"type": "string", "description": "`wait` is taken and not waited for; see 303"},
     "Cancel-After": {
@@ -168,18 +181,22 @@ def document() -> dict[str, Any]:
 
 
 def _operation(route: Route) -> dict[str, Any]:
-    answers = {str(route.status): _answer(route)}
-    if route.redirects:
-        answers["303"] = {
+    theirs = OPENAI in route.key
+    found = {str(route.status): _answer(route)}
+    if route.redirects and not theirs:
+        found["303"] = {
             **_answer(route),
             "description": "Go on waiting at `Location`; of a deployment that has the door `wait`",
             "headers": {"Location": {"schema": {"type": "string", "format": "uri-reference"}}},
         }
+    if theirs and 303 in {route.status, 303 * route.redirects}:
+        found |= _under_way("202", "Poll at `Location`")
+        found |= _under_way("303", "Wait at `Location`, or read the pictures there")
     if route.creates:
-        answers = {"200": _content("OK", schemas.DryRun), **answers}
+        found = {"200": _content("OK", schemas.DryRun), **found}
     everywhere = _EVERYWHERE if route.scope is not None else _WITHOUT_KEY
     for status in sorted({*everywhere, *route.errors}):
-        answers[str(status)] = _problem(status)
+        found[str(status)] = _problem(status, theirs=theirs)
     parameters = list(_parameters(route))
     body = {"requestBody": _body(route.body)} if route.body else {}
     return {
@@ -189,8 +206,14 @@ def _operation(route: Route) -> dict[str, Any]:
         **({"parameters": parameters} if parameters else {}),
         **body,
         **({} if route.scope is not None else {"security": []}),
-        "responses": answers,
+        "responses": found,
     }
+
+
+def _under_way(status: str, description: str) -> dict[str, Any]:
+    found = _content(description, schemas.UnderWay)
+    location = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
+    return {status: {**found, "headers": location}}
 
 
 def _parameters(route: Route) -> Iterator[dict[str, Any]]:
@@ -216,10 +239,13 @@ _FORM: dict[str, dict[str, Any]] = {
 
 
 def _body(name: str) -> dict[str, Any]:
-    if name == "multipart/form-data":
+    if name == _FORM_TYPE:
         form = {"type": "object", "properties": _FORM, "required": ["content"]}
         return {"required": True, "content": {name: {"schema": form}}}
     schema = {"$ref": _REF.format(model=name)}
+    if name == "ImageEdit":
+        form = {"schema": {"$ref": _REF.format(model="ImageEditForm")}}
+        return {"required": True, "content": {_JSON: {"schema": schema}, _FORM_TYPE: form}}
     return {"required": name != "NewUpload", "content": {_JSON: {"schema": schema}}}
 
 
@@ -229,7 +255,10 @@ def _answer(route: Route) -> dict[str, Any]:
         found["headers"] = {"Location": {"schema": {"type": "string", "format": "uri"}}}
     if not route.answer:
         return found
-    return {**found, **_content(found["description"], answer_type(route))}
+    found |= _content(found["description"], answer_type(route))
+    if answer_type(route) is schemas.ImagesAnswer:
+        found["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+    return found
 
 
 def _content(description: str, answer: type[BaseModel]) -> dict[str, Any]:
@@ -250,10 +279,11 @@ _PHRASES = {413: "Request Entity Too Large", 422: "Unprocessable Entity"}
 version."""
 
 
-def _problem(status: int) -> dict[str, Any]:
+def _problem(status: int, *, theirs: bool) -> dict[str, Any]:
+    form, model = (_JSON, "ImagesRefusal") if theirs else (_PROBLEM, "Problem")
     found: dict[str, Any] = {
         "description": _PHRASES.get(status) or HTTPStatus(status).phrase,
-        "content": {_PROBLEM: {"schema": {"$ref": _REF.format(model="Problem")}}},
+        "content": {form: {"schema": {"$ref": _REF.format(model=model)}}},
     }
     if status == 429:
         found["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
@@ -261,8 +291,9 @@ def _problem(status: int) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    answers = {answer_type(route) for route in described() if route.answer}
-    models: list[type[BaseModel]] = sorted([*answers, schemas.DryRun, schemas.Problem], key=_name)
+    types = {answer_type(route) for route in described() if route.answer}
+    types |= {schemas.DryRun, schemas.Problem, schemas.ImagesRefusal}
+    models: list[type[BaseModel]] = sorted(types, key=_name)
     _, found = models_json_schema([(model, "serialization") for model in models])
     made: dict[str, Any] = _renamed(found["$defs"])
     fields = dict(bodies.CREATE["properties"])
@@ -274,6 +305,9 @@ def _schemas() -> dict[str, Any]:
     }
     made["NewModelPrediction"] = {**bodies.CREATE, "properties": fields}
     made["NewUpload"] = bodies.UPLOAD
+    made["ImageGeneration"] = bodies_of_openai.GENERATION
+    made["ImageEdit"] = bodies_of_openai.EDIT
+    made["ImageEditForm"] = bodies_of_openai.EDIT_FORM
     return dict(sorted(made.items()))
 
 

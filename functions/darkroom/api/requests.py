@@ -52,7 +52,7 @@ def read_upload(request: Request) -> tuple[str | None, str]:
 
     Raises UnsupportedMediaError, TooLargeError, BadRequestError or InvalidInputError.
     """
-    body = _checked(bodies.UPLOAD, _json_body(request)) if request.body else {}
+    body = _checked(bodies.UPLOAD, json_body(request)) if request.body else {}
     return body.get("filename"), body.get("content_type", "application/octet-stream")
 
 
@@ -85,13 +85,25 @@ class ReadCreate:
         texts contain no value of the body, since a broken client may send its own token as the
         input.
         """
+        body = json_body(request)
+        reference = _reference(request, body) or body.get("version") or ""
+        return self.of(request, tenant, dedupe_window_s, reference, body)
+
+    def of(
+        self,
+        request: Request,
+        tenant: str,
+        dedupe_window_s: int,
+        reference: str,
+        body: dict[str, Any],
+    ) -> NewPrediction:
+        """A create whose body was read, or was put together by a door of another API; the request's
+        headers count as ever. Raises BadRequestError or InvalidInputError."""
         _refuse_own_token(request)
-        body = _json_body(request)
-        reference = _reference(request, body)
         _checked(bodies.CREATE, body)
         return NewPrediction(
             tenant=tenant,
-            reference=reference or body.get("version") or "",
+            reference=reference,
             input=body["input"],
             **self._callback(body),
             **_said(body),
@@ -162,9 +174,14 @@ def goes_to_wait(request: Request) -> bool:
     asked = request.header("darkroom-wait")
     if asked not in {"redirect", None}:
         raise BadRequestError("Darkroom-Wait is redirect, or is left out.")
-    preferences = (request.header("prefer") or "").lower().split(",")
-    waits = any(re.split("[=;]", one, maxsplit=1)[0].strip() == "wait" for one in preferences)
-    return asked is not None or (waits and PATIENT in (request.header("user-agent") or "").lower())
+    patient = PATIENT in (request.header("user-agent") or "").lower()
+    return asked is not None or (patient and prefers(request, "wait"))
+
+
+def prefers(request: Request, preference: str) -> bool:
+    """Whether the client names the preference, with a value or without. Raises BadRequestError."""
+    given = (request.header("prefer") or "").lower().split(",")
+    return any(re.split("[=;]", one, maxsplit=1)[0].strip() == preference for one in given)
 
 
 def _event_key(id_: str | None, token: str | None, event_id: str) -> str:
@@ -254,7 +271,9 @@ def _reference(request: Request, body: dict[str, Any]) -> str | None:
     return None
 
 
-def _json_body(request: Request) -> dict[str, Any]:
+def json_body(request: Request) -> dict[str, Any]:
+    """The JSON object that a body is. Raises UnsupportedMediaError, TooLargeError or
+    BadRequestError."""
     content_type = request.header("content-type")
     charset = parameters(content_type).get("charset", "").lower()
     if media_type(content_type) != "application/json" or charset not in _CHARSETS:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from darkroom.api.http import Response, respond
+from darkroom.api.http import Response, respond, warning
 from darkroom.api.requests import ReadCreate, goes_to_wait, is_dry_run
 from darkroom.api.routes import MODEL, Routes
 from darkroom.api.waiting import waiting_place
-from darkroom.domain import row_keys
 from darkroom.domain.money import usd
 from darkroom.runtime import parts, rights
-from darkroom.runtime.function import Function, Right
-from darkroom.runtime.observability import count, logger
+from darkroom.runtime.function import Function
+from darkroom.runtime.observability import count_refusal, note_accepted
 from darkroom.runtime.settings import Submitting
 
 if TYPE_CHECKING:
     from darkroom.api.http import Call
     from darkroom.runtime.adapters import Adapters
     from darkroom.services.predictions.shown import Shown
-    from darkroom.services.predictions.submit import Accepted, Submit
+    from darkroom.services.predictions.submit import Submit
     from darkroom.services.tenants.authenticate import Authenticate
 
 
@@ -58,14 +57,14 @@ def _create(made: Submits, call: Call) -> dict[str, Any]:
     key = call.key
     wanted = made.read_create(call.request, key.tenant, key.dedupe_window_s)
     if is_dry_run(call.request):
-        most, warning = made.submit.most(wanted)
+        most, told = made.submit.most(wanted)
         call.status = 200
-        _warn(call, warning)
+        _warn(call, told)
         return {"darkroom": {"most": usd(most)}}
     redirects = made.waits and goes_to_wait(call.request)
     accepted = made.submit(wanted)
     record = accepted.record
-    _note(accepted)
+    note_accepted(record, replayed=accepted.replayed)
     call.headers["location"] = f"{made.submit.public_url}/v1/predictions/{record.id}"
     _warn(call, accepted.warning)
     if accepted.replayed:
@@ -76,25 +75,9 @@ def _create(made: Submits, call: Call) -> dict[str, Any]:
     return made.shown.created(record, accepted.expected)
 
 
-def _note(accepted: Accepted) -> None:
-    record = accepted.record
-    count("Replayed" if accepted.replayed else "Accepted")
-    if record.cached_from:
-        count("Reused", int(not accepted.replayed))
-    elif record.provider_id is None:
-        count("CreateUnbound")
-    # Part of the answer's line, because a separate line costs more than its content.
-    logger.append_keys(
-        prediction=record.id,
-        state=record.state.value,
-        model=record.model,
-        provider_id=record.provider_id,
-    )
-
-
 def _warn(call: Call, text: str | None) -> None:
     if text:
-        call.headers["warning"] = f'299 darkroom "{text}"'
+        call.headers["warning"] = warning(text)
 
 
 _CREATES: dict[str, Any] = {
@@ -129,11 +112,7 @@ def create_of_model(made: Submits, call: Call) -> dict[str, Any]:
 def handle(made: Submits, event: dict[str, Any], _context: Any) -> Response:
     """Accept a prediction; never waits for its result."""
     response = respond(event, ROUTES, made)
-    status = response["statusCode"]
-    if status >= 400:
-        count(f"Refused{status // 100}xx")
-    if status in {402, 429}:
-        count(f"Refused{status}")
+    count_refusal(response["statusCode"])
     return response
 
 
@@ -149,8 +128,8 @@ FUNCTION = Function(
     timeout_s=15,
     rights=(
         *rights.SUBMIT,
-        # A client may repeat a request without a key; its equal requests share a row.
-        Right("dynamodb:UpdateItem", "controls", keys=(row_keys.every(row_keys.REPEAT),)),
+        rights.KEEP_SCHEMA,
+        rights.REPEAT,
         # Without a CDN, the right to copy outputs is the right to show them.
         rights.SIGN_AT_CDN,
     ),

@@ -21,6 +21,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from darkroom.domain.prediction import Prediction
+
 Answer = TypeVar("Answer")
 _SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME", "darkroom")
 NOTHING_COUNTED = "No application metrics to publish"
@@ -104,6 +106,30 @@ def count(name: str, value: int = 1) -> None:
     """
     if value:
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+
+
+def note_accepted(record: Prediction, *, replayed: bool) -> None:
+    """Count an accepted create, and have the line of its answer say of what."""
+    count("Replayed" if replayed else "Accepted")
+    if record.cached_from:
+        count("Reused", int(not replayed))
+    elif record.provider_id is None:
+        count("CreateUnbound")
+    # In the line of the answer: a line of its own would cost more than its words.
+    logger.append_keys(
+        prediction=record.id,
+        state=record.state.value,
+        model=record.model,
+        provider_id=record.provider_id,
+    )
+
+
+def count_refusal(status: int) -> None:
+    """Count an answer to a create, where it is a refusal."""
+    if status >= 400:
+        count(f"Refused{status // 100}xx")
+    if status in {402, 429}:
+        count(f"Refused{status}")
 
 
 def measure_s(name: str, seconds: int) -> None:

@@ -5,7 +5,7 @@ The services are imported inside, so that a function loads only its own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from darkroom.services.predictions.changes import Changes
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from darkroom import ports
     from darkroom.runtime import settings
     from darkroom.runtime.adapters import Adapters
+    from darkroom.services.doors.wait import Wait
     from darkroom.services.doors.watch import Watch
     from darkroom.services.predictions.create import SendCreate
     from darkroom.services.predictions.reuse import ReuseResult
@@ -66,6 +67,22 @@ def watch(s: settings.Http, a: Adapters, secrets: ports.Secrets) -> Watch:
     from darkroom.services.doors.watch import Watch
 
     return Watch(secrets, a.clock(), s.public_url)
+
+
+def wait(s: settings.Waiting, a: Adapters) -> Wait:
+    """What waits is noted as a client that polls is."""
+    from darkroom.runtime.observability import best_effort
+    from darkroom.services.doors.wait import Wait
+    from darkroom.services.predictions.look import AskForLook
+
+    store = changes(s, a).store
+    ask_for_look = AskForLook(store, a.queue(s.dispatch_queue, lazy=True), a.clock())
+
+    def seen(record: Any) -> None:
+        with best_effort("a refresh could not be requested"):
+            ask_for_look(record)
+
+    return Wait(store, a.clock(), a.sleep(), seen)
 
 
 def send_create(

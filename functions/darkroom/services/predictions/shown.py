@@ -45,18 +45,19 @@ class Shown:
 
     def watched(self, record: Prediction) -> dict[str, Any]:
         """Return the answer at a watch URL."""
-        return wire.watched(record, self._output_urls(record))
+        return wire.watched(record, self.output_urls(record))
 
     def __call__(self, record: Prediction) -> dict[str, Any]:
         """Return the JSON body of the prediction."""
         return wire.body(
             record,
             public_url=self.public_url,
-            output_urls=self._output_urls(record),
+            output_urls=self.output_urls(record),
             upload_urls={
                 pointer: self.signer.upload_url(key) for pointer, key in record.uploads.items()
             },
         )
 
-    def _output_urls(self, record: Prediction) -> list[str]:
+    def output_urls(self, record: Prediction) -> list[str]:
+        """Of its files, in order."""
         return [self.signer.output_url(file.key) for file in record.files]
