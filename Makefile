@@ -128,10 +128,13 @@ models: $(VENV)/.done  ## write the catalogue's part of docs/models.md, and docs
 wheel: $(VENV)/.done  ## the construct library for other CDK apps, in dist/
 	$(VENV)/bin/uv build -q --wheel --no-build-isolation --python $(PY) infra --out-dir dist && ls dist
 
-lock: $(VENV)/.done  ## compile both requirements files from their .in files, and package-lock.json
+lock: $(VENV)/.done  ## compile the requirements files from their .in files, and package-lock.json
 	$(VENV)/bin/uv pip compile -q functions/requirements.in --python-version 3.13 \
 	  --python-platform aarch64-manylinux2014 --generate-hashes --no-emit-package boto3 \
 	  --no-emit-package botocore --no-emit-package anyio --custom-compile-command "make lock" -o functions/requirements.txt
+	$(VENV)/bin/uv pip compile -q functions/pictures.in --python-version 3.13 -c functions/requirements.txt \
+	  --python-platform aarch64-manylinux2014 --generate-hashes --no-emit-package boto3 \
+	  --no-emit-package botocore --no-emit-package anyio --custom-compile-command "make lock" -o functions/pictures.txt
 	$(VENV)/bin/uv pip compile -q requirements.in --universal --python-version 3.11 \
 	  --generate-hashes --custom-compile-command "make lock" -o requirements.txt
 	@$(NPM) install --package-lock-only --silent --no-fund

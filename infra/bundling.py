@@ -1,4 +1,5 @@
-"""The single Lambda asset: a clean copy of the code, with dependencies built for arm64 by uv."""
+"""The Lambda assets: a clean copy of the code, and its dependencies built for arm64 by uv. There is
+one for each lock file, which a few functions have of their own."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from aws_cdk import AssetHashType, BundlingOptions, ILocalBundling, Stage
 from aws_cdk import aws_lambda as lambda_
 from darkroom.catalog import Catalogue
 from darkroom.catalog.entry import check
+from darkroom.runtime import function
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,15 +27,17 @@ if TYPE_CHECKING:
     from aws_cdk import Stack
 
 PACKAGE = Path(darkroom.__file__).resolve().parent
-"""The functions' code: next to this package in the wheel, below functions/ in the repository."""
-LOCK = next(
-    path
-    for path in (
-        Path(__file__).resolve().with_name("requirements.txt"),
-        PACKAGE.parent / "requirements.txt",
-    )
-    if path.is_file()
-)
+"""The functions' code: beside this package in the wheel, below functions/ in the repository."""
+
+
+def lock_file(name: str) -> Path:
+    """A lock of the functions': beside this package in the wheel, in functions/ in the
+    repository."""
+    beside = Path(__file__).resolve().with_name(name)
+    return beside if beside.is_file() else PACKAGE.parent / name
+
+
+LOCK = lock_file(function.LOCK)
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 ARCHITECTURE = lambda_.Architecture.ARM_64
 PYTHON = "3.13"
@@ -74,8 +78,9 @@ class Staged:
     asset_hash: str
 
 
-def lambda_code(stack: Stack, *, catalogue: Path | None) -> lambda_.Code:
-    """Return the code of all functions, with the stage's catalogue laid over the packaged one.
+def lambda_code(stack: Stack, *, catalogue: Path | None, lock: Path = LOCK) -> lambda_.Code:
+    """The code of every function with this lock, with the stage's catalogue laid over the packaged
+    one.
 
     If the context disables bundling, the asset contains the sources only. That is enough for the
     embedded cloud and for reading the template.
@@ -85,7 +90,7 @@ def lambda_code(stack: Stack, *, catalogue: Path | None) -> lambda_.Code:
     build = Path(cast("Stage", Stage.of(stack)).outdir) / "darkroom"
     # Nothing is compiled without bundling, so every machine produces the same templates.
     bytecode = stack.bundling_required and runtimes_python() is not None
-    staged = stage(PACKAGE, LOCK, catalogue=catalogue, build=build, bytecode=bytecode)
+    staged = stage(PACKAGE, lock, catalogue=catalogue, build=build, bytecode=bytecode)
     return lambda_.Code.from_asset(
         str(staged.folder),
         # CDK's own hash would cover the staged folder only and miss the platform.

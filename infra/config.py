@@ -103,7 +103,7 @@ class Concurrency:
     webhook: int | None
     """Reserved for the webhook function, or None."""
     wait: int | None
-    """Reserved for the function `wait`, or None."""
+    """Reserved for each function that holds requests, or None."""
     mcp: int | None
     """Reserved for the function `mcp`, or None."""
     each_queue: int
@@ -178,14 +178,14 @@ class StageConfig:
     """Concurrency reserved for the webhook function, so that a flood of submits cannot starve it.
     An account must keep 100 unreserved."""
     wait_concurrency: Annotated[int, Field(ge=1)] = 100
-    """Concurrency reserved for the door `wait`, which is also the maximum of requests that wait at
-    once. Requests above it get a 503 and are retried by clients."""
+    """Concurrency reserved for each of the doors `wait` and `openai`, which is also the maximum of
+    requests that wait at once. Requests above it get a 503 and are retried by clients."""
     mcp_concurrency: Annotated[int, Field(ge=1)] = 50
     """Concurrency reserved for the door `mcp`, which is also the maximum of requests that it serves
     at once, those that wait included. Requests above it get a 503."""
     wait_s: Annotated[int, Field(ge=1, le=LONGEST_S)] = LONGEST_S
-    """The longest wait of the doors `wait` and `mcp` in one request, in seconds. A small account
-    waits at most 5."""
+    """The longest wait of the doors `wait`, `openai` and `mcp` in one request, in seconds. A small
+    account waits at most 5."""
     queue_concurrency: Annotated[int, Field(ge=FEWEST_OF_A_QUEUE, le=1000)] = 5
     """Maximum of concurrent invocations for each queue (2 to 1000)."""
     sweeps: Annotated[int, Field(ge=1, le=MOST_SWEEPS)] = 1

@@ -192,7 +192,7 @@ class EmbeddedCloud:
 
     def _start_waiters(self, started: contextlib.ExitStack) -> Waiters:
         log = self._state_dir / "logs" / "wait.log"
-        waiters = Waiters(self._aws, self.outputs["FunctionWait"], log=log, origins=self._origins)
+        waiters = Waiters(self._aws, self.outputs, log=log, origins=self._origins)
         started.callback(waiters.stop)
         return waiters
 

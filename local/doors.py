@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MODEL = "black-forest-labs/flux-schnell"
+OPENAI = "/openai/v1/images/generations"
 PROMPT = "A lighthouse above the sea at dawn"
 CREATES = f"/v1/models/{MODEL}/predictions"
 CREATE = (
@@ -90,6 +92,15 @@ def _tool(api: httpx.Client, name: str, arguments: dict[str, Any]) -> dict[str, 
     return shown
 
 
+def through_openai(api: httpx.Client) -> bytes:
+    """One call in OpenAI's format, which is followed to the picture itself."""
+    body = {"model": "dall-e-2", "prompt": PROMPT, "response_format": "b64_json"}
+    answer = api.post(OPENAI, json=body, follow_redirects=True)
+    if answer.status_code != 200:
+        raise DoorError(f"{OPENAI} answered {answer.status_code}: {answer.text[:300]}")
+    return base64.b64decode(answer.json()["data"][0]["b64_json"])
+
+
 def fetched(answer: httpx.Response) -> bytes:
     """Return the first output of the prediction in this answer. Raises DoorError."""
     shown: dict[str, Any] = answer.json() if answer.status_code == 200 else {}
@@ -119,6 +130,13 @@ DOORS = (
         """print(json.load(sys.stdin)["result"]["structuredContent"]["id"])')\n"""
         + _by_tool("get_image", """{"id": "'$ID'", "wait_seconds": 20}"""),
         through_mcp,
+    ),
+    Door(
+        "openai",
+        "FunctionImages",
+        f"""curl -s -H "Authorization: Bearer $TOKEN" "$URL{OPENAI}" -L --max-redirs 20 """
+        f"""\\\n  --json '{{"model": "dall-e-2", "prompt": "{PROMPT}"}}'""",
+        through_openai,
     ),
 )
 

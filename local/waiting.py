@@ -1,8 +1,8 @@
-"""The function `wait` in the front's own process.
+"""The functions that wait, in the front's own process.
 
 On AWS each wait has its own invocation. Here a function has a few workers, and a dozen waits would
-occupy them all, so the front runs the same handler in threads that mostly sleep. Reads are batched:
-a hundred waits that read separately use half of a small machine.
+occupy them all, so the front runs the same handlers in threads that mostly sleep. Reads are
+batched: a hundred waits that read separately use half of a small machine.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
+from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 from darkroom.api import routes
@@ -22,10 +23,10 @@ from darkroom.api.http import ANSWERED_WITH
 from darkroom.aws.controls import DynamoControls
 from darkroom.aws.predictions import DynamoPredictions
 from darkroom.aws.queues import SqsQueue
-from darkroom.aws.s3 import S3Signer
+from darkroom.aws.s3 import S3Outputs, S3Signer
 from darkroom.aws.secrets import SecretsManagerStore
 from darkroom.domain.errors import UnreadableRecordError
-from darkroom.handlers.wait import FUNCTION
+from darkroom.handlers import imagewait, wait
 from darkroom.runtime.adapters import Adapters
 from darkroom.runtime.observability import logger
 from starlette.responses import JSONResponse, Response
@@ -33,16 +34,17 @@ from starlette.responses import JSONResponse, Response
 from local.processes import StartError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from darkroom import ports
     from darkroom.domain.prediction import Prediction
-    from darkroom.handlers.wait import Waits
+    from darkroom.runtime.function import Function
     from starlette.requests import Request
 
     from local.deploy import Aws
 
+FUNCTIONS: tuple[Function[Any, Any], ...] = (wait.FUNCTION, imagewait.FUNCTION)
 AT_ONCE = 200
 """Maximum of concurrent waits. Above it the answer is the gateway's 503, like on AWS."""
 CONNECTIONS = 32
@@ -141,6 +143,9 @@ class Beside(Adapters):
     def controls(self, table: str) -> ports.Controls:
         return DynamoControls(self._aws.client("dynamodb", connections=CONNECTIONS), table)
 
+    def outputs(self, bucket: str, *, lazy: bool = False) -> ports.OutputStore:  # noqa: ARG002
+        return S3Outputs(self._aws.client("s3"), bucket)
+
     def signer(self, outputs: str, uploads: str, endpoint: str) -> ports.Signer:
         return S3Signer(self._aws.client("s3", endpoint=endpoint), outputs, uploads)
 
@@ -152,26 +157,33 @@ class Beside(Adapters):
 
 
 class Waiters:
-    """Answers the requests of the function `wait`."""
+    """Answers the requests of the functions that wait."""
 
     def __init__(
-        self, aws: Aws, function: str, *, log: Path, origins: tuple[str, ...] = ()
+        self, aws: Aws, outputs: Mapping[str, str], *, log: Path, origins: tuple[str, ...] = ()
     ) -> None:
-        """`function` is its name in the embedded AWS, which provides its environment. Raises
-        StartError."""
-        try:
-            found = aws.client("lambda").get_function_configuration(FunctionName=function)
-        except (BotoCoreError, ClientError) as error:
-            raise StartError(f"The function wait cannot be looked at: {error}") from None
-        settings = FUNCTION.settings.from_env(found["Environment"]["Variables"])
+        """`outputs` of the stacks have the functions' names in the embedded AWS, which provides
+        their environments. Raises StartError."""
         self._stopping = threading.Event()
-        self._made: Waits = FUNCTION.build(settings, Beside(aws, self._sleep))
+        self._made = [
+            (function, self._build(aws, function, outputs[f"Function{function.name.title()}"]))
+            for function in FUNCTIONS
+        ]
         self._origins = origins
         self._room = threading.BoundedSemaphore(AT_ONCE)
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix=_THREADS)
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log = logging.FileHandler(log, mode="w")
         logging.getLogger(logger.name).addFilter(self._divert)
+
+    def _build(self, aws: Aws, function: Function[Any, Any], name: str) -> Any:
+        try:
+            found = aws.client("lambda").get_function_configuration(FunctionName=name)
+        except (BotoCoreError, ClientError) as error:
+            text = f"The function {function.name} cannot be looked at: {error}"
+            raise StartError(text) from None
+        settings = function.settings.from_env(found["Environment"]["Variables"])
+        return function.build(settings, Beside(aws, self._sleep))
 
     def stop(self) -> None:
         """End all waits at once."""
@@ -181,25 +193,36 @@ class Waiters:
         self._log.close()
 
     def serves(self, request: Request) -> bool:
-        """Whether the request belongs to the function."""
+        """Whether the request belongs to one of the functions."""
+        return self._for(request) is not None
+
+    def _for(self, request: Request) -> tuple[Function[Any, Any], Any] | None:
+        """Return the function of the request, and what `build` made for it."""
         method, path = routes.canonical(request.method, request.url.path)
-        return routes.find(FUNCTION.routes, method, path) is not None
+        return next(
+            (each for each in self._made if routes.find(each[0].routes, method, path)), None
+        )
 
     async def answer(self, request: Request) -> Response:
         """Return the function's answer, or the gateway's if too many requests wait."""
+        found = self._for(request)
+        if found is None:
+            return JSONResponse({"message": "Not Found"}, status_code=404)
         if not self._room.acquire(blocking=False):
             return JSONResponse({"message": "Service Unavailable"}, status_code=503)
         try:
             loop = asyncio.get_running_loop()
-            made = await loop.run_in_executor(self._threads, self._call, event_of(request))
+            made = await loop.run_in_executor(self._threads, self._call, *found, event_of(request))
         finally:
             self._room.release()
         response = Response(made["body"], made["statusCode"])
         response.headers.update(self._headers(request, made["headers"]))
         return response
 
-    def _call(self, event: dict[str, Any]) -> dict[str, Any]:
-        answer: dict[str, Any] = FUNCTION.handle(self._made, event, None)
+    def _call(
+        self, function: Function[Any, Any], made: Any, event: dict[str, Any]
+    ) -> dict[str, Any]:
+        answer: dict[str, Any] = function.handle(made, event, None)
         return answer
 
     def _headers(self, request: Request, given: dict[str, str]) -> dict[str, str]:
@@ -243,6 +266,7 @@ def event_of(request: Request) -> dict[str, Any]:
         "queryStringParameters": query,
         "requestContext": {
             "http": {"method": request.method, "path": path},
+            "requestId": uuid4().hex,
             "timeEpoch": time.time_ns() // 1_000_000,
         },
     }

@@ -36,6 +36,7 @@ LOOKED_AT = 5
 TENANTS = 20
 NO_ID = "0" * 26
 """An id that no prediction has."""
+_SEE_OPENAI = "see the logs of the functions images and imagewait"
 _SEE_WAIT = "see the log of the function wait; at its `wait_concurrency` a 503 is right"
 _SEE_MCP = "see the log of the function mcp; at its `mcp_concurrency` a 503 is right"
 
@@ -86,6 +87,7 @@ class _Doctor:
             ("API", self._api),
             ("wait", self._wait),
             ("mcp", self._mcp),
+            ("openai", self._openai),
             ("secrets", self._secrets),
             ("API keys", self._keys),
             ("Replicate", self._account),
@@ -210,6 +212,28 @@ class _Doctor:
             self._add(FAIL, "mcp", "/mcp is not served by the function mcp", _SEE_MCP)
         else:
             self._add(OK, "mcp", "serves /mcp")
+
+    def _openai(self) -> None:
+        """Check the door `openai`: its routes reach it, and it answers in OpenAI's form."""
+        if "FunctionImages" not in self._outputs:
+            return
+        here = f"{self._told['PUBLIC_URL']}/openai/v1"
+        paths = ("models", f"images/generations/{NO_ID}/wait")
+        try:
+            answers = {path: self._http.get(f"{here}/{path}") for path in paths}
+        except httpx.HTTPError as error:
+            self._add(FAIL, "openai", f"cannot be reached: {type(error).__name__}", _SEE_OPENAI)
+            return
+        wrong = [
+            f"{path} answered {answer.status_code}"
+            + (" and not 401" if answer.status_code != 401 else " in another form than OpenAI's")
+            for path, answer in answers.items()
+            if answer.status_code != 401 or "x-should-retry" not in answer.headers
+        ]
+        if wrong:
+            self._add(FAIL, "openai", "; ".join(wrong), _SEE_OPENAI)
+        else:
+            self._add(OK, "openai", "serves models and images")
 
     def _secrets(self) -> None:
         """Read the secrets with the functions' own adapter."""

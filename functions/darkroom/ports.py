@@ -503,6 +503,9 @@ class OutputStore(Protocol):
         propagate, and then no object is visible.
         """
 
+    def write(self, key: str, content_type: str, chunks: Iterator[bytes]) -> None:
+        """The same of an object that may be there already: it is replaced, at once."""
+
     def keys(self, prefix: str) -> list[str]:
         """Return the first thousand keys with the prefix, strongly consistent."""
 
@@ -519,6 +522,15 @@ class OutputStore(Protocol):
     def digest(self, key: str) -> str | None:
         """Return a digest of an object's bytes: the SHA-256 in hex if it is stored, or else the
         store's own checksum. None if there is no such object."""
+
+
+class Masks(Protocol):
+    def repainting(self, mask: bytes, picture: bytes | None, color: str) -> bytes:
+        """A PNG as large as the mask, in which what the mask has fully transparent is of `color`,
+        `white` or `black`, and the rest of the other one.
+
+        Raises BadRequestError for what is no such mask, or not as large as the picture.
+        """
 
 
 class UploadStore(Protocol):

@@ -41,7 +41,6 @@ class EnvironmentMismatchError(Exception):
 class FunctionDefaults:
     """Settings that all functions of a stage share."""
 
-    code: lambda_.Code
     log_retention: logs.RetentionDays
     log_level: lambda_.ApplicationLogLevel
     system_log_level: lambda_.SystemLogLevel
@@ -62,6 +61,7 @@ class PythonFunction(Construct):
         id_: str,
         *,
         defaults: FunctionDefaults,
+        code: lambda_.Code,
         declared: Function[Any, Any],
         environment: Mapping[str, str],
         statements: Sequence[iam.PolicyStatement],
@@ -95,7 +95,7 @@ class PythonFunction(Construct):
         self.function = lambda_.Function(
             self,
             "Function",
-            code=defaults.code,
+            code=code,
             handler=f"{declared.module}.handler",
             runtime=RUNTIME,
             architecture=ARCHITECTURE,

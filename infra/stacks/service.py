@@ -13,7 +13,7 @@ from aws_cdk import aws_lambda_event_sources as sources
 from darkroom.api.routes import gateway_keys
 from darkroom.handlers.persist import PersistSettings
 
-from ..bundling import lambda_code
+from ..bundling import lambda_code, lock_file
 from ..constructs.events_in import EventsIn
 from ..constructs.http_api import ASKED_WITH, DEFAULT_ROUTE, MCP_HEADERS, HttpApi
 from ..constructs.python_function import FunctionDefaults, PythonFunction
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from .stateful import StatefulStack
 
 
+WAITING = {"wait", "openai"}
+"""The doors that hold requests."""
 SLOW_PART = 5
 """Share of callback consumers (one in five) that may serve slow or failing endpoints of one
 tenant."""
@@ -138,8 +140,11 @@ class ServiceStack(DarkroomStack):
 
     def _make_functions(self) -> dict[str, PythonFunction]:
         config = self._config
+        codes = {
+            lock: lambda_code(self, catalogue=config.catalogue, lock=lock_file(lock))
+            for lock in sorted({function.lock for function in self.declared.values()})
+        }
         defaults = FunctionDefaults(
-            code=lambda_code(self, catalogue=config.catalogue),
             log_retention=config.log_retention,
             log_level=config.log_level,
             system_log_level=config.system_log_level,
@@ -152,6 +157,7 @@ class ServiceStack(DarkroomStack):
                 self,
                 name,
                 defaults=defaults,
+                code=codes[function.lock],
                 declared=function,
                 environment={
                     variable: value
@@ -253,7 +259,7 @@ class ServiceStack(DarkroomStack):
         if self._cdn:
             environment["CDN_DOMAIN"] = self._cdn.domain
             environment["CDN_KEY_SECRET"] = stateful.cdn_key.secret_name
-        if {"wait", "mcp"} & set(config.doors):
+        if WAITING & set(config.doors):
             environment["WAIT_S"] = str(config.longest_wait_s)
         if config.cors_origins:
             environment["CORS_ORIGINS"] = ",".join(config.cors_origins)

@@ -165,6 +165,7 @@ def _prove(
         platform_lines=speaks or not given.leave_functions,
         wait="FunctionWait" in deployment.outputs,
         mcp="FunctionMcp" in deployment.outputs,
+        openai="FunctionImages" in deployment.outputs,
     )
     catalogue = Catalogue.load()
     model = catalogue.model(cheapest(catalogue))

@@ -72,6 +72,8 @@ def plan(facts: Facts, model: str) -> list[Paid]:
         paid.append(Paid("an equal request, if it is not answered from the cache", model))
     if facts.mcp:
         paid.append(Paid("an agent's request, if it is not answered from the cache", model))
+    if facts.openai:
+        paid.append(Paid("a picture by OpenAI's Images API", model))
     if facts.event_source:
         paid.append(Paid("an event", model))
     if facts.state_machine:

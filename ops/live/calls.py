@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PROMPT = "a plain grey stone on a white table"
 TAG, END_USER = "ops-live", "ops-live-user"
 LISTED_WITHIN_S = 20.0
+UNKNOWN_MODEL = "model_not_found"
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(64)
 """Starts like a PNG, which is all that is checked."""
 
@@ -247,6 +248,57 @@ def judge_mcp(seen: Served) -> Verdict:
         return fail(f"without a key {seen.refused}, {seen.challenge}", "see the log of Mcp")
     well = seen.made in {"starting", "succeeded"} and seen.shown == "succeeded" and seen.files
     return ok(text) if well and seen.tools else fail(text, "see the log of Mcp")
+
+
+# The door `openai`
+
+
+@dataclass(frozen=True, slots=True)
+class Pictured:
+    """What a create in OpenAI's words came to, and how an unknown model was refused."""
+
+    created: int
+    relative: bool
+    """The redirect names no host."""
+    status: int
+    """Of the last wait."""
+    same_bytes: bool
+    """`url` and `b64_json` are of the same file."""
+    unknown: str | None
+    """The code of the refusal."""
+
+
+def see_openai(run: Run) -> Pictured:
+    """Make one picture as OpenAI's clients do."""
+    return run.once("openai", lambda: _openai(run))
+
+
+def _openai(run: Run) -> Pictured:
+    base = "/openai/v1/images/generations"
+    refused = run.api.ask("POST", base, json={"model": "gpt-none", "prompt": PROMPT})
+    code = dict(refused.json().get("error") or {}).get("code") if refused.is_error else None
+    asked = {"model": run.model, "prompt": PROMPT}
+    answer = run.api.ask("POST", base, json=asked, headers={"x-stainless-retry-count": "0"})
+    created, place = answer.status_code, answer.headers.get("location", "")
+    if created == 303:
+        run.api.made.append(str(answer.json()["id"]))
+    while answer.status_code == 303 and answer.headers["location"].startswith("/"):
+        answer = run.api.ask("GET", answer.headers["location"])
+    if answer.status_code == 303:
+        answer = run.http.get(answer.headers["location"])
+    same = answer.status_code == 200 and all(
+        run.http.get(one["url"]).content == base64.b64decode(one["b64_json"])
+        for one in answer.json()["data"]
+    )
+    return Pictured(created, place.startswith(base), answer.status_code, same, code)
+
+
+def judge_openai(seen: Pictured) -> Verdict:
+    """Pass if the picture came by relative redirects, and an unknown model did not."""
+    text = f"create {seen.created}, wait {seen.status}, unknown model {seen.unknown}"
+    if seen == Pictured(303, relative=True, status=200, same_bytes=True, unknown=UNKNOWN_MODEL):
+        return ok(text)
+    return fail(text, "see the logs of Images and Imagewait")
 
 
 @dataclass(frozen=True, slots=True)

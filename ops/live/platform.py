@@ -138,9 +138,11 @@ def _invoked(run: Run) -> Invoked:
         calls.see_wait(run)
     if run.facts.mcp:
         calls.see_mcp(run)
+    if run.facts.openai:
+        calls.see_openai(run)
     called = run.facts.receiver or run.facts.state_machine
-    # The embedded cloud runs `wait` in its front process.
-    idle = {"Deliver": not called, "Wait": run.facts.embedded and run.facts.wait}
+    # The embedded cloud runs those that wait in its front process.
+    idle = {"Deliver": not called, "Wait": run.facts.embedded, "Imagewait": run.facts.embedded}
     unasked = tuple(name for name, is_idle in idle.items() if is_idle)
 
     def times() -> dict[str, int]:

@@ -88,6 +88,13 @@ ROWS: tuple[Row[Any], ...] = (
         calls.judge_mcp,
         (Need.MCP,),
     ),
+    Row(
+        "door openai",
+        "a picture is asked for in OpenAI's words, and got by its redirects",
+        calls.see_openai,
+        calls.judge_openai,
+        (Need.OPENAI,),
+    ),
     Row("cancel", "a cancel arrives at Replicate", calls.see_cancel, calls.judge_cancel),
     Row(
         "deadline",

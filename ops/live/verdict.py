@@ -51,6 +51,7 @@ class Need(StrEnum):
     STATE_MACHINE = "no --state-machine was given"
     WAIT = "the stage lets nobody wait (`doors`)"
     MCP = "the stage has no door for agents (`doors`)"
+    OPENAI = "the stage does not serve OpenAI's Images API (`doors`)"
     PLATFORM_LINES = "Lambda writes no lines of its own, and --leave-functions was given"
 
 
@@ -68,6 +69,7 @@ class Facts:
     platform_lines: bool
     wait: bool
     mcp: bool
+    openai: bool
 
     def lacks(self, need: Need) -> bool:
         """Whether rows with this need are not applicable."""
@@ -83,4 +85,5 @@ class Facts:
             Need.PLATFORM_LINES: not self.platform_lines,
             Need.WAIT: not self.wait,
             Need.MCP: not self.mcp,
+            Need.OPENAI: not self.openai,
         }[need]

@@ -407,6 +407,27 @@ def test_what_the_source_raises_passes_and_nothing_is_visible(
     assert outputs.write_once("k", "image/png", pieces(b"again")) == hashed(b"again")
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_what_may_be_there_already_is_replaced_whole(
+    outputs: OutputStore, aws: Aws, size: int
+) -> None:
+    data = (PATTERN * (size // len(PATTERN) + 1))[:size]
+    for written in (b"first", data):
+        outputs.write("k", "application/json", pieces(written))
+        assert b"".join(outputs.get("k")) == written
+    if isinstance(outputs, S3Outputs):
+        assert aws.s3.head_object(Bucket="outputs", Key="k")["ContentType"] == "application/json"
+
+    def broken() -> Iterator[bytes]:
+        yield from pieces(b"x" * (PART + 1))
+        raise TransferFailedError("broke off")
+
+    with pytest.raises(TransferFailedError, match="broke off"):
+        outputs.write("k", "application/json", broken())
+    assert b"".join(outputs.get("k")) == data
+    assert no_upload_is_left(aws)
+
+
 @pytest.mark.parametrize("size", [0, 10, PART + 10])
 def test_what_is_stored_can_be_found_and_read(outputs: OutputStore, size: int) -> None:
     assert outputs.keys("acme/") == []

@@ -41,6 +41,7 @@ LARGE_FILE = "data:image/png;base64," + base64.b64encode(PICTURE + bytes(300_000
 TOKEN = "AQCEAAAAKgAAAAMAAAAAAAAAAQ" * 4
 NEXT_DAY_S = 86_400
 WATCH_KEY = "WATCH_KEY_SECRET"
+DOOR_OPENAI = "WAIT_S"
 
 
 @dataclass(frozen=True)
@@ -639,6 +640,80 @@ def _deduped(aws: Account) -> None:
     )
 
 
+def pictures(aws: Account) -> None:
+    """In OpenAI's words: asked for in each way, waited for, and read in an answer of each size."""
+    aws.put_limits(**LIMITS)
+    url = _upload(aws)
+    first = _pictures(aws, "generations", {"user": "user 7", "tags": ["spring"]})
+    aws.settle()
+    # A look is asked for anew.
+    aws.later(10)
+    _waited(aws, "generations", first, seconds="1")
+    _lose(aws)
+    finish(aws, first)
+    _waited(aws, "generations", first)
+    made = _ask(aws, "read", f"GET /v1/predictions/{first}")["output"][0]
+    for given in (url, made, LARGE_FILE):
+        _pictures(aws, "edits", {"images": [{"image_url": given}]})
+    for count in ("0", "1"):
+        _pictures(aws, "generations", {}, **{"x-stainless-retry-count": count})
+    _pictures(aws, "generations", {}, **{"idempotency-key": uuid4().hex})
+    # A stored result is copied, not made.
+    seeded = {"seed": 7, "output_format": "jpeg"}
+    finish(aws, _pictures(aws, "generations", seeded))
+    _pictures(aws, "generations", {**seeded, "tags": ["spring"]})
+    # Refused for good, which is its end.
+    aws.outside.create_statuses = [422]
+    _pictures(aws, "generations", {"tags": ["spring"]})
+    _large_answer(aws)
+    _ask(aws, "images", "GET /openai/v1/models")
+
+
+def _pictures(aws: Account, kind: str, more: dict[str, Any], **headers: str) -> str:
+    aws.outside.provider_id = uuid4().hex[:26]
+    model = MODEL if kind == "generations" else IMAGE_MODEL
+    body = json.dumps({"model": model, "prompt": "x", **more})
+    sent = {
+        "authorization": f"Bearer {aws.token}",
+        "content-type": "application/json",
+        **headers,
+    }
+    answer = aws.call("images", events.http("POST", f"/openai/v1/images/{kind}", body, sent))
+    if answer["statusCode"] != 303:
+        raise RuntimeError(f"images/{kind} was answered {answer}")
+    return str(json.loads(answer["body"])["id"])
+
+
+def _waited(aws: Account, kind: str, id_: str, **query: str) -> dict[str, Any]:
+    path = f"/openai/v1/images/{kind}/{id_}/wait"
+    sent = {"authorization": f"Bearer {aws.token}"}
+    answer: dict[str, Any] = aws.call("imagewait", events.http("GET", path, None, sent, query))
+    if answer["statusCode"] >= 400:
+        raise RuntimeError(f"{path} was answered {answer}")
+    return answer
+
+
+def _large_answer(aws: Account) -> None:
+    """Written in parts, once to the end, and once with S3 failing in between."""
+    usual = aws.outside.picture
+    aws.outside.picture = PICTURE[:-12] + bytes(9_000_000) + PICTURE[-12:]
+    s3 = aws_.client("s3").meta.events
+    try:
+        id_ = _pictures(aws, "generations", {})
+        finish(aws, id_)
+        _waited(aws, "generations", id_)
+        s3.register("before-call.s3.UploadPart", _failing)
+        with contextlib.suppress(RuntimeError):
+            _waited(aws, "generations", id_)
+    finally:
+        s3.unregister("before-call.s3.UploadPart", _failing)
+        aws.outside.picture = usual
+
+
+def _failing(**_: Any) -> None:
+    raise OSError("S3 is down")
+
+
 RARE: tuple[Callable[[Account], object], ...] = (
     files,
     inputs,
@@ -663,6 +738,7 @@ def everything_asked(environment: Mapping[str, str], doors: Collection[str] = ()
     optional = {
         tasks: environment["TASKS"] == "true",
         waits: WATCH_KEY in environment,
+        pictures: DOOR_OPENAI in environment,
         # The last: it changes the key.
         agents: "mcp" in doors,
     }

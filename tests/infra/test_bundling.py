@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import aws_cdk as cdk
 import pytest
 from darkroom.domain.model import InvalidModelError
+from darkroom.runtime.function import declared
 
 from infra.bundling import (
     LOCK,
@@ -23,6 +24,7 @@ from infra.bundling import (
     compile_bytecode,
     install_command,
     lambda_code,
+    lock_file,
     stage,
 )
 
@@ -183,7 +185,18 @@ def test_what_the_functions_import_is_in_the_asset() -> None:
     lock = LOCK.read_text()
     locked = set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
     assert {"httpcore", "cryptography"} <= imported
-    assert {name.lower().replace("_", "-") for name in imported} <= locked
+    assert {name.lower().replace("_", "-") for name in imported} - locked == {"pillow"}
+
+
+def test_an_asset_with_more_in_it_has_the_same_besides() -> None:
+    def locked(path: Path) -> set[str]:
+        return set(re.findall(r"^[a-z0-9-]+==[^ ]+", path.read_text(), re.MULTILINE))
+
+    more = {function.lock for function in declared().values()} - {LOCK.name}
+    assert more == {"pictures.txt"}
+    (pillow,) = locked(lock_file("pictures.txt")) - locked(LOCK)
+    assert pillow.startswith("pillow==")
+    assert locked(lock_file("pictures.txt")) >= locked(LOCK)
 
 
 def test_wheels_are_for_the_functions_platform_and_checked() -> None:

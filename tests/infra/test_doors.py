@@ -122,6 +122,31 @@ def test_the_door_wait_adds_to_the_core_what_it_needs_and_no_more(
     assert opened.stateful.body == prod.stateful.body
 
 
+def test_the_door_openai_adds_its_functions_alone(
+    prod: Synth, synth: Callable[[StageConfig], Synth]
+) -> None:
+    opened = synth(replace(StageConfig.prod(), doors=("openai",)))
+    for function in prod.config.functions():
+        assert told(opened, function).keys() == told(prod, function).keys()
+    functions = opened.service.properties("Lambda::Function")
+    core = prod.service.properties("Lambda::Function")
+    assert functions.keys() - core.keys() == {"ImagesFunction", "ImagewaitFunction"}
+    assert functions["ImagewaitFunction"]["ReservedConcurrentExecutions"] == 100
+    # Pillow is in no other function's asset, and the core's is as it was.
+    codes = {name: json.dumps(made["Code"]) for name, made in functions.items()}
+    assert [name for name, code in codes.items() if code != codes["SubmitFunction"]] == [
+        "ImagesFunction"
+    ]
+    routes = [
+        {r["RouteKey"] for r in made.service.properties("ApiGatewayV2::Route").values()}
+        for made in (opened, prod)
+    ]
+    assert all(" /openai/v1/" in key for key in routes[0] - routes[1])
+    alarms = [set(made.observability.properties("CloudWatch::Alarm")) for made in (opened, prod)]
+    assert alarms[0] - alarms[1] == {"ImagewaitThrottled"}
+    assert opened.stateful.body == prod.stateful.body
+
+
 def test_what_the_door_wait_reserves_is_the_stages(
     synth: Callable[[StageConfig], Synth],
 ) -> None:

@@ -240,6 +240,33 @@ def test_the_door_mcp_holds_what_its_tools_need_and_changes_no_other_rights(
         assert held(opened, roles[f"{function}Role"]) == grants
 
 
+IMAGES = {
+    name: actions
+    for name, actions in GRANTS["Submit"].items()
+    if name not in {CDN_KEY, "SubmitLogs"}
+} | {"ImagesLogs": LOGS}
+IMAGEWAIT = {
+    "Predictions": "dynamodb:GetItem",
+    "Predictions id revision watched_until relay": "dynamodb:UpdateItem",
+    "Controls": "dynamodb:GetItem",
+    "DispatchTasksQueue": "sqs:SendMessage",
+    "Outputs/*": "s3:AbortMultipartUpload s3:GetObject s3:PutObject",
+    CDN_KEY: SECRET,
+    "ImagewaitLogs": LOGS,
+}
+
+
+def test_what_waits_behind_the_door_openai_holds_no_token_and_nobody_else_changes(
+    synth: Callable[[StageConfig], Synth],
+) -> None:
+    opened = synth(replace(StageConfig.prod(), doors=("openai",)))
+    roles = opened.service.properties("IAM::Role")
+    assert held(opened, roles["ImagesRole"]) == IMAGES
+    assert held(opened, roles["ImagewaitRole"]) == IMAGEWAIT
+    for function, grants in GRANTS.items():
+        assert held(opened, roles[f"{function}Role"]) == grants
+
+
 def test_what_a_stage_switches_is_granted_then_and_to_whom_it_concerns(
     synth: Callable[[StageConfig], Synth],
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+LOCKS = ("functions/requirements.txt", "functions/pictures.txt")
 SETUP = (ROOT / "Makefile").read_text().partition("\n$(VENV)/.done:")[2].partition("\n\n")[0]
 
 
@@ -57,5 +58,5 @@ def test_no_lock_names_a_registry(packages: dict[str, dict[str, Any]]) -> None:
     """The installer chooses the source: a mirror, or the registry's own host."""
     assert not [name for name, package in packages.items() if "resolved" in package]
     assert "omit-lockfile-registry-resolved=true" in (ROOT / ".npmrc").read_text().split()
-    for lock in ("package-lock.json", "requirements.txt", "functions/requirements.txt"):
+    for lock in ("package-lock.json", "requirements.txt", *LOCKS):
         assert "://" not in (ROOT / lock).read_text(), lock

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.infra.deployed import ACCOUNT, REGION, Deployed, by_lambda, request
-from tests.infra.paths import WATCH_KEY, Asked, everything_asked
+from tests.infra.paths import DOOR_OPENAI, WATCH_KEY, Asked, everything_asked
 from tests.support.iam import Decision, decide, listed
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class Needs:
             environment |= {"CDN_DOMAIN": "cdn.example.com", "CDN_KEY_SECRET": "cdn"}
         if "wait" in synth.config.doors:
             environment[WATCH_KEY] = "watch"
+        if "openai" in synth.config.doors:
+            environment[DOOR_OPENAI] = "25"
         self.asked = everything_asked(environment, synth.config.doors)
         self.requests: dict[str, list[Request]] = {name: [] for name in self.deployed.functions}
         for function, made in by_lambda(self.deployed):

@@ -197,6 +197,34 @@ def test_doctor_tells_whether_the_door_mcp_is_served(
     assert checks(stage, "mcp") == [], "without the door there is nothing to look at"
 
 
+# The door `openai`
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "state", "text"),
+    [
+        (401, {"x-should-retry": "false"}, OK, "serves"),
+        (404, {}, FAIL, "models answered 404 and not 401"),
+        (401, {}, FAIL, "in another form"),
+        (None, {}, FAIL, "cannot be reached: ConnectError"),
+    ],
+)
+def test_doctor_tells_whether_the_door_openai_is_served(
+    stage: Deployment, status: int | None, headers: dict[str, str], state: str, text: str
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if status is None and "/openai/" in request.url.path:
+            raise httpx.ConnectError("down")
+        return httpx.Response(status or 401, headers=headers)
+
+    opened = replace(stage, outputs=stage.outputs | {"FunctionImages": "images"})
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        (check,) = [one for one in examine(opened, "prod", client) if one.name == "openai"]
+    assert check.state == state
+    assert text in check.text
+    assert checks(stage, "openai") == [], "without the door there is nothing to look at"
+
+
 # The account's concurrency
 
 

@@ -26,6 +26,7 @@ from ops.live.budget import CANCEL_TRIES, BudgetError, cheapest, check, most, pl
 from ops.live.calls import (
     Hit,
     Listed,
+    Pictured,
     Read,
     Served,
     Stopped,
@@ -62,6 +63,7 @@ ALL = Facts(
     platform_lines=True,
     wait=True,
     mcp=True,
+    openai=True,
 )
 EMBEDDED = replace(ALL, embedded=True, cdn=False, alarms=False, state_machine=False)
 
@@ -140,6 +142,16 @@ SEEN: dict[str, tuple[Any, tuple[Any, ...]]] = {
             Served(6, 401, "Bearer", "failed", "succeeded", 1),
             Served(6, 401, "Bearer", "starting", "processing", 0),
             Served(6, 401, "Bearer", "starting", "succeeded", 0),
+        ),
+    ),
+    "door openai": (
+        Pictured(303, relative=True, status=200, same_bytes=True, unknown="model_not_found"),
+        (
+            Pictured(404, relative=False, status=404, same_bytes=False, unknown="model_not_found"),
+            Pictured(303, relative=False, status=200, same_bytes=True, unknown="model_not_found"),
+            Pictured(303, relative=True, status=504, same_bytes=False, unknown="model_not_found"),
+            Pictured(303, relative=True, status=200, same_bytes=False, unknown="model_not_found"),
+            Pictured(303, relative=True, status=200, same_bytes=True, unknown=None),
         ),
     ),
     "cancel": (
@@ -285,6 +297,7 @@ def test_a_whole_stage_has_every_row() -> None:
         ("state_machine", {"task"}),
         ("wait", {"door wait"}),
         ("mcp", {"door mcp"}),
+        ("openai", {"door openai"}),
         ("platform_lines", {"functions", "cold starts", "billed durations", "waiting"}),
     ],
 )
@@ -298,12 +311,14 @@ def test_what_a_stage_is_without_is_not_looked_at(lacks: str, rows: set[str]) ->
 def test_the_most_counts_every_create() -> None:
     catalogue = Catalogue.load()
     assert cheapest(catalogue) == SCHNELL
-    core = replace(ALL, cache=False, event_source=False, state_machine=False, mcp=False)
+    core = replace(
+        ALL, cache=False, event_source=False, state_machine=False, mcp=False, openai=False
+    )
     picture, a_deadline = 3_000, 975 * 15
     creates = 1 + CANCEL_TRIES + 1 + 1
     assert most(plan(core, SCHNELL), catalogue) == creates * picture + a_deadline
-    more = replace(core, cache=True, event_source=True, mcp=True)
-    assert most(plan(more, SCHNELL), catalogue) == (creates + 3) * picture + a_deadline
+    more = replace(core, cache=True, event_source=True, mcp=True, openai=True)
+    assert most(plan(more, SCHNELL), catalogue) == (creates + 4) * picture + a_deadline
     assert most(plan(ALL, SCHNELL), catalogue) > 300_000, "an upscaling may run for half an hour"
 
 

@@ -35,6 +35,8 @@ LEFT_OUT = {
     "files": "touches no record",
     "wait": "as read",
     "mcp": "calls the services of submit, read and cancel; its messages write nothing themselves",
+    "images": "creates by the use case of submit, and by no other call",
+    "imagewait": "as read, beside answers that are too large, which no record knows of",
 }
 """Functions that no schedule runs, with the reason."""
 

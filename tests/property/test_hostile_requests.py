@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from tests.support import events
 from tests.support.app import ACME, OTHER, READER, Answer, wired
 from tests.support.examples import one_in
-from tests.support.world import SCHNELL
+from tests.support.multipart import FORM, form
+from tests.support.world import PNG, SCHNELL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -422,3 +423,99 @@ def test_whatever_a_wait_is_asked_it_tells_no_secret_and_leads_nowhere_else(
         there = f"/v1/predictions/{record.id}/wait?"
         assert answer.headers.get("location", there).startswith(there)
         assert app.world.record(record.id).revision == record.revision
+
+
+# OpenAI's Images API
+
+ASKED = {
+    "model": "gpt-image-1",
+    "prompt": PROMPT,
+    "n": 2,
+    "size": "1024x1536",
+    "quality": "high",
+    "output_format": "jpeg",
+    "output_compression": 50,
+    "response_format": "url",
+    "stream": False,
+    "user": "a user",
+    "extra": [1],
+    "metadata": {"a": "b"},
+}
+PICTURE = {"image_url": "data:image/png;base64," + base64.b64encode(PNG).decode()}
+heads = st.sampled_from(
+    ["image", "image[]", "mask", "model", "prompt", "n", "n[]", "metadata[a]", "x[", "[]", "]["]
+)
+parts = st.lists(
+    st.tuples(
+        (heads | texts).map(lambda name: f'Content-Disposition: form-data; name="{name}"'),
+        st.sampled_from(["", '; filename="a.png"', "; filename*=x", '"; name=b']),
+        raw_bytes | st.sampled_from([PNG, PNG[:40], b"gpt-image-1", b"2"]),
+    ),
+    max_size=5,
+)
+
+
+def is_refusal(answer: Answer) -> bool:
+    body = answer.json
+    return body.keys() == {"error"} and "x-should-retry" in answer.headers
+
+
+@given(kind=st.sampled_from(["generations", "edits"]), data=st.data())
+def test_whatever_is_asked_in_openais_words_is_a_redirect_or_a_refusal(
+    kind: str, data: st.DataObject
+) -> None:
+    right = ASKED if kind == "generations" else {**ASKED, "images": [PICTURE], "mask": PICTURE}
+    body = data.draw(changed(right).map(spelled) | raw_bytes)
+    assert_redirect_or_refusal(kind, body, "application/json")
+
+
+@given(parts)
+def test_whatever_a_form_holds_is_a_redirect_or_a_refusal(
+    given_parts: list[tuple[str, str, bytes]],
+) -> None:
+    right = [
+        (b'Content-Disposition: form-data; name="model"', b"gpt-image-1"),
+        (b'Content-Disposition: form-data; name="prompt"', PROMPT.encode()),
+        (b'Content-Disposition: form-data; name="image"; filename="a"', PNG),
+    ]
+    odd = [
+        ((head + more).encode("utf-8", "surrogatepass"), held) for head, more, held in given_parts
+    ]
+    assert_redirect_or_refusal("edits", form(*right, *odd), FORM)
+
+
+def assert_redirect_or_refusal(kind: str, body: bytes, content_type: str) -> None:
+    with functions() as app:
+        before = app.kept()
+        sent = {"authorization": f"Bearer {ACME}", "content-type": content_type}
+        path = f"/openai/v1/images/{kind}"
+        answer = app.http("images", events.http("POST", path, body, sent))
+        event(f"{kind} {answer.status}")
+        assert is_clean(app, answer, secrets_of(app))
+        if answer.status == 303:
+            there = f"{path}/{answer.json['id']}/wait?hop=1"
+            assert answer.headers["location"].startswith(there)
+        else:
+            assert is_refusal(answer)
+            assert app.kept() == before
+
+
+@given(
+    query=st.dictionaries(
+        st.sampled_from(["seconds", "hop", "response_format", "stream", "ignored", "next"]),
+        numbers | texts | st.sampled_from(["url", "b64_json", "true", "style,size"]),
+        max_size=4,
+    )
+)
+def test_whatever_a_wait_for_pictures_is_asked_it_leads_nowhere_else(query: dict[str, str]) -> None:
+    with functions() as app:
+        record = app.world.accept()
+        path = f"/openai/v1/images/edits/{record.id}/wait"
+        sent = {"authorization": f"Bearer {ACME}"}
+        answer = app.http("imagewait", events.http("GET", path, None, sent, query))
+        event(str(answer.status))
+        # The last of the waits ends so on purpose.
+        assert answer.status == 504 or is_clean(app, answer, secrets_of(app))
+        assert answer.status in {202, 303, 400, 504}
+        assert answer.headers.get("location", path).startswith(path)
+        assert is_refusal(answer) or answer.json.keys() == {"id", "status"}

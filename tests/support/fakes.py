@@ -649,6 +649,9 @@ class FakeOutputs:
         content_type, data = self.objects.setdefault(key, (content_type, data))
         return StoredObject(len(data), hashlib.sha256(data).hexdigest(), earlier)
 
+    def write(self, key: str, content_type: str, chunks: Iterator[bytes]) -> None:
+        self.objects[key] = (content_type, b"".join(chunks))
+
     def copy(self, source: str, key: str) -> str | None:
         self.objects[key] = self.objects[source]
         return hashlib.sha256(self.objects[key][1]).hexdigest()

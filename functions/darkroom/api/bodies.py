@@ -13,6 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema
 
 from darkroom.api.mcp import LARGEST_ID, LONGEST_ID, LONGEST_METHOD
+from darkroom.api.openai.answers import AnswerFormat
+from darkroom.api.openai.bodies import (
+    LONGEST_PROMPT,
+    MOST_COUNT,
+    MOST_PICTURES,
+    SIZE,
+)
 from darkroom.api.requests import BODIES, LONGEST_KEY, LONGEST_REFERENCE
 from darkroom.domain.correlation import (
     LONGEST_END_USER,
@@ -144,6 +151,62 @@ class McpMessage(BaseModel):
     ) = ""
     method: str = Field(min_length=1, max_length=LONGEST_METHOD)
     params: dict[str, Any] = Field(default_factory=dict)
+
+
+class PictureRequestBody(BaseModel):
+    """As OpenAI's. Names that it does not have are inputs of the model."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    model: str = Field(
+        min_length=1,
+        max_length=LONGEST_REFERENCE,
+        description="One of OpenAI's names that the deployment has a model for, or `owner/name`",
+    )
+    prompt: str = Field(max_length=LONGEST_PROMPT)
+    n: int | None = Field(None, ge=1, le=MOST_COUNT)
+    size: str | None = Field(None, pattern=f"^(auto|{SIZE})$")
+    quality: Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"] | None = (
+        None
+    )
+    output_format: Literal["png", "jpeg", "jpg", "webp", "gif", "svg"] | None = None
+    output_compression: int | None = Field(None, ge=0, le=100)
+    response_format: AnswerFormat | None = None
+    stream: bool | None = None
+    partial_images: int | None = Field(None, ge=0, le=3)
+    user: str | None = None
+    safety_identifier: str | None = None
+
+
+class ImageGenerationBody(PictureRequestBody):
+    """As OpenAI's. Names that it does not have are inputs of the model."""
+
+
+class PictureReference(Sent):
+    """A picture, by one of two names."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    image_url: str = Field("", description="An https URL, or a data URL")
+    file_id: str = Field("", description="Of a file at `/v1/files`")
+
+
+class MaskReference(PictureReference):
+    """A data URL of a PNG, fully transparent where to edit."""
+
+
+class ImageEditBody(PictureRequestBody):
+    """As OpenAI's. Names that it does not have are inputs of the model."""
+
+    images: list[PictureReference] = Field(min_length=1, max_length=MOST_PICTURES)
+    mask: MaskReference = Field(default_factory=lambda: MaskReference(image_url="", file_id=""))
+
+
+class ImageEditForm(PictureRequestBody):
+    """As OpenAI's. Names that it does not have are inputs of the model."""
+
+    image: bytes = Field(description="A picture; as `image[]` one of several")
+    mask: bytes = Field(b"", description="A PNG, fully transparent where to edit")
 
 
 class SentSchema(GenerateJsonSchema):

@@ -13,7 +13,7 @@ from darkroom.api import routes
 from darkroom.domain import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from darkroom.api.routes import Routes
     from darkroom.ports import ApiKey
@@ -131,6 +131,11 @@ def answer(status: int, body: object, headers: dict[str, str] | None = None) -> 
     }
 
 
+def warning(text: str) -> str:
+    """What the header `warning` says of a request that was served all the same."""
+    return f'299 darkroom "{text}"'
+
+
 def page(
     here: str,
     results: list[dict[str, Any]],
@@ -197,8 +202,14 @@ def problem(error: Exception) -> Response:
     return answer(status, body, headers)
 
 
-def respond(event: dict[str, Any], ours: Routes[Any], made: Any) -> Response:
-    """Parse the request, run its route, and turn any error into a problem answer.
+def respond(
+    event: dict[str, Any],
+    ours: Routes[Any],
+    made: Any,
+    refusal: Callable[[Exception], Response] = problem,
+) -> Response:
+    """Parse the request, run its route, and turn any error into an answer by `refusal`, which is a
+    problem unless the routes belong to another API.
 
     `made` is what `build` returned; if the routes need an API key, it has an `authenticate`.
     """
@@ -209,7 +220,7 @@ def respond(event: dict[str, Any], ours: Routes[Any], made: Any) -> Response:
         response = _run(request, ours, made)
         logger.info("answered", route=request.route, status=response["statusCode"])
     except errors.DarkroomError as error:
-        response = problem(error)
+        response = refusal(error)
         if isinstance(error, errors.UnreadableRecordError):
             logger.error("unreadable", prediction=error.id, reason=error.reason)
         logger.info(
@@ -220,7 +231,7 @@ def respond(event: dict[str, Any], ours: Routes[Any], made: Any) -> Response:
         )
     except Exception:  # noqa: BLE001 - the edge: nothing of it may reach the client
         logger.exception("failed", route=event.get("routeKey"))
-        response = problem(RuntimeError())
+        response = refusal(RuntimeError())
     # An answer is valid only at this moment, and only for the holder of this token.
     response["headers"]["cache-control"] = "no-store"
     if _method(event) == "HEAD":
@@ -242,6 +253,9 @@ def _run(request: Request, ours: Routes[Any], made: Any) -> Response:
     body = route.run(made, call)
     if body is None:
         return {"statusCode": call.status, "headers": {"content-type": "text/plain"}, "body": ""}
+    if isinstance(body, str):
+        # Written already, under the content type that the call's headers name.
+        return {"statusCode": call.status, "headers": call.headers, "body": body}
     return answer(call.status, body, call.headers)
 
 

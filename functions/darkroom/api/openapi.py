@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from darkroom.api import bodies, schemas
 from darkroom.api.parameters import CreateHeaders, PathNames, Queries
-from darkroom.api.routes import described
+from darkroom.api.routes import OPENAI, described
 from darkroom.api.schemas import published
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ with 400. No answer may be kept (`Cache-Control: no-store`)."""
 
 _REF = "#/components/schemas/{model}"
 _JSON = "application/json"
+_FORM_TYPE = "multipart/form-data"
 _PROBLEM = "application/problem+json"
 
 
@@ -77,22 +78,26 @@ def document() -> dict[str, Any]:
 
 
 def _operation(route: Route) -> dict[str, Any]:
-    answers = {str(route.status): _answer(route)}
-    if route.redirects:
-        answers["303"] = {
+    theirs = OPENAI in route.key
+    found = {str(route.status): _answer(route)}
+    if route.redirects and not theirs:
+        found["303"] = {
             **_answer(route),
             "description": "Go on waiting at `Location`; of a deployment that has the door `wait`",
             "headers": {"Location": {"schema": {"type": "string", "format": "uri-reference"}}},
         }
+    if theirs and 303 in {route.status, 303 * route.redirects}:
+        found |= _under_way("202", "Poll at `Location`")
+        found |= _under_way("303", "Wait at `Location`, or read the pictures there")
     if route.creates:
-        answers = {"200": _content("OK", schemas.DryRun), **answers}
+        found = {"200": _content("OK", schemas.DryRun), **found}
     everywhere = _EVERYWHERE if route.scope is not None else _WITHOUT_KEY
     for status in sorted({*everywhere, *route.errors}):
-        answers[str(status)] = _problem(status)
+        found[str(status)] = _problem(status, theirs=theirs)
     for status in route.bare:
-        answers[str(status)] = {"description": HTTPStatus(status).phrase}
+        found[str(status)] = {"description": HTTPStatus(status).phrase}
     for status in route.own_errors:
-        answers[str(status)] = {**_answer(route), "description": HTTPStatus(status).phrase}
+        found[str(status)] = {**_answer(route), "description": HTTPStatus(status).phrase}
     parameters = list(_parameters(route))
     body = {"requestBody": _body(route.body)} if route.body else {}
     return {
@@ -102,8 +107,14 @@ def _operation(route: Route) -> dict[str, Any]:
         **({"parameters": parameters} if parameters else {}),
         **body,
         **({} if route.scope is not None else {"security": []}),
-        "responses": answers,
+        "responses": found,
     }
+
+
+def _under_way(status: str, description: str) -> dict[str, Any]:
+    found = _content(description, schemas.UnderWay)
+    location = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
+    return {status: {**found, "headers": location}}
 
 
 def _parameters(route: Route) -> Iterator[dict[str, Any]]:
@@ -125,8 +136,11 @@ def _body(name: str) -> dict[str, Any]:
     model: type[BaseModel] = getattr(bodies, name)
     made = bodies.schema(model)
     if model is bodies.NewFileForm:
-        return {"required": True, "content": {"multipart/form-data": {"schema": made}}}
-    return {"required": "required" in made, "content": {_JSON: {"schema": _reference(model)}}}
+        return {"required": True, "content": {_FORM_TYPE: {"schema": made}}}
+    content = {_JSON: {"schema": _reference(model)}}
+    if model is bodies.ImageEditBody:
+        content[_FORM_TYPE] = {"schema": _reference(bodies.ImageEditForm)}
+    return {"required": "required" in made, "content": content}
 
 
 def _answer(route: Route) -> dict[str, Any]:
@@ -135,7 +149,10 @@ def _answer(route: Route) -> dict[str, Any]:
         found["headers"] = {"Location": {"schema": {"type": "string", "format": "uri"}}}
     if not route.answer:
         return found
-    return {**found, **_content(found["description"], answer_type(route))}
+    found |= _content(found["description"], answer_type(route))
+    if answer_type(route) is schemas.ImagesAnswer:
+        found["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+    return found
 
 
 def _content(description: str, answer: type[BaseModel]) -> dict[str, Any]:
@@ -159,10 +176,11 @@ _PHRASES = {413: "Request Entity Too Large", 422: "Unprocessable Entity"}
 version."""
 
 
-def _problem(status: int) -> dict[str, Any]:
+def _problem(status: int, *, theirs: bool) -> dict[str, Any]:
+    form, model = (_JSON, "ImagesRefusal") if theirs else (_PROBLEM, "Problem")
     found: dict[str, Any] = {
         "description": _PHRASES.get(status) or HTTPStatus(status).phrase,
-        "content": {_PROBLEM: {"schema": {"$ref": _REF.format(model="Problem")}}},
+        "content": {form: {"schema": {"$ref": _REF.format(model=model)}}},
     }
     if status == 429:
         found["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
@@ -170,15 +188,22 @@ def _problem(status: int) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    answers = {answer_type(route) for route in described() if route.answer}
-    models: list[type[BaseModel]] = sorted([*answers, schemas.DryRun, schemas.Problem], key=_name)
+    types = {answer_type(route) for route in described() if route.answer}
+    types |= {schemas.DryRun, schemas.Problem, schemas.ImagesRefusal}
+    models: list[type[BaseModel]] = sorted(types, key=_name)
     _, found = models_json_schema([(model, "serialization") for model in models])
     made: dict[str, Any] = _renamed(found["$defs"])
+    for sent in _sent():
+        made[_name(sent)] = bodies.schema(sent)
+    return dict(sorted(made.items()))
+
+
+def _sent() -> Iterator[type[BaseModel]]:
+    """Bodies that the document names; the form with one file stands at its route."""
     for route in described():
         if route.body and route.body != bodies.NewFileForm.__name__:
-            sent: type[BaseModel] = getattr(bodies, route.body)
-            made[_name(sent)] = bodies.schema(sent)
-    return dict(sorted(made.items()))
+            yield getattr(bodies, route.body)
+    yield bodies.ImageEditForm
 
 
 def _name(model: type[BaseModel]) -> str:

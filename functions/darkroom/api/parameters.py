@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from darkroom.api import queries, requests, waiting
+from darkroom.api.openai.answers import AnswerFormat
+from darkroom.api.openai.bodies import IGNORABLE
 from darkroom.api.schemas import Status, Time
 from darkroom.domain.correlation import LONGEST_END_USER, LONGEST_TAG
 from darkroom.services.predictions.create import SHORTEST_CANCEL_AFTER_S
@@ -68,6 +70,11 @@ class Queries(BaseModel):
         le=waiting.MOST_HOPS,
         description="The number of this wait in a chain: when the time is over, the answer is a "
         "303 to the next one",
+    )
+    response_format: AnswerFormat = Field(description="Both where it is left out")
+    stream: Literal["true"] = Field(description="As `text/event-stream`")
+    ignored: Annotated[str, Field(json_schema_extra={"enum": list(IGNORABLE)})] = Field(
+        description="What `darkroom.ignored` is to name, separated by commas"
     )
 
 

@@ -71,7 +71,7 @@ def read_upload(request: Request) -> tuple[str | None, str]:
 
     Raises UnsupportedMediaError, TooLargeError, BadRequestError or InvalidInputError.
     """
-    body = checked("NewUploadBody", _json_body(request)) if request.body else {}
+    body = checked("NewUploadBody", json_body(request)) if request.body else {}
     return body.get("filename"), body.get("content_type", "application/octet-stream")
 
 
@@ -105,12 +105,41 @@ class ReadCreate:
         input.
         """
         _refuse_own_token(request)
-        body = _json_body(request)
+        body = json_body(request)
         owner, name = request.parameters.get("owner"), request.parameters.get("name")
-        checked("NewModelPredictionBody" if owner and name else "NewPredictionBody", body)
+        if owner and name:
+            checked("NewModelPredictionBody", body)
+            return self._made(request, tenant, dedupe_window_s, f"{owner}/{name}", body)
+        checked("NewPredictionBody", body)
+        return self._made(request, tenant, dedupe_window_s, body["version"], body)
+
+    def of(
+        self,
+        request: Request,
+        tenant: str,
+        dedupe_window_s: int,
+        reference: str,
+        body: dict[str, Any],
+    ) -> NewPrediction:
+        """Make a create of a body that another API's door composed, and of the request's headers.
+
+        Raises BadRequestError or InvalidInputError.
+        """
+        _refuse_own_token(request)
+        checked("NewModelPredictionBody", body)
+        return self._made(request, tenant, dedupe_window_s, reference, body)
+
+    def _made(
+        self,
+        request: Request,
+        tenant: str,
+        dedupe_window_s: int,
+        reference: str,
+        body: dict[str, Any],
+    ) -> NewPrediction:
         return NewPrediction(
             tenant=tenant,
-            reference=f"{owner}/{name}" if owner and name else body["version"],
+            reference=reference,
             input=body["input"],
             **self._callback(body),
             **_said(body),
@@ -181,9 +210,14 @@ def goes_to_wait(request: Request) -> bool:
     asked = request.header("darkroom-wait")
     if asked not in {"redirect", None}:
         raise BadRequestError("Darkroom-Wait is redirect, or is left out.")
-    preferences = (request.header("prefer") or "").lower().split(",")
-    waits = any(re.split("[=;]", one, maxsplit=1)[0].strip() == "wait" for one in preferences)
-    return asked is not None or (waits and PATIENT in (request.header("user-agent") or "").lower())
+    patient = PATIENT in (request.header("user-agent") or "").lower()
+    return asked is not None or (patient and prefers(request, "wait"))
+
+
+def prefers(request: Request, preference: str) -> bool:
+    """Whether the client names the preference, with a value or without. Raises BadRequestError."""
+    given = (request.header("prefer") or "").lower().split(",")
+    return any(re.split("[=;]", one, maxsplit=1)[0].strip() == preference for one in given)
 
 
 def _event_key(id_: str | None, token: str | None, event_id: str) -> str:
@@ -260,7 +294,8 @@ def _retry_count(request: Request) -> int | None:
     return int(count) if count.isascii() and count.isdigit() and len(count) < 4 else None
 
 
-def _json_body(request: Request) -> dict[str, Any]:
+def json_body(request: Request) -> dict[str, Any]:
+    """Parse a JSON object. Raises UnsupportedMediaError, TooLargeError or BadRequestError."""
     try:
         body = json_in(request)
     except strict_json.StrictJSONError as error:

@@ -20,7 +20,9 @@ MODEL = "/v1/models/{owner}/{name}"
 
 _BASE = "/{base}"
 _REST = "/{rest+}"
-_BASE_PATH = re.compile(r"/[^/]+(/v1(?:/.*)?)", re.DOTALL)
+OPENAI = "/openai/v1"
+"""Below it is OpenAI's API, whose paths have the same names."""
+_BASE_PATH = re.compile(r"/(?!openai/)[^/]+(/v1(?:/.*)?)", re.DOTALL)
 
 _LEFT_OUT = re.compile(
     r"/v1/(trainings|deployments|hardware|collections|search)(/.*)?"

@@ -56,6 +56,36 @@ class PredictionDetails(BaseModel):
     files: list[OutputFile]
 
 
+class UnderWay(BaseModel):
+    """What a create below /openai/v1 is answered with: clients that follow it never read this."""
+
+    id: Id
+    status: str
+
+
+class ImageModel(BaseModel):
+    """A name that `model` may be below /openai/v1."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class ModelList(BaseModel):
+    """All of those names."""
+
+    object: Literal["list"]
+    data: list[ImageModel]
+
+
+class ImageMade(BaseModel):
+    """One picture."""
+
+    url: Url = Absent
+    b64_json: str = Absent
+
+
 class ShownDetails(PredictionDetails):
     """The details in an answer; events have only those above."""
 
@@ -64,6 +94,41 @@ class ShownDetails(PredictionDetails):
         description="One more with each change, for `revision` of a wait. In the answers to a "
         "create, a get and a wait alone",
     )
+
+
+class ImageDetails(PredictionDetails):
+    """The same, of an answer below /openai/v1."""
+
+    id: Id
+    model: str
+    created_at: Time
+    ignored: list[str] = Field(description="Parameters that had no effect")
+
+
+class ImagesAnswer(BaseModel):
+    """Pictures in OpenAI's form. As `text/event-stream` it is one event for each."""
+
+    created: int
+    data: list[ImageMade]
+    output_format: str = Absent
+    size: str = Absent
+    safety_identifier: str = Absent
+    darkroom: ImageDetails
+
+
+class ImagesProblem(BaseModel):
+    """What went wrong, in OpenAI's form."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ImagesRefusal(BaseModel):
+    """A refusal below /openai/v1; `x-should-retry` says whether another try may end otherwise."""
+
+    error: ImagesProblem
 
 
 class Expected(BaseModel):

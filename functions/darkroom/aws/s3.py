@@ -16,12 +16,13 @@ from darkroom.domain.inputs import is_output, path_below
 from darkroom.ports import PresignedForm, StoredObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 PART = 8 * 1024 * 1024
 """Bytes per part of a multipart upload; S3's minimum is 5 MiB."""
 READ = 1024 * 1024
 """Bytes read at a time from an object."""
+_ONCE = {"IfNoneMatch": "*"}
 _CHECKSUM = "CRC32"
 """Verifies each part on its way to S3. The SHA-256 of the whole is ours, since S3 has none for
 multipart uploads."""
@@ -48,7 +49,7 @@ class S3Outputs:
             self.client.put_object(
                 **common,
                 Body=body,
-                IfNoneMatch="*",
+                **_ONCE,
                 ChecksumSHA256=base64.b64encode(whole.digest()).decode(),
                 Metadata={"sha256": whole.hexdigest()},
                 ContentDisposition="attachment",
@@ -56,6 +57,19 @@ class S3Outputs:
         except ClientError as error:
             return self._existing(key, error)
         return StoredObject(len(body), whole.hexdigest())
+
+    def write(self, key: str, content_type: str, chunks: Iterator[bytes]) -> None:
+        body = _part(chunks)
+        if len(body) >= PART:
+            self._multipart(key, content_type, body, chunks, hashlib.sha256(), once={})
+            return
+        self.client.put_object(
+            Bucket=self.bucket,
+            Key=key,
+            ContentType=content_type,
+            Body=body,
+            ContentDisposition="attachment",
+        )
 
     def keys(self, prefix: str) -> list[str]:
         return _keys(self.client, Bucket=self.bucket, Prefix=prefix)
@@ -81,11 +95,17 @@ class S3Outputs:
         return found and str(found.get("Metadata", {}).get("sha256", found["ETag"].strip('"')))
 
     def _multipart(
-        self, key: str, content_type: str, first: bytes, chunks: Iterator[bytes], whole: Any
+        self,
+        key: str,
+        content_type: str,
+        first: bytes,
+        chunks: Iterator[bytes],
+        whole: Any,
+        once: Mapping[str, str] = _ONCE,
     ) -> StoredObject:
         """Upload in parts of about 8 MiB. Nothing is visible before the last call.
 
-        That call never overwrites.
+        That call never overwrites, unless `once` does not say so.
         """
         where = {"Bucket": self.bucket, "Key": key}
         upload = self.client.create_multipart_upload(
@@ -97,9 +117,7 @@ class S3Outputs:
         where["UploadId"] = upload["UploadId"]
         try:
             parts, size = self._parts(where, first, chunks, whole)
-            self.client.complete_multipart_upload(
-                **where, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
-            )
+            self.client.complete_multipart_upload(**where, MultipartUpload={"Parts": parts}, **once)
         except ClientError as error:
             self.client.abort_multipart_upload(**where)
             return self._existing(key, error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,99})?")
 _DIGITS = re.compile(rb'"([0-9a-f]{64})"')
 _ALIASES_FILE = "aliases.json"
+_OPENAI_FILE = "openai.json"
+_NO_MODELS = frozenset({_ALIASES_FILE, _OPENAI_FILE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +31,30 @@ class Resolved:
     """Warning for the client that used this reference."""
 
 
+@dataclass(frozen=True, slots=True)
+class ModelsFor:
+    """The models that stand for one of OpenAI's names, as `owner/name` each."""
+
+    generations: str
+    edits: str
+    masked: str
+    """For an edit with a mask."""
+
+
 class Catalogue:
-    """The entries of one folder: `owner--name.json` each, and optionally `aliases.json`.
+    """The entries of one folder: `owner--name.json` each, and optionally `aliases.json` and
+    `openai.json`.
 
     A file is parsed when its model is first needed.
     """
 
-    def __init__(self, files: Mapping[str, Path], aliases: Mapping[str, str]) -> None:
+    def __init__(
+        self, files: Mapping[str, Path], aliases: Mapping[str, str], openai: Path | None = None
+    ) -> None:
         self._files = dict(files)
         self._aliases = dict(aliases)
+        self._openai = openai
+        self._openai_names: dict[str, ModelsFor] | None = None
         self._models: dict[str, Model] = {}
         self._by_version: dict[str, list[str]] = {}
 
@@ -53,7 +70,7 @@ class Catalogue:
             path.stem.replace("--", "/", 1): path
             for each in folders
             for path in sorted(each.glob("*.json"))
-            if path.name != _ALIASES_FILE
+            if path.name not in _NO_MODELS
         }
         for name, path in files.items():
             if MODEL_NAME.fullmatch(name) is None:
@@ -61,7 +78,8 @@ class Catalogue:
         aliases: dict[str, str] = {}
         for each in folders:
             aliases = _read_aliases(each / _ALIASES_FILE) or aliases
-        catalogue = cls(files, aliases)
+        theirs = [path for each in folders if (path := each / _OPENAI_FILE).exists()]
+        catalogue = cls(files, aliases, theirs[-1] if theirs else None)
         for alias, target in catalogue._aliases.items():
             if catalogue._find(target) is None:
                 raise InvalidModelError(f"{_ALIASES_FILE}: {alias} points to an unknown model")
@@ -78,6 +96,29 @@ class Catalogue:
     def aliases_of(self, name: str) -> list[str]:
         """Return the aliases of this model, or of a version of it."""
         return [alias for alias, to in self._aliases.items() if to.partition(":")[0] == name]
+
+    def openai_names(self) -> dict[str, ModelsFor]:
+        """What stands for each of OpenAI's names. Raises InvalidModelError for a damaged file, or
+        for a model that there is not."""
+        if self._openai_names is None:
+            self._openai_names = self._read_openai_names()
+        return self._openai_names
+
+    def _read_openai_names(self) -> dict[str, ModelsFor]:
+        found = _read_openai(self._openai) if self._openai else {}
+        names = {}
+        for name, given in found.items():
+            models = given if isinstance(given, dict) else {}
+            if models.keys() != set(_PARTS) or not all(map(self._knows, models.values())):
+                raise InvalidModelError(
+                    f"{_OPENAI_FILE}: {name} names one model of the catalogue for each of "
+                    f"{', '.join(_PARTS)}"
+                )
+            names[name] = ModelsFor(**models)
+        return names
+
+    def _knows(self, name: object) -> bool:
+        return isinstance(name, str) and name in self._files
 
     def resolve(self, reference: str) -> Resolved | None:
         """Return the model and version of a client's `reference`; None if unknown.
@@ -140,6 +181,9 @@ class Catalogue:
         return self._models[name]
 
 
+_PARTS = tuple(field.name for field in fields(ModelsFor))
+
+
 def _warning(model: Model, other: str | None = None) -> str | None:
     """Return the warning for users of the model, combined with another one."""
     if not model.status:
@@ -148,6 +192,16 @@ def _warning(model: Model, other: str | None = None) -> str | None:
     successor = model.status.get("successor")
     told += f": use {successor} in its place." if successor else "."
     return f"{told} {other}" if other else told
+
+
+def _read_openai(path: Path) -> dict[str, object]:
+    try:
+        found = strict_json.loads(path.read_bytes())
+    except strict_json.StrictJSONError as error:
+        raise InvalidModelError(f"{path.name}: {error}") from None
+    if not isinstance(found, dict):
+        raise InvalidModelError(f"{path.name}: expected an object of OpenAI's names")
+    return found
 
 
 def _read_aliases(path: Path) -> dict[str, str]:

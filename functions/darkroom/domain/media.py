@@ -352,14 +352,20 @@ _PLAIN_PICTURES = frozenset({PNG, JPEG, WEBP})
 _SIZE_IN = 1 << 18
 
 
-def pixels(start: bytes) -> int | None:
-    """Return the number of pixels of a picture, from its first bytes; None if those do not tell."""
+def size(start: bytes) -> tuple[int, int] | None:
+    """Return width and height of a picture, from its first bytes; None if those do not tell."""
     found = sniff(start)
     if found not in _PLAIN_PICTURES:
         return None
     walk = Walk(found, to_the_end=False)
     walk.feed(start[:_SIZE_IN])
-    return walk.size[0] * walk.size[1] if walk.size else None
+    return walk.size
+
+
+def pixels(start: bytes) -> int | None:
+    """Return the number of pixels of a picture, from its first bytes; None if those do not tell."""
+    found = size(start)
+    return found[0] * found[1] if found else None
 
 
 # Each walk yields its next request: a number of bytes, a number to skip (negative), a mark to pass,

@@ -6,6 +6,7 @@ Times are integers: milliseconds since the epoch, on our clock, unless a name sa
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -233,6 +234,12 @@ class Prediction:
     """Terminal only: the run is unknown, and `cost` is the reserved maximum."""
     counted: bool = False
     """Terminal only: the prediction is counted in its tenant's usage."""
+
+    @property
+    def folder(self) -> str:
+        """Below which its objects are in the outputs bucket."""
+        created = datetime.fromtimestamp(self.created_at // 1000, UTC)
+        return f"{self.tenant}/{created:%Y/%m}/{self.id}/"
 
     @property
     def places(self) -> tuple[str, ...]:

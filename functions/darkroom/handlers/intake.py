@@ -100,6 +100,7 @@ FUNCTION = Function(
     timeout_s=60,
     rights=(
         *rights.SUBMIT,
+        rights.KEEP_SCHEMA,
         Right("sqs:ChangeMessageVisibility", "intake_queue"),
         Right("sqs:SendMessage", "intake_dlq"),
         Right("events:PutEvents", "bus"),

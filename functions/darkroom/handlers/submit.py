@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from darkroom.api.http import Response, respond
+from darkroom.api.http import Response, respond, warning
 from darkroom.api.requests import ReadCreate, goes_to_wait, is_dry_run
 from darkroom.api.routes import MODEL, Routes
 from darkroom.api.waiting import waiting_place
-from darkroom.domain import row_keys
 from darkroom.domain.money import usd
 from darkroom.runtime import parts, rights
-from darkroom.runtime.function import Function, Right
+from darkroom.runtime.function import Function
 from darkroom.runtime.observability import note_accepted, note_refused
 from darkroom.runtime.settings import Submitting
 
@@ -58,9 +57,9 @@ def _create(made: Submits, call: Call) -> dict[str, Any]:
     key = call.key
     wanted = made.read_create(call.request, key.tenant, key.dedupe_window_s)
     if is_dry_run(call.request):
-        most, warning = made.submit.most(wanted)
+        most, told = made.submit.most(wanted)
         call.status = 200
-        _warn(call, warning)
+        _warn(call, told)
         return {"darkroom": {"most": usd(most)}}
     redirects = made.waits and goes_to_wait(call.request)
     accepted = made.submit(wanted)
@@ -78,7 +77,7 @@ def _create(made: Submits, call: Call) -> dict[str, Any]:
 
 def _warn(call: Call, text: str | None) -> None:
     if text:
-        call.headers["warning"] = f'299 darkroom "{text}"'
+        call.headers["warning"] = warning(text)
 
 
 _CREATES: dict[str, Any] = {
@@ -129,8 +128,8 @@ FUNCTION = Function(
     timeout_s=15,
     rights=(
         *rights.SUBMIT,
-        # A client may repeat a request without a key; its equal requests share a row.
-        Right("dynamodb:UpdateItem", "controls", keys=(row_keys.every(row_keys.REPEAT),)),
+        rights.KEEP_SCHEMA,
+        rights.REPEAT,
         # Without a CDN, the right to copy outputs is the right to show them.
         rights.SIGN_AT_CDN,
     ),

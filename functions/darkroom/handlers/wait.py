@@ -14,13 +14,13 @@ from darkroom.domain.errors import NotFoundError
 from darkroom.runtime import parts, rights
 from darkroom.runtime.function import Function, Right
 from darkroom.runtime.observability import logger
-from darkroom.runtime.settings import ShowingHttp
-from darkroom.services.doors.wait import Wait
+from darkroom.runtime.settings import Waiting
 from darkroom.services.predictions.read import Read
 
 if TYPE_CHECKING:
     from darkroom.api.http import Call
     from darkroom.runtime.adapters import Adapters
+    from darkroom.services.doors.wait import Wait
     from darkroom.services.doors.watch import Watch
     from darkroom.services.predictions.shown import Shown
     from darkroom.services.tenants.authenticate import Authenticate
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 WATCH = "GET /v1/predictions/{id}/watch"
 
 
-class WaitSettings(ShowingHttp):
-    dispatch_queue: str
+class WaitSettings(Waiting):
     link_key_secret: str
     wait_s: int = LONGEST_S
     """The longest wait in one request, in seconds."""
@@ -47,13 +46,13 @@ class Waits(NamedTuple):
 
 
 def build(s: WaitSettings, a: Adapters) -> Waits:
-    store = parts.changes(s, a).store
+    waits = parts.wait(s, a)
     watch = parts.watch(s, a, a.secrets(link_name=s.link_key_secret))
     return Waits(
         authenticate=parts.authenticate(s, a),
         limits=parts.limits(s, a),
-        read=Read(store),
-        wait=Wait(store, a.clock(), a.sleep(), parts.seen(store, s.dispatch_queue, a)),
+        read=Read(waits.store),
+        wait=waits,
         watch=watch,
         shown=parts.shown(s, a, often=True, watches=watch),
         longest_s=s.wait_s,

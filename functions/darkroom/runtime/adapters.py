@@ -120,6 +120,16 @@ class Adapters:
 
         return Replicate(Client(), url, secrets)
 
+    def masks(self) -> Callable[[], ports.Masks]:
+        """Loads Pillow at the first call."""
+
+        def load() -> ports.Masks:
+            from darkroom.pictures.masks import PillowMasks
+
+            return PillowMasks()
+
+        return load
+
     def queue(self, url: str, *, lazy: bool = False) -> ports.Queue:
         from darkroom.aws.clients import LazyClient, client
         from darkroom.aws.queues import SqsQueue

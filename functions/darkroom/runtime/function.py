@@ -28,6 +28,8 @@ HANDLER = "_HANDLER"
 """Set by Lambda to the handler of the process."""
 
 PACKAGE = "darkroom.handlers"
+LOCK = "requirements.txt"
+"""Lock file of the asset that most functions share."""
 MOST_FAILURES = 5
 """Failed attempts after which a message goes to the dead-letter queue."""
 S = TypeVar("S", bound="Settings")
@@ -186,6 +188,7 @@ class Function(Generic[S, M]):
         reserve: str = "",
         alarms: tuple[Alarm, ...] = (),
         door: str | None = None,
+        lock: str = LOCK,
     ) -> None:
         self.module = module
         self.name = module.rpartition(".")[2]
@@ -212,6 +215,8 @@ class Function(Generic[S, M]):
         self.door = door
         """The optional part of a stage that it belongs to; None for the core, which all stages
         have."""
+        self.lock = lock
+        """The lock file of its asset's dependencies, next to the package."""
         self._made: M | None = None
 
     def made(self) -> M:

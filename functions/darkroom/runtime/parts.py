@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from darkroom import ports
     from darkroom.runtime import settings
     from darkroom.runtime.adapters import Adapters
+    from darkroom.services.doors.wait import Wait
     from darkroom.services.doors.watch import Watch
     from darkroom.services.predictions.create import SendCreate
     from darkroom.services.predictions.reuse import ReuseResult
@@ -83,6 +84,14 @@ def seen(store: ports.PredictionStore, dispatch_queue: str, a: Adapters) -> Call
             ask_for_look(record)
 
     return call
+
+
+def wait(s: settings.Waiting, a: Adapters) -> Wait:
+    """Return the wait for a record; a client that waits counts as one that polls."""
+    from darkroom.services.doors.wait import Wait
+
+    store = changes(s, a).store
+    return Wait(store, a.clock(), a.sleep(), seen(store, s.dispatch_queue, a))
 
 
 def send_create(

@@ -35,9 +35,6 @@ SUBMIT = (
     CHANGE,
     Right("dynamodb:GetItem", "controls"),
     Right("dynamodb:PutItem", "controls", keys=(row_keys.every(row_keys.IDEMPOTENCY),)),
-    Right(
-        "dynamodb:PutItem", "controls", keys=(row_keys.every(row_keys.SCHEMA),), when="open_models"
-    ),
     CLAIM,
     Right("dynamodb:UpdateItem", "controls", keys=(MONTHS, *USAGE, RATES)),
     Right("s3:PutObject GetObject", "uploads/*"),
@@ -45,6 +42,12 @@ SUBMIT = (
     Right("s3:PutObject GetObject", "outputs/*"),
     Right(READ_SECRET, "replicate_token", "link_key"),
 )
+# What is read once of a model that no catalogue has.
+KEEP_SCHEMA = Right(
+    "dynamodb:PutItem", "controls", keys=(row_keys.every(row_keys.SCHEMA),), when="open_models"
+)
+# A client may repeat itself without a key: its equal requests share a row.
+REPEAT = Right("dynamodb:UpdateItem", "controls", keys=(row_keys.every(row_keys.REPEAT),))
 
 # Recording that a client polls, and nothing else; requesting a poll upstream.
 ASK_FOR_LOOK = (

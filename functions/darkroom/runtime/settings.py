@@ -126,6 +126,12 @@ class ShowingHttp(Showing, Http):
     """For functions behind the API that show predictions."""
 
 
+class Waiting(ShowingHttp):
+    """Functions that wait for a prediction, for a client."""
+
+    dispatch_queue: str
+
+
 class Providing(Settings):
     """For functions that call the provider."""
 

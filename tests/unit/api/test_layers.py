@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "services": {"domain", "ports", "services", "catalog", *(f"replicate.{m}" for m in WORDS)},
     "outbound": {"domain", "ports", "outbound"},
     "aws": {"domain", "ports", "aws"},
+    "pictures": {"domain", "ports", "pictures"},
     "replicate": {"domain", "ports", "replicate"},
     "replicate.client": {"domain", "ports", "outbound", "replicate"},
     "api": {"domain", "ports", "api", "services", "runtime"},
@@ -34,7 +35,9 @@ MAY_IMPORT = {
     # route is the path at which Replicate calls.
     "handlers": {"domain", "api", "services", "runtime", "aws.items", "replicate.hooks"},
     "runtime": {"domain", "runtime"},
-    "runtime.adapters": {"ports", "aws", "outbound", "replicate", "runtime", "catalog"},
+    "runtime.adapters": {
+        *("ports", "aws", "outbound", "replicate", "pictures", "runtime", "catalog"),
+    },
     "runtime.parts": {"ports", "services", "runtime"},
 }
 

@@ -373,6 +373,38 @@ def test_aliases_that_cannot_be_meant(tmp_path: Path, aliases: object) -> None:
         Catalogue.load(tmp_path)
 
 
+OURS = dict.fromkeys(("generations", "edits", "masked"), "owner/name")
+
+
+def test_a_stage_has_names_of_openais_of_its_own(tmp_path: Path) -> None:
+    write(tmp_path, "owner--name.json", entry())
+    assert Catalogue.load(tmp_path).openai_names() == {}
+    write(tmp_path, "openai.json", {"gpt-image-1": OURS})
+    over = Catalogue.load(over=tmp_path)
+    assert over.openai_names()["gpt-image-1"].edits == "owner/name"
+    assert over.openai_names().keys() == {"gpt-image-1"}, "the file replaces the packaged one"
+    assert "openai" not in {name.partition(".")[0] for name in over.names()}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "{",
+        "[]",
+        '{"gpt": "owner/name"}',
+        '{"gpt": {"generations": "owner/name"}}',
+        json.dumps({"gpt": {**OURS, "edits": "owner/other"}}),
+        json.dumps({"gpt": {**OURS, "edits": 7}}),
+        json.dumps({"gpt": {**OURS, "more": "owner/name"}}),
+    ],
+)
+def test_names_of_openais_that_cannot_be_meant(tmp_path: Path, names: str) -> None:
+    write(tmp_path, "owner--name.json", entry())
+    (tmp_path / "openai.json").write_text(names, "utf-8")
+    with pytest.raises(InvalidModelError, match=r"openai\.json"):
+        Catalogue.load(tmp_path).openai_names()
+
+
 def test_damaged_aliases(tmp_path: Path) -> None:
     (tmp_path / "aliases.json").write_text("{", "utf-8")
     with pytest.raises(InvalidModelError, match=r"aliases\.json: not JSON"):

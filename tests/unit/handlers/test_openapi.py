@@ -38,14 +38,15 @@ def test_operations_have_names_and_summaries_of_their_own() -> None:
         assert len(set(named)) == len(named)
 
 
-@pytest.mark.parametrize("base", ["", "/v1"])
 @pytest.mark.parametrize(
-    ("function", "route"),
+    ("function", "route", "base"),
     [
-        (name, route)
+        (name, route, base)
         for name, function in declared().items()
         for route in function.routes.values()
         if route.scope is not None
+        # What is not below /v1 is spelt in one way.
+        for base in (["", "/v1"] if " /v1/" in route.key else [""])
     ],
     ids=lambda each: getattr(each, "key", each),
 )
@@ -53,11 +54,14 @@ def test_every_route_asks_for_a_token_before_anything_else(
     app: App, function: str, route: Route, base: str
 ) -> None:
     method, template = route.key.split(" ")
-    base *= template.startswith("/v1/")
     path = base + template.replace("{", "").replace("}", "")
     answer = app.http(function, events.http(method, path, "{", {"content-type": "text/plain"}))
+    assert answer.status == 401
+    if template.startswith("/openai/"):
+        assert answer.json["error"]["code"] == "invalid_api_key"
+        return
     told = answer.json["error"]["data"] if 401 in route.own_errors else answer.json
-    assert (answer.status, told["title"]) == (401, "Unauthenticated")
+    assert told["title"] == "Unauthenticated"
     assert not app.calls
 
 

@@ -71,6 +71,7 @@ def test_an_unsigned_form_is_refused() -> None:
         ("multipart/form-data; boundary=b", b"no boundary at all", "not a form"),
         ("multipart/form-data; boundary=b", b"--b\r\n\xff\r\n\r\nx\r\n--b--\r\n", "not a form"),
     ],
+    ids=["another type", "no boundary", "twice", "many", "large", "no parts", "no header"],
 )
 def test_what_is_no_form_before_its_file_is_refused(
     content_type: str, body: bytes, told: str

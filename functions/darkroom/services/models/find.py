@@ -49,6 +49,18 @@ class FindModel:
                 return opened, opened.version, None
         raise InvalidInputError(self._unknown(), title="Invalid version or not permitted")
 
+    def at_openai(self, name: str, part: str) -> tuple[Model, str] | None:
+        """The catalogue's model for a part of OpenAI's Images API, `generations`, `edits` or
+        `masked`, and the reference that names it; None where there is none.
+
+        `name` is one of OpenAI's, or a reference of ours with an owner.
+        """
+        catalogue = self.catalogue()
+        models = catalogue.openai_names().get(name)
+        reference = name if models is None else str(getattr(models, part))
+        found = catalogue.resolve(reference) if "/" in reference else None
+        return None if found is None else (found.model, reference)
+
     def _unknown(self) -> str:
         """Return the provider's own sentence, followed by Darkroom's difference."""
         pinned = ", or any other as owner/name:version" if self.open_models else ""

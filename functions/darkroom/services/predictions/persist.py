@@ -7,7 +7,6 @@ import hashlib
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -155,7 +154,7 @@ class _Run:
 
     def _look(self) -> None:
         """Find files that earlier or concurrent runs have stored but not recorded."""
-        folder = _folder(self._record)
+        folder = self._record.folder
         for key in self._outputs.keys(folder):
             name, _, extension = key.removeprefix(folder).partition(".")
             ours = extension in media.BY_EXTENSION and name in map(str, range(len(self._urls)))
@@ -195,12 +194,7 @@ def _is_first(record: Prediction, now: int) -> bool:
 def object_key(record: Prediction, number: int, extension: str) -> str:
     """Return `{tenant}/{yyyy}/{mm}/{id}/{n}.{ext}`, the same for every attempt, so that none writes
     twice."""
-    return f"{_folder(record)}{number}.{extension}"
-
-
-def _folder(record: Prediction) -> str:
-    created = datetime.fromtimestamp(record.created_at // 1000, UTC)
-    return f"{record.tenant}/{created:%Y/%m}/{record.id}/"
+    return f"{record.folder}{number}.{extension}"
 
 
 def _number(key: str) -> int:

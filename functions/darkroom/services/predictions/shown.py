@@ -46,13 +46,13 @@ class Shown:
 
     def watched(self, record: Prediction) -> dict[str, Any]:
         """Return the answer at a watch URL."""
-        return wire.watched(record, self._output_urls(record))
+        return wire.watched(record, self.output_urls(record))
 
     def files(self, record: Prediction) -> list[dict[str, Any]]:
         """Return the stored files with their URLs; none unless the prediction succeeded."""
         if record.state is not State.SUCCEEDED:
             return []
-        pairs = zip(record.files, self._output_urls(record), strict=True)
+        pairs = zip(record.files, self.output_urls(record), strict=True)
         return [
             {
                 "url": url,
@@ -69,11 +69,12 @@ class Shown:
         return wire.body(
             record,
             public_url=self.public_url,
-            output_urls=self._output_urls(record),
+            output_urls=self.output_urls(record),
             upload_urls={
                 pointer: self.signer.upload_url(key) for pointer, key in record.uploads.items()
             },
         )
 
-    def _output_urls(self, record: Prediction) -> list[str]:
+    def output_urls(self, record: Prediction) -> list[str]:
+        """Return a signed URL for each stored file, in order."""
         return [self.signer.output_url(file.key) for file in record.files]

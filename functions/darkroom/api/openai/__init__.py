@@ -1,0 +1,1 @@
+"""OpenAI's Images API: its requests read, its answers and errors written."""

@@ -1,0 +1,1 @@
+"""Reads pictures with Pillow, which few functions carry."""
