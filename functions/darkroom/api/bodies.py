@@ -153,7 +153,7 @@ class McpMessage(BaseModel):
     params: dict[str, Any] = Field(default_factory=dict)
 
 
-class PictureRequestBody(BaseModel):
+class PictureWords(BaseModel):
     """As OpenAI's. Names that it does not have are inputs of the model."""
 
     model_config = ConfigDict(extra="allow", strict=True)
@@ -178,7 +178,7 @@ class PictureRequestBody(BaseModel):
     safety_identifier: str | None = None
 
 
-class ImageGenerationBody(PictureRequestBody):
+class ImageGenerationBody(PictureWords):
     """As OpenAI's. Names that it does not have are inputs of the model."""
 
 
@@ -195,14 +195,14 @@ class MaskReference(PictureReference):
     """A data URL of a PNG, fully transparent where to edit."""
 
 
-class ImageEditBody(PictureRequestBody):
+class ImageEditBody(PictureWords):
     """As OpenAI's. Names that it does not have are inputs of the model."""
 
     images: list[PictureReference] = Field(min_length=1, max_length=MOST_PICTURES)
     mask: MaskReference = Field(default_factory=lambda: MaskReference(image_url="", file_id=""))
 
 
-class ImageEditForm(PictureRequestBody):
+class ImageEditForm(PictureWords):
     """As OpenAI's. Names that it does not have are inputs of the model."""
 
     image: bytes = Field(description="A picture; as `image[]` one of several")
