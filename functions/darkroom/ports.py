@@ -8,8 +8,10 @@ stream, schedule, client) then retries.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
+
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -32,7 +34,7 @@ Clock = Callable[[], int]
 """Milliseconds since the epoch."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Due:
     """A key of the `due` index. It may be stale, so claiming compares the time."""
 
@@ -40,7 +42,7 @@ class Due:
     due_at: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class IdPage:
     """Ids in order, and the position of the next page."""
 
@@ -52,7 +54,7 @@ LATEST = 10**14
 """Later than the creation time of any record."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Span:
     """Range of creation times of a list, inclusive, and its order."""
 
@@ -64,7 +66,7 @@ class Span:
 ALWAYS = Span()
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class IdempotencyKey:
     """A client's idempotency key as stored: `IDEM#…`, hashed together with its tenant."""
 
@@ -73,7 +75,7 @@ class IdempotencyKey:
     """In seconds. An expired key counts as absent."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Month:
     """A row `SPEND#…`, a tenant's or an end user's; amounts in millionths of a US dollar."""
 
@@ -196,7 +198,7 @@ class PredictionStore(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class DueRecord:
     """A small projection of a due record, which may be out of date. The sweep orders its work by
     it.
@@ -218,7 +220,7 @@ class DueRecord:
     """A success without files: the list is not enough, so the prediction is polled by its id."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ProviderPage:
     """One page of the provider's list, newest first."""
 
@@ -229,7 +231,7 @@ class ProviderPage:
     """Cursor of the next page; None on the last one."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Answered:
     """The provider answered a create. `body` is None if it is not readable JSON."""
 
@@ -241,12 +243,12 @@ class Answered:
     request."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class NotSent:
     """The connection failed before the first byte of the request."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class NoAnswer:
     """The request was sent, or may have been, and no answer came in time."""
 
@@ -292,7 +294,7 @@ class Provider(Protocol):
         """Return a version's OpenAPI schema; None if unknown. Raises ProviderUnavailableError."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ApiKey:
     """An API key without its token, of which only the SHA-256 is stored."""
 
@@ -303,7 +305,7 @@ class ApiKey:
     header."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class RunTime:
     """Average duration of a model's recent runs, and the time of the last update."""
 
@@ -311,7 +313,7 @@ class RunTime:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SecretVersion:
     """Versions of a tenant's callback secret in use."""
 
@@ -485,7 +487,7 @@ class DeliveryStore(Protocol):
         """Change the due time if it still is `due_at`."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class StoredObject:
     """Size in bytes and SHA-256 in hex of a written object."""
 
@@ -556,7 +558,7 @@ class UploadStore(Protocol):
         1000)."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class PresignedForm:
     """An HTML form's target, and the fields to send before the file."""
 
@@ -613,7 +615,7 @@ class Fetcher(Protocol):
         """GET from an allowed host, without redirects. Raises TransferFailedError."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class CallbackAnswer:
     """Answer of a client's endpoint."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from darkroom.api import routes
 from darkroom.domain import errors
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ ANSWERED_WITH = ("allow", "idempotent-replayed", "location", "retry-after", "war
 """Headers that functions set, and that a browser's script may read from an answer."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Request:
     """One request in its canonical form. Header names are as received; see `header`."""
 

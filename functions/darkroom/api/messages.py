@@ -6,18 +6,18 @@ principals may send. The detail comes from an application, and is as hostile as 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from darkroom.domain import strict_json
 from darkroom.domain.errors import BadRequestError
 from darkroom.domain.events import LONGEST_TASK_TOKEN, TENANT
+from darkroom.domain.values import immutable
 from darkroom.services.doors.intake import Envelope
 
 LONGEST_ID = 255
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Message:
     """A message, parsed as far as possible. `requested()` raises BadRequestError if the tenant or
     the detail is missing."""

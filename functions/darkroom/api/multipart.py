@@ -6,7 +6,6 @@ ours here. What a file is called, in the spellings of all clients, is read here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -19,6 +18,7 @@ from multipart import (
 
 from darkroom.api.media_types import media_type, parameters
 from darkroom.domain.errors import BadRequestError, UnsupportedMediaError
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ _CHARSETS = frozenset({"utf-8", "iso-8859-1"})
 """Charsets of RFC 5987."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Part:
     """One part: its field's name, its file name and media type, if any, and its bytes."""
 
@@ -44,7 +44,7 @@ class Part:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class FileForm:
     """A file as a client sends it. Separate form fields override the file part's own attributes."""
 

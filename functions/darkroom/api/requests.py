@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
@@ -25,6 +24,7 @@ from darkroom.domain.errors import (
     TooLargeError,
     UnsupportedMediaError,
 )
+from darkroom.domain.values import immutable
 from darkroom.services.files.read_input import INPUT_KEPT
 from darkroom.services.predictions.create import SHORTEST_CANCEL_AFTER_S
 from darkroom.services.predictions.submit import NewPrediction
@@ -88,7 +88,7 @@ def read_metadata(text: bytes | None) -> dict[str, Any]:
     return said
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ReadCreate:
     """Parses create requests."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from botocore.signers import CloudFrontSigner
 from darkroom.aws.s3 import URL_LIFE_S
 from darkroom.domain.errors import UnavailableError
 from darkroom.domain.inputs import is_output, path_below
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ ROUNDED_S = 300
 and browsers can use their caches."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class CdnSigner:
     """Signer with the CDN's key. Inputs are only for the provider, so S3 presigns them."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -14,6 +14,7 @@ from darkroom.aws.dynamodb import batch_get, lost_race, response
 from darkroom.aws.items import DamagedItemError, attribute, expired, from_item, made, plain, to_item
 from darkroom.domain import row_keys
 from darkroom.domain.money import Limits
+from darkroom.domain.values import immutable
 from darkroom.ports import ApiKey, RunTime, SecretVersion
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ RECEIVERS_KEPT_S = 60 * 86_400
 BUCKET_TRIES = 3
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class DynamoControls:
     """Controls in the Controls table. A row past its TTL counts as absent."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import zlib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -22,12 +22,13 @@ from darkroom.aws.items import (
 )
 from darkroom.domain.callback import Callback
 from darkroom.domain.errors import UnreadableRecordError
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class DynamoDeliveries:
     """DeliveryStore over the Deliveries table."""
 

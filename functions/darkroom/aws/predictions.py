@@ -7,7 +7,7 @@ month and day, its end user's month) are in the Controls table and in the same t
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -51,6 +51,7 @@ from darkroom.domain.errors import (
     UnreadableRecordError,
 )
 from darkroom.domain.money import OPEN_MODELS_A_DAY, OTHER, day_rows
+from darkroom.domain.values import immutable
 from darkroom.ports import ALWAYS, Due, IdempotencyKey, IdPage, Month
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ MONTH_KEPT_S = 400 * 86_400
 """Lifetime of months and of days of usage; last year's can still be compared."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class DynamoPredictions:
     """PredictionStore in the Predictions table; owners of provider ids are in the Controls table.
 

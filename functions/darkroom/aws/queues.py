@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from darkroom.domain.events import SOURCE
+from darkroom.domain.values import immutable
 
 LONGEST_DELAY_S = 900
 
@@ -15,7 +15,7 @@ class EventNotTakenError(Exception):
     """EventBridge answered, but did not accept the event. The text is its error code."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SqsQueue:
     """Queue and Redelivery for SQS. Messages are small JSON objects of strings."""
 
@@ -38,7 +38,7 @@ class SqsQueue:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SqsDeadLetters:
     """DeadLetters for SQS. The reason is a message attribute."""
 
@@ -54,7 +54,7 @@ class SqsDeadLetters:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class EventBridgeBus:
     """EventBus for EventBridge. PutEvents answers 200 for rejected entries, so each answer is
     checked."""

@@ -6,13 +6,13 @@ import base64
 import hashlib
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from darkroom.domain import media
 from darkroom.domain.inputs import is_output, path_below
+from darkroom.domain.values import immutable
 from darkroom.ports import PresignedForm, StoredObject
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ PROVIDER_URL_LIFE_S = 7200
 """The provider may fetch an input late, after a queue or a cold start."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class S3Outputs:
     """OutputStore for S3: one object per output, written once."""
 
@@ -224,7 +224,7 @@ def _part(chunks: Iterator[bytes]) -> bytes:
     return b"".join(held)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class S3Uploads:
     """UploadStore for S3: files uploaded by clients."""
 
@@ -276,7 +276,7 @@ class S3Uploads:
         return _keys(self.client, **where, StartAfter=after, MaxKeys=limit)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class S3Forms:
     """UploadForms by presigned POST, the only way to have S3 enforce a size."""
 
@@ -305,7 +305,7 @@ class S3Forms:
         return PresignedForm(made["url"], made["fields"])
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class S3Signer:
     """Signer by presigned GETs. Signing is local; a URL expires early with the role's
     credentials."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +18,7 @@ NOBODY_WAITS = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 """The task was answered before, timed out, or never existed."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class StepFunctionsTasks:
     """Tasks for Step Functions. Its client is best created on first use, since most predictions
     have none."""

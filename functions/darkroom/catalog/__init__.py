@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from darkroom.domain import strict_json
 from darkroom.domain.model import MODEL_NAME, VERSION, InvalidModelError, Model, choices
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +21,7 @@ _OPENAI_FILE = "openai.json"
 _NO_MODELS = frozenset({_ALIASES_FILE, _OPENAI_FILE})
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Resolved:
     """The model that a reference names."""
 
@@ -31,7 +32,7 @@ class Resolved:
     """Warning for the client that used this reference."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ModelsFor:
     """The models that stand for one of OpenAI's names, as `owner/name` each."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from darkroom.domain.values import immutable
 
 _DOUBLINGS = 20
 """Number of failures after which a delay stops growing, so that the factor's power stays small."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Backoff:
     """Delays that grow by a factor with each failure, up to the longest one."""
 

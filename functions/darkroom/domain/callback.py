@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from darkroom.domain.prediction import Prediction, State
 from darkroom.domain.strict_json import canonical
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from darkroom.domain.timings import Timings
@@ -63,7 +64,7 @@ class CallbackState(StrEnum):
     """The lifetime of the row has ended."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Attempt:
     """Result of one attempt of a callback."""
 
@@ -78,7 +79,7 @@ class Attempt:
         return taken(self.status)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Callback:
     """One callback to a client: an event of a prediction, and the history of its attempts."""
 

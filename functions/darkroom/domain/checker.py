@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from darkroom.domain import strict_json
 from darkroom.domain.errors import InvalidInputError
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -61,7 +61,7 @@ _MOST_EITHER = 8
 _URI = re.compile(r"https?://[^\s/?#]\S*\Z|\s*+data:[^,]{0,999},", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class InvalidField:
     """One problem of an input, in the vocabulary of gojsonschema, which the provider uses."""
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import binascii
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from darkroom.domain import link, strict_json
 from darkroom.domain.errors import InvalidInputError
 from darkroom.domain.places import DEEPEST, escape
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -39,7 +39,7 @@ _PORTS = {"http": 80, "https": 443}
 _PIECE = 65_536
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _Leaf:
     path: tuple[str, ...]
     """As separate keys, because a joined path would be copied for each leaf below it."""
@@ -55,7 +55,7 @@ class _Leaf:
         return ".".join(["input", *self.path])
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class DataURI(_Leaf):
     """A file inside the input."""
 
@@ -105,7 +105,7 @@ class DataURI(_Leaf):
         return match[1], self.text[match.end() :].rstrip()
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class StoredFile(_Leaf):
     """One of Darkroom's own URLs."""
 

@@ -6,7 +6,7 @@ when the sweep must handle the record. None of them does I/O.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from darkroom.domain.prediction import Code, CreateAttempt, CreateState, File, P
 from darkroom.domain.strict_json import canonical
 from darkroom.domain.times import milliseconds, within
 from darkroom.domain.times import rfc3339 as _rfc3339
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from typing import Protocol
@@ -43,7 +44,7 @@ its size. Its logs therefore cost at most some 16 write units per second, whatev
 # --- Inputs of the state machine -----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ProviderReported:
     """The provider's own record: from a webhook, a create's answer, a poll or the list."""
 
@@ -57,19 +58,19 @@ class ProviderReported:
     """It was matched by its input only."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ProviderNotFound:
     """We asked for the id, and the provider does not know it."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class AttemptStarted:
     """A create is about to be POSTed; `budget_s` limits its wall-clock time."""
 
     budget_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class CreateRefused:
     """The attempt certainly created nothing and may be repeated from `not_before` on."""
 
@@ -78,14 +79,14 @@ class CreateRefused:
     parked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class CreateUnknown:
     """The attempt may or may not have created a prediction."""
 
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class CreateRejected:
     """The provider will never accept this request."""
 
@@ -93,7 +94,7 @@ class CreateRejected:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ListSearched:
     """The provider's list was searched for an unknown create, without a match.
 
@@ -105,28 +106,28 @@ class ListSearched:
     begun_at: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class CancelRequested:
     """The client requests a cancel."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class CancelSent:
     """A cancel was sent to the provider, or could not be: check again later."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class DeadlinePassed:
     """The record's deadline has passed."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class LastClockPassed:
     """The record's final deadline has passed: it ends, whatever the provider says or does not
     say."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Stored:
     """Every output is in our bucket."""
 
@@ -135,7 +136,7 @@ class Stored:
     """The strings of the output that name the files; None for all that may."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class StoreDelayed:
     """Some files are missing, and another run may get them while the provider's copies exist."""
 
@@ -144,7 +145,7 @@ class StoreDelayed:
     """Files in our bucket so far, in any order."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class StoreFailed:
     """A copy failed permanently."""
 
@@ -726,21 +727,21 @@ def urgency(state: State, *, bound: bool) -> Urgency:
 # --- effects --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class StoreOutputs:
     """Copy the outputs, not before this time."""
 
     not_before: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class EnqueueCreate:
     """Create upstream, not before this time."""
 
     not_before: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class CancelUpstream:
     """Send a cancel for this prediction to the provider."""
 
@@ -766,14 +767,14 @@ class Event(StrEnum):
         return f"Prediction {shown.capitalize()}"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class PublishEvent:
     """Put an event on the bus."""
 
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SendCallback:
     """Call the client's webhook: `start`, `completed`, growth (`output-…`, `logs-…`), or `output`
     for the complete output."""
@@ -781,7 +782,7 @@ class SendCallback:
     event: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class NotifyTask:
     """Send the Step Functions task the end of its prediction, or a heartbeat."""
 

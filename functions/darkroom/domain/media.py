@@ -7,8 +7,9 @@ the bytes agree. Every function accepts any bytes.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     Steps = Generator["int | bytes | tuple[int, int]", bytes, None]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Media:
     """A type of file that Darkroom stores, named by us and never by the sender."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from darkroom.domain.checker import MAX_SCHEMA_DEPTH, is_a, types_of, validate_input
@@ -12,6 +12,7 @@ from darkroom.domain.checker import as_dict as _dict
 from darkroom.domain.checker import as_list as _list
 from darkroom.domain.checker import as_number as _number
 from darkroom.domain.places import Place
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,7 +32,7 @@ class InvalidModelError(ValueError):
     """A catalogue entry is invalid. The text names the entry's field."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Model:
     """One catalogue entry."""
 

@@ -6,7 +6,6 @@ All amounts are whole millionths of a US dollar. Months and days are those of `c
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from darkroom.domain import price, row_keys, strict_json
 from darkroom.domain.outputs import file_texts, places_in
 from darkroom.domain.prediction import Code, CreateState, Price, State
 from darkroom.domain.times import milliseconds, within
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ _MADE = frozenset(
 """Failed in Darkroom, not at the provider."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Limits:
     """A tenant's limits; None for unlimited."""
 
@@ -61,7 +61,7 @@ class Limits:
         return self.monthly_cap is not None or self.in_flight is not None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class LedgerEntry:
     """A change of a month's ledger row, the tenant's or an end user's. It is written in one
     transaction with the record."""
@@ -103,7 +103,7 @@ def price_of(model: Model, given: dict[str, Any], limit_s: float) -> Price | Non
     return terms_of(model, given, limit_s)[0]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Cost:
     """Cost of an ended prediction."""
 

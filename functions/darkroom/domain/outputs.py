@@ -8,10 +8,10 @@ other text stays text: a license, a source, a word that looks like a URL.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain.places import DEEPEST, said_by
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -28,7 +28,7 @@ _LONGEST_URL = 2_000
 Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class FileText:
     """A string that names a file, or may."""
 

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from darkroom.domain.values import immutable
+
 Json = Any
 """A JSON value, as `json` parses it, with the keys of each object sorted. Records share their
 values, so no code changes one in place."""
@@ -80,7 +82,7 @@ class CreateState(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class CreateAttempt:
     """The latest attempt to create upstream, stored before its POST is sent."""
 
@@ -96,7 +98,7 @@ class CreateAttempt:
     """Refused because of our token or account, so an operator has to act."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class File:
     """One stored output. Its key is stored, never a URL, since URLs are signed when read."""
 
@@ -108,7 +110,7 @@ class File:
     height: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Price:
     """The price of a prediction in millionths of a US dollar, from the catalogue at submit."""
 

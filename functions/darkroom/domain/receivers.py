@@ -6,11 +6,12 @@ An endpoint is one host, whatever the path, since a host that hangs does so for 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from darkroom.domain.callback import GONE, taken
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +37,7 @@ NEW_CHANCE_MS = 30 * 86_400_000
 """Time after which a disabled endpoint is tried again."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Endpoint:
     """State of an unhealthy endpoint. Times are in milliseconds."""
 
@@ -87,7 +88,7 @@ class Endpoint:
 WELL = Endpoint()
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Refusal:
     """Answers of 410 by one address, including its query."""
 
@@ -95,7 +96,7 @@ class Refusal:
     last_at: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Receivers:
     """State of a tenant's unhealthy receivers; healthy ones are not stored."""
 

@@ -32,7 +32,7 @@ latest prediction of the row, whatever its count.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from darkroom.domain.values import immutable
 
 WINDOW_S = 120
 """Maximum seconds between a first attempt and its repetition."""
@@ -44,7 +44,7 @@ KEPT_S = 2 * 3600
 """Lifetime of a row after its last change; longer than any window."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Made:
     """A prediction that one of the equal requests made."""
 
@@ -57,7 +57,7 @@ class Made:
     """It was made by a repetition that found nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Repeats:
     """Content of a row."""
 
@@ -83,7 +83,7 @@ class Repeats:
         return self.refused > 0 and self.refused_at >= now - REFUSED_S * 1000
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class RepeatEntry:
     """Entry of a new prediction in its row, and its condition."""
 

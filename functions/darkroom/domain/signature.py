@@ -7,8 +7,9 @@ import binascii
 import hmac
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from darkroom.domain.values import immutable
 
 TOLERANCE_S = 300
 MAX_KEYS = 3
@@ -47,7 +48,7 @@ class KeyRejectedError(ValueError):
     """A signing secret is unusable. The text never contains the secret."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SignedMessage:
     """Id and time of a verified message."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
+
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Json, JsonObject
@@ -12,7 +14,7 @@ FINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
 """The provider's final statuses."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ShownInput:
     """The input that the provider shows for a prediction, reduced to possible evidence."""
 
@@ -22,7 +24,7 @@ class ShownInput:
     """Its booleans and short strings."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Snapshot:
     """The provider's report, reduced to what a record may contain."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from darkroom.domain.values import immutable
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Timings:
     """Production values. The embedded cloud shortens them, so that recovery shows within
     seconds."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 from darkroom.domain.callback import LOOPBACK
 from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.prediction import Code
+from darkroom.domain.values import immutable
 from darkroom.outbound.http import NETWORK_ERRORS, Client, Guard, public
 from darkroom.ports import CallbackAnswer
 
@@ -24,7 +24,7 @@ CALLBACK_BUDGET_S = 15.0
 _LOOPBACK_ADDRESSES = frozenset({"127.0.0.1", "::1"})
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class HttpDownload:
     """One open response with its raw bytes, never decoded."""
 
@@ -47,7 +47,7 @@ class HttpDownload:
             raise TransferFailedError(f"the download broke off: {type(error).__name__}") from None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class OutputFetcher:
     """Fetcher for the hosts from which the provider serves outputs."""
 
@@ -136,7 +136,7 @@ def callback_guard(*, local: bool) -> Guard:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Callbacks:
     """CallbackSender: one POST to a public address, without redirects."""
 

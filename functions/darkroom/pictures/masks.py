@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import struct
-from dataclasses import dataclass
 
 from PIL import Image
 
 from darkroom.domain import media
 from darkroom.domain.errors import BadRequestError
+from darkroom.domain.values import immutable
 
 MOST_PIXELS = 16_000_000
 FORMATS = ("PNG", "WEBP")
@@ -17,7 +17,7 @@ _BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, MemoryError
 """What Pillow raises for a file that is none, or is cut short."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class PillowMasks:
     """Masks: what is fully transparent is to be edited, as OpenAI has it."""
 

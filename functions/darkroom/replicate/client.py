@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -15,6 +14,7 @@ from darkroom.domain.errors import (
     UnavailableError,
 )
 from darkroom.domain.times import rfc3339
+from darkroom.domain.values import immutable
 from darkroom.outbound.http import NETWORK_ERRORS, Client
 from darkroom.ports import Answered, NoAnswer, NotSent, ProviderPage
 from darkroom.replicate.snapshot import BadSnapshotError, read_snapshot
@@ -30,7 +30,7 @@ LARGEST_ANSWER = 6_000_000
 """Maximum bytes of an answer, since a page takes memory of the function."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Replicate:
     """Provider for Replicate. Callers may repeat reads; a create is sent once."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import urlencode
 
@@ -14,6 +13,7 @@ from darkroom.domain.details import STATUS, details
 from darkroom.domain.errors import BadRequestError
 from darkroom.domain.prediction import File
 from darkroom.domain.times import rfc3339
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -33,7 +33,7 @@ _FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp", "ima
 _NAMES = re.compile(r"[a-z_]{1,30}(,[a-z_]{1,30}){0,30}")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class AnswerForm:
     """How a client wants its answer. It goes from wait to wait in the query: nothing of it is
     kept."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from darkroom.api.http import warning
@@ -12,6 +11,7 @@ from darkroom.api.openai.errors import OpenAIError, param_of
 from darkroom.api.openai.mapping import Mapped, mapped
 from darkroom.api.requests import prefers
 from darkroom.domain.errors import BadRequestError, InvalidInputError
+from darkroom.domain.values import immutable
 from darkroom.runtime.observability import note_accepted
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ POLL_S = 2
 """When a client that does not wait had better look."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class CreatePictures:
     """Finds the model, makes its input, submits, and says where the pictures are waited for."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from darkroom.api.openai.bodies import typed
 from darkroom.api.openai.errors import OpenAIError
 from darkroom.domain.checker import as_dict, as_list, as_number, types_of, validate_input
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,7 +36,7 @@ _FORMATS = {"jpeg": "jpg", "jpg": "jpeg"}
 _PAIR = re.compile(r"([0-9]{1,5})[:x]([0-9]{1,5})")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Mapped:
     """The input of the model, and what became of their parameters."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from darkroom.domain.callback import (
     superseded,
 )
 from darkroom.domain.errors import TransferFailedError
+from darkroom.domain.values import immutable
 from darkroom.services.callbacks.receivers import change
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Outcome(Enum):
         return self is Outcome.TAKEN
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class DeliverCallback:
     """Makes one attempt: claimed before its POST, and recorded afterwards with the time of the next
     one.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain.callback import is_event, superseded
 from darkroom.domain.errors import InvalidInputError, NotFoundError, TooManyRequestsError
 from darkroom.domain.times import rfc3339
+from darkroom.domain.values import immutable
 from darkroom.services.callbacks.receivers import change
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ ASKED_EVERY_US, ASKED_AT_ONCE = 200_000, 100
 not request them."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Deliveries:
     """Reads and redelivers within one tenant, like `Read`."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from darkroom.domain.values import immutable
 from darkroom.ports import Due
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ OWN_MS = 15_000
 """Maximum time of a tick for this work."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class EnqueueOwed:
     """A part of the tick that calls neither the provider nor a client.
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from darkroom.ports import Clock, Secrets, SecretVersions
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class CallbackSecrets:
     """Costs one read of the tenant's secret version, so that a rotation takes effect at once."""
 

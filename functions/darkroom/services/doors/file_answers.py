@@ -6,10 +6,10 @@ An answer comes in pieces: texts, and files that stand for their own bytes in ba
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from darkroom.domain.prediction import File
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -27,7 +27,7 @@ def size(pieces: Iterable[Piece]) -> int:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class FileAnswers:
     """Reads files a piece at a time, and holds no more of a stored answer than is on its way."""
 

@@ -7,11 +7,11 @@ task and the bus, then moved to the dead-letter queue.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import events
 from darkroom.domain.backoff import Backoff
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ BACKOFF = Backoff(1, LONGEST_PAUSE_S, most=1.25)
 FIELDS_TOLD = 50
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Envelope:
     """The identification in a message, as far as it is readable."""
 
@@ -39,7 +39,7 @@ class Envelope:
     task_token: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ReceivedRequest:
     """One receive of one message."""
 
@@ -49,7 +49,7 @@ class ReceivedRequest:
     """Number of receives, including this one."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class RetryOrReject:
     """Handles a request that Submit rejected."""
 

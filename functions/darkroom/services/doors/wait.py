@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ def moments(seconds: int) -> list[float]:
     return found if len(found) == MOST_LOOKS else [*found, float(seconds)]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Wait:
     """Reads a record until it changes, or the time is over."""
 

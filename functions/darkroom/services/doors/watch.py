@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from darkroom.domain import link
 from darkroom.domain.errors import UnavailableError
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
     from darkroom.ports import Clock, Secrets
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Watch:
     """Creates and verifies watch URLs."""
 

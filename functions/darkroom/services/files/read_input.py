@@ -21,6 +21,7 @@ from darkroom.domain.inputs import (
     upload_key,
 )
 from darkroom.domain.places import Place
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +61,7 @@ class InputRead:
             self.pixels[pointer] = pixels
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ReadInput:
     """Needs one call for each file that the input names, and one more to copy an upload."""
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 import string
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
@@ -14,6 +13,7 @@ from darkroom.domain import link, media
 from darkroom.domain.errors import BadRequestError, InvalidInputError, NotFoundError, TooLargeError
 from darkroom.domain.inputs import UPLOAD_TYPE
 from darkroom.domain.times import rfc3339
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from darkroom.ports import Clock, UploadForms, UploadStore
@@ -50,7 +50,7 @@ _PLAIN = " " + string.punctuation.replace("%", "")
 """Characters that stay unencoded in a name, besides letters and digits."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Files:
     """Files belong to one tenant; another tenant's id counts as unknown."""
 

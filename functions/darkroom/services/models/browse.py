@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain.errors import BadRequestError, NotFoundError
 from darkroom.domain.model import MODEL_NAME, VERSION
+from darkroom.domain.values import immutable
 from darkroom.replicate import cog
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ BEFORE = "<"
 """Cursor prefix for the page that ends before this name. No name begins with it."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Models:
     """Reads of the catalogue, the same for every tenant."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from darkroom.domain.errors import InvalidInputError, ProviderUnavailableError, UnavailableError
@@ -15,6 +14,7 @@ from darkroom.domain.model import (
     output_places_of,
     output_shape_of,
 )
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 OPEN_MODEL_TYPICAL_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class FindModel:
     """Needs no I/O for models of the catalogue. An open model's schema is read from the provider
     once."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from darkroom.domain.errors import ProviderUnavailableError
 from darkroom.domain.lifecycle import CancelRequested, CancelSent, ProviderReported
 from darkroom.domain.prediction import State
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from darkroom.services.tenants.limits import TenantLimits
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Cancel:
     """The cancel use case. The request is durable before the provider is notified."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from darkroom.domain.errors import ConflictError, ProviderIdTakenError
 from darkroom.domain.lifecycle import advance
 from darkroom.domain.money import settlement
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from darkroom.domain.lifecycle import News
@@ -19,7 +19,7 @@ TRIES = 4
 """One write and three more after lost races. Then the sender retries on its own schedule."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Applied:
     """The stored record, and whether this input changed it."""
 
@@ -27,7 +27,7 @@ class Applied:
     changed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Changes:
     """Applies inputs to records. Safe to repeat, since an input already applied changes nothing."""
 

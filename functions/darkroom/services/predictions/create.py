@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from darkroom.domain import link
 from darkroom.domain.errors import ConflictError
 from darkroom.domain.inputs import filled
 from darkroom.domain.lifecycle import longest_life
+from darkroom.domain.values import immutable
 from darkroom.ports import Answered
 from darkroom.replicate.creates import FORBIDDEN, classify
 from darkroom.replicate.hooks import webhook_url
@@ -27,7 +28,7 @@ SHORTEST_CANCEL_AFTER_S = 5
 """The provider's own minimum for Cancel-After."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SendCreate:
     """Sends an attempt that is already recorded, and records its result."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from darkroom.domain.errors import ConflictError, ProviderUnavailableError
 from darkroom.domain.lifecycle import AttemptStarted, CancelSent, ProviderReported
 from darkroom.domain.prediction import Code
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from darkroom.ports import Provider
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from darkroom.services.predictions.create import SendCreate
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Dispatch:
     """Both are safe to repeat, because the record shows whether work is left."""
 

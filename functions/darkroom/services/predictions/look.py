@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from darkroom.domain.errors import ConflictError, ProviderUnavailableError
 from darkroom.domain.lifecycle import ProviderReported
 from darkroom.domain.prediction import Prediction, State
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from darkroom.ports import Clock, PredictionStore, Provider, Queue, RateBuckets
@@ -33,7 +33,7 @@ SHARE_AT_ONCE = 3
 _RUNNING = frozenset({State.SUBMITTED, State.PROCESSING})
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class AskForLook:
     """Requests a poll of a prediction from dispatch if its data is out of date."""
 
@@ -57,7 +57,7 @@ class AskForLook:
         return True
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Look:
     """Polls one prediction from the provider and applies the snapshot."""
 

@@ -6,7 +6,6 @@ import codecs
 import hashlib
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from darkroom.domain.errors import TransferFailedError
 from darkroom.domain.lifecycle import MAX_OUTPUTS, Stored, StoreDelayed, StoreFailed
 from darkroom.domain.outputs import file_texts
 from darkroom.domain.prediction import Code, File, State
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ def _unlimited() -> int:
     return 1 << 60
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Persist:
     """The persist use case. Safe to repeat and to run concurrently, because objects are written
     once."""

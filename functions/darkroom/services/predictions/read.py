@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from darkroom.domain import correlation, link
 from darkroom.domain.details import STATUS
 from darkroom.domain.errors import BadRequestError, NotFoundError, UnreadableRecordError
+from darkroom.domain.values import immutable
 from darkroom.ports import LATEST, Span
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ SOURCE = "api"
 """The `source` of every prediction here; the provider's other one is its website."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Wanted:
     """Filter of a list; None accepts any value."""
 
@@ -106,7 +107,7 @@ class ListPage:
         return self.next_cursor, self.previous_cursor
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Read:
     """Reads within one tenant. Another tenant's id costs and answers the same as an unknown one."""
 
@@ -202,7 +203,7 @@ def _limit(text: str) -> int:
     raise BadRequestError(f"limit is a whole number from 1 to {PAGE}.")
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _Place:
     """Start of a page: after a record, in the order of the list or in reverse."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from darkroom.domain import lenient_json, link, signature
 from darkroom.domain.errors import BadRequestError, ProviderIdTakenError, WebhookRefusedError
 from darkroom.domain.lifecycle import ProviderReported
+from darkroom.domain.values import immutable
 from darkroom.replicate.snapshot import BadSnapshotError, read_snapshot
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Received(StrEnum):
     """A second upstream prediction for the record, recorded and to be canceled."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Receive:
     """The webhook use case: one read, at most one write, and only then a 2xx."""
 

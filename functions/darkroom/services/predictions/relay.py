@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from darkroom.domain.lifecycle import effects
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from darkroom.services.predictions.run_effects import RunEffects
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Relay:
     """Runs for each record of the table's stream, at least once, in order per prediction."""
 

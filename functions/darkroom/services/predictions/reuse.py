@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import strict_json
 from darkroom.domain.prediction import CreateAttempt, CreateState, State
 from darkroom.domain.times import rfc3339
+from darkroom.domain.values import immutable
 from darkroom.services.predictions.persist import object_key
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def cache_key(
     return strict_json.digest(body)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ReuseResult:
     """Finds a stored result and copies its files. Every failure is a miss, never an error."""
 
@@ -105,7 +106,7 @@ def _copy_key(key: str) -> str:
     return f"{folder}/copy-{name}"
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class CachedResult:
     """A result of another prediction, with the new record's own files."""
 
@@ -136,7 +137,7 @@ class CachedResult:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class CacheResult:
     """Enters results into the result cache."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from darkroom.domain import events
@@ -14,6 +13,7 @@ from darkroom.domain.lifecycle import (
     PublishEvent,
     StoreOutputs,
 )
+from darkroom.domain.values import immutable
 from darkroom.services.predictions.tasks import TASK
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from darkroom.ports import Clock, DeliveryStore, EventBus, Queue
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class RunEffects:
     """Carries out each effect at least once. All receivers recognize repetitions by id."""
 

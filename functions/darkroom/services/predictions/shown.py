@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain.prediction import State
+from darkroom.domain.values import immutable
 from darkroom.replicate import wire
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from darkroom.ports import Signer
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Shown:
     """Presents records on our own host. Signing is local; a CDN's key is read once in minutes."""
 

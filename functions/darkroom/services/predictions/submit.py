@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from darkroom.domain import link, row_keys, strict_json, unknown_names
@@ -21,6 +21,7 @@ from darkroom.domain.lifecycle import due, first_attempt
 from darkroom.domain.model import draw_seed, fixes_the_result
 from darkroom.domain.money import month_row, reservation, terms_of
 from darkroom.domain.prediction import Prediction
+from darkroom.domain.values import immutable
 from darkroom.ports import IdempotencyKey
 from darkroom.services.predictions import repeats
 from darkroom.services.predictions.create import SHORTEST_CANCEL_AFTER_S
@@ -46,7 +47,7 @@ KEY_KEPT_S = 24 * 3600
 """Lifetime of an idempotency key."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class NewPrediction:
     """A parsed request, before its feasibility is known."""
 
@@ -86,7 +87,7 @@ class NewPrediction:
         return {name: value for name, value in given.items() if value}
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Accepted:
     """The record after the create, and a warning if the reference was corrected or the model
     ignores a part of the input."""
@@ -99,7 +100,7 @@ class Accepted:
     """`expected_seconds` of its model's runs, and whether it is probably `cold`."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Submit:
     """The submit use case: one durable write before the create, one after it."""
 

@@ -24,6 +24,7 @@ from darkroom.domain.lifecycle import (
     urgency,
 )
 from darkroom.domain.prediction import CreateState, State
+from darkroom.domain.values import immutable
 from darkroom.services.predictions.listing import Listing, Patience
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Tick:
     """Time since the provider finished the oldest due record that is not stored yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Sweep:
     """The sweep use case. Two may run concurrently, since a record is claimed before any work."""
 
@@ -295,7 +296,7 @@ class Sweep:
             return self.changes.apply(record, ListSearched(silent=False, begun_at=now)).record
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class _Look:
     """A tick's knowledge of the provider, and its remaining budget of calls."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain import correlation, events
 from darkroom.domain.prediction import State
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
@@ -20,7 +20,7 @@ OUTPUT_SHOWN = 100_000
 """Bytes of output in an answer; a larger output is read by id. Step Functions accepts 256 KiB."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class TellTask:
     """Notifies a task. Only the record decides what to send, so a message may be duplicate, late or
     early."""

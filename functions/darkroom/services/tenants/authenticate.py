@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from darkroom.domain import keys
 from darkroom.domain.errors import NotAuthenticatedError, OutOfScopeError
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from darkroom.ports import ApiKey, ApiKeys
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 LONGEST_TOKEN = 200
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Authenticate:
     """Reads the key's own item without a cache, so the next request notices a revocation."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain.money import month_row, usd
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from darkroom.ports import Clock, PredictionStore
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from darkroom.services.tenants.usage import Usage
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Spending:
     """Combines the usage of the month's days with the tenant's month row, if it has a cap.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain.errors import BadRequestError
 from darkroom.domain.money import usd
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from darkroom.ports import Clock, UsageStore
@@ -20,7 +20,7 @@ MOST_DAYS = 100
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Usage:
     """Makes one batch read of the days' rows, eventually consistent.
 
