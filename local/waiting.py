@@ -112,7 +112,7 @@ class BatchedReads:
             found.set_result({record.id: record for record in records} | broken)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class _Batched(DynamoPredictions):
     batches: BatchedReads = field(
         default_factory=lambda: BatchedReads(lambda: time.sleep(GATHER_S)), kw_only=True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,9 +12,8 @@ from tests.e2e.canary import leaks
 from tests.e2e.driver import Driver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    import httpx
 
 HERE = Path(__file__).parent
 
@@ -46,36 +45,3 @@ def announced(driver: Driver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """The cloud is announced as `make run` does, so that `--local` finds it."""
     driver.announce(tmp_path)
     monkeypatch.setenv("DARKROOM_STATE_DIR", str(tmp_path))
-
-
-# The driver's parts by names of their own.
-
-
-@pytest.fixture
-def api(driver: Driver) -> httpx.Client:
-    """A client of the front port with the local key."""
-    return driver.api
-
-
-@pytest.fixture
-def anyone(driver: Driver) -> httpx.Client:
-    """A client of the front port without a key."""
-    return driver.anyone
-
-
-@pytest.fixture
-def set_faults(driver: Driver) -> Callable[..., None]:
-    """Sets the provider's faults, whole; they are gone after the test."""
-    return driver.faults
-
-
-@pytest.fixture
-def upstream(driver: Driver) -> Callable[[], list[dict[str, Any]]]:
-    """Every prediction that the provider ever made."""
-    return driver.upstream
-
-
-@pytest.fixture
-def finished(driver: Driver) -> Callable[..., dict[str, Any]]:
-    """Polls a prediction until it ends."""
-    return driver.finished

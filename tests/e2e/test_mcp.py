@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from local.cloud import EmbeddedCloud
+    from tests.e2e.driver import Driver
 
 LONG = "black-forest-labs/flux-2-pro"
 """Takes ten seconds at the emulator: longer than one wait of the scripts'."""
@@ -30,18 +31,18 @@ CLIENTS = (
 
 
 @pytest.fixture
-def slow(cloud: EmbeddedCloud) -> Iterator[None]:
+def slow(driver: Driver) -> Iterator[None]:
     """Predictions that take as long as they do."""
-    faults = f"{cloud.replicate_url}/_emulator/faults"
+    faults = f"{driver.cloud.replicate_url}/_emulator/faults"
     httpx.put(faults, json={"time_scale": 1}, trust_env=False)
     yield
     httpx.put(faults, json={"time_scale": 0}, trust_env=False)
 
 
 @pytest.fixture
-def tokens(cloud: EmbeddedCloud) -> dict[str, str]:
+def tokens(driver: Driver) -> dict[str, str]:
     """Of a tenant whose budget is spent, and one that was revoked."""
-    dynamodb, table = cloud.client("dynamodb"), cloud.outputs["ControlsTable"]
+    dynamodb, table = driver.cloud.client("dynamodb"), driver.cloud.outputs["ControlsTable"]
     poor, revoked = new_token(), new_token()
     put_key(dynamodb, table, poor, tenant="poor", name="mcp")
     limits.write(dynamodb, table, "poor", {"monthly_cap": 1})
@@ -80,9 +81,9 @@ def drive(cloud: EmbeddedCloud, client: Client, tokens: dict[str, str]) -> Any:
     ids=[client.name for client in CLIENTS],
 )
 def test_the_published_client_makes_a_picture(
-    cloud: EmbeddedCloud, slow: None, tokens: dict[str, str], client: Client, version: str
+    driver: Driver, slow: None, tokens: dict[str, str], client: Client, version: str
 ) -> None:
-    said = drive(cloud, client, tokens)
+    said = drive(driver.cloud, client, tokens)
     assert (said["version"], said["server"], said["tools"]) == (version, "darkroom", TOOLS)
     assert (said["begun"], said["ended"]) == ("starting", "succeeded")
     assert said["polls"] > 1, "a long generation is polled"
@@ -103,21 +104,24 @@ def test_the_published_client_makes_a_picture(
         assert (is_error, status) == (False, "succeeded")
         assert seen[0] == "working"
         assert seen[-1] == "completed"
-    assert cloud.failure() is None
+    assert driver.cloud.failure() is None
 
 
-def test_the_endpoint_over_http(api: httpx.Client, anyone: httpx.Client) -> None:
+def test_the_endpoint_over_http(driver: Driver) -> None:
     """What the gateway and the front make of it."""
     ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-    answer = api.post("/mcp", json=ping)
+    answer = driver.api.post("/mcp", json=ping)
     assert (answer.status_code, answer.json()["result"]) == (200, {})
     assert answer.headers["cache-control"] == "no-store"
-    refused = anyone.post("/mcp", json=ping)
+    refused = driver.anyone.post("/mcp", json=ping)
     assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
     for method in ("GET", "DELETE"):
-        answer = api.request(method, "/mcp")
+        answer = driver.api.request(method, "/mcp")
         assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
-    noted = api.post("/mcp", json={"jsonrpc": "2.0", "method": "notifications/initialized"})
+    noted = driver.api.post("/mcp", json={"jsonrpc": "2.0", "method": "notifications/initialized"})
     assert (noted.status_code, noted.content) == (202, b"")
-    assert api.post("/mcp", json=[ping, ping]).status_code == 400
-    assert api.post("/mcp", json=ping, headers={"origin": "https://evil.test"}).status_code == 403
+    assert driver.api.post("/mcp", json=[ping, ping]).status_code == 400
+    assert (
+        driver.api.post("/mcp", json=ping, headers={"origin": "https://evil.test"}).status_code
+        == 403
+    )

@@ -17,10 +17,10 @@ from PIL import Image, ImageChops
 from tests.e2e.clients.published import SCRIPTS, SECONDS, Client, install
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from local.cloud import EmbeddedCloud
+    from tests.e2e.driver import Driver
 
 BASE = "/openai/v1"
 ASKED = {"model": "dall-e-2", "prompt": "a lighthouse"}
@@ -73,9 +73,9 @@ def run(client: Client, cloud: EmbeddedCloud, folder: Path) -> Any:
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 def test_openais_own_clients_work_as_they_are(
-    cloud: EmbeddedCloud, client: Client, tmp_path: Path
+    driver: Driver, client: Client, tmp_path: Path
 ) -> None:
-    seen = run(client, cloud, tmp_path)
+    seen = run(client, driver.cloud, tmp_path)
     assert set(seen["generate"]) <= PICTURES
     assert len(seen["generate"]) == 2
     assert all(seen["urls"])
@@ -90,7 +90,7 @@ def test_openais_own_clients_work_as_they_are(
     ]
     assert all(one[3] for one in seen["refused"]), "each names its request"
     repainted_on_the_left(base64.b64decode(seen["edited"]), tmp_path)
-    assert cloud.failure() is None
+    assert driver.cloud.failure() is None
 
 
 def repainted_on_the_left(edited: bytes, folder: Path) -> None:
@@ -106,19 +106,15 @@ def repainted_on_the_left(edited: bytes, folder: Path) -> None:
     assert (kept < 16, new > 48) == (True, True), (kept, new)
 
 
-def test_vercels_openai_compatible_provider_works_as_it_is(
-    cloud: EmbeddedCloud, tmp_path: Path
-) -> None:
-    assert set(run(COMPATIBLE, cloud, tmp_path)) <= PICTURES
+def test_vercels_openai_compatible_provider_works_as_it_is(driver: Driver, tmp_path: Path) -> None:
+    assert set(run(COMPATIBLE, driver.cloud, tmp_path)) <= PICTURES
 
 
-def test_a_model_that_takes_long_is_followed_from_wait_to_wait(
-    api: httpx.Client, cloud: EmbeddedCloud, set_faults: Callable[..., None]
-) -> None:
+def test_a_model_that_takes_long_is_followed_from_wait_to_wait(driver: Driver) -> None:
     """90 seconds at an eighth of the time, in waits of a second."""
-    set_faults(time_scale=0.125)
+    driver.faults(time_scale=0.125)
     body = {"model": "bytedance/seedream-5-pro", "prompt": "a lighthouse"}
-    answer = api.post(f"{BASE}/images/generations", json=body)
+    answer = driver.api.post(f"{BASE}/images/generations", json=body)
     hops = 0
     while answer.status_code == 303:
         hops += 1
@@ -127,41 +123,41 @@ def test_a_model_that_takes_long_is_followed_from_wait_to_wait(
         if hops == 3:
             # The connection breaks, and the client asks anew.
             with pytest.raises(httpx.ReadTimeout):
-                api.get(place, params={"seconds": "1"}, timeout=0.2)
-        answer = api.get(f"{place}&seconds=2")
+                driver.api.get(place, params={"seconds": "1"}, timeout=0.2)
+        answer = driver.api.get(f"{place}&seconds=2")
     assert (answer.status_code, len(answer.json()["data"])) == (200, 1)
     assert hops > 4
-    assert cloud.failure() is None
+    assert driver.cloud.failure() is None
 
 
-def test_an_answer_that_is_too_large_is_read_at_the_bucket(
-    api: httpx.Client, anyone: httpx.Client
-) -> None:
+def test_an_answer_that_is_too_large_is_read_at_the_bucket(driver: Driver) -> None:
     """Noise of 400 by 400 pixels, enlarged: hardly any of it can be left out."""
     noise = io.BytesIO()
     Image.frombytes("RGB", (400, 400), os.urandom(400 * 400 * 3)).save(noise, "PNG")
     picture = "data:image/png;base64," + base64.b64encode(noise.getvalue()).decode()
     body = {"model": "nightmareai/real-esrgan", "prompt": "larger", "scale": 4}
-    answer = api.post(f"{BASE}/images/edits", json={**body, "images": [{"image_url": picture}]})
+    answer = driver.api.post(
+        f"{BASE}/images/edits", json={**body, "images": [{"image_url": picture}]}
+    )
     while answer.status_code == 303 and answer.headers["location"].startswith("/"):
-        answer = api.get(answer.headers["location"])
+        answer = driver.api.get(answer.headers["location"])
     assert answer.status_code == 303, answer.text
-    whole = anyone.get(answer.headers["location"])
+    whole = driver.anyone.get(answer.headers["location"])
     assert whole.headers["content-type"] == "application/json"
     assert len(whole.content) > 5_500_000
     (made,) = whole.json()["data"]
-    assert anyone.get(made["url"]).content == base64.b64decode(made["b64_json"])
+    assert driver.anyone.get(made["url"]).content == base64.b64decode(made["b64_json"])
     assert whole.json()["darkroom"]["ignored"] == ["prompt"]
 
 
-def test_errors_come_in_the_form_that_clients_read(api: httpx.Client) -> None:
+def test_errors_come_in_the_form_that_clients_read(driver: Driver) -> None:
     for method, path, status in (
         ("POST", "/images/generations", 415),
         ("GET", "/images/generations", 404),
         ("GET", f"/images/generations/{'0' * 26}/wait", 404),
         ("POST", "/chat/completions", 404),
     ):
-        answer = api.request(method, BASE + path)
+        answer = driver.api.request(method, BASE + path)
         assert (answer.status_code, answer.headers["x-should-retry"]) == (status, "false"), path
         assert answer.json()["error"]["type"] == "invalid_request_error"
         assert answer.headers["x-request-id"]
