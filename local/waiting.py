@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 from uuid import uuid4
@@ -26,6 +26,7 @@ from darkroom.aws.queues import SqsQueue
 from darkroom.aws.s3 import S3Outputs, S3Signer
 from darkroom.aws.secrets import SecretsManagerStore
 from darkroom.domain.errors import UnreadableRecordError
+from darkroom.domain.values import immutable
 from darkroom.handlers import imagewait, wait
 from darkroom.runtime.adapters import Adapters
 from darkroom.runtime.observability import logger
@@ -112,7 +113,7 @@ class BatchedReads:
             found.set_result({record.id: record for record in records} | broken)
 
 
-@dataclass(slots=True, unsafe_hash=True)
+@immutable
 class _Batched(DynamoPredictions):
     batches: BatchedReads = field(
         default_factory=lambda: BatchedReads(lambda: time.sleep(GATHER_S)), kw_only=True
