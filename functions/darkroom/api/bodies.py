@@ -140,7 +140,7 @@ class NewFileForm(BaseModel):
     )
 
 
-class McpMessage(BaseModel):
+class JsonRpcMessage(BaseModel):
     """One JSON-RPC message of MCP; docs/mcp.md lists the methods. Without an `id` it is a
     notification, and the answer is a 202."""
 

@@ -503,7 +503,7 @@ ROUTES: Routes[Serves] = Routes()
     scope=keys.ANY,
     operation="mcp.call",
     answer="McpAnswer",
-    body="McpMessage",
+    body="JsonRpcMessage",
     bare=(202,),
     own_errors=(400, 401, 403, 404, 413, 415, 429, 500),
 )

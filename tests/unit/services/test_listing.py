@@ -220,8 +220,8 @@ def test_a_list_that_fails_answers_nothing_and_is_not_asked_again() -> None:
 
 
 def test_what_is_kept_for_polls_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "MOST_KEPT", 1000)
-    items = [item(n, START + n, logs="x" * 300) for n in reversed(range(20))]
+    monkeypatch.setattr(listing, "MOST_KEPT", 10_000)
+    items = [item(n, START + n, logs="x" * 3000) for n in reversed(range(20))]
     source = Listings(items, page_size=20)
     read = reader(source, polled=polls(items))
     assert sum(read.listed(each.provider_id) is not None for each in items) == 3
