@@ -73,8 +73,8 @@ MUTANTS: dict[str, Mutant] = {
         Edit(
             "services.predictions.changes",
             "",
-            "from dataclasses import dataclass",
-            "from dataclasses import dataclass, replace",
+            "from darkroom.domain.values import immutable",
+            "from dataclasses import replace\nfrom darkroom.domain.values import immutable",
         ),
     ),
     "adoption by input alone": Mutant(
