@@ -78,6 +78,8 @@ HOSTILE_DEPTH = 100
 """Nested lists in the input of a foreign prediction."""
 
 SCHNELL = "black-forest-labs/flux-schnell"
+LONG = "bytedance/seedream-5-pro"
+"""A model that takes 90 seconds at its own pace."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,7 @@ def chaos(*, predictions: int, seed: int) -> int:
         run.submit_under_faults()
         run.settle()
         differences = run.report()
+        differences += run.wait_long()
     _say(f"chaos took {time.monotonic() - began:.0f} s.")
     print(f"chaos: {predictions} predictions, {differences} differences", flush=True)
     return 1 if differences else 0
@@ -284,6 +287,20 @@ class Run:
         self._killed: Counter[str] = Counter()
         self._broken: Counter[str] = Counter()
         self._dead_letters: Counter[str] = Counter()
+
+    def wait_long(self) -> int:
+        """Follow the redirects of the door `openai` to a picture that takes longer than any one
+        request may, with real waits. Returns 1 if it does not come."""
+        self._set_faults({"time_scale": 1})
+        _say(f"waiting for a picture of {LONG} through the door openai, as OpenAI's clients do …")
+        began = time.monotonic()
+        body = {"model": LONG, "prompt": "a lighthouse", "response_format": "url"}
+        with self._api() as api:
+            path = "/openai/v1/images/generations"
+            answer = api.post(path, json=body, follow_redirects=True)
+        taken, hops = time.monotonic() - began, len(answer.history)
+        _say(f"{answer.status_code} after {hops} redirects and {taken:.0f} s.")
+        return int(answer.status_code != 200)
 
     # -- submitting --------------------------------------------------------------------------
 
