@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .stateful import StatefulStack
 
 
-WAITING = {"wait", "openai"}
+WAITING = {"wait", "openai", "mcp"}
 """The doors that hold requests."""
 SLOW_PART = 5
 """Share of callback consumers (one in five) that may serve slow or failing endpoints of one

@@ -267,14 +267,14 @@ def _create(
     call = asking.call
     input_ = tools.model_input(given, lambda name: _known(made, name))
     body = {"version": given["model"], "input": input_, "tags": given.get("tags")}
-    headers: dict[str, object] = {
+    sent: dict[str, object] = {
         "content-type": "application/json",
         "authorization": call.request.header("authorization"),
     }
     if "idempotency_key" in given:
-        headers["idempotency-key"] = given["idempotency_key"]
+        sent["idempotency-key"] = given["idempotency_key"]
     request = replace(
-        call.request, parameters={}, query={}, headers=headers, body=json.dumps(body).encode()
+        call.request, parameters={}, query={}, headers=sent, body=json.dumps(body).encode()
     )
     wanted = made.read_create(request, call.tenant, call.key.dedupe_window_s)
     accepted = made.submit(wanted)
