@@ -74,7 +74,10 @@ def test_a_cold_start_loads_what_the_function_is_built_of_and_no_more(function: 
     """The packages and the AWS clients, excluding `lazy` ones."""
     asked, modules, clients = json.loads(_started(function, CODE)[1])
     packages = HTTP if {name for name, _ in asked} & CALLS_OUT else set()
-    if any(route.body == "NewFileForm" for route in declared()[function].routes.values()):
+    if {route.body for route in declared()[function].routes.values()} & {
+        "NewFileForm",
+        "ImageEditBody",
+    }:
         packages = packages | FORMS
     assert set(modules) & WATCHED == ALWAYS | packages
     assert set(clients) == {CLIENTS[name] for name, lazy in asked if name in CLIENTS and not lazy}

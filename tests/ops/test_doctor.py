@@ -282,7 +282,7 @@ def test_the_embedded_cloud_has_no_such_limit(stage: Deployment) -> None:
 @pytest.mark.parametrize(
     ("subscriptions", "state", "text"),
     [
-        ([], WARN, "nobody"),
+        ([], WARN, "no receiver"),
         ([PENDING], WARN, "day@example.com"),
         ([CONFIRMED, PENDING], WARN, "day@example.com"),
         ([CONFIRMED], OK, "told to 1"),

@@ -11,8 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from darkroom.api import queries, requests, waiting
-from darkroom.api.openai.answers import AnswerFormat
-from darkroom.api.openai.bodies import IGNORABLE
+from darkroom.api.openai.answers import IGNORABLE, AnswerFormat
 from darkroom.api.schemas import Status, Time
 from darkroom.domain.correlation import LONGEST_END_USER, LONGEST_TAG
 from darkroom.services.predictions.create import SHORTEST_CANCEL_AFTER_S

@@ -7,7 +7,6 @@ import re
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import urlencode
 
-from darkroom.api.openai.bodies import IGNORABLE
 from darkroom.api.routes import OPENAI
 from darkroom.domain.details import STATUS, details
 from darkroom.domain.errors import BadRequestError
@@ -27,6 +26,16 @@ LARGEST = 5_500_000
 """Bytes of an answer that Lambda hands on, which takes 6 MB with its headers and its escapes."""
 AnswerFormat = Literal["url", "b64_json"]
 MADE = get_args(AnswerFormat)
+LEFT_TO_THE_MODEL = (
+    *("background", "moderation", "style", "input_fidelity"),
+    *("complexity", "frame_count", "frame_duration_ms", "svg", "markup"),
+)
+"""Their parameters that have an effect where the model has one of the same name."""
+IGNORABLE = (
+    *("prompt", "size", "quality", "output_format", "output_compression", "partial_images"),
+    *LEFT_TO_THE_MODEL,
+)
+"""What a request may name without effect."""
 QUERY = ("hop", "seconds", "response_format", "stream", "ignored")
 _EVENTS = {"generations": "image_generation.completed", "edits": "image_edit.completed"}
 _FORMATS = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp", "image/gif": "gif"}

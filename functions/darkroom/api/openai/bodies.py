@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from darkroom.api.multipart import read_parts
+from darkroom.api.openai.answers import LEFT_TO_THE_MODEL
 from darkroom.api.openai.errors import OpenAIError
 from darkroom.api.requests import json_body, schema_of
 from darkroom.domain import link, media
@@ -27,18 +28,6 @@ MOST_PARTS = 64
 """Pictures, mask, their parameters and a model's own."""
 OURS = ("webhook", "webhook_events_filter", "metadata", "tags")
 """Fields of a create of Darkroom's that stand beside theirs."""
-LEFT_TO_THE_MODEL = (
-    *("background", "moderation", "style", "input_fidelity"),
-    *("complexity", "frame_count", "frame_duration_ms", "svg", "markup"),
-)
-"""Their parameters that have an effect where the model has one of the same name."""
-IGNORABLE = (
-    *("prompt", "size", "quality", "output_format", "output_compression", "partial_images"),
-    *LEFT_TO_THE_MODEL,
-)
-"""What a request may name without effect."""
-
-
 SIZE = "([1-9][0-9]{1,4})x([1-9][0-9]{1,4})"
 """Pattern of a picture's size in pixels."""
 GENERATION, EDIT = "ImageGenerationBody", "ImageEditBody"
