@@ -67,6 +67,7 @@ def test_nothing_is_wrong_with_a_new_deployment(
             "dead letters",
             "sweep",
             "wait",
+            "mcp",
             "openai",
         ),
         "OK",

@@ -204,7 +204,8 @@ def echo(cloud: EmbeddedCloud, tmp_path_factory: pytest.TempPathFactory) -> Iter
     )
     server = FrontServer(front, listener, log=log)
     server.start()
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    base_url = f"http://127.0.0.1:{port}"
+    with httpx.Client(base_url=base_url, trust_env=False, timeout=60) as client:
         yield client
     server.stop()
 

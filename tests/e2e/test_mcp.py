@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from darkroom.domain.keys import key_id, new_token
+from darkroom.domain.keys import new_token
 
 from ops import limits
 from ops.keys import put_key, revoke_key
@@ -46,8 +46,8 @@ def tokens(driver: Driver) -> dict[str, str]:
     poor, revoked = new_token(), new_token()
     put_key(dynamodb, table, poor, tenant="poor", name="mcp")
     limits.write(dynamodb, table, "poor", {"monthly_cap": 1})
-    put_key(dynamodb, table, revoked, tenant="gone", name="mcp")
-    revoke_key(dynamodb, table, key_id(revoked))
+    row = put_key(dynamodb, table, revoked, tenant="gone", name="mcp")
+    revoke_key(dynamodb, table, row["id"])
     return {"DARKROOM_POOR_TOKEN": poor, "DARKROOM_REVOKED_TOKEN": revoked}
 
 

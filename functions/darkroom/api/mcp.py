@@ -121,6 +121,9 @@ def _id(given: object) -> str | int:
     """Check an id, which the answer repeats. Raises McpError."""
     if isinstance(given, str) and len(given) <= LONGEST_ID:
         return given
+    if isinstance(given, float) and given.is_integer():
+        # JSON knows one kind of number.
+        given = int(given)
     if isinstance(given, int) and not isinstance(given, bool) and abs(given) <= LARGEST_ID:
         return given
     raise McpError(INVALID, f"`id` is an integer, or a text of at most {LONGEST_ID} characters.")

@@ -182,6 +182,11 @@ def test_h_mcp_what_is_no_message_is_told_so(app: App) -> None:
     assert app.untouched
 
 
+def test_an_id_is_a_number_however_it_is_written(app: App) -> None:
+    answer = post(app, '{"jsonrpc": "2.0", "id": 7.0, "method": "ping"}')
+    assert (answer.status, answer.json["id"]) == (200, 7)
+
+
 @pytest.mark.parametrize("id_", [None, True, 1.5, [], {}, "x" * 201, 2**64, -(2**64)])
 def test_h_mcp_an_id_that_is_none(app: App, id_: object) -> None:
     answer = post(app, message("ping", id_=id_))
