@@ -21,6 +21,7 @@ ENOUGH_S = 2.0
 BYTES = 200_000
 HEADS = {
     "semicolons in an open quote": b'="' + b";" * BYTES,
+    "semicolons in quotes": b'=x; a="' + b";" * BYTES + b'"',
     "open quotes": b';a="' * (BYTES // 4),
     "escaped quotes": b';a="' + b'\\";a= ' * (BYTES // 6),
     "names without values": b";a=" * (BYTES // 3),

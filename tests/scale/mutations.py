@@ -169,8 +169,8 @@ MUTANTS: Mapping[str, Mutant] = {
             Edit(
                 "api.multipart",
                 "parser",
-                "max_header_size=LONGEST_HEADER",
-                "max_header_size=10**9",
+                "LONGEST_HEADER",
+                "10**9",
             ),
             Edit(
                 "api.multipart",
