@@ -263,20 +263,23 @@ def usage(made: Serves, asking: Asking, _given: dict[str, Any]) -> dict[str, Any
 def _create(
     made: Serves, asking: Asking, given: dict[str, Any]
 ) -> tuple[Prediction, dict[str, Any]]:
-    """Convert the arguments to the body of `POST /v1/predictions` and submit it like one."""
+    """Convert the arguments to the body of a create and submit it like one.
+
+    Of the request's headers only the key counts: those of a create are arguments here.
+    """
     call = asking.call
     input_ = tools.model_input(given, lambda name: _known(made, name))
-    body = {"version": given["model"], "input": input_, "tags": given.get("tags")}
-    sent: dict[str, object] = {
-        "content-type": "application/json",
-        "authorization": call.request.header("authorization"),
-    }
+    body = {"input": input_, "tags": given.get("tags")}
+    sent: dict[str, object] = {"authorization": call.request.header("authorization")}
     if "idempotency_key" in given:
         sent["idempotency-key"] = given["idempotency_key"]
-    request = replace(
-        call.request, parameters={}, query={}, headers=sent, body=json.dumps(body).encode()
+    wanted = made.read_create.of(
+        replace(call.request, headers=sent),
+        call.tenant,
+        call.key.dedupe_window_s,
+        given["model"],
+        body,
     )
-    wanted = made.read_create(request, call.tenant, call.key.dedupe_window_s)
     accepted = made.submit(wanted)
     note_accepted(accepted)
     warning = {"warning": accepted.warning} if accepted.warning else {}
@@ -567,7 +570,7 @@ FUNCTION = Function(
     door="mcp",
     rights=(
         *rights.SUBMIT,
-        Right("dynamodb:UpdateItem", "controls", keys=("REPEAT#*",)),
+        rights.REPEAT,
         rights.SIGN_AT_CDN,
         *rights.ASK_FOR_LOOK,
         Right("dynamodb:BatchGetItem", "predictions"),
