@@ -8,7 +8,6 @@ stream, schedule, client) then retries.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from darkroom.domain.values import immutable
@@ -493,7 +492,7 @@ class StoredObject:
 
     bytes: int
     sha256: str
-    earlier: bool = field(default=False, compare=False)
+    earlier: bool = False
     """The object was written by an earlier run."""
 
 

@@ -5,7 +5,7 @@ Times are integers: milliseconds since the epoch, on our clock, unless a name sa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -123,10 +123,11 @@ class Price:
     """Maximum of the whole prediction."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@immutable
 class Prediction:
     """One record. A change creates a new one with the next `revision`; see `lifecycle`."""
 
+    _: KW_ONLY
     id: str
     tenant: str
     created_at: int

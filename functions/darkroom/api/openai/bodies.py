@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, field
 from typing import TYPE_CHECKING, Any
 
 from darkroom.api.multipart import read_parts
@@ -14,6 +14,7 @@ from darkroom.api.openai.errors import OpenAIError
 from darkroom.api.requests import json_body, schema_of
 from darkroom.domain import link, media
 from darkroom.domain.checker import invalid, types_of, validate_body
+from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,10 +38,11 @@ _SIZE = re.compile(SIZE)
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@immutable
 class PictureRequest:
     """A request in their words; what was not said, or said to be `auto`, is None."""
 
+    _: KW_ONLY
     model: str
     prompt: str
     n: int | None = None
