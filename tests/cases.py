@@ -419,7 +419,7 @@ REPORTED: dict[str, tuple[str, str]] = {
         ),
     ),
     "field-F18": (
-        "tests/unit/services/test_read_input.py::test_f18_an_output_is_an_input_by_its_key",
+        "tests/unit/services/test_prepare_input.py::test_f18_an_output_is_an_input_by_its_key",
         ("An output's URL, in each signer's form, refers to the stored object of its own tenant."),
     ),
     "field-F19": (
@@ -441,7 +441,7 @@ REPORTED: dict[str, tuple[str, str]] = {
         ("208 MB are taken by default."),
     ),
     "field-F22": (
-        "tests/unit/services/test_read_input.py::test_f22_the_path_of_an_uploads_url_ends_in_what_it_is",
+        "tests/unit/services/test_prepare_input.py::test_f22_the_path_of_an_uploads_url_ends_in_what_it_is",
         ("A record has its own copy of an upload, under a key that ends in the extension."),
     ),
     "field-F23": (
@@ -453,7 +453,7 @@ REPORTED: dict[str, tuple[str, str]] = {
         ("Only a schema's `uri` is a file; where none speaks, only what is plainly one."),
     ),
     "field-F25": (
-        "tests/unit/services/test_read_input.py::test_f23_f25_schemes_have_no_case_and_base64_may_have_line_breaks",
+        "tests/unit/services/test_prepare_input.py::test_f23_f25_schemes_have_no_case_and_base64_may_have_line_breaks",
         ("Schemes and hosts have no case, in inputs, references, callbacks and outputs."),
     ),
     "field-F28": (

@@ -15,7 +15,7 @@ from darkroom.aws.predictions import DynamoPredictions
 from darkroom.domain.errors import ConflictError, UnavailableError, UnreadableRecordError
 from darkroom.ports import Due, RunTime
 from darkroom.replicate.snapshot import LOGS_KEPT, OUTPUT_KEPT
-from darkroom.services.files.read_input import INPUT_KEPT
+from darkroom.services.files.prepare_input import INPUT_KEPT
 
 from tests.adapters.crowded import Crowded
 from tests.adapters.rows import OWED, T, following, name, record

@@ -17,9 +17,9 @@ MUTANTS: dict[str, Mutant] = {
         Edit(
             _SUBMIT,
             _ACCEPT,
-            "self.read_input.write_files(read)",
+            "self.prepare_input.write_files(prepared)",
             """
-            self.read_input.write_files(read)
+            self.prepare_input.write_files(prepared)
             if reused is None:
                 record = self._send(record, budget)
             """,
@@ -242,8 +242,8 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "2xx though the write failed": Mutant(
         Edit(
-            "services.predictions.receive",
-            "Receive.__call__",
+            "services.predictions.handle_webhook",
+            "HandleWebhook.__call__",
             "return self._apply(self._owner(record, snapshot), snapshot)",
             """
             try:
@@ -251,14 +251,14 @@ MUTANTS: dict[str, Mutant] = {
             except ProviderIdTakenError:
                 raise
             except Exception:
-                return Received.NOTHING_NEW
+                return WebhookOutcome.NOTHING_NEW
             """,
         ),
     ),
     "link token unchecked": Mutant(
         Edit(
-            "services.predictions.receive",
-            "Receive.__call__",
+            "services.predictions.handle_webhook",
+            "HandleWebhook.__call__",
             "record is None or not link.check(token, record.id, record.created_at, keys=keys)",
             "record is None",
         ),

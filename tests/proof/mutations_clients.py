@@ -61,16 +61,16 @@ CLIENT_MUTANTS: dict[str, Mutant] = {
     ),
     "webhook secret never read again": Mutant(
         Edit(
-            "services.predictions.receive",
-            "Receive._verify",
+            "services.predictions.handle_webhook",
+            "HandleWebhook._verify",
             "self.secrets.webhook_keys(refresh=True)",
             "self.secrets.webhook_keys()",
         ),
     ),
     "the link key before is no longer taken": Mutant(
         Edit(
-            "services.predictions.receive",
-            "Receive.__call__",
+            "services.predictions.handle_webhook",
+            "HandleWebhook.__call__",
             "self.secrets.link_keys()",
             "self.secrets.link_keys()[:1]",
         ),

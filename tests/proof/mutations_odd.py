@@ -117,7 +117,7 @@ ODD_MUTANTS: dict[str, Mutant] = {
     ),
     "others' JSON is read as strictly as clients'": Mutant(
         Edit(
-            "services.predictions.receive",
+            "services.predictions.handle_webhook",
             "_parse",
             "lenient_json.loads(body)",
             "__import__('darkroom.domain.strict_json', fromlist=['x']).loads(body)",

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from darkroom.domain.prediction import Prediction
     from darkroom.domain.timings import Timings
     from darkroom.runtime.settings import Settings
-    from darkroom.services.predictions.receive import Received
+    from darkroom.services.predictions.handle_webhook import WebhookOutcome
     from darkroom.services.predictions.sweep import Tick
 
 load_catalogue = lru_cache(Catalogue.load)
@@ -239,7 +239,7 @@ class World:
 
     def webhook(
         self, id_: str, provider_id: str, *, token: str | None = None, key: bytes | None = None
-    ) -> Received:
+    ) -> WebhookOutcome:
         """Deliver the provider's record of `provider_id` to the record's webhook URL."""
         record = self.record(id_)
         body = json.dumps(self.provider.body(provider_id)).encode()
@@ -252,7 +252,7 @@ class World:
         }
         if token is None:
             token = link.token(id_, record.created_at, key=self.secrets.link[0])
-        received: Received = self.receive(id_, token, headers, body)
+        received: WebhookOutcome = self.receive(id_, token, headers, body)
         return received
 
     # AWS

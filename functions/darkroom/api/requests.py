@@ -25,7 +25,7 @@ from darkroom.domain.errors import (
     UnsupportedMediaError,
 )
 from darkroom.domain.values import immutable
-from darkroom.services.files.read_input import INPUT_KEPT
+from darkroom.services.files.prepare_input import INPUT_KEPT
 from darkroom.services.predictions.create import SHORTEST_CANCEL_AFTER_S
 from darkroom.services.predictions.submit import NewPrediction
 

@@ -14,7 +14,7 @@ from darkroom.runtime import parts, rights
 from darkroom.runtime.function import Alarm, Function, Right
 from darkroom.runtime.observability import count, logger
 from darkroom.runtime.settings import Common, Controlled
-from darkroom.services.predictions.receive import Receive, Received
+from darkroom.services.predictions.handle_webhook import HandleWebhook, WebhookOutcome
 
 if TYPE_CHECKING:
     from darkroom.api.http import Call
@@ -29,17 +29,17 @@ class WebhookSettings(Controlled, Common):
     dedicated_account: bool = False
 
 
-def build(s: WebhookSettings, a: Adapters) -> Receive:
+def build(s: WebhookSettings, a: Adapters) -> HandleWebhook:
     secrets = a.secrets(webhook_name=s.replicate_webhook_secret, link_name=s.link_key_secret)
     changes = parts.changes(s, a, s.controls_table, dedicated=s.dedicated_account)
-    return Receive(changes, secrets)
+    return HandleWebhook(changes, secrets)
 
 
-ROUTES: Routes[Receive] = Routes()
+ROUTES: Routes[HandleWebhook] = Routes()
 
 
 @ROUTES.add(f"POST {HOOK_PATH}{{id}}", scope=None)
-def receive(made: Receive, call: Call) -> dict[str, Any]:
+def receive(made: HandleWebhook, call: Call) -> dict[str, Any]:
     """Handle the provider's report of a prediction."""
     request = call.request
     id_ = request.parameters.get("id", "")
@@ -56,13 +56,13 @@ def receive(made: Receive, call: Call) -> dict[str, Any]:
         count("SignatureFailed", int(refused.reason == Reason.NO_MATCH))
         logger.warning("webhook refused", reason=refused.reason)
         raise
-    if received is Received.MISDIRECTED:
+    if received is WebhookOutcome.MISDIRECTED:
         count("WebhookMisdirected")
     logger.append_keys(received=received.value)
     return {}
 
 
-def handle(made: Receive, event: dict[str, Any], _context: Any) -> Response:
+def handle(made: HandleWebhook, event: dict[str, Any], _context: Any) -> Response:
     """Acknowledge only recorded webhooks; a 5xx makes Replicate retry."""
     return respond(event, ROUTES, made)
 

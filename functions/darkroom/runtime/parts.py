@@ -108,7 +108,7 @@ def send_create(
 
 
 def submit(s: settings.Submitting, a: Adapters) -> Submit:
-    from darkroom.services.files.read_input import ReadInput
+    from darkroom.services.files.prepare_input import PrepareInput
     from darkroom.services.models.find import FindModel
     from darkroom.services.models.run_times import RunTimes
     from darkroom.services.predictions.submit import Submit
@@ -122,7 +122,9 @@ def submit(s: settings.Submitting, a: Adapters) -> Submit:
         changes=ours,
         create=send_create(s, a, ours, provider, secrets),
         find_model=FindModel(a.catalogue(), controls, provider, s.open_models),
-        read_input=ReadInput(a.uploads(s.uploads_bucket), outputs, signer(s, a), s.public_url),
+        prepare_input=PrepareInput(
+            a.uploads(s.uploads_bucket), outputs, signer(s, a), s.public_url
+        ),
         random=a.seeds(),
         retention_days=s.retention_days,
         public_url=s.public_url,

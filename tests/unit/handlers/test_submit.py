@@ -73,7 +73,7 @@ def test_an_input_is_parsed_once_and_written_where_its_bytes_leave(
     assert json_of("in the snow") == {
         "<requests": 1,
         # Measured, and hashed: for a repetition and for the result cache.
-        ">read_input": 1,
+        ">prepare_input": 1,
         ">submit": 1,
         ">reuse": 1,
         # The two writes of the record, and the answer; what the provider shows of it is hashed.

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from darkroom.domain.prediction import Code, CreateState, State
 from darkroom.ports import Answered, NoAnswer
-from darkroom.services.predictions.receive import Received
+from darkroom.services.predictions.handle_webhook import WebhookOutcome
 from darkroom.services.predictions.submit import NewPrediction
 
 from tests.support.fakes import START, ContendedPredictions, Crash, FakePredictions
@@ -250,7 +250,7 @@ def test_a_late_create_is_bound_by_its_webhook() -> None:
     record = world.accept()
     world.clock.advance(30)
     late = world.provider.make(**world.provider.creates[0])
-    assert world.webhook(record.id, late["id"]) is Received.CHANGED
+    assert world.webhook(record.id, late["id"]) is WebhookOutcome.CHANGED
     assert world.record(record.id).provider_id == late["id"]
     run_until(world, 600)
     assert len(world.provider.creates) == 1
@@ -265,8 +265,8 @@ def test_a_create_that_comes_after_its_repetition_is_cancelled_and_shown(heard_b
     assert len(world.provider.creates) == 2
     first = world.provider.make(**world.provider.creates[0])["id"]
     if heard_by == "webhook":
-        assert world.webhook(record.id, first) is Received.EXTRA
-        assert world.webhook(record.id, first) is Received.EXTRA
+        assert world.webhook(record.id, first) is WebhookOutcome.EXTRA
+        assert world.webhook(record.id, first) is WebhookOutcome.EXTRA
     else:
         world.provider.make(**world.provider.creates[1])
     run_until(world, 60)
@@ -281,7 +281,7 @@ def test_a_second_prediction_is_not_ours_where_we_sent_one_create() -> None:
     world = World()
     record = world.accept()
     stranger = world.provider.make(**world.provider.creates[0])["id"]
-    assert world.webhook(record.id, stranger) is Received.MISDIRECTED
+    assert world.webhook(record.id, stranger) is WebhookOutcome.MISDIRECTED
     world.settle()
     assert world.record(record.id) == record
     assert world.provider.cancels == []
@@ -311,7 +311,7 @@ def test_an_extra_one_after_the_end_is_cancelled_too() -> None:
     ended = world.record(record.id)
     assert ended.state is State.CANCELED
     late = world.provider.make(**world.provider.creates[0])["id"]
-    assert world.webhook(record.id, late) is Received.EXTRA
+    assert world.webhook(record.id, late) is WebhookOutcome.EXTRA
     world.settle()
     after = world.record(record.id)
     assert world.provider.cancels == [late]
@@ -516,7 +516,7 @@ def test_a_webhook_goes_to_the_owner_whatever_its_link_says() -> None:
     world.sweep(14)
     ((owner, _),) = [(id_, pid) for id_, pid in bound(world).items() if pid == provider_id]
     world.succeed(provider_id)
-    assert world.webhook(second.id, provider_id) is Received.CHANGED
+    assert world.webhook(second.id, provider_id) is WebhookOutcome.CHANGED
     assert world.record(owner).state is State.STORING
     (other,) = {first.id, second.id} - {owner}
     assert world.record(other).provider_id is None
@@ -531,7 +531,7 @@ def test_an_owned_prediction_is_no_extra_one_of_the_record_in_its_link() -> None
     run_until(world, 300)
     (shared, own) = world.provider.upstream
     assert bound(world) == {first.id: shared, second.id: own}
-    assert world.webhook(second.id, shared) is Received.NOTHING_NEW
+    assert world.webhook(second.id, shared) is WebhookOutcome.NOTHING_NEW
     world.settle()
     assert world.record(second.id).extra_provider_ids == ()
     assert world.provider.cancels == []

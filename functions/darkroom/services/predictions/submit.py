@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from darkroom.domain.model import Model
     from darkroom.domain.repeats import RepeatEntry
-    from darkroom.services.files.read_input import InputRead, ReadInput
+    from darkroom.services.files.prepare_input import PreparedInput, PrepareInput
     from darkroom.services.models.find import FindModel
     from darkroom.services.models.run_times import RunTimes
     from darkroom.services.predictions.changes import Changes
@@ -107,7 +107,7 @@ class Submit:
     changes: Changes
     create: SendCreate
     find_model: FindModel
-    read_input: ReadInput
+    prepare_input: PrepareInput
     random: Random
     retention_days: int
     public_url: str
@@ -140,9 +140,9 @@ class Submit:
         """
         self.limits.admit(request.tenant, request.end_user)
         model, _, warning, given = self._checked(request)
-        read = self.read_input(link.new_id(), request.tenant, given, model.input_schema)
+        prepared = self.prepare_input(link.new_id(), request.tenant, given, model.input_schema)
         longest_s = self._longest_s(_limit_s(request, model))
-        price, _, _ = terms_of(model, given, longest_s, read.pixels)
+        price, _, _ = terms_of(model, given, longest_s, prepared.pixels)
         return price.most if price else None, warning
 
     def _checked(
@@ -165,9 +165,9 @@ class Submit:
         expected = self.run_times.expected(model) if self.run_times else {}
         now = self.changes.clock()
         id_ = link.new_id()
-        read = self.read_input(id_, request.tenant, given, model.input_schema)
-        fingerprint = _fingerprint(request, read)
-        result_key = self._result_key(request, model, version, read)
+        prepared = self.prepare_input(id_, request.tenant, given, model.input_schema)
+        fingerprint = _fingerprint(request, prepared)
+        result_key = self._result_key(request, model, version, prepared)
         try:
             key = _stored_key(request, now) or repeats.enter(
                 self.changes.store, request, fingerprint, id_, now
@@ -179,15 +179,15 @@ class Submit:
         budget = self._budget_s(request, started)
         timings = self.changes.timings
         limit = _limit_s(request, model)
-        price, base, tiers = terms_of(model, given, self._longest_s(limit), read.pixels)
+        price, base, tiers = terms_of(model, given, self._longest_s(limit), prepared.pixels)
         record = Prediction(
             id=id_,
             tenant=request.tenant,
             created_at=now,
             model=model.model,
             version=version,
-            input=read.kept,
-            uploads=read.uploads,
+            input=prepared.kept,
+            uploads=prepared.uploads,
             webhook=request.webhook,
             webhook_events=request.webhook_events,
             deadline=now + int((limit or timings.default_deadline_s) * 1000),
@@ -217,7 +217,7 @@ class Submit:
             record = reused.ended(record, now)
         record = replace(record, due_at=due(record, timings))
         entries = reservation(record, allowed)
-        self.read_input.write_files(read)
+        self.prepare_input.write_files(prepared)
         try:
             self.changes.store.insert(record, key, entries)
         except IdempotencyKeyUsedError as used:
@@ -239,7 +239,7 @@ class Submit:
         return ". ".join(filter(None, [warning, ignored])) or None
 
     def _result_key(
-        self, request: NewPrediction, model: Model, version: str | None, read: InputRead
+        self, request: NewPrediction, model: Model, version: str | None, prepared: PreparedInput
     ) -> str | None:
         if self.reuse is None:
             return None
@@ -247,8 +247,8 @@ class Submit:
             tenant=request.tenant,
             model=model.model,
             version=version,
-            asked=_asked(request, read),
-            files=read.contents,
+            asked=_asked(request, prepared),
+            files=prepared.contents,
         )
 
     def _reused(
@@ -318,21 +318,21 @@ def _limit_s(request: NewPrediction, model: Model) -> int | None:
     return request.cancel_after_s or model.deadline_seconds
 
 
-def _asked(request: NewPrediction, read: InputRead) -> dict[str, Any]:
+def _asked(request: NewPrediction, prepared: PreparedInput) -> dict[str, Any]:
     """Return the client's input, without a drawn seed."""
-    asked = dict(read.kept)
+    asked = dict(prepared.kept)
     given = request.input.get("seed")
     if given is None or asked.get("seed") != given:
         asked.pop("seed", None)
     return asked
 
 
-def _fingerprint(request: NewPrediction, read: InputRead) -> str:
+def _fingerprint(request: NewPrediction, prepared: PreparedInput) -> str:
     """Return a hash of the request, before a seed is drawn, with files by their contents."""
     body = {
         "reference": request.reference,
-        "input": _asked(request, read),
-        "files": read.contents,
+        "input": _asked(request, prepared),
+        "files": prepared.contents,
         "webhook": request.webhook,
         "events": sorted(request.webhook_events),
         **request.said,

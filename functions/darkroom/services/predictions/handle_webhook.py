@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from darkroom.services.predictions.changes import Changes
 
 
-class Received(StrEnum):
+class WebhookOutcome(StrEnum):
     """Result of a valid webhook."""
 
     CHANGED = "changed"
@@ -32,7 +32,7 @@ class Received(StrEnum):
 
 
 @immutable
-class Receive:
+class HandleWebhook:
     """The webhook use case: one read, at most one write, and only then a 2xx."""
 
     changes: Changes
@@ -40,7 +40,7 @@ class Receive:
 
     def __call__(
         self, id_: str, token: str, headers: Mapping[str, object], body: bytes
-    ) -> Received:
+    ) -> WebhookOutcome:
         """Handle a webhook.
 
         Raises WebhookRefusedError (401, nothing changed); BadRequestError for a verified body that
@@ -57,7 +57,7 @@ class Receive:
             return self._apply(self._owner(record, snapshot), snapshot)
         except ProviderIdTakenError as taken:
             owner = self.changes.store.get(taken.owner)
-            return self._apply(owner, snapshot) if owner else Received.MISDIRECTED
+            return self._apply(owner, snapshot) if owner else WebhookOutcome.MISDIRECTED
 
     def _verify(self, headers: Mapping[str, object], body: bytes) -> None:
         now = self.changes.clock() / 1000
@@ -83,13 +83,13 @@ class Receive:
         owner = self.changes.store.get(owner_id) if owner_id else None
         return owner or record
 
-    def _apply(self, record: Prediction, snapshot: Snapshot) -> Received:
+    def _apply(self, record: Prediction, snapshot: Snapshot) -> WebhookOutcome:
         applied = self.changes.apply(record, ProviderReported(snapshot))
         if applied.record.provider_id == snapshot.provider_id:
-            return Received.CHANGED if applied.changed else Received.NOTHING_NEW
+            return WebhookOutcome.CHANGED if applied.changed else WebhookOutcome.NOTHING_NEW
         if snapshot.provider_id in applied.record.extra_provider_ids:
-            return Received.EXTRA
-        return Received.MISDIRECTED
+            return WebhookOutcome.EXTRA
+        return WebhookOutcome.MISDIRECTED
 
 
 def _parse(body: bytes) -> Snapshot:

@@ -39,7 +39,7 @@ MAX_FILES = 100
 
 
 @dataclass(slots=True)
-class InputRead:
+class PreparedInput:
     """An input in the form for its record."""
 
     kept: JsonObject = field(default_factory=dict)
@@ -62,7 +62,7 @@ class InputRead:
 
 
 @immutable
-class ReadInput:
+class PrepareInput:
     """Needs one call for each file that the input names, and one more to copy an upload."""
 
     uploads: UploadStore
@@ -72,7 +72,7 @@ class ReadInput:
 
     def __call__(
         self, id_: str, tenant: str, given: dict[str, Any], schema: Mapping[str, Any]
-    ) -> InputRead:
+    ) -> PreparedInput:
         """Prepare an input without writing. Raises InvalidInputError for an unknown file, or
         TooLargeError."""
         value = strict_json.ordered(given)
@@ -88,7 +88,7 @@ class ReadInput:
             raise TooLargeError(f"The input has more than {MAX_FILES} files.")
         has_data = any(isinstance(file, DataURI) for file in found)
         inline = has_data and strict_json.size(given) <= INPUT_KEPT
-        read = InputRead(value)
+        read = PreparedInput(value)
         pointers = 0
         for number, file in enumerate(found):
             pointer = file.pointer
@@ -110,7 +110,7 @@ class ReadInput:
             raise _too_large()
         return read
 
-    def _moved(self, file: DataURI, pointer: str, place: str, read: InputRead) -> str:
+    def _moved(self, file: DataURI, pointer: str, place: str, read: PreparedInput) -> str:
         """Return the key of a file from a data URI."""
         data = file.data()
         read.measure(pointer, data)
@@ -119,7 +119,7 @@ class ReadInput:
         read.contents[pointer] = hashlib.sha256(data).hexdigest()
         return key
 
-    def _named(self, file: StoredFile, pointer: str, place: str, read: InputRead) -> str:
+    def _named(self, file: StoredFile, pointer: str, place: str, read: PreparedInput) -> str:
         """Return the key of a stored file.
 
         An output has an extension, but an upload is copied to a key with one, because models use
@@ -142,7 +142,7 @@ class ReadInput:
         read.contents[pointer] = metadata.get("sha256", uploaded["etag"])
         return key
 
-    def write_files(self, read: InputRead) -> None:
+    def write_files(self, read: PreparedInput) -> None:
         """Store the files that were moved out. Without a record they expire within a week.
 
         Raises InvalidInputError if an upload is gone by now.

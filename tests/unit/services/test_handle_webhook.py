@@ -1,4 +1,4 @@
-"""Receive: an authentic webhook changes its record once."""
+"""HandleWebhook: an authentic webhook changes its record once."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from darkroom.aws.items import prediction_item
 from darkroom.domain import link, signature, strict_json
 from darkroom.domain.errors import BadRequestError, ConflictError, WebhookRefusedError
 from darkroom.domain.prediction import State
-from darkroom.services.predictions.receive import Received
+from darkroom.services.predictions.handle_webhook import WebhookOutcome
 
 from tests.support.fakes import ContendedPredictions, item_size
 from tests.support.world import World
 
 
-def deliver(world: World, id_: str, body: bytes, token: str | None = None) -> Received:
+def deliver(world: World, id_: str, body: bytes, token: str | None = None) -> WebhookOutcome:
     """Send any body with the provider's signature."""
     now = world.clock() // 1000
     headers = {
@@ -37,9 +37,9 @@ def test_the_same_news_again_changes_nothing() -> None:
     record = world.accept()
     provider_id = str(record.provider_id)
     world.succeed(provider_id)
-    assert world.webhook(record.id, provider_id) is Received.CHANGED
+    assert world.webhook(record.id, provider_id) is WebhookOutcome.CHANGED
     after = world.record(record.id)
-    assert world.webhook(record.id, provider_id) is Received.NOTHING_NEW
+    assert world.webhook(record.id, provider_id) is WebhookOutcome.NOTHING_NEW
     assert world.record(record.id) == after
 
 
@@ -51,9 +51,9 @@ def test_news_of_an_earlier_state_comes_too_late() -> None:
     world.webhook(record.id, provider_id)
     after = world.record(record.id)
     world.provider.upstream[provider_id].update(status="processing")
-    assert world.webhook(record.id, provider_id) is Received.NOTHING_NEW
+    assert world.webhook(record.id, provider_id) is WebhookOutcome.NOTHING_NEW
     world.provider.upstream[provider_id].update(status="succeeded", output=["https://x.test/1"])
-    assert world.webhook(record.id, provider_id) is Received.NOTHING_NEW
+    assert world.webhook(record.id, provider_id) is WebhookOutcome.NOTHING_NEW
     assert world.record(record.id) == after
 
 
@@ -116,7 +116,7 @@ def test_the_previous_link_key_still_counts() -> None:
     old = link.token(record.id, record.created_at, key=world.secrets.link[0])
     world.secrets.link = (b"n" * 32, *world.secrets.link)
     world.provider.finish(str(record.provider_id), "failed")
-    assert world.webhook(record.id, str(record.provider_id), token=old) is Received.CHANGED
+    assert world.webhook(record.id, str(record.provider_id), token=old) is WebhookOutcome.CHANGED
 
 
 def test_a_secret_rotated_by_the_provider_is_read_again() -> None:
@@ -125,7 +125,7 @@ def test_a_secret_rotated_by_the_provider_is_read_again() -> None:
     new = b"n" * 32
     world.secrets.rotated = (new, *world.secrets.webhook)
     world.provider.finish(str(record.provider_id), "failed")
-    assert world.webhook(record.id, str(record.provider_id), key=new) is Received.CHANGED
+    assert world.webhook(record.id, str(record.provider_id), key=new) is WebhookOutcome.CHANGED
     assert world.secrets.refreshes == 1
 
 
@@ -156,7 +156,7 @@ def test_a_race_lost_too_often_raises_so_that_the_provider_sends_it_again() -> N
     with pytest.raises(ConflictError):
         world.webhook(record.id, str(record.provider_id))
     store.rivals = [touch] * 3
-    assert world.webhook(record.id, str(record.provider_id)) is Received.CHANGED
+    assert world.webhook(record.id, str(record.provider_id)) is WebhookOutcome.CHANGED
     assert world.record(record.id).state is State.FAILED
 
 
@@ -168,7 +168,7 @@ def test_two_records_that_bind_one_prediction_at_once_leave_it_with_its_owner() 
     owner, other = world.accept(), world.accept()
     (provider_id,) = world.provider.upstream
     store.rivals = [lambda: world.webhook(owner.id, provider_id)]
-    assert world.webhook(other.id, provider_id) is Received.NOTHING_NEW
+    assert world.webhook(other.id, provider_id) is WebhookOutcome.NOTHING_NEW
     assert world.record(owner.id).provider_id == provider_id
     assert world.record(other.id).provider_id is None
 
@@ -179,7 +179,7 @@ def test_a_prediction_whose_owner_is_gone_binds_nothing() -> None:
     record = world.accept()
     (provider_id,) = world.provider.upstream
     world.store.owners[provider_id] = "0" * 26
-    assert world.webhook(record.id, provider_id) is Received.MISDIRECTED
+    assert world.webhook(record.id, provider_id) is WebhookOutcome.MISDIRECTED
     assert world.record(record.id).provider_id is None
 
 
@@ -196,7 +196,7 @@ def test_the_largest_record_that_can_come_about_fits_into_an_item() -> None:
         metrics={"x": noise[:3_800]},
         urls={"stream": "https://stream.test/" + "x" * 1900},
     )
-    assert world.webhook(record.id, provider_id) is Received.CHANGED
+    assert world.webhook(record.id, provider_id) is WebhookOutcome.CHANGED
     storing = world.record(record.id)
     assert strict_json.size(storing.output) > 60_000
     assert 250_000 < item_size(prediction_item(storing)) < 400_000
