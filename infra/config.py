@@ -294,6 +294,31 @@ class StageConfig:
             if function.door is None or function.door in self.doors
         }
 
+    def origins(self) -> Mapping[str, Function[Any, Any]]:
+        """Return the functions that are origins of the CDN, by the same names. The other functions
+        are behind the API."""
+        functions = self.functions() if self.cdn else {}
+        return {name: function for name, function in functions.items() if function.behind_cdn}
+
+    @property
+    def switches(self) -> frozenset[str]:
+        """The switches of this stage, which rights with a `when` depend on."""
+        on = {
+            "dedicated_account": self.dedicated_account,
+            "open_models": self.open_models,
+            "state_machines": bool(self.state_machines),
+            "cdn": self.cdn,
+            "no cdn": not self.cdn,
+            "tokens in urls": "wait" in self.doors or self.links_to_thumbnails,
+            **{f"door {door}": True for door in self.doors},
+        }
+        return frozenset(name for name, is_on in on.items() if is_on)
+
+    @property
+    def links_to_thumbnails(self) -> bool:
+        """Whether thumbnails are behind the API, where tokens open them."""
+        return "thumbnails" in self.doors and not self.cdn
+
     @property
     def concurrency(self) -> Concurrency:
         """The limits of concurrent invocations that this stage deploys."""

@@ -77,6 +77,7 @@ class Darkroom(Construct):
                 config=config,
                 stateful=self._stateful,
                 service=self._service,
+                cdn=cdn,
                 env=env,
             )
         for stack in (self._stateful, cdn, self._service, self._observability):

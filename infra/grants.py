@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aws_cdk import aws_iam as iam
+from darkroom.domain.thumbnails import WIDTHS, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -33,6 +34,9 @@ def data(stateful: StatefulStack) -> dict[str, Sequence[str]]:
         "deliveries/due": [_index(stateful.deliveries, "due")],
         "outputs": [stateful.outputs.bucket_arn],
         "outputs/*": [stateful.objects_arn(stateful.outputs)],
+        "thumbnails": [
+            stateful.objects_arn(stateful.outputs, f"*{key_of('', width)}") for width in WIDTHS
+        ],
         "uploads": [stateful.uploads.bucket_arn],
         "uploads/*": [stateful.objects_arn(stateful.uploads)],
         "replicate_token": [stateful.replicate_token.secret_arn],

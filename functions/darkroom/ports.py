@@ -513,6 +513,9 @@ class OutputStore(Protocol):
     def get(self, key: str) -> Iterator[bytes]:
         """Yield an object's bytes in chunks. Raises if it does not exist."""
 
+    def whole(self, key: str, most: int) -> bytes | None:
+        """Return an object's bytes; None if it does not exist, or has more than `most`."""
+
     def copy(self, source: str, key: str) -> str | None:
         """Copy a stored object with its type to a key that only this caller writes; safe to repeat.
 
@@ -531,6 +534,14 @@ class Masks(Protocol):
         `white` or `black`, and the rest of the other one.
 
         Raises BadRequestError for what is no such mask, or not as large as the picture.
+        """
+
+
+class Thumbnails(Protocol):
+    def made(self, picture: bytes, width: int) -> bytes:
+        """Return a WebP of the picture that is at most so wide, upright and without metadata.
+
+        Raises NoThumbnailError for whatever is no such picture, in bounded memory and time.
         """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from aws_cdk import aws_sqs as sqs
     from darkroom.runtime.function import Function
     from darkroom.runtime.settings import Settings
+
+    from ..config import StageConfig
 
 RUNTIME_REASON = (
     "Python 3.13 on purpose: supported until 2029, and the version that the locked wheels and "
@@ -45,6 +47,16 @@ class FunctionDefaults:
     log_level: lambda_.ApplicationLogLevel
     system_log_level: lambda_.SystemLogLevel
     tracing: bool
+
+    @classmethod
+    def of(cls, config: StageConfig) -> Self:
+        """Return those of a stage."""
+        return cls(
+            log_retention=config.log_retention,
+            log_level=config.log_level,
+            system_log_level=config.system_log_level,
+            tracing=config.tracing,
+        )
 
 
 class PythonFunction(Construct):
@@ -136,11 +148,14 @@ class PythonFunction(Construct):
         """Map cdk-nag's ids for statements on all objects of a bucket to the reason for their
         width."""
         stack = Stack.of(self)
-        return {
-            f"AwsSolutions-IAM5[Resource::{bucket_export(stack.resolve(arn))}/*]": OBJECTS_REASON
+        wide = [
+            (bucket_export(stack.resolve(arn)), arn.rpartition("/")[2])
             for statement in statements
             for arn in statement.resources
-            if arn.endswith("/*")
+            if "/*" in arn
+        ]
+        return {
+            f"AwsSolutions-IAM5[Resource::{bucket}/{keys}]": OBJECTS_REASON for bucket, keys in wide
         }
 
     def consume(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aws_cdk as cdk
 from aws_cdk import Duration
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
+from darkroom.domain.thumbnails import WIDTHS, key_of
 
+from ..bundling import lambda_code, lock_file
+from ..constructs.python_function import FunctionDefaults, PythonFunction
 from ..flags import DarkroomStack
+from ..grants import data, statements
 from ..nag import acknowledge
 
 if TYPE_CHECKING:
@@ -41,6 +46,8 @@ class CdnStack(DarkroomStack):
         # Names of CloudFront resources are unique per account across all regions.
         self._name = f"{self.stack_name}-{cdk.Aws.REGION}"
         self._keys = self._trusted_keys()
+        self.functions = self._make_functions(stateful)
+        """The functions that are origins, by their names in logical ids and outputs."""
         self.distribution = self._distribute(stateful.outputs)
         own_domain = self.distribution.distribution_domain_name
         self.domain: str = config.cdn_domain.name if config.cdn_domain else own_domain
@@ -48,7 +55,11 @@ class CdnStack(DarkroomStack):
         # Also exported when a stage has its own domain: the deployment that adds the domain would
         # fail if it removed an export that ServiceStack still uses.
         self.export_value(own_domain)
-        for name, value in {"CdnDomain": self.domain, "CdnTarget": own_domain}.items():
+        for name, value in {
+            "CdnDomain": self.domain,
+            "CdnTarget": own_domain,
+            **{f"Function{name}": f.function.function_name for name, f in self.functions.items()},
+        }.items():
             cdk.CfnOutput(self, f"{name}Output", value=value).override_logical_id(name)
 
     def _key(self, parameter: str, output: str) -> tuple[cdk.CfnParameter, str]:
@@ -118,6 +129,25 @@ class CdnStack(DarkroomStack):
             ),
         )
 
+    def _make_functions(self, stateful: StatefulStack) -> dict[str, PythonFunction]:
+        config = self._config
+        environment = {
+            "POWERTOOLS_SERVICE_NAME": config.service_name,
+            "OUTPUTS_BUCKET": stateful.outputs.bucket_name,
+        }
+        return {
+            name: PythonFunction(
+                self,
+                name,
+                defaults=FunctionDefaults.of(config),
+                code=lambda_code(self, catalogue=config.catalogue, lock=lock_file(function.lock)),
+                declared=function,
+                environment=environment,
+                statements=statements(function, data(stateful), config.switches),
+            )
+            for name, function in config.origins().items()
+        }
+
     def _distribute(self, outputs: s3.Bucket) -> cloudfront.Distribution:
         config = self._config
         # Imported, so that CDK does not change its policy: a policy that names this distribution
@@ -128,6 +158,27 @@ class CdnStack(DarkroomStack):
             bucket_arn=outputs.bucket_arn,
             bucket_regional_domain_name=outputs.bucket_regional_domain_name,
         )
+        files = origins.S3BucketOrigin.with_origin_access_control(
+            bucket,
+            # Always signed, so that a client's own Authorization header never reaches S3.
+            origin_access_control=cloudfront.S3OriginAccessControl(
+                self,
+                "AccessControl",
+                origin_access_control_name=self._name,
+                signing=cloudfront.Signing.SIGV4_ALWAYS,
+            ),
+        )
+        small = self._thumbnails(files)
+        served: dict[str, Any] = {
+            "viewer_protocol_policy": cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
+            "allowed_methods": cloudfront.AllowedMethods.ALLOW_GET_HEAD,
+            "compress": False,
+            "cache_policy": self._cache_policy(),
+            "response_headers_policy": self._headers_policy(),
+            "trusted_key_groups": [
+                cloudfront.KeyGroup.from_key_group_id(self, "TrustedKeys", self._keys.ref)
+            ],
+        }
         certificate = (
             acm.Certificate.from_certificate_arn(
                 self, "Certificate", config.cdn_domain.certificate_arn
@@ -147,26 +198,13 @@ class CdnStack(DarkroomStack):
             else None,
             http_version=cloudfront.HttpVersion.HTTP2_AND_3,
             price_class=config.cdn_price_class,
-            default_behavior=cloudfront.BehaviorOptions(
-                origin=origins.S3BucketOrigin.with_origin_access_control(
-                    bucket,
-                    # Always signed, so that a client's own Authorization header never reaches S3.
-                    origin_access_control=cloudfront.S3OriginAccessControl(
-                        self,
-                        "AccessControl",
-                        origin_access_control_name=self._name,
-                        signing=cloudfront.Signing.SIGV4_ALWAYS,
-                    ),
-                ),
-                viewer_protocol_policy=cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
-                allowed_methods=cloudfront.AllowedMethods.ALLOW_GET_HEAD,
-                compress=False,
-                cache_policy=self._cache_policy(),
-                response_headers_policy=self._headers_policy(),
-                trusted_key_groups=[
-                    cloudfront.KeyGroup.from_key_group_id(self, "TrustedKeys", self._keys.ref)
-                ],
-            ),
+            default_behavior=cloudfront.BehaviorOptions(origin=files, **served),
+            additional_behaviors={
+                f"*{key_of('', width)}": cloudfront.BehaviorOptions(origin=small, **served)
+                for width in WIDTHS
+            }
+            if small
+            else None,
         )
         cdk.Annotations.of(distribution).acknowledge_warning(
             "@aws-cdk/aws-cloudfront-origins:updateImportedBucketPolicyOac",
@@ -186,6 +224,29 @@ class CdnStack(DarkroomStack):
             )
         acknowledge(distribution, reasons)
         return distribution
+
+    def _thumbnails(self, files: cloudfront.IOrigin) -> cloudfront.IOrigin | None:
+        """Return the origin of thumbnails: the bucket, and for those that it does not have the
+        function that makes them. None if the stage has no such function."""
+        made = self.functions.get("Thumbnail")
+        if made is None:
+            return None
+        url = made.function.add_function_url(auth_type=lambda_.FunctionUrlAuthType.AWS_IAM)
+        maker = origins.FunctionUrlOrigin.with_origin_access_control(
+            url,
+            origin_access_control=cloudfront.FunctionUrlOriginAccessControl(
+                self,
+                "FunctionAccessControl",
+                origin_access_control_name=f"{self._name}-functions",
+                signing=cloudfront.Signing.SIGV4_ALWAYS,
+            ),
+        )
+        return origins.OriginGroup(
+            primary_origin=files,
+            fallback_origin=maker,
+            # Without the right to list the bucket, an object that does not exist is a 403.
+            fallback_status_codes=[403, 404],
+        )
 
     def _cache_policy(self) -> cloudfront.CachePolicy:
         """Cache by path only. CloudFront removes the signature from the query by itself."""

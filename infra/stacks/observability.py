@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from darkroom.runtime.function import Function
 
     from ..config import StageConfig
+    from .cdn import CdnStack
     from .service import ServiceStack
     from .stateful import StatefulStack
 
@@ -49,11 +50,14 @@ class ObservabilityStack(DarkroomStack):
         config: StageConfig,
         stateful: StatefulStack,
         service: ServiceStack,
+        cdn: CdnStack | None,
         env: cdk.Environment | None = None,
     ) -> None:
         super().__init__(scope, id_, env=env, description="Darkroom: dashboard and alarms")
         self._config = config
         self._service = service
+        self._declared = config.functions()
+        self._functions = service.functions | (cdn.functions if cdn else {})
         # The name is set here because the alarms link to the dashboard, which shows the alarms.
         # Dashboard names are shared by all regions of an account.
         self._dashboard = f"Darkroom-{config.name}-{cdk.Aws.REGION}"
@@ -151,7 +155,7 @@ class ObservabilityStack(DarkroomStack):
         )
 
     def _watch_ours(self) -> None:
-        for function in self._service.declared.values():
+        for function in self._declared.values():
             for alarm in function.alarms:
                 metric = self._ours(alarm.metric, SUM if alarm.sums else MOST)
                 self._alarm(alarm.name, metric, alarm.threshold, alarm.says, below=alarm.below)
@@ -166,7 +170,7 @@ class ObservabilityStack(DarkroomStack):
             )
 
     def _watch_aws(self) -> None:
-        functions = {name: f.function for name, f in self._service.functions.items()}
+        functions = {name: f.function for name, f in self._functions.items()}
         api = self._service.api.api
         self._alarm(
             "ServerErrors",
@@ -174,7 +178,7 @@ class ObservabilityStack(DarkroomStack):
             5,
             "The API answers 5xx, to clients or to Replicate's webhooks.",
         )
-        for name, members in _throttled_together(self._service.declared).items():
+        for name, members in _throttled_together(self._declared).items():
             throttles = {n: functions[n].metric_throttles(period=FIVE) for n in members}
             says = f"Lambda holds back {', '.join(members)}."
             self._alarm(name, _total(throttles), 10, says)

@@ -76,8 +76,13 @@ class ServiceStack(DarkroomStack):
             log_retention=config.log_retention,
             infrequent_access_log=config.infrequent_access_log,
         )
-        self.declared = config.functions()
-        """The functions of this stage, by their names in logical ids and outputs."""
+        self.declared = {
+            name: function
+            for name, function in config.functions().items()
+            if name not in config.origins()
+        }
+        """The functions of this stage but those of the CDN, by their names in logical ids and
+        outputs."""
         self.queues = {
             queue.name: self._task_queue(function, queue)
             for function in self.declared.values()
@@ -144,13 +149,8 @@ class ServiceStack(DarkroomStack):
             lock: lambda_code(self, catalogue=config.catalogue, lock=lock_file(lock))
             for lock in sorted({function.lock for function in self.declared.values()})
         }
-        defaults = FunctionDefaults(
-            log_retention=config.log_retention,
-            log_level=config.log_level,
-            system_log_level=config.system_log_level,
-            tracing=config.tracing,
-        )
-        resources, switches = self._resources(), self._switches()
+        defaults = FunctionDefaults.of(config)
+        resources, switches = self._resources(), config.switches
         environment = self._environment()
         return {
             name: PythonFunction(
@@ -189,19 +189,6 @@ class ServiceStack(DarkroomStack):
         ]
         bus = {"bus": [self.bus.event_bus_arn], "state_machines": machines}
         return {**data(self._stateful), **queues, **bus}
-
-    def _switches(self) -> frozenset[str]:
-        """Return the switches of this stage, which rights with a `when` depend on."""
-        config = self._config
-        on = {
-            "dedicated_account": config.dedicated_account,
-            "open_models": config.open_models,
-            "state_machines": bool(config.state_machines),
-            "cdn": self._cdn is not None,
-            "no cdn": self._cdn is None,
-            **{f"door {door}": True for door in config.doors},
-        }
-        return frozenset(name for name, is_on in on.items() if is_on)
 
     def _fed_by(self, function: Function[Any, Any]) -> list[iam.PolicyStatement]:
         """Return the permissions of Lambda's pollers that invoke this function."""
@@ -265,6 +252,10 @@ class ServiceStack(DarkroomStack):
             environment["CORS_ORIGINS"] = ",".join(config.cors_origins)
         if "wait" in config.doors:
             environment["WATCH_KEY_SECRET"] = stateful.link_key.secret_arn
+        if "thumbnails" in config.doors:
+            environment["THUMBNAILS"] = _flag(value=True)
+        if config.links_to_thumbnails:
+            environment["THUMBNAIL_KEY_SECRET"] = stateful.link_key.secret_arn
         if config.local_callbacks:
             environment["LOCAL_CALLBACKS"] = cdk.CfnParameter(
                 self,

@@ -178,11 +178,11 @@ class StatefulStack(DarkroomStack):
             )
         )
 
-    def objects_arn(self, bucket: s3.Bucket) -> str:
-        """Return the ARN of all objects of a bucket, for policies of other stacks. The ARN is
-        exported here and not by CDK at the end of the synth, because cdk-nag's acknowledgement
-        needs the export's name."""
-        return f"{self.export_value(bucket.bucket_arn)}/*"
+    def objects_arn(self, bucket: s3.Bucket, keys: str = "*") -> str:
+        """Return the ARN of a bucket's objects, for policies of other stacks. The ARN is exported
+        here and not by CDK at the end of the synth, because cdk-nag's acknowledgement needs the
+        export's name."""
+        return f"{self.export_value(bucket.bucket_arn)}/{keys}"
 
     def _bucket(self, id_: str, **options: Any) -> s3.Bucket:
         return s3.Bucket(

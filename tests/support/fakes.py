@@ -665,6 +665,10 @@ class FakeOutputs:
     def get(self, key: str) -> Iterator[bytes]:
         yield self.objects[key][1]
 
+    def whole(self, key: str, most: int) -> bytes | None:
+        _, data = self.objects.get(key, ("", None))
+        return data if data is not None and len(data) <= most else None
+
 
 @dataclass
 class FakeUploads:

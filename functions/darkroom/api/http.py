@@ -160,6 +160,7 @@ _STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.PaymentRequiredError: (402, "Insufficient credit"),
     errors.OutOfScopeError: (403, "Forbidden"),
     errors.NotFoundError: (404, "Not found"),
+    errors.NoThumbnailError: (404, "Not found"),
     errors.NotServedError: (404, "Not served by Darkroom"),
     errors.MethodNotAllowedError: (405, "Method not allowed"),
     errors.TooLargeError: (413, "Too large"),
@@ -232,8 +233,9 @@ def respond(
     except Exception:  # noqa: BLE001 - the edge: nothing of it may reach the client
         logger.exception("failed", route=event.get("routeKey"))
         response = refusal(RuntimeError())
-    # An answer is valid only at this moment, and only for the holder of this token.
-    response["headers"]["cache-control"] = "no-store"
+    # An answer is valid only at this moment, and only for the holder of this token, unless its
+    # route says otherwise.
+    response["headers"].setdefault("cache-control", "no-store")
     if _method(event) == "HEAD":
         response["body"] = ""
     return response

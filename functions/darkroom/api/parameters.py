@@ -27,6 +27,8 @@ class PathNames(BaseModel):
     owner: str
     name: str
     event: str = Field(description="As the list of deliveries shows it")
+    number: int = Field(ge=0, description="Of the file in `files`, from 0")
+    width: Literal[256, 512, 1024]
 
 
 class Queries(BaseModel):
@@ -52,7 +54,7 @@ class Queries(BaseModel):
     )
     from_: Day = Field(alias="from", description="First day, 30 days ago by default (UTC)")
     to: Day = Field(description="Last day, today by default (UTC)")
-    t: str = Field(description="The token of the watch URL")
+    t: str = Field(description="The token of the URL")
     seconds: int = Field(
         ge=1,
         le=waiting.LONGEST_S,

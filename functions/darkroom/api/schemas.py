@@ -34,6 +34,16 @@ class OutputFile(BaseModel):
     height: int | None
 
 
+class ShownFile(OutputFile):
+    """The same in an answer, where a deployment that has the door `thumbnails` shows pictures'
+    thumbnails. Their URLs need no API key, live for an hour, and are secrets."""
+
+    thumbnail: Url = Field(default_factory=str, description="512 pixels wide")
+    thumbnails: dict[str, Url] = Field(
+        default_factory=dict, description="By the width in pixels: 256, 512, 1024"
+    )
+
+
 class PredictionDetails(BaseModel):
     """Darkroom's own fields, beyond the provider's."""
 
@@ -89,6 +99,7 @@ class ImageMade(BaseModel):
 class ShownDetails(PredictionDetails):
     """The details in an answer; events have only those above."""
 
+    files: list[ShownFile]  # type: ignore[assignment]
     revision: int = Field(
         default_factory=int,
         description="One more with each change, for `revision` of a wait. In the answers to a "

@@ -12,16 +12,13 @@ from botocore.signers import CloudFrontSigner
 from darkroom.aws.s3 import URL_LIFE_S
 from darkroom.domain.errors import UnavailableError
 from darkroom.domain.inputs import is_output, path_below
+from darkroom.domain.link import rounded_expiry
 from darkroom.domain.values import immutable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from darkroom.ports import Clock, Signer
-
-ROUNDED_S = 300
-"""The expiry of a URL is rounded up to this, so that reads within some minutes show the same URL
-and browsers can use their caches."""
 
 
 @immutable
@@ -39,7 +36,7 @@ class CdnSigner:
         the key is unset."""
         key_id, private_key = self.key()
         signer = CloudFrontSigner(key_id, partial(_sign, private_key))
-        expires = -(-(self.clock() // 1000 + URL_LIFE_S) // ROUNDED_S) * ROUNDED_S
+        expires = rounded_expiry(self.clock(), URL_LIFE_S)
         url = signer.generate_presigned_url(
             f"https://{self.domain}/{quote(key)}", datetime.fromtimestamp(expires, UTC)
         )

@@ -78,6 +78,15 @@ class S3Outputs:
         stored = self.client.get_object(Bucket=self.bucket, Key=key)
         yield from stored["Body"].iter_chunks(READ)
 
+    def whole(self, key: str, most: int) -> bytes | None:
+        try:
+            stored = self.client.get_object(Bucket=self.bucket, Key=key)
+        except ClientError as error:
+            _pass_over_absent(error)
+            return None
+        with stored["Body"] as body:
+            return bytes(body.read()) if stored["ContentLength"] <= most else None
+
     def copy(self, source: str, key: str) -> str | None:
         # Copied within S3, together with type and disposition. No If-None-Match, because the key
         # has a new record's id, and the runtime's own boto3 may be too old to send one with a copy.

@@ -13,6 +13,7 @@ DarkroomError
 ├── TooManyRequestsError       429  above a limit; has the seconds to wait
 ├── UnavailableError           503  something required does not answer; retry
 ├── UnreadableRecordError      503  a record that this release cannot read
+├── NoThumbnailError           404  a file that no smaller picture can be made of
 ├── NotServedError             404  a part of the provider's API that Darkroom leaves out
 ├── WebhookRefusedError        401  unsigned, forged, stale, or without a valid link
 ├── ConflictError                   a conditional write failed; has the stored item
@@ -114,6 +115,10 @@ class UnreadableRecordError(DarkroomError):
         self.id = id_
         self.tenant = tenant
         self.reason = reason
+
+
+class NoThumbnailError(DarkroomError):
+    """The file is gone, is no picture, or is one that would take too much to read."""
 
 
 class NotServedError(DarkroomError):

@@ -32,7 +32,7 @@ from darkroom.domain.times import rfc3339
 from darkroom.runtime import parts, rights
 from darkroom.runtime.function import Function, Right
 from darkroom.runtime.observability import count, logger, note_accepted, note_refused
-from darkroom.runtime.settings import Submitting
+from darkroom.runtime.settings import Submitting, Thumbnailed
 from darkroom.services.doors.wait import Wait
 from darkroom.services.models.browse import Models
 from darkroom.services.models.run_times import RunTimes
@@ -78,7 +78,7 @@ _NEXT = {
 }
 
 
-class McpSettings(Submitting):
+class McpSettings(Thumbnailed, Submitting):
     dispatch_queue: str
     wait_s: int = LONGEST_S
     """Longest wait in one request, in seconds."""
@@ -121,7 +121,7 @@ def build(s: McpSettings, a: Adapters) -> Serves:
             submit.find_model.catalogue, controls, RunTimes(controls, a.clock()), s.open_models
         ),
         spending=Spending(usage, limits, store, a.clock()),
-        shown=parts.shown(s, a, often=True),
+        shown=parts.shown(s, a, often=True, link_secrets=submit.create.secrets),
         longest_s=s.wait_s,
         origins=frozenset({_origin(s.public_url), *s.cors_origins}),
     )

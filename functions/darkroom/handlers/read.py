@@ -11,7 +11,7 @@ from darkroom.api.routes import MODEL, Routes
 from darkroom.runtime import parts, rights
 from darkroom.runtime.function import Function, Right
 from darkroom.runtime.observability import best_effort, logger
-from darkroom.runtime.settings import ShowingHttp
+from darkroom.runtime.settings import Thumbnailed
 from darkroom.services.callbacks.secrets import CallbackSecrets
 from darkroom.services.models.browse import Models
 from darkroom.services.models.run_times import RunTimes
@@ -29,12 +29,15 @@ if TYPE_CHECKING:
     from darkroom.services.tenants.limits import TenantLimits
 
 
-class ReadSettings(ShowingHttp):
+class ReadSettings(Thumbnailed):
     callback_key_secret: str
     dispatch_queue: str
     open_models: bool = False
     watch_key_secret: str = ""
     """The secret that signs watch URLs; empty if the stage has no door `wait`."""
+    thumbnail_key_secret: str = ""
+    """The same secret for URLs of thumbnails; empty with a CDN, or without the door
+    `thumbnails`."""
 
 
 class ReadServices(NamedTuple):
@@ -52,15 +55,15 @@ class ReadServices(NamedTuple):
 
 def build(s: ReadSettings, a: Adapters) -> ReadServices:
     controls, store = a.controls(s.controls_table), parts.changes(s, a).store
-    watch = None
-    if s.watch_key_secret:
-        watch = parts.watch(s, a, a.secrets(link_name=s.watch_key_secret))
+    link_key = s.watch_key_secret or s.thumbnail_key_secret
+    secrets = a.secrets(link_name=link_key) if link_key else None
+    watch = parts.watch(s, a, secrets) if secrets and s.watch_key_secret else None
     return ReadServices(
         authenticate=parts.authenticate(s, a),
         read=Read(store),
         ask_for_look=AskForLook(store, a.queue(s.dispatch_queue, lazy=True), a.clock()),
         models=Models(a.catalogue(), controls, RunTimes(controls, a.clock()), s.open_models),
-        shown=parts.shown(s, a, often=True, watches=watch),
+        shown=parts.shown(s, a, often=True, watches=watch, link_secrets=secrets),
         usage=Usage(controls, a.clock()),
         limits=parts.limits(s, a),
         callback_secrets=lru_cache(
@@ -217,7 +220,7 @@ FUNCTION = Function(
         Right("dynamodb:GetItem", "controls"),
         *rights.SHOW,
         Right(rights.READ_SECRET, "callback_key"),
-        Right(rights.READ_SECRET, "link_key", when="door wait"),
+        Right(rights.READ_SECRET, "link_key", when="tokens in urls"),
     ),
 )
 handler = FUNCTION.handler()

@@ -12,7 +12,7 @@ from darkroom.domain.money import usd
 from darkroom.runtime import parts, rights
 from darkroom.runtime.function import Function
 from darkroom.runtime.observability import note_accepted, note_refused
-from darkroom.runtime.settings import Submitting
+from darkroom.runtime.settings import Submitting, Thumbnailed
 
 if TYPE_CHECKING:
     from darkroom.api.http import Call
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from darkroom.services.tenants.authenticate import Authenticate
 
 
-class SubmitSettings(Submitting):
+class SubmitSettings(Thumbnailed, Submitting):
     watch_key_secret: str = ""
     """The secret that signs watch URLs, which is the link key; empty if the stage has no door
     `wait`."""
@@ -40,12 +40,13 @@ class Submits(NamedTuple):
 def build(s: SubmitSettings, a: Adapters) -> Submits:
     submit = parts.submit(s, a)
     waits = bool(s.watch_key_secret)
-    watch = parts.watch(s, a, submit.create.secrets) if waits else None
+    secrets = submit.create.secrets
+    watch = parts.watch(s, a, secrets) if waits else None
     return Submits(
         authenticate=parts.authenticate(s, a),
         read_create=ReadCreate(local_callbacks=s.local_callbacks),
         submit=submit,
-        shown=parts.shown(s, a, watches=watch),
+        shown=parts.shown(s, a, watches=watch, link_secrets=secrets),
         waits=waits,
     )
 

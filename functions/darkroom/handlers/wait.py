@@ -14,7 +14,7 @@ from darkroom.domain.errors import NotFoundError
 from darkroom.runtime import parts, rights
 from darkroom.runtime.function import Function, Right
 from darkroom.runtime.observability import logger
-from darkroom.runtime.settings import Waiting
+from darkroom.runtime.settings import Thumbnailed, Waiting
 from darkroom.services.predictions.read import Read
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 WATCH = "GET /v1/predictions/{id}/watch"
 
 
-class WaitSettings(Waiting):
+class WaitSettings(Thumbnailed, Waiting):
     link_key_secret: str
     wait_s: int = LONGEST_S
     """The longest wait in one request, in seconds."""
@@ -47,14 +47,15 @@ class Waits(NamedTuple):
 
 def build(s: WaitSettings, a: Adapters) -> Waits:
     waits = parts.wait(s, a)
-    watch = parts.watch(s, a, a.secrets(link_name=s.link_key_secret))
+    secrets = a.secrets(link_name=s.link_key_secret)
+    watch = parts.watch(s, a, secrets)
     return Waits(
         authenticate=parts.authenticate(s, a),
         limits=parts.limits(s, a),
         read=Read(waits.store),
         wait=waits,
         watch=watch,
-        shown=parts.shown(s, a, often=True, watches=watch),
+        shown=parts.shown(s, a, often=True, watches=watch, link_secrets=secrets),
         longest_s=s.wait_s,
     )
 

@@ -130,6 +130,11 @@ class Adapters:
 
         return load
 
+    def thumbnails(self) -> ports.Thumbnails:
+        from darkroom.pictures.thumbnails import PillowThumbnails
+
+        return PillowThumbnails()
+
     def queue(self, url: str, *, lazy: bool = False) -> ports.Queue:
         from darkroom.aws.clients import LazyClient, client
         from darkroom.aws.queues import SqsQueue

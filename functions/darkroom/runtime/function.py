@@ -138,8 +138,8 @@ class Right:
         self.prefixes = prefixes
         """The prefixes of the only objects that a list may show."""
         self.when = when
-        """The switch of the stage that makes it necessary: `dedicated_account`, `no cdn`, `door
-        wait`."""
+        """The switch of the stage that makes it necessary, by its name in `StageConfig.switches`:
+        `dedicated_account`, `no cdn`, `door wait`."""
 
 
 class Alarm:
@@ -189,6 +189,7 @@ class Function(Generic[S, M]):
         alarms: tuple[Alarm, ...] = (),
         door: str | None = None,
         lock: str = LOCK,
+        behind_cdn: bool = False,
     ) -> None:
         self.module = module
         self.name = module.rpartition(".")[2]
@@ -217,6 +218,8 @@ class Function(Generic[S, M]):
         have."""
         self.lock = lock
         """The lock file of its asset's dependencies, next to the package."""
+        self.behind_cdn = behind_cdn
+        """Whether, in a stage with a CDN, it is the CDN's origin and has no routes."""
         self._made: M | None = None
 
     def made(self) -> M:

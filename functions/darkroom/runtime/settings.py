@@ -126,6 +126,13 @@ class ShowingHttp(Showing, Http):
     """For functions behind the API that show predictions."""
 
 
+class Thumbnailed(ShowingHttp):
+    """For functions that show predictions with their thumbnails."""
+
+    thumbnails: bool = False
+    """Whether the stage has the door `thumbnails`."""
+
+
 class Waiting(ShowingHttp):
     """Functions that wait for a prediction, for a client."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from darkroom.domain import thumbnails
 from darkroom.domain.prediction import State
 from darkroom.domain.values import immutable
 from darkroom.replicate import wire
@@ -23,6 +24,9 @@ class Shown:
     public_url: str
     watch_url: Callable[[Prediction], str | None] | None = None
     """None if the stage has no door `wait`."""
+    thumbnail_urls: Callable[[Prediction, int], dict[str, str]] | None = None
+    """Returns the URLs of a file's thumbnails by width. None if the stage has no door `thumbnails`,
+    and in answers that show none."""
 
     def created(self, record: Prediction, expected: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the answer to a create: never `processing`, and with the model's expected
@@ -60,13 +64,14 @@ class Shown:
                 "bytes": file.bytes,
                 "width": file.width,
                 "height": file.height,
+                **self._thumbnails(record, number),
             }
-            for file, url in pairs
+            for number, (file, url) in enumerate(pairs)
         ]
 
     def __call__(self, record: Prediction) -> dict[str, Any]:
         """Return the JSON body of the prediction."""
-        return wire.body(
+        shown = wire.body(
             record,
             public_url=self.public_url,
             output_urls=self.output_urls(record),
@@ -74,7 +79,16 @@ class Shown:
                 pointer: self.signer.upload_url(key) for pointer, key in record.uploads.items()
             },
         )
+        for number, file in enumerate(shown["darkroom"]["files"]):
+            file.update(self._thumbnails(record, number))
+        return shown
 
     def output_urls(self, record: Prediction) -> list[str]:
         """Return a signed URL for each stored file, in order."""
         return [self.signer.output_url(file.key) for file in record.files]
+
+    def _thumbnails(self, record: Prediction, number: int) -> dict[str, Any]:
+        """Return the fields of a file that has thumbnails; none for every other one."""
+        is_picture = record.files[number].content_type in thumbnails.PICTURES
+        urls = self.thumbnail_urls(record, number) if self.thumbnail_urls and is_picture else {}
+        return {"thumbnail": urls[str(thumbnails.SHOWN)], "thumbnails": urls} if urls else {}
