@@ -357,6 +357,13 @@ def test_a_store_that_tells_no_hash_of_a_copy(aws: Aws) -> None:
         assert S3Outputs(aws.s3, "outputs").copy("a", "b") is None
 
 
+def test_an_object_is_read_whole_up_to_a_size(outputs: OutputStore) -> None:
+    outputs.write_once("a/1/0.png", "image/png", pieces(b"12345"))
+    assert outputs.whole("a/1/0.png", 5) == b"12345"
+    assert outputs.whole("a/1/0.png", 4) is None
+    assert outputs.whole("a/1/1.png", 5) is None
+
+
 def test_what_is_gone_cannot_be_copied(outputs: OutputStore) -> None:
     with pytest.raises((ClientError, KeyError)):
         outputs.copy("a/1/0.png", "a/2/0.png")

@@ -36,6 +36,7 @@ LEFT_OUT = {
     "wait": "as read",
     "mcp": "calls the services of submit, read and cancel; its messages write nothing themselves",
     "images": "creates by the use case of submit, and by no other call",
+    "thumbnail": "as read, beside objects that it writes, which no record knows of",
     "imagewait": "as read, beside answers that are too large, which no record knows of",
 }
 """Functions that no schedule runs, with the reason."""

@@ -170,9 +170,9 @@ def bearer(token: str | None) -> dict[str, str]:
     return {} if token is None else {"authorization": f"Bearer {token}"}
 
 
-def wired(monkeypatch: pytest.MonkeyPatch, *, waits: bool = False) -> App:
+def wired(monkeypatch: pytest.MonkeyPatch, *, waits: bool = False, thumbnails: bool = False) -> App:
     """Return all functions over one new world, until the patches are undone."""
-    world = World(waits=waits)
+    world = World(waits=waits, thumbnails=thumbnails)
     for token, tenant, scopes in (
         (ACME, "acme", {"submit", "read"}),
         (OTHER, "other", {"submit", "read"}),
@@ -197,7 +197,7 @@ def _count_calls(monkeypatch: pytest.MonkeyPatch, calls: Counter[str]) -> None:
         return call
 
     ports = fakes.FakePredictions, fakes.FakeProvider, fakes.FakeUploads, fakes.FakeControls
-    for port in ports:
+    for port in (*ports, fakes.FakeOutputs, fakes.FakeSecrets):
         for name, method in vars(port).items():
             if callable(method) and not name.startswith("_"):
                 monkeypatch.setattr(port, name, counted(f"{port.__name__}.{name}", method))

@@ -150,6 +150,8 @@ class World:
     store: FakePredictions = field(default_factory=FakePredictions)
     waits: bool = False
     """The stage has the door `wait`."""
+    thumbnails: bool = False
+    """The stage has the door `thumbnails`, and no CDN."""
 
     def __post_init__(self) -> None:
         self.clock = FakeClock()
@@ -176,7 +178,10 @@ class World:
             "result_cache": True,
             "tasks": True,
             "copies_at_once": 1,
+            "predictions_table": "predictions_table",
+            "thumbnails": self.thumbnails,
             **({"watch_key_secret": "link_key_secret"} if self.waits else {}),
+            **({"thumbnail_key_secret": "link_key_secret"} if self.thumbnails else {}),
         }
         self.naps: list[float] = []
         """The durations of sleeps, in seconds."""

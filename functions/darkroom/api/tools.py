@@ -268,7 +268,10 @@ _FILES = {
             "bytes": {"type": "integer"},
             "width": {"type": ["integer", "null"]},
             "height": {"type": ["integer", "null"]},
-        }
+            "thumbnail": {"type": "string", "description": "URL of the picture, 512 pixels wide"},
+            "thumbnails": {"type": "object", "description": "The same by the width in pixels"},
+        },
+        ("thumbnail", "thumbnails"),
     ),
 }
 

@@ -18,7 +18,8 @@ from darkroom.runtime import rights
 from darkroom.runtime.function import Alarm, Function, Right
 from darkroom.runtime.observability import best_effort, count, logger
 from darkroom.runtime.settings import Settings
-from darkroom.services.doors.thumbnails import LinkedThumbnails, LookAtThumbnail, MakeThumbnail
+from darkroom.services.doors.make_thumbnail import LookAtThumbnail, MakeThumbnail
+from darkroom.services.doors.thumbnails import LinkedThumbnails
 
 if TYPE_CHECKING:
     from darkroom.api.http import Call

@@ -19,3 +19,9 @@ def app(monkeypatch: pytest.MonkeyPatch) -> App:
 def waiting_app(monkeypatch: pytest.MonkeyPatch) -> App:
     """An app of a stage with the door `wait`."""
     return wired(monkeypatch, waits=True)
+
+
+@pytest.fixture
+def picture_app(monkeypatch: pytest.MonkeyPatch) -> App:
+    """An app of a stage with the doors `thumbnails` and `wait`."""
+    return wired(monkeypatch, waits=True, thumbnails=True)
