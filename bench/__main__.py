@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MODULES = (
     *("cold", "first", "asset", "warm", "verify"),
-    *("persist", "memory", "growth", "io", "cost", "durable", "wait"),
+    *("persist", "memory", "growth", "io", "cost", "durable", "wait", "thumbnails"),
 )
 
 

@@ -92,6 +92,20 @@ def _tool(api: httpx.Client, name: str, arguments: dict[str, Any]) -> dict[str, 
     return shown
 
 
+def through_thumbnails(api: httpx.Client) -> bytes:
+    """The picture made small, by a URL that a page could show. Raises DoorError."""
+    answer = api.post(
+        CREATES,
+        json={"input": {"prompt": PROMPT}},
+        headers={"Darkroom-Wait": "redirect"},
+        follow_redirects=True,
+    )
+    fetched(answer)
+    url = answer.json()["darkroom"]["files"][0]["thumbnail"]
+    small = httpx.get(url, follow_redirects=True, trust_env=False, timeout=60)
+    return small.raise_for_status().content
+
+
 def through_openai(api: httpx.Client) -> bytes:
     """One call in OpenAI's format, which is followed to the picture itself."""
     body = {"model": "dall-e-2", "prompt": PROMPT, "response_format": "b64_json"}
@@ -130,6 +144,14 @@ DOORS = (
         """print(json.load(sys.stdin)["result"]["structuredContent"]["id"])')\n"""
         + _by_tool("get_image", """{"id": "'$ID'", "wait_seconds": 20}"""),
         through_mcp,
+    ),
+    Door(
+        "thumbnails",
+        "FunctionThumbnail",
+        f"""{CREATE} \\\n  -H "Darkroom-Wait: redirect" -L --max-redirs 20 \\\n"""
+        "  | python3 -c 'import json, sys; "
+        """print(json.dumps(json.load(sys.stdin)["darkroom"]["files"][0]["thumbnails"]))'""",
+        through_thumbnails,
     ),
     Door(
         "openai",

@@ -9,9 +9,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from darkroom.aws.cdn import CdnSigner
+from darkroom.aws.s3 import S3Signer
 from darkroom.aws.secrets import SecretsManagerStore
 from darkroom.domain.errors import UnavailableError
+from darkroom.domain.thumbnails import SHOWN, key_of
 from darkroom.replicate.hooks import HOOK_PATH
+from darkroom.runtime.adapters import now
 
 from ops import capacity, cdn_key
 from ops.audit import waiting
@@ -38,6 +42,7 @@ NO_ID = "0" * 26
 """An id that no prediction has."""
 _SEE_OPENAI = "see the logs of the functions images and imagewait"
 _SEE_WAIT = "see the log of the function wait; at its `wait_concurrency` a 503 is right"
+_SEE_THUMBNAILS = "see the log of the function thumbnail, and the stack's events"
 _SEE_MCP = "see the log of the function mcp; at its `mcp_concurrency` a 503 is right"
 
 
@@ -88,6 +93,7 @@ class _Doctor:
             ("wait", self._wait),
             ("mcp", self._mcp),
             ("openai", self._openai),
+            ("thumbnails", self._thumbnails),
             ("secrets", self._secrets),
             ("API keys", self._keys),
             ("Replicate", self._account),
@@ -234,6 +240,37 @@ class _Doctor:
             self._add(FAIL, "openai", "; ".join(wrong), _SEE_OPENAI)
         else:
             self._add(OK, "openai", "serves models and images")
+
+    def _thumbnails(self) -> None:
+        """Check the door `thumbnails`: a URL that no prediction has reaches the function, which
+        answers with a problem of its own."""
+        if "FunctionThumbnail" not in self._outputs:
+            return
+        domain = self._told.get("CDN_DOMAIN")
+        # The default route also answers 404, and the bucket alone 403.
+        wanted = 404 if domain else 400
+        try:
+            answer = self._http.get(self._no_thumbnail(domain))
+        except httpx.HTTPError as error:
+            text = f"cannot be reached: {type(error).__name__}"
+            self._add(FAIL, "thumbnails", text, _SEE_THUMBNAILS)
+            return
+        kind = answer.headers.get("content-type", "")
+        where = "behind the CDN" if domain else "behind the API"
+        if (answer.status_code, kind) == (wanted, "application/problem+json"):
+            self._add(OK, "thumbnails", f"served {where}")
+        else:
+            text = f"a URL of none answered {answer.status_code} and not {wanted} {where}"
+            self._add(FAIL, "thumbnails", text, _SEE_THUMBNAILS)
+
+    def _no_thumbnail(self, domain: str | None) -> str:
+        if not domain:
+            here = f"{self._told['PUBLIC_URL']}/v1/predictions/{NO_ID}"
+            return f"{here}/files/0/thumbnail/{SHOWN}?by=doctor"
+        name = self._told["CDN_KEY_SECRET"]
+        secrets = SecretsManagerStore(self._deployment.client("secretsmanager"), cdn_name=name)
+        signer = CdnSigner(domain, secrets.cdn_key, S3Signer(None, "", ""), now)
+        return signer.output_url(key_of(f"doctor/2026/01/{NO_ID}/0.png", SHOWN))
 
     def _secrets(self) -> None:
         """Read the secrets with the functions' own adapter."""

@@ -166,6 +166,7 @@ def _prove(
         wait="FunctionWait" in deployment.outputs,
         mcp="FunctionMcp" in deployment.outputs,
         openai="FunctionImages" in deployment.outputs,
+        thumbnails="FunctionThumbnail" in deployment.outputs,
     )
     catalogue = Catalogue.load()
     model = catalogue.model(cheapest(catalogue))

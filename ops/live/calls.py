@@ -301,6 +301,53 @@ def judge_openai(seen: Pictured) -> Verdict:
     return fail(text, "see the logs of Images and Imagewait")
 
 
+# The door `thumbnails`
+
+
+@dataclass(frozen=True, slots=True)
+class Small:
+    """A thumbnail, as a page gets it."""
+
+    first: int
+    """HTTP status of the look at which it is made."""
+    again: int
+    content_type: str | None
+    smaller: bool
+    """It has fewer bytes than a picture of that size could ever need."""
+    forged: int
+    """Status of its signature at the URL of another width."""
+
+
+def see_thumbnails(run: Run) -> Small:
+    """Look at the first picture's smallest thumbnail twice."""
+    return run.once("thumbnails", lambda: _thumbnails(run))
+
+
+def _thumbnails(run: Run) -> Small:
+    urls = run.api.get(str(main(run)["id"]))["darkroom"]["files"][0].get("thumbnails")
+    if not urls:
+        return Small(0, 0, None, smaller=False, forged=0)
+    small, large = urls["256"], urls["1024"]
+    first, again = (run.http.get(small, follow_redirects=True) for _ in range(2))
+    forged = run.http.get(f"{large.partition('?')[0]}?{small.partition('?')[2]}")
+    return Small(
+        first=first.status_code,
+        again=again.status_code,
+        content_type=again.headers.get("content-type"),
+        smaller=0 < len(again.content) < 256 * 1024 * 4,
+        forged=forged.status_code,
+    )
+
+
+def judge_thumbnails(seen: Small) -> Verdict:
+    """Pass if it is made and found again, and its signature opens no other."""
+    text = f"first {seen.first}, again {seen.again}, {seen.content_type}, forged {seen.forged}"
+    well = (seen.first, seen.again, seen.content_type) == (200, 200, "image/webp")
+    if well and seen.smaller and seen.forged in {403, 404}:
+        return ok(text)
+    return fail(text, "see the log of Thumbnail")
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
     """A stored output, read by URL."""

@@ -140,6 +140,8 @@ def _invoked(run: Run) -> Invoked:
         calls.see_mcp(run)
     if run.facts.openai:
         calls.see_openai(run)
+    if run.facts.thumbnails:
+        calls.see_thumbnails(run)
     called = run.facts.receiver or run.facts.state_machine
     # The embedded cloud runs those that wait in its front process.
     idle = {"Deliver": not called, "Wait": run.facts.embedded, "Imagewait": run.facts.embedded}

@@ -95,6 +95,13 @@ ROWS: tuple[Row[Any], ...] = (
         calls.judge_openai,
         (Need.OPENAI,),
     ),
+    Row(
+        "door thumbnails",
+        "a picture is made small at the first look, without a key and not by another's URL",
+        calls.see_thumbnails,
+        calls.judge_thumbnails,
+        (Need.THUMBNAILS,),
+    ),
     Row("cancel", "a cancel arrives at Replicate", calls.see_cancel, calls.judge_cancel),
     Row(
         "deadline",

@@ -52,6 +52,7 @@ class Need(StrEnum):
     WAIT = "the stage lets nobody wait (`doors`)"
     MCP = "the stage has no door for agents (`doors`)"
     OPENAI = "the stage does not serve OpenAI's Images API (`doors`)"
+    THUMBNAILS = "the stage makes no thumbnails (`doors`)"
     PLATFORM_LINES = "Lambda writes no lines of its own, and --leave-functions was given"
 
 
@@ -70,6 +71,7 @@ class Facts:
     wait: bool
     mcp: bool
     openai: bool
+    thumbnails: bool
 
     def lacks(self, need: Need) -> bool:
         """Whether rows with this need are not applicable."""
@@ -86,4 +88,5 @@ class Facts:
             Need.WAIT: not self.wait,
             Need.MCP: not self.mcp,
             Need.OPENAI: not self.openai,
+            Need.THUMBNAILS: not self.thumbnails,
         }[need]

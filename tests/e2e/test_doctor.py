@@ -69,6 +69,7 @@ def test_nothing_is_wrong_with_a_new_deployment(
             "wait",
             "mcp",
             "openai",
+            "thumbnails",
         ),
         "OK",
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import io
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from uuid import uuid4
 
 from darkroom.aws import clients as aws_
 from darkroom.domain import keys
+from PIL import Image
 
 from bench.account import TENANT, Account, account
 from bench.io import INPUT, MODEL, PATHS, PICTURE, finish, said, show
@@ -640,6 +642,23 @@ def _deduped(aws: Account) -> None:
     )
 
 
+def small_pictures(aws: Account) -> None:
+    """The first look at each width, and one that finds what it made."""
+    usual, drawn = aws.outside.picture, io.BytesIO()
+    Image.new("RGB", (600, 400)).save(drawn, "PNG")
+    aws.outside.picture = drawn.getvalue()
+    id_ = submit_one(aws)
+    finish(aws, id_)
+    aws.outside.picture = usual
+    (file,) = _ask(aws, "read", f"GET /v1/predictions/{id_}")["darkroom"]["files"]
+    for url in (*file["thumbnails"].values(), file["thumbnail"]):
+        parts = urlsplit(url)
+        event = events.http("GET", parts.path, None, {}, dict(parse_qsl(parts.query)))
+        answer = aws.call("thumbnail", event)
+        if answer["statusCode"] != 302:
+            raise RuntimeError(f"{parts.path} was answered {answer}")
+
+
 def pictures(aws: Account) -> None:
     """In OpenAI's words: asked for in each way, waited for, and read in an answer of each size."""
     aws.put_limits(**LIMITS)
@@ -739,6 +758,7 @@ def everything_asked(environment: Mapping[str, str], doors: Collection[str] = ()
         tasks: environment["TASKS"] == "true",
         waits: WATCH_KEY in environment,
         pictures: DOOR_OPENAI in environment,
+        small_pictures: "thumbnails" in doors,
         # The last: it changes the key.
         agents: "mcp" in doors,
     }

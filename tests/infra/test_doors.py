@@ -48,8 +48,11 @@ def test_a_stage_has_the_core_and_no_more(prod: Synth) -> None:
 def test_each_door_alone(synth: Callable[[StageConfig], Synth]) -> None:
     for door in all_doors():
         config = replace(StageConfig.prod(), doors=(door,))
-        made = synth(config).service.properties("Lambda::Function")
-        assert made.keys() == {f"{name}Function" for name in config.functions()}
+        done = synth(config)
+        made = done.service.properties("Lambda::Function").keys()
+        behind_cdn = done.cdn.properties("Lambda::Function").keys()
+        assert made | behind_cdn == {f"{name}Function" for name in config.functions()}
+        assert behind_cdn == {f"{name}Function" for name in config.origins()}
 
 
 def test_the_local_stage_has_every_door(local: Synth) -> None:

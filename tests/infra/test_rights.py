@@ -41,6 +41,8 @@ class Needs:
             environment |= {"CDN_DOMAIN": "cdn.example.com", "CDN_KEY_SECRET": "cdn"}
         if "wait" in synth.config.doors:
             environment[WATCH_KEY] = "watch"
+        if "thumbnails" in synth.config.doors:
+            environment["THUMBNAILS"] = "true"
         if "openai" in synth.config.doors:
             environment[DOOR_OPENAI] = "25"
         self.asked = everything_asked(environment, synth.config.doors)

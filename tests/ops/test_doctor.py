@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from local.certificates import issue
 from ops.capacity import Capacity, look
+from ops.cdn_key import new_private_key
 from ops.deployment import Deployment, embedded, find
 from ops.doctor import FAIL, OK, WARN, Check, examine
 from ops.replicate import http
@@ -38,6 +39,13 @@ class Account:
     each_queue: int | None = 50
     subscriptions: list[dict[str, str]] = field(default_factory=list)
     denied: bool = False
+    told: dict[str, str] = field(
+        default_factory=lambda: {
+            "REPLICATE_URL": "https://upstream",
+            "PUBLIC_URL": "https://api",
+        }
+    )
+    """The functions' environment."""
 
     def get_account_settings(self) -> dict[str, Any]:
         if self.denied:
@@ -51,8 +59,7 @@ class Account:
         return {"EventSourceMappings": [scaling if self.each_queue else {}]}
 
     def get_function_configuration(self, **_: Any) -> dict[str, Any]:
-        told = {"REPLICATE_URL": "https://upstream", "PUBLIC_URL": "https://api"}
-        return {"Environment": {"Variables": told}}
+        return {"Environment": {"Variables": self.told}}
 
     def get_paginator(self, name: str) -> Account:
         assert name == "list_subscriptions_by_topic"
@@ -223,6 +230,54 @@ def test_doctor_tells_whether_the_door_openai_is_served(
     assert check.state == state
     assert text in check.text
     assert checks(stage, "openai") == [], "without the door there is nothing to look at"
+
+
+# The door `thumbnails`
+
+PROBLEM = {"content-type": "application/problem+json"}
+
+
+@pytest.mark.parametrize(
+    ("cdn", "answer", "state", "text"),
+    [
+        (False, httpx.Response(400, headers=PROBLEM), OK, "served behind the API"),
+        (False, httpx.Response(404, headers=PROBLEM), FAIL, "answered 404 and not 400"),
+        (True, httpx.Response(404, headers=PROBLEM), OK, "served behind the CDN"),
+        (True, httpx.Response(403), FAIL, "answered 403 and not 404"),
+        (True, httpx.Response(404), FAIL, "answered 404 and not 404 behind the CDN"),
+        (False, None, FAIL, "cannot be reached: ConnectError"),
+    ],
+)
+def test_doctor_tells_whether_the_door_thumbnails_is_served(
+    stage: Deployment,
+    account: Account,
+    cdn: bool,
+    answer: httpx.Response | None,
+    state: str,
+    text: str,
+) -> None:
+    asked: list[httpx.URL] = []
+
+    def answered(request: httpx.Request) -> httpx.Response:
+        if ".t512.webp" not in request.url.path and "/thumbnail/" not in request.url.path:
+            return httpx.Response(401)
+        asked.append(request.url)
+        if answer is None:
+            raise httpx.ConnectError("down")
+        return answer
+
+    if cdn:
+        key = {"key_id": "K1", "private_key": new_private_key()}
+        stage.client("secretsmanager").create_secret(Name="cdn", SecretString=json.dumps(key))
+        account.told |= {"CDN_DOMAIN": "cdn.test", "CDN_KEY_SECRET": "cdn"}
+    opened = replace(stage, outputs=stage.outputs | {"FunctionThumbnail": "thumbnail"})
+    with httpx.Client(transport=httpx.MockTransport(answered)) as client:
+        (check,) = [one for one in examine(opened, "prod", client) if one.name == "thumbnails"]
+    assert check.state == state
+    assert text in check.text
+    assert [url.host for url in asked] == ["cdn.test" if cdn else "api"]
+    assert ("Key-Pair-Id" in asked[0].params) is cdn
+    assert checks(stage, "thumbnails") == [], "without the door there is nothing to look at"
 
 
 # The account's concurrency

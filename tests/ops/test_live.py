@@ -29,6 +29,7 @@ from ops.live.calls import (
     Pictured,
     Read,
     Served,
+    Small,
     Stopped,
     Stored,
     Unserved,
@@ -64,6 +65,7 @@ ALL = Facts(
     wait=True,
     mcp=True,
     openai=True,
+    thumbnails=True,
 )
 EMBEDDED = replace(ALL, embedded=True, cdn=False, alarms=False, state_machine=False)
 
@@ -152,6 +154,17 @@ SEEN: dict[str, tuple[Any, tuple[Any, ...]]] = {
             Pictured(303, relative=True, status=504, same_bytes=False, unknown="model_not_found"),
             Pictured(303, relative=True, status=200, same_bytes=False, unknown="model_not_found"),
             Pictured(303, relative=True, status=200, same_bytes=True, unknown=None),
+        ),
+    ),
+    "door thumbnails": (
+        Small(200, 200, "image/webp", smaller=True, forged=404),
+        (
+            Small(404, 404, "application/problem+json", smaller=True, forged=404),
+            Small(200, 502, None, smaller=False, forged=404),
+            Small(200, 200, "image/png", smaller=True, forged=404),
+            Small(200, 200, "image/webp", smaller=False, forged=404),
+            Small(200, 200, "image/webp", smaller=True, forged=200),
+            Small(0, 0, None, smaller=False, forged=0),
         ),
     ),
     "cancel": (
@@ -298,6 +311,7 @@ def test_a_whole_stage_has_every_row() -> None:
         ("wait", {"door wait"}),
         ("mcp", {"door mcp"}),
         ("openai", {"door openai"}),
+        ("thumbnails", {"door thumbnails"}),
         ("platform_lines", {"functions", "cold starts", "billed durations", "waiting"}),
     ],
 )

@@ -29,7 +29,8 @@ are in the deployment's own bucket. What Darkroom adds is under `darkroom`, or a
 Every path below /v1 is also served below one more path segment, `/v1/v1/…` or `/prod/v1/…`, and
 with a slash at its end; HEAD wherever there is GET. A path or method that is not described here is
 answered with 404 or 405 and a problem that says why, a name in a list's query that it does not have
-with 400. No answer may be kept (`Cache-Control: no-store`)."""
+with 400. No answer may be kept (`Cache-Control: no-store`) unless its own `Cache-Control` says how
+long: those about thumbnails."""
 
 _REF = "#/components/schemas/{model}"
 _JSON = "application/json"
@@ -146,6 +147,8 @@ def _body(name: str) -> dict[str, Any]:
 def _answer(route: Route) -> dict[str, Any]:
     found: dict[str, Any] = {"description": HTTPStatus(route.status).phrase}
     if route.creates:
+        found["headers"] = {"Location": {"schema": {"type": "string", "format": "uri"}}}
+    if route.status == HTTPStatus.FOUND:
         found["headers"] = {"Location": {"schema": {"type": "string", "format": "uri"}}}
     if not route.answer:
         return found

@@ -132,7 +132,7 @@ FUNCTION = Function(
     handle=handle,
     routes=ROUTES,
     # With it comes a whole processor. A usual picture takes a tenth of a second, the largest one
-    # two seconds and 650 MB.
+    # more than a second and 650 MB (`make bench ONLY=thumbnails`).
     memory_mb=1769,
     timeout_s=20,
     lock="pictures.txt",

@@ -88,6 +88,37 @@ def test_neither_purpose_takes_the_others_token() -> None:
         assert not link.check(text, ID, WATCHED_UNTIL, keys=(KEY,))
 
 
+def test_a_thumbnails_token_is_of_its_own_purpose() -> None:
+    url = link.thumbnail_url("https://darkroom.test/", ID, 3, 512, WATCHED_UNTIL, key=KEY)
+    path, _, token = url.partition("?t=")
+    assert path == f"https://darkroom.test/v1/predictions/{ID}/files/3/thumbnail/512"
+
+    def opens(given: str, *of: str, at: int = AT, keys: tuple[bytes, ...] = (KEY,)) -> bool:
+        id_, number, width = of or (ID, "3", "512")
+        until = link.thumbnail_expiry(given, id_, number, width, at, keys=keys)
+        assert until in {None, WATCHED_UNTIL}
+        return until is not None
+
+    assert opens(token)
+    assert opens(token, keys=(PREVIOUS, KEY))
+    assert opens(token, at=WATCHED_UNTIL * 1000 - 1)
+    assert not opens(token, at=WATCHED_UNTIL * 1000)
+    for others in ((ID[::-1], "3", "512"), (ID, "0", "512"), (ID, "3", "256"), (ID, "03", "512")):
+        assert not opens(token, *others)
+    assert not opens(token, keys=(PREVIOUS,))
+    assert not opens(WATCH)
+    assert not opens(f"{WATCHED_UNTIL}.{TOKEN}")
+    assert not watches(token)
+    assert not link.check(token, ID, AT, keys=(KEY,))
+
+
+def test_an_expiry_is_rounded_up_to_five_minutes() -> None:
+    assert link.rounded_expiry(0, 3600) == 3600
+    assert link.rounded_expiry(999, 3600) == 3600
+    assert link.rounded_expiry(1_000, 3600) == 3900
+    assert link.rounded_expiry(300_000, 3600) == 3900
+
+
 def test_a_short_key_makes_no_watch_token() -> None:
     with pytest.raises(ValueError, match="too short"):
         link.watch_token(ID, WATCHED_UNTIL, key=b"short")
