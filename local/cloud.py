@@ -209,12 +209,13 @@ class EmbeddedCloud:
         return served
 
     def _cors_rules(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the CORS rules by bucket; empty if there are none."""
-        if not self._origins:
-            return {}
+        """Return the CORS rules of the buckets that have some, by bucket."""
         s3 = self.client("s3")
-        buckets = (self.outputs[name] for name in ("OutputsBucket", "UploadsBucket"))
-        return {bucket: s3.get_bucket_cors(Bucket=bucket)["CORSRules"] for bucket in buckets}
+        found = {}
+        for bucket in (self.outputs["OutputsBucket"], self.outputs["UploadsBucket"]):
+            with contextlib.suppress(ClientError):  # which is what a bucket without rules answers
+                found[bucket] = s3.get_bucket_cors(Bucket=bucket)["CORSRules"]
+        return found
 
     def _start_aws(self, started: contextlib.ExitStack) -> Child:
         port = self._kept.get("aws_port") or free_port()  # queue URLs contain it

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from aws_cdk import aws_iam as iam
+    from aws_cdk import aws_s3 as s3
     from constructs import Construct
     from darkroom.runtime.function import Function, Schedule, Stream, WorkQueue
 
@@ -250,6 +251,8 @@ class ServiceStack(DarkroomStack):
             environment["WAIT_S"] = str(config.longest_wait_s)
         if config.cors_origins:
             environment["CORS_ORIGINS"] = ",".join(config.cors_origins)
+        if "console" in config.doors:
+            environment |= self._console_origins(environment["S3_ENDPOINT"])
         if "wait" in config.doors:
             environment["WATCH_KEY_SECRET"] = stateful.link_key.secret_arn
         if "thumbnails" in config.doors:
@@ -265,6 +268,20 @@ class ServiceStack(DarkroomStack):
                 description="Let callbacks go to 127.0.0.1",
             ).value_as_string
         return environment
+
+    def _console_origins(self, s3_endpoint: str) -> dict[str, str]:
+        """Return the origins for the console's Content-Security-Policy. Those of the buckets are
+        the hosts that functions presign URLs for; empty parts of a list count for nothing."""
+
+        def bucket(given: s3.Bucket) -> str:
+            return f"https://{given.bucket_name}.s3.{self.region}.{self.url_suffix}"
+
+        uploads = bucket(self._stateful.uploads)
+        outputs = f"https://{self._cdn.domain}" if self._cdn else bucket(self._stateful.outputs)
+        return {
+            "PICTURE_ORIGINS": ",".join((outputs, uploads, s3_endpoint)),
+            "UPLOAD_ORIGINS": ",".join((uploads, s3_endpoint)),
+        }
 
     def _public_url(self) -> str:
         given = cdk.CfnParameter(

@@ -135,8 +135,7 @@ class StatefulStack(DarkroomStack):
             self._admit_cloudfront()
         self.uploads = self._bucket(
             "Uploads",
-            # Browsers send the form of `POST /v1/uploads` here.
-            cors=self._cors(s3.HttpMethods.GET, s3.HttpMethods.HEAD, s3.HttpMethods.POST),
+            cors=self._uploads_cors(),
             server_access_logs_bucket=self.access_logs,
             server_access_logs_prefix="uploads/",
             lifecycle_rules=[
@@ -146,6 +145,18 @@ class StatefulStack(DarkroomStack):
                 )
             ],
         )
+
+    def _uploads_cors(self) -> list[s3.CorsRule] | None:
+        """Browsers send the form of `POST /v1/uploads` here. The console has no origin that this
+        stack knows, so pages of every origin may send one: the signed form is the right to it."""
+        rules = self._cors(s3.HttpMethods.GET, s3.HttpMethods.HEAD, s3.HttpMethods.POST) or []
+        if "console" in self._config.doors:
+            rules.append(
+                s3.CorsRule(
+                    allowed_origins=["*"], allowed_methods=[s3.HttpMethods.POST], max_age=3600
+                )
+            )
+        return rules or None
 
     def _cors(self, *methods: s3.HttpMethods) -> list[s3.CorsRule] | None:
         """Return CORS rules for the origins whose browsers may call the API; None by default."""

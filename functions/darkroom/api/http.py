@@ -258,6 +258,10 @@ def _run(request: Request, ours: Routes[Any], made: Any) -> Response:
     if isinstance(body, str):
         # Written already, under the content type that the call's headers name.
         return {"statusCode": call.status, "headers": call.headers, "body": body}
+    if isinstance(body, bytes):
+        encoded = base64.b64encode(body).decode()
+        shown = {"statusCode": call.status, "headers": call.headers, "body": encoded}
+        return {**shown, "isBase64Encoded": True}
     return answer(call.status, body, call.headers)
 
 

@@ -270,6 +270,11 @@ class ModelDetails(Expected):
     tasks: list[str]
     status: ModelStatus | None
     price: PriceBody | list[PriceBody] | None
+    pictures: list[str] = Field(description="Inputs that take a picture, or pictures")
+    mask: str | None = Field(description="The input that takes a mask of the first of them")
+    mask_repaints: Literal["white", "black"] | None = Field(
+        description="The color of the part of the mask that is repainted"
+    )
 
 
 class DryRunDetails(BaseModel):
@@ -373,6 +378,28 @@ class UsageBody(BaseModel):
     predictions: int
     cost: float = Field(description="US dollars")
     results: list[DayOfUsage]
+
+
+class ModelOfMonth(BaseModel):
+    """A model in a month: ended predictions, by the UTC day of their creation."""
+
+    model: str
+    predictions: int
+    cost: float = Field(description="US dollars")
+
+
+class MonthBody(BaseModel):
+    """A tenant's spending in the current UTC month, in US dollars."""
+
+    month: str = Field(pattern=r"^\d{4}-\d{2}$")
+    predictions: int
+    spent_usd: float
+    reserved_usd: float | None = Field(
+        description="For predictions that are running; null: without a cap it is not counted"
+    )
+    cap_usd: float | None
+    remaining_usd: float | None = Field(description="What is neither spent nor reserved")
+    by_model: list[ModelOfMonth]
 
 
 class Account(BaseModel):

@@ -17,6 +17,7 @@ from darkroom.services.models.browse import Models
 from darkroom.services.models.run_times import RunTimes
 from darkroom.services.predictions.look import AskForLook
 from darkroom.services.predictions.read import Read
+from darkroom.services.tenants.spending import Spending
 from darkroom.services.tenants.usage import Usage
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class ReadServices(NamedTuple):
     models: Models
     shown: Shown
     usage: Usage
+    spending: Spending
     limits: TenantLimits
     callback_secrets: Callable[[], CallbackSecrets]
     """Creates its client when it is first called, since most reads need no secret."""
@@ -54,7 +56,8 @@ class ReadServices(NamedTuple):
 
 
 def build(s: ReadSettings, a: Adapters) -> ReadServices:
-    controls, store = a.controls(s.controls_table), parts.changes(s, a).store
+    controls, store = a.controls(s.controls_table), parts.changes(s, a, s.controls_table).store
+    usage, limits = Usage(controls, a.clock()), parts.limits(s, a)
     link_key = s.watch_key_secret or s.thumbnail_key_secret
     secrets = a.secrets(link_name=link_key) if link_key else None
     watch = parts.watch(s, a, secrets) if secrets and s.watch_key_secret else None
@@ -64,8 +67,9 @@ def build(s: ReadSettings, a: Adapters) -> ReadServices:
         ask_for_look=AskForLook(store, a.queue(s.dispatch_queue, lazy=True), a.clock()),
         models=Models(a.catalogue(), controls, RunTimes(controls, a.clock()), s.open_models),
         shown=parts.shown(s, a, often=True, watches=watch, link_secrets=secrets),
-        usage=Usage(controls, a.clock()),
-        limits=parts.limits(s, a),
+        usage=usage,
+        spending=Spending(usage, limits, store, a.clock()),
+        limits=limits,
         callback_secrets=lru_cache(
             lambda: CallbackSecrets(
                 a.secrets(callback_name=s.callback_key_secret), controls, a.clock()
@@ -184,6 +188,19 @@ def get_usage(made: ReadServices, call: Call) -> dict[str, Any]:
     """Predictions and cost by day and model"""
     asked = call.asked
     return made.usage(call.tenant, asked.get("from"), asked.get("to"), queries.tag(asked))
+
+
+@ROUTES.add(
+    "GET /v1/usage/month",
+    scope="read",
+    query=(),
+    operation="usage.month.get",
+    answer="MonthBody",
+    errors=(400,),
+)
+def get_month(made: ReadServices, call: Call) -> dict[str, Any]:
+    """Spending in the current month, and the rest of the cap"""
+    return made.spending(call.tenant)
 
 
 @ROUTES.add(

@@ -119,5 +119,12 @@ class Models:
         return found.model if found else None
 
     def _body(self, model: Model) -> dict[str, Any]:
-        known = {"tasks": model.tasks, "status": model.status or None, "price": model.price}
+        known = {
+            "tasks": model.tasks,
+            "status": model.status or None,
+            "price": model.price,
+            "pictures": model.pictures,
+            "mask": model.mask,
+            "mask_repaints": model.mask_repaints,
+        }
         return {**cog.model_body(model), "darkroom": {**self.run_times.expected(model), **known}}

@@ -1,0 +1,53 @@
+// Numbers, times and sizes as people read them.
+
+const STATES = {
+  starting: "Starting",
+  processing: "Processing",
+  succeeded: "Succeeded",
+  failed: "Failed",
+  canceled: "Canceled",
+};
+
+/** Return the name of a status. */
+export function statusName(status) {
+  return STATES[status] ?? String(status);
+}
+
+/** Return dollars, with as many digits as the amount needs. */
+export function money(usd) {
+  if (typeof usd !== "number") return "unknown";
+  const digits = usd === 0 || usd >= 1 ? 2 : usd >= 0.01 ? 3 : 5;
+  return `$${usd.toFixed(digits)}`;
+}
+
+/** Return a duration of seconds. */
+export function seconds(value) {
+  if (typeof value !== "number" || !Number.isFinite(value)) return "unknown";
+  if (value < 10) return `${value.toFixed(1)} s`;
+  return value < 120 ? `${Math.round(value)} s` : `${Math.round(value / 60)} min`;
+}
+
+/** Return a size in bytes. */
+export function bytes(value) {
+  if (value < 1000) return `${value} B`;
+  return value < 1e6 ? `${Math.round(value / 1000)} kB` : `${(value / 1e6).toFixed(1)} MB`;
+}
+
+/** Return date and time in the visitor's own zone. */
+export function dateTime(text) {
+  const at = new Date(text);
+  if (Number.isNaN(at.getTime())) return "unknown";
+  return at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}
+
+/** Return the seconds between two times; null if one is unknown. */
+export function between(from, to) {
+  const found = (new Date(to) - new Date(from)) / 1000;
+  return from && to && Number.isFinite(found) ? Math.max(0, found) : null;
+}
+
+/** Return the first characters of a text. */
+export function cut(text, most) {
+  const letters = Array.from(String(text ?? ""));
+  return letters.length > most ? `${letters.slice(0, most - 1).join("")}…` : letters.join("");
+}

@@ -1,0 +1,211 @@
+// The gallery: everything that was made, newest first, by pages as one scrolls.
+
+import * as actions from "/console/actions.js";
+import { get } from "/console/api.js";
+import { announce, button, errorBox, fill, h, newId, stateText } from "/console/dom.js";
+import { statusName } from "/console/format.js";
+import { forTask, models } from "/console/models.js";
+import { cardContent } from "/console/picture.js";
+import { prepare, remember } from "/console/playground.js";
+import { follow, isRunning } from "/console/run.js";
+
+const PAGE = 24;
+const EMPTY_PAGES = 5; // read at once; a filtered page may be empty without being the last
+const STATES = ["starting", "processing", "succeeded", "failed", "canceled"];
+
+/** Show the page. The filters stand in the page's own address. */
+export async function show(place, { query }) {
+  const stopping = new AbortController();
+  const stops = new Map();
+  const cards = new Map();
+  const grid = h("div", { class: "gallery-grid" });
+  const foot = h("div", { class: "foot" });
+  const problem = h("div");
+  let next = firstPage(query);
+  let loading = false;
+
+  const deeds = {
+    cancel: (prediction, _picture, pressed) =>
+      attempt(pressed, async () => draw(await actions.cancel(prediction))),
+    again: (prediction, _picture, pressed) =>
+      attempt(pressed, async () => add(await actions.again(prediction))),
+    upscale: (_prediction, picture) => actions.upscale(picture, add),
+    useAsInput: (prediction, picture) => useAsInput(prediction, picture),
+  };
+
+  async function attempt(pressed, deed) {
+    pressed.disabled = true;
+    fill(problem);
+    try {
+      await deed();
+    } catch (error) {
+      fill(problem, errorBox(error));
+    } finally {
+      pressed.disabled = false;
+    }
+  }
+
+  function add(prediction) {
+    remember(prediction);
+    draw(prediction, true);
+    watch(prediction);
+    announce(`${prediction.model} was started`);
+  }
+
+  function draw(prediction, isNew = false) {
+    let card = cards.get(prediction.id);
+    const focused = card?.contains(document.activeElement)
+      ? document.activeElement.textContent
+      : null;
+    if (!card) {
+      card = h("article", { class: "card tile", "aria-label": prediction.model });
+      cards.set(prediction.id, card);
+      if (isNew) grid.prepend(card);
+      else grid.append(card);
+    }
+    fill(card, cardContent(prediction, deeds));
+    if (focused !== null) {
+      const controls = [...card.querySelectorAll("a, button")];
+      (controls.find((one) => one.textContent === focused) ?? controls[0])?.focus();
+    }
+  }
+
+  function watch(prediction) {
+    if (!isRunning(prediction) || stops.has(prediction.id)) return;
+    stops.set(prediction.id, follow(prediction, (later) => draw(later)));
+  }
+
+  async function more() {
+    if (loading || !next) return;
+    loading = true;
+    fill(foot, h("p", { class: "facts", role: "status" }, "Loading …"));
+    try {
+      for (let page = 0; page < EMPTY_PAGES && next; page += 1) {
+        const found = await get(next, stopping.signal);
+        next = found.next && `/v1/predictions${new URL(found.next).search}`;
+        for (const prediction of found.results) {
+          if (cards.has(prediction.id)) continue;
+          draw(prediction);
+          watch(prediction);
+        }
+        if (found.results.length) break;
+      }
+      showFoot();
+    } catch (error) {
+      if (!stopping.signal.aborted) fill(foot, errorBox(error, more));
+    } finally {
+      loading = false;
+    }
+  }
+
+  function showFoot() {
+    if (next) {
+      fill(foot, button("Load more", more));
+      // What is seen at once is filled without a scroll.
+      observer.unobserve(foot);
+      observer.observe(foot);
+    } else if (cards.size) fill(foot, h("p", { class: "facts" }, "That is everything."));
+    else if ([...query.keys()].length) fill(foot, stateText("Nothing matches these filters."));
+    else {
+      const link = h("a", { class: "button primary", href: "#/" }, "Make a picture");
+      fill(foot, stateText("Nothing was made yet.", link));
+    }
+  }
+
+  const observer = new IntersectionObserver(
+    (entries) => {
+      if (entries.some((entry) => entry.isIntersecting)) more();
+    },
+    { rootMargin: "600px" },
+  );
+  fill(
+    place,
+    h("h1", {}, "Gallery"),
+    filters(query, stopping.signal),
+    problem,
+    grid,
+    foot,
+  );
+  more();
+  return () => {
+    stopping.abort(new Error("left"));
+    observer.disconnect();
+    for (const stop of stops.values()) stop();
+  };
+}
+
+/** Fill the playground with a picture, for the model that made it if that takes pictures. */
+export async function useAsInput(prediction, picture) {
+  const all = await models();
+  const own = all.find((one) => one.name === prediction.model);
+  const able = own?.pictures.length ? own : forTask(all, "image-editing")[0];
+  if (!able?.pictures.length) return;
+  const name = able.pictures[0];
+  const schema = able.properties.find(([one]) => one === name)?.[1];
+  prepare(able.name, { [name]: schema?.type === "array" ? [picture.url] : picture.url });
+  location.hash = "#/";
+}
+
+function firstPage(query) {
+  const asked = new URLSearchParams({ limit: PAGE });
+  for (const name of ["model", "status", "tag"]) {
+    if (query.get(name)) asked.set(name, query.get(name));
+  }
+  const day = query.get("day");
+  const start = day ? new Date(`${day}T00:00:00`) : null;
+  if (start && !Number.isNaN(start.getTime())) {
+    const end = new Date(start);
+    end.setDate(end.getDate() + 1);
+    asked.set("created_after", start.toISOString());
+    asked.set("created_before", end.toISOString());
+  }
+  return `/v1/predictions?${asked}`;
+}
+
+function filters(query, signal) {
+  const model = h("select", {}, h("option", { value: "" }, "All models"));
+  const status = h(
+    "select",
+    {},
+    h("option", { value: "" }, "All states"),
+    STATES.map((one) => h("option", { value: one }, statusName(one))),
+  );
+  const day = h("input", { type: "date", value: query.get("day") ?? "" });
+  const tag = h("input", { type: "text", value: query.get("tag") ?? "", autocomplete: "off" });
+  status.value = query.get("status") ?? "";
+  const inputs = { Model: model, State: status, Day: day, Tag: tag };
+  models().then(
+    (all) => {
+      if (signal.aborted) return;
+      model.append(...all.map((one) => h("option", { value: one.name }, one.name)));
+      model.value = query.get("model") ?? "";
+    },
+    () => {
+      // The list of pictures tells what is wrong.
+    },
+  );
+
+  function apply() {
+    const asked = new URLSearchParams();
+    const values = { model, status, day, tag };
+    for (const [name, input] of Object.entries(values)) {
+      if (input.value.trim()) asked.set(name, input.value.trim());
+    }
+    const text = asked.toString();
+    location.hash = text ? `#/gallery?${text}` : "#/gallery";
+  }
+
+  const onSubmit = (event) => {
+    event.preventDefault();
+    apply();
+  };
+  return h(
+    "form",
+    { class: "filters", "aria-label": "Filters", on: { submit: onSubmit, change: apply } },
+    Object.entries(inputs).map(([name, input]) => {
+      input.id = newId("filter");
+      return h("div", { class: "field" }, h("label", { for: input.id }, name), input);
+    }),
+    query.size > 0 && h("a", { class: "button", href: "#/gallery" }, "Clear filters"),
+  );
+}

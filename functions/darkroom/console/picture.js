@@ -1,0 +1,192 @@
+// The files of a prediction, and cards that show it.
+
+import { get, predictionPath } from "/console/api.js";
+import { button, h } from "/console/dom.js";
+import { cut, money, seconds, between, statusName } from "/console/format.js";
+import { isRunning } from "/console/run.js";
+
+const PICTURES = new Set(["image/png", "image/jpeg", "image/webp", "image/gif", "image/avif"]);
+
+/** Return the stored files of a prediction, each with the URL that its output has for it. */
+export function filesOf(prediction) {
+  const urls = [...urlsIn(prediction.output)];
+  return (prediction.darkroom?.files ?? []).map((file, index) => ({
+    ...file,
+    name: file.key.split("/").pop(),
+    kind: kindOf(file.content_type),
+    url: urls.find((url) => pathOf(url).endsWith(`/${file.key}`)) ?? urls[index] ?? null,
+  }));
+}
+
+function* urlsIn(value) {
+  if (typeof value === "string" && /^https?:\/\//.test(value)) yield value;
+  else if (value && typeof value === "object") {
+    for (const inner of Object.values(value)) yield* urlsIn(inner);
+  }
+}
+
+function pathOf(url) {
+  try {
+    return decodeURIComponent(new URL(url).pathname);
+  } catch {
+    return "";
+  }
+}
+
+/** Return how a file can be shown. SVG and everything unknown is only offered as a download. */
+function kindOf(contentType) {
+  const type = String(contentType).toLowerCase().split(";")[0];
+  if (PICTURES.has(type)) return "picture";
+  if (type.startsWith("video/")) return "video";
+  if (type.startsWith("audio/")) return "audio";
+  return "other";
+}
+
+/** Return the text that the prediction was asked for, if any. */
+export function promptOf(prediction) {
+  const { prompt } = prediction.input ?? {};
+  return typeof prompt === "string" ? prompt : "";
+}
+
+/**
+ * Create the element that shows a file. URLs live for an hour, so one that fails is read anew,
+ * once.
+ */
+export function fileView(prediction, file, { large = false } = {}) {
+  const source = (one) => (large ? one.url : (one.thumbnail ?? one.url));
+  const alt = promptOf(prediction) || `${prediction.model}, ${file.name}`;
+  const size = file.width && file.height ? { width: file.width, height: file.height } : {};
+  let view;
+  if (file.kind === "picture") {
+    view = h("img", { alt, loading: large ? "eager" : "lazy", decoding: "async", ...size });
+  } else if (file.kind === "video") {
+    view = h("video", { "aria-label": alt, controls: true, preload: "metadata", playsinline: true });
+  } else if (file.kind === "audio") {
+    view = h("audio", { "aria-label": alt, controls: true, preload: "metadata" });
+  } else {
+    return h("p", { class: "other-file" }, downloadLink(file, `${file.name} · ${file.content_type}`));
+  }
+  const show = (one) => {
+    if (one?.url) view.src = safeSource(source(one));
+  };
+  view.addEventListener("error", async () => {
+    if (view.dataset.again) {
+      view.classList.add("lost");
+      return;
+    }
+    view.dataset.again = "yes";
+    try {
+      const anew = await get(predictionPath(prediction.id));
+      show(filesOf(anew).find((one) => one.key === file.key));
+    } catch {
+      view.classList.add("lost");
+    }
+  });
+  show(file);
+  return view;
+}
+
+function safeSource(url) {
+  return /^https?:\/\//.test(url) ? url : "";
+}
+
+/** Create a link that downloads a file; the bucket serves it as an attachment. */
+export function downloadLink(file, text = "Download") {
+  return h("a", { class: "button", href: file.url, download: file.name, rel: "noreferrer" }, text);
+}
+
+/** Create the badge of a prediction's status. */
+export function badge(prediction) {
+  const { status } = prediction;
+  return h("span", { class: "badge", "data-status": status }, statusName(status));
+}
+
+/** Return the progress from 0 to 1 that the logs show last; null if they show none. */
+export function progressOf(prediction) {
+  const found = [...String(prediction.logs ?? "").slice(-4000).matchAll(/(\d{1,3})%\|/g)].pop();
+  return found ? Math.min(100, Number(found[1])) / 100 : null;
+}
+
+/** Create the bar of a running prediction. */
+export function progressBar(prediction) {
+  const value = progressOf(prediction);
+  const props = { max: 1, "aria-label": "Progress" };
+  return h("progress", value === null ? props : { ...props, value });
+}
+
+/** Create the line with duration and cost. */
+export function facts(prediction) {
+  const took = between(prediction.created_at, prediction.completed_at);
+  const { cost } = prediction.darkroom ?? {};
+  const parts = [];
+  if (took !== null) parts.push(seconds(took));
+  if (typeof cost === "number") parts.push(money(cost));
+  if (prediction.darkroom?.cached_from) parts.push("from the cache");
+  return h("p", { class: "facts" }, parts.join(" · "));
+}
+
+/** Return the link to a prediction's page. */
+export function pageOf(prediction) {
+  return `#/predictions/${encodeURIComponent(prediction.id)}`;
+}
+
+/** Create the content of a card: what was made or what became of it, the words and the actions. */
+export function cardContent(prediction, actions) {
+  const files = filesOf(prediction);
+  const text = promptOf(prediction);
+  const name = text ? cut(text, 80) : prediction.model;
+  return [
+    files.length
+      ? h(
+          "div",
+          { class: "pictures" },
+          files.map((file) =>
+            file.kind === "picture"
+              ? h(
+                  "a",
+                  { href: pageOf(prediction), "aria-label": `Open: ${name}` },
+                  fileView(prediction, file),
+                )
+              : fileView(prediction, file),
+          ),
+        )
+      : placeholder(prediction),
+    h(
+      "div",
+      { class: "card-text" },
+      h("p", { class: "card-head" }, badge(prediction), h("span", {}, prediction.model)),
+      text && h("p", { class: "prompt" }, cut(text, 280)),
+      prediction.error && h("p", { class: "error-text" }, cut(prediction.error, 300)),
+      facts(prediction),
+      h("div", { class: "actions" }, actionButtons(prediction, files, actions)),
+    ),
+  ];
+}
+
+function placeholder(prediction) {
+  if (isRunning(prediction)) {
+    return h("div", { class: "placeholder running" }, progressBar(prediction));
+  }
+  const { output } = prediction;
+  if (typeof output === "string" || (Array.isArray(output) && output.every(isText))) {
+    return h("div", { class: "placeholder text" }, cut([output].flat().join(""), 400));
+  }
+  return h("div", { class: "placeholder" }, statusName(prediction.status));
+}
+
+function isText(value) {
+  return typeof value === "string";
+}
+
+function actionButtons(prediction, files, actions) {
+  const picture = files.find((file) => file.kind === "picture");
+  const act = (name) => (event) => actions[name](prediction, picture, event.currentTarget);
+  return [
+    h("a", { class: "button", href: pageOf(prediction) }, "Open"),
+    isRunning(prediction) && button("Cancel", act("cancel")),
+    !isRunning(prediction) && button("Another seed", act("again")),
+    picture && button("Use as input", act("useAsInput")),
+    picture && button("Upscale", act("upscale")),
+    files[0] && downloadLink(files[0]),
+  ];
+}

@@ -1,0 +1,223 @@
+// One prediction: its files, what it was made of, how it went, what clients were told of it.
+
+import * as actions from "/console/actions.js";
+import { call, get, predictionPath } from "/console/api.js";
+import { announce, button, errorBox, fill, h, stateText } from "/console/dom.js";
+import { between, bytes, cut, dateTime, money, seconds, statusName } from "/console/format.js";
+import { useAsInput } from "/console/gallery.js";
+import { badge, downloadLink, fileView, filesOf, pageOf, progressBar, promptOf }
+  from "/console/picture.js";
+import { prepare, remember } from "/console/playground.js";
+import { follow, isRunning } from "/console/run.js";
+import { snippets } from "/console/snippets.js";
+
+/** Show the page of a prediction. */
+export async function show(place, { parts }) {
+  const [id = ""] = parts;
+  fill(place, h("h1", { class: "unseen" }, "Prediction"), stateText("Loading …"));
+  const first = await get(predictionPath(id));
+  const problem = h("div");
+  const parts_ = { top: h("div"), side: h("div"), below: h("div") };
+  const callbacks = h("div");
+  fill(
+    place,
+    h("p", {}, h("a", { href: "#/gallery" }, "← Gallery")),
+    problem,
+    h("div", { class: "columns" }, parts_.top, h("div", {}, parts_.side, callbacks)),
+    parts_.below,
+  );
+
+  async function attempt(pressed, deed) {
+    pressed.disabled = true;
+    fill(problem);
+    try {
+      await deed();
+    } catch (error) {
+      fill(problem, errorBox(error));
+    } finally {
+      pressed.disabled = false;
+    }
+  }
+
+  function goTo(made) {
+    remember(made);
+    location.hash = pageOf(made);
+  }
+
+  function draw(shown) {
+    const focused = place.contains(document.activeElement)
+      ? document.activeElement.textContent
+      : null;
+    const files = filesOf(shown);
+    const name = promptOf(shown) ? cut(promptOf(shown), 120) : shown.model;
+    fill(
+      parts_.top,
+      h("h1", {}, name),
+      files.map((file) => h("figure", { class: "large" }, fileView(shown, file, { large: true }),
+        h("figcaption", { class: "facts" }, fileLine(file)))),
+      isRunning(shown) && h("div", { class: "placeholder running" }, progressBar(shown)),
+      shown.error && h("div", { class: "error" }, h("p", {}, shown.error)),
+      !files.length && shown.output !== null && shown.output !== undefined &&
+        block("Output", shown.output),
+      h("div", { class: "actions" }, buttons(shown, files)),
+    );
+    fill(parts_.side, details(shown), files.length > 0 && fileTable(files));
+    fill(
+      parts_.below,
+      section("Input", block("", shown.input)),
+      shown.logs && section("Logs", h("pre", { tabindex: "0" }, shown.logs)),
+      section("The same call", calls(shown)),
+    );
+    if (focused !== null && !place.contains(document.activeElement)) {
+      const controls = [...place.querySelectorAll("a, button")];
+      controls.find((one) => one.textContent === focused)?.focus();
+    }
+  }
+
+  function buttons(shown, files) {
+    const picture = files.find((file) => file.kind === "picture");
+    return [
+      isRunning(shown) &&
+        button("Cancel", (event) =>
+          attempt(event.currentTarget, async () => draw(await actions.cancel(shown)))),
+      button("Another seed", (event) =>
+        attempt(event.currentTarget, async () => goTo(await actions.again(shown)))),
+      button("Repeat", () => {
+        prepare(shown.model, shown.input);
+        location.hash = "#/";
+      }),
+      picture && button("Use as input", () => useAsInput(shown, picture)),
+      picture && button("Upscale", () => actions.upscale(picture, goTo)),
+      files.map((file) =>
+        downloadLink(file, files.length > 1 ? `Download ${file.name}` : "Download")),
+    ];
+  }
+
+  async function showCallbacks() {
+    let rows;
+    try {
+      rows = (await get(`${predictionPath(id)}/deliveries`)).results;
+    } catch (error) {
+      fill(callbacks, section("Callbacks", errorBox(error, showCallbacks)));
+      return;
+    }
+    if (!rows.length) {
+      fill(callbacks, first.webhook && section("Callbacks", h("p", { class: "facts" }, "None yet.")));
+      return;
+    }
+    fill(callbacks, section("Callbacks", rows.map((row) => callback(row))));
+  }
+
+  function callback(row) {
+    const path = `${predictionPath(id)}/deliveries/${encodeURIComponent(row.event)}/redeliver`;
+    const redeliver = (event) =>
+      attempt(event.currentTarget, async () => {
+        await call("POST", path);
+        announce(`${row.event} is sent again`);
+        await showCallbacks();
+      });
+    return h(
+      "div",
+      { class: "callback" },
+      h(
+        "p",
+        { class: "card-head" },
+        h("span", { class: "badge", "data-status": row.state }, row.state),
+        h("span", {}, row.event),
+        button("Redeliver", redeliver, { "aria-label": `Redeliver ${row.event}` }),
+      ),
+      h(
+        "ul",
+        { class: "facts" },
+        row.history.map((one) =>
+          h("li", {}, `${dateTime(one.at)}: ${one.status ?? one.error ?? "no answer"}, ` +
+            `${one.duration_ms} ms`)),
+      ),
+    );
+  }
+
+  draw(first);
+  showCallbacks();
+  const stop = follow(first, (later, error) => {
+    if (error) fill(problem, errorBox(error));
+    draw(later);
+    if (!isRunning(later)) showCallbacks();
+  });
+  return stop;
+}
+
+function section(title, ...content) {
+  return h("section", { class: "card" }, h("h2", {}, title), content);
+}
+
+function block(title, value) {
+  const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
+  return h("pre", { tabindex: "0", "aria-label": title || null }, text);
+}
+
+function fileLine(file) {
+  const size = file.width && file.height ? `${file.width} × ${file.height} · ` : "";
+  return `${size}${bytes(file.bytes)} · ${file.content_type}`;
+}
+
+function details(shown) {
+  const { darkroom = {}, metrics = {} } = shown;
+  const rows = [
+    ["Status", badge(shown)],
+    ["State", darkroom.state],
+    ["Code", darkroom.code],
+    ["Model", shown.model],
+    ["Version", shown.version === "hidden" ? null : shown.version],
+    ["Created", dateTime(shown.created_at)],
+    ["Started", shown.started_at && `after ${seconds(between(shown.created_at, shown.started_at))}`],
+    ["Ended", shown.completed_at && `after ${seconds(between(shown.created_at, shown.completed_at))}`],
+    ["Run time", metrics.predict_time && seconds(metrics.predict_time)],
+    ["Cost", typeof darkroom.cost === "number" &&
+      money(darkroom.cost) + (darkroom.cost_assumed ? " (the most that it may be)" : "")],
+    ["Cached from", darkroom.cached_from &&
+      h("a", { href: pageOf({ id: darkroom.cached_from }) }, darkroom.cached_from)],
+    ["Provider's id", darkroom.provider_id],
+    ["Id", shown.id],
+    ["End user", shown.end_user],
+    ["Tags", shown.tags?.length && shown.tags.map((tag) =>
+      h("a", { class: "tag", href: `#/gallery?${new URLSearchParams({ tag })}` }, tag))],
+    ...Object.entries(shown.metadata ?? {}).map(([name, value]) => [name, String(value)]),
+  ];
+  return h(
+    "section",
+    { class: "card", "aria-label": `Details: ${statusName(shown.status)}` },
+    h("dl", {}, rows.filter(([, value]) => value).map(([name, value]) =>
+      [h("dt", {}, name), h("dd", {}, value)])),
+  );
+}
+
+function fileTable(files) {
+  return section(
+    "Files",
+    h("ul", { class: "hashes" }, files.map((file) =>
+      h("li", {}, h("strong", {}, file.name), ` ${fileLine(file)}`,
+        h("code", { title: "SHA-256" }, file.sha256)))),
+  );
+}
+
+function calls(shown) {
+  return Object.entries(snippets(shown)).map(([language, text]) => {
+    const copy = async (event) => {
+      const pressed = event.currentTarget;
+      try {
+        await navigator.clipboard.writeText(text);
+        pressed.textContent = "Copied";
+        announce(`${language} was copied`);
+      } catch {
+        pressed.textContent = "Select the text to copy it";
+      }
+    };
+    return h(
+      "details",
+      { class: "snippet" },
+      h("summary", {}, language),
+      h("pre", { tabindex: "0" }, text),
+      button("Copy", copy, { "aria-label": `Copy ${language}` }),
+    );
+  });
+}
