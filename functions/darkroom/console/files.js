@@ -82,7 +82,7 @@ export function fileControl(place, { model, name, isList, given, props, onChange
   }
 
   function draw() {
-    place.classList.toggle("full", items.length > 0);
+    place.classList.toggle("full", items.length > 0 && !isList);
     fill(
       list,
       items.map((item) => {

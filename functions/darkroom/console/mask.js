@@ -166,7 +166,8 @@ class Painter {
 
   tell() {
     const number = this.shapes.length;
-    fill(this.said, number ? `${number} marks` : "Nothing is painted yet.");
+    const marks = number === 1 ? "1 mark" : `${number} marks`;
+    fill(this.said, number ? marks : "Nothing is painted yet.");
     this.done.disabled = !number;
     this.undoButton.disabled = !number;
     this.clearButton.disabled = !number;

@@ -74,10 +74,10 @@ function ordered(properties) {
   return Object.entries(properties).sort((a, b) => order(a) - order(b));
 }
 
-/** Return the price of a picture, or of a second, if it is a single number. */
+/** Return the price of a picture; null if it depends on more than their number. */
 export function flatPrice(model) {
-  const price = Array.isArray(model.price) ? null : model.price;
-  return typeof price?.usd === "number" ? price.usd : null;
+  const { unit, usd } = Array.isArray(model.price) ? {} : (model.price ?? {});
+  return unit === "image" && typeof usd === "number" ? usd : null;
 }
 
 /** Return the models for a task, those in use first and then the cheapest. */

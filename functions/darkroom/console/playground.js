@@ -58,7 +58,8 @@ export async function show(place) {
   function choose(next, input) {
     form?.end();
     model = next;
-    fill(picked, model.name);
+    const [owner, name] = model.name.split("/");
+    fill(picked, h("span", { class: "owner" }, `${owner}/`), h("wbr"), name);
     const price = model.seconds === null ? "" : ` About ${seconds(model.seconds)}.`;
     fill(about, `${model.description}.${price}`.replace("..", "."));
     form = drawForm(model, input, changed);

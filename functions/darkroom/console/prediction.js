@@ -14,7 +14,12 @@ import { snippets } from "/console/snippets.js";
 /** Show the page of a prediction. */
 export async function show(place, { parts }) {
   const [id = ""] = parts;
-  fill(place, h("h1", { class: "unseen" }, "Prediction"), stateText("Loading …"));
+  const heading = h("h1", { class: "unseen" }, "Prediction");
+  if (!/^[0-9a-z]{26}$/.test(id)) {
+    fill(place, heading, stateText("There is no prediction of this id."));
+    return undefined;
+  }
+  fill(place, heading, stateText("Loading …"));
   const first = await get(predictionPath(id));
   const problem = h("div");
   const parts_ = { top: h("div"), side: h("div"), below: h("div") };
@@ -129,7 +134,7 @@ export async function show(place, { parts }) {
       h(
         "ul",
         { class: "facts" },
-        row.history.map((one) =>
+        (row.history ?? []).map((one) =>
           h("li", {}, `${dateTime(one.at)}: ${one.status ?? one.error ?? "no answer"}, ` +
             `${one.duration_ms} ms`)),
       ),

@@ -4,7 +4,7 @@ import { get } from "/console/api.js";
 import { errorBox, fill, h, newId, stateText, svg } from "/console/dom.js";
 import { money } from "/console/format.js";
 
-const [WIDTH, HEIGHT, BASE] = [720, 180, 160];
+const [WIDTH, HEIGHT] = [720, 180];
 
 /** Show the page. */
 export async function show(place) {
@@ -73,28 +73,23 @@ function chart(days) {
   const step = WIDTH / days.length;
   const titleId = newId("chart");
   const bars = days.map(([name, { cost, predictions }], index) => {
-    const height = cost ? Math.max(2, (cost / most) * (BASE - 24)) : 0;
+    const height = cost ? Math.max(2, (cost / most) * HEIGHT) : 0;
     return svg(
       "rect",
-      { x: index * step + 2, y: BASE - height, width: step - 4, height, rx: 2, class: "bar" },
+      { x: index * step + 2, y: HEIGHT - height, width: step - 4, height, class: "bar" },
       svg("title", {}, `${name}: ${money(cost)}, ${predictions} predictions`),
     );
   });
-  const label = (text, x, anchor) =>
-    svg("text", { x, y: HEIGHT - 4, "text-anchor": anchor, class: "axis" }, text);
+  const axis = (...texts) =>
+    h("div", { class: "axis facts", "aria-hidden": "true" }, texts.map((text) => h("span", {}, text)));
+  const shape = { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none" };
   return h(
     "section",
     { class: "card" },
     h("h2", { id: titleId }, "Cost by day"),
-    svg(
-      "svg",
-      { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-labelledby": titleId, class: "chart" },
-      svg("line", { x1: 0, x2: WIDTH, y1: BASE, y2: BASE, class: "base" }),
-      svg("text", { x: 0, y: 12, class: "axis" }, `up to ${money(most)}`),
-      bars,
-      label(days[0][0], 0, "start"),
-      label(days.at(-1)[0], WIDTH, "end"),
-    ),
+    axis("", `highest: ${money(most)}`),
+    svg("svg", { ...shape, role: "img", "aria-labelledby": titleId, class: "chart" }, bars),
+    axis(days[0][0], days.at(-1)[0]),
   );
 }
 
