@@ -1,7 +1,7 @@
 // What can be done with a prediction: cancel it, make it again, enlarge it, use its picture.
 
 import { call, create, predictionPath, quote } from "/console/api.js";
-import { announce, button, errorBox, fill, h, newId, openDialog } from "/console/dom.js";
+import { announce, attempt, button, fill, h, newId, openDialog } from "/console/dom.js";
 import { money } from "/console/format.js";
 import { flatPrice, forTask, models, newSeed, pictureInput } from "/console/models.js";
 
@@ -33,7 +33,7 @@ export async function upscale(file, onMade) {
     { id, on: { change: priced } },
     choices.map((one) => h("option", { value: one.name }, one.name)),
   );
-  const start = button("Upscale", begin, { class: "primary" });
+  const start = button("Upscale", () => attempt(start, message, begin), { class: "primary" });
   const chosen = () => choices.find((one) => one.name === select.value);
   const inputFor = (model) => ({ [pictureInput(model)]: file.url });
 
@@ -50,17 +50,10 @@ export async function upscale(file, onMade) {
 
   async function begin() {
     const model = chosen();
-    start.disabled = true;
-    fill(message);
-    try {
-      const made = await create(model.name, { input: inputFor(model) });
-      dialog.close();
-      announce(`${model.name} was started`);
-      onMade(made);
-    } catch (error) {
-      fill(message, errorBox(error));
-      start.disabled = false;
-    }
+    const made = await create(model.name, { input: inputFor(model) });
+    dialog.close();
+    announce(`${model.name} was started`);
+    onMade(made);
   }
 
   const content = choices.length

@@ -102,6 +102,23 @@ export function openDialog(title, content, props = {}) {
   return dialog;
 }
 
+/**
+ * Do what a button is for, once at a time, and show in `place` why it failed. The button is not
+ * disabled meanwhile, which would take the focus from it.
+ */
+export async function attempt(pressed, place, deed) {
+  if (pressed.getAttribute("aria-disabled")) return;
+  pressed.setAttribute("aria-disabled", "true");
+  fill(place);
+  try {
+    await deed();
+  } catch (error) {
+    fill(place, errorBox(error));
+  } finally {
+    pressed.removeAttribute("aria-disabled");
+  }
+}
+
 /** Create the text for a page that is loading, is empty, or has failed. */
 export function stateText(text, ...more) {
   return h("div", { class: "state" }, h("p", {}, text), more);

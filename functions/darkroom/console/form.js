@@ -256,7 +256,8 @@ function jsonControl(given, props, onChange) {
 /** The control of a file is loaded when a model takes files. */
 function fileControl(model, name, schema, given, props, onChange) {
   const isList = schema.type === "array";
-  const element = h("div", { class: "drop" }, h("input", { ...props, type: "file", disabled: true }));
+  const stand = h("input", { ...props, type: "file", disabled: true });
+  const element = h("div", { class: "drop" }, stand);
   let inner = null;
   let others = [];
   const loaded = import("/console/files.js").then(({ fileControl: make }) => {

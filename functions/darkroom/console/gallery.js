@@ -2,7 +2,7 @@
 
 import * as actions from "/console/actions.js";
 import { get } from "/console/api.js";
-import { announce, button, errorBox, fill, h, newId, stateText } from "/console/dom.js";
+import { announce, attempt, button, errorBox, fill, h, newId, stateText } from "/console/dom.js";
 import { statusName } from "/console/format.js";
 import { forTask, models } from "/console/models.js";
 import { cardContent } from "/console/picture.js";
@@ -26,24 +26,14 @@ export async function show(place, { query }) {
 
   const deeds = {
     cancel: (prediction, _picture, pressed) =>
-      attempt(pressed, async () => draw(await actions.cancel(prediction))),
+      attempt(pressed, problem, async () => draw(await actions.cancel(prediction))),
     again: (prediction, _picture, pressed) =>
-      attempt(pressed, async () => add(await actions.again(prediction))),
-    upscale: (_prediction, picture) => actions.upscale(picture, add),
-    useAsInput: (prediction, picture) => useAsInput(prediction, picture),
+      attempt(pressed, problem, async () => add(await actions.again(prediction))),
+    upscale: (_prediction, picture, pressed) =>
+      attempt(pressed, problem, () => actions.upscale(picture, add)),
+    useAsInput: (prediction, picture, pressed) =>
+      attempt(pressed, problem, () => useAsInput(prediction, picture)),
   };
-
-  async function attempt(pressed, deed) {
-    pressed.disabled = true;
-    fill(problem);
-    try {
-      await deed();
-    } catch (error) {
-      fill(problem, errorBox(error));
-    } finally {
-      pressed.disabled = false;
-    }
-  }
 
   function add(prediction) {
     remember(prediction);

@@ -6,6 +6,7 @@ import { cut, money, seconds, between, statusName } from "/console/format.js";
 import { isRunning } from "/console/run.js";
 
 const PICTURES = new Set(["image/png", "image/jpeg", "image/webp", "image/gif", "image/avif"]);
+const PLAYER = { controls: true, preload: "metadata" };
 
 /** Return the stored files of a prediction, each with the URL that its output has for it. */
 export function filesOf(prediction) {
@@ -60,11 +61,11 @@ export function fileView(prediction, file, { large = false } = {}) {
   if (file.kind === "picture") {
     view = h("img", { alt, loading: large ? "eager" : "lazy", decoding: "async", ...size });
   } else if (file.kind === "video") {
-    view = h("video", { "aria-label": alt, controls: true, preload: "metadata", playsinline: true });
+    view = h("video", { "aria-label": alt, ...PLAYER, playsinline: true });
   } else if (file.kind === "audio") {
-    view = h("audio", { "aria-label": alt, controls: true, preload: "metadata" });
+    view = h("audio", { "aria-label": alt, ...PLAYER });
   } else {
-    return h("p", { class: "other-file" }, downloadLink(file, `${file.name} · ${file.content_type}`));
+    return h("p", {}, downloadLink(file, `${file.name} · ${file.content_type}`));
   }
   const show = (one) => {
     if (one?.url) view.src = safeSource(source(one));

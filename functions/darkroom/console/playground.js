@@ -1,15 +1,16 @@
 // The playground: a form drawn from a model's schema, and what was made with it.
 
-import { create, quote } from "/console/api.js";
-import * as actions from "/console/actions.js";
-import { announce, button, errorBox, fill, h, newId, openDialog, stateText } from "/console/dom.js";
+import { create, pause, quote } from "/console/api.js";
+import { announce, attempt, button, fill, h, newId, openDialog, stateText } from "/console/dom.js";
 import { money, seconds } from "/console/format.js";
 import { drawForm } from "/console/form.js";
 import { forgetModels, forTask, models } from "/console/models.js";
 import { cardContent } from "/console/picture.js";
 import { follow, isRunning, unfollowAll } from "/console/run.js";
 
+const actions = () => import("/console/actions.js"); // not needed for the first view
 const QUOTE_AFTER_MS = 500;
+const DOUBLE_CLICK_MS = 600; // so long after a create, another click is no second wish
 const MOST_SHOWN = 30;
 /** What the visitor made in this tab, newest first, and the form that was left. */
 let made = [];
@@ -92,45 +93,26 @@ export async function show(place) {
   }
 
   async function submit() {
-    if (generate.disabled) return;
-    generate.disabled = true;
-    fill(problem);
     form.clearProblems();
     try {
       const input = await form.read();
-      const prediction = await create(model.name, { input });
-      add(prediction);
+      add(await create(model.name, { input }));
       announce(`${model.name} was started`);
     } catch (error) {
-      if (!form.showProblems(error)) fill(problem, errorBox(error));
-    } finally {
-      // The second click of a double click is no second wish.
-      setTimeout(() => {
-        generate.disabled = false;
-      }, 600);
+      if (!form.showProblems(error)) throw error;
     }
+    await pause(DOUBLE_CLICK_MS);
   }
 
   const deeds = {
     cancel: (prediction, _picture, pressed) =>
-      attempt(pressed, async () => update(await actions.cancel(prediction))),
+      attempt(pressed, problem, async () => update(await (await actions()).cancel(prediction))),
     again: (prediction, _picture, pressed) =>
-      attempt(pressed, async () => add(await actions.again(prediction))),
-    upscale: (_prediction, picture) => actions.upscale(picture, add),
+      attempt(pressed, problem, async () => add(await (await actions()).again(prediction))),
+    upscale: (_prediction, picture, pressed) =>
+      attempt(pressed, problem, async () => (await actions()).upscale(picture, add)),
     useAsInput: (_prediction, picture) => useAsInput(picture),
   };
-
-  async function attempt(pressed, deed) {
-    pressed.disabled = true;
-    fill(problem);
-    try {
-      await deed();
-    } catch (error) {
-      fill(problem, errorBox(error));
-    } finally {
-      pressed.disabled = false;
-    }
-  }
 
   function useAsInput(picture) {
     const able = model.pictures.length ? model : forTask(all, "image-editing")[0];
@@ -231,7 +213,7 @@ export async function show(place) {
   const change = button("Change model", pick);
   const onSubmit = (event) => {
     event.preventDefault();
-    submit();
+    attempt(generate, problem, submit);
   };
   fill(
     place,

@@ -2,7 +2,7 @@
 
 import * as actions from "/console/actions.js";
 import { call, get, predictionPath } from "/console/api.js";
-import { announce, button, errorBox, fill, h, stateText } from "/console/dom.js";
+import { announce, attempt, button, errorBox, fill, h, stateText } from "/console/dom.js";
 import { between, bytes, cut, dateTime, money, seconds, statusName } from "/console/format.js";
 import { useAsInput } from "/console/gallery.js";
 import { badge, downloadLink, fileView, filesOf, pageOf, progressBar, promptOf }
@@ -31,18 +31,6 @@ export async function show(place, { parts }) {
     h("div", { class: "columns" }, parts_.top, h("div", {}, parts_.side, callbacks)),
     parts_.below,
   );
-
-  async function attempt(pressed, deed) {
-    pressed.disabled = true;
-    fill(problem);
-    try {
-      await deed();
-    } catch (error) {
-      fill(problem, errorBox(error));
-    } finally {
-      pressed.disabled = false;
-    }
-  }
 
   function goTo(made) {
     remember(made);
@@ -84,15 +72,19 @@ export async function show(place, { parts }) {
     return [
       isRunning(shown) &&
         button("Cancel", (event) =>
-          attempt(event.currentTarget, async () => draw(await actions.cancel(shown)))),
+          attempt(event.currentTarget, problem, async () => draw(await actions.cancel(shown)))),
       button("Another seed", (event) =>
-        attempt(event.currentTarget, async () => goTo(await actions.again(shown)))),
+        attempt(event.currentTarget, problem, async () => goTo(await actions.again(shown)))),
       button("Repeat", () => {
         prepare(shown.model, shown.input);
         location.hash = "#/";
       }),
-      picture && button("Use as input", () => useAsInput(shown, picture)),
-      picture && button("Upscale", () => actions.upscale(picture, goTo)),
+      picture &&
+        button("Use as input", (event) =>
+          attempt(event.currentTarget, problem, () => useAsInput(shown, picture))),
+      picture &&
+        button("Upscale", (event) =>
+          attempt(event.currentTarget, problem, () => actions.upscale(picture, goTo))),
       files.map((file) =>
         downloadLink(file, files.length > 1 ? `Download ${file.name}` : "Download")),
     ];
@@ -107,7 +99,8 @@ export async function show(place, { parts }) {
       return;
     }
     if (!rows.length) {
-      fill(callbacks, first.webhook && section("Callbacks", h("p", { class: "facts" }, "None yet.")));
+      const none = h("p", { class: "facts" }, "None yet.");
+      fill(callbacks, first.webhook && section("Callbacks", none));
       return;
     }
     fill(callbacks, section("Callbacks", rows.map((row) => callback(row))));
@@ -116,7 +109,7 @@ export async function show(place, { parts }) {
   function callback(row) {
     const path = `${predictionPath(id)}/deliveries/${encodeURIComponent(row.event)}/redeliver`;
     const redeliver = (event) =>
-      attempt(event.currentTarget, async () => {
+      attempt(event.currentTarget, problem, async () => {
         await call("POST", path);
         announce(`${row.event} is sent again`);
         await showCallbacks();
@@ -167,6 +160,7 @@ function fileLine(file) {
 
 function details(shown) {
   const { darkroom = {}, metrics = {} } = shown;
+  const after = (time) => time && `after ${seconds(between(shown.created_at, time))}`;
   const rows = [
     ["Status", badge(shown)],
     ["State", darkroom.state],
@@ -174,8 +168,8 @@ function details(shown) {
     ["Model", shown.model],
     ["Version", shown.version === "hidden" ? null : shown.version],
     ["Created", dateTime(shown.created_at)],
-    ["Started", shown.started_at && `after ${seconds(between(shown.created_at, shown.started_at))}`],
-    ["Ended", shown.completed_at && `after ${seconds(between(shown.created_at, shown.completed_at))}`],
+    ["Started", after(shown.started_at)],
+    ["Ended", after(shown.completed_at)],
     ["Run time", metrics.predict_time && seconds(metrics.predict_time)],
     ["Cost", typeof darkroom.cost === "number" &&
       money(darkroom.cost) + (darkroom.cost_assumed ? " (the most that it may be)" : "")],

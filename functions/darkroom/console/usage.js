@@ -44,7 +44,7 @@ function monthNumbers(month) {
     h("div", { class: "card number" }, h("p", { class: "facts" }, name), h("p", {}, value), more);
   const { cap_usd: cap, spent_usd: spent, reserved_usd: reserved } = month;
   const bar = cap > 0 &&
-    h("meter", { min: 0, max: cap, value: spent, high: cap * 0.9, "aria-label": "Spent of the cap" });
+    h("meter", { min: 0, max: cap, value: spent, "aria-label": "Spent of the cap" });
   return [
     number(`Spent in ${month.month}`, money(spent), bar),
     number("Reserved for what runs", reserved === null ? "not tracked" : money(reserved)),
@@ -56,8 +56,10 @@ function monthNumbers(month) {
 function byDay(usage) {
   const days = new Map();
   const last = new Date(`${usage.to}T00:00:00Z`);
-  for (let at = new Date(`${usage.from}T00:00:00Z`); at <= last; at.setUTCDate(at.getUTCDate() + 1)) {
+  const at = new Date(`${usage.from}T00:00:00Z`);
+  while (at <= last) {
     days.set(at.toISOString().slice(0, 10), { cost: 0, predictions: 0 });
+    at.setUTCDate(at.getUTCDate() + 1);
   }
   for (const row of usage.results) {
     const day = days.get(row.day);
@@ -80,8 +82,10 @@ function chart(days) {
       svg("title", {}, `${name}: ${money(cost)}, ${predictions} predictions`),
     );
   });
-  const axis = (...texts) =>
-    h("div", { class: "axis facts", "aria-hidden": "true" }, texts.map((text) => h("span", {}, text)));
+  const axis = (...texts) => {
+    const marks = texts.map((text) => h("span", {}, text));
+    return h("div", { class: "axis facts", "aria-hidden": "true" }, marks);
+  };
   const shape = { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none" };
   return h(
     "section",
