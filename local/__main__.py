@@ -121,7 +121,8 @@ def _found(cloud: EmbeddedCloud, *, emulated: bool) -> dict[str, Any]:
 
 
 def _say_ready(cloud: EmbeddedCloud, place: Place, *, keep: bool) -> None:
-    print(f"\n  base URL   {cloud.base_url}\n  API token  {cloud.token}", flush=True)
+    print(f"\n  console    {cloud.base_url}/console")
+    print(f"  base URL   {cloud.base_url}\n  API token  {cloud.token}", flush=True)
     if not keep:
         print("             (another one at each start; KEEP=1 keeps token and predictions)")
     if cloud.ca_file:

@@ -41,6 +41,7 @@ TENANTS = 20
 NO_ID = "0" * 26
 """An id that no prediction has."""
 _SEE_OPENAI = "see the logs of the functions images and imagewait"
+_SEE_CONSOLE = "see the log of the function console"
 _SEE_WAIT = "see the log of the function wait; at its `wait_concurrency` a 503 is right"
 _SEE_THUMBNAILS = "see the log of the function thumbnail, and the stack's events"
 _SEE_MCP = "see the log of the function mcp; at its `mcp_concurrency` a 503 is right"
@@ -94,6 +95,7 @@ class _Doctor:
             ("mcp", self._mcp),
             ("openai", self._openai),
             ("thumbnails", self._thumbnails),
+            ("console", self._console),
             ("secrets", self._secrets),
             ("API keys", self._keys),
             ("Replicate", self._account),
@@ -271,6 +273,25 @@ class _Doctor:
         secrets = SecretsManagerStore(self._deployment.client("secretsmanager"), cdn_name=name)
         signer = CdnSigner(domain, secrets.cdn_key, S3Signer(None, "", ""), now)
         return signer.output_url(key_of(f"doctor/2026/01/{NO_ID}/0.png", SHOWN))
+
+    def _console(self) -> None:
+        """Check the door `console`: its page is served, under its policy."""
+        if "FunctionConsole" not in self._outputs:
+            return
+        try:
+            answer = self._http.get(f"{self._told['PUBLIC_URL']}/console")
+        except httpx.HTTPError as error:
+            text = f"cannot be reached: {type(error).__name__}"
+            self._add(FAIL, "console", text, _SEE_CONSOLE)
+            return
+        if answer.status_code != 200:
+            text = f"/console answered {answer.status_code} and not 200"
+            self._add(FAIL, "console", text, _SEE_CONSOLE)
+        elif "content-security-policy" not in answer.headers:
+            text = "/console is not served by the function console"
+            self._add(FAIL, "console", text, _SEE_CONSOLE)
+        else:
+            self._add(OK, "console", "serves /console")
 
     def _secrets(self) -> None:
         """Read the secrets with the functions' own adapter."""

@@ -167,6 +167,7 @@ def _prove(
         mcp="FunctionMcp" in deployment.outputs,
         openai="FunctionImages" in deployment.outputs,
         thumbnails="FunctionThumbnail" in deployment.outputs,
+        console="FunctionConsole" in deployment.outputs,
     )
     catalogue = Catalogue.load()
     model = catalogue.model(cheapest(catalogue))

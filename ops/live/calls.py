@@ -10,6 +10,7 @@ import struct
 import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from botocore.config import Config
 from darkroom.aws.s3 import S3Signer
@@ -346,6 +347,65 @@ def judge_thumbnails(seen: Small) -> Verdict:
     if well and seen.smaller and seen.forged in {403, 404}:
         return ok(text)
     return fail(text, "see the log of Thumbnail")
+
+
+# The door `console`
+
+
+@dataclass(frozen=True, slots=True)
+class Consoled:
+    """HTTP status of the page and of a file, and what the page's policy allows."""
+
+    page: int
+    script: int
+    pictures: bool
+    """Pictures from where outputs have their URLs."""
+    uploads: bool
+    """Forms to where large uploads go."""
+
+
+def see_console(run: Run) -> Consoled:
+    """Load the page and a file of it, and look for the real origins in the page's policy."""
+    return run.once("console", lambda: _console(run))
+
+
+def _console(run: Run) -> Consoled:
+    page = run.http.get(f"{run.api.url}/console")
+    script = run.http.get(f"{run.api.url}/console/app.js")
+    policy: dict[str, list[str]] = {}
+    for part in page.headers.get("content-security-policy", "").split(";"):
+        name, *values = part.split() or [""]
+        policy[name] = values
+    output = main(run)["output"]
+    picture = output if isinstance(output, str) else output[0]
+    form = run.api.read("POST", "/v1/uploads", json={})["url"]
+    return Consoled(
+        page=page.status_code,
+        script=script.status_code,
+        pictures=_origin(picture) in policy.get("img-src", ()),
+        uploads=_origin(form) in policy.get("connect-src", ()),
+    )
+
+
+def _origin(url: str) -> str:
+    found = urlsplit(url)
+    return f"{found.scheme}://{found.netloc}"
+
+
+def judge_console(seen: Consoled) -> Verdict:
+    """Pass if it is served, and may load what it shows."""
+    text = f"page {seen.page}, script {seen.script}"
+    if (seen.page, seen.script) != (200, 200):
+        return fail(text, "see the log of Console")
+    refused = [
+        name
+        for name, allowed in (("pictures", seen.pictures), ("uploads", seen.uploads))
+        if not allowed
+    ]
+    if refused:
+        remedy = "compare the header Content-Security-Policy of /console with their URLs"
+        return fail(f"{text}; its policy refuses {' and '.join(refused)}", remedy)
+    return ok(text)
 
 
 @dataclass(frozen=True, slots=True)

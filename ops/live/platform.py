@@ -142,6 +142,8 @@ def _invoked(run: Run) -> Invoked:
         calls.see_openai(run)
     if run.facts.thumbnails:
         calls.see_thumbnails(run)
+    if run.facts.console:
+        calls.see_console(run)
     called = run.facts.receiver or run.facts.state_machine
     # The embedded cloud runs those that wait in its front process.
     idle = {"Deliver": not called, "Wait": run.facts.embedded, "Imagewait": run.facts.embedded}

@@ -102,6 +102,13 @@ ROWS: tuple[Row[Any], ...] = (
         calls.judge_thumbnails,
         (Need.THUMBNAILS,),
     ),
+    Row(
+        "door console",
+        "the console is served, and its policy lets it show pictures and send uploads",
+        calls.see_console,
+        calls.judge_console,
+        (Need.CONSOLE,),
+    ),
     Row("cancel", "a cancel arrives at Replicate", calls.see_cancel, calls.judge_cancel),
     Row(
         "deadline",

@@ -51,6 +51,7 @@ class Need(StrEnum):
     STATE_MACHINE = "no --state-machine was given"
     WAIT = "the stage lets nobody wait (`doors`)"
     MCP = "the stage has no door for agents (`doors`)"
+    CONSOLE = "the stage has no console (`doors`)"
     OPENAI = "the stage does not serve OpenAI's Images API (`doors`)"
     THUMBNAILS = "the stage makes no thumbnails (`doors`)"
     PLATFORM_LINES = "Lambda writes no lines of its own, and --leave-functions was given"
@@ -72,6 +73,7 @@ class Facts:
     mcp: bool
     openai: bool
     thumbnails: bool
+    console: bool
 
     def lacks(self, need: Need) -> bool:
         """Whether rows with this need are not applicable."""
@@ -89,4 +91,5 @@ class Facts:
             Need.MCP: not self.mcp,
             Need.OPENAI: not self.openai,
             Need.THUMBNAILS: not self.thumbnails,
+            Need.CONSOLE: not self.console,
         }[need]

@@ -70,6 +70,7 @@ def test_nothing_is_wrong_with_a_new_deployment(
             "mcp",
             "openai",
             "thumbnails",
+            "console",
         ),
         "OK",
     )

@@ -199,6 +199,65 @@ def test_the_door_mcp_lets_those_pages_in_that_the_stage_does(
             assert given == (",".join(origins) if function == "Mcp" else None)
 
 
+def test_the_door_console_adds_a_function_without_rights_and_changes_no_other(
+    prod: Synth, synth: Callable[[StageConfig], Synth]
+) -> None:
+    opened = synth(replace(StageConfig.prod(), doors=("console",)))
+    for function in prod.config.functions():
+        assert told(opened, function) == told(prod, function)
+    keys = [
+        {r["RouteKey"] for r in made.service.properties("ApiGatewayV2::Route").values()}
+        for made in (opened, prod)
+    ]
+    assert keys[0] - keys[1] == {"GET /console", "GET /console/{rest+}"}
+    (policy,) = opened.service.properties("IAM::Role")["ConsoleRole"]["Policies"]
+    actions = [each["Action"] for each in policy["PolicyDocument"]["Statement"]]
+    assert actions == [["logs:CreateLogStream", "logs:PutLogEvents"]]
+    alarms = [set(made.observability.properties("CloudWatch::Alarm")) for made in (opened, prod)]
+    assert alarms[0] == alarms[1]
+    watched = opened.observability.properties("CloudWatch::Alarm")["RequestsThrottled"]
+    assert "Console" in json.dumps(watched)
+
+
+def test_the_door_console_lets_pages_of_any_origin_send_a_signed_form_and_read_nothing(
+    prod: Synth, synth: Callable[[StageConfig], Synth]
+) -> None:
+    opened = synth(replace(StageConfig.prod(), doors=("console",)))
+    rule = {"AllowedMethods": ["POST"], "AllowedOrigins": ["*"], "MaxAge": 3600}
+    buckets = opened.stateful.properties("S3::Bucket")
+    assert buckets["Uploads"]["CorsConfiguration"]["CorsRules"] == [rule]
+    assert "CorsConfiguration" not in buckets["Outputs"]
+    closed = prod.stateful.properties("S3::Bucket")
+    assert "CorsConfiguration" not in closed["Uploads"]
+    assert {**buckets["Uploads"], "CorsConfiguration": None} == {
+        **closed["Uploads"],
+        "CorsConfiguration": None,
+    }
+    origin = "https://app.example.com"
+    both = synth(replace(StageConfig.prod(), doors=("console",), cors_origins=(origin,)))
+    rules = both.stateful.properties("S3::Bucket")["Uploads"]["CorsConfiguration"]["CorsRules"]
+    assert [each["AllowedOrigins"] for each in rules] == [[origin], ["*"]]
+    assert rules[1] == rule
+
+
+@pytest.mark.parametrize("cdn", [True, False])
+def test_the_console_is_told_where_pictures_come_from_and_uploads_go(
+    synth: Callable[[StageConfig], Synth], *, cdn: bool
+) -> None:
+    stage = replace(StageConfig.prod(), doors=("console",), cdn=cdn)
+    variables = told(synth(stage), "Console")
+    assert variables.keys() == {
+        *("POWERTOOLS_SERVICE_NAME", "PUBLIC_URL", "PICTURE_ORIGINS", "UPLOAD_ORIGINS"),
+    }
+    pictures, uploads = (json.dumps(variables[f"{kind}_ORIGINS"]) for kind in ("PICTURE", "UPLOAD"))
+    assert "Uploads" in pictures
+    assert "Uploads" in uploads
+    assert ("Outputs" in pictures) is not cdn
+    assert ("Cdn" in pictures) is cdn
+    assert "Outputs" not in uploads
+    assert all("S3Endpoint" in text for text in (pictures, uploads))
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"wait_s": 0}, {"wait_s": 26}, {"wait_concurrency": 0}, {"mcp_concurrency": 0}],

@@ -240,6 +240,16 @@ def test_the_door_mcp_holds_what_its_tools_need_and_changes_no_other_rights(
         assert held(opened, roles[f"{function}Role"]) == grants
 
 
+def test_the_door_console_holds_no_right_but_to_its_log(
+    synth: Callable[[StageConfig], Synth],
+) -> None:
+    opened = synth(replace(StageConfig.prod(), doors=("console",)))
+    roles = opened.service.properties("IAM::Role")
+    assert held(opened, roles["ConsoleRole"]) == {"ConsoleLogs": LOGS}
+    for function, grants in GRANTS.items():
+        assert held(opened, roles[f"{function}Role"]) == grants
+
+
 IMAGES = {
     name: actions
     for name, actions in GRANTS["Submit"].items()

@@ -204,6 +204,52 @@ def test_doctor_tells_whether_the_door_mcp_is_served(
     assert checks(stage, "mcp") == [], "without the door there is nothing to look at"
 
 
+# The door `console`
+
+
+def with_console(
+    stage: Deployment, answer: Callable[[httpx.Request], httpx.Response]
+) -> list[Check]:
+    opened = replace(stage, outputs=stage.outputs | {"FunctionConsole": "console"})
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        return [check for check in examine(opened, "prod", client) if check.name == "console"]
+
+
+def paged(_: httpx.Request) -> httpx.Response:
+    return httpx.Response(200, headers={"content-security-policy": "default-src 'none'"})
+
+
+def pathless(_: httpx.Request) -> httpx.Response:
+    return httpx.Response(200)
+
+
+def down(request: httpx.Request) -> httpx.Response:
+    if request.url.path == "/console":
+        raise httpx.ConnectError("down")
+    return httpx.Response(401)
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "text"),
+    [
+        (paged, OK, "serves /console"),
+        (unserved, FAIL, "/console answered 404 and not 200"),
+        (pathless, FAIL, "not served by the function console"),
+        (down, FAIL, "cannot be reached: ConnectError"),
+    ],
+)
+def test_doctor_tells_whether_the_console_is_served(
+    stage: Deployment,
+    answer: Callable[[httpx.Request], httpx.Response],
+    state: str,
+    text: str,
+) -> None:
+    (check,) = with_console(stage, answer)
+    assert check.state == state
+    assert text in check.text
+    assert checks(stage, "console") == [], "without the door there is nothing to look at"
+
+
 # The door `openai`
 
 

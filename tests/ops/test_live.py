@@ -24,6 +24,7 @@ from ops.live import platform
 from ops.live.behind import Called, Hooks, Relayed, Requested, Task, Ticks, event_sources
 from ops.live.budget import CANCEL_TRIES, BudgetError, cheapest, check, most, plan
 from ops.live.calls import (
+    Consoled,
     Hit,
     Listed,
     Pictured,
@@ -66,6 +67,7 @@ ALL = Facts(
     mcp=True,
     openai=True,
     thumbnails=True,
+    console=True,
 )
 EMBEDDED = replace(ALL, embedded=True, cdn=False, alarms=False, state_machine=False)
 
@@ -144,6 +146,15 @@ SEEN: dict[str, tuple[Any, tuple[Any, ...]]] = {
             Served(6, 401, "Bearer", "failed", "succeeded", 1),
             Served(6, 401, "Bearer", "starting", "processing", 0),
             Served(6, 401, "Bearer", "starting", "succeeded", 0),
+        ),
+    ),
+    "door console": (
+        Consoled(200, 200, pictures=True, uploads=True),
+        (
+            Consoled(404, 200, pictures=True, uploads=True),
+            Consoled(200, 404, pictures=True, uploads=True),
+            Consoled(200, 200, pictures=False, uploads=True),
+            Consoled(200, 200, pictures=True, uploads=False),
         ),
     ),
     "door openai": (
@@ -312,6 +323,7 @@ def test_a_whole_stage_has_every_row() -> None:
         ("mcp", {"door mcp"}),
         ("openai", {"door openai"}),
         ("thumbnails", {"door thumbnails"}),
+        ("console", {"door console"}),
         ("platform_lines", {"functions", "cold starts", "billed durations", "waiting"}),
     ],
 )

@@ -35,6 +35,7 @@ LEFT_OUT = {
     "files": "touches no record",
     "wait": "as read",
     "mcp": "calls the services of submit, read and cancel; its messages write nothing themselves",
+    "console": "serves files of its own asset, and touches nothing else",
     "images": "creates by the use case of submit, and by no other call",
     "thumbnail": "as read, beside objects that it writes, which no record knows of",
     "imagewait": "as read, beside answers that are too large, which no record knows of",

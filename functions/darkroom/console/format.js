@@ -13,11 +13,11 @@ export function statusName(status) {
   return STATES[status] ?? String(status);
 }
 
-/** Return dollars, with as many digits as the amount needs. */
+/** Return dollars, with as many digits as the amount needs, and two at least. */
 export function money(usd) {
   if (typeof usd !== "number") return "unknown";
-  const digits = usd === 0 || usd >= 1 ? 2 : usd >= 0.01 ? 3 : 5;
-  return `$${usd.toFixed(digits)}`;
+  const text = usd.toFixed(usd >= 1 ? 2 : 5);
+  return `$${text.replace(/(\.\d\d)(\d*?)0+$/, "$1$2")}`;
 }
 
 /** Return a duration of seconds. */

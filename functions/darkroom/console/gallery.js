@@ -53,7 +53,7 @@ export async function show(place, { query }) {
       if (isNew) grid.prepend(card);
       else grid.append(card);
     }
-    fill(card, cardContent(prediction, deeds));
+    fill(card, cardContent(prediction, deeds, 512));
     if (focused !== null) {
       const controls = [...card.querySelectorAll("a, button")];
       (controls.find((one) => one.textContent === focused) ?? controls[0])?.focus();

@@ -50,11 +50,12 @@ export function promptOf(prediction) {
 }
 
 /**
- * Create the element that shows a file. URLs live for an hour, so one that fails is read anew,
- * once.
+ * Create the element that shows a file: with a `width` its thumbnail of so many pixels, where the
+ * deployment has them. URLs live for an hour, so one that fails is read anew, once.
  */
-export function fileView(prediction, file, { large = false } = {}) {
-  const source = (one) => (large ? one.url : (one.thumbnail ?? one.url));
+export function fileView(prediction, file, { width = null } = {}) {
+  const large = width === null;
+  const source = (one) => one.thumbnails?.[width] ?? one.url;
   const alt = promptOf(prediction) || `${prediction.model}, ${file.name}`;
   const size = file.width && file.height ? { width: file.width, height: file.height } : {};
   let view;
@@ -131,8 +132,11 @@ export function pageOf(prediction) {
   return `#/predictions/${encodeURIComponent(prediction.id)}`;
 }
 
-/** Create the content of a card: what was made or what became of it, the words and the actions. */
-export function cardContent(prediction, actions) {
+/**
+ * Create the content of a card: what was made or what became of it, the words and the actions.
+ * `width` is that of thumbnails.
+ */
+export function cardContent(prediction, actions, width) {
   const files = filesOf(prediction);
   const text = promptOf(prediction);
   const name = text ? cut(text, 80) : prediction.model;
@@ -146,9 +150,9 @@ export function cardContent(prediction, actions) {
               ? h(
                   "a",
                   { href: pageOf(prediction), "aria-label": `Open: ${name}` },
-                  fileView(prediction, file),
+                  fileView(prediction, file, { width }),
                 )
-              : fileView(prediction, file),
+              : fileView(prediction, file, { width }),
           ),
         )
       : placeholder(prediction),

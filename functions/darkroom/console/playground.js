@@ -155,7 +155,7 @@ export async function show(place) {
       if (isNew) results.prepend(card);
       else results.append(card);
     }
-    fill(card, cardContent(prediction, deeds));
+    fill(card, cardContent(prediction, deeds, 1024));
     if (focused !== null) {
       const controls = [...card.querySelectorAll("a, button")];
       (controls.find((one) => one.textContent === focused) ?? controls[0])?.focus();

@@ -46,7 +46,7 @@ export async function show(place, { parts }) {
     fill(
       parts_.top,
       h("h1", {}, name),
-      files.map((file) => h("figure", { class: "large" }, fileView(shown, file, { large: true }),
+      files.map((file) => h("figure", { class: "large" }, fileView(shown, file),
         h("figcaption", { class: "facts" }, fileLine(file)))),
       isRunning(shown) && h("div", { class: "placeholder running" }, progressBar(shown)),
       shown.error && h("div", { class: "error" }, h("p", {}, shown.error)),
