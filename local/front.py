@@ -131,8 +131,8 @@ class Front:
 
     async def _about(self, _: Request) -> Response:
         return PlainTextResponse(
-            "Darkroom on the embedded cloud. The API is under /v1, as Replicate's is, and the console "
-            "at /console.\n"
+            "Darkroom on the embedded cloud. The API is under /v1, as Replicate's is; people go to "
+            "/console.\n"
         )
 
     async def _run_sweep(self, _: Request) -> Response:

@@ -38,7 +38,8 @@ export function pause(ms, signal) {
   });
 }
 
-async function once(method, path, { body, headers, signal, key = apiKey() }) {
+async function once(method, path, { body, headers, signal, key: given }) {
+  const key = given ?? apiKey();
   const limit = AbortSignal.timeout(TIMEOUT_MS);
   const isForm = body instanceof FormData;
   let answer, text;
@@ -61,6 +62,8 @@ async function once(method, path, { body, headers, signal, key = apiKey() }) {
     if (signal?.aborted) throw signal.reason;
     throw new ApiError(0, "The service cannot be reached. Check the connection and try again.");
   }
+  // What was asked for before signing out is not shown to who signs in next.
+  if (given === undefined && key !== apiKey()) throw new Error("You were signed out.");
   const found = parsed(text);
   if (answer.ok) return found;
   if (answer.status === 401 && key === apiKey()) {

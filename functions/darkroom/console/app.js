@@ -158,7 +158,11 @@ function end(message) {
 }
 
 addEventListener("hashchange", () => {
-  route().then(() => document.getElementById("main")?.focus());
+  route().then(() => {
+    const main = document.getElementById("main");
+    // A page may have put the focus where it is needed.
+    if (main && !main.contains(document.activeElement)) main.focus();
+  });
 });
 addEventListener("key-refused", () => {
   if (apiKey()) end("You were signed out: the service does not accept your API key any more.");

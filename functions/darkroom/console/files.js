@@ -133,7 +133,8 @@ export function fileControl(place, { model, name, isList, given, props, onChange
       return;
     }
     const url = event.dataTransfer.getData("text/uri-list").split(/\r?\n/)[0];
-    if (/^https?:\/\//i.test(url)) put([{ url, text: url }]);
+    const isPage = url.startsWith(`${location.origin}/console`); // a card's link
+    if (/^https?:\/\//i.test(url) && !isPage) put([{ url, text: url }]);
   }
 
   /** A pasted picture goes to the field that has the focus, else to the first that is empty. */

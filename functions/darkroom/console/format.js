@@ -8,6 +8,27 @@ const STATES = {
   canceled: "Canceled",
 };
 
+const CODES = {
+  provider_failed: "The model failed",
+  rejected: "The provider refused the input",
+  canceled: "It was canceled",
+  deadline_exceeded: "It did not end before its deadline",
+  outcome_unknown: "It is not known whether it ran",
+  provider_lost: "The provider does not know it any more",
+  output_missing: "It made no file",
+  output_expired: "The file was gone before it could be stored",
+  output_refused: "The file is of a type that is not stored",
+  output_too_large: "The file is too large to be stored",
+};
+
+/** Return why a prediction did not succeed: in words, by its code, and the provider's own words. */
+export function reason(prediction) {
+  const code = prediction.darkroom?.code;
+  if (!code && !prediction.error) return "";
+  const said = code ? `${CODES[code] ?? "It did not succeed"} (${code}).` : "";
+  return [said, prediction.error].filter(Boolean).join(" ");
+}
+
 /** Return the name of a status. */
 export function statusName(status) {
   return STATES[status] ?? String(status);

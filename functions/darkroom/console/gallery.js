@@ -11,17 +11,20 @@ import { follow, isRunning } from "/console/run.js";
 
 const PAGE = 24;
 const EMPTY_PAGES = 5; // read at once; a filtered page may be empty without being the last
+const FIRST_YEAR = 2000;
+const TYPING_MS = 300;
 const STATES = ["starting", "processing", "succeeded", "failed", "canceled"];
 
 /** Show the page. The filters stand in the page's own address. */
 export async function show(place, { query }) {
-  const stopping = new AbortController();
   const stops = new Map();
   const cards = new Map();
   const grid = h("div", { class: "gallery-grid" });
   const foot = h("div", { class: "foot" });
   const problem = h("div");
-  let next = firstPage(query);
+  const filters = filterForm(query, begin);
+  let asking = new AbortController();
+  let next = null;
   let loading = false;
 
   const deeds = {
@@ -65,13 +68,32 @@ export async function show(place, { query }) {
     stops.set(prediction.id, follow(prediction, (later) => draw(later)));
   }
 
+  /** Show the first page for filters. */
+  function begin(wanted) {
+    end();
+    asking = new AbortController();
+    next = firstPage(wanted);
+    loading = false;
+    fill(grid);
+    more();
+  }
+
+  function end() {
+    asking.abort(new Error("not wanted any more"));
+    for (const stop of stops.values()) stop();
+    stops.clear();
+    cards.clear();
+  }
+
   async function more() {
     if (loading || !next) return;
+    const { signal } = asking;
     loading = true;
     fill(foot, h("p", { class: "facts", role: "status" }, "Loading …"));
     try {
       for (let page = 0; page < EMPTY_PAGES && next; page += 1) {
-        const found = await get(next, stopping.signal);
+        const found = await get(next, signal);
+        if (signal.aborted) return;
         next = found.next && `/v1/predictions${new URL(found.next).search}`;
         for (const prediction of found.results) {
           if (cards.has(prediction.id)) continue;
@@ -80,22 +102,23 @@ export async function show(place, { query }) {
         }
         if (found.results.length) break;
       }
+      loading = false;
       showFoot();
     } catch (error) {
-      if (!stopping.signal.aborted) fill(foot, errorBox(error, more));
-    } finally {
+      if (signal.aborted) return;
       loading = false;
+      fill(foot, errorBox(error, more));
     }
   }
 
   function showFoot() {
     if (next) {
       fill(foot, button("Load more", more));
-      // What is seen at once is filled without a scroll.
+      // Observed anew, since it may be in view already.
       observer.unobserve(foot);
       observer.observe(foot);
     } else if (cards.size) fill(foot, h("p", { class: "facts" }, "That is everything."));
-    else if ([...query.keys()].length) fill(foot, stateText("Nothing matches these filters."));
+    else if (filters.any()) fill(foot, stateText("Nothing matches these filters."));
     else {
       const link = h("a", { class: "button primary", href: "#/" }, "Make a picture");
       fill(foot, stateText("Nothing was made yet.", link));
@@ -108,19 +131,12 @@ export async function show(place, { query }) {
     },
     { rootMargin: "600px" },
   );
-  fill(
-    place,
-    h("h1", {}, "Gallery"),
-    filters(query, stopping.signal),
-    problem,
-    grid,
-    foot,
-  );
-  more();
+  fill(place, h("h1", {}, "Gallery"), filters.element, problem, grid, foot);
+  begin(query);
   return () => {
-    stopping.abort(new Error("left"));
+    filters.end();
     observer.disconnect();
-    for (const stop of stops.values()) stop();
+    end();
   };
 }
 
@@ -141,9 +157,9 @@ function firstPage(query) {
   for (const name of ["model", "status", "tag"]) {
     if (query.get(name)) asked.set(name, query.get(name));
   }
-  const day = query.get("day");
-  const start = day ? new Date(`${day}T00:00:00`) : null;
-  if (start && !Number.isNaN(start.getTime())) {
+  const start = new Date(`${query.get("day")}T00:00:00`);
+  // While a year is typed, its first digits are a year too.
+  if (start.getFullYear() >= FIRST_YEAR) {
     const end = new Date(start);
     end.setDate(end.getDate() + 1);
     asked.set("created_after", start.toISOString());
@@ -152,7 +168,11 @@ function firstPage(query) {
   return `/v1/predictions?${asked}`;
 }
 
-function filters(query, signal) {
+/**
+ * Create the form of the filters. `onChange` is called with the query that they make, which is put
+ * into the page's address.
+ */
+function filterForm(query, onChange) {
   const model = h("select", {}, h("option", { value: "" }, "All models"));
   const status = h(
     "select",
@@ -163,10 +183,14 @@ function filters(query, signal) {
   const day = h("input", { type: "date", value: query.get("day") ?? "" });
   const tag = h("input", { type: "text", value: query.get("tag") ?? "", autocomplete: "off" });
   status.value = query.get("status") ?? "";
-  const inputs = { Model: model, State: status, Day: day, Tag: tag };
+  const named = { model, status, day, tag };
+  const labels = { Model: model, State: status, Day: day, Tag: tag };
+  const clear = h("a", { class: "button", href: "#/gallery" }, "Clear filters");
+  let known = query.toString();
+  let timer = null;
+  clear.hidden = !known;
   models().then(
     (all) => {
-      if (signal.aborted) return;
       model.append(...all.map((one) => h("option", { value: one.name }, one.name)));
       model.value = query.get("model") ?? "";
     },
@@ -176,26 +200,34 @@ function filters(query, signal) {
   );
 
   function apply() {
-    const asked = new URLSearchParams();
-    const values = { model, status, day, tag };
-    for (const [name, input] of Object.entries(values)) {
-      if (input.value.trim()) asked.set(name, input.value.trim());
+    const wanted = new URLSearchParams();
+    for (const [name, input] of Object.entries(named)) {
+      if (input.value.trim()) wanted.set(name, input.value.trim());
     }
-    const text = asked.toString();
-    location.hash = text ? `#/gallery?${text}` : "#/gallery";
+    const text = wanted.toString();
+    if (text === known) return;
+    known = text;
+    clear.hidden = !text;
+    history.replaceState(null, "", text ? `#/gallery?${text}` : "#/gallery");
+    onChange(wanted);
   }
 
   const onSubmit = (event) => {
     event.preventDefault();
     apply();
   };
-  return h(
+  const onInput = () => {
+    clearTimeout(timer);
+    timer = setTimeout(apply, TYPING_MS);
+  };
+  const element = h(
     "form",
-    { class: "filters", "aria-label": "Filters", on: { submit: onSubmit, change: apply } },
-    Object.entries(inputs).map(([name, input]) => {
+    { class: "filters", "aria-label": "Filters", on: { submit: onSubmit, change: onInput } },
+    Object.entries(labels).map(([name, input]) => {
       input.id = newId("filter");
       return h("div", { class: "field" }, h("label", { for: input.id }, name), input);
     }),
-    query.size > 0 && h("a", { class: "button", href: "#/gallery" }, "Clear filters"),
+    clear,
   );
+  return { element, any: () => known !== "", end: () => clearTimeout(timer) };
 }

@@ -2,7 +2,7 @@
 
 import { get, predictionPath } from "/console/api.js";
 import { button, h } from "/console/dom.js";
-import { cut, money, seconds, between, statusName } from "/console/format.js";
+import { between, cut, money, reason, seconds, statusName } from "/console/format.js";
 import { isRunning } from "/console/run.js";
 
 const PICTURES = new Set(["image/png", "image/jpeg", "image/webp", "image/gif", "image/avif"]);
@@ -161,7 +161,7 @@ export function cardContent(prediction, actions, width) {
       { class: "card-text" },
       h("p", { class: "card-head" }, badge(prediction), h("span", {}, prediction.model)),
       text && h("p", { class: "prompt" }, cut(text, 280)),
-      prediction.error && h("p", { class: "error-text" }, cut(prediction.error, 300)),
+      reason(prediction) && h("p", { class: "error-text" }, cut(reason(prediction), 300)),
       facts(prediction),
       h("div", { class: "actions" }, actionButtons(prediction, files, actions)),
     ),
@@ -172,15 +172,15 @@ function placeholder(prediction) {
   if (isRunning(prediction)) {
     return h("div", { class: "placeholder running" }, progressBar(prediction));
   }
-  const { output } = prediction;
-  if (typeof output === "string" || (Array.isArray(output) && output.every(isText))) {
-    return h("div", { class: "placeholder text" }, cut([output].flat().join(""), 400));
-  }
+  const text = textOf(prediction.output);
+  if (text) return h("div", { class: "placeholder text" }, cut(text, 400));
   return h("div", { class: "placeholder" }, statusName(prediction.status));
 }
 
-function isText(value) {
-  return typeof value === "string";
+/** Return an output that is text, or pieces of one; else an empty text. */
+export function textOf(output) {
+  const pieces = [output ?? ""].flat();
+  return pieces.every((piece) => typeof piece === "string") ? pieces.join("") : "";
 }
 
 function actionButtons(prediction, files, actions) {

@@ -211,6 +211,12 @@ export async function show(place) {
   }
 
   const change = button("Change model", pick);
+  const onKey = (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      event.currentTarget.requestSubmit();
+    }
+  };
   const onSubmit = (event) => {
     event.preventDefault();
     attempt(generate, problem, submit);
@@ -220,7 +226,12 @@ export async function show(place) {
     h("h1", { class: "unseen" }, "Playground"),
     h(
       "form",
-      { class: "card ask", "aria-label": "Generate", novalidate: true, on: { submit: onSubmit } },
+      {
+        class: "card ask",
+        "aria-label": "Generate",
+        novalidate: true,
+        on: { submit: onSubmit, keydown: onKey },
+      },
       h("div", { class: "model" }, h("div", {}, h("h2", {}, picked), about), change),
       fields,
       problem,

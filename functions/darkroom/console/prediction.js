@@ -3,9 +3,10 @@
 import * as actions from "/console/actions.js";
 import { call, get, predictionPath } from "/console/api.js";
 import { announce, attempt, button, errorBox, fill, h, stateText } from "/console/dom.js";
-import { between, bytes, cut, dateTime, money, seconds, statusName } from "/console/format.js";
+import { between, bytes, cut, dateTime, money, reason, seconds, statusName }
+  from "/console/format.js";
 import { useAsInput } from "/console/gallery.js";
-import { badge, downloadLink, fileView, filesOf, pageOf, progressBar, promptOf }
+import { badge, downloadLink, fileView, filesOf, pageOf, progressBar, promptOf, textOf }
   from "/console/picture.js";
 import { prepare, remember } from "/console/playground.js";
 import { follow, isRunning } from "/console/run.js";
@@ -26,7 +27,7 @@ export async function show(place, { parts }) {
   const callbacks = h("div");
   fill(
     place,
-    h("p", {}, h("a", { href: "#/gallery" }, "← Gallery")),
+    h("p", {}, h("a", { class: "button quiet", href: "#/gallery" }, "← Gallery")),
     problem,
     h("div", { class: "columns" }, parts_.top, h("div", {}, parts_.side, callbacks)),
     parts_.below,
@@ -49,9 +50,9 @@ export async function show(place, { parts }) {
       files.map((file) => h("figure", { class: "large" }, fileView(shown, file),
         h("figcaption", { class: "facts" }, fileLine(file)))),
       isRunning(shown) && h("div", { class: "placeholder running" }, progressBar(shown)),
-      shown.error && h("div", { class: "error" }, h("p", {}, shown.error)),
+      reason(shown) && h("div", { class: "error" }, h("p", {}, reason(shown))),
       !files.length && shown.output !== null && shown.output !== undefined &&
-        block("Output", shown.output),
+        block("Output", textOf(shown.output) || shown.output),
       h("div", { class: "actions" }, buttons(shown, files)),
     );
     fill(parts_.side, details(shown), files.length > 0 && fileTable(files));

@@ -6,6 +6,7 @@ import { announce } from "/console/dom.js";
 import { statusName } from "/console/format.js";
 
 const LONG_POLLS = 2; // at a time; a browser opens only six connections to an HTTP/1 server
+const POLLED_AT_FULL_PACE = 8;
 const WAIT_S = 20;
 const followed = new Map();
 let waiting = 0;
@@ -75,7 +76,7 @@ async function nextState(known, delay, signal) {
   const path = predictionPath(known.id);
   const revision = known.darkroom?.revision;
   if (!known.urls?.watch || revision === undefined || waiting >= LONG_POLLS) {
-    await pause(delay, signal);
+    await pause(delay * Math.max(1, followed.size / POLLED_AT_FULL_PACE), signal);
     return get(path, signal);
   }
   waiting += 1;
