@@ -45,6 +45,7 @@ function showSignIn(message) {
         },
       },
     },
+    h("img", { src: "/console/icon.svg", alt: "" }),
     h("h1", {}, "Darkroom"),
     h("p", { class: "facts" }, "Make pictures, and find them again."),
     h("div", { class: "field" }, h("label", { for: keyId }, "API key"), field),

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from darkroom.domain.money import Limits
 from darkroom.services.predictions.read import MOST_SIFTED, PAGE
 
-from tests.support.app import OTHER, is_problem
+from tests.support.app import OTHER, READER, is_problem
 from tests.support.world import SCHNELL
 
 if TYPE_CHECKING:
@@ -157,6 +158,19 @@ def test_what_no_prediction_can_have_is_refused(app: App, query: dict[str, str])
 def test_the_usage_of_a_tag_is_a_query_away(app: App) -> None:
     assert app.get("/v1/usage", query={"tag": "spring"}).json["tag"] == "spring"
     assert is_problem(app.get("/v1/usage", query={"tag": ""}), 400)
+
+
+def test_the_month_shows_what_is_spent_reserved_and_left(app: App) -> None:
+    assert is_problem(app.get("/v1/usage/month", token=None), 401)
+    month = app.get("/v1/usage/month", READER).json
+    assert month["cap_usd"] is month["reserved_usd"] is month["remaining_usd"] is None
+    assert (month["predictions"], month["spent_usd"], month["by_model"]) == (0, 0, [])
+    app.world.controls.tenants["acme"] = Limits(monthly_cap=10_000)
+    app.world.clock.advance(60)
+    accept(app)
+    month = app.get("/v1/usage/month").json
+    assert (month["spent_usd"], month["reserved_usd"]) == (0, 0.003)
+    assert (month["cap_usd"], month["remaining_usd"]) == (0.01, 0.007)
 
 
 def test_a_repetition_of_a_put_whose_answer_was_lost_lists_it_once(app: App) -> None:

@@ -267,6 +267,7 @@ def test_a_filter_that_says_nothing_is_refused(app: App, query: dict[str, str]) 
         ("read", "/v1/models"),
         ("read", f"/v1/models/{SCHNELL}/versions"),
         ("read", "/v1/usage"),
+        ("read", "/v1/usage/month"),
         ("files", "/v1/files"),
         ("deliveries", f"/v1/predictions/{UNKNOWN}/deliveries"),
     ],

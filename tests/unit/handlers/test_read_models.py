@@ -123,10 +123,25 @@ def test_a_model_and_a_create_say_what_to_expect(app: App) -> None:
     expected = {"expected_seconds": typical, "cold": False}
     shown = app.get(f"/v1/models/{SCHNELL}").json["darkroom"]
     known = {"tasks": ["text-to-image"], "status": None}
-    assert shown == {**expected, **known, "price": {"unit": "image", "usd": 0.003}}
+    takes = {"pictures": [], "mask": None, "mask_repaints": None}
+    assert shown == {**expected, **known, **takes, "price": {"unit": "image", "usd": 0.003}}
     created = app.submit().json["darkroom"]
     assert created.items() >= expected.items()
     assert app.calls["FakeControls.run_times"] == 2, "once in each function"
+
+
+@pytest.mark.parametrize(
+    ("model", "repaints"),
+    [("black-forest-labs/flux-fill-dev", "white"), ("ideogram-ai/ideogram-v3-turbo", "black")],
+)
+def test_a_model_says_which_inputs_take_pictures_and_how_its_mask_is_meant(
+    app: App, model: str, repaints: str
+) -> None:
+    shown = app.get(f"/v1/models/{model}").json
+    takes, schema = shown["darkroom"], shown["latest_version"]["openapi_schema"]
+    inputs = schema["components"]["schemas"]["Input"]["properties"]
+    assert takes["mask_repaints"] == repaints
+    assert {*takes["pictures"], takes["mask"]} <= inputs.keys()
 
 
 def test_a_model_that_was_taken_back_says_what_comes_after_it(app: App) -> None:
