@@ -58,7 +58,7 @@ async function once(method, path, { body, headers, signal, key: given }) {
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
     });
     text = await answer.text();
-  } catch (error) {
+  } catch {
     if (signal?.aborted) throw signal.reason;
     throw new ApiError(0, "The service cannot be reached. Check the connection and try again.");
   }

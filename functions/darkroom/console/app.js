@@ -118,6 +118,7 @@ async function route() {
   const page = PAGES.find((one) => one.path === name) ?? PAGES[0];
   leave?.();
   leave = null;
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close();
   for (const link of document.querySelectorAll("header.top nav a")) {
     if (link.dataset.path === page.path) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");

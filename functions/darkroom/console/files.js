@@ -93,8 +93,9 @@ export function fileControl(place, { model, name, isList, given, props, onChange
               ? bytes(item.file.size)
               : ""
             : "Uploading …";
-        const preview = h("img", { src: item.preview ?? item.url, alt: "" });
-        preview.addEventListener("error", () => preview.remove());
+        const source = shownAt(item);
+        const preview = source && h("img", { src: source, alt: "" });
+        preview?.addEventListener("error", () => preview.remove());
         return h(
           "li",
           { "data-error": Boolean(item.error) },
@@ -109,7 +110,9 @@ export function fileControl(place, { model, name, isList, given, props, onChange
   async function openPainter() {
     const source = fields.find((field) => field.isFile && field.name !== name && field.picture());
     if (!source) {
-      fill(problem, "Choose the picture first: the mask is painted on it.");
+      const advice = "Choose the picture first: the mask is painted on it. A picture at another " +
+        "site cannot be shown here; choose it as a file.";
+      fill(problem, advice);
       return;
     }
     fill(problem);
@@ -167,7 +170,7 @@ export function fileControl(place, { model, name, isList, given, props, onChange
       if (failed) throw failed.error;
       return value();
     },
-    picture: () => items[0]?.preview ?? items[0]?.url ?? null,
+    picture: () => (items[0] ? shownAt(items[0]) : null),
     meet: (others) => {
       fields = others;
     },
@@ -176,4 +179,13 @@ export function fileControl(place, { model, name, isList, given, props, onChange
       items.forEach(release);
     },
   };
+}
+
+/**
+ * Return where a picture can be shown from: a chosen file, or a stored one by its signed URL. The
+ * page's policy refuses all other places.
+ */
+function shownAt(item) {
+  const isSigned = /[?&](X-Amz-Signature|Signature)=/.test(item.url ?? "");
+  return item.preview ?? (isSigned ? item.url : null);
 }

@@ -77,7 +77,7 @@ export function drawForm(model, input, onChange) {
       first ??= field;
     }
     if (first && rest.includes(first)) more.open = true;
-    first?.control.focus();
+    first?.focus();
     return first !== null;
   }
 
@@ -106,17 +106,17 @@ function makeField(model, name, schema, given, onChange) {
     : h("div", { class: "field" }, h("div", { class: "label" }, label, badge), made.element, hint,
         problem);
 
+  const focused = () => made.control?.() ?? made.element;
   return {
-    control: made.element,
     ...made,
     name,
     required,
     element,
+    focus: () => focused().focus(),
     problem(text) {
       fill(problem, text);
-      const target = made.control ?? made.element;
-      if (text) target.setAttribute("aria-invalid", "true");
-      else target.removeAttribute("aria-invalid");
+      if (text) focused().setAttribute("aria-invalid", "true");
+      else focused().removeAttribute("aria-invalid");
     },
   };
 }
@@ -196,7 +196,7 @@ function numberControl(schema, given, props, onChange) {
     if (peek() !== undefined) range.value = String(peek());
   });
   const element = h("div", { class: "range" }, range, number);
-  return { element, control: number, peek, read };
+  return { element, control: () => number, peek, read };
 }
 
 function checkControl(schema, given, props, onChange) {
@@ -269,9 +269,7 @@ function fileControl(model, name, schema, given, props, onChange) {
     element,
     isFile: true,
     isList,
-    get control() {
-      return element.querySelector("input[type=file]");
-    },
+    control: () => element.querySelector("input[type=file]"),
     peek: () => (inner ? inner.peek() : initial),
     isBusy: () => Boolean(inner?.isBusy()),
     read: async () => {

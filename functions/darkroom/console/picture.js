@@ -20,7 +20,7 @@ export function filesOf(prediction) {
 }
 
 function* urlsIn(value) {
-  if (typeof value === "string" && /^https?:\/\//.test(value)) yield value;
+  if (isOfTheWeb(value)) yield value;
   else if (value && typeof value === "object") {
     for (const inner of Object.values(value)) yield* urlsIn(inner);
   }
@@ -55,7 +55,7 @@ export function promptOf(prediction) {
  */
 export function fileView(prediction, file, { width = null } = {}) {
   const large = width === null;
-  const source = (one) => one.thumbnails?.[width] ?? one.url;
+  const source = (one) => [one.thumbnails?.[width], one.url].find(isOfTheWeb) ?? "";
   const alt = promptOf(prediction) || `${prediction.model}, ${file.name}`;
   const size = file.width && file.height ? { width: file.width, height: file.height } : {};
   let view;
@@ -69,7 +69,7 @@ export function fileView(prediction, file, { width = null } = {}) {
     return h("p", {}, downloadLink(file, `${file.name} · ${file.content_type}`));
   }
   const show = (one) => {
-    if (one?.url) view.src = safeSource(source(one));
+    if (one?.url) view.src = source(one);
   };
   view.addEventListener("error", async () => {
     if (view.dataset.again) {
@@ -88,8 +88,8 @@ export function fileView(prediction, file, { width = null } = {}) {
   return view;
 }
 
-function safeSource(url) {
-  return /^https?:\/\//.test(url) ? url : "";
+function isOfTheWeb(url) {
+  return typeof url === "string" && /^https?:\/\//.test(url);
 }
 
 /** Create a link that downloads a file; the bucket serves it as an attachment. */

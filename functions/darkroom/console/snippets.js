@@ -8,10 +8,10 @@ export function snippets(prediction) {
   const json = JSON.stringify({ input }, null, 2);
   return {
     curl: [
-      `curl -s '${url}' \\`,
+      `curl -s ${shellText(url)} \\`,
       '  -H "Authorization: Bearer $DARKROOM_TOKEN" \\',
       "  -H 'Content-Type: application/json' \\",
-      `  -d '${json.replaceAll("'", "'\\''")}'`,
+      `  -d ${shellText(json)}`,
     ].join("\n"),
     Python: [
       "import json, os, urllib.request",
@@ -39,6 +39,10 @@ export function snippets(prediction) {
       "console.log(await answer.json());",
     ].join("\n"),
   };
+}
+
+function shellText(text) {
+  return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** JSON text is valid inside a JSON string, and that is a string of Python's too. */
