@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MYPY_CACHE_DIR := .mypy_cache$(addprefix -,$(VERSION))
 RUNTIME := 3.13
 # Two at a time, each told of when it has ended. First what waits most, beside what computes.
-TESTS := e2e lint types unit clients proof-slice adapters infra scale-slice emulator runtime
+TESTS := e2e lint types unit clients browser proof-slice adapters infra scale-slice emulator runtime
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 # How many examples a property is tried with: few, usual or many (tests/support/examples.py).
 EXAMPLES ?= $(if $(VERSION),many,usual)
@@ -39,8 +39,8 @@ demo: $(VENV)/.done  ## a dozen models on the embedded cloud, outputs in .darkro
 run: $(VENV)/.done  ## the embedded cloud on http://127.0.0.1:8787 until Ctrl-C (PORT=, KEEP=1, ORIGINS=)
 	@PORT=$(PORT) $(PY) -m local run
 
-test: $(VENV)/.done  ## lint, types and all tests (PYTHON=3.13: all but e2e, on it, with many more examples)
-	@$(MAKE) --no-print-directory --jobs=2 $(SYNC) $(if $(VERSION),$(filter-out e2e clients runtime,$(TESTS)),$(TESTS))
+test: $(VENV)/.done  ## lint, types and all tests (PYTHON=3.13: all but e2e and browser, on it, with many more examples)
+	@$(MAKE) --no-print-directory --jobs=2 $(SYNC) $(if $(VERSION),$(filter-out e2e clients browser runtime,$(TESTS)),$(TESTS))
 	@echo "all of it passed$(if $(VERSION), on Python $(VERSION))"
 
 lint: $(VENV)/.done  ## ruff: rules and format
@@ -76,6 +76,9 @@ e2e: $(VENV)/.done  ## everything on the embedded cloud
 
 clients: $(VENV)/.done  ## Replicate's published clients against it, unchanged (fetches them once)
 	$(PY) -m pytest tests/e2e/clients
+
+browser: $(VENV)/.done  ## the console in this machine's Chromium (SHOTS=1: its pages as pictures too)
+	SHOTS=$(SHOTS) $(PY) -m pytest tests/browser
 
 proof-slice: $(VENV)/.done  ## a slice of the proof, and its mutants
 	$(PY) -m pytest tests/proof
@@ -146,4 +149,4 @@ fmt: $(VENV)/.done  ## format the code
 clean:  ## remove what was made here, the environment included
 	rm -rf .venv .venv-* .darkroom cdk.out build dist node_modules .mypy_cache* .ruff_cache .hypothesis .coverage
 
-.PHONY: help setup demo run test lint types unit runtime runtime-slice adapters emulator infra e2e clients proof-slice synth deploy diff destroy bootstrap openapi models wheel proof scale scale-slice chaos bench lock fmt clean
+.PHONY: help setup demo run test lint types unit runtime runtime-slice adapters emulator infra e2e clients browser proof-slice synth deploy diff destroy bootstrap openapi models wheel proof scale scale-slice chaos bench lock fmt clean

@@ -13,14 +13,15 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 from darkroom.catalog import Catalogue
 from PIL import Image
 
 from local.cloud import EmbeddedCloud
-from local.doors import FAILURES, opened, through_each
+from local.contact_sheet import Card, write_sheet
+from local.doors import FAILURES, MODEL, PROMPT, opened, through_each
 from local.examples import data_uri, example, passed_on, png
 from local.processes import state_dir
 
@@ -60,6 +61,18 @@ class DemoError(Exception):
     """A model's result is not as expected."""
 
 
+class Saved(NamedTuple):
+    """A picture in the demo's folder."""
+
+    path: Path
+    size: tuple[int, int]
+    sha256: str
+
+    def __str__(self) -> str:
+        width, height = self.size
+        return f"  {os.path.relpath(self.path)}  {width}x{height}  sha256 {self.sha256}"
+
+
 class Pictures:
     """The input pictures, in the three forms in which a client may pass one."""
 
@@ -96,7 +109,9 @@ class Shot:
     model: Model
     state: str = "waiting"
     seconds: float = 0.0
-    saved: list[str] = field(default_factory=list)
+    saved: list[Saved] = field(default_factory=list)
+    ended_as: Mapping[str, Any] = field(default_factory=dict)
+    """The prediction at its end."""
     problem: str | None = None
     first_url: str = ""
     ended: threading.Event = field(default_factory=threading.Event)
@@ -137,11 +152,29 @@ class Shot:
                 prediction = _json(api.get(f"/v1/predictions/{prediction['id']}"), 200)
             if prediction["status"] != "succeeded":
                 raise DemoError(f"{prediction['status']}: {prediction['error']}")  # noqa: TRY301
+            self.ended_as = prediction
             self._fetch(prediction, given)
         except (DemoError, httpx.HTTPError, OSError, KeyError, ValueError) as error:
             self.state, self.problem = "failed", f"{type(error).__name__}: {error}"
         finally:
             self.ended.set()
+
+    def cards(self) -> list[Card]:
+        """Return the cards of what was saved."""
+        return [
+            Card(
+                file=saved.path.name,
+                model=self.model.model,
+                prompt=self.ended_as["input"].get("prompt"),
+                size=saved.size,
+                seed=self.ended_as["input"].get("seed"),
+                seconds=self.seconds,
+                cost=self.ended_as["darkroom"]["cost"],
+                pictures=len(self.saved),
+                sha256=saved.sha256,
+            )
+            for saved in self.saved
+        ]
 
     def _create(self, api: httpx.Client, given: Mapping[str, Any]) -> Any:
         body = {"version": self.model.model, "input": given}
@@ -196,34 +229,50 @@ def demo(*, everything: bool = False) -> int:
             timeout=60,
         ) as api:
             _run_all(api, shots)
-            through = _run_doors(api, cloud.outputs)
+            through, by_doors = _run_doors(api, cloud.outputs)
+    cards = [card for shot in shots for card in shot.cards()] + by_doors
     for shot in shots:
-        for line in shot.saved:
-            print(line)
+        for saved in shot.saved:
+            print(saved)
         if shot.problem:
             print(f"{shot.model.model}: {shot.problem}", file=sys.stderr)
     good = sum(shot.problem is None and bool(shot.saved) for shot in shots)
     _say(f"{good} of {len(shots)} models succeeded in {time.monotonic() - started:.0f} s.")
     if not everything:
         _say(f"ALL=1 runs all {len(catalogue.names())} models of the catalogue.")
+    _say(f"All pictures, for your browser: {os.path.relpath(write_sheet(folder, cards))}")
     return 0 if good == len(shots) and through else 1
 
 
-def _run_doors(api: httpx.Client, outputs: Mapping[str, str]) -> bool:
-    """Print the result of each door, and its commands; return True if all succeeded."""
+def _run_doors(api: httpx.Client, outputs: Mapping[str, str]) -> tuple[bool, list[Card]]:
+    """Print the result of each door, and its commands; return True if all succeeded, and the
+    cards of their pictures."""
     doors = opened(outputs)
     _say("One through each door, and how, with the $URL and $TOKEN that `make run` prints:")
     made, good = through_each(doors, api), True
+    cards: list[Card] = []
     for door in doors:
         found = made[door.name]
         try:
             if isinstance(found, Exception):
                 raise found
-            line = _saved(state_dir() / "demo" / f"door-{door.name}", found, *_opened(found))
+            saved = _saved(state_dir() / "demo" / f"door-{door.name}", found, *_opened(found))
         except FAILURES as error:
             line, good = f"  {door.name}: {type(error).__name__}: {error}", False
+        else:
+            line = str(saved)
+            cards.append(
+                Card(
+                    file=saved.path.name,
+                    model=MODEL,
+                    prompt=PROMPT,
+                    size=saved.size,
+                    door=door.name,
+                    sha256=saved.sha256,
+                )
+            )
         _say(f"{line}\n{textwrap.indent(door.how, '    ')}")
-    return good
+    return good, cards
 
 
 def _run_all(api: httpx.Client, shots: Sequence[Shot]) -> None:
@@ -278,8 +327,8 @@ def _check(
     content: bytes,
     file: Mapping[str, Any],
     expected: tuple[str | None, tuple[int, int] | None],
-) -> str:
-    """Save one output and describe it. Raises DemoError if it is not as requested."""
+) -> Saved:
+    """Save one output. Raises DemoError if it is not as requested."""
     digest = hashlib.sha256(content).hexdigest()
     if digest != file["sha256"] or len(content) != file["bytes"]:
         raise DemoError(f"{path.name} differs from the record: {digest} and {file['sha256']}")
@@ -298,12 +347,11 @@ def _opened(content: bytes) -> tuple[str, tuple[int, int]]:
         return _FORMATS[str(picture.format)], picture.size
 
 
-def _saved(path: Path, content: bytes, extension: str, size: tuple[int, int]) -> str:
-    """Write the file; return its place and its description."""
+def _saved(path: Path, content: bytes, extension: str, size: tuple[int, int]) -> Saved:
+    """Write the file."""
     path = path.with_name(f"{path.name}.{extension}")
     path.write_bytes(content)
-    digest = hashlib.sha256(content).hexdigest()
-    return f"  {os.path.relpath(path)}  {size[0]}x{size[1]}  sha256 {digest}"
+    return Saved(path, size, hashlib.sha256(content).hexdigest())
 
 
 def _json(answer: httpx.Response, status: int) -> Any:

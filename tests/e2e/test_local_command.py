@@ -197,7 +197,11 @@ def test_the_demo_makes_a_picture_with_each_of_a_dozen_models(tmp_path: Path) ->
         assert any(file.startswith(name) for file in files), model
         assert re.search(rf"{re.escape(model)} +succeeded", done.stdout), model
     lines = re.findall(r"(\S+)  \d+x\d+  sha256 [0-9a-f]{64}$", done.stdout, re.MULTILINE)
-    assert {Path(line).name for line in lines} == files
+    pictures = {Path(line).name for line in lines}
+    assert pictures | {"index.html"} == files
+    sheet = (tmp_path / "demo" / "index.html").read_text()
+    assert set(re.findall(r'<img src="([^"]+)"', sheet)) == pictures
+    assert done.stdout.splitlines()[-1].endswith(os.path.relpath(tmp_path / "demo" / "index.html"))
     assert "12 of 12 models succeeded" in done.stdout
     for door in DOORS:
         assert any(file.startswith(f"door-{door.name}.") for file in files), door.name

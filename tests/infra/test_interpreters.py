@@ -70,7 +70,8 @@ def test_make_says_that_a_python_is_missing() -> None:
 def test_make_test_runs_a_slice_on_lambdas_python_and_with_it_all_but_e2e() -> None:
     assert f"\nRUNTIME := {PYTHON}\n" in (ROOT / "Makefile").read_text()
     everything = planned()
-    assert {"tests/e2e", "tests/e2e/clients", "tests/unit"} <= set(everything)
+    assert {"tests/e2e", "tests/e2e/clients", "tests/browser", "tests/unit"} <= set(everything)
     on_it = planned(f"PYTHON={PYTHON}")
     assert on_it
-    assert set(on_it) == {path for path in everything if not path.startswith("tests/e2e")}
+    apart = ("tests/e2e", "tests/browser")
+    assert set(on_it) == {path for path in everything if not path.startswith(apart)}
