@@ -78,7 +78,7 @@ clients: $(VENV)/.done  ## Replicate's published clients against it, unchanged (
 	$(PY) -m pytest tests/e2e/clients
 
 browser: $(VENV)/.done  ## the console in this machine's Chromium (SHOTS=1: its pages as pictures too)
-	SHOTS=$(SHOTS) $(PY) -m pytest tests/browser
+	@CHROMIUM="$(CHROMIUM)" SHOTS=$(SHOTS) $(PY) -m pytest tests/browser
 
 proof-slice: $(VENV)/.done  ## a slice of the proof, and its mutants
 	$(PY) -m pytest tests/proof

