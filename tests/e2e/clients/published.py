@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from darkroom.api.http import problem
 from darkroom.domain.errors import TooManyRequestsError
-from darkroom.domain.keys import new_token
 from darkroom.services.predictions.read import PAGE
 from PIL import Image
 
 from local.certificates import trusting
 from local.processes import ROOT
-from ops.keys import put_key
+from tests.e2e.copies import tenant_of_copies
 from tests.support import npm
 
 if TYPE_CHECKING:
@@ -184,16 +183,7 @@ def _fill_pages(cloud: EmbeddedCloud) -> str:
         while api.get(f"/v1/predictions/{id_}").json()["status"] != "succeeded":
             assert time.monotonic() < deadline
             time.sleep(0.1)
-    dynamodb, table = cloud.client("dynamodb"), cloud.outputs["PredictionsTable"]
-    item = dynamodb.get_item(TableName=table, Key={"id": {"S": id_}})["Item"]
-    kept = {name: value for name, value in item.items() if not name.startswith("due_")}
-    for number in range(PAGE + 1):
-        created = {"N": str(int(item["created_at"]["N"]) + number)}
-        copy = {"id": {"S": f"{number:026d}"}, "tenant": {"S": "pages"}, "created_at": created}
-        dynamodb.put_item(TableName=table, Item={**kept, **copy})
-    token = new_token()
-    put_key(dynamodb, cloud.outputs["ControlsTable"], token, tenant="pages", name="listing")
-    return token
+    return tenant_of_copies(cloud, id_, PAGE + 1, tenant="pages")
 
 
 def _streaming_model() -> str:
