@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import re
+import time
 from typing import TYPE_CHECKING
 
 from playwright.sync_api import Error, expect
 
 if TYPE_CHECKING:
-    from playwright.sync_api import ConsoleMessage, Dialog, Locator, Page, Request
+    from playwright.sync_api import ConsoleMessage, Dialog, JSHandle, Locator, Page, Request
 
 PATIENCE_MS = 60_000
 """Long, so that only a missing result is a failure, not a busy machine."""
@@ -51,6 +52,17 @@ class Visitor:
         """The browser may log that this path, a pattern, is answered so."""
         self._expected.append(rf"error: Failed to load .* status of {status} .*\(.*{path}\)")
 
+    def expects_lost(self, path: str) -> None:
+        """The browser may log that a request of this path, a pattern, had no answer."""
+        self._expected.append(rf"error: Failed to load .* net::ERR_\w+ \(.*{path}\)")
+
+    def expects_refusals(self) -> None:
+        """The browser may log what the page's policy refuses."""
+        self._expected.append(
+            r"(?s)error: .*(Content.Security.Policy|TrustedScript|Trusted Type).*"
+        )
+        self._expected.append(r"request to elsewhere: .*")
+
     def troubles(self) -> list[str]:
         """What went wrong and was not expected."""
         try:
@@ -86,6 +98,31 @@ class Visitor:
         """Follow the navigation, by the name of the place."""
         self.page.get_by_role("navigation").get_by_role("link", name=name, exact=True).click()
 
+    def looks_at(self, id_: str, *, heading: str | None = "The same call") -> None:
+        """Open the page of a prediction by its address."""
+        self.page.goto(f"/console#/predictions/{id_}")
+        if heading:
+            expect(self.page.get_by_text(id_, exact=True)).to_be_visible()
+            self.settles(heading)
+
+    def settles(self, heading: str | None = None) -> None:
+        """Wait until the page of this heading has loaded what it shows."""
+        if heading:
+            found = self.page.get_by_role("heading", name=heading, exact=True)
+            expect(found).to_have_count(1)
+        expect(self.page.get_by_text(re.compile("^Loading"))).to_have_count(0)
+
+    def scrolls_to(self, number: int) -> None:
+        """Scroll a list down until it has so many entries."""
+        entries = self.page.get_by_role("main").get_by_role("article")
+        expect(entries.first).to_be_visible()
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while (count := entries.count()) < number:
+            assert time.monotonic() < deadline, f"{count} of {number}"
+            entries.last.scroll_into_view_if_needed()
+            self.page.mouse.wheel(0, 4000)
+            expect(entries.nth(count)).to_be_attached()
+
     @property
     def generate(self) -> Locator:
         """The button that makes a picture."""
@@ -95,9 +132,8 @@ class Visitor:
         """A field of the form, by its schema's name."""
         return self.page.get_by_label(name, exact=True)
 
-    def drops(self, target: Locator, name: str, content: bytes, media_type: str) -> None:
-        """Drag a file from the desktop over an element and let it go there."""
-        transfer = self.page.evaluate_handle(
+    def _transfer(self, name: str, content: bytes, media_type: str) -> JSHandle:
+        return self.page.evaluate_handle(
             """([name, content, type]) => {
                 const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
                 const transfer = new DataTransfer();
@@ -106,5 +142,57 @@ class Visitor:
             }""",
             [name, base64.b64encode(content).decode(), media_type],
         )
+
+    def drops(self, target: Locator, name: str, content: bytes, media_type: str) -> None:
+        """Drag a file from the desktop over an element and let it go there."""
+        transfer = self._transfer(name, content, media_type)
         for event in ("dragenter", "dragover", "drop"):
             target.dispatch_event(event, {"dataTransfer": transfer})
+
+    def pastes(self, name: str, content: bytes, media_type: str) -> None:
+        """Paste a file where the focus is."""
+        transfer = self._transfer(name, content, media_type)
+        transfer.evaluate(
+            """(clipboardData) => document.activeElement.dispatchEvent(
+                new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }))"""
+        )
+
+    def drags_across(
+        self, target: Locator, start: tuple[float, float], end: tuple[float, float]
+    ) -> None:
+        """Move the pressed mouse over an element; points are shares of its width and height."""
+        target.scroll_into_view_if_needed()
+        box = target.bounding_box()
+        assert box
+        points = [
+            (box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end)
+        ]
+        self.page.mouse.move(*points[0])
+        self.page.mouse.down()
+        self.page.mouse.move(*points[1], steps=8)
+        self.page.mouse.up()
+
+    def chooses(self, model: str) -> None:
+        """Pick a model by its name."""
+        self.page.get_by_role("button", name="Change model").click()
+        dialog = self.page.get_by_role("dialog")
+        dialog.get_by_label("Search models").fill(model)
+        dialog.get_by_role("button", name=model, exact=True).click()
+        expect(self.page.get_by_role("heading", name=model)).to_be_visible()
+
+    def asks_for(self, prompt: str) -> None:
+        """Fill the prompt and press Generate."""
+        self.field("prompt").fill(prompt)
+        self.generate.click()
+
+    @property
+    def results(self) -> Locator:
+        """What was made in this tab, newest first."""
+        return self.page.get_by_role("region", name="Results").get_by_role("article")
+
+    def sees_picture(self, picture: Locator) -> None:
+        """The picture is there and not a broken one."""
+        expect(picture).to_be_visible()
+        picture.scroll_into_view_if_needed()
+        expect(picture).to_have_js_property("complete", True)
+        expect(picture).not_to_have_js_property("naturalWidth", 0)
