@@ -179,14 +179,15 @@ class Front:
         target = self._api + _target(request, in_full=False)
         async with self._turn(request):
             answer = await self._send(request.method, target, headers, body, PATIENCE_S)
-            await answer.aread()
+            # As it was sent: the client decompresses what a function has compressed.
+            content = b"".join([chunk async for chunk in _chunks(answer)])
         kind = answer.headers.get("content-type", "")
         if answer.status_code == 502 and not kind.startswith("application/problem+json"):
-            if b"Sandbox.Timedout" in answer.content:
+            if b"Sandbox.Timedout" in content:
                 return _busy()
             # The function raised. The gateway on AWS hides the error text.
             return JSONResponse({"message": "Internal Server Error"}, status_code=500)
-        return _with_headers(Response(answer.content, answer.status_code), answer)
+        return _with_headers(Response(content, answer.status_code), answer)
 
     @contextlib.asynccontextmanager
     async def _turn(self, request: Request) -> AsyncIterator[None]:

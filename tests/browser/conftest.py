@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Error, expect, sync_playwright
 
 from local.cloud import EmbeddedCloud
 from local.processes import ROOT
@@ -99,7 +100,8 @@ def visitors(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Calla
     for number, (context, visitor) in enumerate(made):
         if troubles or request.node.stash.get(FAILED, False):
             folder = KEPT / f"{name}-{number}"
-            visitor.page.screenshot(path=folder / "page.png", full_page=True)
+            with contextlib.suppress(Error):  # the test says what is wrong, not its picture
+                visitor.page.screenshot(path=folder / "page.png", full_page=True, timeout=10_000)
             context.tracing.stop(path=folder / "trace.zip")
         context.close()
     assert troubles == []
