@@ -844,6 +844,10 @@ REPORTED: dict[str, tuple[str, str]] = {
             "`localhost` works."
         ),
     ),
+    "newcomer-friction-5": (
+        "tests/browser/test_first_picture.py::test_newcomer_friction_5_the_first_picture",
+        ("The door `console` is a web console, whose address `make run` prints: docs/console.md."),
+    ),
     "newcomer-friction-6": (
         "tests/infra/test_settings_page.py::test_newcomer_friction_6_stages_of_ones_own_come_first",
         (
@@ -876,7 +880,5 @@ REPORTED: dict[str, tuple[str, str]] = {
 }
 """Reported problems: the test that covers each, and the current answer."""
 
-OPEN: dict[str, str] = {
-    "newcomer-friction-5": "There is a console in an issue of its own.",
-}
+OPEN: dict[str, str] = {}
 """Open cases, with the reason."""

@@ -41,7 +41,7 @@ def printed(browser: Browser, tmp_path: Path) -> Iterator[dict[str, str]]:
         run.end(signal.SIGTERM)
 
 
-def test_newcomer_friction_5_a_picture_is_made_found_repeated_enlarged_and_downloaded(
+def test_newcomer_friction_5_the_first_picture(
     printed: dict[str, str], visitors: Callable[..., Visitor], tmp_path: Path
 ) -> None:
     address = printed["console"]
