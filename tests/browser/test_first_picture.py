@@ -65,7 +65,7 @@ def test_newcomer_friction_5_the_first_picture(
 
     # Look at it large.
     found.click()
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    visitor.settles("The same call")
     large = page.get_by_role("main").get_by_role("img", name=PROMPT).first
     visitor.sees_picture(large)
     box = large.bounding_box()
@@ -80,10 +80,12 @@ def test_newcomer_friction_5_the_first_picture(
 
     # Upscale it.
     page.get_by_role("img", name=PROMPT).first.click()
+    visitor.settles("The same call")
     page.get_by_role("button", name="Upscale").click()
     page.get_by_role("dialog").get_by_role("button", name="Upscale").click()
     upscaled = page.get_by_role("main").get_by_role("img").first
-    expect(page.get_by_text(re.compile("upscal|real-esrgan")).first).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_text("Succeeded").last).to_be_visible()
     visitor.sees_picture(upscaled)
 
     # Download it.

@@ -133,6 +133,7 @@ def test_a_picture_is_upscaled_from_the_gallery(
     upscaled = tiles(visitor).filter(has_text="nightmareai/real-esrgan")
     expect(upscaled.get_by_text("Succeeded")).to_be_visible()
     upscaled.get_by_role("link", name="Open", exact=True).click()
+    visitor.settles("The same call")
     large = visitor.page.get_by_role("main").get_by_role("img").first
     visitor.sees_picture(large)
     assert large.evaluate("image => image.naturalWidth") > 1024
@@ -162,7 +163,7 @@ def test_a_running_one_is_followed_and_canceled_in_the_gallery(
     visitor.goes_to("Gallery")
     expect(tiles(visitor).get_by_role("progressbar")).to_be_visible()
     tiles(visitor).get_by_role("button", name="Cancel").click()
-    expect(tiles(visitor).get_by_text("Canceled")).to_be_visible()
+    expect(tiles(visitor).get_by_text("Canceled").last).to_be_visible()
 
 
 def test_another_seed_makes_another_picture(

@@ -44,7 +44,7 @@ def test_console_x1_a_prompt(visitor: Visitor) -> None:
     visitor.asks_for(MARKUP)
     made = visitor.results.first
     expect(made.get_by_text("Succeeded")).to_be_visible()
-    expect(made.get_by_text(MARKUP)).to_be_visible()
+    expect(made.get_by_text(MARKUP).first).to_be_visible()
     made.get_by_role("link", name="Open", exact=True).click()
     visitor.settles("The same call")
     expect(visitor.page.get_by_text(MARKUP).first).to_be_visible()

@@ -57,8 +57,9 @@ def test_the_same_call_is_given_for_programs_without_the_key(
     visitor.looks_at(made["id"])
     for language in ("curl", "Python", "JavaScript"):
         visitor.page.get_by_text(language, exact=True).click()
-        visitor.page.get_by_role("button", name=f"Copy {language}").click()
-        expect(visitor.page.get_by_text("Copied")).to_be_visible()
+        copy = visitor.page.get_by_role("button", name=f"Copy {language}")
+        copy.click()
+        expect(copy).to_have_text("Copied")
         text = visitor.page.evaluate("navigator.clipboard.readText()")
         assert "DARKROOM_TOKEN" in text
         assert "Copied into a program, isn" in text

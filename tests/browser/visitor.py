@@ -145,6 +145,7 @@ class Visitor:
 
     def drops(self, target: Locator, name: str, content: bytes, media_type: str) -> None:
         """Drag a file from the desktop over an element and let it go there."""
+        expect(target).to_be_enabled()
         transfer = self._transfer(name, content, media_type)
         for event in ("dragenter", "dragover", "drop"):
             target.dispatch_event(event, {"dataTransfer": transfer})
@@ -184,6 +185,10 @@ class Visitor:
         """Fill the prompt and press Generate."""
         self.field("prompt").fill(prompt)
         self.generate.click()
+
+    def has_chosen(self, name: str) -> None:
+        """The form holds a file of this name."""
+        expect(self.page.get_by_role("button", name=f"Remove {name}", exact=True)).to_be_visible()
 
     @property
     def results(self) -> Locator:
