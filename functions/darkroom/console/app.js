@@ -133,7 +133,7 @@ async function route() {
     if (turn === shown) leave = left ?? null;
     else left?.();
   } catch (error) {
-    if (turn === shown) fill(main, errorBox(error, route));
+    if (turn === shown) fill(main, h("h1", {}, page.name), errorBox(error, route));
   }
 }
 

@@ -8,7 +8,7 @@ import { bytes, cut } from "/console/format.js";
 /** Fill `place` with the control. Returns functions like those of other fields. */
 export function fileControl(place, { model, name, isList, given, props, onChange }) {
   const { required: _, ...rest } = props;
-  let items = [given ?? []].flat().map((url) => ({ url, text: url }));
+  let items = [given ?? []].flat().map((url) => ({ url, text: nameIn(url) }));
   let fields = [];
   const list = h("ul", { class: "files" });
   const problem = h("p", { class: "error-text", role: "alert" });
@@ -26,7 +26,7 @@ export function fileControl(place, { model, name, isList, given, props, onChange
     on: {
       change: () => {
         const url = address.value.trim();
-        if (/^https?:\/\//i.test(url)) put([{ url, text: url }]);
+        if (/^https?:\/\//i.test(url)) put([{ url, text: nameIn(url) }]);
         else if (url) fill(problem, "The URL must begin with https://.");
         address.value = "";
       },
@@ -137,7 +137,7 @@ export function fileControl(place, { model, name, isList, given, props, onChange
     }
     const url = event.dataTransfer.getData("text/uri-list").split(/\r?\n/)[0];
     const isPage = url.startsWith(`${location.origin}/console`); // a card's link
-    if (/^https?:\/\//i.test(url) && !isPage) put([{ url, text: url }]);
+    if (/^https?:\/\//i.test(url) && !isPage) put([{ url, text: nameIn(url) }]);
   }
 
   /** A pasted picture goes to the field that has the focus, else to the first that is empty. */
@@ -179,6 +179,16 @@ export function fileControl(place, { model, name, isList, given, props, onChange
       items.forEach(release);
     },
   };
+}
+
+/** Return the last part of a URL's path, or its host. */
+function nameIn(url) {
+  try {
+    const { host, pathname } = new URL(url);
+    return pathname.split("/").pop() || host;
+  } catch {
+    return String(url);
+  }
 }
 
 /**

@@ -15,13 +15,14 @@ import { snippets } from "/console/snippets.js";
 /** Show the page of a prediction. */
 export async function show(place, { parts }) {
   const [id = ""] = parts;
-  const heading = h("h1", { class: "unseen" }, "Prediction");
-  if (!/^[0-9a-z]{26}$/.test(id)) {
-    fill(place, heading, stateText("There is no prediction of this id."));
+  fill(place, h("h1", { class: "unseen" }, "Prediction"), stateText("Loading …"));
+  const first = await found(id);
+  if (!first) {
+    const back = h("a", { class: "button", href: "#/gallery" }, "Gallery");
+    const told = errorBox(new Error("There is no prediction of this id."));
+    fill(place, h("h1", {}, "Prediction"), told, back);
     return undefined;
   }
-  fill(place, heading, stateText("Loading …"));
-  const first = await get(predictionPath(id));
   const problem = h("div");
   const parts_ = { top: h("div"), side: h("div"), below: h("div") };
   const callbacks = h("div");
@@ -143,6 +144,17 @@ export async function show(place, { parts }) {
     if (!isRunning(later)) showCallbacks();
   });
   return stop;
+}
+
+/** Return a prediction, or null if there is none of this id. */
+async function found(id) {
+  if (!/^[0-9a-z]{26}$/.test(id)) return null;
+  try {
+    return await get(predictionPath(id));
+  } catch (error) {
+    if (error.status === 404) return null;
+    throw error;
+  }
 }
 
 function section(title, ...content) {
