@@ -1,0 +1,1 @@
+"""The command `darkroom` for users of a deployment. Imports nothing of the functions."""

@@ -1,0 +1,1 @@
+"""The commands, by subject. What one needs is imported when it runs, for a quick start."""
