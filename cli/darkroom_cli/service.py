@@ -50,7 +50,7 @@ class Backoff:
     def next(self, asked_s: float | None) -> float | None:
         """Return the seconds until the next try, at least those that the service asks for; None if
         the patience is over."""
-        ceiling = min(self.most_s, self.first_s * 2 ** min(self.tries, 20))
+        ceiling = min(self.most_s, self.first_s * 2.0 ** min(self.tries, 20))
         jitter = ceiling * (0.5 + self.random() / 2)
         pause = jitter if asked_s is None else asked_s + jitter / 4
         pause = min(pause, LONGEST_PAUSE_S)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
@@ -14,10 +14,15 @@ from darkroom_cli.screen import complain
 from darkroom_cli.text import PICTURES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from darkroom_cli.options import Run
     from darkroom_cli.predictions import Prediction
     from darkroom_cli.screen import Screen
     from darkroom_cli.service import Service
+
+
+Waited = TypeVar("Waited")
 
 
 def follow(run: Run, service: Service, shown: Prediction, out: Path | None) -> None:
@@ -58,7 +63,7 @@ def _watched(run: Run, service: Service, shown: Prediction) -> Prediction:
         )
 
 
-def _interruptible(shown: Prediction, wait: Any) -> Any:
+def _interruptible(shown: Prediction, wait: Callable[[], Waited]) -> Waited:
     """Wait; Ctrl-C ends that and says what goes on."""
     try:
         return wait()

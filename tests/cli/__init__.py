@@ -1,0 +1,1 @@
+"""The users' command `darkroom`, over a service in memory."""
