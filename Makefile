@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export MYPY_CACHE_DIR := .mypy_cache$(addprefix -,$(VERSION))
 RUNTIME := 3.13
 # Two at a time, each told of when it has ended. First what waits most, beside what computes.
-TESTS := e2e lint types unit clients browser proof-slice adapters infra scale-slice emulator runtime
+TESTS := e2e lint types unit cli clients browser proof-slice adapters infra scale-slice emulator runtime
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 # How many examples a property is tried with: few, usual or many (tests/support/examples.py).
 EXAMPLES ?= $(if $(VERSION),many,usual)
@@ -23,7 +23,7 @@ help:  ## this list
 	@grep -hE '^[a-z0-9 -]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.done  ## the environment only; every other target makes it when needed
-$(VENV)/.done: requirements.txt
+$(VENV)/.done: requirements.txt cli/pyproject.toml
 	@python=$(if $(VERSION),$$(.ci/python $(VERSION)) || exit 1,python3); \
 	  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "Python 3.11 or newer is needed"; exit 1; }; \
@@ -31,6 +31,7 @@ $(VENV)/.done: requirements.txt
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt > $(VENV)/uv.txt
 	@$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
 	@$(VENV)/bin/uv pip install -q --python $(PY) --require-hashes -r requirements.txt
+	@$(VENV)/bin/uv pip install -q --python $(PY) --offline --no-deps --no-build-isolation -e cli
 	@touch $@
 
 demo: $(VENV)/.done  ## a dozen models on the embedded cloud, outputs in .darkroom/demo/ (ALL=1: all models)
@@ -64,6 +65,9 @@ runtime-slice: $(VENV)/.done
 
 adapters: $(VENV)/.done  ## over moto and over the fakes, and the operator's commands; calls and capacity units counted
 	$(PY) -m pytest tests/adapters tests/ops tests/bench -n 2
+
+cli: $(VENV)/.done  ## the users' command, over a deployment in memory
+	$(PY) -m pytest tests/cli -n 2 --hypothesis-profile=$(EXAMPLES)
 
 emulator: $(VENV)/.done  ## the emulator of the provider
 	$(PY) -m pytest tests/emulator -n 2
@@ -128,8 +132,10 @@ openapi: $(VENV)/.done  ## write docs/openapi.json, docs/events/*.json and the b
 models: $(VENV)/.done  ## write the catalogue's part of docs/models.md, and docs/models/*.webp
 	@$(PY) -m local.models_page
 
-wheel: $(VENV)/.done  ## the construct library for other CDK apps, in dist/
-	$(VENV)/bin/uv build -q --wheel --no-build-isolation --python $(PY) infra --out-dir dist && ls dist
+wheel: $(VENV)/.done  ## the construct library for other CDK apps, and the users' command, in dist/
+	@for each in infra cli; do \
+	  $(VENV)/bin/uv build -q --wheel --no-build-isolation --python $(PY) $$each --out-dir dist || exit 1; \
+	done; ls dist
 
 lock: $(VENV)/.done  ## compile the requirements files from their .in files, and package-lock.json
 	$(VENV)/bin/uv pip compile -q functions/requirements.in --python-version 3.13 \
@@ -149,4 +155,4 @@ fmt: $(VENV)/.done  ## format the code
 clean:  ## remove what was made here, the environment included
 	rm -rf .venv .venv-* .darkroom cdk.out build dist node_modules .mypy_cache* .ruff_cache .hypothesis .coverage
 
-.PHONY: help setup demo run test lint types unit runtime runtime-slice adapters emulator infra e2e clients browser proof-slice synth deploy diff destroy bootstrap openapi models wheel proof scale scale-slice chaos bench lock fmt clean
+.PHONY: help setup demo run test lint types unit runtime runtime-slice adapters cli emulator infra e2e clients browser proof-slice synth deploy diff destroy bootstrap openapi models wheel proof scale scale-slice chaos bench lock fmt clean

@@ -76,11 +76,11 @@ class Screen:
             yield lambda line: status.update(Text(visible(line)))
 
     @contextmanager
-    def counting(self, text: str, total: int) -> Iterator[Callable[[str], None]]:
-        """Show how many of `total` are done; the function that is returned counts one, and has a
-        line for where no bar can be drawn."""
+    def counting(self, text: str, total: int) -> Iterator[Callable[[str, bool], None]]:
+        """Show how many of `total` are done. The function that is returned counts one; its line is
+        printed where no bar can be drawn, or if it is to be noticed."""
         if self.quiet or not (sys.stderr.isatty() and sys.stdout.isatty()) or _dumb():
-            yield self.note
+            yield lambda line, _: self.note(line)
             return
         from rich.console import Console
         from rich.progress import (
@@ -91,13 +91,20 @@ class Screen:
             TimeElapsedColumn,
             TimeRemainingColumn,
         )
+        from rich.text import Text
 
         console = Console(stderr=True, markup=False, highlight=False, emoji=False)
         columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         label = TextColumn("{task.description}", markup=False)
         with Progress(label, *columns, console=console) as progress:
             task = progress.add_task(visible(text), total=total)
-            yield lambda _: progress.advance(task)
+
+            def count(line: str, notice: bool) -> None:  # noqa: FBT001
+                if notice:
+                    console.print(Text(visible(line)))
+                progress.advance(task)
+
+            yield count
 
 
 def complain(text: object) -> None:

@@ -39,9 +39,12 @@ def test_adversarial_l7_uv_is_installed_by_hash() -> None:
 
 
 def test_adversarial_l7_every_install_of_setup_wants_hashes() -> None:
-    installs = re.findall(r"@(.*pip install .*)", SETUP)
+    """Except that of this checkout's own command, which fetches nothing."""
+    *installs, own = re.findall(r"@(.*pip install .*)", SETUP)
     assert len(installs) == 2
     assert all("--require-hashes" in install for install in installs)
+    assert {"--offline", "--no-deps", "--no-build-isolation"} <= set(own.split())
+    assert own.endswith(" -e cli")
 
 
 def test_adversarial_l7_the_cdk_command_is_installed_by_hash(

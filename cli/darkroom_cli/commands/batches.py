@@ -74,7 +74,9 @@ def batch(
         service.patience_s = batches.PATIENCE_S
         if dry_run:
             with run.screen.counting("pricing", len(rows)) as tell:
-                quote = batches.price(service, rows, lambda _: tell(""))
+                quote = batches.price(
+                    service, rows, lambda number: tell(f"row {number} is priced", False)
+                )
             _show_quote(run.screen, quote, len(rows))
             return
         path = journal.beside(out)
@@ -105,19 +107,19 @@ def _work(run: Run, work: Batch, at_once: int) -> None:
                 "they were; what was made of them stays."
             )
     results: list[Result] = []
-    with run.screen.counting("making", len(work.rows)) as count:
+    try:
+        with run.screen.counting("making", len(work.rows)) as count:
 
-        def tell(one: Result) -> None:
-            results.append(one)
-            if run.flags.json:
-                run.screen.show(_as_json(one))
-            count(_line(one))
+            def tell(one: Result) -> None:
+                results.append(one)
+                if run.flags.json:
+                    run.screen.show(_as_json(one))
+                count(_line(one), one.status != "succeeded")
 
-        try:
             work.run(at_once, tell)
-        except KeyboardInterrupt:
-            interrupted(f"The predictions go on; `darkroom {_again()}` finds them.")
-            raise
+    except KeyboardInterrupt:
+        interrupted(f"The predictions go on; `darkroom {_again()}` finds them.")
+        raise
     unfinished = [one for one in results if one.status != "succeeded"]
     run.screen.say(
         f"{len(results) - len(unfinished)} of {len(work.rows)} rows succeeded; "
