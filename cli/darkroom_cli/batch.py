@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from darkroom_cli.service import Service
 
 MOST_AT_ONCE = 64
-GRACE_S = 5.0
-"""Seconds that requests in progress get after Ctrl-C."""
 PATIENCE_S = 600.0
 """Seconds for which a row waits out 429s, 5xx and silence before the batch stops."""
 STOPS = frozenset({401, 402, 403, 429})
@@ -104,9 +102,8 @@ class Batch:
                 results[number] = result
                 tell(result)
         finally:
+            # What is in progress is left: the journal has what is needed to find it again.
             self.stop.set()
-            for worker in workers:
-                worker.join(GRACE_S / count)
         ordered = [results[number] for number in sorted(results)]
         self._write_table(ordered)
         if self._ending:

@@ -82,7 +82,10 @@ class Journal:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        os.close(self._handle)
+        with self._lock:
+            os.close(self._handle)
+            # A thread that is still at work must not write to what gets this number next.
+            self._handle = -1
 
     def keys(self, rows: list[Row]) -> list[str]:
         """Return each row's Idempotency-Key: made of the journal's id, the row's content, and its
@@ -119,8 +122,10 @@ class Journal:
 
 
 def beside(folder: Path) -> Path:
-    """Return the path of the journal of an output folder."""
+    """Return the path of the journal of an output folder. Raises UsageError."""
     folder = folder.resolve()
+    if not folder.name:
+        raise UsageError(f"{folder} has no place beside it for the journal.")
     return folder.with_name(f"{folder.name}.journal.jsonl")
 
 

@@ -33,7 +33,7 @@ class Screen:
     def say(self, text: object = "") -> None:
         """Print a line of a result for people."""
         if not self.json:
-            print(visible(text, lines=True), flush=True)
+            print(visible(text), flush=True)
 
     def note(self, text: object) -> None:
         """Print what is not a result, unless it is to be quiet."""
@@ -109,7 +109,7 @@ class Screen:
 
 def complain(text: object) -> None:
     """Print a line on standard error."""
-    print(visible(text, lines=True), file=sys.stderr, flush=True)
+    print(visible(text), file=sys.stderr, flush=True)
 
 
 def tolerant() -> None:

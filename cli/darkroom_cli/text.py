@@ -23,27 +23,23 @@ EXTENSIONS = {
 PICTURES = frozenset({"png", "jpg", "webp", "gif", "avif"})
 """Extensions that `--open` hands to the system's viewer."""
 
+ESCAPED = "backslashreplace"
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Categories that steer a terminal, reorder the text or cannot be printed."""
 _ID = re.compile("[0-9a-z]{26}")
 
 
-def visible(text: object, *, lines: bool = False) -> str:
+def visible(text: object) -> str:
     """Return the text with control, bidirectional and surrogate characters as escapes such as
-    `\\x1b`. Line breaks and tabs stay where `lines` is set."""
-    return "".join(_shown(character, lines) for character in str(text))
+    `\\x1b`; line breaks are among them, so that no text can look like two."""
+    return "".join(map(_shown, str(text)))
 
 
-def _shown(character: str, lines: bool) -> str:  # noqa: FBT001
+def _shown(character: str) -> str:
     if unicodedata.category(character) not in _HIDDEN or character in JOINERS:
         return character
-    if lines and character in "\n\t":
-        return character
-    return (
-        character.encode("ascii", "backslashreplace").decode()
-        if ord(character) > 127
-        else (f"\\x{ord(character):02x}")
-    )
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else character.encode("ascii", ESCAPED).decode()
 
 
 def short(text: object, most: int) -> str:

@@ -307,6 +307,21 @@ def test_two_runs_cannot_use_one_journal(deployment: Deployment, tmp_path: Path)
         run(deployment, path)
 
 
+def test_a_folder_without_a_place_beside_it() -> None:
+    with pytest.raises(UsageError, match="no place"):
+        journal.beside(Path("/"))
+
+
+def test_after_its_end_a_journal_takes_no_line(tmp_path: Path) -> None:
+    kept = tmp_path / "out.journal.jsonl"
+    with journal.opened(kept, url=URL, tenant="acme") as opened:
+        pass
+    before = kept.read_text()
+    with pytest.raises(UsageError, match="cannot be written"):
+        opened.write("key", "made", prediction="a" * 26)
+    assert kept.read_text() == before
+
+
 @pytest.mark.parametrize(("url", "tenant"), [("https://other.example.com", "acme"), (URL, "b")])
 def test_a_journal_belongs_to_one_account(tmp_path: Path, url: str, tenant: str) -> None:
     kept = tmp_path / "out.journal.jsonl"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from darkroom_cli.commands.following import interrupted
-from darkroom_cli.errors import FailedError, UnreachableError, UsageError
+from darkroom_cli.errors import FailedError, RefusedError, UnreachableError, UsageError
 from darkroom_cli.options import DryRun, Json, ModelOption, Quiet, Run, run_of
 from darkroom_cli.screen import complain
 from darkroom_cli.text import short
@@ -119,6 +119,9 @@ def _work(run: Run, work: Batch, at_once: int) -> None:
             work.run(at_once, tell)
     except KeyboardInterrupt:
         interrupted(f"The predictions go on; `darkroom {_again()}` finds them.")
+        raise
+    except (RefusedError, UnreachableError):
+        complain(f"`darkroom {_again()}` goes on with it.")
         raise
     unfinished = [one for one in results if one.status != "succeeded"]
     run.screen.say(
