@@ -174,7 +174,7 @@ class Batch:
         """Create the row's prediction, or find it, and enter it in the journal."""
         first = record.sent_at is None
         if first:
-            given = row.input(lambda path: files.upload(self.service, path))
+            given = row.input(lambda one: files.upload(self.service, one.path, one.sha256))
             self.journal.write(key, "send", version=row.version, input=given)
         try:
             made = create(self.service, record.version, record.input, key)

@@ -40,10 +40,12 @@ def read(path: str) -> bytes:
         raise UsageError(f"{visible(path)} cannot be read: {reason}") from None
 
 
-def upload(service: Service, path: str) -> str:
-    """Upload a file and return the URL for inputs. Raises UsageError, RefusedError or
-    UnreachableError."""
+def upload(service: Service, path: str, sha256: str | None = None) -> str:
+    """Upload a file and return the URL for inputs. Raises RefusedError, UnreachableError, or
+    UsageError, also if it is not the one with this hash any more."""
     data = read(path)
+    if sha256 not in {None, hashlib.sha256(data).hexdigest()}:
+        raise UsageError(f"{visible(path)} has changed since it was checked: start again.")
     name = Path(path).name
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
     if len(data) <= MOST_DIRECT:

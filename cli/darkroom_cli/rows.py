@@ -45,7 +45,7 @@ class Row:
     digest: str
     """Of model, inputs and the contents of attached files: a row with another is another row."""
 
-    def input(self, upload: Callable[[str], str]) -> dict[str, object]:
+    def input(self, upload: Callable[[Attached], str]) -> dict[str, object]:
         """Return the input for a create, once its files are uploaded."""
         return {name: _uploaded(value, upload) for name, value in self.given.items()}
 
@@ -246,9 +246,9 @@ def _canonical(value: object) -> object:
     return value
 
 
-def _uploaded(value: object, upload: Callable[[str], str]) -> object:
+def _uploaded(value: object, upload: Callable[[Attached], str]) -> object:
     if isinstance(value, Attached):
-        return upload(value.path)
+        return upload(value)
     if isinstance(value, list):
         return [_uploaded(each, upload) for each in value]
     return value

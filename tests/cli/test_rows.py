@@ -95,7 +95,7 @@ def test_files_are_attached(deployment: Deployment, table: Path, lines: Path) ->
     photo.write_bytes(b"photo")
     found, problems = read(deployment, table, f"prompt,image,references\na,@{photo},@{photo}\n")
     assert problems == []
-    sent = found[0].input(lambda path: f"at {path}")
+    sent = found[0].input(lambda one: f"at {one.path}")
     assert sent == {"prompt": "a", "image": f"at {photo}", "references": [f"at {photo}"]}
     found, problems = read(
         deployment, lines, f'{{"prompt": "a", "references": ["@{photo}", "https://x.example"]}}\n'

@@ -336,6 +336,13 @@ def test_a_small_file_passes_through_the_api_and_a_large_one_by_the_form(
     }
 
 
+def test_a_file_that_has_changed_is_not_uploaded(deployment: Deployment, tmp_path: Path) -> None:
+    (tmp_path / "photo.png").write_bytes(b"other")
+    with pytest.raises(UsageError, match="has changed"):
+        files.upload(deployment.service(), str(tmp_path / "photo.png"), "0" * 64)
+    assert deployment.requests == []
+
+
 def test_an_upload_that_is_rejected(deployment: Deployment, tmp_path: Path) -> None:
     (tmp_path / "small.png").write_bytes(b"x")
     (tmp_path / "large.png").write_bytes(b"x" * (files.MOST_DIRECT + 1))

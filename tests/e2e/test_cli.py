@@ -50,6 +50,11 @@ def rows_in(folder: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO((folder / "results.csv").read_text(), newline="")))
 
 
+def opened(folder: Path) -> list[str]:
+    path = folder / "opened.txt"
+    return path.read_text().split() if path.exists() else []
+
+
 def test_a_key_is_typed_unseen_tried_and_kept(driver: Driver, tmp_path: Path) -> None:
     environment = shell(tmp_path)
     with Terminal(environment, "login", driver.cloud.base_url, cwd=tmp_path) as terminal:
@@ -101,6 +106,13 @@ def test_a_picture_is_made_watched_and_downloaded(
     found = run(environment, "get", shown["id"], cwd=tmp_path)
     assert found.stdout.splitlines()[0] == f"{shown['id']} succeeded"
     assert "cost $0.006" in found.stdout
+    # A viewer that notes what it is to show, as the system's would be found.
+    (tmp_path / "xdg-open").write_text('#!/bin/sh\necho "$@" >> opened.txt\n')
+    (tmp_path / "xdg-open").chmod(0o755)
+    viewer = {**environment, "PATH": f"{tmp_path}:{environment['PATH']}"}
+    assert run(viewer, "get", shown["id"], "--open", cwd=tmp_path).returncode == 0
+    names = [f"{shown['id']}.png", f"{shown['id']}-2.png"]
+    until(lambda: sorted(opened(tmp_path)) == sorted(names))
 
 
 def test_a_picture_is_changed_and_enlarged(
