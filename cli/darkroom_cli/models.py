@@ -167,7 +167,12 @@ class Model:
 
     def picture(self, *, mask: bool = False) -> Input:
         """Return the input that takes the picture, or its mask. Raises UsageError."""
-        for one in self.inputs or ():
+        if self.inputs is None:
+            raise UsageError(
+                f"The inputs of {self.reference} are not known here: name them with -i of "
+                "`darkroom generate`."
+            )
+        for one in self.inputs:
             if one.file and ("mask" in one.name) == mask:
                 return one
         what = "mask" if mask else "picture"

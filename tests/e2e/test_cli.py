@@ -334,6 +334,6 @@ def test_every_command_of_the_page_does_what_it_says(
 
 def file_of(name: str) -> str:
     """A file that the page shows, below a line with its name; empty if it shows none."""
-    pattern = rf"`{re.escape(name)}`[^`]*```\w*\n(.*?)^```"
+    pattern = rf"^`{re.escape(name)}` .*?^```\n(.*?)^```"
     found = re.search(pattern, PAGE.read_text(), re.DOTALL | re.MULTILINE)
     return found[1] if found else ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
-from darkroom_cli.errors import INTERRUPTED, FailedError
+from darkroom_cli.errors import INTERRUPTED, FailedError, UnreachableError
 from darkroom_cli.screen import complain
 from darkroom_cli.text import PICTURES
 
@@ -57,19 +57,24 @@ def follow(run: Run, service: Service, shown: Prediction, out: Path | None) -> N
 def _watched(run: Run, service: Service, shown: Prediction) -> Prediction:
     from darkroom_cli.predictions import watch
 
-    with run.screen.waiting(f"{shown.id} {shown.status}") as tell:
-        return _interruptible(
-            shown, lambda: watch(service, shown, lambda now: tell(f"{now.id} {now.status}"))
-        )
+    def wait() -> Prediction:
+        with run.screen.waiting(f"{shown.id} {shown.status}") as tell:
+            return watch(service, shown, lambda now: tell(f"{now.id} {now.status}"))
+
+    return _interruptible(shown, wait)
 
 
 def _interruptible(shown: Prediction, wait: Callable[[], Waited]) -> Waited:
-    """Wait; Ctrl-C ends that and says what goes on."""
+    """Wait. If Ctrl-C or the network ends that, say what goes on."""
+    goes_on = "" if shown.ended else "The prediction goes on; "
+    text = f"{goes_on}`darkroom get {shown.id} --out .` fetches its pictures."
     try:
         return wait()
     except KeyboardInterrupt:
-        goes_on = "" if shown.ended else "The prediction goes on; "
-        interrupted(f"{goes_on}`darkroom get {shown.id} --out .` fetches its pictures.")
+        interrupted(text)
+        raise
+    except UnreachableError:
+        complain(text)
         raise
 
 
