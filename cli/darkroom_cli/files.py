@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from darkroom_cli.errors import UnreachableError, UsageError
 from darkroom_cli.predictions import find
 from darkroom_cli.service import Backoff
-from darkroom_cli.text import extension, visible
+from darkroom_cli.text import EXTENSIONS, extension, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ def upload(service: Service, path: str, sha256: str | None = None) -> str:
     if sha256 not in {None, hashlib.sha256(data).hexdigest()}:
         raise UsageError(f"{visible(path)} has changed since it was checked: start again.")
     name = Path(path).name
-    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    kind = kind_of(name)
     if len(data) <= MOST_DIRECT:
         answer = service.post("/v1/files", files={"content": (name, data, kind)})
     else:
@@ -62,6 +62,13 @@ def upload(service: Service, path: str, sha256: str | None = None) -> str:
     if not isinstance(found, str):
         raise UnreachableError("The answer to an upload is not one of Darkroom's.")
     return found
+
+
+def kind_of(name: str) -> str:
+    """Return the media type that a file's name says. Not every Python knows WebP."""
+    ending = Path(name.lower()).suffix.removeprefix(".")
+    known = {one: kind for kind, one in EXTENSIONS.items()}
+    return known.get(ending) or mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 def folder(path: Path) -> Path:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from darkroom_cli import journal, models, rows
-from darkroom_cli.batch import Batch, Result, price
+from darkroom_cli.batch import Batch, Result, Stopped, price
 from darkroom_cli.errors import RefusedError, UnreachableError, UsageError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,6 +124,21 @@ def test_rows_may_move_and_a_changed_row_is_a_new_one(
         "a cat",
         "a dog",
     ]
+
+
+def test_new_and_missing_rows_are_counted_and_a_stop_ends_pauses(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    run(deployment, written(tmp_path, "a fox", "a cat", "a cow"))
+    service, path = deployment.service(), written(tmp_path, "a dog", "a cat")
+    found, _ = rows.read(path, lambda name: models.model(service, name), NAME)
+    kept = journal.beside(tmp_path / "out")
+    with journal.opened(kept, url=URL, tenant="acme") as opened:
+        work = Batch(service, opened, found, tmp_path / "out")
+        assert (work.fresh(), work.left_out()) == (1, 2)
+        work.stop.set()
+        with pytest.raises(Stopped):
+            service.pause(3600)
 
 
 def test_a_lost_file_is_fetched_again(deployment: Deployment, tmp_path: Path) -> None:

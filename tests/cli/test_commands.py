@@ -274,3 +274,36 @@ def test_ctrl_c_in_a_wait_ends_at_once_and_says_what_goes_on(
 def test_flags_are_those_of_the_root() -> None:
     given = {one.name.rstrip("_") for one in GROUP.params}
     assert set(options.Flags.__dataclass_fields__) <= given
+
+
+def test_a_reader_that_has_enough_is_no_failure(
+    deployment: Deployment, environment: dict[str, str], tmp_path: Path
+) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "models"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait() == 1
+
+
+def test_a_download_that_fails_leaves_no_file_and_says_what_to_do(
+    deployment: Deployment, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """The fake deployment's files are at an https host that no process reaches: the command says
+    so, and that the prediction can be fetched later."""
+    done = run(
+        {**environment, "HTTPS_PROXY": "http://127.0.0.1:9"},
+        *("generate", "painter", "a fox", "--out", "out", "--json"),
+        cwd=tmp_path,
+    )
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "fetches its pictures" in done.stderr
+    assert list((tmp_path / "out").iterdir()) == []

@@ -190,6 +190,15 @@ def test_a_price_is_told_in_words(said: object, text: str) -> None:
     assert price({"price": said}) == text
 
 
+def test_what_an_input_allows_is_told(deployment: Deployment) -> None:
+    found = model(deployment.service(), NAME)
+    told = {one.name: one.allowed() for one in found.inputs or () if one.allowed()}
+    assert told == {"steps": "1 to 50", "strength": "0 to 1", "size": "s, m, l"}
+    least = replace(found.find("steps"), described={"minimum": 2})
+    most = replace(found.find("steps"), described={"maximum": 2.5})
+    assert [least.allowed(), most.allowed()] == ["2 or more", "2.5 or less"]
+
+
 def test_amounts() -> None:
     assert [dollars(0), dollars(12), dollars(0.1234567)] == ["$0.00", "$12.00", "$0.123457"]
     assert [money(None), money(1)] == ["", "$1.00"]

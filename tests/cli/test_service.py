@@ -336,6 +336,22 @@ def test_a_small_file_passes_through_the_api_and_a_large_one_by_the_form(
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.webp", "image/webp"),
+        ("a.JPG", "image/jpeg"),
+        ("a.jpeg", "image/jpeg"),
+        ("a.tar.png", "image/png"),
+        ("png", "application/octet-stream"),
+        ("a.unheardof", "application/octet-stream"),
+        ("", "application/octet-stream"),
+    ],
+)
+def test_the_type_of_an_upload_follows_from_its_name(name: str, kind: str) -> None:
+    assert files.kind_of(name) == kind
+
+
 def test_a_file_that_has_changed_is_not_uploaded(deployment: Deployment, tmp_path: Path) -> None:
     (tmp_path / "photo.png").write_bytes(b"other")
     with pytest.raises(UsageError, match="has changed"):
