@@ -237,7 +237,7 @@ def assert_whole(driver: Driver, folder: Path, texts: list[str]) -> None:
 def test_a_batch_killed_in_the_middle_goes_on(
     driver: Driver, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    texts = prompts(tmp_path / "rows.csv", "a killed heron", 20)
+    texts = prompts(tmp_path / "rows.csv", "a killed heron", 14)
     journal = tmp_path / "out.journal.jsonl"
     command = ("batch", "rows.csv", "-m", "flux-schnell", "-o", "out", "--at-once", "4", "--json")
 
@@ -253,7 +253,7 @@ def test_a_batch_killed_in_the_middle_goes_on(
     done = run(environment, *command, "--resume", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     told = [json.loads(line) for line in done.stdout.splitlines()]
-    assert sorted(row["row"] for row in told) == list(range(1, 21))
+    assert sorted(row["row"] for row in told) == list(range(1, 15))
     assert_whole(driver, tmp_path / "out", texts)
 
 
@@ -261,7 +261,7 @@ def test_ctrl_c_of_a_batch_says_what_goes_on(
     driver: Driver, environment: dict[str, str], tmp_path: Path
 ) -> None:
     driver.faults(time_scale=2)
-    texts = prompts(tmp_path / "rows.csv", "a stopped heron", 12)
+    texts = prompts(tmp_path / "rows.csv", "a stopped heron", 6)
     journal = tmp_path / "out.journal.jsonl"
     command = ("batch", "rows.csv", "-m", "flux-schnell", "-o", "out")
     with Terminal(environment, *command, cwd=tmp_path) as terminal:
@@ -274,7 +274,7 @@ def test_ctrl_c_of_a_batch_says_what_goes_on(
     driver.faults()
     done = run(environment, *again[0].split(), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "12 of 12 rows succeeded" in done.stdout
+    assert "6 of 6 rows succeeded" in done.stdout
     assert_whole(driver, tmp_path / "out", texts)
 
 
