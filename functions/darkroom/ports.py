@@ -545,6 +545,11 @@ class Thumbnails(Protocol):
         """
 
 
+Previews = Callable[[str], "bytes | None"]
+"""Returns the bytes of a thumbnail by its URL, of at most 100 kB; None if they cannot be had in
+some seconds. Never raises."""
+
+
 class UploadStore(Protocol):
     def put(self, key: str, content_type: str, data: bytes, metadata: dict[str, str]) -> None:
         """Write an uploaded file, or an input that is too large for its record."""

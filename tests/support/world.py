@@ -132,6 +132,10 @@ class Doubles(Adapters):
     def tasks(self) -> FakeTasks:
         return self.world.tasks
 
+    def previews(self) -> Any:
+        """By the URL, like a client of the function, whose redirect leads to an object."""
+        return self.world.previews.get
+
     def fetcher(self, hosts: tuple[str, ...], most: int, budget_s: float) -> FakeFetcher:
         return self.world.fetcher
 
@@ -183,6 +187,8 @@ class World:
             **({"watch_key_secret": "link_key_secret"} if self.waits else {}),
             **({"thumbnail_key_secret": "link_key_secret"} if self.thumbnails else {}),
         }
+        self.previews: dict[str, bytes] = {}
+        """Thumbnails that can be read, by their URLs."""
         self.naps: list[float] = []
         """The durations of sleeps, in seconds."""
         self.meanwhile: dict[int, Callable[[], object]] = {}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from darkroom.api.http import problem
 from darkroom.api.queries import STATUSES
 from darkroom.api.requests import LONGEST_KEY, LONGEST_REFERENCE
-from darkroom.domain import errors
+from darkroom.domain import errors, thumbnails
 from darkroom.domain.checker import as_dict, invalid, types_of, validate_body
 from darkroom.domain.correlation import LONGEST_TAG, MOST_TAGS
 from darkroom.domain.price import COUNTS
@@ -147,6 +148,15 @@ def links(files: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         }
         for number, file in enumerate(files)
     ]
+
+
+def image(picture: bytes) -> dict[str, Any]:
+    """Build the content that shows a thumbnail itself."""
+    return {
+        "type": "image",
+        "data": base64.b64encode(picture).decode(),
+        "mimeType": thumbnails.TYPE.type,
+    }
 
 
 def told(error: errors.DarkroomError) -> dict[str, Any]:
@@ -381,6 +391,10 @@ GET_IMAGE = _object(
             "minimum": 0,
             "maximum": MOST_WAIT_S,
             "description": "Wait for the end for so long at most",
+        },
+        "preview": {
+            "type": "boolean",
+            "description": "Show the first picture too, 256 pixels wide",
         },
     },
     ("id",),

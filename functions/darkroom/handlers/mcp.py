@@ -66,6 +66,8 @@ TOOLS_KEPT_MS = 300_000
 POLL_MS = 2_000
 PROMPT_SHOWN = 500
 LISTED = 20
+PREVIEWED = "256"
+"""Width of a preview in pixels. A larger one would take more of the agent's context."""
 FILES_LISTED = 4
 """Files shown of each listed prediction. It bounds the answer and the agent's context."""
 
@@ -98,6 +100,7 @@ class Serves(NamedTuple):
     models: Models
     spending: Spending
     shown: Shown
+    previews: Callable[[str], bytes | None]
     longest_s: int
     origins: frozenset[str]
 
@@ -122,6 +125,7 @@ def build(s: McpSettings, a: Adapters) -> Serves:
         ),
         spending=Spending(usage, limits, store, a.clock()),
         shown=parts.shown(s, a, often=True, link_secrets=submit.create.secrets),
+        previews=a.previews(),
         longest_s=s.wait_s,
         origins=frozenset({_origin(s.public_url), *s.cors_origins}),
     )
@@ -201,7 +205,9 @@ def generate_image(made: Serves, asking: Asking, given: dict[str, Any]) -> dict[
 )
 def get_image(made: Serves, asking: Asking, given: dict[str, Any]) -> dict[str, Any]:
     """Shows a prediction by its id, with URLs of its files once it has succeeded. With
-    wait_seconds it waits for the end for so long, which is better than calling often."""
+    wait_seconds it waits for the end for so long, which is better than calling often. With
+    preview it also shows the first picture itself, small, where the deployment makes
+    thumbnails."""
     record = made.read.get(asking.tenant, given["id"])
     logger.append_keys(prediction=record.id)
     seconds = min(int(given.get("wait_seconds", 0)), made.longest_s)
@@ -209,7 +215,18 @@ def get_image(made: Serves, asking: Asking, given: dict[str, Any]) -> dict[str, 
         record = made.wait(record, seconds, None)
     else:
         made.seen(record)
-    return _image(made, asking, record, failed=False)
+    result = _image(made, asking, record, failed=False)
+    if given.get("preview"):
+        result["content"] += _preview(made, result["structuredContent"]["files"])
+    return result
+
+
+def _preview(made: Serves, files: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the first picture as image content; nothing if it cannot be had, since its URL is in
+    the result anyway."""
+    url = next((file["thumbnails"][PREVIEWED] for file in files if "thumbnails" in file), None)
+    picture = made.previews(url) if url else None
+    return [tools.image(picture)] if picture else []
 
 
 @TOOLS.add(

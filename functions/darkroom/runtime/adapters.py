@@ -135,6 +135,12 @@ class Adapters:
 
         return PillowThumbnails()
 
+    def previews(self) -> ports.Previews:
+        from darkroom.outbound.http import Client
+        from darkroom.outbound.previews import UrlPreviews
+
+        return UrlPreviews(Client())
+
     def queue(self, url: str, *, lazy: bool = False) -> ports.Queue:
         from darkroom.aws.clients import LazyClient, client
         from darkroom.aws.queues import SqsQueue

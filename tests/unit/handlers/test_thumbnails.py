@@ -99,6 +99,27 @@ def tool(name: str, **arguments: Any) -> dict[str, Any]:
     return events.http("POST", "/mcp", json.dumps(body), headers)
 
 
+def previewed(app: App, id_: str, **more: Any) -> list[dict[str, Any]]:
+    """What an agent is shown besides text and links."""
+    answer = app.call("mcp", tool("get_image", id=id_, **more))
+    content = json.loads(answer["body"])["result"]["content"]
+    return [block for block in content if block["type"] not in {"text", "resource_link"}]
+
+
+def test_an_agent_is_shown_the_first_picture_if_it_asks(app: App) -> None:
+    movie = b"\0\0\0\x18ftypisom\0\0\0\0isommp42" + bytes(100)
+    id_ = made(app, movie, picture())
+    small = files(app, id_)[1]["thumbnails"]["256"]
+    app.world.previews[small] = b"RIFF small"
+    assert previewed(app, id_, preview=True) == [
+        {"type": "image", "data": "UklGRiBzbWFsbA==", "mimeType": "image/webp"}
+    ]
+    assert previewed(app, id_) == previewed(app, id_, preview=False) == []
+    app.world.previews.clear()
+    assert previewed(app, id_, preview=True) == [], "it cannot be had"
+    assert previewed(app, made(app, movie), preview=True) == []
+
+
 def test_a_file_that_is_no_picture_has_none(app: App) -> None:
     movie = b"\0\0\0\x18ftypisom\0\0\0\0isommp42" + bytes(100)
     (file,) = files(app, made(app, movie))
