@@ -54,7 +54,7 @@ export function fill(element, ...children) {
 }
 
 /** Return a URL that may be linked or shown: of the web, of this page, or of a chosen file. */
-export function safeUrl(text) {
+function safeUrl(text) {
   let url;
   try {
     url = new URL(String(text), location.href);

@@ -104,16 +104,27 @@ export function badge(prediction) {
 }
 
 /** Return the progress from 0 to 1 that the logs show last; null if they show none. */
-export function progressOf(prediction) {
+function progressOf(prediction) {
   const found = [...String(prediction.logs ?? "").slice(-4000).matchAll(/(\d{1,3})%\|/g)].pop();
   return found ? Math.min(100, Number(found[1])) / 100 : null;
 }
 
-/** Create the bar of a running prediction. */
-export function progressBar(prediction) {
+function progressBar(prediction) {
   const value = progressOf(prediction);
   const props = { max: 1, "aria-label": "Progress" };
   return h("progress", value === null ? props : { ...props, value });
+}
+
+/** Create what stands in place of the files of a running prediction. */
+export function runningBox(prediction) {
+  const lines = String(prediction.logs ?? "").slice(-4000).split(/[\r\n]+/);
+  const last = lines.reverse().find((line) => line.trim());
+  return h(
+    "div",
+    { class: "placeholder running" },
+    progressBar(prediction),
+    last && h("code", {}, cut(last.trim(), 80)),
+  );
 }
 
 /** Create the line with duration and cost. */
@@ -170,7 +181,7 @@ export function cardContent(prediction, actions, width) {
 
 function placeholder(prediction) {
   if (isRunning(prediction)) {
-    return h("div", { class: "placeholder running" }, progressBar(prediction));
+    return runningBox(prediction);
   }
   const text = textOf(prediction.output);
   if (text) return h("div", { class: "placeholder text" }, cut(text, 400));

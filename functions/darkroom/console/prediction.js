@@ -6,7 +6,7 @@ import { announce, attempt, button, errorBox, fill, h, stateText } from "/consol
 import { between, bytes, cut, dateTime, money, reason, seconds, statusName }
   from "/console/format.js";
 import { useAsInput } from "/console/gallery.js";
-import { badge, downloadLink, fileView, filesOf, pageOf, progressBar, promptOf, textOf }
+import { badge, downloadLink, fileView, filesOf, pageOf, promptOf, runningBox, textOf }
   from "/console/picture.js";
 import { prepare, remember } from "/console/playground.js";
 import { follow, isRunning } from "/console/run.js";
@@ -50,7 +50,7 @@ export async function show(place, { parts }) {
       h("h1", {}, name),
       files.map((file) => h("figure", { class: "large" }, fileView(shown, file),
         h("figcaption", { class: "facts" }, fileLine(file)))),
-      isRunning(shown) && h("div", { class: "placeholder running" }, progressBar(shown)),
+      isRunning(shown) && runningBox(shown),
       reason(shown) && h("div", { class: "error" }, h("p", {}, reason(shown))),
       !files.length && shown.output !== null && shown.output !== undefined &&
         block("Output", textOf(shown.output) || shown.output),
