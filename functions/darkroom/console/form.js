@@ -56,7 +56,9 @@ export function drawForm(model, input, onChange) {
       try {
         const value = await (field.read ?? field.peek)();
         if (value !== undefined) found[field.name] = value;
-        else if (field.required) wrong.push({ field: field.name, description: `${field.name} is required` });
+        else if (field.required) {
+          wrong.push({ field: field.name, description: `${field.name} is required` });
+        }
       } catch (error) {
         wrong.push({ field: field.name, description: error.message });
       }
