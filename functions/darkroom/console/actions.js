@@ -2,7 +2,7 @@
 
 import { call, create, predictionPath, quote } from "/console/api.js";
 import { announce, attempt, button, fill, h, newId, openDialog } from "/console/dom.js";
-import { money } from "/console/format.js";
+import { atMost } from "/console/format.js";
 import { flatPrice, forTask, models, newSeed, pictureInput } from "/console/models.js";
 
 /** Ask for a prediction's cancel. Returns its state afterwards. */
@@ -42,7 +42,7 @@ export async function upscale(file, onMade) {
     fill(cost, model.description);
     try {
       const most = (await quote(model.name, inputFor(model))) ?? flatPrice(model);
-      if (model === chosen()) fill(cost, model.description, ` · at most ${money(most)}`);
+      if (model === chosen()) fill(cost, `${model.description}. ${atMost(most)}`);
     } catch {
       // Starting it tells what is wrong.
     }

@@ -41,6 +41,11 @@ export function money(usd) {
   return `$${text.replace(/(\.\d\d)(\d*?)0+$/, "$1$2")}`;
 }
 
+/** Return what a quote says; null is a price that is not known. */
+export function atMost(usd) {
+  return usd === null ? "The cost is not known" : `Costs at most ${money(usd)}`;
+}
+
 /** Return a duration of seconds. */
 export function seconds(value) {
   if (typeof value !== "number" || !Number.isFinite(value)) return "unknown";

@@ -1,11 +1,12 @@
 // The files of a prediction, and cards that show it.
 
 import { get, predictionPath } from "/console/api.js";
-import { button, h } from "/console/dom.js";
+import { announce, button, h } from "/console/dom.js";
 import { between, cut, money, reason, seconds, statusName } from "/console/format.js";
 import { isRunning } from "/console/run.js";
 
 const PICTURES = new Set(["image/png", "image/jpeg", "image/webp", "image/gif", "image/avif"]);
+const URL_LIVES_MS = 50 * 60_000; // an hour, less what a slow download may need
 const PLAYER = { controls: true, preload: "metadata" };
 
 /** Return the stored files of a prediction, each with the URL that its output has for it. */
@@ -66,7 +67,7 @@ export function fileView(prediction, file, { width = null } = {}) {
   } else if (file.kind === "audio") {
     view = h("audio", { "aria-label": alt, ...PLAYER });
   } else {
-    return h("p", {}, downloadLink(file, `${file.name} · ${file.content_type}`));
+    return h("p", {}, downloadLink(prediction, file, `${file.name} · ${file.content_type}`));
   }
   const show = (one) => {
     if (one?.url) view.src = source(one);
@@ -92,9 +93,29 @@ function isOfTheWeb(url) {
   return typeof url === "string" && /^https?:\/\//.test(url);
 }
 
-/** Create a link that downloads a file; the bucket serves it as an attachment. */
-export function downloadLink(file, text = "Download") {
-  return h("a", { class: "button", href: file.url, download: file.name, rel: "noreferrer" }, text);
+/**
+ * Create a link that downloads a file; the bucket serves it as an attachment. A link that is older
+ * than its URL may live asks for another one first.
+ */
+export function downloadLink(prediction, file, text = "Download") {
+  let made = Date.now();
+  const props = { class: "button", href: file.url, download: file.name, rel: "noreferrer" };
+  const renew = async (event) => {
+    if (Date.now() - made < URL_LIVES_MS) return;
+    event.preventDefault();
+    try {
+      const anew = filesOf(await get(predictionPath(prediction.id)));
+      const { url } = anew.find((one) => one.key === file.key);
+      if (!isOfTheWeb(url)) return;
+      made = Date.now();
+      link.href = url;
+      link.click();
+    } catch (error) {
+      announce(error.message);
+    }
+  };
+  const link = h("a", { ...props, on: { click: renew } }, text);
+  return link;
 }
 
 /** Create the badge of a prediction's status. */
@@ -203,6 +224,6 @@ function actionButtons(prediction, files, actions) {
     !isRunning(prediction) && button("Another seed", act("again")),
     picture && button("Use as input", act("useAsInput")),
     picture && button("Upscale", act("upscale")),
-    files[0] && downloadLink(files[0]),
+    files[0] && downloadLink(prediction, files[0]),
   ];
 }

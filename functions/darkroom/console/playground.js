@@ -2,7 +2,7 @@
 
 import { create, pause, quote } from "/console/api.js";
 import { announce, attempt, button, fill, h, newId, openDialog, stateText } from "/console/dom.js";
-import { money, seconds } from "/console/format.js";
+import { atMost, seconds } from "/console/format.js";
 import { drawForm } from "/console/form.js";
 import { forgetModels, forTask, models } from "/console/models.js";
 import { cardContent } from "/console/picture.js";
@@ -61,8 +61,8 @@ export async function show(place) {
     model = next;
     const [owner, name] = model.name.split("/");
     fill(picked, h("span", { class: "owner" }, `${owner}/`), h("wbr"), name);
-    const price = model.seconds === null ? "" : ` About ${seconds(model.seconds)}.`;
-    fill(about, `${model.description}.${price}`.replace("..", "."));
+    const takes = model.seconds === null ? "" : ` About ${seconds(model.seconds)}.`;
+    fill(about, `${model.description}.${takes}`.replace("..", "."));
     form = drawForm(model, input, changed);
     fill(fields, form.element);
     fill(problem);
@@ -86,20 +86,22 @@ export async function show(place) {
     }
     try {
       const most = await quote(model.name, input, signal);
-      if (!signal.aborted) fill(cost, `Costs at most ${money(most)}`);
+      if (!signal.aborted) fill(cost, atMost(most));
     } catch {
       if (!signal.aborted) fill(cost);
     }
   }
 
   async function submit() {
-    form.clearProblems();
+    // The visitor may choose another model while files are uploaded.
+    const [{ name }, filled] = [model, form];
+    filled.clearProblems();
     try {
-      const input = await form.read();
-      add(await create(model.name, { input }));
-      announce(`${model.name} was started`);
+      const input = await filled.read();
+      add(await create(name, { input }));
+      announce(`${name} was started`);
     } catch (error) {
-      if (!form.showProblems(error)) throw error;
+      if (!filled.showProblems(error)) throw error;
     }
     await pause(DOUBLE_CLICK_MS);
   }

@@ -88,7 +88,7 @@ export async function show(place, { parts }) {
         button("Upscale", (event) =>
           attempt(event.currentTarget, problem, () => actions.upscale(picture, goTo))),
       files.map((file) =>
-        downloadLink(file, files.length > 1 ? `Download ${file.name}` : "Download")),
+        downloadLink(shown, file, files.length > 1 ? `Download ${file.name}` : "Download")),
     ];
   }
 
