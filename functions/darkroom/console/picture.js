@@ -105,7 +105,7 @@ export function downloadLink(prediction, file, text = "Download") {
     event.preventDefault();
     try {
       const anew = filesOf(await get(predictionPath(prediction.id)));
-      const { url } = anew.find((one) => one.key === file.key);
+      const url = anew.find((one) => one.key === file.key)?.url;
       if (!isOfTheWeb(url)) return;
       made = Date.now();
       link.href = url;

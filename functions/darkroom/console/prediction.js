@@ -53,13 +53,13 @@ export async function show(place, { parts }) {
       isRunning(shown) && runningBox(shown),
       reason(shown) && h("div", { class: "error" }, h("p", {}, reason(shown))),
       !files.length && shown.output !== null && shown.output !== undefined &&
-        block("Output", textOf(shown.output) || shown.output),
+        section("Output", block(textOf(shown.output) || shown.output)),
       h("div", { class: "actions" }, buttons(shown, files)),
     );
     fill(parts_.side, details(shown), files.length > 0 && fileTable(files));
     fill(
       parts_.below,
-      section("Input", block("", shown.input)),
+      section("Input", block(shown.input)),
       shown.logs && section("Logs", h("pre", { tabindex: "0" }, shown.logs)),
       section("The same call", calls(shown)),
     );
@@ -161,9 +161,9 @@ function section(title, ...content) {
   return h("section", { class: "card" }, h("h2", {}, title), content);
 }
 
-function block(title, value) {
+function block(value) {
   const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
-  return h("pre", { tabindex: "0", "aria-label": title || null }, text);
+  return h("pre", { tabindex: "0" }, text);
 }
 
 function fileLine(file) {
