@@ -2,7 +2,7 @@
 // `show(place, path)`, which fills `place` and may return a function that ends what it began.
 
 import { account, forget } from "/console/api.js";
-import { announce, button, errorBox, fill, h, newId } from "/console/dom.js";
+import { announce, button, errorBox, fill, h, newId, stateText } from "/console/dom.js";
 import { apiKey, signIn, signOut } from "/console/session.js";
 
 const PAGES = [
@@ -119,6 +119,8 @@ async function route() {
   leave?.();
   leave = null;
   for (const dialog of document.querySelectorAll("dialog")) dialog.close();
+  // Nothing of the page that was left can be pressed while the next one is loaded.
+  fill(main, stateText("Loading …"));
   for (const link of document.querySelectorAll("header.top nav a")) {
     if (link.dataset.path === page.path) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
