@@ -77,7 +77,20 @@ export function fileControl(place, { model, name, isList, given, props, onChange
     onChange();
   }
 
+  /** Return the element that shows an item, the same one each time; null if there is nothing. */
+  function previewOf(item) {
+    const source = shownAt(item);
+    if (!item.image && source) {
+      item.image = h("img", { src: source, alt: "" });
+      item.image.addEventListener("error", () => {
+        item.image.hidden = true;
+      });
+    }
+    return item.image;
+  }
+
   function release(item) {
+    item.image?.removeAttribute("src"); // else it may still ask for the URL that ends here
     if (item.preview) URL.revokeObjectURL(item.preview);
   }
 
@@ -93,13 +106,10 @@ export function fileControl(place, { model, name, isList, given, props, onChange
               ? bytes(item.file.size)
               : ""
             : "Uploading …";
-        const source = shownAt(item);
-        const preview = source && h("img", { src: source, alt: "" });
-        preview?.addEventListener("error", () => preview.remove());
         return h(
           "li",
           { "data-error": Boolean(item.error) },
-          preview,
+          previewOf(item),
           h("span", {}, cut(item.text, 60), h("span", { class: "facts" }, state)),
           button("Remove", () => remove(item), { "aria-label": `Remove ${cut(item.text, 40)}` }),
         );

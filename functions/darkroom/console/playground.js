@@ -176,32 +176,32 @@ export async function show(place) {
       });
       fill(
         list,
-        found.map((one) => h("li", {}, choice(one))),
+        found.map((one) => choice(one)),
         !found.length && h("li", { class: "facts" }, "No model has these words."),
       );
     }
     function choice(one) {
       const tasks = one.tasks.map((task) => task.replaceAll("-", " ")).join(", ");
       const about_ = one.deprecated ? `${tasks} · deprecated` : tasks;
-      const props = {
-        type: "button",
-        "aria-label": one.name,
-        "aria-current": one === model,
-        on: {
-          click: () => {
-            dialog.close();
-            const { prompt } = form.peek();
-            choose(one, prompt === undefined ? {} : { prompt });
-            change.focus();
-          },
-        },
+      const aboutId = newId("about");
+      const props = { "aria-describedby": aboutId, "aria-current": one === model };
+      const take = () => {
+        dialog.close();
+        const { prompt } = form.peek();
+        choose(one, prompt === undefined ? {} : { prompt });
+        change.focus();
       };
+      // The button's own text is its name; the style lets it cover all of the entry.
       return h(
-        "button",
-        props,
-        h("strong", {}, one.name),
-        h("span", { class: "tasks" }, about_),
-        h("span", { class: "facts" }, one.description),
+        "li",
+        {},
+        button(one.name, take, props),
+        h(
+          "p",
+          { id: aboutId },
+          h("span", { class: "tasks" }, about_),
+          h("span", { class: "facts" }, one.description),
+        ),
       );
     }
     const dialog = openDialog("Choose a model", [
