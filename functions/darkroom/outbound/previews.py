@@ -37,7 +37,8 @@ class UrlPreviews:
         """Return the bytes, or where they are; None if it is anything else."""
         with self.client.exchange("GET", url, budget_s=budget_s) as response:
             if response.status_code == httpx.codes.FOUND:
-                return response.headers.get("location")
+                location: str | None = response.headers.get("location")
+                return location
             if response.status_code != httpx.codes.OK or response.headers.get("content-type") != (
                 TYPE.type
             ):
