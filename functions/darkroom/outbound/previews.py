@@ -37,12 +37,7 @@ class UrlPreviews:
         """Return the bytes, or where they are; None if it is anything else."""
         with self.client.exchange("GET", url, budget_s=budget_s) as response:
             if response.status_code == httpx.codes.FOUND:
-<<<<<<< HEAD
-                location: str | None = response.headers.get("location")
-                return location
-=======
                 return str(response.headers.get("location", ""))
->>>>>>> 694da92 (Thumbnails: a line of the runbook wrapped; a redirect without a place is none)
             if response.status_code != httpx.codes.OK or response.headers.get("content-type") != (
                 TYPE.type
             ):
