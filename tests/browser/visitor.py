@@ -57,9 +57,7 @@ class Visitor:
 
     def expects_refusals(self) -> None:
         """The browser may log what the page's policy refuses."""
-        self._expected.append(
-            r"(?s)error: .*(Content.Security.Policy|'Trusted(HTML|Script)').*"
-        )
+        self._expected.append(r"(?s)error: .*(Content.Security.Policy|'Trusted(HTML|Script)').*")
         self._expected.append(r"request to elsewhere: .*")
 
     def troubles(self) -> list[str]:
