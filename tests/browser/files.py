@@ -6,7 +6,10 @@ import io
 from typing import TYPE_CHECKING
 
 import httpx
+from darkroom.catalog import Catalogue
 from PIL import Image
+
+from local.examples import example, png
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +23,12 @@ def photo(size: tuple[int, int] = SIZE) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", size, COLOR).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def scene() -> bytes:
+    """A PNG of something to be repainted."""
+    picture = example(Catalogue.load().model("black-forest-labs/flux-fill-dev"))["image"]
+    return png(picture)
 
 
 def large_photo(folder: Path) -> Path:

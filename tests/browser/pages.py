@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
-from tests.browser.files import photo
+from tests.browser.files import scene
 from tests.e2e.receiver import receiving
 from tests.e2e.waiting import until
 
@@ -40,7 +40,7 @@ def filled(visitor: Visitor, driver: Driver, prompt: str = PROMPT) -> Iterator[s
     expect(page.get_by_role("dialog")).to_be_visible()
     yield "models"
     page.get_by_role("dialog").get_by_role("button", name=INPAINTER, exact=True).click()
-    visitor.drops(visitor.field("image"), "wall.png", photo((1200, 800)), "image/png")
+    visitor.drops(visitor.field("image"), "wall.png", scene(), "image/png")
     page.get_by_role("button", name="Paint mask").click()
     canvas = page.get_by_role("dialog").get_by_role("img", name=re.compile("Mask"))
     visitor.drags_across(canvas, (0.3, 0.4), (0.6, 0.6))
@@ -49,6 +49,9 @@ def filled(visitor: Visitor, driver: Driver, prompt: str = PROMPT) -> Iterator[s
 
     visitor.goes_to("Gallery")
     visitor.settles("Gallery")
+    for number in (0, 1):
+        visitor.sees_picture(page.get_by_role("main").get_by_role("img").nth(number))
+    page.evaluate("scrollTo(0, 0)")
     yield "gallery"
     page.get_by_label("Tag", exact=True).fill("there-is-no-such-tag")
     page.get_by_label("Tag", exact=True).press("Enter")
@@ -57,6 +60,7 @@ def filled(visitor: Visitor, driver: Driver, prompt: str = PROMPT) -> Iterator[s
     visitor.looks_at(made)
     page.get_by_text("curl", exact=True).click()
     visitor.sees_picture(page.get_by_role("main").get_by_role("img").first)
+    page.evaluate("scrollTo(0, 0)")
     yield "prediction"
     page.get_by_role("button", name="Upscale").click()
     expect(page.get_by_role("dialog")).to_be_visible()
