@@ -36,7 +36,8 @@ export async function show(place, { parts }) {
 
   function goTo(made) {
     remember(made);
-    location.hash = pageOf(made);
+    // Whoever has gone elsewhere meanwhile stays there.
+    if (place.isConnected) location.hash = pageOf(made);
   }
 
   function draw(shown) {
