@@ -355,3 +355,11 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}"
 
 def _fails() -> dict[str, Any]:
     return {"ok": False, "error": "gone"}
+
+
+def test_a_compressed_answer_is_passed_on_as_it_is(driver: Driver) -> None:
+    plain = driver.anyone.get("/console", headers={"accept-encoding": "identity"})
+    packed = driver.anyone.get("/console", headers={"accept-encoding": "gzip"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < len(plain.content)
+    assert packed.content == plain.content
