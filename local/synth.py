@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -29,7 +30,7 @@ _SOURCES = (
     "local/catalogue",
     "local/stage.py",
 )
-_READ = {".py", ".json", ".txt"}
+_READ = {".css", ".html", ".js", ".json", ".py", ".svg", ".txt"}
 
 
 def synthesise(
@@ -96,8 +97,11 @@ def _source_files() -> Iterator[Path]:
 
 
 def _prune(cache: Path) -> None:
-    # An hour's grace, since another process may be using a younger one.
-    made = sorted(cache.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-    for old in made[KEPT:]:
-        if time.time() - old.stat().st_mtime > 3600:
+    made: list[tuple[float, Path]] = []
+    for path in cache.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another process has deleted or renamed it
+            made.append((path.stat().st_mtime, path))
+    for changed, old in sorted(made, reverse=True)[KEPT:]:
+        # An hour's grace, since another process may be using a younger one.
+        if time.time() - changed > 3600:
             shutil.rmtree(old, ignore_errors=True)

@@ -38,6 +38,12 @@ def sign(key: bytes, at: int, body: bytes) -> str:
     return f"v1,{base64.b64encode(mac).decode()}"
 
 
+def without_thumbnails(files: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the files as events and callbacks have them."""
+    shown_only = {"thumbnail", "thumbnails"}
+    return [{name: v for name, v in each.items() if name not in shown_only} for each in files]
+
+
 class Driver:
     """Asks for predictions, looks at what became of them, and makes things fail.
 
