@@ -276,6 +276,9 @@ class ObservabilityStack(DarkroomStack):
         refused = self._many("Refused4xx", "Refused402", "Refused429", "Refused5xx")
         refused.append(api.metric_client_error(statistic=SUM, label="API 4xx, all routes"))
         refused.append(api.metric_server_error(statistic=SUM, label="API 5xx, all routes"))
+        # Failures of optional parts, each of which has an alarm.
+        doors = [function for function in self._declared.values() if function.door]
+        refused += self._many(*(alarm.metric for door in doors for alarm in door.alarms))
         unmatched = cloudwatch.Metric(
             namespace="AWS/Logs",
             metric_name="IncomingLogEvents",

@@ -202,7 +202,8 @@ def test_throttles_of_every_function_and_table_are_watched(watched: Synth) -> No
         for metric in metrics(alarm)
         for dimension in metric["Dimensions"]
     }
-    functions = set(watched.service.properties("Lambda::Function"))
+    stacks = (watched.service, watched.cdn)
+    functions = {name for stack in stacks for name in stack.properties("Lambda::Function")}
     tables = set(watched.stateful.properties("DynamoDB::Table"))
     assert found == functions | tables | {"tenant", "due"}
     for alarm in alarms(watched).values():
@@ -234,6 +235,8 @@ def test_a_budget_makes_an_alarm(watched: Synth, prod: Synth) -> None:
         f"{name.title()}Throttled"
         for name, function in declared().items()
         if function.reserve and function.door in watched.config.doors
+    } | {
+        alarm.name for function in declared().values() if function.door for alarm in function.alarms
     }
     assert alarms(watched).keys() - alarms(prod).keys() - of_doors == {"SpendingFast"}
 
