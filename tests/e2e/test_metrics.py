@@ -30,9 +30,16 @@ def test_forged_webhooks_are_signature_failures(driver: Driver, logs: Logs) -> N
     prompt = f"forged {uuid.uuid4()}"
     driver.submit(prompt)
     path = driver.hook_path(prompt)
-    for _ in range(ALARMS["SignatureFailures"].threshold):
+    alarming = logs.alarming("SignatureFailures", "Webhook")
+
+    def forge() -> bool:
         assert driver.hook(path, b"{}", key=bytes(32)).status_code == 401
-    until(logs.alarming("SignatureFailures", "Webhook"))
+        return alarming()
+
+    for _ in range(ALARMS["SignatureFailures"].threshold - 1):
+        forge()
+    # On a busy machine the emulated log gets a line at the function's next invocation only.
+    until(forge)
     assert logs.values("Webhook", "WebhookRefused")
 
 
