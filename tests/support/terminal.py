@@ -22,9 +22,11 @@ COMMAND = [sys.executable, "-m", "darkroom_cli"]
 PATIENCE_S = 120
 """Long, so that only a missing text is a failure, not a busy machine."""
 
-# The terminal becomes the process's own, so that Ctrl-C reaches it.
+# The terminal becomes the process's own, so that Ctrl-C reaches it; and it is not ignored, which a
+# process in the background of a script inherits.
 _AT_TERMINAL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "import fcntl, os, signal, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "signal.signal(signal.SIGINT, signal.SIG_DFL); "
     "os.execv(sys.argv[1], sys.argv[1:])"
 )
 
