@@ -171,6 +171,7 @@ def test_console_x19_a_callback_url(visitor: Visitor, driver: Driver) -> None:
 )
 def test_console_x20_an_address_that_somebody_sends(visitor: Visitor, place: str) -> None:
     """A link to the console whose hash a stranger wrote."""
+    visitor.expects(400, "/v1/.*")
     visitor.expects(404, "/v1/.*")
     visitor.expects(422, "/v1/.*")
     visitor.arrives()

@@ -132,7 +132,8 @@ const unsettled = new Map();
 
 /**
  * Create a prediction. Tries with the same body share one Idempotency-Key until it is known
- * whether the prediction was made, so that a lost answer never makes two.
+ * whether the prediction was made, so that a lost answer never makes two. Whoever shows predictions
+ * hears of it by the event `prediction-made`.
  */
 export async function create(model, body) {
   const intent = JSON.stringify([model, body]);
@@ -142,6 +143,7 @@ export async function create(model, body) {
     const headers = { "idempotency-key": key };
     const made = await call("POST", modelPath(model), { body, headers });
     unsettled.delete(intent);
+    dispatchEvent(new CustomEvent("prediction-made", { detail: made }));
     return made;
   } catch (error) {
     if (!(error instanceof ApiError && error.mayPass)) unsettled.delete(intent);

@@ -68,6 +68,13 @@ export async function show(place, { query }) {
     stops.set(prediction.id, follow(prediction, (later) => draw(later)));
   }
 
+  /** Show what was asked for before this page was opened, or on it. */
+  function arrive({ detail }) {
+    if (filters.any() || cards.has(detail.id)) return;
+    draw(detail, true);
+    watch(detail);
+  }
+
   /** Show the first page for filters. */
   function begin(wanted) {
     end();
@@ -133,7 +140,9 @@ export async function show(place, { query }) {
   );
   fill(place, h("h1", {}, "Gallery"), filters.element, problem, grid, foot);
   begin(query);
+  addEventListener("prediction-made", arrive);
   return () => {
+    removeEventListener("prediction-made", arrive);
     filters.end();
     observer.disconnect();
     end();
