@@ -1,7 +1,7 @@
 // One prediction: its files, what it was made of, how it went, what clients were told of it.
 
 import * as actions from "/console/actions.js";
-import { call, get, predictionPath } from "/console/api.js";
+import { call, get, pause, predictionPath } from "/console/api.js";
 import { announce, attempt, button, errorBox, fill, h, stateText } from "/console/dom.js";
 import { between, bytes, cut, dateTime, money, reason, seconds, statusName }
   from "/console/format.js";
@@ -93,20 +93,44 @@ export async function show(place, { parts }) {
     ];
   }
 
+  let left = false;
+  let turn = 0;
+  let drawn = "";
+
+  /** Show the callbacks, again and again while one is still to be sent. */
   async function showCallbacks() {
+    turn += 1;
+    const mine = turn;
+    for (let wait = 1; !left && mine === turn; wait = Math.min(wait * 1.5, 30)) {
+      if (!(await drawCallbacks())) return;
+      await pause(wait * 1000);
+    }
+  }
+
+  /** Show the callbacks as they are. Returns whether one is still to be sent. */
+  async function drawCallbacks() {
     let rows;
     try {
       rows = (await get(`${predictionPath(id)}/deliveries`)).results;
     } catch (error) {
+      drawn = "";
       fill(callbacks, section("Callbacks", errorBox(error, showCallbacks)));
-      return;
+      return false;
     }
+    const text = JSON.stringify(rows);
     if (!rows.length) {
       const none = h("p", { class: "facts" }, "None yet.");
       fill(callbacks, first.webhook && section("Callbacks", none));
-      return;
+    } else if (text !== drawn) {
+      const focused = callbacks.contains(document.activeElement)
+        ? document.activeElement.getAttribute("aria-label")
+        : null;
+      fill(callbacks, section("Callbacks", rows.map((row) => callback(row))));
+      const buttons = [...callbacks.querySelectorAll("button")];
+      buttons.find((one) => one.getAttribute("aria-label") === focused)?.focus();
     }
-    fill(callbacks, section("Callbacks", rows.map((row) => callback(row))));
+    drawn = text;
+    return rows.some((row) => row.state === "pending");
   }
 
   function callback(row) {
@@ -115,7 +139,7 @@ export async function show(place, { parts }) {
       attempt(event.currentTarget, problem, async () => {
         await call("POST", path);
         announce(`${row.event} is sent again`);
-        await showCallbacks();
+        showCallbacks();
       });
     return h(
       "div",
@@ -144,7 +168,10 @@ export async function show(place, { parts }) {
     draw(later);
     if (!isRunning(later)) showCallbacks();
   });
-  return stop;
+  return () => {
+    left = true;
+    stop();
+  };
 }
 
 /** Return a prediction, or null if there is none of this id. */
