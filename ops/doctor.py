@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -86,16 +87,22 @@ class _Doctor:
         self._checks: list[Check] = []
 
     def run(self) -> list[Check]:
+        doors: list[tuple[str, Callable[[], None]]] = [
+            (door, partial(self._door, door, function, remedy, look))
+            for door, function, remedy, look in (
+                ("wait", "Wait", _SEE_WAIT, self._wait),
+                ("mcp", "Mcp", _SEE_MCP, self._mcp),
+                ("openai", "Images", _SEE_OPENAI, self._openai),
+                ("thumbnails", "Thumbnail", _SEE_THUMBNAILS, self._thumbnails),
+                ("console", "Console", _SEE_CONSOLE, self._console),
+            )
+        ]
         for name, look in (
             ("stacks", self._stacks),
             ("functions", self._functions),
             ("concurrency", self._concurrency),
             ("API", self._api),
-            ("wait", self._wait),
-            ("mcp", self._mcp),
-            ("openai", self._openai),
-            ("thumbnails", self._thumbnails),
-            ("console", self._console),
+            *doors,
             ("secrets", self._secrets),
             ("API keys", self._keys),
             ("Replicate", self._account),
@@ -177,18 +184,27 @@ class _Doctor:
             else:
                 self._add(FAIL, name, f"{path} answered {status} and not 401", remedy)
 
-    def _wait(self) -> None:
-        """Check the door `wait`: both its routes reach it, and it rejects requests without
-        proof."""
-        if "FunctionWait" not in self._outputs:
+    def _door(
+        self, door: str, function: str, remedy: str, look: Callable[[], tuple[str, str]]
+    ) -> None:
+        """Check a door, if the stage has its function. `look` returns what it serves, and what is
+        wrong: empty if nothing is."""
+        if f"Function{function}" not in self._outputs:
             return
+        try:
+            served, wrong = look()
+        except httpx.HTTPError as error:
+            served, wrong = "", f"cannot be reached: {type(error).__name__}"
+        if wrong:
+            self._add(FAIL, door, wrong, remedy)
+        else:
+            self._add(OK, door, served)
+
+    def _wait(self) -> tuple[str, str]:
+        """Check that both routes reach the function, and that it rejects requests without proof."""
         here = f"{self._told['PUBLIC_URL']}/v1/predictions/{NO_ID}"
         wanted = {"wait": 401, "watch": 404}
-        try:
-            answers = {name: self._http.get(f"{here}/{name}") for name in wanted}
-        except httpx.HTTPError as error:
-            self._add(FAIL, "wait", f"cannot be reached: {type(error).__name__}", _SEE_WAIT)
-            return
+        answers = {name: self._http.get(f"{here}/{name}") for name in wanted}
         wrong = [
             f"…/{name} answered {answer.status_code} and not {wanted[name]}"
             for name, answer in answers.items()
@@ -197,73 +213,46 @@ class _Doctor:
         # The default route also answers 404, but without CORS headers.
         if not wrong and "access-control-allow-origin" not in answers["watch"].headers:
             wrong = ["…/watch is not served by the function wait"]
-        if wrong:
-            self._add(FAIL, "wait", "; ".join(wrong), _SEE_WAIT)
-        else:
-            self._add(OK, "wait", "serves …/wait and …/watch")
+        return "serves …/wait and …/watch", "; ".join(wrong)
 
-    def _mcp(self) -> None:
-        """Check the door `mcp`: its route reaches it, and it rejects requests without a key in the
-        way that its clients expect."""
-        if "FunctionMcp" not in self._outputs:
-            return
+    def _mcp(self) -> tuple[str, str]:
+        """Check that the route reaches the function, and that it rejects requests without a key in
+        the way that its clients expect."""
         message = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-        try:
-            answer = self._http.post(f"{self._told['PUBLIC_URL']}/mcp", json=message)
-        except httpx.HTTPError as error:
-            self._add(FAIL, "mcp", f"cannot be reached: {type(error).__name__}", _SEE_MCP)
-            return
-        challenge = answer.headers.get("www-authenticate")
+        answer = self._http.post(f"{self._told['PUBLIC_URL']}/mcp", json=message)
+        wrong = ""
         if answer.status_code != 401:
-            self._add(FAIL, "mcp", f"/mcp answered {answer.status_code} and not 401", _SEE_MCP)
-        elif challenge != "Bearer":
-            self._add(FAIL, "mcp", "/mcp is not served by the function mcp", _SEE_MCP)
-        else:
-            self._add(OK, "mcp", "serves /mcp")
+            wrong = f"/mcp answered {answer.status_code} and not 401"
+        elif answer.headers.get("www-authenticate") != "Bearer":
+            wrong = "/mcp is not served by the function mcp"
+        return "serves /mcp", wrong
 
-    def _openai(self) -> None:
-        """Check the door `openai`: its routes reach it, and it answers in OpenAI's form."""
-        if "FunctionImages" not in self._outputs:
-            return
+    def _openai(self) -> tuple[str, str]:
+        """Check that the routes reach the functions, which answer in OpenAI's form."""
         here = f"{self._told['PUBLIC_URL']}/openai/v1"
         paths = ("models", f"images/generations/{NO_ID}/wait")
-        try:
-            answers = {path: self._http.get(f"{here}/{path}") for path in paths}
-        except httpx.HTTPError as error:
-            self._add(FAIL, "openai", f"cannot be reached: {type(error).__name__}", _SEE_OPENAI)
-            return
+        answers = {path: self._http.get(f"{here}/{path}") for path in paths}
         wrong = [
             f"{path} answered {answer.status_code}"
             + (" and not 401" if answer.status_code != 401 else " in another form than OpenAI's")
             for path, answer in answers.items()
             if answer.status_code != 401 or "x-should-retry" not in answer.headers
         ]
-        if wrong:
-            self._add(FAIL, "openai", "; ".join(wrong), _SEE_OPENAI)
-        else:
-            self._add(OK, "openai", "serves models and images")
+        return "serves models and images", "; ".join(wrong)
 
-    def _thumbnails(self) -> None:
-        """Check the door `thumbnails`: a URL that no prediction has reaches the function, which
-        answers with a problem of its own."""
-        if "FunctionThumbnail" not in self._outputs:
-            return
+    def _thumbnails(self) -> tuple[str, str]:
+        """Check that a URL that no prediction has reaches the function, which answers with a
+        problem of its own."""
         domain = self._told.get("CDN_DOMAIN")
         # The default route also answers 404, and the bucket alone 403.
         wanted = 404 if domain else 400
-        try:
-            answer = self._http.get(self._no_thumbnail(domain))
-        except httpx.HTTPError as error:
-            text = f"cannot be reached: {type(error).__name__}"
-            self._add(FAIL, "thumbnails", text, _SEE_THUMBNAILS)
-            return
+        answer = self._http.get(self._no_thumbnail(domain))
         kind = answer.headers.get("content-type", "")
         where = "behind the CDN" if domain else "behind the API"
-        if (answer.status_code, kind) == (wanted, "application/problem+json"):
-            self._add(OK, "thumbnails", f"served {where}")
-        else:
-            text = f"a URL of none answered {answer.status_code} and not {wanted} {where}"
-            self._add(FAIL, "thumbnails", text, _SEE_THUMBNAILS)
+        wrong = ""
+        if (answer.status_code, kind) != (wanted, "application/problem+json"):
+            wrong = f"a URL of none answered {answer.status_code} and not {wanted} {where}"
+        return f"served {where}", wrong
 
     def _no_thumbnail(self, domain: str | None) -> str:
         if not domain:
@@ -274,24 +263,15 @@ class _Doctor:
         signer = CdnSigner(domain, secrets.cdn_key, S3Signer(None, "", ""), now)
         return signer.output_url(key_of(f"doctor/2026/01/{NO_ID}/0.png", SHOWN))
 
-    def _console(self) -> None:
-        """Check the door `console`: its page is served, under its policy."""
-        if "FunctionConsole" not in self._outputs:
-            return
-        try:
-            answer = self._http.get(f"{self._told['PUBLIC_URL']}/console")
-        except httpx.HTTPError as error:
-            text = f"cannot be reached: {type(error).__name__}"
-            self._add(FAIL, "console", text, _SEE_CONSOLE)
-            return
+    def _console(self) -> tuple[str, str]:
+        """Check that its page is served, under its policy."""
+        answer = self._http.get(f"{self._told['PUBLIC_URL']}/console")
+        wrong = ""
         if answer.status_code != 200:
-            text = f"/console answered {answer.status_code} and not 200"
-            self._add(FAIL, "console", text, _SEE_CONSOLE)
+            wrong = f"/console answered {answer.status_code} and not 200"
         elif "content-security-policy" not in answer.headers:
-            text = "/console is not served by the function console"
-            self._add(FAIL, "console", text, _SEE_CONSOLE)
-        else:
-            self._add(OK, "console", "serves /console")
+            wrong = "/console is not served by the function console"
+        return "serves /console", wrong
 
     def _secrets(self) -> None:
         """Read the secrets with the functions' own adapter."""
