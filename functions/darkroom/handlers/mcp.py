@@ -124,7 +124,7 @@ def build(s: McpSettings, a: Adapters) -> Serves:
             submit.find_model.catalogue, controls, RunTimes(controls, a.clock()), s.open_models
         ),
         spending=Spending(usage, limits, store, a.clock()),
-        shown=parts.shown(s, a, often=True, link_secrets=submit.create.secrets),
+        shown=parts.shown_with_thumbnails(s, a, submit.create.secrets, often=True),
         previews=a.previews(),
         longest_s=s.wait_s,
         origins=frozenset({_origin(s.public_url), *s.cors_origins}),

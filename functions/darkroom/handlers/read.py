@@ -66,7 +66,7 @@ def build(s: ReadSettings, a: Adapters) -> ReadServices:
         read=Read(store),
         ask_for_look=AskForLook(store, a.queue(s.dispatch_queue, lazy=True), a.clock()),
         models=Models(a.catalogue(), controls, RunTimes(controls, a.clock()), s.open_models),
-        shown=parts.shown(s, a, often=True, watches=watch, link_secrets=secrets),
+        shown=parts.shown_with_thumbnails(s, a, secrets, often=True, watches=watch),
         usage=usage,
         spending=Spending(usage, limits, store, a.clock()),
         limits=limits,

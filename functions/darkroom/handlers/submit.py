@@ -46,7 +46,7 @@ def build(s: SubmitSettings, a: Adapters) -> Submits:
         authenticate=parts.authenticate(s, a),
         read_create=ReadCreate(local_callbacks=s.local_callbacks),
         submit=submit,
-        shown=parts.shown(s, a, watches=watch, link_secrets=secrets),
+        shown=parts.shown_with_thumbnails(s, a, secrets, watches=watch),
         waits=waits,
     )
 

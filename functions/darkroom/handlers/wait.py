@@ -55,7 +55,7 @@ def build(s: WaitSettings, a: Adapters) -> Waits:
         read=Read(waits.store),
         wait=waits,
         watch=watch,
-        shown=parts.shown(s, a, often=True, watches=watch, link_secrets=secrets),
+        shown=parts.shown_with_thumbnails(s, a, secrets, often=True, watches=watch),
         longest_s=s.wait_s,
     )
 

@@ -5,15 +5,16 @@ The services are imported inside, so that a function loads only its own.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from darkroom.runtime import settings
 from darkroom.services.predictions.changes import Changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from darkroom import ports
+    from darkroom.runtime import settings
     from darkroom.runtime.adapters import Adapters
     from darkroom.services.doors.wait import Wait
     from darkroom.services.doors.watch import Watch
@@ -58,26 +59,33 @@ def signer(s: settings.Showing, a: Adapters, *, often: bool = False) -> ports.Si
 
 
 def shown(
-    s: settings.ShowingHttp,
+    s: settings.ShowingHttp, a: Adapters, *, often: bool = False, watches: Watch | None = None
+) -> Shown:
+    from darkroom.services.predictions.shown import Shown
+
+    return Shown(signer(s, a, often=often), s.public_url, watches.url if watches else None)
+
+
+def shown_with_thumbnails(
+    s: settings.Thumbnailed,
     a: Adapters,
+    link_secrets: ports.Secrets | None,
     *,
     often: bool = False,
     watches: Watch | None = None,
-    link_secrets: ports.Secrets | None = None,
 ) -> Shown:
     """`link_secrets` sign the URLs of thumbnails in a stage without a CDN."""
-    from darkroom.services.predictions.shown import Shown
+    plain = shown(s, a, often=often, watches=watches)
+    if not s.thumbnails:
+        return plain
+    from darkroom.services.doors import thumbnails
 
-    made = signer(s, a, often=often)
-    small = None
-    if isinstance(s, settings.Thumbnailed) and s.thumbnails:
-        from darkroom.services.doors import thumbnails
-
-        if s.cdn_domain:
-            small = thumbnails.SignedThumbnails(made).urls
-        elif link_secrets:
-            small = thumbnails.LinkedThumbnails(link_secrets, a.clock(), s.public_url).urls
-    return Shown(made, s.public_url, watches.url if watches else None, small)
+    if s.cdn_domain:
+        return replace(plain, thumbnail_urls=thumbnails.SignedThumbnails(plain.signer).urls)
+    if link_secrets is None:
+        return plain
+    linked = thumbnails.LinkedThumbnails(link_secrets, a.clock(), s.public_url)
+    return replace(plain, thumbnail_urls=linked.urls)
 
 
 def watch(s: settings.Http, a: Adapters, secrets: ports.Secrets) -> Watch:
