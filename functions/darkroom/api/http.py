@@ -153,6 +153,12 @@ def page(
     return {"next": link(cursor), "previous": link(previous), "results": results}
 
 
+def binary(status: int, body: bytes, headers: dict[str, str]) -> Response:
+    """Return an answer whose body is bytes, of the type that the headers name."""
+    encoded = base64.b64encode(body).decode()
+    return {"statusCode": status, "headers": headers, "body": encoded, "isBase64Encoded": True}
+
+
 _STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.BadRequestError: (400, "Bad request"),
     errors.NotAuthenticatedError: (401, "Unauthenticated"),
@@ -259,9 +265,7 @@ def _run(request: Request, ours: Routes[Any], made: Any) -> Response:
         # Written already, under the content type that the call's headers name.
         return {"statusCode": call.status, "headers": call.headers, "body": body}
     if isinstance(body, bytes):
-        encoded = base64.b64encode(body).decode()
-        shown = {"statusCode": call.status, "headers": call.headers, "body": encoded}
-        return {**shown, "isBase64Encoded": True}
+        return binary(call.status, body, call.headers)
     return answer(call.status, body, call.headers)
 
 

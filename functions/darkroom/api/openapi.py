@@ -146,9 +146,7 @@ def _body(name: str) -> dict[str, Any]:
 
 def _answer(route: Route) -> dict[str, Any]:
     found: dict[str, Any] = {"description": HTTPStatus(route.status).phrase}
-    if route.creates:
-        found["headers"] = {"Location": {"schema": {"type": "string", "format": "uri"}}}
-    if route.status == HTTPStatus.FOUND:
+    if route.creates or route.status == HTTPStatus.FOUND:
         found["headers"] = {"Location": {"schema": {"type": "string", "format": "uri"}}}
     if not route.answer:
         return found

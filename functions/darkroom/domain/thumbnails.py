@@ -12,16 +12,16 @@ WIDTHS = (256, 512, 1024)
 SHOWN = 512
 """The width of a file's `thumbnail`."""
 TYPE = media.WEBP
-PICTURES = frozenset(
-    kind.type for kind in (media.PNG, media.JPEG, media.WEBP, media.GIF, media.AVIF)
-)
-"""The types that have thumbnails."""
+KINDS = (media.PNG, media.JPEG, media.WEBP, media.GIF, media.AVIF)
+"""The files that have thumbnails."""
+PICTURES = frozenset(kind.type for kind in KINDS)
+"""Their types."""
 
 # Stricter than the keys that are stored: it decides which objects a URL's path may name.
 _KEY = re.compile(
     r"([A-Za-z0-9][A-Za-z0-9._-]{0,62}/[0-9]{4}/[0-9]{2}/[0-9a-z]{26}/"
-    r"(?:0|[1-9][0-9]{0,3})\.(?:png|jpg|webp|gif|avif))"
-    r"\.t(256|512|1024)\.webp"
+    rf"(?:0|[1-9][0-9]{{0,3}})\.(?:{'|'.join(kind.extension for kind in KINDS)}))"
+    rf"\.t({'|'.join(map(str, WIDTHS))})\.{TYPE.extension}"
 )
 
 

@@ -7,10 +7,9 @@ CDN it is behind the API, where the URL has a token, and answers a redirect to t
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from darkroom.api.http import Response, problem, respond
+from darkroom.api.http import Response, binary, problem, respond
 from darkroom.api.routes import Routes
 from darkroom.domain import thumbnails
 from darkroom.domain.errors import DarkroomError, NoThumbnailError
@@ -103,15 +102,11 @@ def _answer_cdn(make: MakeThumbnail, event: dict[str, Any]) -> Response:
     except Exception:  # noqa: BLE001 - the edge: nothing of it may reach the client
         logger.exception("failed")
         return _refusal(RuntimeError())
-    return {
-        "statusCode": 200,
-        "headers": {
-            "content-type": thumbnails.TYPE.type,
-            "cache-control": f"max-age={KEPT_BY_CDN_S}",
-        },
-        "body": base64.b64encode(made).decode(),
-        "isBase64Encoded": True,
+    headers = {
+        "content-type": thumbnails.TYPE.type,
+        "cache-control": f"max-age={KEPT_BY_CDN_S}",
     }
+    return binary(200, made, headers)
 
 
 def _refusal(error: Exception) -> Response:

@@ -167,6 +167,16 @@ class GuardedTransport(httpx.HTTPTransport):
         )
 
 
+def read_whole(response: httpx.Response, most: int) -> bytes | None:
+    """Read the body; None as soon as it has more than `most` bytes. Raises NETWORK_ERRORS."""
+    read = bytearray()
+    for chunk in response.iter_raw():
+        read += chunk
+        if len(read) > most:
+            return None
+    return bytes(read)
+
+
 class Client:
     """One exchange at a time in each thread, since the budget belongs to the thread.
 

@@ -8,7 +8,7 @@ import httpx
 
 from darkroom.domain.thumbnails import TYPE
 from darkroom.domain.values import immutable
-from darkroom.outbound.http import NETWORK_ERRORS
+from darkroom.outbound.http import NETWORK_ERRORS, read_whole
 
 if TYPE_CHECKING:
     from darkroom.outbound.http import Client
@@ -42,9 +42,4 @@ class UrlPreviews:
                 TYPE.type
             ):
                 return None
-            read = bytearray()
-            for chunk in response.iter_raw():
-                read += chunk
-                if len(read) > MOST_BYTES:
-                    return None
-            return bytes(read)
+            return read_whole(response, MOST_BYTES)

@@ -9,6 +9,7 @@ from PIL import Image, ImageOps
 
 from darkroom.domain import media
 from darkroom.domain.errors import NoThumbnailError
+from darkroom.domain.thumbnails import KINDS
 from darkroom.domain.values import immutable
 
 MOST_PIXELS = 40_000_000
@@ -16,7 +17,8 @@ MOST_SCANS = 100
 """Scans of a JPEG. Each one goes over all pixels, and a usual progressive file has about ten."""
 TALLEST = 4
 """The most of a thumbnail's height, in multiples of its width's bound."""
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF")
+FORMATS = tuple(kind.type.removeprefix("image/").upper() for kind in KINDS)
+"""Pillow's names of them."""
 QUALITY = 80
 REDUCED_TO = 2.0
 """A large picture is first averaged down to this multiple of the wanted size, which is much faster
@@ -36,7 +38,7 @@ class PillowThumbnails:
     """
 
     def made(self, picture: bytes, width: int) -> bytes:
-        if media.sniff(picture[: media.START]) not in _READ:
+        if media.sniff(picture[: media.START]) not in KINDS:
             raise NoThumbnailError("The file is no picture that is read here.")
         if picture.count(_SCAN) > MOST_SCANS and picture.startswith(b"\xff\xd8"):
             raise NoThumbnailError("The JPEG has too many scans.")
@@ -49,9 +51,6 @@ class PillowThumbnails:
         except Exception as error:  # noqa: BLE001
             # Pillow raises a dozen types of errors for broken files, and new ones with each format.
             raise NoThumbnailError(f"The picture cannot be read: {type(error).__name__}.") from None
-
-
-_READ = frozenset({media.PNG, media.JPEG, media.WEBP, media.GIF, media.AVIF})
 
 
 def _small(picture: bytes, width: int) -> Image.Image:

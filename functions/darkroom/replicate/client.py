@@ -15,7 +15,7 @@ from darkroom.domain.errors import (
 )
 from darkroom.domain.times import rfc3339
 from darkroom.domain.values import immutable
-from darkroom.outbound.http import NETWORK_ERRORS, Client
+from darkroom.outbound.http import NETWORK_ERRORS, Client, read_whole
 from darkroom.ports import Answered, NoAnswer, NotSent, ProviderPage
 from darkroom.replicate.snapshot import BadSnapshotError, read_snapshot
 
@@ -143,12 +143,9 @@ class Replicate:
         with self.client.exchange(
             method, url, budget_s=budget_s, headers=sent, content=content
         ) as response:
-            raw = bytearray()
-            for chunk in response.iter_raw():
-                raw += chunk
-                if len(raw) > LARGEST_ANSWER:
-                    return response.status_code, None, None
-        return response.status_code, bytes(raw), response.headers.get("retry-after")
+            raw = read_whole(response, LARGEST_ANSWER)
+        retry_after = None if raw is None else response.headers.get("retry-after")
+        return response.status_code, raw, retry_after
 
 
 def snapshot_of(raw: bytes) -> Snapshot:
