@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from darkroom_cli import files
 from darkroom_cli.errors import CliError, RefusedError, UnreachableError, UsageError
 from darkroom_cli.predictions import create, find, most, watch
+from darkroom_cli.rows import Problem
 from darkroom_cli.text import short
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ def price(service: Service, rows: Sequence[Row], tell: Callable[[int], None]) ->
         except RefusedError as error:
             if error.status in STOPS:
                 raise
-            quote.refused.append((row, str(error)))
+            quote.refused.append(Problem(row.number, row.line, "", str(error)))
         else:
             quote.unknown += amount is None
             quote.dollars += amount or 0.0
@@ -252,7 +253,7 @@ class Quote:
     dollars: float = 0.0
     unknown: int = 0
     """Rows of models without a known price."""
-    refused: list[tuple[Row, str]] = field(default_factory=list)
+    refused: list[Problem] = field(default_factory=list)
 
 
 def _result_of(row: Row, record: Record) -> Result:

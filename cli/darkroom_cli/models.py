@@ -387,7 +387,7 @@ def is_file(one: Input, text: str) -> bool:
     return one.file and text.startswith("@")
 
 
-def file_value(one: Input, text: str, upload: Callable[[str], str]) -> object:
-    """Upload the file after the `@`, and return the value that names it."""
-    url = upload(text[1:])
-    return [url] if one.kind == "array" else url
+def file_value(one: Input, text: str, take: Callable[[str], object]) -> object:
+    """Return the value that names the file after the `@`; `take` uploads the file, or notes it."""
+    taken = take(text[1:])
+    return [taken] if one.kind == "array" else taken

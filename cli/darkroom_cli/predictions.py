@@ -113,9 +113,12 @@ def named(text: str) -> str:
     return text.strip()
 
 
-def find(service: Service, id_: str) -> Prediction:
-    """GET a prediction. Raises RefusedError or UnreachableError."""
-    found = prediction(service.get(f"{PATH}/{id_}"))
+def find(
+    service: Service, id_: str, below: str = "", query: Mapping[str, str | int] | None = None
+) -> Prediction:
+    """GET a prediction, by its own path or one `below` it. Raises RefusedError or
+    UnreachableError."""
+    found = prediction(service.get(f"{PATH}/{id_}{below}", query))
     if found.id != id_:
         raise UnreachableError("The answer is another prediction than the one asked for.")
     return found
@@ -225,14 +228,12 @@ def _hop(service: Service, shown: Prediction) -> Prediction:
         query["revision"] = shown.revision
     asked_at = time.monotonic()
     try:
-        found = prediction(service.get(f"{PATH}/{shown.id}/wait", query))
+        found = find(service, shown.id, "/wait", query)
     except RefusedError as error:
         if error.status != 404:
             raise
         # The door may have been closed since; a plain GET tells that from an unknown id.
         found = find(service, shown.id)
-    if found.id != shown.id:
-        raise UnreachableError("The answer is another prediction than the one asked for.")
     if not found.ended and time.monotonic() - asked_at < 0.2:
         # A door that answers at once, whatever is asked, must not be asked without a pause.
         service.pause(0.5)

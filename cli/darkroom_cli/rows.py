@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from darkroom_cli import files
 from darkroom_cli.errors import UsageError
-from darkroom_cli.models import ValueProblem
+from darkroom_cli.models import ValueProblem, file_value, is_file
 from darkroom_cli.text import visible
 
 if TYPE_CHECKING:
@@ -61,12 +61,8 @@ class Problem:
 
     def __str__(self) -> str:
         """Name the place as an editor and a spreadsheet show it."""
-        place = f"line {self.line} (row {self.number})"
-        return (
-            f"{place}, column {visible(self.column)}: {self.text}"
-            if self.column
-            else (f"{place}: {self.text}")
-        )
+        column = f", column {visible(self.column)}" if self.column else ""
+        return f"line {self.line} (row {self.number}){column}: {self.text}"
 
 
 def read(
@@ -148,16 +144,16 @@ def _row(
 
 def _value(one: Input, cell: object, kept: Files) -> object:
     """Return the value of a cell: text of a CSV, or a value of JSON. Raises ValueProblem."""
-    text = isinstance(cell, Text)
-    if isinstance(cell, str) and one.file and cell.startswith("@"):
-        attached = kept.attached(cell[1:])
-        return [attached] if one.kind == "array" else attached
-    value = one.value(cell) if isinstance(cell, Text) else cell
-    if not text:
+    if isinstance(cell, str) and is_file(one, cell):
+        return file_value(one, cell, kept.attached)
+    if isinstance(cell, Text):
+        value = one.value(cell)
+    else:
+        value = cell
         one.check(value)
-    if isinstance(value, list) and one.file:
+    if isinstance(value, list):
         return [
-            kept.attached(each[1:]) if isinstance(each, str) and each.startswith("@") else each
+            kept.attached(each[1:]) if isinstance(each, str) and is_file(one, each) else each
             for each in value
         ]
     return value

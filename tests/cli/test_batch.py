@@ -389,7 +389,7 @@ def test_a_price_is_asked_for_each_row_and_nothing_is_made(
     told: list[int] = []
     quote = price(service, found, told.append)
     assert (quote.dollars, quote.unknown, told) == (0.04, 0, [1, 2])
-    assert [row.number for row, _ in quote.refused] == [2]
+    assert [problem.number for problem in quote.refused] == [2]
     assert deployment.created == []
     assert not [request for request in deployment.requests if request.url.path == "/v1/files"]
 

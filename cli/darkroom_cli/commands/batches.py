@@ -161,8 +161,8 @@ def _line(one: Result) -> str:
 def _show_quote(screen: Screen, quote: Quote, count: int) -> None:
     from darkroom_cli.models import dollars
 
-    for row, text in quote.refused:
-        complain(f"line {row.line} (row {row.number}): {text}")
+    for problem in quote.refused:
+        complain(problem)
     if screen.json:
         screen.show(
             {
