@@ -53,6 +53,21 @@ export function fill(element, ...children) {
   return element;
 }
 
+/**
+ * Redraw a part of the page, and keep the focus on the control of the same name in it; with
+ * `orFirst` on its first control, if that name is gone.
+ */
+export function keepingFocus(element, redraw, { orFirst = false } = {}) {
+  const nameOf = (control) => control.getAttribute("aria-label") ?? control.textContent;
+  const active = document.activeElement;
+  const focused = element.contains(active) ? nameOf(active) : null;
+  redraw();
+  if (focused === null || element.contains(document.activeElement)) return;
+  const controls = [...element.querySelectorAll("a, button")];
+  const same = controls.find((one) => nameOf(one) === focused);
+  (same ?? (orFirst ? controls[0] : null))?.focus();
+}
+
 /** Return a URL that may be linked or shown: of the web, of this page, or of a chosen file. */
 function safeUrl(text) {
   let url;

@@ -2,9 +2,10 @@
 
 import * as actions from "/console/actions.js";
 import { get } from "/console/api.js";
-import { announce, attempt, button, errorBox, fill, h, newId, stateText } from "/console/dom.js";
+import { announce, attempt, button, errorBox, fill, h, keepingFocus, newId, stateText }
+  from "/console/dom.js";
 import { statusName } from "/console/format.js";
-import { forTask, models } from "/console/models.js";
+import { models, takerOf } from "/console/models.js";
 import { cardContent } from "/console/picture.js";
 import { prepare, remember } from "/console/playground.js";
 import { follow, isRunning } from "/console/run.js";
@@ -47,20 +48,14 @@ export async function show(place, { query }) {
 
   function draw(prediction, isNew = false) {
     let card = cards.get(prediction.id);
-    const focused = card?.contains(document.activeElement)
-      ? document.activeElement.textContent
-      : null;
     if (!card) {
       card = h("article", { class: "card tile", "aria-label": prediction.model });
       cards.set(prediction.id, card);
       if (isNew) grid.prepend(card);
       else grid.append(card);
     }
-    fill(card, cardContent(prediction, deeds, 512));
-    if (focused !== null) {
-      const controls = [...card.querySelectorAll("a, button")];
-      (controls.find((one) => one.textContent === focused) ?? controls[0])?.focus();
-    }
+    const content = cardContent(prediction, deeds, 512);
+    keepingFocus(card, () => fill(card, content), { orFirst: true });
   }
 
   function watch(prediction) {
@@ -153,11 +148,9 @@ export async function show(place, { query }) {
 export async function useAsInput(prediction, picture) {
   const all = await models();
   const own = all.find((one) => one.name === prediction.model);
-  const able = own?.pictures.length ? own : forTask(all, "image-editing")[0];
-  if (!able?.pictures.length) return;
-  const name = able.pictures[0];
-  const schema = able.properties.find(([one]) => one === name)?.[1];
-  prepare(able.name, { [name]: schema?.type === "array" ? [picture.url] : picture.url });
+  const taker = takerOf(all, own, picture);
+  if (!taker) return;
+  prepare(taker.model.name, taker.input);
   location.hash = "#/";
 }
 

@@ -101,6 +101,18 @@ export function pictureInput(model) {
   return model.pictures[0] ?? null;
 }
 
+/**
+ * Return the model that takes a picture, and the input that the picture is: `own` if it takes some,
+ * else the first model that edits pictures. Null if there is none.
+ */
+export function takerOf(all, own, picture) {
+  const model = own?.pictures.length ? own : forTask(all, "image-editing")[0];
+  const name = model && pictureInput(model);
+  if (!name) return null;
+  const schema = model.properties.find(([one]) => one === name)?.[1];
+  return { model, input: { [name]: schema?.type === "array" ? [picture.url] : picture.url } };
+}
+
 /** Return a value of `seed` for a model, or undefined if it takes none. */
 export function newSeed(model) {
   const schema = model.properties.find(([name]) => name === "seed")?.[1];

@@ -79,14 +79,19 @@ export function fileView(prediction, file, { width = null } = {}) {
     }
     view.dataset.again = "yes";
     try {
-      const anew = await get(predictionPath(prediction.id));
-      show(filesOf(anew).find((one) => one.key === file.key));
+      show(await renewed(prediction, file));
     } catch {
       view.classList.add("lost");
     }
   });
   show(file);
   return view;
+}
+
+/** Read a file's description again: its URLs are then good for another hour. */
+async function renewed(prediction, file) {
+  const anew = filesOf(await get(predictionPath(prediction.id)));
+  return anew.find((one) => one.key === file.key);
 }
 
 function isOfTheWeb(url) {
@@ -104,8 +109,7 @@ export function downloadLink(prediction, file, text = "Download") {
     if (Date.now() - made < URL_LIVES_MS) return;
     event.preventDefault();
     try {
-      const anew = filesOf(await get(predictionPath(prediction.id)));
-      const url = anew.find((one) => one.key === file.key)?.url;
+      const url = (await renewed(prediction, file))?.url;
       if (!isOfTheWeb(url)) return;
       made = Date.now();
       link.href = url;

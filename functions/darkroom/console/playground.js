@@ -1,10 +1,11 @@
 // The playground: a form drawn from a model's schema, and what was made with it.
 
 import { create, pause, quote } from "/console/api.js";
-import { announce, attempt, button, fill, h, newId, openDialog, stateText } from "/console/dom.js";
+import { announce, attempt, button, fill, h, keepingFocus, newId, openDialog, stateText }
+  from "/console/dom.js";
 import { atMost, seconds } from "/console/format.js";
 import { drawForm } from "/console/form.js";
-import { forgetModels, forTask, models } from "/console/models.js";
+import { forgetModels, forTask, models, takerOf } from "/console/models.js";
 import { cardContent } from "/console/picture.js";
 import { follow, isRunning, unfollowAll } from "/console/run.js";
 
@@ -117,14 +118,12 @@ export async function show(place) {
   };
 
   function useAsInput(picture) {
-    const able = model.pictures.length ? model : forTask(all, "image-editing")[0];
-    if (!able?.pictures.length) return;
-    const kept = able === model ? form.peek() : { prompt: form.peek().prompt };
-    const name = able.pictures[0];
-    const schema = able.properties.find(([one]) => one === name)?.[1];
-    choose(able, { ...kept, [name]: schema?.type === "array" ? [picture.url] : picture.url });
+    const taker = takerOf(all, model, picture);
+    if (!taker) return;
+    const kept = taker.model === model ? form.peek() : { prompt: form.peek().prompt };
+    choose(taker.model, { ...kept, ...taker.input });
     form.element.scrollIntoView({ block: "nearest" });
-    announce(`The picture is the input of ${able.name}`);
+    announce(`The picture is the input of ${taker.model.name}`);
   }
 
   function add(prediction) {
@@ -148,20 +147,14 @@ export async function show(place) {
   function draw(prediction, isNew) {
     results.querySelector(".state")?.remove();
     let card = cards.get(prediction.id);
-    const focused = card?.contains(document.activeElement)
-      ? document.activeElement.textContent
-      : null;
     if (!card) {
       card = h("article", { class: "card made", "aria-label": prediction.model });
       cards.set(prediction.id, card);
       if (isNew) results.prepend(card);
       else results.append(card);
     }
-    fill(card, cardContent(prediction, deeds, 1024));
-    if (focused !== null) {
-      const controls = [...card.querySelectorAll("a, button")];
-      (controls.find((one) => one.textContent === focused) ?? controls[0])?.focus();
-    }
+    const content = cardContent(prediction, deeds, 1024);
+    keepingFocus(card, () => fill(card, content), { orFirst: true });
   }
 
   function pick() {

@@ -2,7 +2,8 @@
 
 import * as actions from "/console/actions.js";
 import { call, get, pause, predictionPath } from "/console/api.js";
-import { announce, attempt, button, errorBox, fill, h, stateText } from "/console/dom.js";
+import { announce, attempt, button, errorBox, fill, h, keepingFocus, stateText }
+  from "/console/dom.js";
 import { between, bytes, cut, dateTime, money, reason, seconds, statusName }
   from "/console/format.js";
 import { useAsInput } from "/console/gallery.js";
@@ -41,9 +42,10 @@ export async function show(place, { parts }) {
   }
 
   function draw(shown) {
-    const focused = place.contains(document.activeElement)
-      ? document.activeElement.textContent
-      : null;
+    keepingFocus(place, () => redraw(shown));
+  }
+
+  function redraw(shown) {
     const files = filesOf(shown);
     const name = promptOf(shown) ? cut(promptOf(shown), 120) : shown.model;
     fill(
@@ -64,10 +66,6 @@ export async function show(place, { parts }) {
       shown.logs && section("Logs", h("pre", { tabindex: "0" }, shown.logs)),
       section("The same call", calls(shown)),
     );
-    if (focused !== null && !place.contains(document.activeElement)) {
-      const controls = [...place.querySelectorAll("a, button")];
-      controls.find((one) => one.textContent === focused)?.focus();
-    }
   }
 
   function buttons(shown, files) {
@@ -122,12 +120,8 @@ export async function show(place, { parts }) {
       const none = h("p", { class: "facts" }, "None yet.");
       fill(callbacks, first.webhook && section("Callbacks", none));
     } else if (text !== drawn) {
-      const focused = callbacks.contains(document.activeElement)
-        ? document.activeElement.getAttribute("aria-label")
-        : null;
-      fill(callbacks, section("Callbacks", rows.map((row) => callback(row))));
-      const buttons = [...callbacks.querySelectorAll("button")];
-      buttons.find((one) => one.getAttribute("aria-label") === focused)?.focus();
+      const shown = section("Callbacks", rows.map((row) => callback(row)));
+      keepingFocus(callbacks, () => fill(callbacks, shown));
     }
     drawn = text;
     return rows.some((row) => row.state === "pending");
