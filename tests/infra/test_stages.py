@@ -45,8 +45,6 @@ LOCAL_DIFFERENCES = {
     "LOCAL_CALLBACKS",
     "DEDICATED_ACCOUNT",
     "LocalCallbacks",
-    "CDN_DOMAIN",
-    "CDN_KEY_SECRET",
     "Action",
     "Resource",
     "Statement",
@@ -108,10 +106,8 @@ def test_a_stage_differs_from_dev_only_here(
         "observability": other.config.observability,
         "doors": other.config.doors,
         # Where the function of the door `thumbnails` is depends on it.
-        **({"cdn": False} if stage == "local" else {}),
+        "cdn": other.config.cdn,
     }
-    if stage == "local":
-        expected = expected - {"CDN_DOMAIN", "CDN_KEY_SECRET"}
     dev = synth(replace(StageConfig.dev(), **beside))
     pairs = [(dev.stateful, other.stateful), (dev.service, other.service)]
     pairs += [(dev.cdn, other.cdn)] if other.config.cdn else []
@@ -122,6 +118,14 @@ def test_a_stage_differs_from_dev_only_here(
         for name in differing(nameless(ours.body), nameless(theirs.body))
     }
     assert found == expected
+
+
+def test_the_local_stage_alone_has_no_cdn(local: Synth, dev: Synth, prod: Synth) -> None:
+    assert [synth.config.cdn for synth in (local, dev, prod)] == [False, True, True]
+    told = {"CDN_DOMAIN", "CDN_KEY_SECRET"}
+    for synth in (dev, prod):
+        assert all(name in synth.service.path.read_text() for name in told)
+    assert not any(name in local.service.path.read_text() for name in told)
 
 
 def test_callbacks_to_this_machine_exist_in_the_local_stage_alone(
@@ -232,9 +236,7 @@ def test_aws_l3_browsers_may_send_what_is_read_and_read_what_is_set(
     synth: Callable[[StageConfig], Synth], prod: Synth
 ) -> None:
     origins = ["https://app.example.com"]
-    # The console lets every origin send the form of an upload, which tests/infra tests elsewhere.
-    doors = tuple(door for door in all_doors() if door != "console")
-    stage = replace(StageConfig.prod(), cors_origins=tuple(origins), doors=doors)
+    stage = replace(StageConfig.prod(), cors_origins=tuple(origins), doors=all_doors())
     done = synth(stage)
     (api,) = done.service.properties("ApiGatewayV2::Api").values()
     cors = api["CorsConfiguration"]
@@ -256,11 +258,14 @@ def test_aws_l3_browsers_may_send_what_is_read_and_read_what_is_set(
         for name, bucket in buckets.items()
         if "CorsConfiguration" in bucket
     }
-    assert {n: sorted(m for r in rs for m in r["AllowedMethods"]) for n, rs in rules.items()} == {
-        "Outputs": ["GET", "HEAD"],
-        "Uploads": ["GET", "HEAD", "POST"],
+    assert {
+        n: [(r["AllowedOrigins"], sorted(r["AllowedMethods"])) for r in rs]
+        for n, rs in rules.items()
+    } == {
+        "Outputs": [(origins, ["GET", "HEAD"])],
+        # The console's pages have no origin that the stack knows.
+        "Uploads": [(origins, ["GET", "HEAD", "POST"]), (["*"], ["POST"])],
     }
-    assert all(rule["AllowedOrigins"] == origins for rs in rules.values() for rule in rs)
     plain = prod.stateful.properties("S3::Bucket").values()
     assert not any("CorsConfiguration" in bucket for bucket in plain)
 
