@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import httpx
-    from playwright.sync_api import Locator
+    from playwright.sync_api import Locator, Route
 
     from local.cloud import EmbeddedCloud
     from tests.browser.visitor import Visitor
@@ -180,3 +180,29 @@ def test_another_seed_makes_another_picture(
     expect(tiles(visitor).get_by_text("Succeeded")).to_have_count(2)
     first, second = (one["input"]["seed"] for one in driver.made_of("Once more"))
     assert first == 11 != second
+
+
+def test_what_was_asked_for_before_the_gallery_was_opened_appears_in_it(
+    driver: Driver, visitors: Callable[..., Visitor]
+) -> None:
+    visitor, api = of_a_new_tenant(driver, visitors, "late")
+    made = driver.create(api=api, input={"prompt": "Answered late"})
+    driver.handed_on(made["id"])
+    visitor.arrives()
+    visitor.goes_to("Gallery")
+    tiles(visitor).get_by_role("link", name="Open", exact=True).click()
+    visitor.settles("The same call")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    visitor.page.route(re.compile(r"/v1/models/[^?]+/predictions$"), hold)
+    with visitor.page.expect_request(re.compile("/predictions$")):
+        visitor.page.get_by_role("button", name="Another seed").click()
+    visitor.goes_to("Gallery")
+    expect(visitor.page.get_by_text("That is everything")).to_be_visible()
+    expect(tiles(visitor)).to_have_count(1)
+    held[0].continue_()
+    expect(tiles(visitor)).to_have_count(2)
+    expect(tiles(visitor).get_by_text("Succeeded")).to_have_count(2)

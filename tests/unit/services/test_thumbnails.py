@@ -49,7 +49,7 @@ def test_a_stage_shows_them_by_its_way_or_not_at_all() -> None:
 
     def shown(secrets: FakeSecrets | None, **settings: object) -> object:
         made = named(Thumbnailed, settings)
-        return parts.shown(made, Doubles(world), link_secrets=secrets).thumbnail_urls
+        return parts.shown_with_thumbnails(made, Doubles(world), secrets).thumbnail_urls
 
     assert shown(world.secrets) is None
     assert shown(world.secrets, thumbnails=True) is not None
