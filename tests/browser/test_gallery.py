@@ -186,7 +186,7 @@ def test_what_was_asked_for_before_the_gallery_was_opened_appears_in_it(
     driver: Driver, visitors: Callable[..., Visitor]
 ) -> None:
     visitor, api = of_a_new_tenant(driver, visitors, "late")
-    made = driver.create(api=api, input={"prompt": "Answered late"})
+    made = driver.create(api=api, input={"prompt": "Asked for in time"})
     driver.handed_on(made["id"])
     visitor.arrives()
     visitor.goes_to("Gallery")

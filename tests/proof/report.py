@@ -128,11 +128,15 @@ def run_slice(seed: int = 1, mutants: Iterable[str] | None = None) -> Summary:
 
 
 def run_full(seconds: float, seed: int = 1) -> Summary:
-    """Run the mutants, then growing bounds and random schedules until the time is up."""
+    """Run the mutants and the slice, then growing bounds and random schedules until the time is up.
+
+    However slow the machine, the slice ends: it visits every kind and every I/O.
+    """
     until = time.monotonic() + seconds
     summary = Summary()
     try:
         _mutants(list(MUTANTS), summary, quiet=False)
+        _explore(iter(slice_jobs(seed)), time.monotonic() + SLICE_S, summary, quiet=False)
         _explore(full_jobs(seed, seconds), until, summary, quiet=False)
     except KeyboardInterrupt:
         say("ended early")
