@@ -101,7 +101,7 @@ def nothing_lost(driver: Driver) -> Callable[..., None]:
 
     def check(made: Traffic, *, refusals: bool = False) -> None:
         shown = [driver.finished(id_) for id_ in made.ids]
-        # The gateway's own answers, while a function restarts or this machine is busy; none of ours.
+        # The gateway's own answers while a function restarts or the machine is busy; none of ours.
         gateways = ('{"message"', "This machine is too busy")
         assert [text for text in made.refused if not any(own in text for own in gateways)] == []
         assert {one["status"] for one in shown} == {"succeeded"}
