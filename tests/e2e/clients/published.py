@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 SCRIPTS = Path(__file__).parent / "scripts"
 STREAMING_MODEL = "emulator/stream-text"
-SECONDS = 100
-"""Seconds after which a client counts as hanging."""
+SECONDS = 600
+"""Seconds after which a client counts as hanging, on a busy machine too."""
 
 
 @dataclass(frozen=True)
@@ -247,6 +247,8 @@ def _serving(handler: type[_Handler]) -> Iterator[str]:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
