@@ -140,10 +140,10 @@ wheel: $(VENV)/.done  ## the construct library for other CDK apps, and the users
 
 lock: $(VENV)/.done  ## compile the requirements files from their .in files, and package-lock.json
 	$(VENV)/bin/uv pip compile -q functions/requirements.in --python-version 3.13 \
-	  --python-platform aarch64-manylinux2014 --generate-hashes --no-emit-package boto3 \
+	  --python-platform aarch64-manylinux_2_28 --generate-hashes --no-emit-package boto3 \
 	  --no-emit-package botocore --no-emit-package anyio --custom-compile-command "make lock" -o functions/requirements.txt
 	$(VENV)/bin/uv pip compile -q functions/pictures.in --python-version 3.13 -c functions/requirements.txt \
-	  --python-platform aarch64-manylinux2014 --generate-hashes --no-emit-package boto3 \
+	  --python-platform aarch64-manylinux_2_28 --generate-hashes --no-emit-package boto3 \
 	  --no-emit-package botocore --no-emit-package anyio --custom-compile-command "make lock" -o functions/pictures.txt
 	$(VENV)/bin/uv pip compile -q requirements.in --universal --python-version 3.11 \
 	  --generate-hashes --custom-compile-command "make lock" -o requirements.txt

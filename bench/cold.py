@@ -31,6 +31,8 @@ METHOD = (
     "which every case runs once; with the packages of the asset and compiled bytecode; ratio to "
     "`import boto3` and one DynamoDB client."
 )
+LOCK = "requirements.txt"
+"""What most functions have in their asset."""
 # Packages of the Lambda runtime; the rest is in the functions' own lock.
 RUNTIME = {"boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3"}
 
@@ -45,11 +47,12 @@ class Case:
 
 def run(progress: Callable[[str], None]) -> list[Result]:
     """Measure every function, and the peers if their packages can be installed."""
-    ours = (packages(), ROOT / "functions")
-    cases = {"floor": Case(FLOOR, ours)}
-    for function in declared():
-        code = f"import darkroom.handlers.{function} as f; f.FUNCTION.made()"
-        cases[function] = Case(code, ours)
+    functions = declared()
+    assets = {lock: packages(lock) for lock in {LOCK, *(f.lock for f in functions.values())}}
+    cases = {"floor": Case(FLOOR, (assets[LOCK], ROOT / "functions"))}
+    for name, function in functions.items():
+        code = f"import darkroom.handlers.{name} as f; f.FUNCTION.made()"
+        cases[name] = Case(code, (assets[function.lock], ROOT / "functions"))
     peer = _peer_packages(progress)
     if peer:
         cases |= {
@@ -116,14 +119,14 @@ def _environment(path: Iterable[Path]) -> dict[str, str]:
     }
 
 
-def packages() -> Path:
-    """Return a folder with the packages of the asset and of the runtime only, because some
+def packages(lock: str = LOCK) -> Path:
+    """Return a folder with the packages of an asset and of the runtime only, because some
     packages, such as httpcore, import any optional package that they find."""
-    folder = BUILD / "packages"
+    folder = BUILD / "packages" / Path(lock).stem
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    lock = (ROOT / "functions" / "requirements.txt").read_text()
-    for name in RUNTIME | set(re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)):
+    pinned = (ROOT / "functions" / lock).read_text()
+    for name in RUNTIME | set(re.findall(r"^([\w.-]+)==", pinned, re.MULTILINE)):
         distribution = metadata.distribution(name)
         for top in {file.parts[0] for file in distribution.files or []} - {"..", "__pycache__"}:
             (folder / top).symlink_to(Path(str(distribution.locate_file(top))).resolve())

@@ -49,6 +49,10 @@ def write(path: Path, text: str, mode: int = 0o644) -> Path:
     return path
 
 
+def locked(path: Path) -> set[str]:
+    return set(re.findall(r"^[a-z0-9-]+==[^ ]+", path.read_text(), re.MULTILINE))
+
+
 def staged(functions: Path, catalogue: Path | None = None, *, bytecode: bool = False) -> Staged:
     return stage(
         functions / "darkroom",
@@ -189,9 +193,6 @@ def test_what_the_functions_import_is_in_the_asset() -> None:
 
 
 def test_an_asset_with_more_in_it_has_the_same_besides() -> None:
-    def locked(path: Path) -> set[str]:
-        return set(re.findall(r"^[a-z0-9-]+==[^ ]+", path.read_text(), re.MULTILINE))
-
     more = {function.lock for function in declared().values()} - {LOCK.name}
     assert more == {"pictures.txt"}
     (pillow,) = locked(lock_file("pictures.txt")) - locked(LOCK)
@@ -204,14 +205,28 @@ def test_wheels_are_for_the_functions_platform_and_checked() -> None:
     for option in (
         "pip install",
         "--target /target",
-        "--python-platform aarch64-manylinux2014",
+        "--python-platform aarch64-manylinux_2_28",
         "--python-version 3.13",
         "--only-binary :all:",
         "--require-hashes",
+        "--no-deps",
         "--link-mode copy",
         "--requirement /source/requirements.txt",
     ):
         assert option in command
+
+
+@pytest.mark.parametrize("lock", sorted({function.lock for function in declared().values()}))
+def test_each_asset_is_bundled_as_for_a_deployment(lock: str, tmp_path: Path) -> None:
+    """By uv itself, from the package registry or uv's cache."""
+    sources = stage(PACKAGE, lock_file(lock), catalogue=None, build=tmp_path, bytecode=False)
+    asset = tmp_path / "asset"
+    asset.mkdir()
+    assert UvBundler(sources.folder).try_bundle(str(asset), OPTIONS) is True
+    installed = {path.name.removesuffix(".dist-info") for path in asset.glob("*.dist-info")}
+    names = {text.partition("==")[0].replace("-", "_") for text in locked(lock_file(lock))}
+    assert {name.rpartition("-")[0].replace("-", "_").lower() for name in installed} == names
+    assert (asset / "darkroom" / "handlers").is_dir()
 
 
 OPTIONS: BundlingOptions = None  # type: ignore[assignment]  # the bundler has no use for them

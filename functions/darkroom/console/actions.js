@@ -3,7 +3,8 @@
 import { call, create, predictionPath, quote } from "/console/api.js";
 import { announce, attempt, button, fill, h, newId, openDialog } from "/console/dom.js";
 import { atMost } from "/console/format.js";
-import { flatPrice, forTask, models, newSeed, pictureInput } from "/console/models.js";
+import { flatPrice, forTask, models, newSeed, pictureInput, takerOf } from "/console/models.js";
+import { prepare } from "/console/playground.js";
 
 /** Ask for a prediction's cancel. Returns its state afterwards. */
 export function cancel(prediction) {
@@ -20,6 +21,16 @@ export async function again(prediction) {
   const body = { input };
   if (prediction.tags?.length) body.tags = prediction.tags;
   return create(prediction.model, body);
+}
+
+/** Fill the playground with a picture, for the model that made it if that takes pictures. */
+export async function useAsInput(prediction, picture) {
+  const all = await models();
+  const own = all.find((one) => one.name === prediction.model);
+  const taker = takerOf(all, own, picture);
+  if (!taker) return;
+  prepare(taker.model.name, taker.input);
+  location.hash = "#/";
 }
 
 /** Ask which model is to enlarge a picture, and start it. `onMade` gets the prediction. */

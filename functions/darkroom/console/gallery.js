@@ -5,9 +5,9 @@ import { get } from "/console/api.js";
 import { announce, attempt, button, errorBox, fill, h, keepingFocus, newId, stateText }
   from "/console/dom.js";
 import { statusName } from "/console/format.js";
-import { models, takerOf } from "/console/models.js";
+import { models } from "/console/models.js";
 import { cardContent } from "/console/picture.js";
-import { prepare, remember } from "/console/playground.js";
+import { remember } from "/console/playground.js";
 import { follow, isRunning } from "/console/run.js";
 
 const PAGE = 24;
@@ -36,7 +36,7 @@ export async function show(place, { query }) {
     upscale: (_prediction, picture, pressed) =>
       attempt(pressed, problem, () => actions.upscale(picture, add)),
     useAsInput: (prediction, picture, pressed) =>
-      attempt(pressed, problem, () => useAsInput(prediction, picture)),
+      attempt(pressed, problem, () => actions.useAsInput(prediction, picture)),
   };
 
   function add(prediction) {
@@ -142,16 +142,6 @@ export async function show(place, { query }) {
     observer.disconnect();
     end();
   };
-}
-
-/** Fill the playground with a picture, for the model that made it if that takes pictures. */
-export async function useAsInput(prediction, picture) {
-  const all = await models();
-  const own = all.find((one) => one.name === prediction.model);
-  const taker = takerOf(all, own, picture);
-  if (!taker) return;
-  prepare(taker.model.name, taker.input);
-  location.hash = "#/";
 }
 
 function firstPage(query) {

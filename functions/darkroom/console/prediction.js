@@ -6,7 +6,6 @@ import { announce, attempt, button, errorBox, fill, h, keepingFocus, stateText }
   from "/console/dom.js";
 import { between, bytes, cut, dateTime, money, reason, seconds, statusName }
   from "/console/format.js";
-import { useAsInput } from "/console/gallery.js";
 import { badge, downloadLink, fileView, filesOf, pageOf, promptOf, runningBox, textOf }
   from "/console/picture.js";
 import { prepare, remember } from "/console/playground.js";
@@ -82,7 +81,7 @@ export async function show(place, { parts }) {
       }),
       picture &&
         button("Use as input", (event) =>
-          attempt(event.currentTarget, problem, () => useAsInput(shown, picture))),
+          attempt(event.currentTarget, problem, () => actions.useAsInput(shown, picture))),
       picture &&
         button("Upscale", (event) =>
           attempt(event.currentTarget, problem, () => actions.upscale(picture, goTo))),
