@@ -42,7 +42,7 @@ RUNTIME = lambda_.Runtime.PYTHON_3_13
 ARCHITECTURE = lambda_.Architecture.ARM_64
 PYTHON = "3.13"
 PLATFORM = "aarch64-manylinux_2_28"
-"""Amazon Linux 2023, on which Lambda runs Python 3.13, has glibc 2.34; Pillow's wheels need 2.28."""
+"""Lambda's Python 3.13 runs on Amazon Linux 2023 with glibc 2.34; Pillow's wheels need 2.28."""
 BUNDLER_VERSION = "3"
 """Part of the asset's hash. Raise it when a change here changes the content of the asset."""
 
