@@ -45,6 +45,8 @@ ASSUMED_MS = {
     "dynamodb TransactWriteItems": 15.0,
     "sqs SendMessage": 8.0,
     "events PutEvents": 15.0,
+    "s3 GetObject": 25.0,
+    "s3 HeadObject": 12.0,
     "s3 PutObject": 60.0,
     "s3 CopyObject": 60.0,
     "POST predictions": 250.0,

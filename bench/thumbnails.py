@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from darkroom.handlers.thumbnail import FUNCTION
 from PIL import Image
 
+from bench.cost import ASSUMED_MS
 from bench.report import Result
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ PICTURES: dict[str, tuple[str, tuple[int, int]]] = {
 }
 GB = FUNCTION.memory_mb / 1024
 SMALL_IS_MADE_OF = "png"
-WAITS_MS = {"get": 25, "head": 12, "put": 25, "read": 4}
-"""Assumed waiting per call. Nothing was measured in an AWS account."""
+READ, HEAD, GET, PUT = "dynamodb GetItem", "s3 HeadObject", "s3 GetObject", "s3 PutObject"
 METHOD = (
     f"{WIDTH} pixels wide, median processor time of {ROUNDS} in a process of its own on this "
     "machine, whole processor; the picture is a smooth one with noise, as models' are"
@@ -71,7 +71,7 @@ def run(progress: Callable[[str], None]) -> list[Result]:
 
 LOOKS = (
     "By bench/prices.json: requests, and the function's time at its memory, which is the measured "
-    f"one of a PNG and assumed waits ({WAITS_MS} ms)."
+    "one of a PNG and the waits that bench/cost.py assumes."
 )
 
 
@@ -82,16 +82,16 @@ def looks(making_s: float) -> dict[str, float]:
     get, put = price["s3_gets"], price["s3_puts"]
 
     def ran(seconds: float, *waits: str) -> float:
-        spent = seconds + sum(WAITS_MS[wait] for wait in waits) / 1000
+        spent = seconds + sum(ASSUMED_MS[wait] for wait in waits) / 1000
         return float(price["lambda_requests"]) + 1e6 * spent * GB * float(PRICES["gb_second_arm"])
 
     cdn, api = price["cloudfront_requests"], price["http_api_requests"]
     found = price["read_units"] + get  # the record, and HEAD
     return {
-        "cdn_first": cdn + get + ran(making_s, "get", "put") + get + put,
+        "cdn_first": cdn + get + ran(making_s, GET, PUT) + get + put,
         "cdn_later": cdn,
-        "api_first": api + found + ran(making_s, "read", "head", "get", "put") + get + put + get,
-        "api_later": api + found + ran(0.003, "read", "head") + get,
+        "api_first": api + found + ran(making_s, READ, HEAD, GET, PUT) + get + put + get,
+        "api_later": api + found + ran(0.003, READ, HEAD) + get,
     }
 
 
