@@ -288,7 +288,9 @@ class EmbeddedCloud:
             faults = f"{self.replicate_url}/_emulator/faults"
             provider.wait_until_ready(faults)
             if self._time_scale != 1:
-                httpx.put(faults, json={"time_scale": self._time_scale}, trust_env=False)
+                httpx.put(
+                    faults, json={"time_scale": self._time_scale}, trust_env=False, timeout=60
+                )
 
     def _parameters(self) -> dict[str, str]:
         seen_as = self._real[1] if self._real else self.base_url

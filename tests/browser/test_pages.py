@@ -121,7 +121,7 @@ def test_no_task_is_long(cloud: EmbeddedCloud, browser: Browser, driver: Driver)
 def test_nothing_but_the_console_itself_may_run_or_frame_it(
     cloud: EmbeddedCloud, path: str
 ) -> None:
-    answer = httpx.get(cloud.base_url + path, trust_env=False)
+    answer = httpx.get(cloud.base_url + path, trust_env=False, timeout=60)
     assert answer.status_code == 200
     policy = {
         name: values.split()

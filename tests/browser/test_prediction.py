@@ -155,6 +155,7 @@ def test_usage_is_shown_by_day_and_by_model(visitor: Visitor, driver: Driver) ->
         f"{driver.cloud.base_url}/v1/usage",
         headers={"Authorization": f"Bearer {visitor.token}"},
         trust_env=False,
+        timeout=60,
     ).json()
     counts = [
         found["predictions"]

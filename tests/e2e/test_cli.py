@@ -201,7 +201,7 @@ def test_ctrl_c_of_a_watch_says_what_goes_on(
 def test_a_prediction_is_cancelled(
     driver: Driver, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    driver.faults(time_scale=5)
+    driver.faults(time_scale=1000)
     made = run(environment, "generate", "flux-schnell", "never wanted", "--json", cwd=tmp_path)
     id_ = one(made)["id"]
     assert run(environment, "cancel", id_, cwd=tmp_path).returncode == 0

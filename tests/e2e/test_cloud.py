@@ -63,7 +63,7 @@ def test_a_prediction_ends_as_a_picture_in_the_bucket(driver: Driver) -> None:
     assert created.status_code == 201
     shown = driver.finished(created.json()["id"])
     assert shown["status"] == "succeeded", shown["error"]
-    picture = httpx.get(shown["output"][0], trust_env=False)
+    picture = httpx.get(shown["output"][0], trust_env=False, timeout=60)
     assert picture.status_code == 200
     (file,) = shown["darkroom"]["files"]
     assert hashlib.sha256(picture.content).hexdigest() == file["sha256"]

@@ -151,7 +151,7 @@ def test_stacks_and_outputs_that_are_not_there(driver: Driver) -> None:
     found = checks(replace(driver.deployment, outputs=outputs))
     assert found["dead letters"].state == "FAIL"
     assert "PersistDlq" in found["dead letters"].text
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, timeout=60) as client:
         stacks = examine(driver.deployment, "elsewhere", client)[0]
     assert (stacks.name, stacks.state) == ("stacks", "FAIL")
     assert "Darkroom-elsewhere-Service" in stacks.text

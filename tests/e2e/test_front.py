@@ -255,7 +255,7 @@ def test_an_embedded_aws_that_is_gone_is_a_503(tmp_path: Path) -> None:
     server = FrontServer(front, listener, log=tmp_path / "front.log")
     server.start()
     base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    with httpx.Client(base_url=base_url, trust_env=False) as client:
+    with httpx.Client(base_url=base_url, trust_env=False, timeout=60) as client:
         answer = client.get("/v1/predictions")
         assert (answer.status_code, answer.json()["status"]) == (503, 503)
         assert client.post("/_local/sweep").json() == {"ok": False, "error": "gone"}

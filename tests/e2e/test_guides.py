@@ -133,7 +133,7 @@ def test_guide_the_receiver_takes_what_darkroom_sends_and_nothing_else(
         assert id_ in shown
         assert "http" in shown
         until(lambda: driver.callback_state(id_) == "delivered")
-        forged = httpx.post(f"{url}/darkroom", json={"id": "x"}, trust_env=False)
+        forged = httpx.post(f"{url}/darkroom", json={"id": "x"}, trust_env=False, timeout=60)
         assert forged.status_code == 401
         assert len(receiver.seen) == 1
 
@@ -227,14 +227,17 @@ def test_guide_a_page_shows_a_picture_and_holds_no_key(driver: Driver, folder: P
     made = driver.create(input={"prompt": "a fox"})
     assert driver.finished(made["id"])["status"] == "succeeded"
     gallery = importlib.import_module("gallery")
-    with served(gallery.app) as url, httpx.Client(base_url=url, trust_env=False) as browser:
+    with (
+        served(gallery.app) as url,
+        httpx.Client(base_url=url, trust_env=False, timeout=60) as browser,
+    ):
         page = browser.get(f"/pictures/{made['id']}").text
         source = re.findall(r'src="([^"]+)"', page)[0]
         assert browser.get(source).status_code == 404, "not theirs"
         browser.cookies.set("mine", made["id"])
         sent = browser.get(source)
         assert sent.status_code == 302
-        picture = httpx.get(sent.headers["location"], trust_env=False)
+        picture = httpx.get(sent.headers["location"], trust_env=False, timeout=60)
         assert Image.open(io.BytesIO(picture.content)).size == (1024, 1024)
         for seen in (page, str(sent.headers), sent.text):
             assert driver.cloud.token not in seen

@@ -85,6 +85,7 @@ def test_a_run_from_start_to_end(started: Callable[..., Started]) -> None:
         f"{found['base_url']}/v1/predictions",
         headers={"Authorization": f"Token {token}"},
         trust_env=False,
+        timeout=60,
     )
     assert (answer.status_code, answer.json()["results"]) == (200, [])
 

@@ -34,9 +34,9 @@ CLIENTS = (
 def slow(driver: Driver) -> Iterator[None]:
     """Predictions that take as long as they do."""
     faults = f"{driver.cloud.replicate_url}/_emulator/faults"
-    httpx.put(faults, json={"time_scale": 1}, trust_env=False)
+    httpx.put(faults, json={"time_scale": 1}, trust_env=False, timeout=60)
     yield
-    httpx.put(faults, json={"time_scale": 0}, trust_env=False)
+    httpx.put(faults, json={"time_scale": 0}, trust_env=False, timeout=60)
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_the_published_client_makes_a_picture(
     assert (said["begun"], said["ended"]) == ("starting", "succeeded")
     assert said["polls"] > 1, "a long generation is polled"
     (link,) = said["links"]
-    assert httpx.get(link, trust_env=False).content
+    assert httpx.get(link, trust_env=False, timeout=60).content
     assert said["listed"]
     assert said["spent"] >= 0
     failed, text = said["wrong"]

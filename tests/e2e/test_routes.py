@@ -79,7 +79,9 @@ def test_a_model_that_streams_shows_the_providers_own_stream(driver: Driver) -> 
     assert made.status_code == 201, made.text
     stream = made.json()["urls"]["stream"]
     assert stream.startswith(driver.cloud.replicate_url)
-    sent = httpx.get(stream, headers={"accept": "text/event-stream"}, trust_env=False).text
+    sent = httpx.get(
+        stream, headers={"accept": "text/event-stream"}, trust_env=False, timeout=60
+    ).text
     assert "event: output" in sent
     assert "event: done" in sent
     shown = driver.finished(made.json()["id"])

@@ -36,12 +36,12 @@ def test_whoever_trusts_the_authority_trusts_this_server(tmp_path: Path, host: s
     server = FrontServer(front, listener, log=tmp_path / "front.log", tls=tls)
     server.start()
     try:
-        assert httpx.get(url, verify=trusting(ca), trust_env=False).status_code == 200
+        assert httpx.get(url, verify=trusting(ca), trust_env=False, timeout=60).status_code == 200
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-            httpx.get(url, trust_env=False)
+            httpx.get(url, trust_env=False, timeout=60)
         issue(tmp_path / "other.pem")
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-            httpx.get(url, verify=trusting(tmp_path / "other.pem"), trust_env=False)
+            httpx.get(url, verify=trusting(tmp_path / "other.pem"), trust_env=False, timeout=60)
     finally:
         server.stop()
     assert sorted(path.name for path in tmp_path.glob("*.pem")) == ["ca.pem", "other.pem"]
@@ -79,6 +79,7 @@ def test_a_run_with_tls_announces_https(tmp_path: Path) -> None:
             headers={"Authorization": f"Bearer {found['token']}"},
             verify=context,
             trust_env=False,
+            timeout=60,
         )
         assert answer.status_code == 200, answer.text
     finally:

@@ -95,7 +95,7 @@ def test_it_stores_what_is_missing_and_keeps_what_is_there(
     assert stored == {"current": json.loads(expected[1])["current"], "previous": "whsec_b2xk"}
     headers = {"Authorization": f"Bearer {report['token']}"}
     url = f"{driver.cloud.base_url}/v1/predictions"
-    assert httpx.get(url, headers=headers, trust_env=False).json()["results"] == []
+    assert httpx.get(url, headers=headers, trust_env=False, timeout=60).json()["results"] == []
 
     code, report = run(monkeypatch, capsys, "--tenant", "setup-test", stdin="")
     assert code == 0

@@ -54,7 +54,7 @@ def test_succeeded_is_never_seen_before_the_bytes_are_stored(driver: Driver) -> 
     broken: list[str] = []
 
     def watch(id_: str) -> None:
-        with httpx.Client(trust_env=False) as http:
+        with httpx.Client(trust_env=False, timeout=60) as http:
             deadline = time.monotonic() + PATIENCE_S
             while time.monotonic() < deadline:
                 shown = driver.shown(id_)
@@ -97,6 +97,6 @@ def test_the_sweep_recovers_what_a_dead_function_left(driver: Driver, function: 
 
 def assert_stored(shown: dict[str, Any]) -> None:
     for url, file in zip(shown["output"], shown["darkroom"]["files"], strict=True):
-        got = httpx.get(url, trust_env=False)
+        got = httpx.get(url, trust_env=False, timeout=60)
         assert got.status_code == 200
         assert hashlib.sha256(got.content).hexdigest() == file["sha256"]

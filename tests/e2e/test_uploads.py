@@ -148,7 +148,7 @@ def test_a_large_data_uri_reaches_the_provider_as_a_url(
     url = sent(driver, provider_id)
     assert (url[:4], len(url) < 2000) == ("http", True)
     # The client sees a URL in its place too, with the bytes that it sent.
-    back = httpx.get(shown["input"]["image"], trust_env=False)
+    back = httpx.get(shown["input"]["image"], trust_env=False, timeout=60)
     assert (back.content, back.headers["content-type"]) == (picture, "image/png")
 
 
@@ -176,8 +176,8 @@ def test_f18_an_output_is_an_input_however_its_url_is_signed(driver: Driver) -> 
     fetched = sent(driver, provider_id)
     assert fetched.partition("?")[0] == url
     assert "X-Amz-Expires=7200" in fetched
-    back = httpx.get(shown["input"]["image"], trust_env=False)
-    assert back.content == httpx.get(f"{url}?{signature}", trust_env=False).content
+    back = httpx.get(shown["input"]["image"], trust_env=False, timeout=60)
+    assert back.content == httpx.get(f"{url}?{signature}", trust_env=False, timeout=60).content
 
 
 def test_f22_an_uploads_url_ends_in_its_extension(driver: Driver, picture: bytes) -> None:
@@ -193,4 +193,4 @@ def test_f12_text_beside_an_output_stays_text(driver: Driver) -> None:
     shown = driver.finished(made["id"])
     assert (shown["status"], shown["darkroom"]["code"]) == ("succeeded", None)
     assert shown["output"]["meta"] == {"source": "https://example.com/license"}
-    assert httpx.get(shown["output"]["image"], trust_env=False).status_code == 200
+    assert httpx.get(shown["output"]["image"], trust_env=False, timeout=60).status_code == 200

@@ -40,7 +40,7 @@ def test_a_create_is_followed_to_its_picture_by_redirects(driver: Driver) -> Non
     assert (followed.status_code, followed.json()["status"]) == (200, "succeeded")
     assert all(hop.url.host == "127.0.0.1" for hop in followed.history)
     (url,) = followed.json()["output"]
-    assert httpx.get(url, trust_env=False).status_code == 200
+    assert httpx.get(url, trust_env=False, timeout=60).status_code == 200
     assert driver.cloud.failure() is None
 
 
@@ -52,7 +52,7 @@ def test_a_page_without_a_key_sees_how_it_ends(driver: Driver) -> None:
     assert answer.headers["access-control-allow-origin"] == "*"
     ended = until(lambda: _ended(driver.anyone.get(url + "&seconds=20").json()))
     assert ended["status"] == "succeeded"
-    assert httpx.get(ended["output"][0], trust_env=False).status_code == 200
+    assert httpx.get(ended["output"][0], trust_env=False, timeout=60).status_code == 200
     forged = driver.anyone.get(url[:-2] + "__", headers=page)
     assert forged.status_code == 404
     assert forged.headers["access-control-allow-origin"] == "*"

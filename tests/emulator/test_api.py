@@ -53,7 +53,7 @@ class TestAuthentication:
         assert body["detail"] == "You did not pass a valid authentication token"
 
     def test_no_token(self, emulator: Emulator) -> None:
-        body = problem(httpx.get(emulator.url + "/v1/predictions", trust_env=False))
+        body = problem(httpx.get(emulator.url + "/v1/predictions", trust_env=False, timeout=60))
         assert body["detail"] == "You did not pass an authentication token"
 
     def test_unknown_routes_and_methods(self, client: Client) -> None:

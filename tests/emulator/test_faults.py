@@ -39,7 +39,7 @@ def in_background(call: Callable[[], httpx.Response]) -> tuple[threading.Thread,
 
 class TestControl:
     def test_put_replaces_the_whole_set(self, emulator: Emulator) -> None:
-        with httpx.Client(base_url=emulator.url, trust_env=False) as anyone:
+        with httpx.Client(base_url=emulator.url, trust_env=False, timeout=60) as anyone:
             anyone.put("/_emulator/faults", json={"webhook_drop": 0.5, "echo_webhook": False})
             now = anyone.put("/_emulator/faults", json={"create_429": 1}).json()
             assert (now["create_429"], now["webhook_drop"], now["echo_webhook"]) == (1, 0, True)

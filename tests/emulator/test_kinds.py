@@ -190,7 +190,7 @@ def test_kind_tail_and_length_at_once(client: Client) -> None:
     )
     done = client.create(wait=True, **ALIKE)
     assert done["status"] == "succeeded"
-    served = httpx.get(done["output"][0], trust_env=False)
+    served = httpx.get(done["output"][0], trust_env=False, timeout=60)
     assert "content-length" not in served.headers
     assert served.content.endswith(b"\n" * 7)
     assert [name for name, _ in boxes(served.content[:-7])] == [b"ftyp", b"wide", b"mdat", b"moov"]

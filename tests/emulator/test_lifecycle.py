@@ -123,7 +123,7 @@ def events(text: str) -> list[dict[str, str]]:
 def test_stream(client: Client) -> None:
     created = client.create(STREAM_TEXT["version"], prompt="a boat", max_tokens=5)
     # The URL is the capability: no token is sent.
-    response = httpx.get(created["urls"]["stream"], trust_env=False)
+    response = httpx.get(created["urls"]["stream"], trust_env=False, timeout=60)
     assert response.headers["content-type"].startswith("text/event-stream")
     received = events(response.text)
     assert all(event["id"] for event in received)

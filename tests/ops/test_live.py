@@ -774,7 +774,7 @@ def test_the_receiver_tells_signed_callbacks_from_others() -> None:
         "webhook-timestamp": str(at),
         "webhook-signature": sign("p1_completed", at, body, key=key),
     }
-    with receiving(None, 0) as receiver, httpx.Client(trust_env=False) as client:
+    with receiving(None, 0) as receiver, httpx.Client(trust_env=False, timeout=60) as client:
         assert receiver.listens
         assert client.post(receiver.url, content=body, headers=headers).status_code == 204
         assert client.post(receiver.url, content=b"{}", headers=headers).status_code == 204
