@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uv
-from darkroom.runtime.function import declared
+from darkroom.runtime.function import LOCK, declared
 
 from bench.report import Result
 
@@ -31,8 +31,6 @@ METHOD = (
     "which every case runs once; with the packages of the asset and compiled bytecode; ratio to "
     "`import boto3` and one DynamoDB client."
 )
-LOCK = "requirements.txt"
-"""What most functions have in their asset."""
 # Packages of the Lambda runtime; the rest is in the functions' own lock.
 RUNTIME = {"boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3"}
 

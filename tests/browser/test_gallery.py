@@ -39,6 +39,18 @@ def of_a_new_tenant(
     return visitors(cloud.base_url, token), driver.client(token)
 
 
+def with_one_picture(
+    driver: Driver, visitors: Callable[..., Visitor], tenant: str, prompt: str, **given: object
+) -> tuple[Visitor, str]:
+    """A visitor who looks at the gallery of a tenant with one picture, and its prediction's id."""
+    visitor, api = of_a_new_tenant(driver, visitors, tenant)
+    made = driver.create(api=api, input={"prompt": prompt, **given})
+    driver.handed_on(made["id"])
+    visitor.arrives()
+    visitor.goes_to("Gallery")
+    return visitor, str(made["id"])
+
+
 def test_an_empty_gallery_shows_the_way(driver: Driver, visitors: Callable[..., Visitor]) -> None:
     visitor, _ = of_a_new_tenant(driver, visitors, "nothing-yet")
     visitor.arrives()
@@ -121,11 +133,7 @@ def test_pictures_are_filtered_by_model_state_day_and_tag(
 def test_a_picture_is_upscaled_from_the_gallery(
     driver: Driver, visitors: Callable[..., Visitor]
 ) -> None:
-    visitor, api = of_a_new_tenant(driver, visitors, "upscaled")
-    made = driver.create(api=api, input={"prompt": "Small, then large"})
-    driver.handed_on(made["id"])
-    visitor.arrives()
-    visitor.goes_to("Gallery")
+    visitor, _ = with_one_picture(driver, visitors, "upscaled", "Small, then large")
     tiles(visitor).get_by_role("button", name="Upscale").click()
     dialog = visitor.page.get_by_role("dialog")
     dialog.get_by_label("Model").select_option("nightmareai/real-esrgan")
@@ -142,17 +150,13 @@ def test_a_picture_is_upscaled_from_the_gallery(
 
 
 def test_a_picture_becomes_an_input(driver: Driver, visitors: Callable[..., Visitor]) -> None:
-    visitor, api = of_a_new_tenant(driver, visitors, "reused")
-    made = driver.create(api=api, input={"prompt": "To be changed"})
-    driver.handed_on(made["id"])
-    visitor.arrives()
-    visitor.goes_to("Gallery")
+    visitor, id_ = with_one_picture(driver, visitors, "reused", "To be changed")
     tiles(visitor).get_by_role("button", name="Use as input").click()
     expect(visitor.page.get_by_role("button", name=re.compile("^Remove "))).to_be_visible()
     visitor.asks_for("Changed in the console")
     expect(visitor.results.first.get_by_text("Succeeded")).to_be_visible()
     (upstream,) = driver.made_of("Changed in the console")
-    assert str(made["id"]) in str(upstream["input"])
+    assert id_ in str(upstream["input"])
 
 
 def test_a_running_one_is_followed_and_canceled_in_the_gallery(
@@ -171,11 +175,7 @@ def test_a_running_one_is_followed_and_canceled_in_the_gallery(
 def test_another_seed_makes_another_picture(
     driver: Driver, visitors: Callable[..., Visitor]
 ) -> None:
-    visitor, api = of_a_new_tenant(driver, visitors, "seeds")
-    made = driver.create(api=api, input={"prompt": "Once more", "seed": 11})
-    driver.handed_on(made["id"])
-    visitor.arrives()
-    visitor.goes_to("Gallery")
+    visitor, _ = with_one_picture(driver, visitors, "seeds", "Once more", seed=11)
     tiles(visitor).get_by_role("button", name="Another seed").click()
     expect(tiles(visitor).get_by_text("Succeeded")).to_have_count(2)
     first, second = (one["input"]["seed"] for one in driver.made_of("Once more"))
@@ -185,11 +185,7 @@ def test_another_seed_makes_another_picture(
 def test_what_was_asked_for_before_the_gallery_was_opened_appears_in_it(
     driver: Driver, visitors: Callable[..., Visitor]
 ) -> None:
-    visitor, api = of_a_new_tenant(driver, visitors, "late")
-    made = driver.create(api=api, input={"prompt": "Asked for in time"})
-    driver.handed_on(made["id"])
-    visitor.arrives()
-    visitor.goes_to("Gallery")
+    visitor, _ = with_one_picture(driver, visitors, "late", "Asked for in time")
     tiles(visitor).get_by_role("link", name="Open", exact=True).click()
     visitor.settles("The same call")
     held: list[Route] = []

@@ -160,10 +160,11 @@ def slice_jobs(seed: int) -> list[Job]:
 
 
 def full_jobs(seed: int, seconds: float) -> Iterator[Job]:
-    """Yield the jobs of `make proof` after the slice: growing bounds, then endless random ones.
+    """Yield the jobs of `make proof`: the slice, growing bounds, then random schedules without end.
 
     One job has one configuration, because it alone knows the states that were reached.
     """
+    yield from slice_jobs(seed)
     # First the jobs that every run must complete.
     yield from (Job(config, depth=3, faults=2, predictions=2) for config in FIVE)
     yield Job(PLAIN, lives=(LONG_POLLING,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -130,31 +131,35 @@ def run_slice(seed: int = 1, mutants: Iterable[str] | None = None) -> Summary:
 def run_full(seconds: float, seed: int = 1) -> Summary:
     """Run the mutants and the slice, then growing bounds and random schedules until the time is up.
 
-    However slow the machine, the slice ends: it visits every kind and every I/O.
+    However slow the machine, the slice ends, because it visits every kind and every I/O.
     """
     until = time.monotonic() + seconds
     summary = Summary()
     try:
         _mutants(list(MUTANTS), summary, quiet=False)
-        _explore(iter(slice_jobs(seed)), time.monotonic() + SLICE_S, summary, quiet=False)
-        _explore(full_jobs(seed, seconds), until, summary, quiet=False)
+        always = len(slice_jobs(seed))
+        _explore(full_jobs(seed, seconds), until, summary, quiet=False, always=always)
     except KeyboardInterrupt:
         say("ended early")
     return summary
 
 
-def _explore(jobs: Iterator[Job], until: float, summary: Summary, *, quiet: bool) -> None:
+def _explore(
+    jobs: Iterator[Job], until: float, summary: Summary, *, quiet: bool, always: int = 0
+) -> None:
+    """Do the jobs until the time is up; the first `always` ones to their end, however long."""
     began = told = time.monotonic()
     context = get_context("spawn")
     pool = ProcessPoolExecutor(PROCESSES, mp_context=context, initializer=_worker)
     running: set[Future[Done]] = set()
     try:
         while True:
-            while len(running) < AHEAD and time.monotonic() < until:
+            while len(running) < AHEAD and (always > 0 or time.monotonic() < until):
                 job = next(jobs, None)
                 if job is None:
                     break
-                running.add(pool.submit(work, job, until))
+                running.add(pool.submit(work, job, math.inf if always > 0 else until))
+                always -= 1
             if not running:
                 return
             ended, running = wait(running, timeout=1, return_when=FIRST_COMPLETED)
